@@ -1,0 +1,1 @@
+"""Schedules, one denoising step, samplers, plans and the loop over denoising steps."""

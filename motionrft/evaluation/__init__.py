@@ -1,0 +1,1 @@
+"""Metrics, evaluators and protocols."""

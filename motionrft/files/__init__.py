@@ -1,0 +1,1 @@
+"""Motion files: recognising, checking, reading and writing them."""

@@ -1,0 +1,1 @@
+"""Reward fine-tuning: one short file a method, and the trainer."""

@@ -1,0 +1,96 @@
+"""The interface between a text-to-motion generator and everything that samples, tunes or judges it.
+
+Five verbs: encode the text, predict, (let the process) step, decode to motion, encode from motion. Fine-tuning,
+sampling and evaluation know only what is in this file.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from motionrft.diffusion.process import Process
+from motionrft.text.base import TextFeatures
+
+Parametrisation = Literal["eps", "x0", "v", "flow"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What the text says to a generator, computed once per prompt.
+
+    text: features of B prompts.
+    null: features of the null prompt, (1, ...) and shared by the batch, or None for a generator without guidance passes.
+    """
+
+    text: TextFeatures
+    null: TextFeatures | None = None
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def index(self, items: Tensor) -> "Condition":
+        return Condition(self.text.index(items), self.null)
+
+    def to(self, device: torch.device | str) -> "Condition":
+        return Condition(self.text.to(device), None if self.null is None else self.null.to(device))
+
+
+class Generator(nn.Module, ABC):
+    """A text-to-motion generator. Concrete families are final; sizes and variants enter by configuration."""
+
+    family: str
+    """The registry's name of the family: `mld`, `mdm`, …"""
+    representation: str
+    """What `decode` returns: `kinematic`, `joints` or `rotation`."""
+    fps: float
+    """Frames per second of the decoded motion."""
+    parametrisation: Parametrisation
+    """What the network predicts."""
+    guidance: float
+    """The published guidance scale, used where nobody names another. 1 means no guidance pass."""
+    min_frames: int
+    max_frames: int
+
+    @property
+    @abstractmethod
+    def denoiser(self) -> nn.Module:
+        """The trainable network: never the text encoder, never an autoencoder."""
+
+    @property
+    @abstractmethod
+    def lora_targets(self) -> list[str]:
+        """Names, inside `denoiser`, of the linear layers suited to low-rank adapters (peft `target_modules`)."""
+
+    @abstractmethod
+    def encode_text(self, texts: Sequence[str]) -> Condition:
+        """Encode B prompts (through the cache) with their null condition."""
+
+    @abstractmethod
+    def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
+        """Shape of the initial noise of a batch, (B, ...). Latents may ignore, shrink or fix the lengths."""
+
+    @abstractmethod
+    def predict(self, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, guidance: float) -> Tensor:
+        """The network's prediction in its own parametrisation, guidance applied.
+
+        Args:
+            x: state, `noise_shape`.
+            t: () or (B,) training timestep (int64), or flow time (float).
+            guidance: scale s of null + s (text - null), both halves in one batch; 1 runs the text half alone.
+        """
+
+    @abstractmethod
+    def process(self, steps: int | None = None, sampler: str | None = None, eta: float | None = None) -> Process:
+        """The sampling process; None stands for the published choice of the family."""
+
+    @abstractmethod
+    def decode(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """State to motion: (B, T, D) in `representation`, de-normalised, differentiable, padded frames zero."""
+
+    @abstractmethod
+    def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
+        """Motion (B, T, D), de-normalised, to the clean state (a latent's mean)."""

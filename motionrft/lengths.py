@@ -1,0 +1,23 @@
+"""Lengths and the masks made from them, in one place."""
+
+from torch import Tensor
+import torch
+
+
+def length_mask(lengths: Tensor, frames: int) -> Tensor:
+    """Which frames of a padded batch are real.
+
+    Args:
+        lengths: (B,) int64, valid frames of each item.
+        frames: T, the padded number of frames.
+
+    Returns:
+        (B, T) bool, True where the frame belongs to the item.
+    """
+    return torch.arange(frames, device=lengths.device)[None, :] < lengths[:, None]
+
+
+def zero_padding(motion: Tensor, lengths: Tensor) -> Tensor:
+    """Set the frames beyond each item's length to exactly zero; `motion` is (B, T, ...)."""
+    mask = length_mask(lengths, motion.shape[1])
+    return motion * mask.reshape(*mask.shape, *(1,) * (motion.dim() - 2)).to(motion.dtype)

@@ -1,0 +1,1 @@
+"""Reads (and writes) other projects' checkpoints: names and shapes only."""

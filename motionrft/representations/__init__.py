@@ -1,0 +1,1 @@
+"""The representations of motion and the conversions between them."""

@@ -1,0 +1,1 @@
+"""Rewards: MotionReward and its relatives, behind one interface."""

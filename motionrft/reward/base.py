@@ -1,0 +1,61 @@
+"""A reward is a callable `(motion, lengths, condition, t) -> (B,)`: higher is better."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class RewardCondition:
+    """All that a reward needs to know of a batch of prompts, computed once per prompt.
+
+    text: (B, L) unit text embeddings, or None.
+    reference: (B, L) unit embeddings of reference motions (the frozen generator's own output), or None.
+    """
+
+    text: Tensor | None = None
+    reference: Tensor | None = None
+
+    def index(self, items: Tensor) -> "RewardCondition":
+        return RewardCondition(
+            None if self.text is None else self.text[items],
+            None if self.reference is None else self.reference[items],
+        )
+
+    def to(self, device: torch.device | str) -> "RewardCondition":
+        return RewardCondition(
+            None if self.text is None else self.text.to(device),
+            None if self.reference is None else self.reference.to(device),
+        )
+
+
+class Reward(nn.Module, ABC):
+    """Judges motions. Frozen while a generator is tuned; gradients flow to the motion where `differentiable`."""
+
+    representation: str
+    """The representation `forward` expects, de-normalised: `kinematic`, `joints` or `rotation`."""
+    differentiable: bool = True
+
+    @abstractmethod
+    def prepare(
+        self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
+    ) -> RewardCondition:
+        """Embed B texts and, where given, B reference motions (B, T, D) with their lengths; without gradient."""
+
+    @abstractmethod
+    def forward(
+        self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Judge motions.
+
+        Args:
+            motion: (B, T, D), de-normalised, in `representation`.
+            lengths: (B,) valid frames.
+            t: noise level of the motion as a training timestep, () or (B,); 0 means clean.
+
+        Returns:
+            reward (B,), the weighted total; and the raw terms by name, each (B,).
+        """

@@ -1,0 +1,1 @@
+"""Frozen text encoders behind one interface, with an embedding cache."""

@@ -1,0 +1,1 @@
+"""The executable: parse, call motionrft, print. No maths here."""
