@@ -1,0 +1,231 @@
+"""The post-norm transformer that MLD, MotionReward, SPM and TMR share: plain stacks, and stacks with long skips.
+
+Parameter names are those of `torch.nn.TransformerEncoderLayer` / `TransformerDecoderLayer` and of MLD's skip stacks, so
+published weights load as they are. What differs from torch is speed only: batch-first, fused attention, and the parts of
+the network whose output nobody reads are not computed (`rows`, one-token memories).
+
+Masks are (B, T) bool, True where a position is visible; None means that all are.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Attention(nn.Module):
+    """Multi-head attention with torch's packed projection (`in_proj_weight` (3D, D): queries, keys, values)."""
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"a width of {width} does not divide into {heads} attention heads")
+        self.heads = heads
+        self.dropout = dropout
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
+        self.out_proj = nn.Linear(width, width)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, query: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """Attend from `query` (B, Q, D) to `memory` (B, K, D), or to itself where memory is None; `mask` (B, K)."""
+        if memory is None:
+            q, k, v = F.linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
+        else:
+            width = query.shape[-1]
+            if memory.shape[1] == 1:
+                return self._one_token(memory).expand_as(query)
+            q = F.linear(query, self.in_proj_weight[:width], self.in_proj_bias[:width])
+            k, v = F.linear(memory, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, dim=-1)
+        visible = None if mask is None else mask[:, None, None, :]  # (B, 1, 1, K)
+        mixed = F.scaled_dot_product_attention(
+            self._split(q), self._split(k), self._split(v), visible, self.dropout if self.training else 0.0
+        )
+        return self.out_proj(mixed.transpose(1, 2).flatten(2))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, H, T, D / H)
+
+    def _one_token(self, memory: Tensor) -> Tensor:
+        """The softmax over one key is 1 whatever the query: its value, (B, 1, D), is the answer to every query."""
+        values = 2 * memory.shape[-1]
+        return self.out_proj(F.linear(memory, self.in_proj_weight[values:], self.in_proj_bias[values:]))
+
+
+class EncoderLayer(nn.Module):
+    """h = LN(x + attention(x)), y = LN(h + W2 gelu(W1 h))."""
+
+    def __init__(self, width: int, heads: int, feedforward: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.self_attn = Attention(width, heads, dropout)
+        self.linear1 = nn.Linear(width, feedforward)
+        self.linear2 = nn.Linear(feedforward, width)
+        self.norm1 = nn.LayerNorm(width)
+        self.norm2 = nn.LayerNorm(width)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, rows: int | None = None) -> Tensor:
+        """x (B, T, D) to (B, T, D), or to (B, rows, D): the first `rows` positions, which still see all T."""
+        if rows is None:
+            h = self.norm1(x + self.drop(self.self_attn(x, mask=mask)))
+        else:
+            first = x[:, :rows]
+            h = self.norm1(first + self.drop(self.self_attn(first, x, mask)))
+        return self.norm2(h + self.drop(self.linear2(self.drop(F.gelu(self.linear1(h))))))
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention, attention to a memory, feed-forward; a LayerNorm after each residual."""
+
+    def __init__(self, width: int, heads: int, feedforward: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.self_attn = Attention(width, heads, dropout)
+        self.multihead_attn = Attention(width, heads, dropout)
+        self.linear1 = nn.Linear(width, feedforward)
+        self.linear2 = nn.Linear(feedforward, width)
+        self.norm1 = nn.LayerNorm(width)
+        self.norm2 = nn.LayerNorm(width)
+        self.norm3 = nn.LayerNorm(width)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(
+        self, x: Tensor, memory: Tensor, mask: Tensor | None = None, memory_mask: Tensor | None = None
+    ) -> Tensor:
+        """x (B, T, D) with `mask` (B, T), memory (B, M, D) with `memory_mask` (B, M), to (B, T, D)."""
+        h = self.norm1(x + self.drop(self.self_attn(x, mask=mask)))
+        h = self.norm2(h + self.drop(self.multihead_attn(h, memory, memory_mask)))
+        return self.norm3(h + self.drop(self.linear2(self.drop(F.gelu(self.linear1(h))))))
+
+
+class Encoder(nn.Module):
+    """Encoder layers one after the other, without a final norm (MDM, TMR); names `layers.{i}`."""
+
+    def __init__(self, width: int, layers: int, heads: int, feedforward: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(EncoderLayer(width, heads, feedforward, dropout) for _ in range(layers))
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, rows: int | None = None) -> Tensor:
+        """As `EncoderLayer.forward`; `rows` restricts the last layer only, so the result is exact."""
+        for layer in self.layers[:-1]:
+            x = layer(x, mask)
+        return self.layers[-1](x, mask, rows)
+
+
+class Decoder(nn.Module):
+    """Decoder layers one after the other, all with the same memory, without a final norm; names `layers.{i}`."""
+
+    def __init__(self, width: int, layers: int, heads: int, feedforward: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(DecoderLayer(width, heads, feedforward, dropout) for _ in range(layers))
+
+    def forward(
+        self, x: Tensor, memory: Tensor, mask: Tensor | None = None, memory_mask: Tensor | None = None
+    ) -> Tensor:
+        for layer in self.layers:
+            x = layer(x, memory, mask, memory_mask)
+        return x
+
+
+class _SkipStack(nn.Module):
+    """Names and skips of both skip stacks: k input layers, a middle one, k output layers, a final norm."""
+
+    def __init__(self, width: int, layers: int, make_layer: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        if layers % 2 == 0:
+            raise ValueError(f"a skip stack has an odd number of layers, not {layers}")
+        skips = (layers - 1) // 2
+        self.input_blocks = nn.ModuleList(make_layer() for _ in range(skips))
+        self.middle_block = make_layer()
+        self.output_blocks = nn.ModuleList(make_layer() for _ in range(skips))
+        self.linear_blocks = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(skips))
+        self.norm = nn.LayerNorm(width)
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+
+
+class SkipEncoder(_SkipStack):
+    """Encoder stack with long skips, as in a U-Net: the last pushed output meets the first output layer."""
+
+    def __init__(self, width: int, layers: int, heads: int, feedforward: int, dropout: float = 0.1) -> None:
+        super().__init__(width, layers, lambda: EncoderLayer(width, heads, feedforward, dropout))
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, rows: int | None = None) -> Tensor:
+        """x (B, T, D), mask (B, T) to (B, T, D); with `rows`, only the first rows of the result, (B, rows, D)."""
+        skips = []
+        for block in self.input_blocks:
+            x = block(x, mask)
+            skips.append(x)
+        last = len(self.output_blocks)
+        x = self.middle_block(x, mask, rows if last == 0 else None)
+        for number, (join, block) in enumerate(zip(self.linear_blocks, self.output_blocks, strict=True), 1):
+            x = join(torch.cat((x, skips.pop()), dim=-1))
+            x = block(x, mask, rows if number == last else None)
+        return self.norm(x)
+
+
+class SkipDecoder(_SkipStack):
+    """Decoder stack with long skips; every layer sees the same memory."""
+
+    def __init__(self, width: int, layers: int, heads: int, feedforward: int, dropout: float = 0.1) -> None:
+        super().__init__(width, layers, lambda: DecoderLayer(width, heads, feedforward, dropout))
+
+    def forward(
+        self, x: Tensor, memory: Tensor, mask: Tensor | None = None, memory_mask: Tensor | None = None
+    ) -> Tensor:
+        """x (B, T, D) with `mask` (B, T), memory (B, M, D) with `memory_mask` (B, M), to (B, T, D)."""
+        skips = []
+        for block in self.input_blocks:
+            x = block(x, memory, mask, memory_mask)
+            skips.append(x)
+        x = self.middle_block(x, memory, mask, memory_mask)
+        for join, block in zip(self.linear_blocks, self.output_blocks, strict=True):
+            x = join(torch.cat((x, skips.pop()), dim=-1))
+            x = block(x, memory, mask, memory_mask)
+        return self.norm(x)
+
+
+class LearnedPositions(nn.Module):
+    """One learned table, `pe` (rows, 1, D), added once to a whole sequence."""
+
+    def __init__(self, width: int, rows: int = 500) -> None:
+        super().__init__()
+        self.pe = nn.Parameter(torch.rand(rows, 1, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, T, D) plus rows 0 to T - 1.
+
+        Raises:
+            ValueError: T is more than the table's rows.
+        """
+        if x.shape[1] > self.pe.shape[0]:
+            raise ValueError(
+                f"a sequence of {x.shape[1]} positions; the position table has {self.pe.shape[0]}"
+            )
+        return x + self.pe[: x.shape[1], 0]
+
+
+def timestep_features(t: Tensor, width: int) -> Tensor:
+    """Sinusoids of a timestep, cosine half first: t () or (B,) to (1 or B, width)."""
+    half = width // 2
+    frequencies = torch.exp(
+        -math.log(10000.0) / half * torch.arange(half, dtype=torch.float32, device=t.device)
+    )
+    angles = t.reshape(-1, 1).float() * frequencies
+    return torch.cat((angles.cos(), angles.sin()), dim=-1)
+
+
+class TimeEmbedding(nn.Module):
+    """Sinusoids through two layers: names `linear_1` (features to D), `linear_2` (D to D), SiLU between."""
+
+    def __init__(self, features: int, width: int) -> None:
+        super().__init__()
+        self.linear_1 = nn.Linear(features, width)
+        self.linear_2 = nn.Linear(width, width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, features) to (B, D)."""
+        return self.linear_2(F.silu(self.linear_1(features)))
