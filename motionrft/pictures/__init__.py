@@ -1,1 +1,11 @@
-"""Pictures of motion: figures, strips, video, the 3D page, the report."""
+"""Pictures of motion: figures, strips, video, the 3D page, the report, the user study.
+
+    write_picture("walk.gif", [joints], ["a person walks"], fps=20)   # gif, mp4, png, html by the name's ending
+    write_report("report.html", ReportData("my run", rows=..., prompts=...))
+
+Joints are numpy (T, 22, 3) or (T, 21, 3) everywhere, metres, Y up. Nothing here imports torch.
+"""
+
+from motionrft.pictures.report import Interval, Prompt, ReportData, Row, Series, write_report
+
+__all__ = ["Interval", "Prompt", "ReportData", "Row", "Series", "write_report"]

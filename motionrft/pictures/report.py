@@ -1,0 +1,98 @@
+"""report.html: one self-contained page that says within five seconds whether a fine-tune helped, where, and at what cost.
+
+Fill a `ReportData` and call `write_report(path, data)`. Nothing in here evaluates anything: numbers come in, a page
+comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from motionrft.pictures.verdict import Interval, Row
+
+__all__ = ["Interval", "Prompt", "ReportData", "Row", "Series", "write_report"]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a chart; series with the same `chart` share axes.
+
+    Attributes:
+        chart: the chart's heading, which says what is plotted ("Reward", "Bytes held for backward").
+        name: the line's name in the legend.
+        x, y: the points, equally long; NaN breaks the line.
+        unit: of y ("MiB", "s", "m/s"), may be empty.
+        x_label: what x counts.
+        low, high: optional 95 % band around y.
+    """
+
+    chart: str
+    name: str
+    x: Sequence[float] | np.ndarray
+    y: Sequence[float] | np.ndarray
+    unit: str = ""
+    x_label: str = "update"
+    low: Sequence[float] | np.ndarray | None = None
+    high: Sequence[float] | np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt with the motions that each column made of it from the same noise.
+
+    Attributes:
+        text: the prompt.
+        motions: one (T, 22, 3) array a column, metres, Y up; T may differ.
+        gain: last column minus first, by the number that `gain_name` of the report names; sorts the prompts.
+        scores: that number for each column, may be empty.
+    """
+
+    text: str
+    motions: tuple[np.ndarray, ...]
+    gain: float
+    scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything the page shows; only `title` is required, and a section without data is left out.
+
+    Attributes:
+        title: the run's name.
+        columns: what is compared; the first is the reference.
+        rows: the table, in reading order.
+        series: curves over updates, grouped by their `chart`.
+        prompts: shown in 3D side by side; a dozen is plenty (about 35 kB a motion of 100 frames on the page).
+        gain_name: what `Prompt.gain` measures.
+        cost: what was paid, as short texts ("time" -> "4 min 10 s", "peak memory" -> "612 MiB").
+        command: the command that makes this result again.
+        environment: versions, device, hashes.
+        notes: sentences the reader must know (warnings, protocol, data licence).
+        subject: how sentences name what was done.
+        fps: of every motion.
+    """
+
+    title: str
+    columns: tuple[str, ...] = ("before", "after")
+    rows: Sequence[Row] = ()
+    series: Sequence[Series] = ()
+    prompts: Sequence[Prompt] = ()
+    gain_name: str = "reward"
+    cost: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    subject: str = "The fine-tune"
+    fps: float = 20.0
+
+
+def write_report(path: str | Path, data: ReportData) -> Path:
+    """Write the page to `path` (atomically, UTF-8, no network needed to read it) and return the path."""
+    from motionrft.pictures.report_page import report_html
+    from motionrft.pictures.page import write_text
+
+    return write_text(Path(path), report_html(data))
