@@ -1,1 +1,20 @@
 """Data sets on disk and their batches."""
+
+from motionrft.data.batches import BalancedBatches, Batch, DistinctBatches, collate, pad
+from motionrft.data.captions import Caption, read_captions
+from motionrft.data.folder import FOLDERS, Item, MotionDataset
+from motionrft.data.prompts import read_prompts
+
+__all__ = [
+    "FOLDERS",
+    "BalancedBatches",
+    "Batch",
+    "Caption",
+    "DistinctBatches",
+    "Item",
+    "MotionDataset",
+    "collate",
+    "pad",
+    "read_captions",
+    "read_prompts",
+]

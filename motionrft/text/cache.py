@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from motionrft.text.base import TextEncoder, TextFeatures
+from motionrft.training.atomic import write_bytes
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +48,13 @@ class CachedTextEncoder(TextEncoder):
         self.width, self.pooled_width = encoder.width, encoder.pooled_width
         self.folder = folder / "text" / encoder.identity if folder else None
         self._known: dict[str, tuple[Tensor, Tensor | None]] = {}
-        self._opened: set[Path] = set()
+        self._shards: dict[Path, set[str]] = {}
 
     def encode(self, texts: Sequence[str]) -> TextFeatures:
         keys = [text_key(text) for text in texts]
-        if any(key not in self._known for key in keys):
-            self._read_shards()
+        wanted = {key for key in keys if key not in self._known}
+        if wanted:
+            self._read_shards(wanted)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
         if missing:
             self._encode_missing(missing)
@@ -89,17 +91,21 @@ class CachedTextEncoder(TextEncoder):
             if kind == "tokens":
                 self._known[key] = (value, shard.get(f"{key}.pooled"))
 
-    def _read_shards(self) -> None:
+    def _read_shards(self, wanted: set[str]) -> None:
+        """Remember the wanted texts that lie on disk, reading those alone."""
         if self.folder is None or not self.folder.is_dir():
             return
         for path in sorted(self.folder.glob("*.safetensors")):
-            if path in self._opened:
+            if path in self._shards and self._shards[path].isdisjoint(wanted):
                 continue
-            self._opened.add(path)
             try:
                 with safe_open(path, "pt") as stored:
-                    self._remember({name: stored.get_tensor(name) for name in stored.keys()})
+                    names = list(stored.keys())
+                    self._shards[path] = {name.rsplit(".", 1)[0] for name in names}
+                    hits = [name for name in names if name.rsplit(".", 1)[0] in wanted]
+                    self._remember({name: stored.get_tensor(name) for name in hits})
             except (SafetensorError, OSError) as error:
+                self._shards[path] = set()
                 log.warning("%s: damaged text cache, its texts are encoded again (%s)", path, error)
 
     def _write_shard(self, shard: dict[str, Tensor]) -> None:
@@ -107,12 +113,8 @@ class CachedTextEncoder(TextEncoder):
             return
         name = hashlib.sha256("".join(sorted(shard)).encode()).hexdigest()[:16]
         path = self.folder / f"{name}.safetensors"
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            save_file(shard, temporary)
-            temporary.replace(path)
+            write_bytes(path, save(shard))
         except OSError as error:
             log.warning("%s: text features are not cached on disk (%s)", self.folder, error)
-            temporary.unlink(missing_ok=True)
-        self._opened.add(path)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from motionrft.text.base import TextEncoder, TextFeatures
-from motionrft.text.sources import Source, find
+from motionrft.text.sources import Source, find, quiet_transformers
 
 SOURCE = Source(
     repository="sentence-transformers/all-MiniLM-L6-v2",
@@ -77,5 +77,6 @@ class MiniLM(TextEncoder):
             from transformers import BertModel
 
             folder = find(SOURCE, self.path)
-            model = BertModel.from_pretrained(folder, add_pooling_layer=False, dtype=torch.float32)
+            with quiet_transformers():
+                model = BertModel.from_pretrained(folder, add_pooling_layer=False, dtype=torch.float32)
             self._model = model.eval().requires_grad_(False).to(self.device)

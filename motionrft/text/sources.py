@@ -2,6 +2,8 @@
 
 import hashlib
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,3 +84,19 @@ def _verify(source: Source, folder: Path) -> None:
             f"{weights}: SHA-256 {found[:12]}… is not {source.repository}'s {source.sha256[:12]}…; "
             "the file is damaged or another model. Fetch it again."
         )
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Load a pretrained model without transformers' bars and reports: the library never prints."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,89 @@
+"""Batches: which items a step sees (a function of seed and step, so a resumed run needs no cursor), and padding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from motionrft.data.folder import MotionDataset
+from motionrft.training.seeds import generator_for
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A padded batch.
+
+    items: (B,) int64 positions in the data set.
+    motion: (B, T, D) as stored, zero beyond each length.
+    lengths: (B,) int64.
+    texts: one caption an item.
+    """
+
+    items: Tensor
+    motion: Tensor
+    lengths: Tensor
+    texts: list[str]
+
+
+def pad(motions: Sequence[Tensor], multiple: int = 1) -> tuple[Tensor, Tensor]:
+    """Join motions (T_i, D) into (B, T, D) with zeros behind each, T a multiple of `multiple`; and (B,) lengths."""
+    lengths = torch.tensor([motion.shape[0] for motion in motions])
+    frames = -(-int(lengths.max()) // multiple) * multiple
+    padded = torch.zeros(len(motions), frames, *motions[0].shape[1:])
+    for row, motion in enumerate(motions):
+        padded[row, : motion.shape[0]] = motion
+    return padded, lengths
+
+
+class BalancedBatches:
+    """Items drawn with probability 1 / sqrt(takes of their label): rare kinds of motion are seen, common ones not lost.
+
+    Without labels every item is equally likely.
+    """
+
+    def __init__(self, dataset: MotionDataset, batch: int, seed: int):
+        self.batch, self.seed = batch, seed
+        labels = dataset.labels
+        counts = torch.ones(len(dataset)) if labels is None else torch.bincount(labels)[labels].float()
+        self.weights = counts.rsqrt()
+
+    def __getitem__(self, step: int) -> Tensor:
+        """(B,) items of a step."""
+        draws = generator_for(self.seed, "balanced", step)
+        return torch.multinomial(self.weights, self.batch, replacement=self.batch > len(self.weights), generator=draws)
+
+
+class DistinctBatches:
+    """Batches in which no two items share a label, labels drawn with weight sqrt(takes): contrast without false negatives.
+
+    Without labels, items of equal first caption count as equal.
+    """
+
+    def __init__(self, dataset: MotionDataset, batch: int, seed: int):
+        self.seed = seed
+        labels = dataset.labels
+        if labels is None:
+            order: dict[str, int] = {}
+            labels = torch.tensor([order.setdefault(item.captions[0].text, len(order)) for item in dataset.items])
+        self.members = [torch.nonzero(labels == label)[:, 0] for label in range(int(labels.max()) + 1)]
+        self.weights = torch.tensor([float(len(members)) for members in self.members]).sqrt()
+        self.batch = min(batch, len(self.members))
+
+    def __getitem__(self, step: int) -> Tensor:
+        """(B,) items of a step."""
+        draws = generator_for(self.seed, "distinct", step)
+        chosen = torch.multinomial(self.weights, self.batch, generator=draws)
+        pick = torch.rand(self.batch, generator=draws)
+        members = [self.members[int(label)] for label in chosen]
+        return torch.stack([m[int(p * len(m))] for m, p in zip(members, pick, strict=True)])
+
+
+def collate(dataset: MotionDataset, items: Tensor, seed: int, step: int, representation: str = "kinematic") -> Batch:
+    """Read and pad items, each with one of its captions drawn by (seed, step)."""
+    draws = generator_for(seed, "caption", step)
+    motion, lengths = pad([dataset.motion(int(item), representation) for item in items])
+    pick = torch.rand(len(items), generator=draws)
+    captions = [dataset.items[int(item)].captions for item in items]
+    texts = [choices[int(p * len(choices))].text for choices, p in zip(captions, pick, strict=True)]
+    return Batch(items, motion, lengths, texts)

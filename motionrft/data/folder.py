@@ -1,0 +1,180 @@
+"""A data set folder in HumanML3D's layout: clips of a split, their captions, labels, motions and statistics."""
+
+import csv
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from motionrft.data.captions import Caption, read_captions
+from motionrft.errors import UserError
+from motionrft.representations.statistics import Statistics
+
+FOLDERS = {"kinematic": "new_joint_vecs", "joints": "new_joints", "rotation": "rotations"}
+"""Where each representation lies."""
+DEFAULT_FPS = 20.0
+
+
+@dataclass(frozen=True)
+class Item:
+    """One training item: a whole clip, or the part of a clip that its captions describe.
+
+    key: unique name; `clip` for a whole clip, `clip@start-end` for a part.
+    start, end: frames of the clip, end exclusive.
+    label: what kind of motion it is (content and style), or None where the data set does not say.
+    """
+
+    key: str
+    clip: str
+    captions: tuple[Caption, ...]
+    start: int
+    end: int
+    label: str | None = None
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
+
+class MotionDataset:
+    """Items of one split, motions read from disk on demand.
+
+    Args:
+        folder: the data set: `new_joint_vecs/`, `new_joints/`, `rotations/` (any of them), `texts/`, `SPLIT.txt`.
+        split: `train`, `val`, `test` or any other `NAME.txt` there.
+        min_frames: shorter items are left out.
+        max_frames: longer items are cut to their first frames.
+
+    Raises:
+        UserError: the folder, the split file or every motion of it is missing.
+    """
+
+    def __init__(self, folder: Path | str, split: str, min_frames: int = 16, max_frames: int = 196):
+        self.folder, self.split = Path(folder), split
+        self.min_frames, self.max_frames = min_frames, max_frames
+        self.properties = self._read_properties()
+        self.fps = float(self.properties.get("fps", DEFAULT_FPS))
+        self.items = self._read_items()
+        if not self.items:
+            raise UserError(
+                f"{self.folder}: split {split!r} has no clip of at least {min_frames} frames with a caption."
+            )
+        self._motions: dict[tuple[str, str], Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @cached_property
+    def representations(self) -> tuple[str, ...]:
+        """Which representations the folder holds."""
+        return tuple(name for name, folder in FOLDERS.items() if (self.folder / folder).is_dir())
+
+    @cached_property
+    def lengths(self) -> Tensor:
+        """(N,) int64 frames of each item."""
+        return torch.tensor([item.length for item in self.items])
+
+    @cached_property
+    def labels(self) -> Tensor | None:
+        """(N,) int64, equal where items show the same kind of motion; None where the data set has no labels."""
+        names = [item.label for item in self.items]
+        if any(name is None for name in names):
+            return None
+        order = {name: number for number, name in enumerate(sorted({str(name) for name in names}))}
+        return torch.tensor([order[str(name)] for name in names])
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Every distinct caption of the split, sorted."""
+        return sorted({caption.text for item in self.items for caption in item.captions})
+
+    @cached_property
+    def identity(self) -> str:
+        """A hash of the items: names, frames and captions, with the statistics' values."""
+        digest = hashlib.sha256(f"{self.split} {self.min_frames} {self.max_frames}\n".encode())
+        for item in self.items:
+            captions = "|".join(caption.text for caption in item.captions)
+            digest.update(f"{item.key} {item.start} {item.end} {captions}\n".encode())
+        for path in sorted(self.folder.glob("*.npy")):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    def motion(self, index: int, representation: str = "kinematic") -> Tensor:
+        """Motion of an item, (T, D) float32 as stored (not normalised); joints are (T, 66).
+
+        Raises:
+            UserError: the representation is not in the folder, or the file is damaged.
+        """
+        item = self.items[index]
+        key = (item.key, representation)
+        if key not in self._motions:
+            clip = self._load(item.clip, representation)
+            self._motions[key] = clip[item.start : item.end].clone()
+        return self._motions[key]
+
+    def statistics(self, representation: str = "kinematic") -> Statistics:
+        """The data set's own mean and standard deviation."""
+        return Statistics.load(self.folder, representation)
+
+    def _load(self, clip: str, representation: str) -> Tensor:
+        path = self.folder / FOLDERS[representation] / f"{clip}.npy"
+        try:
+            array = np.load(path, allow_pickle=False)
+        except FileNotFoundError:
+            raise UserError(
+                f"{path}: missing. Complete the folder with `motionrft convert --dataset {self.folder}`."
+            ) from None
+        except (ValueError, OSError) as error:
+            raise UserError(f"{path}: not a readable motion ({error}).") from None
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).flatten(1)
+
+    def _read_properties(self) -> dict:
+        if not self.folder.is_dir():
+            raise UserError(f"{self.folder}: no such data set folder.")
+        path = self.folder / "dataset.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    def _read_items(self) -> list[Item]:
+        path = self.folder / f"{self.split}.txt"
+        if not path.is_file():
+            there = ", ".join(sorted(p.stem for p in self.folder.glob("*.txt"))) or "none"
+            raise UserError(f"{self.folder}: no split {self.split!r} (there are: {there}).")
+        labels = self._read_labels()
+        names = path.read_text(encoding="utf-8").split()
+        return [item for name in names for item in self._items_of(name, labels.get(name))]
+
+    def _read_labels(self) -> dict[str, str]:
+        path = self.folder / "index.csv"
+        if not path.is_file():
+            return {}
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        return {row["clip_id"]: f"{row['content']}/{row['style']}" for row in rows if "content" in row and "style" in row}
+
+    def _items_of(self, name: str, label: str | None) -> list[Item]:
+        texts = self.folder / "texts" / f"{name}.txt"
+        frames = self._frames(name)
+        if frames is None or not texts.is_file():
+            return []
+        captions = read_captions(texts)
+        whole = tuple(caption for caption in captions if caption.whole)
+        items = [Item(name, name, whole, 0, min(frames, self.max_frames), label)] if whole else []
+        for caption in captions:
+            if not caption.whole:
+                start, end = int(caption.start * self.fps), min(int(caption.end * self.fps), frames)
+                end = min(end, start + self.max_frames)
+                items.append(Item(f"{name}@{start}-{end}", name, (caption,), start, end, label))
+        return [item for item in items if item.length >= self.min_frames]
+
+    def _frames(self, name: str) -> int | None:
+        """Frames of a clip, from the header of its first file that exists: no motion is read."""
+        for folder in FOLDERS.values():
+            path = self.folder / folder / f"{name}.npy"
+            if path.is_file():
+                return int(np.load(path, mmap_mode="r", allow_pickle=False).shape[0])
+        return None
