@@ -1,0 +1,80 @@
+"""The field's metrics as pure functions of tensors: no data set, no model, no random state of their own.
+
+Every random choice (groups of 32, index pairs, swaps) is an argument, made by the small drawing functions beside the
+metric, so that a result can be repeated from its recorded draws.
+"""
+
+from motionrft.evaluation.metrics.classification import (
+    BinaryMetrics,
+    PreferenceMetrics,
+    authenticity_metrics,
+    preference_metrics,
+    seeded_swap,
+)
+from motionrft.evaluation.metrics.distribution import (
+    Gaussian,
+    diversity,
+    draw_pairs,
+    frechet_distance,
+    multimodality,
+)
+from motionrft.evaluation.metrics.intervals import Interval, replications
+from motionrft.evaluation.metrics.physics import (
+    bone_length_drift,
+    floating,
+    heading_change,
+    jitter,
+    jitter_per_joint,
+    motion_energy,
+    penetration,
+    skating_ratio,
+)
+from motionrft.evaluation.metrics.precision import (
+    coin_flip_bound,
+    consecutive_groups,
+    distinct_groups,
+    matching_distance,
+    r_precision,
+)
+from motionrft.evaluation.metrics.retrieval import (
+    RECALLS,
+    retrieval_32,
+    small_batch_order,
+    tmr_all,
+    tmr_small_batches,
+    tmr_threshold,
+)
+
+__all__ = [
+    "RECALLS",
+    "BinaryMetrics",
+    "Gaussian",
+    "Interval",
+    "PreferenceMetrics",
+    "authenticity_metrics",
+    "bone_length_drift",
+    "coin_flip_bound",
+    "consecutive_groups",
+    "distinct_groups",
+    "diversity",
+    "draw_pairs",
+    "floating",
+    "frechet_distance",
+    "heading_change",
+    "jitter",
+    "jitter_per_joint",
+    "matching_distance",
+    "motion_energy",
+    "multimodality",
+    "penetration",
+    "preference_metrics",
+    "r_precision",
+    "replications",
+    "retrieval_32",
+    "seeded_swap",
+    "skating_ratio",
+    "small_batch_order",
+    "tmr_all",
+    "tmr_small_batches",
+    "tmr_threshold",
+]

@@ -1,0 +1,18 @@
+"""Arithmetic wide enough that a metric's digits are the data's, not the rounding's."""
+
+import torch
+from torch import Tensor
+
+
+def exact(x: Tensor) -> Tensor:
+    """`x` in float64, on its own device; on the CPU where the device has no float64 (Apple's mps)."""
+    return x.to("cpu" if x.device.type == "mps" else x.device, torch.float64)
+
+
+def distances(a: Tensor, b: Tensor) -> Tensor:
+    """Euclidean distances between the rows of `a` (..., N, D) and `b` (..., M, D): (..., N, M) float64.
+
+    Differences are formed directly. The usual |a|^2 + |b|^2 - 2ab in float32 is off by about 5e-3 near zero, gives NaN
+    for equal rows, and breaks ties between equal motions by rounding.
+    """
+    return torch.cdist(exact(a), exact(b), compute_mode="donot_use_mm_for_euclid_dist")

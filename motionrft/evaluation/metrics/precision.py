@@ -1,0 +1,102 @@
+"""R-Precision (raw, by label, on distinct batches) and MM-Dist (Guo et al. 2022).
+
+Raw R-Precision asks whether a text finds *its own* motion among 32. Where several of the 32 show the same act, even a
+perfect judge can only toss a coin between them: `coin_flip_bound` says how far a perfect judge gets. `label` counts any
+motion of the same label as found; `distinct` asks the raw question in batches of 32 different labels.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from motionrft.evaluation.metrics.exact import distances, exact
+
+TOPS = (1, 2, 3)
+
+
+def consecutive_groups(order: Tensor, size: int = 32) -> Tensor:
+    """Cut an order of items, (N,) int64, into whole groups: (N // size, size). The incomplete tail is dropped."""
+    whole = order.shape[0] // size
+    return order[: whole * size].reshape(whole, size)
+
+
+def distinct_groups(labels: Tensor, size: int, groups: int, generator: torch.Generator) -> Tensor:
+    """Draw groups in which every item has another label.
+
+    Args:
+        labels: (N,) int64 on the CPU, as is the generator.
+        size: items a group; fewer where there are fewer labels.
+
+    Returns:
+        (groups, min(size, number of labels)) int64 item indices: labels uniformly, then one item of each uniformly.
+    """
+    order = labels.argsort(stable=True)
+    counts = labels.unique(return_counts=True)[1]
+    starts = counts.cumsum(0) - counts
+    size = min(size, counts.shape[0])
+    keys = torch.rand(groups, counts.shape[0], generator=generator, dtype=torch.float64)
+    chosen = keys.argsort(dim=1)[:, :size]
+    within = (torch.rand(groups, size, generator=generator, dtype=torch.float64) * counts[chosen]).long()
+    return order[starts[chosen] + within]
+
+
+def r_precision(
+    text: Tensor, motion: Tensor, groups: Tensor, tops: Sequence[int] = TOPS, labels: Tensor | None = None
+) -> Tensor:
+    """Share of texts that find a right motion among the k nearest of their group.
+
+    Ties are settled by expectation over random order, so a generator that makes one motion for every text scores
+    chance and not a hundred per cent.
+
+    Args:
+        text, motion: (N, D) embeddings; row n of both belong together.
+        groups: (G, n) int64 item indices.
+        labels: (N,) any motion with the text's label is right; None: only its own motion is.
+
+    Returns:
+        (len(tops),) float64 in [0, 1].
+    """
+    groups = groups.to(text.device)
+    cost = distances(text[groups], motion[groups])  # (G, n, n)
+    if labels is None:
+        right = torch.eye(groups.shape[1], dtype=torch.bool, device=cost.device).expand_as(cost)
+    else:
+        right = _same(labels[groups.to(labels.device)]).to(cost.device)
+    return torch.stack([_hit(cost, right, top).mean() for top in tops])
+
+
+def coin_flip_bound(labels: Tensor, groups: Tensor, tops: Sequence[int] = TOPS) -> Tensor:
+    """Raw R-Precision of a judge that knows every label and nothing else: (len(tops),) float64."""
+    equals = _same(labels[groups.to(labels.device)]).sum(dim=2).double()  # (G, n), itself included
+    return torch.stack([(top / equals).clamp(max=1.0).mean() for top in tops])
+
+
+def matching_distance(text: Tensor, motion: Tensor, groups: Tensor) -> Tensor:
+    """MM-Dist: mean distance of a text to its own motion over the items of the groups, () float64."""
+    items = groups.flatten().to(text.device)
+    return (exact(text[items]) - exact(motion[items])).norm(dim=1).mean()
+
+
+def _same(labels: Tensor) -> Tensor:
+    return labels[:, :, None] == labels[:, None, :]
+
+
+def _hit(cost: Tensor, right: Tensor, top: int) -> Tensor:
+    """Probability that a right candidate is among the `top` cheapest when ties fall in random order, (..., n).
+
+    With T candidates tied at the cheapest right cost, r of them right, and s places left for them, the s places are
+    drawn without replacement: 1 - C(T - r, s) / C(T, s).
+    """
+    best = cost.masked_fill(~right, torch.inf).amin(dim=-1, keepdim=True)
+    nearer = (cost < best).sum(dim=-1)
+    tied = (cost == best).sum(dim=-1)
+    wrong = ((cost == best) & ~right).sum(dim=-1)
+    places = torch.minimum((top - nearer).clamp(min=0), tied)
+    miss = _log_choose(wrong, places.clamp(max=wrong)) - _log_choose(tied, places)
+    return torch.where(places > wrong, 1.0, 1.0 - miss.exp())
+
+
+def _log_choose(n: Tensor, k: Tensor) -> Tensor:
+    n, k = n.double(), k.double()
+    return torch.lgamma(n + 1) - torch.lgamma(k + 1) - torch.lgamma(n - k + 1)
