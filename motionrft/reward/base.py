@@ -33,7 +33,8 @@ class RewardCondition:
 
 
 class Reward(nn.Module, ABC):
-    """Judges motions. Frozen while a generator is tuned; gradients flow to the motion where `differentiable`."""
+    """Judges motions. Frozen while a generator is tuned; gradients reach the motion where
+    `differentiable`."""
 
     representation: str
     """The representation `forward` expects, de-normalised: `kinematic`, `joints` or `rotation`."""
@@ -43,7 +44,8 @@ class Reward(nn.Module, ABC):
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
     ) -> RewardCondition:
-        """Embed B texts and, where given, B reference motions (B, T, D) with their lengths; without gradient."""
+        """Embed B texts and, where given, B reference motions (B, T, D) of given lengths; without
+        gradient."""
 
     @abstractmethod
     def forward(
