@@ -1,1 +1,5 @@
-"""The training loop and all that keeps a run safe; knows no diffusion."""
+"""What a training run needs besides mathematics: loop, optimiser, checkpoints, run folders, memory, seeds.
+
+Knows no diffusion, no motion and no console. Import from the files themselves, so that the torch-free ones
+stay so.
+"""

@@ -1,0 +1,45 @@
+"""Hashes that say whether a file or a folder is still the one it was."""
+
+import hashlib
+from pathlib import Path
+
+_BLOCK = 1 << 20
+
+
+def file_hash(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def text_hash(*parts: str) -> str:
+    """SHA-256 of some strings; no two different lists share one by running together."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode()
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()
+
+
+def folder_hash(folder: Path | str, *, contents: bool = True) -> str:
+    """SHA-256 over the names and bytes of every file below a folder, hidden ones left out.
+
+    Args:
+        contents: False takes each file's size instead of its bytes, for data sets too large to read at each
+            start.
+    """
+    folder = Path(folder)
+    parts: list[str] = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in name.parts):
+            parts += [name.as_posix(), file_hash(path) if contents else str(path.stat().st_size)]
+    return text_hash(*parts)
+
+
+def path_hash(path: Path | str) -> str:
+    """`file_hash` or `folder_hash`, whichever the path asks for."""
+    return folder_hash(path) if Path(path).is_dir() else file_hash(path)

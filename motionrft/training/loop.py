@@ -1,0 +1,189 @@
+"""The loop of every training: updates, checkpoints, resume, signals, metrics."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from motionrft.errors import RunError
+from motionrft.training.memory import MemoryMeter
+from motionrft.training.progress import Progress, Silent
+from motionrft.training.run import RunFolder
+from motionrft.training.seeds import global_random_state, restore_global_random_state
+from motionrft.training.signals import TERMINATED, Signals, Stopped
+
+_LONGEST_DROUGHT = 100
+"""Calls of `update` in a row that may make none (a fine-tuning trajectory can have no gradient)."""
+
+Metrics = Mapping[str, Any]
+
+
+class Trainer(Protocol):
+    """What the loop trains.
+
+    Everything that changes between two updates must be in `state_dict`; the global random generators the loop keeps.
+    """
+
+    def update(self, step: int) -> Metrics | Sequence[Metrics]:
+        """Make one optimiser update, `step` (counted from 0) having been made; return its metrics.
+
+        A trainer that makes several at a time (a fine-tuning trajectory) returns one metrics dict for each.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tree of tensors and plain values: weights, optimiser, EMA, data cursor, generators of its own."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to a state; tensors arrive on the CPU."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a loop ended."""
+
+    step: int
+    """Updates made since the very beginning."""
+    seconds: float
+    """Time spent in the loop, earlier sessions of the same run included."""
+    reason: str
+    """`updates`, `time`, or what the watch said."""
+
+
+def train(
+    trainer: Trainer,
+    folder: RunFolder | None = None,
+    *,
+    updates: int | None = None,
+    time_limit: float | None = None,
+    checkpoint_every: int = 100,
+    keep: int = 2,
+    progress: Progress | None = None,
+    watch: Callable[[int], str | None] | None = None,
+    export: Callable[[Path], None] | None = None,
+) -> Outcome:
+    """Run a trainer from where its folder stands to the end.
+
+    Args:
+        folder: where to save and from where to resume; None keeps nothing.
+        updates, time_limit: whichever comes first ends the loop; seconds for the second, earlier sessions
+            counted.
+        checkpoint_every: updates between checkpoints; the end is always saved.
+        keep: newest checkpoints that stay (the best stays too); 0 keeps all.
+        watch: called after each `update` with the updates made; a sentence ends the run (saved, reason
+            returned).
+        export: writes further files into each checkpoint's folder.
+
+    Raises:
+        Stopped: SIGINT or SIGTERM, after saving; carries the exit code.
+        RunError: the trainer gave up, or writing failed. The last checkpoint stays.
+    """
+    if updates is None and time_limit is None:
+        raise ValueError("train needs updates, time_limit or both")
+    progress = progress or Silent()
+    run = _Session(trainer, folder, progress, keep, export)
+    run.restore()
+    progress.start(updates, run.step)
+    try:
+        with Signals() as signals:
+            while (reason := run.ended(updates, time_limit)) is None:
+                before = run.step
+                run.advance()
+                reason = watch(run.step) if watch else None
+                due = checkpoint_every and run.step // checkpoint_every > before // checkpoint_every
+                if due or signals.save or signals.stop is not None or reason is not None:
+                    signals.save = False
+                    run.save()
+                if signals.stop is not None:
+                    raise run.stopped(signals.stop)
+                if reason is not None:
+                    break
+            run.save()
+    finally:
+        progress.finish()
+    return Outcome(run.step, run.seconds, reason)
+
+
+class _Session:
+    """One process's share of a run."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        folder: RunFolder | None,
+        progress: Progress,
+        keep: int,
+        export: Callable[[Path], None] | None,
+    ) -> None:
+        self.trainer, self.folder, self.progress, self.keep, self.export = (
+            trainer,
+            folder,
+            progress,
+            keep,
+            export,
+        )
+        self.step = 0
+        self._drought = 0
+        self._earlier = 0.0
+        self._started = time.perf_counter()
+        self._memory = MemoryMeter()
+
+    @property
+    def seconds(self) -> float:
+        return self._earlier + time.perf_counter() - self._started
+
+    def ended(self, updates: int | None, time_limit: float | None) -> str | None:
+        if updates is not None and self.step >= updates:
+            return "updates"
+        if time_limit is not None and self.seconds >= time_limit:
+            return "time"
+        return None
+
+    def advance(self) -> None:
+        began = time.perf_counter()
+        made = self.trainer.update(self.step)
+        lines = [made] if isinstance(made, Mapping) else list(made)
+        self._drought = 0 if lines else self._drought + 1
+        if self._drought == _LONGEST_DROUGHT:
+            raise RunError(
+                f"{_LONGEST_DROUGHT} trajectories in a row made no update: nothing they judge has a gradient."
+            )
+        seconds = (time.perf_counter() - began) / max(len(lines), 1)
+        for line in lines:
+            self.step += 1
+            metrics = {"update": self.step, "seconds": seconds, **self._memory.read(), **line}
+            if self.folder is not None:
+                self.folder.append_metrics(metrics)
+            self.progress.update(self.step, metrics)
+
+    def save(self) -> None:
+        if self.folder is None:
+            return
+        state = {
+            "trainer": self.trainer.state_dict(),
+            "random": global_random_state(),
+            "seconds": self.seconds,
+        }
+        self.folder.save_checkpoint(self.step, state, self.export)
+        if self.keep:
+            self.folder.prune(self.keep)
+
+    def restore(self) -> None:
+        """Go on from the newest checkpoint of the folder, or save the beginning, so that there is one."""
+        if self.folder is None:
+            return
+        found = self.folder.load_latest()
+        for warning in self.folder.warnings:
+            self.progress.message(warning)
+        if found is None:
+            return
+        self.step, state = found
+        self.trainer.load_state_dict(state["trainer"])
+        restore_global_random_state(state["random"])
+        self._earlier = state["seconds"]
+        self.progress.message(f"Going on after update {self.step}.")
+
+    def stopped(self, exit_code: int) -> Stopped:
+        how = "Stopped" if exit_code == TERMINATED else "Interrupted"
+        where = f"; the state is saved in {self.folder.path}, go on with --resume" if self.folder else ""
+        return Stopped(exit_code, f"{how} after update {self.step}{where}.")

@@ -1,0 +1,131 @@
+"""What a run holds: resident memory, the accelerator's peak, and the bytes autograd keeps for backward."""
+
+import resource
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+_STATM = Path("/proc/self/statm")
+_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+class MemoryMeter:
+    """Reads `rss_bytes` (now) and `peak_bytes`: of the accelerator if there is one, else resident."""
+
+    def __init__(self) -> None:
+        self._page = resource.getpagesize()
+
+    def read(self) -> dict[str, int]:
+        if torch.cuda.is_available() and torch.cuda.is_initialized():
+            peak = torch.cuda.max_memory_allocated()
+        else:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT
+        return {"rss_bytes": self._resident(), "peak_bytes": peak}
+
+    def _resident(self) -> int:
+        """Bytes in memory now; where the system has no /proc, the most there ever were."""
+        try:
+            return int(_STATM.read_text().split()[1]) * self._page
+        except OSError:
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT
+
+
+class GraphBytes:
+    """Context that measures the most bytes autograd held for backward at one moment inside it.
+
+    On the CPU every saved tensor passes a hook: distinct storages are counted while the graph keeps them,
+    parameters and buffers of `frozen` modules are not (they are held anyway). On CUDA it is what the
+    allocator holds above the level at entry, read at each `mark()` (call it right before backward) and at the
+    end.
+
+    What `torch.utils.checkpoint` recomputes does not pass the hooks: the figure is then what is held
+    *between* forward and backward, without the recomputed segment.
+
+    Example:
+        with GraphBytes([denoiser, decoder, reward]) as graph:
+            loss = ...
+            graph.mark()
+            loss.backward()
+        graph.peak
+    """
+
+    def __init__(self, frozen: Iterable[nn.Module] = (), device: torch.device | str = "cpu") -> None:
+        self.peak = 0
+        """Bytes, the largest so far; a meter can be entered again and keeps it."""
+        self._device = torch.device(device)
+        self._excluded = {
+            tensor.untyped_storage().data_ptr()
+            for module in frozen
+            for tensor in (*module.parameters(), *module.buffers())
+        }
+        self._held: dict[int, int] = {}
+        self._bytes = 0
+        self._level = 0
+        self._hooks: saved_tensors_hooks | None = None
+
+    def __enter__(self) -> "GraphBytes":
+        if self._device.type == "cuda":
+            self._level = torch.cuda.memory_allocated(self._device)
+        else:
+            self._hooks = saved_tensors_hooks(self._pack, _unpack)
+            self._hooks.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._hooks is None:
+            self.mark()
+        else:
+            self._hooks.__exit__(*exception)
+            self._hooks = None
+
+    def mark(self) -> None:
+        """Read the CUDA allocator; nothing to do on the CPU, where every saved tensor is seen."""
+        if self._device.type == "cuda":
+            self.peak = max(self.peak, torch.cuda.memory_allocated(self._device) - self._level)
+
+    @property
+    def held(self) -> int:
+        """Bytes held at this moment (CPU)."""
+        return self._bytes
+
+    def reset(self) -> None:
+        """Start a new peak at what is held now."""
+        self.peak = self._bytes
+
+    def _pack(self, tensor: Tensor) -> "_Saved | Tensor":
+        storage = tensor.untyped_storage()
+        key = storage.data_ptr()
+        if key in self._excluded or storage.nbytes() == 0:
+            return tensor
+        count = self._held.get(key, 0)
+        self._held[key] = count + 1
+        if count == 0:
+            self._bytes += storage.nbytes()
+            self.peak = max(self.peak, self._bytes)
+        return _Saved(tensor, key, self)
+
+    def _release(self, key: int, size: int) -> None:
+        self._held[key] -= 1
+        if self._held[key] == 0:
+            del self._held[key]
+            self._bytes -= size
+
+
+class _Saved:
+    """A saved tensor that tells its meter when the graph lets go of it."""
+
+    __slots__ = ("key", "meter", "tensor")
+
+    def __init__(self, tensor: Tensor, key: int, meter: GraphBytes) -> None:
+        self.tensor, self.key, self.meter = tensor, key, meter
+
+    def __del__(self) -> None:
+        self.meter._release(self.key, self.tensor.untyped_storage().nbytes())
+
+
+def _unpack(saved: "_Saved | Tensor") -> Tensor:
+    return saved.tensor if isinstance(saved, _Saved) else saved

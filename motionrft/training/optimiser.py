@@ -1,0 +1,202 @@
+"""One optimiser for every training: AdamW, clipping, warm-up and cosine, and a non-finite guard."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from motionrft.errors import RunError
+from motionrft.training.schedule import rate_factor
+
+_PATIENCE = 10
+"""Updates in a row without a finite gradient. First the last good state comes back, then it is the end."""
+
+
+class OptimiserSettings(Protocol):
+    """What `Optimiser` reads from a preset. `AdamWSettings` is the plain one."""
+
+    @property
+    def lr(self) -> float: ...
+    @property
+    def betas(self) -> tuple[float, float]: ...
+    @property
+    def eps(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def clip(self) -> float | None: ...
+    @property
+    def warmup(self) -> int: ...
+    @property
+    def floor(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class AdamWSettings:
+    """Settings of one optimiser.
+
+    lr: base learning rate.
+    clip: largest gradient norm over all parameters; None does not clip (the norm is still tested and
+    reported).
+    warmup: updates of linear warm-up.
+    floor: fraction of `lr` that the cosine ends at.
+    """
+
+    lr: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    clip: float | None = 1.0
+    warmup: int = 0
+    floor: float = 0.0
+
+
+class Optimiser:
+    """AdamW over named parameters. Accumulate by calling `backward` several times before `step`.
+
+    An update whose gradient is not finite is skipped (`clip_grad_norm_` would turn one NaN into all NaN).
+    After ten in a row the last good state comes back and the rate is halved, once; after ten more the run
+    ends with a diagnosis.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[tuple[str, nn.Parameter]] | nn.Module,
+        settings: OptimiserSettings,
+        *,
+        total: int | None = None,
+        synchronise: Callable[[Sequence[Tensor]], None] | None = None,
+    ) -> None:
+        """
+        Args:
+            parameters: named parameters, or a module; those that need no gradient are left out.
+            settings: a preset's group or `AdamWSettings`.
+            total: updates of the whole run, where the cosine ends; None for a constant rate after the
+                warm-up.
+            synchronise: averages gradients in place over the processes (`Distribution.average`), before the
+                norm.
+        """
+        named = parameters.named_parameters() if isinstance(parameters, nn.Module) else parameters
+        self.named = {name: parameter for name, parameter in named if parameter.requires_grad}
+        if not self.named:
+            raise ValueError("nothing to train: no parameter requires a gradient")
+        self.settings, self.total, self.synchronise = settings, total, synchronise
+        fused = all(parameter.is_cuda for parameter in self.named.values())
+        self.adam = torch.optim.AdamW(
+            self.named.values(),
+            lr=settings.lr,
+            betas=(settings.betas[0], settings.betas[1]),
+            eps=settings.eps,
+            weight_decay=settings.weight_decay,
+            fused=fused or None,
+        )
+        self.updates = 0
+        self.skipped = 0
+        self.scale = 1.0
+        """1, or 0.5 after a restart."""
+        self._bad_in_a_row = 0
+        self._good: dict[str, Any] | None = None
+
+    @property
+    def lr(self) -> float:
+        """Rate of the next update."""
+        s = self.settings
+        return s.lr * self.scale * rate_factor(self.updates, s.warmup, self.total, s.floor)
+
+    def zero_grad(self) -> None:
+        self.adam.zero_grad(set_to_none=True)
+
+    def step(self) -> dict[str, float]:
+        """Average over processes, clip, update, advance the schedule, drop the gradients.
+
+        Returns:
+            `grad_norm` (before clipping), `lr` (used), `skipped` (updates without a finite gradient so far).
+
+        Raises:
+            RunError: not finite for the second time ten updates in a row; names the first tensor that is not.
+        """
+        gradients = [parameter.grad for parameter in self.named.values() if parameter.grad is not None]
+        if self.synchronise is not None:
+            gradients = self._whole_gradients()
+            self.synchronise(gradients)
+        norm = nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
+        lr = self.lr
+        if torch.isfinite(norm):
+            self._apply(norm, lr)
+        else:
+            self._skip()
+        self.zero_grad()
+        self.updates += 1
+        return {"grad_norm": float(norm), "lr": lr, "skipped": float(self.skipped)}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "adam": self.adam.state_dict(),
+            "updates": self.updates,
+            "skipped": self.skipped,
+            "scale": self.scale,
+            "bad_in_a_row": self._bad_in_a_row,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.adam.load_state_dict(state["adam"])
+        self.updates, self.skipped, self.scale = state["updates"], state["skipped"], state["scale"]
+        self._bad_in_a_row = state["bad_in_a_row"]
+        self._good = None
+
+    def _whole_gradients(self) -> list[Tensor]:
+        """A gradient for every parameter, zero where there is none: all processes must send equal shapes."""
+        for parameter in self.named.values():
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        return [parameter.grad for parameter in self.named.values() if parameter.grad is not None]
+
+    def _apply(self, norm: Tensor, lr: float) -> None:
+        if self._bad_in_a_row == 0 and self.updates % _PATIENCE == 0:
+            self._good = self._snapshot()
+        if self.settings.clip is not None:
+            nn.utils.clip_grads_with_norm_(self.named.values(), self.settings.clip, norm)
+        for group in self.adam.param_groups:
+            group["lr"] = lr
+        self.adam.step()
+        self._bad_in_a_row = 0
+
+    def _skip(self) -> None:
+        self.skipped += 1
+        self._bad_in_a_row += 1
+        if self._bad_in_a_row < _PATIENCE:
+            return
+        if self.scale < 1.0 or self._good is None:
+            raise RunError(self._diagnosis())
+        self._restore(self._good)
+        self.scale, self._bad_in_a_row = 0.5, 0
+
+    def _snapshot(self) -> dict[str, Any]:
+        """Weights and moments on the CPU, from before this update."""
+        state = self.adam.state_dict()
+        moments = {i: {k: v.detach().cpu().clone() for k, v in s.items()} for i, s in state["state"].items()}
+        weights = {name: parameter.detach().cpu().clone() for name, parameter in self.named.items()}
+        return {"weights": weights, "adam": {"state": moments, "param_groups": state["param_groups"]}}
+
+    @torch.no_grad()
+    def _restore(self, snapshot: dict[str, Any]) -> None:
+        for name, parameter in self.named.items():
+            parameter.copy_(snapshot["weights"][name])
+        self.adam.load_state_dict(snapshot["adam"])
+
+    def _diagnosis(self) -> str:
+        for kind, tensors in (
+            ("weight", self.named),
+            ("gradient of", {name: p.grad for name, p in self.named.items() if p.grad is not None}),
+        ):
+            for name, tensor in tensors.items():
+                bad = int((~torch.isfinite(tensor)).sum())
+                if bad:
+                    return (
+                        f"{_PATIENCE} updates in a row had no finite gradient, at update {self.updates + 1}. "
+                        f"First: {kind} {name}, {bad} of {tensor.numel()} values not finite. "
+                        "Try a smaller learning rate or --precision fp32, or read metrics.jsonl."
+                    )
+        return f"{_PATIENCE} updates in a row overflowed the gradient norm. Try a smaller learning rate."

@@ -1,0 +1,32 @@
+"""How a running loop is watched. The library never prints: a console implements this, or nobody looks."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Receives what a loop does, from the loop's own thread."""
+
+    def start(self, total: int | None, done: int) -> None:
+        """A loop begins at update `done` of `total` (None: until a time limit)."""
+
+    def update(self, done: int, metrics: Mapping[str, float]) -> None:
+        """`done` updates are made; `metrics` are those of the last one, memory included."""
+
+    def message(self, text: str) -> None:
+        """One sentence for the person who waits: a warning, a checkpoint, an early end."""
+
+    def finish(self) -> None:
+        """The loop is over, whatever the reason."""
+
+
+class Silent:
+    """Nobody looks."""
+
+    def start(self, total: int | None, done: int) -> None: ...
+
+    def update(self, done: int, metrics: Mapping[str, float]) -> None: ...
+
+    def message(self, text: str) -> None: ...
+
+    def finish(self) -> None: ...

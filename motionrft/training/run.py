@@ -1,0 +1,289 @@
+"""The folder of a run: what it was asked, what it ran on, what it measured, and where it can go on.
+
+preset.yaml  env.json  metrics.jsonl  checkpoints/step-N/  LATEST  BEST
+"""
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from motionrft.errors import RunError, UserError
+from motionrft.training.atomic import TEMPORARY, atomic_folder, clean_temporaries, write_text
+from motionrft.training.lock import LOCK, FolderLock
+from motionrft.training.state import join_tree, split_tree
+from motionrft.training.weights import (
+    check_manifest,
+    check_safetensors,
+    read_json,
+    read_safetensors,
+    write_manifest,
+    write_safetensors,
+)
+
+PRESET, ENVIRONMENT, METRICS, CHECKPOINTS, LATEST, BEST = (
+    "preset.yaml",
+    "env.json",
+    "metrics.jsonl",
+    "checkpoints",
+    "LATEST",
+    "BEST",
+)
+_STATE_TENSORS, _STATE = "state.safetensors", "state.json"
+_LISTED = 5
+
+
+class RunFolder:
+    """A locked run folder. A context manager; leaving it releases the lock.
+
+    Example:
+        with RunFolder.open(out, preset, environment, resume=resume) as folder:
+            train(trainer, folder, updates=1000)
+    """
+
+    def __init__(self, path: Path, lock: FolderLock, *, resumed: bool) -> None:
+        self.path = path
+        self.resumed = resumed
+        """The folder held a run before; its newest checkpoint, if any, is where to go on."""
+        self.warnings: list[str] = []
+        """Sentences about checkpoints that could not be read."""
+        self._lock = lock
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | str,
+        preset: Mapping[str, Any],
+        environment: Mapping[str, Any],
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+        identity: Mapping[str, str] | None = None,
+        allow_changed: Sequence[str] = (),
+    ) -> "RunFolder":
+        """Create a run folder, or take up an old one.
+
+        Args:
+            path: where; parents are created.
+            preset: the resolved preset, plain YAML values; written as `preset.yaml`.
+            environment: `motionrft.training.environment.environment(device)`; written as `env.json`.
+            resume: go on with the run that lies there.
+            overwrite: delete the run that lies there. A folder that is no run is never deleted.
+            identity: hashes of what the run reads (`{"data": …, "generator": …, "reward": …}`), kept in
+                `env.json` and compared on resume as the preset is.
+            allow_changed: dotted preset keys, groups of them (`optimiser`) or identity names that may differ
+                on resume.
+
+        Raises:
+            UserError: the folder exists (neither flag given), is no run, is in use, cannot be written, or was
+                made with another preset or data set; the differing keys are listed.
+        """
+        path = Path(path)
+        lock = _locked_folder(path, resume=resume, overwrite=overwrite)
+        try:
+            clean_temporaries(path)
+            resumed = resume and (path / PRESET).is_file()
+            if resumed:
+                _refuse_changes(path, preset, identity or {}, allow_changed)
+            elif overwrite:
+                _empty(path)
+            write_text(
+                path / ENVIRONMENT,
+                json.dumps({**environment, "hashes": dict(identity or {})}, indent=2) + "\n",
+            )
+            write_text(path / PRESET, yaml.safe_dump(dict(preset), sort_keys=False, allow_unicode=True))
+            (path / CHECKPOINTS).mkdir(exist_ok=True)
+            clean_temporaries(path / CHECKPOINTS)
+        except BaseException:
+            lock.release()
+            raise
+        return cls(path, lock, resumed=resumed)
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the lock; nothing else is pending."""
+        self._lock.release()
+
+    def append_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Add one line to `metrics.jsonl`. A value that is not finite becomes `null`: JSON has no NaN."""
+        line = json.dumps({key: _finite(value) for key, value in metrics.items()}, allow_nan=False)
+        try:
+            with (self.path / METRICS).open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise RunError(f"{self.path / METRICS}: writing failed ({error.strerror}).") from error
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """Every whole line of `metrics.jsonl`."""
+        file = self.path / METRICS
+        lines = file.read_text(encoding="utf-8").split("\n")[:-1] if file.is_file() else []
+        return [json.loads(line) for line in lines]
+
+    def _metrics_size(self) -> int:
+        file = self.path / METRICS
+        if not file.is_file():
+            return 0
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
+        return file.stat().st_size
+
+    def _truncate_metrics(self, size: int) -> None:
+        """Forget the lines of updates that will be made again."""
+        file = self.path / METRICS
+        if file.is_file() and file.stat().st_size > size:
+            os.truncate(file, size)
+
+    def save_checkpoint(self, step: int, state: Any, export: Callable[[Path], None] | None = None) -> Path:
+        """Write `checkpoints/step-N/` whole, then point LATEST at it; a step saved already is left alone.
+
+        Args:
+            step: updates made.
+            state: a tree as `motionrft.training.state` takes it.
+            export: writes further files (a model folder, say) into the checkpoint while it is still
+                temporary.
+        """
+        target = self.checkpoint(step)
+        if not target.is_dir():
+            tensors, value = split_tree({"metrics_bytes": self._metrics_size(), "state": state})
+            with atomic_folder(target) as temporary:
+                write_safetensors(temporary / _STATE_TENSORS, tensors)
+                (temporary / _STATE).write_text(json.dumps(value))
+                if export is not None:
+                    export(temporary)
+                write_manifest(temporary)
+        write_text(self.path / LATEST, target.name + "\n")
+        return target
+
+    def load_latest(self) -> tuple[int, Any] | None:
+        """The newest checkpoint that can be read, and cut the metrics back to it. None: start at update 0.
+
+        A damaged one is set aside as `step-N.damaged` with a sentence in `warnings`, and the one before it is
+        taken.
+        """
+        for step in reversed(self.steps()):
+            folder = self.checkpoint(step)
+            try:
+                check_safetensors(folder / _STATE_TENSORS)
+                check_manifest(folder)
+                saved = join_tree(read_safetensors(folder / _STATE_TENSORS), read_json(folder / _STATE))
+            except UserError as error:
+                self.warnings.append(f"Checkpoint {step} was set aside. {error}")
+                shutil.rmtree(folder.with_name(folder.name + ".damaged"), ignore_errors=True)
+                folder.rename(folder.with_name(folder.name + ".damaged"))
+                continue
+            self._truncate_metrics(saved["metrics_bytes"])
+            write_text(self.path / LATEST, folder.name + "\n")
+            return step, saved["state"]
+        self._truncate_metrics(0)
+        return None
+
+    def checkpoint(self, step: int) -> Path:
+        """Where the checkpoint of an update lies, or would lie."""
+        return self.path / CHECKPOINTS / f"step-{step}"
+
+    def steps(self) -> list[int]:
+        """Updates that have a checkpoint, ascending."""
+        names = (child.name.removeprefix("step-") for child in (self.path / CHECKPOINTS).glob("step-*"))
+        return sorted(int(name) for name in names if name.isdigit())
+
+    def mark_best(self, step: int) -> None:
+        """Point BEST at a saved checkpoint; `prune` keeps it."""
+        write_text(self.path / BEST, f"step-{step}\n")
+
+    def best(self) -> int | None:
+        """The update whose checkpoint was marked best, or None."""
+        with suppress(FileNotFoundError):
+            return int((self.path / BEST).read_text().strip().removeprefix("step-"))
+        return None
+
+    def prune(self, keep: int) -> None:
+        """Delete all checkpoints but the newest `keep` and the best."""
+        for step in self.steps()[:-keep] if keep else []:
+            if step != self.best():
+                doomed = self.checkpoint(step).with_suffix(TEMPORARY)
+                self.checkpoint(step).rename(doomed)  # killed half-way, it must not look like a checkpoint
+                shutil.rmtree(doomed)
+
+
+def changed_keys(
+    before: Mapping[str, Any], after: Mapping[str, Any], allowed: Sequence[str] = ()
+) -> list[str]:
+    """`key: old -> new` for every dotted key that differs and is not allowed to (nor its group)."""
+    old, new = _flat(before), _flat(after)
+    return [
+        f"{key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key, _flat) != new.get(key, _flat)
+        and not any(key == name or key.startswith(name + ".") for name in allowed)
+    ]
+
+
+def _locked_folder(path: Path, *, resume: bool, overwrite: bool) -> FolderLock:
+    """Check that the folder may be used, create it, lock it."""
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path}: is a file. --out names a folder.")
+    entries = {child.name for child in path.iterdir()} - {LOCK} if path.is_dir() else set()
+    if resume and not path.is_dir():
+        raise UserError(f"{path}: there is no run to resume. Leave --resume out to start one.")
+    if entries and not (resume or overwrite):
+        raise UserError(
+            f"{path}: exists. Use --resume to go on with it, --overwrite to start anew, or another --out."
+        )
+    if entries and not entries & {PRESET, ENVIRONMENT}:
+        raise UserError(f"{path}: exists and is no run folder (no {PRESET}). Name another --out.")
+    lock = FolderLock(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}). Name another --out.") from error
+    return lock
+
+
+def _empty(path: Path) -> None:
+    for child in path.iterdir():
+        if child.name == LOCK:
+            continue
+        if child.is_dir() and not child.is_symlink():
+            shutil.rmtree(child)
+        else:
+            child.unlink()
+
+
+def _refuse_changes(
+    path: Path, preset: Mapping[str, Any], identity: Mapping[str, str], allow_changed: Sequence[str]
+) -> None:
+    before = yaml.safe_load((path / PRESET).read_text(encoding="utf-8")) or {}
+    now = yaml.safe_load(yaml.safe_dump(dict(preset)))
+    changed = changed_keys(before, now, allow_changed)
+    changed += changed_keys(read_json(path / ENVIRONMENT).get("hashes", {}), identity, allow_changed)
+    if changed:
+        more = f"; and {len(changed) - _LISTED} more" if len(changed) > _LISTED else ""
+        raise UserError(
+            f"{path}: the run was started with something else: {'; '.join(changed[:_LISTED])}{more}. "
+            "Resume with what it was started with, or allow a difference with --allow-changed KEY."
+        )
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, Mapping) or not value:
+        return {prefix: value} if prefix else {}
+    flat: dict[str, Any] = {}
+    for key, child in value.items():
+        flat |= _flat(child, f"{prefix}.{key}" if prefix else str(key))
+    return flat
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
