@@ -1,7 +1,7 @@
-"""The two kinds of failure a person at the shell can meet.
+"""The kinds of failure a person at the shell can meet.
 
-`UserError` is the user's input being wrong (exit code 2), `RunError` is a run that could not finish (exit code 1).
-Both carry one message that says what, where, what is legal and what to do; the command line prints it without a
+`UserError` is the user's input being wrong (exit code 2), `RunError` is a run that could not finish (exit code 1),
+`Interrupted` is a run that was told to stop and saved itself (75 or 130). All carry one message that says what, where, what is legal and what to do; the command line prints it without a
 traceback.
 """
 
@@ -12,3 +12,16 @@ class UserError(ValueError):
 
 class RunError(RuntimeError):
     """The run started and could not finish. What was saved before stays valid."""
+
+
+class Interrupted(Exception):
+    """A signal asked the run to stop, and it did so at a safe point: what is on disk can be resumed.
+
+    Args:
+        message: where the state lies and how to continue.
+        exit_code: 75 after SIGTERM, 130 after SIGINT.
+    """
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

@@ -1,0 +1,108 @@
+"""Turns pydantic's list of errors into sentences: field, value, what is legal, the nearest valid names."""
+
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+
+def explain(error: ValidationError, model: type[BaseModel], source: Callable[[str], str]) -> str:
+    """All mistakes of one validation, a line each.
+
+    Args:
+        error: what pydantic raised.
+        model: the model that was validated.
+        source: says for a dotted path where its value came from (a file, a flag).
+    """
+    lines = [_sentence(item, model, source) for item in error.errors(include_url=False)]
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _sentence(item: Any, model: type[BaseModel], source: Callable[[str], str]) -> str:
+    path, parents = _walk(item["loc"], model)
+    name = ".".join(path)
+    where = source(name)
+    prefix = f"{where}: " if where else ""
+    kind = item["type"]
+    if kind == "extra_forbidden":
+        valid = sorted({field for parent in parents for field in parent.model_fields})
+        return f"{prefix}{name}: unknown field (value {_short(item['input'])}). {_nearest(path[-1], valid)}"
+    if kind == "missing":
+        return f"{prefix}{name}: missing"
+    message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    message = message[:1].lower() + message[1:] if message.startswith("Input") else message
+    if not name:
+        return f"{prefix}{message}"
+    hint = _literal_hint(item)
+    return f"{prefix}{name} = {_short(item['input'])}: {message}{hint}"
+
+
+def _literal_hint(item: Any) -> str:
+    expected = item.get("ctx", {}).get("expected") or item.get("ctx", {}).get("expected_tags")
+    if item["type"] not in {"literal_error", "union_tag_invalid", "enum"} or not isinstance(expected, str):
+        return ""
+    names = [part.strip(" '") for part in expected.replace(" or ", ",").split(",")]
+    value = item["input"]
+    if item["type"] == "union_tag_invalid":
+        value = item["ctx"]["tag"]
+    close = get_close_matches(str(value), names, n=1, cutoff=0.5)
+    return f". Did you mean {close[0]}?" if close else ""
+
+
+def _nearest(name: str, valid: list[str]) -> str:
+    close = get_close_matches(name, valid, n=3, cutoff=0.5)
+    return f"Did you mean {' or '.join(close)}?" if close else f"Valid names: {', '.join(valid)}"
+
+
+def _short(value: Any, limit: int = 60) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _walk(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], list[type[BaseModel]]]:
+    """The path as the user writes it (pydantic adds union tags), and the models owning its last name."""
+    path: list[str] = []
+    parents = [model]
+    for step in location:
+        tagged = [parent for parent in parents if _has_tag(parent, step)]
+        fields = [parent.model_fields[str(step)] for parent in parents if str(step) in parent.model_fields]
+        if not fields and tagged and path:
+            parents = tagged
+            continue
+        if not fields and path and step in {"function-wrap", "function-after", "function-before"}:
+            continue
+        path.append(str(step))
+        if fields and step != location[-1]:
+            parents = [found for field in fields for found in models_of(field.annotation)] or parents
+        elif fields:
+            parents = parents if step == location[-1] else []
+    return path, parents
+
+
+def _has_tag(model: type[BaseModel], tag: int | str) -> bool:
+    return any(field.default == tag for field in model.model_fields.values()) or model.__name__ == tag
+
+
+def models_of(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Every model inside a type: through Optional, unions, lists, dictionaries and Annotated."""
+    origin = get_origin(annotation)
+    if isinstance(annotation, type) and origin is None:
+        if issubclass(annotation, BaseModel):
+            yield annotation
+    else:
+        for argument in get_args(annotation):
+            yield from models_of(argument)
+
+
+def field_at(model: type[BaseModel], path: str) -> FieldInfo | None:
+    """The field a dotted path names, in the first variant that has it; None when there is none."""
+    parents = [model]
+    field: FieldInfo | None = None
+    for name in path.split("."):
+        field = next((parent.model_fields[name] for parent in parents if name in parent.model_fields), None)
+        if field is None:
+            return None
+        parents = list(models_of(field.annotation))
+    return field

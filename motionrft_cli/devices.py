@@ -1,0 +1,57 @@
+"""From `--device` and `--precision` to torch's own words. Imports torch when called, not before."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from motionrft.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def available_devices() -> list[str]:
+    """What `--device` can name on this machine."""
+    import torch
+
+    devices = ["cpu"] + [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    return devices + (["mps"] if torch.backends.mps.is_available() else [])
+
+
+def resolve_device(name: str, say: Callable[[str], None]) -> "torch.device":
+    """The device to run on.
+
+    Args:
+        name: auto, cpu, cuda, cuda:N or mps.
+        say: told which device `auto` chose.
+
+    Raises:
+        UserError: it is not there; names the devices that are.
+    """
+    import torch
+
+    devices = available_devices()
+    if name == "auto":
+        chosen = "cuda" if torch.cuda.is_available() else "mps" if "mps" in devices else "cpu"
+        reason = "" if chosen != "cpu" else " (no GPU found)"
+        say(f"device: {chosen}{reason}")
+        return torch.device(chosen)
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted not in devices:
+        raise UserError(f"--device {name}: not on this machine. There are: {', '.join(['auto', *devices])}")
+    return torch.device(name)
+
+
+def resolve_precision(name: str, device: "torch.device") -> "torch.dtype":
+    """The number format of the heavy arithmetic.
+
+    Raises:
+        UserError: fp16 on the CPU, where it is slow and overflows.
+    """
+    import torch
+
+    if name == "auto":
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if fast else torch.float32
+    if name == "fp16" and device.type == "cpu":
+        raise UserError("--precision fp16: a CPU computes it slowly and it overflows; use fp32 or bf16")
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[name]

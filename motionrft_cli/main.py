@@ -1,0 +1,169 @@
+"""The executable `motionrft`: imports only the subcommand asked for, turns failures into a line and a code.
+
+Exit codes: 0 done, 1 the run failed, 2 the input is wrong, 3 some inputs were skipped, 75 stopped by SIGTERM
+and resumable, 130 interrupted with the state saved.
+"""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from motionrft.errors import Interrupted, RunError, UserError
+
+COMMANDS = {
+    "convert": "Motions between representations and file formats; data sets; official checkpoints.",
+    "pretrain": "Train the base generator by ordinary supervision.",
+    "train-reward": "Train a reward that judges motions in any representation.",
+    "refine-spl": "Refine a reward on its own mistakes (self-refinement preference learning).",
+    "finetune": "Fine-tune a generator by reward. The main job.",
+    "sample": "Make motions from text.",
+    "score": "Judge motion files with a reward and with physics.",
+    "eval": "Evaluate by the field's protocols.",
+}
+
+
+def load_command(name: str) -> TyperCommand:
+    """Import one command's file and build its Typer command."""
+    function_name = name.replace("-", "_")
+    function = getattr(importlib.import_module(f"motionrft_cli.{function_name}"), function_name)
+    app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    settings = {"help_option_names": ["-h", "--help"]}
+    app.command(name, epilog=f"Example: {function.example}", context_settings=settings)(function)
+    built: Any = typer.main.get_command(app)
+    return built
+
+
+class LazyGroup(TyperGroup):
+    """Knows names and one line of help for each command, and imports a command's file when it is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The commands in the order of the pipeline."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
+        """A stand-in that is enough for a list of commands; `resolve_command` gives the real one."""
+        if cmd_name not in COMMANDS:
+            return None
+        return TyperCommand(cmd_name, callback=None, help=COMMANDS[cmd_name])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command to run, or to complete: imported now."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if found is not None and name is not None else found, rest
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start here: motionrft finetune --preset mini-easytune --out runs/first",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from motionrft import __version__
+
+        typer.echo(f"motionrft {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _motionrft(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop."),
+    ] = False,
+) -> None:
+    """Make a text-to-motion generator better by reward."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line in this process.
+
+    Args:
+        arguments: what follows `motionrft`.
+
+    Returns:
+        The exit code. Failures are one message on stderr; a traceback only with --debug.
+    """
+    debug = "--debug" in arguments
+    try:
+        code = _invoke(list(arguments) or ["--help"])
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        _close_stdout()
+        return 0
+    except BaseException as error:
+        if debug:
+            traceback.print_exc()
+        else:
+            _say(_message(error))
+        return _exit_code(error)
+
+
+def _invoke(arguments: list[str]) -> int:
+    """What Typer's own `main` does, less its handling of errors, which differs from ours (codes, boxes)."""
+    group: Any = typer.main.get_command(app)
+    try:
+        with group.make_context("motionrft", arguments) as context:
+            return int(group.invoke(context) or 0)
+    except typer.Exit as stop:
+        return stop.exit_code
+
+
+def _exit_code(error: BaseException) -> int:
+    if isinstance(error, Interrupted):
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    wrong_path = (
+        FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError | FileExistsError
+    )
+    return 2 if isinstance(error, UserError | typer.BadParameter | wrong_path) or _is_usage(error) else 1
+
+
+def _is_usage(error: BaseException) -> bool:
+    """Typer's own complaints about the command line carry exit code 2."""
+    return isinstance(error, typer.TyperException) and error.exit_code == 2
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, UserError | RunError | Interrupted):
+        return f"error: {error}" if not isinstance(error, Interrupted) else str(error)
+    if isinstance(error, typer.TyperException):
+        return f"error: {' '.join(error.format_message().split())}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"error: {os.fsdecode(error.filename)}: {error.strerror}"
+    kind = type(error).__name__
+    return f"error: {kind}: {' '.join(str(error).split())} (--debug shows where)"
+
+
+def _say(message: str) -> None:
+    """To stderr in one piece: unwrapped and without colour, so that scripts can read it."""
+    print(message, file=sys.stderr)
+
+
+def _close_stdout() -> None:
+    """Give the interpreter somewhere harmless to flush to: the reader of our pipe has left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main() -> None:
+    """Entry point of the installed script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
