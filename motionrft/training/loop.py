@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from motionrft.errors import RunError
+from motionrft.errors import Interrupted, RunError
 from motionrft.training.memory import MemoryMeter
 from motionrft.training.progress import Progress, Silent
 from motionrft.training.run import RunFolder
 from motionrft.training.seeds import global_random_state, restore_global_random_state
-from motionrft.training.signals import TERMINATED, Signals, Stopped
+from motionrft.training.signals import TERMINATED, Signals
 
 _LONGEST_DROUGHT = 100
 """Calls of `update` in a row that may make none (a fine-tuning trajectory can have no gradient)."""
@@ -22,7 +22,7 @@ Metrics = Mapping[str, Any]
 class Trainer(Protocol):
     """What the loop trains.
 
-    Everything that changes between two updates must be in `state_dict`; the global random generators the loop keeps.
+    What changes between two updates must be in `state_dict`; the loop itself keeps the global random generators.
     """
 
     def update(self, step: int) -> Metrics | Sequence[Metrics]:
@@ -75,7 +75,7 @@ def train(
         export: writes further files into each checkpoint's folder.
 
     Raises:
-        Stopped: SIGINT or SIGTERM, after saving; carries the exit code.
+        Interrupted: SIGINT or SIGTERM, after saving; carries the exit code.
         RunError: the trainer gave up, or writing failed. The last checkpoint stays.
     """
     if updates is None and time_limit is None:
@@ -183,7 +183,7 @@ class _Session:
         self._earlier = state["seconds"]
         self.progress.message(f"Going on after update {self.step}.")
 
-    def stopped(self, exit_code: int) -> Stopped:
+    def stopped(self, exit_code: int) -> Interrupted:
         how = "Stopped" if exit_code == TERMINATED else "Interrupted"
         where = f"; the state is saved in {self.folder.path}, go on with --resume" if self.folder else ""
-        return Stopped(exit_code, f"{how} after update {self.step}{where}.")
+        return Interrupted(f"{how} after update {self.step}{where}.", exit_code)

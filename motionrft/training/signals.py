@@ -1,24 +1,14 @@
 """Signals as flags: a loop saves at its next safe point instead of dying in the middle of a write.
 
 SIGINT once: save and end with 130; twice: end at once. SIGTERM: save and end with 75. SIGUSR1: save and go
-on. Imports no torch, so that a command line can name `Stopped` cheaply.
-"""
+on."""
 
 import signal
 import threading
 from types import FrameType
 from typing import Any
 
-INTERRUPTED = 130
-TERMINATED = 75
-
-
-class Stopped(Exception):
-    """A signal ended the run after its state was saved; `exit_code` is what the process should end with."""
-
-    def __init__(self, exit_code: int, message: str) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+INTERRUPTED, TERMINATED = 130, 75  # exit codes of SIGINT and SIGTERM
 
 
 class Signals:
