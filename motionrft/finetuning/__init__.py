@@ -1,1 +1,3 @@
-"""Reward fine-tuning: one short file a method, and the trainer."""
+"""Fine-tuning by reward: one short file a method, and the trainer that brings generator, reward, plan and
+loop together.
+"""

@@ -1,0 +1,200 @@
+"""THE loop over denoising steps: sampling, and every reward method, by the answers of a plan.
+
+The loop is a Python generator that yields each step, so the caller decides what to keep and when to run
+backward. Whoever runs backward on a judged step does so before asking for the next one. Two rules make all
+methods one loop:
+
+- The sampler's arithmetic runs outside `no_grad`: a step without a graph of its own still hands on the
+  gradient of earlier steps along its linear path. Only `detach = all` cuts a trajectory.
+- The state carried over an update was computed with the weights before it, and its graph is gone: it is
+  detached.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, Self
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from motionrft.diffusion.plan import Plan, StepPlan, sampling_plan, visited
+from motionrft.diffusion.process import Process, Step
+from motionrft.diffusion.schedule import Schedule, StraightPath
+
+Judge = Callable[..., tuple[Tensor, dict[str, Tensor]]]
+"""A reward: (motion, lengths, condition, t) -> total (B,) and its raw terms by name, each (B,)."""
+
+
+class Indexed(Protocol):
+    """A batch of conditions, of a generator or of a reward."""
+
+    def index(self, items: Tensor) -> Self: ...
+
+
+class Denoises(Protocol):
+    """What the loop needs of a generator (`motionrft.generators.base.Generator`)."""
+
+    schedule: Schedule | StraightPath
+
+    def predict(self, x: Tensor, t: Tensor, condition: Any, lengths: Tensor, guidance: float) -> Tensor: ...
+
+    def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a trajectory of B items starts from.
+
+    noise: initial state, the generator's `noise_shape`.
+    condition: the generator's condition of B prompts; verdict: what the reward knows of them.
+    lengths: (B,) valid frames; frames: T that motions are padded to, None asks the device for the longest.
+    draw: fresh noise like `noise` for draw number n, needed by stochastic steps and re-noised copies.
+    """
+
+    noise: Tensor
+    condition: Indexed
+    lengths: Tensor
+    verdict: Indexed | None = None
+    frames: int | None = None
+    draw: Callable[[int], Tensor] | None = None
+
+    def repeated(self, copies: int) -> "Start":
+        """The batch `copies` times over, (copies * B) items."""
+        items = torch.arange(len(self.lengths), device=self.lengths.device).repeat(copies)
+        return replace(
+            self,
+            noise=self.noise[items],
+            condition=self.condition.index(items),
+            lengths=self.lengths[items],
+            verdict=None if self.verdict is None else self.verdict.index(items),
+        )
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One denoising step as it happened: from state `x` at `position`, with the reward where the plan
+    judged.
+    """
+
+    position: int
+    plan: StepPlan
+    x: Tensor
+    step: Step
+    memory: Tensor | None = None
+    reward: Tensor | None = None
+    terms: dict[str, Tensor] = field(default_factory=dict)
+
+
+def rollout(
+    generator: Denoises,
+    process: Process,
+    start: Start,
+    plan: Plan,
+    guidance: float,
+    judge: Judge | None = None,
+    recompute: bool = False,
+) -> Iterator[Visit]:
+    """Walk a trajectory by its plan.
+
+    Args:
+        plan: an answer for each of the process's S positions; the walk ends after the first `last` one.
+        guidance: scale handed to `generator.predict`.
+        judge: the reward, needed where the plan judges. Its gradient reaches the weights through a visit's
+            `reward`.
+        recompute: keep only the inputs of network calls with a graph, and run them again in backward.
+
+    Yields:
+        A `Visit` a position. One whose `reward` does not require gradient has nothing to learn from.
+    """
+    x, memory = start.noise, None
+    for i, answers in enumerate(visited(plan)):
+        if answers.detach == "all":
+            x, memory = _cut(x), _cut(memory)
+        if answers.copies > 1:
+            x = _renoised_copies(generator, process, start, x, memory, i, answers.copies, guidance)
+            start, memory = start.repeated(answers.copies), None
+        prediction = _predict(generator, process, start, x, i, guidance, answers, recompute)
+        step = process.step(prediction, x, i, _draw(process, start, i), memory)
+        del prediction
+        reward, terms = _judge(generator, process, start, step, i, answers, judge)
+        yield Visit(i, answers, x, step, memory, reward, terms)
+        cut = answers.update is not None or answers.detach == "all"
+        x, memory = (_cut(step.sample), _cut(step.memory)) if cut else (step.sample, step.memory)
+        del step, reward, terms
+
+
+def sample(generator: Denoises, process: Process, start: Start, guidance: float) -> Tensor:
+    """The end of a plain trajectory: the clean state, without gradient."""
+    with torch.no_grad():
+        for visit in rollout(generator, process, start, sampling_plan(process.steps), guidance):
+            end = visit.step.sample
+    return end
+
+
+def _predict(
+    generator: Denoises,
+    process: Process,
+    start: Start,
+    x: Tensor,
+    i: int,
+    guidance: float,
+    answers: StepPlan,
+    recompute: bool,
+) -> Tensor:
+    seen = x.detach() if answers.detach == "net" else x
+    arguments = (seen, process.timesteps[i], start.condition, start.lengths, guidance)
+    with torch.set_grad_enabled(answers.graph):
+        if recompute and answers.graph:
+            return checkpoint(generator.predict, *arguments, use_reentrant=False)
+        return generator.predict(*arguments)
+
+
+def _judge(
+    generator: Denoises,
+    process: Process,
+    start: Start,
+    step: Step,
+    i: int,
+    answers: StepPlan,
+    judge: Judge | None,
+) -> tuple[Tensor | None, dict[str, Tensor]]:
+    """Decode and judge what the plan names, under autograd exactly when there is something to learn."""
+    if answers.reward is None:
+        return None, {}
+    assert judge is not None, "the plan judges, but the rollout was given no reward"
+    state, level = (step.x0, 0) if answers.reward == "x0" else (step.sample, process.levels[i + 1])
+    with torch.set_grad_enabled(state.requires_grad):
+        motion = generator.decode(state, start.lengths, start.frames)
+        return judge(motion, start.lengths, start.verdict, level)
+
+
+def _renoised_copies(
+    generator: Denoises,
+    process: Process,
+    start: Start,
+    x: Tensor,
+    memory: Tensor | None,
+    i: int,
+    copies: int,
+    guidance: float,
+) -> Tensor:
+    """Finish the step without a graph, then lay its clean end back to this step's level under fresh noises."""
+    assert start.draw is not None, "re-noised copies need fresh noise"
+    with torch.no_grad():
+        prediction = generator.predict(x, process.timesteps[i], start.condition, start.lengths, guidance)
+        clean, t = process.step(prediction, x, i, _draw(process, start, i), memory).x0, process.timesteps[i]
+        noises = (start.draw(process.steps + n) for n in range(copies))
+        return torch.cat([generator.schedule.add_noise(clean, noise, t) for noise in noises])
+
+
+def _draw(process: Process, start: Start, i: int) -> Tensor | None:
+    """Noise of a stochastic step; re-noised copies of a batch share it."""
+    if not process.stochastic[i] or start.draw is None:
+        return None
+    noise = start.draw(i)
+    return noise.repeat(len(start.lengths) // len(noise), *(1,) * (noise.dim() - 1))
+
+
+def _cut(state: Tensor | None) -> Any:
+    return None if state is None else state.detach()
