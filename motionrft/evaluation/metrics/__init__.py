@@ -1,7 +1,7 @@
 """The field's metrics as pure functions of tensors: no data set, no model, no random state of their own.
 
-Every random choice (groups of 32, index pairs, swaps) is an argument, made by the small drawing functions beside the
-metric, so that a result can be repeated from its recorded draws.
+Every random choice (groups of 32, index pairs, swaps) is an argument, made by the small drawing functions
+beside the metric, so that a result can be repeated from its recorded draws.
 """
 
 from motionrft.evaluation.metrics.classification import (
@@ -20,6 +20,7 @@ from motionrft.evaluation.metrics.distribution import (
 )
 from motionrft.evaluation.metrics.intervals import Interval, replications
 from motionrft.evaluation.metrics.physics import (
+    FEET,
     bone_length_drift,
     floating,
     heading_change,
@@ -46,6 +47,7 @@ from motionrft.evaluation.metrics.retrieval import (
 )
 
 __all__ = [
+    "FEET",
     "RECALLS",
     "BinaryMetrics",
     "Gaussian",

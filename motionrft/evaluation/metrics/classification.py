@@ -43,15 +43,16 @@ class PreferenceMetrics:
 
 
 def seeded_swap(pairs: int, seed: int = 42) -> Tensor:
-    """(pairs,) bool: which pairs the published evaluation presents in swapped order (legacy numpy draw < 0.5)."""
+    """(pairs,) bool: which pairs the published evaluation presents in swapped order (legacy numpy draw <
+    0.5)."""
     return torch.from_numpy(np.random.RandomState(seed).rand(pairs) < 0.5)
 
 
 def preference_metrics(scores: Tensor, swap: Tensor) -> PreferenceMetrics:
     """From `scores` (N, 2), column 0 the preferred motion, and `swap` (N,) bool.
 
-    "Swapped" is predicted where the motion shown first scores no more than the second. The published accuracy is a mean
-    over batches, which weighs a short last batch more; this one is per pair.
+    "Swapped" is predicted where the motion shown first scores no more than the second. The published accuracy
+    is a mean over batches, which weighs a short last batch more; this one is per pair.
     """
     better, worse = scores.unbind(dim=1)
     swap = swap.bool().to(scores.device)
@@ -61,7 +62,8 @@ def preference_metrics(scores: Tensor, swap: Tensor) -> PreferenceMetrics:
 
 
 def authenticity_metrics(logits: Tensor, labels: Tensor) -> BinaryMetrics:
-    """From `logits` (N, 2) and `labels` (N,): class 0 is real, class 1 generated and positive, as released."""
+    """From `logits` (N, 2) and `labels` (N,): class 0 is real, class 1 generated and positive, as
+    released."""
     return BinaryMetrics.of(logits.argmax(dim=1) == 1, labels == 1)
 
 

@@ -12,7 +12,8 @@ from motionrft.evaluation.metrics.exact import exact
 class Gaussian:
     """A Gaussian fitted to embeddings, held as a factor of its covariance.
 
-    mean: (D,) float64. factor: (R, D) float64 with factor^T factor = covariance, R <= D. count: items it was fitted to.
+    mean: (D,) float64. factor: (R, D) float64 with factor^T factor = covariance, R <= D. count: items it was
+        fitted to.
     """
 
     mean: Tensor
@@ -48,9 +49,9 @@ class Gaussian:
 def frechet_distance(a: Gaussian, b: Gaussian) -> Tensor:
     """FID: |mu_a - mu_b|^2 + Tr(C_a + C_b - 2 (C_a C_b)^(1/2)), () float64 (Heusel et al. 2017, Eq. 6).
 
-    With C = F^T F the trace of the root is the sum of singular values of F_a F_b^T. No matrix root is taken and no
-    small eigenvalue is rooted, so singular covariances need no added diagonal and the distance of a set to itself is 0
-    to about 1e-12, where the usual `sqrtm` is off by 1e-6.
+    With C = F^T F the trace of the root is the sum of singular values of F_a F_b^T. No matrix root is taken
+    and no small eigenvalue is rooted, so singular covariances need no added diagonal and the distance of a
+    set to itself is 0 to about 1e-12, where the usual `sqrtm` is off by 1e-6.
     """
     root = torch.linalg.svdvals(a.factor @ b.factor.T).sum()
     spread = a.factor.square().sum() + b.factor.square().sum() - 2 * root
@@ -64,12 +65,14 @@ def draw_pairs(count: int, pairs: int, generator: torch.Generator) -> tuple[Tens
 
 
 def diversity(embeddings: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """Mean distance of paired items of (N, D) embeddings, () float64. Closer to real data's value is better."""
+    """Mean distance of paired items of (N, D) embeddings, () float64. Closer to real data's value is
+    better."""
     x = exact(embeddings)
     return (x[first.to(x.device)] - x[second.to(x.device)]).norm(dim=-1).mean()
 
 
 def multimodality(embeddings: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """Mean distance between generations of one text: `embeddings` (P, R, D), the same pairs for all P texts."""
+    """Mean distance between generations of one text: `embeddings` (P, R, D), the same pairs for all P
+    texts."""
     x = exact(embeddings)
     return (x[:, first.to(x.device)] - x[:, second.to(x.device)]).norm(dim=-1).mean()

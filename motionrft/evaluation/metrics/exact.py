@@ -12,7 +12,7 @@ def exact(x: Tensor) -> Tensor:
 def distances(a: Tensor, b: Tensor) -> Tensor:
     """Euclidean distances between the rows of `a` (..., N, D) and `b` (..., M, D): (..., N, M) float64.
 
-    Differences are formed directly. The usual |a|^2 + |b|^2 - 2ab in float32 is off by about 5e-3 near zero, gives NaN
-    for equal rows, and breaks ties between equal motions by rounding.
+    Differences are formed directly. The usual |a|^2 + |b|^2 - 2ab in float32 is off by about 5e-3 near zero,
+    gives NaN for equal rows, and breaks ties between equal motions by rounding.
     """
     return torch.cdist(exact(a), exact(b), compute_mode="donot_use_mm_for_euclid_dist")

@@ -1,7 +1,8 @@
 """Physical metrics on joints, batched: skating, jitter, penetration, floating, bones, energy, heading.
 
-All take `joints` (B, T, J, 3) in metres, Y up, in the canonical frame (floor at 0, first frame facing +Z), and `lengths`
-(B,), ignore the padding, and return (B,). Skating is the measure of GMD, OmniControl and MotionLCM; the others are ours.
+All take `joints` (B, T, J, 3) in metres, Y up, in the canonical frame (floor at 0, first frame facing +Z),
+and `lengths` (B,), ignore the padding, and return (B,). Skating is the measure of GMD, OmniControl and
+MotionLCM; the others are ours.
 """
 
 from collections.abc import Sequence
@@ -12,19 +13,23 @@ from torch import Tensor
 from motionrft.evaluation.metrics.exact import exact
 from motionrft.lengths import length_mask
 
-FEET = (10, 11)
-"""SMPL-22's foot joints; KIT-21 has 15 and 20."""
+FEET = {"smpl22": (10, 11), "kit21": (15, 20)}
+"""The joints whose sliding counts, by skeleton."""
 HEIGHT_OF_CONTACT = 0.05
 """m: a foot below it touches the floor; a lowest joint above it floats."""
 SKATING_SPEED = 0.5
 """m/s, for the speed and for its moving average."""
 
 
-def skating_ratio(joints: Tensor, lengths: Tensor, fps: float, feet: Sequence[int] = FEET) -> Tensor:
+def skating_ratio(
+    joints: Tensor, lengths: Tensor, fps: float, feet: Sequence[int] = FEET["smpl22"]
+) -> Tensor:
     """Share of the T - 1 steps in which a foot on the floor slides faster than 0.5 m/s."""
     feet_at = joints[:, :, list(feet)]
     steps = length_mask(lengths - 1, joints.shape[1] - 1)[..., None]
-    speed = (feet_at[:, 1:, :, [0, 2]] - feet_at[:, :-1, :, [0, 2]]).norm(dim=-1) * fps * steps  # (B, T-1, feet)
+    speed = (
+        (feet_at[:, 1:, :, [0, 2]] - feet_at[:, :-1, :, [0, 2]]).norm(dim=-1) * fps * steps
+    )  # (B, T-1, feet)
     average = torch.nn.functional.avg_pool1d(speed.transpose(1, 2), 5, stride=1, padding=2).transpose(1, 2)
     low = feet_at[..., 1] < HEIGHT_OF_CONTACT
     skating = low[:, 1:] & low[:, :-1] & (speed > SKATING_SPEED) & (average > SKATING_SPEED) & steps
@@ -38,7 +43,8 @@ def jitter_per_joint(joints: Tensor, lengths: Tensor, fps: float) -> Tensor:
 
 
 def jitter(joints: Tensor, lengths: Tensor, fps: float) -> Tensor:
-    """Mean over frames and joints of |third finite difference| * fps^3, m/s^3; NaN for clips under 4 frames."""
+    """Mean over frames and joints of |third finite difference| * fps^3, m/s^3; NaN for clips under 4
+    frames."""
     return jitter_per_joint(joints, lengths, fps).mean(dim=1)
 
 
@@ -66,7 +72,8 @@ def bone_length_drift(joints: Tensor, lengths: Tensor, parents: Sequence[int]) -
 def motion_energy(joints: Tensor, lengths: Tensor, fps: float) -> Tensor:
     """Mean joint speed once the root's planar path and the heading are taken out, m/s.
 
-    A pose that glides or turns as one block has none: R-Precision does not see that such a motion stands still.
+    A pose that glides or turns as one block has none: R-Precision does not see that such a motion stands
+    still.
     """
     body = joints - joints[:, :, :1] * joints.new_tensor([1.0, 0.0, 1.0])
     yaw = heading(joints)[..., None]
@@ -77,7 +84,8 @@ def motion_energy(joints: Tensor, lengths: Tensor, fps: float) -> Tensor:
 
 
 def heading_change(joints: Tensor, lengths: Tensor) -> Tensor:
-    """Turn of the body from the first to the last frame, radians, whole turns counted; positive to its left."""
+    """Turn of the body from the first to the last frame, radians, whole turns counted; positive to its
+    left."""
     steps = heading(joints).diff(dim=1)
     wrapped = torch.remainder(steps + torch.pi, 2 * torch.pi) - torch.pi
     return (wrapped * length_mask(lengths - 1, joints.shape[1] - 1)).sum(dim=1)

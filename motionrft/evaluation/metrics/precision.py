@@ -1,8 +1,9 @@
 """R-Precision (raw, by label, on distinct batches) and MM-Dist (Guo et al. 2022).
 
-Raw R-Precision asks whether a text finds *its own* motion among 32. Where several of the 32 show the same act, even a
-perfect judge can only toss a coin between them: `coin_flip_bound` says how far a perfect judge gets. `label` counts any
-motion of the same label as found; `distinct` asks the raw question in batches of 32 different labels.
+Raw R-Precision asks whether a text finds *its own* motion among 32. Where several of the 32 show the same
+act, even a perfect judge can only toss a coin between them: `coin_flip_bound` says how far a perfect judge
+gets. `label` counts any motion of the same label as found; `distinct` asks the raw question in batches of 32
+different labels.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,8 @@ TOPS = (1, 2, 3)
 
 
 def consecutive_groups(order: Tensor, size: int = 32) -> Tensor:
-    """Cut an order of items, (N,) int64, into whole groups: (N // size, size). The incomplete tail is dropped."""
+    """Cut an order of items, (N,) int64, into whole groups: (N // size, size). The incomplete tail is
+    dropped."""
     whole = order.shape[0] // size
     return order[: whole * size].reshape(whole, size)
 
@@ -29,7 +31,8 @@ def distinct_groups(labels: Tensor, size: int, groups: int, generator: torch.Gen
         size: items a group; fewer where there are fewer labels.
 
     Returns:
-        (groups, min(size, number of labels)) int64 item indices: labels uniformly, then one item of each uniformly.
+        (groups, min(size, number of labels)) int64 item indices: labels uniformly, then one item of each
+        uniformly.
     """
     order = labels.argsort(stable=True)
     counts = labels.unique(return_counts=True)[1]
@@ -46,8 +49,8 @@ def r_precision(
 ) -> Tensor:
     """Share of texts that find a right motion among the k nearest of their group.
 
-    Ties are settled by expectation over random order, so a generator that makes one motion for every text scores
-    chance and not a hundred per cent.
+    Ties are settled by expectation over random order, so a generator that makes one motion for every text
+    scores chance and not a hundred per cent.
 
     Args:
         text, motion: (N, D) embeddings; row n of both belong together.
@@ -83,10 +86,11 @@ def _same(labels: Tensor) -> Tensor:
 
 
 def _hit(cost: Tensor, right: Tensor, top: int) -> Tensor:
-    """Probability that a right candidate is among the `top` cheapest when ties fall in random order, (..., n).
+    """Probability that a right candidate is among the `top` cheapest when ties fall in random order, (...,
+    n).
 
-    With T candidates tied at the cheapest right cost, r of them right, and s places left for them, the s places are
-    drawn without replacement: 1 - C(T - r, s) / C(T, s).
+    With T candidates tied at the cheapest right cost, r of them right, and s places left for them, the s
+    places are drawn without replacement: 1 - C(T - r, s) / C(T, s).
     """
     best = cost.masked_fill(~right, torch.inf).amin(dim=-1, keepdim=True)
     nearer = (cost < best).sum(dim=-1)

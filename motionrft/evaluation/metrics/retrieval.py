@@ -1,6 +1,7 @@
 """Text-motion retrieval: MotionReward's 32 candidates and TMR's protocols, both directions, in per cent.
 
-Results are flat dictionaries `t2m/R01 … t2m/MedR` (text finds motion) and `m2t/…` of () float64 tensors, unrounded.
+Results are flat dictionaries `t2m/R01 … t2m/MedR` (text finds motion) and `m2t/…` of () float64 tensors,
+unrounded.
 """
 
 import numpy as np
@@ -17,7 +18,8 @@ Recalls = dict[str, Tensor]
 
 
 def tmr_all(similarity: Tensor) -> Recalls:
-    """TMR protocol 1: every text against every motion; `similarity` (N, N), rows texts, the diagonal is right."""
+    """TMR protocol 1: every text against every motion; `similarity` (N, N), rows texts, the diagonal is
+    right."""
     right = torch.eye(similarity.shape[0], dtype=torch.bool, device=similarity.device)
     return _mean_over_groups(similarity[None], right[None])
 
@@ -35,7 +37,8 @@ def tmr_threshold(similarity: Tensor, sentences: Tensor, threshold: float = 0.95
 
 
 def tmr_small_batches(similarity: Tensor, order: Tensor, size: int = 32) -> Recalls:
-    """TMR protocol 4: groups of 32 of the shuffled items, incomplete tail dropped, metrics averaged over groups."""
+    """TMR protocol 4: groups of 32 of the shuffled items, incomplete tail dropped, metrics averaged over
+    groups."""
     groups = consecutive_groups(order.to(similarity.device), size)
     within = similarity[groups[:, :, None], groups[:, None, :]]
     right = torch.eye(groups.shape[1], dtype=torch.bool, device=similarity.device)

@@ -26,7 +26,9 @@ def test_fid_equals_the_usual_matrix_root(count):
     c1, c2 = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
     root = scipy.linalg.sqrtm(c1 @ c2).real
     mean = np.square(first.mean(0) - second.mean(0)).sum()
-    assert_close(frechet_distance(Gaussian.fit(a), Gaussian.fit(b)).item(), mean + np.trace(c1 + c2 - 2 * root))
+    assert_close(
+        frechet_distance(Gaussian.fit(a), Gaussian.fit(b)).item(), mean + np.trace(c1 + c2 - 2 * root)
+    )
 
 
 def test_fid_is_symmetric_zero_for_itself_and_blind_to_rotation():

@@ -42,7 +42,8 @@ def _lengths(joints):
 def test_a_sliding_figure_skates_all_the_time_and_a_lifted_one_never():
     slide = _stand()
     slide[..., 2] += torch.arange(40)[None, :, None] * (1.0 / FPS)
-    # The moving average sees zeros outside the clip, so the very ends of a steady slide still pass 0.5 at 1 m/s.
+    # The moving average sees zeros outside the clip, so the very ends of a steady slide still pass 0.5 at 1
+    # m/s.
     assert skating_ratio(slide, _lengths(slide), FPS).item() == 1
     slide[..., 1] += 0.1
     assert skating_ratio(slide, _lengths(slide), FPS).item() == 0

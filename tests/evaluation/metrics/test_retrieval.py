@@ -3,7 +3,13 @@
 import torch
 from torch.testing import assert_close
 
-from motionrft.evaluation.metrics import retrieval_32, small_batch_order, tmr_all, tmr_small_batches, tmr_threshold
+from motionrft.evaluation.metrics import (
+    retrieval_32,
+    small_batch_order,
+    tmr_all,
+    tmr_small_batches,
+    tmr_threshold,
+)
 
 
 def _similarity(n=40, seed=0):
