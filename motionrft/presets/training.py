@@ -1,4 +1,4 @@
-"""The group of fields that every training's preset shares: what `motionrft.training.optimiser.Optimiser` reads."""
+"""The fields that every training preset shares: what `motionrft.training.optimiser.Optimiser` reads."""
 
 from pydantic import Field
 

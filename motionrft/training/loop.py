@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from motionrft.errors import Interrupted, RunError
+from motionrft.errors import Interrupted, RunError, UserError
+from motionrft.training.distribution import Distribution
 from motionrft.training.memory import MemoryMeter
 from motionrft.training.progress import Progress, Silent
 from motionrft.training.run import RunFolder
@@ -22,7 +23,7 @@ Metrics = Mapping[str, Any]
 class Trainer(Protocol):
     """What the loop trains.
 
-    What changes between two updates must be in `state_dict`; the loop itself keeps the global random generators.
+    What changes between two updates must be in `state_dict`; the loop keeps the global random generators.
     """
 
     def update(self, step: int) -> Metrics | Sequence[Metrics]:
@@ -47,7 +48,7 @@ class Outcome:
     seconds: float
     """Time spent in the loop, earlier sessions of the same run included."""
     reason: str
-    """`updates`, `time`, or what the watch said."""
+    """`updates`, `time`, or the sentence of the watch."""
 
 
 def train(
@@ -61,18 +62,18 @@ def train(
     progress: Progress | None = None,
     watch: Callable[[int], str | None] | None = None,
     export: Callable[[Path], None] | None = None,
+    distribution: Distribution | None = None,
 ) -> Outcome:
     """Run a trainer from where its folder stands to the end.
 
     Args:
         folder: where to save and from where to resume; None keeps nothing.
-        updates, time_limit: whichever comes first ends the loop; seconds for the second, earlier sessions
-            counted.
-        checkpoint_every: updates between checkpoints; the end is always saved.
+        updates, time_limit: whichever comes first ends the loop; seconds, earlier sessions counted.
+        checkpoint_every: updates between checkpoints, 0 for none; the end is always saved.
         keep: newest checkpoints that stay (the best stays too); 0 keeps all.
-        watch: called after each `update` with the updates made; a sentence ends the run (saved, reason
-            returned).
+        watch: called after each `update` with the updates made; a sentence ends the run, saved.
         export: writes further files into each checkpoint's folder.
+        distribution: the processes of this run; only the main one writes and reports.
 
     Raises:
         Interrupted: SIGINT or SIGTERM, after saving; carries the exit code.
@@ -80,27 +81,28 @@ def train(
     """
     if updates is None and time_limit is None:
         raise ValueError("train needs updates, time_limit or both")
-    progress = progress or Silent()
-    run = _Session(trainer, folder, progress, keep, export)
+    run = _Session(trainer, folder, progress or Silent(), keep, export, distribution or Distribution())
     run.restore()
-    progress.start(updates, run.step)
+    run.progress.start(updates, run.step)
     try:
         with Signals() as signals:
             while (reason := run.ended(updates, time_limit)) is None:
                 before = run.step
                 run.advance()
                 reason = watch(run.step) if watch else None
+                stop, save, end = run.agree(signals.stop or 0, signals.save, reason is not None)
                 due = checkpoint_every and run.step // checkpoint_every > before // checkpoint_every
-                if due or signals.save or signals.stop is not None or reason is not None:
+                if due or stop or save or end:
                     signals.save = False
                     run.save()
-                if signals.stop is not None:
-                    raise run.stopped(signals.stop)
-                if reason is not None:
+                if stop:
+                    raise run.interrupted(stop)
+                if end:
+                    reason = reason or "another process ended the run"
                     break
             run.save()
     finally:
-        progress.finish()
+        run.progress.finish()
     return Outcome(run.step, run.seconds, reason)
 
 
@@ -114,14 +116,12 @@ class _Session:
         progress: Progress,
         keep: int,
         export: Callable[[Path], None] | None,
+        distribution: Distribution,
     ) -> None:
-        self.trainer, self.folder, self.progress, self.keep, self.export = (
-            trainer,
-            folder,
-            progress,
-            keep,
-            export,
-        )
+        self.trainer, self.folder, self.keep, self.export = trainer, folder, keep, export
+        self.progress = progress if distribution.main else Silent()
+        self.distribution = distribution
+        self.agree = distribution.largest
         self.step = 0
         self._drought = 0
         self._earlier = 0.0
@@ -135,7 +135,7 @@ class _Session:
     def ended(self, updates: int | None, time_limit: float | None) -> str | None:
         if updates is not None and self.step >= updates:
             return "updates"
-        if time_limit is not None and self.seconds >= time_limit:
+        if time_limit is not None and self.agree(self.seconds >= time_limit)[0]:
             return "time"
         return None
 
@@ -146,44 +146,51 @@ class _Session:
         self._drought = 0 if lines else self._drought + 1
         if self._drought == _LONGEST_DROUGHT:
             raise RunError(
-                f"{_LONGEST_DROUGHT} trajectories in a row made no update: nothing they judge has a gradient."
+                f"{_LONGEST_DROUGHT} times in a row nothing was updated: what is judged has no gradient."
             )
         seconds = (time.perf_counter() - began) / max(len(lines), 1)
         for line in lines:
             self.step += 1
-            metrics = {"update": self.step, "seconds": seconds, **self._memory.read(), **line}
-            if self.folder is not None:
-                self.folder.append_metrics(metrics)
-            self.progress.update(self.step, metrics)
+            self._report({"update": self.step, "seconds": seconds, **self._memory.read(), **line})
 
     def save(self) -> None:
-        if self.folder is None:
+        random = self.distribution.gather(global_random_state())
+        if self.folder is None or not self.distribution.main:
             return
-        state = {
-            "trainer": self.trainer.state_dict(),
-            "random": global_random_state(),
-            "seconds": self.seconds,
-        }
+        state = {"trainer": self.trainer.state_dict(), "random": random, "seconds": self.seconds}
         self.folder.save_checkpoint(self.step, state, self.export)
         if self.keep:
             self.folder.prune(self.keep)
 
     def restore(self) -> None:
-        """Go on from the newest checkpoint of the folder, or save the beginning, so that there is one."""
+        """Go on from the newest checkpoint of the folder, if it has one."""
         if self.folder is None:
             return
-        found = self.folder.load_latest()
+        found = self.folder.load_latest() if self.distribution.main else None
+        step = self.distribution.gather(found and found[0])[0]
         for warning in self.folder.warnings:
             self.progress.message(warning)
-        if found is None:
+        if step is None:
             return
-        self.step, state = found
+        state = found[1] if found else self.folder.load(step)
+        if len(state["random"]) != self.distribution.processes:
+            raise UserError(
+                f"{self.folder.path}: the run was started with {len(state['random'])} processes, "
+                f"not {self.distribution.processes}. Resume with as many."
+            )
+        self.step = step
         self.trainer.load_state_dict(state["trainer"])
-        restore_global_random_state(state["random"])
+        restore_global_random_state(state["random"][self.distribution.rank])
         self._earlier = state["seconds"]
         self.progress.message(f"Going on after update {self.step}.")
 
-    def stopped(self, exit_code: int) -> Interrupted:
+    def interrupted(self, exit_code: int) -> Interrupted:
         how = "Stopped" if exit_code == TERMINATED else "Interrupted"
         where = f"; the state is saved in {self.folder.path}, go on with --resume" if self.folder else ""
         return Interrupted(f"{how} after update {self.step}{where}.", exit_code)
+
+    def _report(self, metrics: Metrics) -> None:
+        metrics = self.distribution.mean(metrics)
+        if self.folder is not None and self.distribution.main:
+            self.folder.append_metrics(metrics)
+        self.progress.update(self.step, metrics)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from motionrft.errors import RunError
+from motionrft.training.precision import LossScale
 from motionrft.training.schedule import rate_factor
 
 _PATIENCE = 10
@@ -68,6 +69,7 @@ class Optimiser:
         *,
         total: int | None = None,
         synchronise: Callable[[Sequence[Tensor]], None] | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         """
         Args:
@@ -75,8 +77,8 @@ class Optimiser:
             settings: a preset's group or `AdamWSettings`.
             total: updates of the whole run, where the cosine ends; None for a constant rate after the
                 warm-up.
-            synchronise: averages gradients in place over the processes (`Distribution.average`), before the
-                norm.
+            synchronise: averages gradients in place over the processes (`Distribution.average`).
+            dtype: of the autocast forward pass; float16 brings a loss scale: use `backward` of this class.
         """
         named = parameters.named_parameters() if isinstance(parameters, nn.Module) else parameters
         self.named = {name: parameter for name, parameter in named if parameter.requires_grad}
@@ -92,6 +94,7 @@ class Optimiser:
             weight_decay=settings.weight_decay,
             fused=fused or None,
         )
+        self.loss_scale = LossScale(dtype)
         self.updates = 0
         self.skipped = 0
         self.scale = 1.0
@@ -108,6 +111,10 @@ class Optimiser:
     def zero_grad(self) -> None:
         self.adam.zero_grad(set_to_none=True)
 
+    def backward(self, loss: Tensor) -> None:
+        """Add a loss's gradient, through the loss scale where there is one."""
+        (loss if self.loss_scale.value == 1.0 else loss * self.loss_scale.value).backward()
+
     def step(self) -> dict[str, float]:
         """Average over processes, clip, update, advance the schedule, drop the gradients.
 
@@ -121,6 +128,8 @@ class Optimiser:
         if self.synchronise is not None:
             gradients = self._whole_gradients()
             self.synchronise(gradients)
+        if self.loss_scale.value != 1.0:
+            torch._foreach_mul_(gradients, 1.0 / self.loss_scale.value)
         norm = nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
         lr = self.lr
         if torch.isfinite(norm):
@@ -137,6 +146,7 @@ class Optimiser:
             "updates": self.updates,
             "skipped": self.skipped,
             "scale": self.scale,
+            "loss_scale": self.loss_scale.state_dict(),
             "bad_in_a_row": self._bad_in_a_row,
         }
 
@@ -144,6 +154,7 @@ class Optimiser:
         self.adam.load_state_dict(state["adam"])
         self.updates, self.skipped, self.scale = state["updates"], state["skipped"], state["scale"]
         self._bad_in_a_row = state["bad_in_a_row"]
+        self.loss_scale.load_state_dict(state["loss_scale"])
         self._good = None
 
     def _whole_gradients(self) -> list[Tensor]:
@@ -161,10 +172,13 @@ class Optimiser:
         for group in self.adam.param_groups:
             group["lr"] = lr
         self.adam.step()
+        self.loss_scale.fitted()
         self._bad_in_a_row = 0
 
     def _skip(self) -> None:
         self.skipped += 1
+        if self.loss_scale.overflowed():
+            return
         self._bad_in_a_row += 1
         if self._bad_in_a_row < _PATIENCE:
             return

@@ -105,6 +105,11 @@ class RunFolder:
             raise
         return cls(path, lock, resumed=resumed)
 
+    @classmethod
+    def follow(cls, path: Path | str, *, resume: bool) -> "RunFolder":
+        """The same folder for a process that only reads: the main one holds the lock and writes."""
+        return cls(Path(path), FolderLock(Path(path)), resumed=resume)
+
     def __enter__(self) -> "RunFolder":
         return self
 
@@ -166,27 +171,38 @@ class RunFolder:
         return target
 
     def load_latest(self) -> tuple[int, Any] | None:
-        """The newest checkpoint that can be read, and cut the metrics back to it. None: start at update 0.
+        """The newest checkpoint that can be read; the metrics are cut back to it. None: start at update 0.
 
-        A damaged one is set aside as `step-N.damaged` with a sentence in `warnings`, and the one before it is
-        taken.
+        A damaged one is set aside as `step-N.damaged`, with a sentence in `warnings`; the one before is taken.
         """
         for step in reversed(self.steps()):
             folder = self.checkpoint(step)
             try:
-                check_safetensors(folder / _STATE_TENSORS)
-                check_manifest(folder)
-                saved = join_tree(read_safetensors(folder / _STATE_TENSORS), read_json(folder / _STATE))
+                state = self.load(step, cut_metrics=True)
             except UserError as error:
                 self.warnings.append(f"Checkpoint {step} was set aside. {error}")
-                shutil.rmtree(folder.with_name(folder.name + ".damaged"), ignore_errors=True)
-                folder.rename(folder.with_name(folder.name + ".damaged"))
+                aside = folder.with_name(folder.name + ".damaged")
+                shutil.rmtree(aside, ignore_errors=True)
+                folder.rename(aside)
                 continue
-            self._truncate_metrics(saved["metrics_bytes"])
             write_text(self.path / LATEST, folder.name + "\n")
-            return step, saved["state"]
+            return step, state
         self._truncate_metrics(0)
         return None
+
+    def load(self, step: int, *, cut_metrics: bool = False) -> Any:
+        """The state of one checkpoint, checked against its manifest.
+
+        Raises:
+            UserError: it is not there, or damaged; says where.
+        """
+        folder = self.checkpoint(step)
+        check_safetensors(folder / _STATE_TENSORS)
+        check_manifest(folder)
+        saved = join_tree(read_safetensors(folder / _STATE_TENSORS), read_json(folder / _STATE))
+        if cut_metrics:
+            self._truncate_metrics(saved["metrics_bytes"])
+        return saved["state"]
 
     def checkpoint(self, step: int) -> Path:
         """Where the checkpoint of an update lies, or would lie."""

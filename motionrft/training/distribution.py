@@ -1,0 +1,116 @@
+"""Several processes, one run: gradients averaged for real, one writer, one decision to stop.
+
+Started by `torchrun` or `accelerate launch`; alone, every method is the identity and nothing is imported.
+Gradients are averaged here and not by a wrapper round the network, because a fine-tuning update runs the network in
+ways that such a wrapper does not see (several calls a backward, weights of another moment).
+"""
+
+import datetime
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from motionrft.errors import RunError, UserError
+
+T = TypeVar("T")
+
+TIMEOUT = 600.0
+"""Seconds after which a process that waits for another gives up."""
+
+
+class Distribution:
+    """The processes of one run, or the only one."""
+
+    def __init__(self, rank: int = 0, processes: int = 1, device: torch.device | None = None) -> None:
+        self.rank, self.processes = rank, processes
+        self.device = device
+        """This process's own device, or None: whatever was asked for."""
+
+    @classmethod
+    def join(cls, device: torch.device, timeout: float = TIMEOUT) -> "Distribution":
+        """Meet the other processes, if a launcher started several.
+
+        Args:
+            device: what the user asked for; a CUDA device becomes this process's own.
+            timeout: seconds to wait for a process that does not answer.
+        """
+        if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+            return cls(device=device)
+        from accelerate import PartialState
+
+        state = PartialState(cpu=device.type == "cpu", timeout=datetime.timedelta(seconds=timeout))
+        return cls(state.process_index, state.num_processes, state.device)
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes and speaks."""
+        return self.rank == 0
+
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its mean over the processes, all in one message."""
+        if self.processes == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        self._reduce(flat, torch.distributed.ReduceOp.SUM)
+        flat /= self.processes
+        for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(mean.view_as(tensor))
+
+    def mean(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        """The mean over the processes of each float; whole numbers and words as this process has them."""
+        names = [name for name, value in metrics.items() if isinstance(value, float)]
+        if self.processes == 1 or not names:
+            return dict(metrics)
+        values = torch.tensor([metrics[name] for name in names], dtype=torch.float64, device=self.device)
+        self._reduce(values, torch.distributed.ReduceOp.SUM)
+        return {**metrics, **dict(zip(names, (values / self.processes).tolist(), strict=True))}
+
+    def largest(self, *flags: int) -> tuple[int, ...]:
+        """The largest of each flag over the processes, so that all of them take the same decision."""
+        if self.processes == 1:
+            return flags
+        values = torch.tensor(flags, device=self.device)
+        self._reduce(values, torch.distributed.ReduceOp.MAX)
+        return tuple(values.tolist())
+
+    def gather(self, value: T) -> list[T]:
+        """Every process's value, by rank."""
+        if self.processes == 1:
+            return [value]
+        values: list[Any] = [None] * self.processes
+        self._guarded(torch.distributed.all_gather_object, values, value)
+        return values
+
+    def first(self, work: Callable[[], T]) -> T | None:
+        """Do something in the main process while the others wait; a user's mistake there is one everywhere.
+
+        Returns:
+            The result in the main process, None in the others.
+        """
+        result, failure, raised = None, None, None
+        if self.main:
+            try:
+                result = work()
+            except UserError as error:
+                failure, raised = str(error), error
+        failure = self.gather(failure)[0]
+        if raised is not None:
+            raise raised
+        if failure is not None:
+            raise UserError(failure)
+        return result
+
+    def _reduce(self, tensor: Tensor, operation: Any) -> None:
+        self._guarded(torch.distributed.all_reduce, tensor, operation)
+
+    def _guarded(self, communicate: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            communicate(*arguments)
+        except RuntimeError as error:
+            raise RunError(
+                f"Process {self.rank} of {self.processes} lost the others (one ended or was silent). "
+                "The last checkpoint is good: start all of them again with --resume."
+            ) from error
