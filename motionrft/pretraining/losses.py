@@ -1,0 +1,90 @@
+"""The autoencoder's loss on kinematic features: blocks weighed by what they do to the pose, and the joints themselves."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from motionrft.lengths import length_mask
+from motionrft.representations.kinematic import kinematic_to_joints
+from motionrft.representations.statistics import Statistics
+
+BLOCK_WEIGHTS = ((0, 3, 6.0), (3, 4, 3.0), (4, 67, 2.0), (67, 193, 0.5), (193, 259, 0.7), (259, 263, 0.5))
+"""(start, end, weight) of the 263 features: an error in a root velocity is integrated over the clip, one in a 6D is not."""
+JOINT_BETA = 0.1
+"""Metres at which the joint loss turns from quadratic to linear."""
+
+
+@dataclass(frozen=True)
+class AutoencoderLoss:
+    """The terms of one batch, each a scalar tensor; `total` is what is minimised."""
+
+    total: Tensor
+    features: Tensor
+    joints: Tensor
+    motion: Tensor
+    kl: Tensor
+
+
+def block_weights(device: torch.device | str = "cpu") -> Tensor:
+    """(263,) weight of each feature."""
+    weights = torch.empty(263, device=device)
+    for start, end, weight in BLOCK_WEIGHTS:
+        weights[start:end] = weight
+    return weights
+
+
+def autoencoder_loss(
+    reconstruction: Tensor,
+    motion: Tensor,
+    lengths: Tensor,
+    posterior: tuple[Tensor, Tensor],
+    latent_mask: Tensor,
+    statistics: Statistics,
+    kl_weight: float = 2e-4,
+    motion_weight: float = 10.0,
+) -> AutoencoderLoss:
+    """Smooth L1 on weighted features, joints in the world and about the root, joint displacements, and KL to N(0, I).
+
+    Args:
+        reconstruction, motion: (B, T, 263), normalised.
+        posterior: mean and log-variance, (B, L, d_z); `latent_mask` (B, L) says which tokens count.
+        motion_weight: weight of the displacement term (metres per frame), which keeps motions from shaking.
+    """
+    mask = length_mask(lengths, motion.shape[1])
+    features = F.smooth_l1_loss(reconstruction, motion, reduction="none") * block_weights(motion.device)
+    features = features[mask].mean()
+    made, real = (kinematic_to_joints(statistics.denormalise(x)) for x in (reconstruction, motion))  # (B, T, 22, 3)
+    world = _joint_loss(made, real, mask)
+    about_root = _joint_loss(made - made[:, :, :1], real - real[:, :, :1], mask)
+    joints = about_root + 0.5 * world
+    displaced = F.l1_loss(_displacement(made), _displacement(real), reduction="none")[mask[:, 1:]].mean()
+    mean, log_variance = posterior
+    kl = (0.5 * (mean**2 + log_variance.exp() - 1 - log_variance)).sum(-1)[latent_mask].mean()
+    total = features + joints + motion_weight * displaced + kl_weight * kl
+    return AutoencoderLoss(total, features, joints, displaced, kl)
+
+
+def _joint_loss(made: Tensor, real: Tensor, mask: Tensor) -> Tensor:
+    return F.smooth_l1_loss(made, real, reduction="none", beta=JOINT_BETA)[mask].mean() / JOINT_BETA
+
+
+def _displacement(joints: Tensor) -> Tensor:
+    """Steps of the joints about the root, (B, T - 1, 22, 3), metres per frame."""
+    about_root = joints - joints[:, :, :1]
+    return about_root[:, 1:] - about_root[:, :-1]
+
+
+def heading_aligned_error_mm(made: Tensor, real: Tensor, lengths: Tensor) -> Tensor:
+    """Mean joint distance in the heading frame, millimetres, per item (B,).
+
+    Args:
+        made, real: (B, T, 263), de-normalised: root height and the root-relative positions are compared, so neither
+            the path nor the heading counts.
+    """
+    mask = length_mask(lengths, real.shape[1])
+    difference = (made - real)[..., 4:67].unflatten(-1, (21, 3))
+    root = F.pad((made - real)[..., 3:4], (1, 1))[..., None, :]  # (B, T, 1, 3): the height alone
+    distance = torch.cat([root, difference], dim=-2).norm(dim=-1).mean(-1)  # (B, T)
+    return 1000 * (distance * mask).sum(1) / lengths

@@ -1,0 +1,41 @@
+"""pretrain: the base generator by ordinary supervised training."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from motionrft.presets.pretrain import PretrainPreset
+from motionrft_cli.options import Call, command, sets
+
+
+@command(PretrainPreset, example="motionrft pretrain --preset mini-mld --data data/humanml3d --out runs/base")
+def pretrain(
+    call: Call[PretrainPreset],
+    data: Annotated[str | None, sets("data")] = None,
+    stage: Annotated[Literal["autoencoder", "denoiser", "all"] | None, sets("stage")] = None,
+) -> int:
+    """Train a base generator: its autoencoder, then its denoiser.
+
+    OUT/generator is what sample, finetune and eval take as --generator.
+    """
+    out = call.output_folder()
+    from functools import partial
+
+    from motionrft.pretraining.run import Pretraining
+    from motionrft_cli.training_progress import LoopProgress
+
+    console = call.console
+    pretraining = Pretraining.prepare(
+        call.preset, out, call.device(), partial(LoopProgress, console), resume=call.resume, overwrite=call.overwrite
+    )
+    result: dict[str, float] = {}
+    if call.preset.stage in ("autoencoder", "all"):
+        result |= pretraining.train_autoencoder()
+    if call.preset.stage in ("denoiser", "all"):
+        result |= pretraining.train_denoiser()
+    rows = [[name, f"{value:.4g}"] for name, value in result.items()]
+    console.table("validation split", ["measure", "value"], rows)
+    console.emit({"out": str(out), **result})
+    if call.preset.stage != "autoencoder":
+        console.info(f'Next: motionrft sample "a person waves" --generator {out / "generator"} --out samples')
+    return 0
