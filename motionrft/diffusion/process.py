@@ -1,8 +1,10 @@
 """One denoising step: clean prediction, mean, standard deviation, sample, log-probability."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -13,7 +15,7 @@ class Step:
     x0: clean prediction made at this step.
     mean: mean of the next state; std: its standard deviation, () tensor, 0 for a deterministic step.
     sample: the next state.
-    memory: what a multistep solver carries to the next step (the previous x0), or None.
+    memory: what a multistep solver carries to the next step (the previous x0 or prediction), or None.
     """
 
     x0: Tensor
@@ -24,10 +26,12 @@ class Step:
 
 
 class Process(ABC):
-    """Positions of a sampling sequence, 0 = noisiest, as precomputed tables: a step is a gather and multiply-adds."""
+    """Positions of a sampling sequence, 0 = noisiest, as precomputed tables: a gather and multiply-adds a step."""
 
     timesteps: Tensor
     """(S,) what the network is told at each position: int64 training timesteps, or float flow times."""
+    stochastic: tuple[bool, ...]
+    """(S,) whether a step adds noise; known on the host, so nobody has to ask the device."""
 
     @property
     def steps(self) -> int:
@@ -36,10 +40,16 @@ class Process(ABC):
     @property
     @abstractmethod
     def levels(self) -> Tensor:
-        """(S + 1,) noise level, as a training timestep, of the state entering each position and of the final state."""
+        """(S + 1,) noise level, as a training timestep, of the state entering each position and of the final
+        state.
+        """
+
+    def next_level(self, i: int) -> Tensor:
+        """Noise level of the state that step i produces, () int64."""
+        return self.levels[i + 1]
 
     @abstractmethod
-    def to(self, device) -> "Process":
+    def to(self, device: torch.device | str) -> "Process":
         """The same tables on another device."""
 
     @abstractmethod
@@ -50,4 +60,29 @@ class Process(ABC):
     def step(
         self, prediction: Tensor, x: Tensor, i: int, noise: Tensor | None = None, memory: Tensor | None = None
     ) -> Step:
-        """One step; `noise` (like x) is needed where the step is stochastic."""
+        """One step; `noise` (like x) is needed where the step is stochastic.
+
+        Raises:
+            ValueError: the step is stochastic and no noise was given.
+        """
+
+
+def log_prob(step: Step, action: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Log-density of the next state under a stochastic step, averaged over its valid numbers (Black et al.
+    2024).
+
+    The mean, not the sum: clipping ranges of policy-gradient methods are stated for it.
+
+    Args:
+        action: the next state that was taken, like `step.mean` (B, ...); no gradient flows into it.
+        mask: broadcastable to `action`, True where a number counts; None counts all.
+
+    Returns:
+        (B,) nats per number. Meaningless for a deterministic step (std 0): leave those out.
+    """
+    deviation = (action.detach() - step.mean) / step.std
+    density = -0.5 * deviation**2 - step.std.log() - 0.5 * math.log(2 * math.pi)
+    if mask is None:
+        return density.flatten(1).mean(1)
+    weight = mask.to(density.dtype).expand_as(density)
+    return (density * weight).flatten(1).sum(1) / weight.flatten(1).sum(1)

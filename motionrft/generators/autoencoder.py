@@ -9,8 +9,8 @@ from torch import Tensor, nn
 class Autoencoder(nn.Module, ABC):
     """Motion features to a short sequence of latent tokens, and back. Works on *normalised* features.
 
-    Concrete autoencoders are final: `MldVae` (a fixed number of tokens, transformer) and `ConvolutionalAutoencoder`
-    (tokens in proportion to the frames).
+    Concrete autoencoders are final: `MldVae` (a fixed number of tokens, transformer) and
+    `ConvolutionalAutoencoder` (tokens in proportion to the frames).
     """
 
     features: int
@@ -31,8 +31,10 @@ class Autoencoder(nn.Module, ABC):
         """(B, T, F) to the posterior's mean and log-variance, each (B, tokens(T), d_z)."""
 
     @abstractmethod
-    def decode(self, latent: Tensor, lengths: Tensor) -> Tensor:
-        """(B, tokens, d_z) to (B, max(lengths), F), zero beyond each length."""
+    def decode(self, latent: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
+        """(B, tokens, d_z) to (B, frames, F), zero beyond each length; `frames` None is max(lengths), asked
+        of the device.
+        """
 
 
 def sample_posterior(mean: Tensor, log_variance: Tensor, noise: Tensor | None = None) -> Tensor:

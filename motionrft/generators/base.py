@@ -1,21 +1,21 @@
 """The interface between a text-to-motion generator and everything that samples, tunes or judges it.
 
-Five verbs: encode the text, predict, (let the process) step, decode to motion, encode from motion. Fine-tuning,
-sampling and evaluation know only what is in this file.
+Five verbs: encode the text, predict, (let the process) step, decode to motion, encode from motion. Fine-
+tuning, sampling and evaluation know only what is in this file.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from motionrft.diffusion.parametrisation import Parametrisation
 from motionrft.diffusion.process import Process
-from motionrft.text.base import TextFeatures
-
-Parametrisation = Literal["eps", "x0", "v", "flow"]
+from motionrft.diffusion.schedule import Schedule, StraightPath
+from motionrft.text.base import TextEncoder, TextFeatures
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Condition:
     """What the text says to a generator, computed once per prompt.
 
     text: features of B prompts.
-    null: features of the null prompt, (1, ...) and shared by the batch, or None for a generator without guidance passes.
+    null: features of the null prompt, (1, ...) and shared by the batch, or None for a generator without
+    guidance passes.
     """
 
     text: TextFeatures
@@ -54,16 +55,62 @@ class Generator(nn.Module, ABC):
     """The published guidance scale, used where nobody names another. 1 means no guidance pass."""
     min_frames: int
     max_frames: int
+    schedule: Schedule | StraightPath
+    """Signal and noise at each training time: what supervised and preference losses need."""
+    denoiser: nn.Module
+    """The trainable network: never the text encoder, never an autoencoder. May be replaced by its adapted
+    self.
+    """
+    sees_padding: bool = False
+    """Whether an item's prediction depends on how far the batch is padded; such items are sampled at their
+    own length.
+    """
+
+    mean: Tensor
+    std: Tensor
+    """Statistics of the motion features the model was trained on, buffers of the module."""
+    text_encoder_name: str
+    """The frozen text encoder, as `motionrft.text.load_text_encoder` names it."""
+    _text_encoder: TextEncoder | None = None
+
+    @classmethod
+    @abstractmethod
+    def from_config(cls, config: dict[str, Any]) -> "Generator":
+        """A generator of that configuration with fresh weights.
+
+        Raises:
+            TypeError, ValueError: an unknown or impossible setting.
+        """
+
+    @abstractmethod
+    def to_config(self) -> dict[str, Any]:
+        """What `from_config` needs to build it again; JSON values only, without the family's name."""
 
     @property
-    @abstractmethod
-    def denoiser(self) -> nn.Module:
-        """The trainable network: never the text encoder, never an autoencoder."""
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.mean.device
+
+    @property
+    def text_encoder(self) -> TextEncoder:
+        """The frozen text encoder, loaded when first asked for. It is no part of the module: never trained or
+        saved.
+        """
+        if self._text_encoder is None:
+            from motionrft.text import load_text_encoder
+
+            self._text_encoder = load_text_encoder(self.text_encoder_name)
+        return self._text_encoder
+
+    def use_text_encoder(self, encoder: TextEncoder) -> None:
+        """Read texts through this encoder instead of the named one: a cached, a local or a test one."""
+        self._text_encoder = encoder
 
     @property
     @abstractmethod
     def lora_targets(self) -> list[str]:
-        """Names, inside `denoiser`, of the linear layers suited to low-rank adapters (peft `target_modules`)."""
+        """Names, inside `denoiser`, of the linear layers suited to low-rank adapters (peft `target_modules`).
+        """
 
     @abstractmethod
     def encode_text(self, texts: Sequence[str]) -> Condition:
@@ -84,12 +131,22 @@ class Generator(nn.Module, ABC):
         """
 
     @abstractmethod
-    def process(self, steps: int | None = None, sampler: str | None = None, eta: float | None = None) -> Process:
+    def process(
+        self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
+    ) -> Process:
         """The sampling process; None stands for the published choice of the family."""
 
+    def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
+        """Which numbers of a state count, True where valid, broadcastable to `x`; None where all do."""
+        return None
+
     @abstractmethod
-    def decode(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """State to motion: (B, T, D) in `representation`, de-normalised, differentiable, padded frames zero."""
+    def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
+        """State to motion: (B, T, D) in `representation`, de-normalised, differentiable, padded frames zero.
+
+        Args:
+            frames: T, the padded number of frames; None takes the longest item's, which asks the device.
+        """
 
     @abstractmethod
     def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """A convolutional autoencoder: one latent token for every few frames, trainable on a laptop's two cores.
 
-The built-in generator uses it: a one-token transformer VAE stays at frozen, gliding poses for all the minutes that two
-cores have. Every convolution sees zeros beyond the end of its item, so an item's result does not depend on padding.
+The built-in generator uses it: a one-token transformer VAE stays at frozen, gliding poses for all the minutes
+that two cores have. Every convolution sees zeros beyond the end of its item, so an item's result does not
+depend on padding.
 """
 
 import torch
@@ -103,17 +104,21 @@ class ConvolutionalAutoencoder(Autoencoder):
         latent_lengths = self.latent_lengths(lengths)
         return zero_padding(mean, latent_lengths), zero_padding(log_variance, latent_lengths)
 
-    def decode(self, latent: Tensor, lengths: Tensor) -> Tensor:
+    def decode(self, latent: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
+        frames = int(lengths.max()) if frames is None else frames
         masks = self._masks(lengths, latent.shape[1], latent.dtype)[::-1]
         x = self.from_latent(latent.transpose(1, 2), masks[0])
         for level, before, after in zip(self.up, masks, masks[1:], strict=False):
             x = level(x, before, after)
         motion = self.leave(F.silu(x), masks[-1]).transpose(1, 2)
-        return zero_padding(motion[:, : int(lengths.max())], lengths)
+        return zero_padding(motion[:, :frames], lengths)
 
     def _held(self, motion: Tensor, lengths: Tensor, frames: int) -> Tensor:
-        """(B, F, frames): each item's last frame repeated behind its end, so that the last token sees a pose."""
-        positions = torch.arange(frames, device=motion.device)[None].minimum(lengths[:, None] - 1)  # (B, frames)
+        """(B, F, frames): each item's last frame repeated behind its end, so that the last token sees a pose.
+        """
+        positions = torch.arange(frames, device=motion.device)[None].minimum(
+            lengths[:, None] - 1
+        )  # (B, frames)
         return motion.gather(1, positions[..., None].expand(-1, -1, motion.shape[2])).transpose(1, 2)
 
     def _masks(self, lengths: Tensor, tokens: int, dtype: torch.dtype) -> list[Tensor]:

@@ -1,0 +1,42 @@
+"""Ancestral sampling: the posterior of one forward step, given the clean prediction (Ho et al. 2020)."""
+
+import torch
+
+from motionrft.diffusion.parametrisation import Parametrisation
+from motionrft.diffusion.schedule import Schedule, visited_times
+from motionrft.diffusion.table import TableProcess, tabulate
+
+
+def ancestral(
+    schedule: Schedule, kind: Parametrisation, steps: int | None = None, small_variance: bool = True
+) -> TableProcess:
+    """Table of the ancestral sampler over all training times, or over a regular subset of them.
+
+    On a subset the betas are those of the shortened chain, 1 - alpha_bar_t / alpha_bar_s for consecutive
+    visited s < t (Nichol and Dhariwal 2021). The last step, at t = 0, adds no noise.
+
+    Args:
+        small_variance: the posterior's variance, its entry 0 replaced by entry 1; otherwise beta_t, whose
+            entry 0 is the posterior variance of entry 1.
+    """
+    steps = schedule.times if steps is None else steps
+    times = visited_times(schedule.times, steps, "linspace").flip(
+        0
+    )  # clean to noisy, as the chain is defined
+    a = schedule.alpha_bar[times]
+    a_previous = torch.cat([torch.ones(1, dtype=a.dtype), a[:-1]])
+    beta = 1 - a / a_previous
+    posterior = beta * (1 - a_previous) / (1 - a)
+    variance = posterior.clone() if small_variance else beta.clone()
+    variance[0] = 0  # entry 0 is never drawn from: that step adds no noise
+    process = tabulate(
+        kind,
+        timesteps=times.flip(0),
+        levels=torch.cat([times.flip(0), torch.zeros(1, dtype=torch.int64)]),
+        alpha=a.sqrt().flip(0),
+        sigma=(1 - a).sqrt().flip(0),
+        mean_x=((1 - a_previous) * (1 - beta).sqrt() / (1 - a)).flip(0),
+        mean_x0=(beta * a_previous.sqrt() / (1 - a)).flip(0),
+        std=variance.sqrt().flip(0),
+    )
+    return process

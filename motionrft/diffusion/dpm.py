@@ -1,0 +1,70 @@
+"""DPM-Solver++ on Karras sigmas: deterministic or stochastic, order 1 or 2 by midpoint (Lu et al. 2022)."""
+
+import torch
+from torch import Tensor
+
+from motionrft.diffusion.parametrisation import Parametrisation
+from motionrft.diffusion.schedule import Schedule
+from motionrft.diffusion.table import TableProcess, tabulate
+
+RHO = 7.0
+
+
+def dpm(
+    schedule: Schedule, kind: Parametrisation, steps: int, order: int = 2, stochastic: bool = True
+) -> TableProcess:
+    """Table of the 2M solver; with the log-SNR step h and the decay d = exp(-h):
+
+        sde: x' = s'/s d x + a' (1 - d^2) (x0 + (x0 - x0_previous) h / (2 h_previous)) + s' sqrt(1 - d^2)
+        noise
+        ode: x' = s'/s x + a' (1 - d) (x0 + (x0 - x0_previous) h / (2 h_previous))
+
+    The first step and the last have order 1; the last lands on x0 exactly.
+    """
+    ratio = karras_ratios(schedule, steps)  # (S,) sigma / alpha, noisy to clean
+    alpha = 1 / (1 + ratio**2).sqrt()
+    sigma = alpha * ratio
+    h = (ratio[:-1] / ratio[1:]).log()
+    decay = torch.exp(-h)
+    gain = alpha[1:] * (1 - (decay**2 if stochastic else decay))
+    second = torch.zeros_like(h)
+    if order == 2:
+        second[1:] = 0.5 * h[1:] / h[:-1]
+    zero, one = torch.zeros(1, dtype=h.dtype), torch.ones(1, dtype=h.dtype)
+    times = nearest_times(schedule, ratio)
+    return tabulate(
+        kind,
+        timesteps=times,
+        levels=torch.cat([times, torch.zeros(1, dtype=torch.int64)]),
+        alpha=alpha,
+        sigma=sigma,
+        mean_x=torch.cat([sigma[1:] / sigma[:-1] * (decay if stochastic else 1), zero]),
+        mean_x0=torch.cat([gain * (1 + second), one]),
+        mean_memory=torch.cat([-gain * second, zero]) if order == 2 else None,
+        std=torch.cat([sigma[1:] * (1 - decay**2).sqrt(), zero]) if stochastic else None,
+    )
+
+
+def karras_ratios(schedule: Schedule, steps: int) -> Tensor:
+    """(S,) sigma / alpha from the noisiest training time to the cleanest, evenly spaced in its 1/7-th power.
+
+    Raises:
+        ValueError: fewer than two steps.
+    """
+    if steps < 2:
+        raise ValueError(f"{steps} steps: DPM-Solver++ needs at least 2")
+    ratios = ((1 - schedule.alpha_bar) / schedule.alpha_bar).sqrt()
+    ends = ratios[-1] ** (1 / RHO), ratios[0] ** (1 / RHO)
+    ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
+    return (ends[0] + ramp * (ends[1] - ends[0])) ** RHO
+
+
+def nearest_times(schedule: Schedule, ratio: Tensor) -> Tensor:
+    """(S,) int64: the training time whose log(sigma / alpha), between neighbours, is nearest to each ratio's.
+    """
+    table = (((1 - schedule.alpha_bar) / schedule.alpha_bar).sqrt()).log()
+    target = ratio.log()
+    high = torch.searchsorted(table, target).clamp(1, table.shape[0] - 1)
+    low = high - 1
+    weight = ((target - table[low]) / (table[high] - table[low])).clamp(0, 1)
+    return (low + weight).round().long()

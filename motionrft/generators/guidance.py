@@ -1,0 +1,29 @@
+"""Classifier-free guidance with both halves in one batch (Ho and Salimans 2022)."""
+
+import torch
+from torch import Tensor
+
+from motionrft.generators.base import Condition
+from motionrft.text.base import TextFeatures, stack
+
+
+def both_halves(condition: Condition) -> TextFeatures:
+    """Features of the B prompts, then of the null prompt B times: (2B, ...).
+
+    Raises:
+        ValueError: the condition has no null prompt.
+    """
+    if condition.null is None:
+        raise ValueError("this generator has no null prompt: guidance must be 1")
+    return stack([condition.text, condition.null.expand(len(condition))])
+
+
+def doubled(x: Tensor) -> Tensor:
+    """(B, ...) to (2B, ...), for the two halves; a () timestep serves both as it is."""
+    return x if x.dim() == 0 else torch.cat([x, x])
+
+
+def guided(prediction: Tensor, scale: float) -> Tensor:
+    """null + scale (text - null) of a (2B, ...) prediction, (B, ...)."""
+    text, null = prediction.chunk(2)
+    return null + scale * (text - null)

@@ -1,0 +1,148 @@
+"""MLD, MLD++ and MotionLCM: diffusion in the latent space of an autoencoder (Chen et al. 2023; Dai et al.
+2024).
+
+One module for all of them: the autoencoder, the text path, the sizes and the sampler are configuration. So is
+the built-in generator, which puts a convolutional autoencoder into the same place.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from motionrft.diffusion.ddim import ddim
+from motionrft.diffusion.lcm import Times, lcm
+from motionrft.diffusion.process import Process
+from motionrft.diffusion.schedule import Schedule, scaled_linear
+from motionrft.generators.autoencoder import Autoencoder
+from motionrft.generators.base import Condition, Generator
+from motionrft.generators.convolutional import ConvolutionalAutoencoder
+from motionrft.generators.guidance import both_halves, doubled, guided
+from motionrft.generators.mld_denoiser import MldDenoiser
+from motionrft.generators.mld_vae import MldVae
+from motionrft.lengths import length_mask
+from motionrft.text.base import TextFeatures
+
+AUTOENCODERS: dict[str, type[Autoencoder]] = {
+    "transformer": MldVae,
+    "convolutional": ConvolutionalAutoencoder,
+}
+
+
+@dataclass(frozen=True)
+class MldConfig:
+    """What builds an MLD-family generator again; JSON values only.
+
+    autoencoder, denoiser: arguments of the two constructors, the autoencoder's with its `kind`.
+    text: the text encoder's name; text_features: whether its `pooled` vector or its `tokens` reach the
+    denoiser.
+    sampler: `ddim`, or `lcm` for a consistency-distilled model; lcm_times: see `motionrft.diffusion.lcm.lcm`.
+    """
+
+    autoencoder: dict[str, Any] = field(default_factory=lambda: {"kind": "transformer"})
+    denoiser: dict[str, Any] = field(default_factory=dict)
+    representation: str = "kinematic"
+    fps: float = 20.0
+    text: str = "sentence-t5-large"
+    text_features: Literal["pooled", "tokens"] = "pooled"
+    guidance: float = 7.5
+    sampler: Literal["ddim", "lcm"] = "ddim"
+    lcm_times: Times = "fixed"
+    steps: int = 50
+    min_frames: int = 16
+    max_frames: int = 200
+
+
+class Mld(Generator):
+    """A latent diffusion generator: autoencoder `vae`, `denoiser`, statistics of features and latents, text
+    encoder.
+
+    A state is a latent, whitened by `latent_mean` and `latent_std` (1 and 0 in the published models). Where
+    the autoencoder's latent grows with the motion, padded latent tokens are masked in the denoiser.
+    """
+
+    family = "mld"
+    parametrisation = "eps"
+    schedule: Schedule
+    latent_mean: Tensor
+    latent_std: Tensor
+
+    def __init__(self, config: MldConfig):
+        super().__init__()
+        self.config = config
+        self.representation, self.fps, self.guidance = config.representation, config.fps, config.guidance
+        self.min_frames, self.max_frames = config.min_frames, config.max_frames
+        self.text_encoder_name = config.text
+        arguments = dict(config.autoencoder)
+        self.vae = AUTOENCODERS[arguments.pop("kind")](**arguments)
+        self.denoiser = MldDenoiser(**config.denoiser)
+        self.schedule = scaled_linear()
+        self.register_buffer("mean", torch.zeros(self.vae.features))
+        self.register_buffer("std", torch.ones(self.vae.features))
+        self.register_buffer("latent_mean", torch.zeros(self.vae.width))
+        self.register_buffer("latent_std", torch.ones(self.vae.width))
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Mld":
+        return cls(MldConfig(**config))
+
+    def to_config(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    @property
+    def lora_targets(self) -> list[str]:
+        return ["linear1", "linear2", "out_proj"]
+
+    def encode_text(self, texts: Sequence[str]) -> Condition:
+        return Condition(
+            self._features(texts), None if self.config.sampler == "lcm" else self._features([""])
+        )
+
+    def _features(self, texts: Sequence[str]) -> TextFeatures:
+        features = self.text_encoder.encode(texts).to(self.device)
+        if self.config.text_features == "tokens":
+            return features
+        if features.pooled is None:
+            raise ValueError(
+                f"the text encoder {self.text_encoder_name} has no pooled vector, which this model reads"
+            )
+        return TextFeatures(features.pooled[:, None], torch.ones_like(features.mask[:, :1]))
+
+    def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
+        return (lengths.shape[0], self.vae.tokens(int(lengths.max())), self.vae.width)
+
+    def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
+        tokens = self.vae.latent_lengths(lengths)
+        return None if tokens is None else length_mask(tokens, x.shape[1])[..., None]
+
+    def predict(self, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, guidance: float) -> Tensor:
+        tokens = self.vae.latent_lengths(lengths)
+        mask = None if tokens is None else length_mask(tokens, x.shape[1])
+        if guidance == 1 or self.config.sampler == "lcm":
+            return self.denoiser(x, t, condition.text, mask, guidance)
+        mask = None if mask is None else doubled(mask)
+        return guided(self.denoiser(doubled(x), doubled(t), both_halves(condition), mask), guidance)
+
+    def process(
+        self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
+    ) -> Process:
+        sampler, steps = sampler or self.config.sampler, steps or self.config.steps
+        if sampler == "ddim":
+            process: Process = ddim(self.schedule, self.parametrisation, steps, eta or 0.0)
+        elif sampler == "lcm":
+            process = lcm(self.schedule, self.parametrisation, steps, self.config.lcm_times)
+        else:
+            raise ValueError(f"no sampler {sampler!r} for the family mld; there are ddim and lcm")
+        return process.to(self.device)
+
+    def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
+        motion = self.vae.decode(x * self.latent_std + self.latent_mean, lengths, frames)
+        valid = length_mask(lengths, motion.shape[1])[..., None].to(motion.dtype)
+        return (motion * self.std + self.mean) * valid
+
+    def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
+        valid = length_mask(lengths, motion.shape[1])[..., None].to(motion.dtype)
+        latent, _ = self.vae.encode((motion - self.mean) / self.std * valid, lengths)
+        return (latent - self.latent_mean) / self.latent_std

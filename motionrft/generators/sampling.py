@@ -1,0 +1,112 @@
+"""Sampling many prompts: noise per item, batches of like lengths, results that do not depend on the batch."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from motionrft.diffusion.rollout import Start
+from motionrft.diffusion.rollout import sample as walk
+from motionrft.generators.base import Condition, Generator
+
+
+def sample(
+    generator: Generator,
+    condition: Condition,
+    lengths: Tensor,
+    seeds: Sequence[int],
+    steps: int | None = None,
+    guidance: float | None = None,
+    batch: int = 32,
+    sampler: str | None = None,
+    eta: float | None = None,
+) -> Tensor:
+    """Motions of N prompts, without gradient. Arguments as `sample_batches`.
+
+    Returns:
+        (N, max(lengths), D) in `generator.representation`, de-normalised, zero beyond each length.
+    """
+    frames = int(lengths.max())
+    items, motions = [], []
+    for chosen, motion in sample_batches(
+        generator, condition, lengths, seeds, steps, guidance, batch, sampler, eta
+    ):
+        items.append(chosen)
+        motions.append(torch.nn.functional.pad(motion, (0, 0, 0, frames - motion.shape[1])))
+    order = torch.cat(items).argsort()
+    return torch.cat(motions)[order.to(motions[0].device)]
+
+
+def sample_batches(
+    generator: Generator,
+    condition: Condition,
+    lengths: Tensor,
+    seeds: Sequence[int],
+    steps: int | None = None,
+    guidance: float | None = None,
+    batch: int = 32,
+    sampler: str | None = None,
+    eta: float | None = None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Sample batch by batch, as results come.
+
+    Args:
+        condition: of the N prompts; lengths: (N,) frames wanted.
+        seeds: N numbers; an item's noise depends on its own alone (see `motionrft.training.seeds.item_seed`).
+        steps, guidance, sampler, eta: None stands for the family's published choice.
+        batch: items computed at once; the result does not depend on it beyond float rounding.
+
+    Yields:
+        (items, motions): positions (b,) int64 among the N, and (b, T, D) de-normalised, T the batch's
+            longest.
+    """
+    process = generator.process(steps, sampler, eta)
+    scale = generator.guidance if guidance is None else guidance
+    device, lengths = process.timesteps.device, lengths.cpu()
+    for items in batches(lengths, batch, generator.sees_padding):
+        noise = ItemNoise(generator, lengths[items], [seeds[i] for i in items.tolist()], device)
+        chosen = lengths[items].to(device)
+        prompts = condition.index(items.to(condition.text.tokens.device))
+        with torch.no_grad():
+            state = walk(generator, process, Start(noise.draw(), prompts, chosen, draw=noise.draw), scale)
+            yield items, generator.decode(state, chosen, int(lengths[items].max()))
+
+
+def batches(lengths: Tensor, batch: int, equal_lengths: bool) -> Iterator[Tensor]:
+    """Positions of the items of each batch: neighbours in length, or only equals where padding would be seen.
+    """
+    order = lengths.argsort(descending=True, stable=True)
+    start = 0
+    while start < len(order):
+        end = min(start + batch, len(order))
+        if equal_lengths:
+            while lengths[order[end - 1]] != lengths[order[start]]:
+                end -= 1
+        yield order[start:end]
+        start = end
+
+
+class ItemNoise:
+    """Standard normal noise of a batch, each item from its own random generator and in its own shape.
+
+    Numbers are drawn on the CPU and moved, so every device starts from the same noise.
+
+    Args:
+        lengths: (B,) frames, on the CPU.
+        seeds: one an item.
+    """
+
+    def __init__(self, generator: Generator, lengths: Tensor, seeds: Sequence[int], device: torch.device):
+        self.shape = generator.noise_shape(lengths)
+        self.item_shapes = [generator.noise_shape(length[None])[1:] for length in lengths]
+        self.randoms = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.device = device
+
+    def draw(self, number: int = 0) -> Tensor:
+        """The next draw, (B, ...), whatever its number; zero where an item's own shape is smaller than the
+        batch's.
+        """
+        noise = torch.zeros(self.shape)
+        for row, shape, random in zip(noise, self.item_shapes, self.randoms, strict=True):
+            row[tuple(slice(size) for size in shape)] = torch.randn(shape, generator=random)
+        return noise.to(self.device, non_blocking=True)
