@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from motionrft.pictures.verdict import Interval, Row
+from motionrft.training import atomic
 
 __all__ = ["Interval", "Prompt", "ReportData", "Row", "Series", "write_report"]
 
@@ -93,6 +94,6 @@ class ReportData:
 def write_report(path: str | Path, data: ReportData) -> Path:
     """Write the page to `path` (atomically, UTF-8, no network needed to read it) and return the path."""
     from motionrft.pictures.report_page import report_html
-    from motionrft.pictures.page import write_text
 
-    return write_text(Path(path), report_html(data))
+    atomic.write_text(path, report_html(data))
+    return Path(path)

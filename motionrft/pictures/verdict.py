@@ -7,10 +7,10 @@ the `reward` is what was trained on (it rises even when the motions get worse), 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
-import math
 
 import numpy as np
 
