@@ -1,1 +1,4 @@
-"""Motion files: recognising, checking, reading and writing them."""
+"""Motion files: recognising, reading, checking and writing them.
+
+`read_motions` and `iterate_motions` are the way in for everyone, `write_motion` the way out.
+"""

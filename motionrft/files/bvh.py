@@ -1,0 +1,312 @@
+"""Reading BVH: the hierarchy, the frames, and where the joints are.
+
+Rotation channels turn in the listed order as intrinsic rotations. Position channels REPLACE a joint's OFFSET, on any
+joint and not only on the root: some studios write six channels everywhere, and adding would double each bone.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from motionrft.errors import UserError
+from motionrft.representations.joints import resample_linear, sample_times
+from motionrft.rotations import euler_to_quaternion, quaternion_to_matrix, slerp
+
+CHANNELS = ("Xposition", "Yposition", "Zposition", "Xrotation", "Yrotation", "Zrotation")
+_LOWER = {name.lower(): name for name in CHANNELS}
+END = " End"
+"""What follows a joint's name in the name of its End Site."""
+
+
+@dataclass(frozen=True)
+class Bvh:
+    """A parsed file. J joints, End Sites among them (named after their joint), parents before children.
+
+    offsets: (J, 3) float64, the file's unit.
+    channels: per joint, the channel names in file order; empty for an End Site.
+    fps: frames per second, rounded to a whole number where the file's frame time is within 1 % of one.
+    values: (T, C) float64, degrees and the file's unit.
+    """
+
+    names: tuple[str, ...]
+    parents: tuple[int, ...]
+    offsets: np.ndarray
+    channels: tuple[tuple[str, ...], ...]
+    fps: float
+    values: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def read_bvh(path: Path | str) -> Bvh:
+    """Read and check a BVH file.
+
+    Raises:
+        UserError: the file is not BVH or is damaged; the message names the line.
+    """
+    return parse_bvh(Path(path).read_bytes(), str(path))
+
+
+def parse_bvh(data: bytes, name: str) -> Bvh:
+    """Parse the bytes of a BVH file; `name` is what messages call it."""
+    motion = re.search(rb"^[ \t]*MOTION\b[^\n]*\n?", data, re.MULTILINE | re.IGNORECASE)
+    if motion is None:
+        raise UserError(f"{name}: no MOTION section. {_looks_like(data)}")
+    header = data[: motion.start()].decode("utf-8-sig", errors="replace")
+    names, parents, offsets, channels = _Hierarchy(header, name).parse()
+    line = data.count(b"\n", 0, motion.end()) + 1
+    frames, frame_time, rest, line = _motion_head(data[motion.end() :], line, name)
+    width = sum(map(len, channels))
+    values = _frame_values(rest, frames, width, line, name)
+    return Bvh(names, parents, offsets, channels, _frame_rate(frame_time), values)
+
+
+def _looks_like(data: bytes) -> str:
+    if not data.strip():
+        return "The file is empty."
+    if data.lstrip()[:1] == b"<":
+        return "It is a web page: the download failed."
+    return "It is truncated, or not a BVH file."
+
+
+class _Hierarchy:
+    """Recursive-descent reading of the HIERARCHY section, with line numbers for messages."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self.tokens = [(token, number) for number, line in enumerate(text.splitlines(), 1) for token in line.split()]
+        self.lines = text.splitlines()
+        self.name = name
+        self.place = 0
+        self.names: list[str] = []
+        self.parents: list[int] = []
+        self.offsets: list[list[float]] = []
+        self.channels: list[tuple[str, ...]] = []
+
+    def parse(self) -> tuple[tuple[str, ...], tuple[int, ...], np.ndarray, tuple[tuple[str, ...], ...]]:
+        self._expect("HIERARCHY")
+        self._expect("ROOT")
+        self._joint(self._rest_of_line(), parent=-1)
+        if self.place < len(self.tokens):
+            token, _ = self.tokens[self.place]
+            self._fail("a second ROOT; one file holds one person" if token.upper() == "ROOT" else f"unexpected {token!r}")
+        doubles = {joint for joint in self.names if self.names.count(joint) > 1}
+        if doubles:
+            raise UserError(f"{self.name}: two joints are called {sorted(doubles)[0]!r}.")
+        return tuple(self.names), tuple(self.parents), np.array(self.offsets), tuple(self.channels)
+
+    def _joint(self, joint: str, parent: int) -> None:
+        index = len(self.names)
+        self.names.append(joint)
+        self.parents.append(parent)
+        self.offsets.append([0.0, 0.0, 0.0])
+        self.channels.append(())
+        self._expect("{")
+        while (token := self._next().upper()) != "}":
+            if token == "OFFSET":
+                self.offsets[index] = [self._number() for _ in range(3)]
+            elif token == "CHANNELS":
+                self.channels[index] = self._channels()
+            elif token == "JOINT":
+                self._joint(self._rest_of_line(), index)
+            elif token == "END":
+                self._rest_of_line()
+                self._joint(joint + END, index)
+            else:
+                self.place -= 1
+                self._fail(f"expected OFFSET, CHANNELS, JOINT, End Site or }}, found {token!r}")
+
+    def _channels(self) -> tuple[str, ...]:
+        count, line = int(self._number()), self._line()
+        listed: list[str] = []
+        while self.place < len(self.tokens) and self.tokens[self.place][1] == line:
+            listed.append(self._next())
+        if len(listed) != count:
+            self.place -= 1
+            self._fail(f"CHANNELS says {count} and lists {len(listed)}")
+        unknown = [channel for channel in listed if channel.lower() not in _LOWER]
+        named = tuple(_LOWER.get(channel.lower(), channel) for channel in listed)
+        if unknown or len(set(named)) < len(named):
+            self.place -= 1
+            self._fail(f"channel {(unknown or listed)[0]!r} is unknown or twice there; legal, once each: {', '.join(CHANNELS)}")
+        return named
+
+    def _next(self) -> str:
+        if self.place >= len(self.tokens):
+            self._fail("the hierarchy ends here with an open brace")
+        self.place += 1
+        return self.tokens[self.place - 1][0]
+
+    def _expect(self, word: str) -> None:
+        if self._next().upper() != word:
+            self.place -= 1
+            self._fail(f"expected {word}, found {self.tokens[self.place][0]!r}")
+
+    def _line(self) -> int:
+        """Line of the token read last."""
+        return self.tokens[max(self.place - 1, 0)][1]
+
+    def _rest_of_line(self) -> str:
+        """A name may hold spaces; it ends at the line's end or at an opening brace."""
+        line, words = self._line(), []
+        while self.place < len(self.tokens) and self.tokens[self.place][1] == line and self.tokens[self.place][0] != "{":
+            words.append(self._next())
+        return " ".join(words)
+
+    def _number(self) -> float:
+        token = self._next()
+        try:
+            value = float(token)
+        except ValueError:
+            self.place -= 1
+            self._fail(_not_a_number(token))
+        if not np.isfinite(value):
+            self.place -= 1
+            self._fail(f"{token} is not a finite number")
+        return value
+
+    def _fail(self, reason: str) -> None:
+        at = min(self.place, len(self.tokens) - 1)
+        line = self.tokens[at][1] if self.tokens else 1
+        raise UserError(f"{self.name}: line {line}: {reason}.")
+
+
+def _not_a_number(token: str) -> str:
+    hint = "; decimals need a point, not a comma" if re.fullmatch(r"-?\d+,\d+(e-?\d+)?", token) else ""
+    return f"{token!r} is not a number{hint}"
+
+
+def _motion_head(data: bytes, line: int, name: str) -> tuple[int, float, bytes, int]:
+    """Frames, frame time, the bytes of the frames, and the line on which they start."""
+    found: list[str] = []
+    for label in ("Frames:", "Frame Time:"):
+        head, _, data = data.partition(b"\n")
+        while not head.strip() and data:
+            head, _, data = data.partition(b"\n")
+            line += 1
+        text = head.decode("utf-8", errors="replace").strip()
+        pattern = label.replace(" ", r"\s*").replace(":", r"\s*:")
+        match = re.match(pattern + r"\s*(\S+)\s*$", text, re.IGNORECASE)
+        if match is None:
+            raise UserError(f"{name}: line {line}: expected '{label} NUMBER', found {text[:40]!r}.")
+        found.append(match[1])
+        line += 1
+    try:
+        frames = int(found[0])
+    except ValueError:
+        raise UserError(f"{name}: line {line - 2}: Frames is {found[0]!r}, not a whole number.") from None
+    try:
+        frame_time = float(found[1])
+    except ValueError:
+        raise UserError(f"{name}: line {line - 1}: Frame Time {_not_a_number(found[1])}.") from None
+    if frames < 1:
+        raise UserError(f"{name}: line {line - 2}: the motion has {frames} frames.")
+    if not 0 < frame_time < 100:
+        raise UserError(f"{name}: line {line - 1}: Frame Time {found[1]} s is no frame rate; 30 fps is 0.0333333.")
+    return frames, frame_time, data, line
+
+
+def _frame_rate(frame_time: float) -> float:
+    fps = 1 / frame_time
+    whole = max(1, round(fps))
+    return float(whole) if abs(fps - whole) <= 0.01 * whole else fps
+
+
+def _frame_values(data: bytes, frames: int, width: int, line: int, name: str) -> np.ndarray:
+    """The frames as (T, C), parsed in bulk; only a file that does not fit is read line by line, to say where."""
+    with warnings.catch_warnings():
+        # A word that is no number stops the bulk parser with a warning; the size then tells.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            values = np.fromstring(data, sep=" ")  # type: ignore[call-overload]
+        except ValueError:
+            values = np.empty(0)
+    if values.size != frames * width:
+        raise UserError(f"{name}: {_first_fault(data, frames, width, line)}")
+    values = values.reshape(frames, width)
+    finite = np.isfinite(values)
+    if not finite.all():
+        frame = int(np.argmin(finite.all(axis=1)))
+        raise UserError(f"{name}: line {line + frame}: frame {frame} holds a value that is not finite.")
+    return values
+
+
+def _first_fault(data: bytes, frames: int, width: int, line: int) -> str:
+    rows = data.decode("utf-8", errors="replace").splitlines()
+    while rows and not rows[-1].strip():
+        rows.pop()
+    for number, row in enumerate(rows, line):
+        words = row.split()
+        for word in words:
+            try:
+                float(word)
+            except ValueError:
+                return f"line {number}: {_not_a_number(word)}."
+        if len(words) != width:
+            return f"line {number}: {len(words)} values, the hierarchy has {width} channels."
+    return f"line {line + len(rows)}: the header promises {frames} frames, the file holds {len(rows)}."
+
+
+def joint_positions(bvh: Bvh, fps: float | None = None) -> tuple[Tensor, float]:
+    """World positions of all joints and End Sites, in the file's unit.
+
+    Args:
+        fps: resample to this rate, rotations by slerp and translations linearly, before the forward kinematics, so that
+            bone lengths survive. None keeps the file's rate.
+
+    Returns:
+        (T, J, 3) float64, and the rate of the result.
+    """
+    translations, rotations = _local_pose(bvh)
+    if fps is not None and fps != bvh.fps:
+        translations = resample_linear(translations, bvh.fps, fps)
+        rotations = _resample_rotations(rotations, bvh.fps, fps)
+    matrices = quaternion_to_matrix(rotations)
+    world: list[Tensor] = []
+    places: list[Tensor] = []
+    for joint, parent in enumerate(bvh.parents):
+        if parent < 0:
+            world.append(matrices[:, joint])
+            places.append(translations[:, joint])
+            continue
+        bone = translations[:, joint, :, None]
+        places.append(places[parent] + (world[parent] @ bone).squeeze(-1))
+        world.append(world[parent] @ matrices[:, joint])
+    return torch.stack(places, dim=1), bvh.fps if fps is None else fps
+
+
+def _local_pose(bvh: Bvh) -> tuple[Tensor, Tensor]:
+    """Translations (T, J, 3) and quaternions (T, J, 4) of every joint relative to its parent."""
+    frames = len(bvh)
+    translations = torch.from_numpy(np.broadcast_to(bvh.offsets, (frames, *bvh.offsets.shape)).copy())
+    rotations = torch.zeros(frames, len(bvh.names), 4, dtype=torch.float64)
+    rotations[..., 0] = 1
+    values = torch.from_numpy(bvh.values)
+    start = 0
+    turning: dict[str, list[tuple[int, list[int]]]] = {}
+    for joint, channels in enumerate(bvh.channels):
+        for place, channel in enumerate(channels, start):
+            if channel.endswith("position"):
+                translations[:, joint, "XYZ".index(channel[0])] = values[:, place]
+        places = [start + i for i, channel in enumerate(channels) if channel.endswith("rotation")]
+        axes = "".join(channel[0] for channel in channels if channel.endswith("rotation"))
+        if axes:
+            turning.setdefault(axes, []).append((joint, places))
+        start += len(channels)
+    for axes, users in turning.items():
+        angles = torch.deg2rad(values[:, [places for _, places in users]])
+        rotations[:, [joint for joint, _ in users]] = euler_to_quaternion(angles, axes)
+    return translations, rotations
+
+
+def _resample_rotations(rotations: Tensor, source_fps: float, target_fps: float) -> Tensor:
+    before, fraction = sample_times(len(rotations), source_fps, target_fps)
+    after = (before + 1).clamp(max=len(rotations) - 1)
+    return slerp(rotations[before], rotations[after], fraction[:, None])

@@ -1,0 +1,40 @@
+"""Joint positions: mirroring and the frame rate."""
+
+import torch
+from torch import Tensor
+
+from motionrft.errors import UserError
+from motionrft.representations.kinematic import skeleton_of_joints
+
+
+def mirror_joints(joints: Tensor) -> Tensor:
+    """Swap left and right: (..., J, 3) reflected at the plane x = 0. Twice is the identity."""
+    skeleton = skeleton_of_joints(joints.shape[-2])
+    return joints[..., list(skeleton.mirror_order), :] * joints.new_tensor([-1.0, 1.0, 1.0])
+
+
+def sample_times(frames: int, source_fps: float, target_fps: float) -> tuple[Tensor, Tensor]:
+    """Where the frames k / target_fps fall between the source frames.
+
+    Returns:
+        before (K,) int64 and fraction (K,) float64 in [0, 1): frame k lies at source frame before + fraction.
+        K is as many frames as the source's duration (from first to last frame) holds.
+    """
+    if source_fps <= 0 or target_fps <= 0:
+        raise UserError(f"frame rates must be positive: {source_fps:g} to {target_fps:g}.")
+    ratio = source_fps / target_fps
+    # The small allowance keeps a last frame that rounding would put just beyond the end.
+    count = int((frames - 1) / ratio + 1e-6) + 1
+    place = torch.arange(count, dtype=torch.float64) * ratio
+    before = (place + 1e-9).floor()
+    fraction = (place - before).clamp(min=0)
+    before = before.long().clamp(max=frames - 1)
+    return before, torch.where(before == frames - 1, torch.zeros_like(fraction), fraction)
+
+
+def resample_linear(values: Tensor, source_fps: float, target_fps: float) -> Tensor:
+    """Linear interpolation over the first axis, (T, ...) -> (K, ...): for positions."""
+    before, fraction = sample_times(len(values), source_fps, target_fps)
+    after = (before + 1).clamp(max=len(values) - 1)
+    weight = fraction.to(values).reshape(-1, *(1,) * (values.dim() - 1))
+    return values[before] + weight * (values[after] - values[before])

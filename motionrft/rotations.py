@@ -1,0 +1,245 @@
+"""Rotations in batches: quaternions, matrices, 6D, Euler angles; differentiable, any float type.
+
+Quaternions are (w, x, y, z), unit, Hamilton product. Matrices act on column vectors, R[row, column]. Leading axes are
+free everywhere.
+
+Results are assembled component by component in planar memory (`_join`): the last axis is logical, each component lies
+contiguous, so that a chain of elementwise operations runs at vector speed instead of striding over threes and fours.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+SixdOrder = Literal["columns", "interleaved"]
+"""How the first two matrix columns are laid out: one after the other (263), or row by row (135, 201)."""
+
+
+def planar(x: Tensor) -> Tensor:
+    """The same values, with every component of the last axis contiguous in memory."""
+    return x.movedim(-1, 0).contiguous().movedim(0, -1)
+
+
+def _join(components: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(components)).movedim(0, -1)
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """Inner product over the last axis: (..., D), (..., D) -> (...)."""
+    terms = [x * y for x, y in zip(a.unbind(-1), b.unbind(-1), strict=True)]
+    return sum(terms[1:], start=terms[0])
+
+
+def cross(a: Tensor, b: Tensor) -> Tensor:
+    """Cross product over the last axis, never over a time axis that happens to have size three."""
+    ax, ay, az = a.unbind(-1)
+    bx, by, bz = b.unbind(-1)
+    return _join((ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx))
+
+
+def normalise(x: Tensor) -> Tensor:
+    """x / |x| over the last axis; a zero vector stays zero, with a finite gradient."""
+    tiny = torch.finfo(x.dtype).tiny
+    return x * dot(x, x).clamp_min(tiny).rsqrt().unsqueeze(-1)
+
+
+def quaternion_multiply(p: Tensor, q: Tensor) -> Tensor:
+    """Hamilton product pq: first q, then p. (..., 4) each."""
+    pw, px, py, pz = p.unbind(-1)
+    qw, qx, qy, qz = q.unbind(-1)
+    return _join(
+        (
+            pw * qw - px * qx - py * qy - pz * qz,
+            pw * qx + px * qw + py * qz - pz * qy,
+            pw * qy - px * qz + py * qw + pz * qx,
+            pw * qz + px * qy - py * qx + pz * qw,
+        )
+    )
+
+
+def quaternion_conjugate(q: Tensor) -> Tensor:
+    """The inverse of a unit quaternion."""
+    w, x, y, z = q.unbind(-1)
+    return _join((w, -x, -y, -z))
+
+
+def quaternion_rotate(q: Tensor, v: Tensor) -> Tensor:
+    """q v q*: turn vectors (..., 3) by unit quaternions (..., 4)."""
+    axis = q[..., 1:]
+    t = 2 * cross(axis, v)
+    return v + q[..., :1] * t + cross(axis, t)
+
+
+def shortest_arc(u: Tensor, v: Tensor) -> Tensor:
+    """The smallest rotation that turns unit vector u into unit vector v: (..., 4).
+
+    Through the half-way vector h = u + v, so that nearly opposite vectors keep their precision. Exactly opposite ones
+    turn by pi about some axis orthogonal to u; where v is zero the result is the identity.
+    """
+    h = u + v
+    h2 = dot(h, h)
+    q = normalise(torch.cat(((h2 / 2).unsqueeze(-1), cross(u, h)), dim=-1))
+    opposite = h2 < 64 * torch.finfo(u.dtype).eps ** 2
+    half_turn = torch.cat((torch.zeros_like(u[..., :1]), _orthogonal(u)), dim=-1)
+    return torch.where(opposite.unsqueeze(-1), half_turn, q)
+
+
+def _orthogonal(u: Tensor) -> Tensor:
+    """Some unit vector orthogonal to unit u: u x Y, or X where u is nearly vertical."""
+    x, y, z = u.unbind(-1)
+    upright = y.abs() > 0.9
+    across = _join((torch.where(upright, torch.ones_like(x), -z), torch.zeros_like(y), torch.where(upright, 0.0 * x, x)))
+    return normalise(across - dot(across, u).unsqueeze(-1) * u)
+
+
+def yaw_rotate(angle: Tensor, v: Tensor) -> Tensor:
+    """Turn vectors (..., 3) by `angle` (...) radians about Y, right-handed (Z towards X)."""
+    cosine, sine = angle.cos(), angle.sin()
+    x, y, z = v.unbind(-1)
+    return _join((cosine * x + sine * z, y, cosine * z - sine * x))
+
+
+def yaw_quaternion(angle: Tensor) -> Tensor:
+    """The quaternion of a turn by `angle` radians about Y: (...) -> (..., 4)."""
+    zero = torch.zeros_like(angle)
+    return _join(((angle / 2).cos(), zero, (angle / 2).sin(), zero))
+
+
+def quaternion_to_matrix(q: Tensor) -> Tensor:
+    """Unit quaternions (..., 4) to matrices (..., 3, 3)."""
+    columns = _quaternion_columns(q)
+    third = cross(*columns)
+    return torch.stack((*columns, third), dim=-1)
+
+
+def _quaternion_columns(q: Tensor) -> tuple[Tensor, Tensor]:
+    """The first two columns of the matrix of unit quaternions, (..., 3) each."""
+    w, x, y, z = q.unbind(-1)
+    xx, yy, zz, xy, xz, yz = x * x, y * y, z * z, x * y, x * z, y * z
+    wx, wy, wz = w * x, w * y, w * z
+    first = (1 - 2 * (yy + zz), 2 * (xy + wz), 2 * (xz - wy))
+    second = (2 * (xy - wz), 1 - 2 * (xx + zz), 2 * (yz + wx))
+    return _join(first), _join(second)
+
+
+def quaternion_to_sixd(q: Tensor, order: SixdOrder) -> Tensor:
+    """Unit quaternions (..., 4) to 6D (..., 6), without building matrices."""
+    return _pack(*_quaternion_columns(q), order)
+
+
+def matrix_to_quaternion(matrix: Tensor) -> Tensor:
+    """Rotation matrices (..., 3, 3) to unit quaternions with w >= 0 (Shepperd 1978: divide by the largest component)."""
+    m = matrix
+    diagonal = m.diagonal(dim1=-2, dim2=-1)
+    trace = diagonal.sum(-1)
+    # Four times the outer product of (w, x, y, z) with itself; any row is the quaternion up to scale.
+    rows = torch.stack(
+        (
+            torch.stack((1 + trace, m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]), -1),
+            torch.stack((m[..., 2, 1] - m[..., 1, 2], 1 - trace + 2 * m[..., 0, 0], m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0]), -1),
+            torch.stack((m[..., 0, 2] - m[..., 2, 0], m[..., 0, 1] + m[..., 1, 0], 1 - trace + 2 * m[..., 1, 1], m[..., 1, 2] + m[..., 2, 1]), -1),
+            torch.stack((m[..., 1, 0] - m[..., 0, 1], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1], 1 - trace + 2 * m[..., 2, 2]), -1),
+        ),
+        dim=-2,
+    )
+    largest = rows.diagonal(dim1=-2, dim2=-1).argmax(-1)
+    row = rows.gather(-2, largest[..., None, None].expand(*largest.shape, 1, 4)).squeeze(-2)
+    q = normalise(row)
+    return torch.where(q[..., :1] < 0, -q, q)
+
+
+def matrix_to_sixd(matrix: Tensor, order: SixdOrder) -> Tensor:
+    """The first two columns of rotation matrices (..., 3, 3) as (..., 6)."""
+    return _pack(matrix[..., 0], matrix[..., 1], order)
+
+
+def sixd_to_matrix(sixd: Tensor, order: SixdOrder) -> Tensor:
+    """6D (..., 6) to rotation matrices (..., 3, 3) by Gram-Schmidt (Zhou et al. 2019)."""
+    first, second = _unpack(sixd, order)
+    b1 = normalise(first)
+    b2 = normalise(second - dot(b1, second).unsqueeze(-1) * b1)
+    return torch.stack((b1, b2, cross(b1, b2)), dim=-1)
+
+
+def sixd_to_quaternion(sixd: Tensor, order: SixdOrder) -> Tensor:
+    return matrix_to_quaternion(sixd_to_matrix(sixd, order))
+
+
+def _pack(first: Tensor, second: Tensor, order: SixdOrder) -> Tensor:
+    if order == "columns":
+        return torch.cat((first, second), dim=-1)
+    return torch.stack((first, second), dim=-1).flatten(-2)
+
+
+def _unpack(sixd: Tensor, order: SixdOrder) -> tuple[Tensor, Tensor]:
+    if order == "columns":
+        return sixd[..., :3], sixd[..., 3:]
+    return sixd[..., 0::2], sixd[..., 1::2]
+
+
+def euler_to_quaternion(angles: Tensor, axes: str) -> Tensor:
+    """Intrinsic rotations in the listed order: axes "ZXY" means R = Rz Rx Ry.
+
+    Args:
+        angles: (..., N) radians, in the order of `axes`.
+        axes: N letters out of X, Y, Z.
+    """
+    result: Tensor | None = None
+    for angle, axis in zip(angles.unbind(-1), axes, strict=True):
+        parts = [(angle / 2).cos(), *(torch.zeros_like(angle),) * 3]
+        parts[1 + "XYZ".index(axis)] = (angle / 2).sin()
+        turn = _join(parts)
+        result = turn if result is None else quaternion_multiply(result, turn)
+    if result is None:
+        raise ValueError("euler_to_quaternion needs at least one axis")
+    return result
+
+
+def matrix_to_euler(matrix: Tensor, axes: str) -> Tensor:
+    """Angles (..., 3), radians, of R = R_a R_b R_c for three different axes ("ZXY", ...).
+
+    At gimbal lock, where only a sum or difference of the outer angles matters, the third angle is zero.
+    """
+    i, j, k = ("XYZ".index(axis) for axis in axes)
+    sign = 1.0 if (j - i) % 3 == 1 else -1.0
+    sine = (sign * matrix[..., i, k]).clamp(-1, 1)
+    cosine = torch.hypot(matrix[..., i, i], matrix[..., i, j])
+    middle = torch.atan2(sine, cosine)
+    locked = cosine < 16 * torch.finfo(matrix.dtype).eps
+    first = torch.atan2(-sign * matrix[..., j, k], matrix[..., k, k])
+    third = torch.atan2(-sign * matrix[..., i, j], matrix[..., i, i])
+    first = torch.where(locked, torch.atan2(sign * matrix[..., k, j], matrix[..., j, j]), first)
+    return torch.stack((first, middle, torch.where(locked, torch.zeros_like(third), third)), dim=-1)
+
+
+def slerp(p: Tensor, q: Tensor, fraction: Tensor) -> Tensor:
+    """Spherical interpolation along the shorter arc; `fraction` broadcasts over (...), 0 gives p and 1 gives q."""
+    cosine = dot(p, q)
+    q = torch.where((cosine < 0).unsqueeze(-1), -q, q)
+    cosine = cosine.abs().clamp(max=1)
+    angle = torch.acos(cosine)
+    # Below about a thousandth of a radian the sines lose digits and straight interpolation is exact to rounding.
+    near = cosine > 1 - 1e-6
+    sine = torch.where(near, torch.ones_like(angle), angle.sin())
+    a = torch.where(near, 1 - fraction, ((1 - fraction) * angle).sin() / sine)
+    b = torch.where(near, fraction.expand_as(angle), (fraction * angle).sin() / sine)
+    return normalise(a.unsqueeze(-1) * p + b.unsqueeze(-1) * q)
+
+
+def best_rotation(source: Tensor, target: Tensor) -> Tensor:
+    """The rotation that turns the N source vectors onto the targets with least squares (Kabsch 1976).
+
+    Args:
+        source: (..., N, 3) or (N, 3).
+        target: (..., N, 3).
+
+    Returns:
+        (..., 3, 3) with determinant 1.
+    """
+    covariance = target.transpose(-1, -2) @ source
+    u, _, vh = torch.linalg.svd(covariance)
+    flip = torch.ones_like(covariance[..., 0])
+    flip[..., 2] = torch.sign(torch.linalg.det(u @ vh))
+    return (u * flip.unsqueeze(-2)) @ vh
