@@ -28,10 +28,15 @@ COMMANDS = {
 }
 
 
+def load_function(name: str) -> Any:
+    """The function of a command, from the file that has the same name."""
+    function_name = name.replace("-", "_")
+    return getattr(importlib.import_module(f"motionrft_cli.{function_name}"), function_name)
+
+
 def load_command(name: str) -> TyperCommand:
     """Import one command's file and build its Typer command."""
-    function_name = name.replace("-", "_")
-    function = getattr(importlib.import_module(f"motionrft_cli.{function_name}"), function_name)
+    function = load_function(name)
     app = typer.Typer(add_completion=False, rich_markup_mode="rich")
     settings = {"help_option_names": ["-h", "--help"]}
     app.command(name, epilog=f"Example: {function.example}", context_settings=settings)(function)
@@ -76,12 +81,30 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _show_completion(shell: str | None) -> None:
+    if shell is not None:
+        from motionrft_cli.completions import completion_script
+
+        typer.echo(completion_script(shell), nl=False)
+        raise typer.Exit
+
+
 @app.callback()
 def _motionrft(
     version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop."),
     ] = False,
+    show_completion: Annotated[
+        str | None,
+        typer.Option(
+            "--show-completion",
+            metavar="bash|zsh|fish",
+            callback=_show_completion,
+            is_eager=True,
+            help="Print a completion script for your shell and stop.",
+        ),
+    ] = None,
 ) -> None:
     """Make a text-to-motion generator better by reward."""
 

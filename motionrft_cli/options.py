@@ -62,27 +62,30 @@ Rules of the pattern
 '''
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import typer
-from typer.models import OptionInfo, ParameterInfo
 
 from motionrft.errors import UserError
 from motionrft.presets.base import Preset
+from motionrft.presets.fields import choices_of, field_at
 from motionrft.presets.layers import resolve
-from motionrft.presets.mistakes import field_at
 from motionrft.presets.shelf import list_presets
 from motionrft_cli.console import Console
 from motionrft_cli.outputs import check_output_file, check_output_folder
+from motionrft_cli.shared import SHARED
+from motionrft_cli.signature import field_of, flag_of, keyword, sets, typer_parameter
 
 if TYPE_CHECKING:
     import torch
 
+__all__ = ["Call", "command", "sets"]
+
 P = TypeVar("P", bound=Preset)
-PRESET, RUN, OUTPUT = "Preset", "Run", "Output"
+Values = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -120,113 +123,6 @@ class Call(Generic[P]):
         return check_output_file(self.out, self.overwrite)
 
 
-@dataclass(frozen=True)
-class sets:
-    """Marks a parameter as the flag of one preset field."""
-
-    path: str
-
-
-SHARED: dict[str, tuple[Any, Any]] = {
-    "preset": (
-        Annotated[
-            str | None,
-            typer.Option(
-                "--preset",
-                metavar="NAME|FILE",
-                rich_help_panel=PRESET,
-                help="a name of --list-presets, or a YAML file",
-            ),
-        ],
-        None,
-    ),
-    "settings": (
-        Annotated[
-            list[str] | None,
-            typer.Option(
-                "--set",
-                metavar="KEY=VALUE",
-                rich_help_panel=PRESET,
-                help="one field of the preset by dotted path; repeatable",
-            ),
-        ],
-        None,
-    ),
-    "show_preset": (
-        Annotated[
-            bool,
-            typer.Option(
-                "--show-preset", rich_help_panel=PRESET, help="print the resolved preset as YAML and stop"
-            ),
-        ],
-        False,
-    ),
-    "list_the_presets": (
-        Annotated[
-            bool,
-            typer.Option(
-                "--list-presets", rich_help_panel=PRESET, help="print the presets of this command and stop"
-            ),
-        ],
-        False,
-    ),
-    "seed": (Annotated[int | None, typer.Option("--seed", rich_help_panel=RUN), sets("seed")], None),
-    "device": (Annotated[str | None, typer.Option("--device", rich_help_panel=RUN), sets("device")], None),
-    "precision": (
-        Annotated[str | None, typer.Option("--precision", rich_help_panel=RUN), sets("precision")],
-        None,
-    ),
-    "dry_run": (
-        Annotated[
-            bool,
-            typer.Option(
-                "--dry-run",
-                rich_help_panel=RUN,
-                help="validate everything, print the estimate, write nothing",
-            ),
-        ],
-        False,
-    ),
-    "out": (
-        Annotated[
-            Path | None,
-            typer.Option(
-                "--out", metavar="DIR|FILE", rich_help_panel=OUTPUT, help="where the result is written"
-            ),
-        ],
-        None,
-    ),
-    "resume": (
-        Annotated[bool, typer.Option("--resume", rich_help_panel=OUTPUT, help="continue the run in --out")],
-        False,
-    ),
-    "overwrite": (
-        Annotated[bool, typer.Option("--overwrite", rich_help_panel=OUTPUT, help="replace what is in --out")],
-        False,
-    ),
-    "json_output": (
-        Annotated[
-            bool, typer.Option("--json", rich_help_panel=OUTPUT, help="JSON on stdout and nothing else there")
-        ],
-        False,
-    ),
-    "quiet": (
-        Annotated[
-            bool, typer.Option("--quiet", "-q", rich_help_panel=OUTPUT, help="only warnings and errors")
-        ],
-        False,
-    ),
-    "verbose": (
-        Annotated[bool, typer.Option("--verbose", "-v", rich_help_panel=OUTPUT, help="say more")],
-        False,
-    ),
-    "debug": (
-        Annotated[bool, typer.Option("--debug", rich_help_panel=OUTPUT, help="show tracebacks")],
-        False,
-    ),
-}
-
-
 def command(model: type[P], example: str) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
     """Make a function into a subcommand; see the head of this file.
 
@@ -237,118 +133,64 @@ def command(model: type[P], example: str) -> Callable[[Callable[..., int | None]
 
     def decorate(function: Callable[..., int | None]) -> Callable[..., int | None]:
         _, *own = inspect.signature(function, eval_str=True).parameters.values()
-        required = [parameter.name for parameter in own if parameter.default is parameter.empty]
-        parameters = [_typer_parameter(parameter, model) for parameter in own]
-        parameters += [
-            _typer_parameter(_keyword(name, annotation, default), model)
-            for name, (annotation, default) in SHARED.items()
-            if name not in {parameter.name for parameter in own}
-        ]
-        fields = {
-            parameter.name: path for parameter in parameters if (path := _field_of(parameter)) is not None
-        }
+        names = {parameter.name for parameter in own}
+        shared = [keyword(name, *declared) for name, declared in SHARED.items() if name not in names]
+        parameters = {each.name: typer_parameter(each, model) for each in (*own, *shared)}
+        required = [parameters[each.name] for each in own if each.default is each.empty]
 
         def invoke(**values: Any) -> int | None:
-            call = _resolve_call(model, values, fields)
-            if call is None:
+            if values["list_the_presets"]:
+                return _list(model)
+            preset = _preset_of(model, values, parameters)
+            if values["show_preset"]:
+                typer.echo(preset.to_yaml(), nl=False)
                 return 0
-            for name in required:
-                if values[name] in (None, [], ()):
-                    raise UserError(
-                        f"missing argument {_shown(name, parameters)}; try motionrft {model.command} --help"
-                    )
-            return function(call, **{parameter.name: values[parameter.name] for parameter in own})
+            for parameter in required:
+                if values[parameter.name] in (None, [], ()):
+                    raise UserError(f"missing {flag_of(parameter)}; try motionrft {model.command} --help")
+            return function(_call(preset, values), **{name: values[name] for name in names})
 
         invoke.__name__ = function.__name__
         invoke.__doc__ = function.__doc__
-        invoke.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        invoke.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        invoke.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
+        invoke.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
         invoke.example = example  # type: ignore[attr-defined]
-        invoke.preset_model = model  # type: ignore[attr-defined]
+        invoke.choices = _choices(model, parameters.values())  # type: ignore[attr-defined]
         return invoke
 
     return decorate
 
 
-def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+def _choices(model: type[Preset], parameters: Iterable[inspect.Parameter]) -> dict[str, tuple[str, ...]]:
+    """Parameter -> the words it accepts, for the completions."""
+    marked = {each.name: field_at(model, path) for each in parameters if (path := field_of(each)) is not None}
+    return {name: choices_of(field) for name, field in marked.items() if field is not None}
 
 
-def _typer_parameter(parameter: inspect.Parameter, model: type[Preset]) -> inspect.Parameter:
-    """The parameter as Typer shall see it: help from the preset's field, and never required at parse time."""
-    annotation, default = parameter.annotation, parameter.default
-    path = _field_of(parameter)
-    if path is not None:
-        field = field_at(model, path)
-        if field is None:
-            raise TypeError(f"{model.__name__} has no field {path!r} (parameter {parameter.name})")
-        base, *marks = get_args(annotation)
-        option = next((mark for mark in marks if isinstance(mark, ParameterInfo)), None) or typer.Option()
-        if option.help is None:
-            option.help = field.description
-        annotation = Annotated[base, option, sets(path)]
-    if default is parameter.empty:
-        default = None
-        annotation = _optional(annotation)
-    return _keyword(parameter.name, annotation, default)
+def _list(model: type[Preset]) -> int:
+    for listed in list_presets(model.command):
+        typer.echo(f"{listed.name:24} {listed.purpose}".rstrip())
+    return 0
 
 
-def _optional(annotation: Any) -> Any:
-    if get_origin(annotation) is Annotated:
-        base, *marks = get_args(annotation)
-        return Annotated[(base | None, *marks)]
-    return annotation | None
-
-
-def _field_of(parameter: inspect.Parameter) -> str | None:
-    marks = get_args(parameter.annotation)[1:] if get_origin(parameter.annotation) is Annotated else ()
-    return next((mark.path for mark in marks if isinstance(mark, sets)), None)
-
-
-def _flag(name: str, parameters: list[inspect.Parameter]) -> str:
-    """The flag's name as the user typed it."""
-    for parameter in parameters:
-        if parameter.name == name:
-            for mark in get_args(parameter.annotation)[1:]:
-                if isinstance(mark, OptionInfo):
-                    declared = [
-                        text for text in (mark.default, *(mark.param_decls or ())) if isinstance(text, str)
-                    ]
-                    return next(
-                        (text for text in declared if text.startswith("--")), f"--{name.replace('_', '-')}"
-                    )
-    return f"--{name.replace('_', '-')}"
-
-
-def _shown(name: str, parameters: list[inspect.Parameter]) -> str:
-    parameter = next(parameter for parameter in parameters if parameter.name == name)
-    marks = get_args(parameter.annotation)[1:]
-    return _flag(name, parameters) if any(isinstance(mark, OptionInfo) for mark in marks) else name.upper()
-
-
-def _resolve_call(model: type[P], values: dict[str, Any], fields: dict[str, str]) -> Call[P] | None:
-    """Answer --list-presets or --show-preset (None), or resolve the call."""
-    if values["list_the_presets"]:
-        for listed in list_presets(model.command):
-            typer.echo(f"{listed.name:24} {listed.purpose}".rstrip())
-        return None
-    out, file = values["out"], values["preset"]
+def _preset_of(model: type[P], values: Values, parameters: Mapping[str, inspect.Parameter]) -> P:
+    file, out = values["preset"], values["out"]
     if values["resume"] and file is None and out is not None and (out / "preset.yaml").is_file():
         file = str(out / "preset.yaml")
     flags = {
-        path: (f"--{name.replace('_', '-')}", values[name])
-        for name, path in fields.items()
-        if values[name] not in (None, [])
+        path: (flag_of(parameter), values[name])
+        for name, parameter in parameters.items()
+        if (path := field_of(parameter)) is not None and values[name] not in (None, [])
     }
-    preset = resolve(model, file, values["settings"] or (), flags)
-    if values["show_preset"]:
-        typer.echo(preset.to_yaml(), nl=False)
-        return None
+    return resolve(model, file, values["settings"] or (), flags)
+
+
+def _call(preset: P, values: Values) -> Call[P]:
     return Call(
-        command=model.command,
+        command=preset.command,
         preset=preset,
         console=Console(values["json_output"], values["quiet"], values["verbose"]),
-        out=out,
+        out=values["out"],
         resume=values["resume"],
         overwrite=values["overwrite"],
         dry_run=values["dry_run"],

@@ -30,7 +30,7 @@ class Preset(PresetPart):
 
     seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random")
     device: Device = Field(
-        "auto", description="auto, cpu, cuda, cuda:N or mps", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$"
+        "auto", description="auto takes the fastest there is", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$"
     )
     precision: Precision = Field("auto", description="auto: bf16 on a CUDA device that has it, else fp32")
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from motionrft.errors import UserError
 from motionrft.presets.base import Preset
-from motionrft.presets.mistakes import explain, models_of
+from motionrft.presets.fields import models_of
+from motionrft.presets.mistakes import explain
 from motionrft.presets.reading import read_yaml
 from motionrft.presets.shelf import find_preset
 

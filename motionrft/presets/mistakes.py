@@ -1,11 +1,12 @@
 """Turns pydantic's list of errors into sentences: field, value, what is legal, the nearest valid names."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+
+from motionrft.presets.fields import models_of
 
 
 def explain(error: ValidationError, model: type[BaseModel], source: Callable[[str], str]) -> str:
@@ -83,26 +84,3 @@ def _walk(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list
 
 def _has_tag(model: type[BaseModel], tag: int | str) -> bool:
     return any(field.default == tag for field in model.model_fields.values()) or model.__name__ == tag
-
-
-def models_of(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Every model inside a type: through Optional, unions, lists, dictionaries and Annotated."""
-    origin = get_origin(annotation)
-    if isinstance(annotation, type) and origin is None:
-        if issubclass(annotation, BaseModel):
-            yield annotation
-    else:
-        for argument in get_args(annotation):
-            yield from models_of(argument)
-
-
-def field_at(model: type[BaseModel], path: str) -> FieldInfo | None:
-    """The field a dotted path names, in the first variant that has it; None when there is none."""
-    parents = [model]
-    field: FieldInfo | None = None
-    for name in path.split("."):
-        field = next((parent.model_fields[name] for parent in parents if name in parent.model_fields), None)
-        if field is None:
-            return None
-        parents = list(models_of(field.annotation))
-    return field

@@ -1,0 +1,75 @@
+# make demo   install, then make a generator better by reward on this machine, and write the report
+# make test   install with the developers' tools, then lint and run the whole suite
+# make help   everything else
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+TORCH ?= 2.13.0
+# On Linux without an NVIDIA driver the processor-only build of torch saves gigabytes; empty takes pip's own choice.
+TORCH_INDEX ?= $(shell uname | grep -q Linux && ! command -v nvidia-smi >/dev/null && \
+	curl -sfI --max-time 5 https://download.pytorch.org/whl/cpu/torch/ >/dev/null && \
+	echo --extra-index-url https://download.pytorch.org/whl/cpu)
+RUN ?= runs/demo
+DATA ?= ../shared/data/bandai-namco
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help install dev demo test lint format parity assets completions clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo         install, fine-tune the built-in generator, evaluate before and after, write a report"
+	@echo "make test         install the developers' tools, lint, and run every test"
+	@echo "make lint         ruff and mypy"
+	@echo "make format       let ruff put the code into shape"
+	@echo "make parity       only the comparison with golden data (MOTIONRFT_GOLDEN says where they lie)"
+	@echo "make assets       train the built-in models again from DATA (about two hours on two cores)"
+	@echo "make completions  write the completions for bash, zsh and fish"
+	@echo "make install      the environment alone; PYTHON, VENV and TORCH may be set"
+
+# Each stamp says that a step is done, so that a second run starts at once.
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "motionrft needs Python 3.11 or newer; name one with PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.torch-$(TORCH): | $(BIN)/python
+	$(PIP) $(TORCH_INDEX) "torch==$(TORCH)"
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml $(VENV)/.torch-$(TORCH)
+	$(PIP) -e ".[mini]"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.installed
+	$(PIP) -e ".[mini,viz,dev]"
+	@touch $@
+
+install: $(VENV)/.installed
+
+dev: $(VENV)/.dev
+
+demo: install
+	$(BIN)/motionrft finetune --preset mini-easytune --out $(RUN) --overwrite
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+parity: dev
+	$(BIN)/python -m pytest tests/parity
+
+completions: install
+	for shell in bash zsh fish; do $(BIN)/motionrft --show-completion $$shell > completions/motionrft.$$shell; done
+
+clean:
+	rm -rf build dist runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,43 @@
+"""Dotted paths through a preset's model: which field, which models below it, which words are legal."""
+
+from collections.abc import Iterator
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+
+def models_of(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Every model inside a type: through Optional, unions, lists, dictionaries and Annotated."""
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        if issubclass(annotation, BaseModel):
+            yield annotation
+    else:
+        for argument in get_args(annotation):
+            yield from models_of(argument)
+
+
+def field_at(model: type[BaseModel], path: str) -> FieldInfo | None:
+    """The field a dotted path names, in the first variant that has it; None when there is none."""
+    parents = [model]
+    field: FieldInfo | None = None
+    for name in path.split("."):
+        field = next((parent.model_fields[name] for parent in parents if name in parent.model_fields), None)
+        if field is None:
+            return None
+        parents = list(models_of(field.annotation))
+    return field
+
+
+def choices_of(field: FieldInfo) -> tuple[str, ...]:
+    """The words a field accepts: of a Literal, or the names of a union's variants; empty when it is open."""
+    if isinstance(field.discriminator, str):
+        tags = [model.model_fields[field.discriminator] for model in models_of(field.annotation)]
+        return tuple(word for tag in tags for word in _words(tag.annotation))
+    return tuple(_words(field.annotation))
+
+
+def _words(annotation: Any) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return [word for word in get_args(annotation) if isinstance(word, str)]
+    return [word for argument in get_args(annotation) for word in _words(argument)]
