@@ -19,6 +19,7 @@ from motionrft.diffusion.schedule import Schedule, scaled_linear
 from motionrft.generators.autoencoder import Autoencoder
 from motionrft.generators.base import Condition, Generator
 from motionrft.generators.convolutional import ConvolutionalAutoencoder
+from motionrft.generators.frames import TextPart, from_motion, read_texts, to_motion
 from motionrft.generators.guidance import both_halves, doubled, guided
 from motionrft.generators.mld_denoiser import MldDenoiser
 from motionrft.generators.mld_vae import MldVae
@@ -46,7 +47,7 @@ class MldConfig:
     representation: str = "kinematic"
     fps: float = 20.0
     text: str = "sentence-t5-large"
-    text_features: Literal["pooled", "tokens"] = "pooled"
+    text_features: TextPart = "pooled"
     guidance: float = 7.5
     sampler: Literal["ddim", "lcm"] = "ddim"
     lcm_times: Times = "fixed"
@@ -101,14 +102,7 @@ class Mld(Generator):
         )
 
     def _features(self, texts: Sequence[str]) -> TextFeatures:
-        features = self.text_encoder.encode(texts).to(self.device)
-        if self.config.text_features == "tokens":
-            return features
-        if features.pooled is None:
-            raise ValueError(
-                f"the text encoder {self.text_encoder_name} has no pooled vector, which this model reads"
-            )
-        return TextFeatures(features.pooled[:, None], torch.ones_like(features.mask[:, :1]))
+        return read_texts(self.text_encoder, texts, self.config.text_features, self.device)
 
     def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
         return (lengths.shape[0], self.vae.tokens(int(lengths.max())), self.vae.width)
@@ -138,11 +132,10 @@ class Mld(Generator):
         return process.to(self.device)
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
-        motion = self.vae.decode(x * self.latent_std + self.latent_mean, lengths, frames)
-        valid = length_mask(lengths, motion.shape[1])[..., None].to(motion.dtype)
-        return (motion * self.std + self.mean) * valid
+        frames = int(lengths.max()) if frames is None else frames
+        normalised = self.vae.decode(x * self.latent_std + self.latent_mean, lengths, frames)
+        return to_motion(normalised, self.mean, self.std, lengths, frames)
 
     def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
-        valid = length_mask(lengths, motion.shape[1])[..., None].to(motion.dtype)
-        latent, _ = self.vae.encode((motion - self.mean) / self.std * valid, lengths)
+        latent, _ = self.vae.encode(from_motion(motion, self.mean, self.std, lengths), lengths)
         return (latent - self.latent_mean) / self.latent_std

@@ -16,6 +16,7 @@ ENTRY_POINTS = "motionrft.generators"
 
 FAMILIES = {
     "mld": "motionrft.generators.mld:Mld",
+    "mdm": "motionrft.generators.mdm:Mdm",
 }
 """Where each family's class is. Modules are imported when asked for, so one family's needs burden no other.
 """

@@ -1,0 +1,46 @@
+"""Between a model's normalised frames and motion, and between texts and what a model reads of them."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from motionrft.lengths import zero_padding
+from motionrft.text.base import TextEncoder, TextFeatures
+
+TextPart = Literal["pooled", "tokens"]
+
+
+def to_motion(
+    frames: Tensor, mean: Tensor, std: Tensor, lengths: Tensor, padded: int | None = None
+) -> Tensor:
+    """De-normalise (B, T, D) frames; zero beyond each length, cut or padded to `padded` frames, else to the
+    longest.
+    """
+    padded = int(lengths.max()) if padded is None else padded
+    frames = frames[:, :padded]
+    if frames.shape[1] < padded:
+        frames = torch.nn.functional.pad(frames, (0, 0, 0, padded - frames.shape[1]))
+    return zero_padding(frames * std + mean, lengths)
+
+
+def from_motion(motion: Tensor, mean: Tensor, std: Tensor, lengths: Tensor) -> Tensor:
+    """Normalise (B, T, D) motions; zero beyond each length."""
+    return zero_padding((motion - mean) / std, lengths)
+
+
+def read_texts(
+    encoder: TextEncoder, texts: Sequence[str], part: TextPart, device: torch.device
+) -> TextFeatures:
+    """What a model reads of texts: the token states, or the pooled vector as the only token.
+
+    Raises:
+        ValueError: the pooled vector is wanted of an encoder that has none.
+    """
+    features = encoder.encode(texts).to(device)
+    if part == "tokens":
+        return features
+    if features.pooled is None:
+        raise ValueError(f"the text encoder {encoder.name} has no pooled vector, which this model reads")
+    return TextFeatures(features.pooled[:, None], torch.ones_like(features.mask[:, :1]))

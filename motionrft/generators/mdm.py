@@ -1,0 +1,123 @@
+"""MDM: diffusion on frames with clean-motion prediction (Tevet et al. 2023), in all its released variants."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from motionrft.diffusion.ancestral import ancestral
+from motionrft.diffusion.ddim import ddim
+from motionrft.diffusion.process import Process
+from motionrft.diffusion.schedule import Schedule, cosine
+from motionrft.generators.base import Condition, Generator
+from motionrft.generators.frames import TextPart, from_motion, read_texts, to_motion
+from motionrft.generators.guidance import doubled, guided
+from motionrft.generators.mdm_denoiser import MdmDenoiser
+from motionrft.lengths import length_mask
+from motionrft.text.base import TextFeatures
+
+
+@dataclass(frozen=True)
+class MdmConfig:
+    """What builds an MDM again; JSON values only.
+
+    denoiser: arguments of `MdmDenoiser`.
+    train_times: S of the cosine schedule; 50 is a schedule of its own, not a respacing of 1000.
+    small_variance: the posterior's variance in ancestral sampling, otherwise beta_t.
+    """
+
+    denoiser: dict[str, Any] = field(default_factory=dict)
+    representation: str = "kinematic"
+    fps: float = 20.0
+    text: str = "clip-b32"
+    text_features: TextPart = "pooled"
+    train_times: int = 50
+    small_variance: bool = True
+    guidance: float = 2.5
+    min_frames: int = 16
+    max_frames: int = 196
+
+
+class Mdm(Generator):
+    """A diffusion generator on normalised frames (B, T, F). The null condition is text features of zeros."""
+
+    family = "mdm"
+    parametrisation = "x0"
+    schedule: Schedule
+    denoiser: MdmDenoiser
+
+    def __init__(self, config: MdmConfig):
+        super().__init__()
+        self.config = config
+        self.representation, self.fps, self.guidance = config.representation, config.fps, config.guidance
+        self.min_frames, self.max_frames = config.min_frames, config.max_frames
+        self.text_encoder_name = config.text
+        self.denoiser = MdmDenoiser(**config.denoiser)
+        self.sees_padding = not self.denoiser.mask_frames
+        self.schedule = cosine(config.train_times)
+        self.features = self.denoiser.features
+        self.register_buffer("mean", torch.zeros(self.features))
+        self.register_buffer("std", torch.ones(self.features))
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Mdm":
+        return cls(MdmConfig(**config))
+
+    def to_config(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    @property
+    def lora_targets(self) -> list[str]:
+        return ["linear1", "linear2", "out_proj"]
+
+    def encode_text(self, texts: Sequence[str]) -> Condition:
+        text = read_texts(self.text_encoder, texts, self.config.text_features, self.device)
+        return Condition(text, _zeroed(text.index(torch.zeros(1, dtype=torch.int64, device=self.device))))
+
+    def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
+        return (lengths.shape[0], int(lengths.max()), self.features)
+
+    def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
+        return length_mask(lengths, x.shape[1])[..., None]
+
+    def predict(self, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, guidance: float) -> Tensor:
+        mask = length_mask(lengths, x.shape[1])
+        text = condition.text
+        if guidance == 1:
+            return self.denoiser(x, t, text, mask)
+        # The null half keeps the prompts' token mask: only the states are zero.
+        both = TextFeatures(doubled_with_zeros(text.tokens), doubled(text.mask))
+        return guided(self.denoiser(doubled(x), doubled(t), both, doubled(mask)), guidance)
+
+    def process(
+        self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
+    ) -> Process:
+        if sampler in (None, "ddpm"):
+            process: Process = ancestral(
+                self.schedule, self.parametrisation, steps, self.config.small_variance
+            )
+        elif sampler == "ddim":
+            steps = min(50, self.schedule.times) if steps is None else steps
+            process = ddim(
+                self.schedule, self.parametrisation, steps, eta or 0.0, offset=0, land_on_clean=True
+            )
+        else:
+            raise ValueError(f"no sampler {sampler!r} for the family mdm; there are ddpm and ddim")
+        return process.to(self.device)
+
+    def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
+        return to_motion(x, self.mean, self.std, lengths, frames)
+
+    def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
+        return from_motion(motion, self.mean, self.std, lengths)
+
+
+def doubled_with_zeros(states: Tensor) -> Tensor:
+    """(B, ...) to (2B, ...): the states, then zeros in their place."""
+    return torch.cat([states, torch.zeros_like(states)])
+
+
+def _zeroed(text: TextFeatures) -> TextFeatures:
+    return TextFeatures(torch.zeros_like(text.tokens), text.mask)
