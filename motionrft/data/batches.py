@@ -39,19 +39,25 @@ def pad(motions: Sequence[Tensor], multiple: int = 1) -> tuple[Tensor, Tensor]:
 class BalancedBatches:
     """Items drawn with probability 1 / sqrt(takes of their label): rare kinds of motion are seen, common ones not lost.
 
-    Without labels every item is equally likely.
+    Without labels every item is equally likely. `group` batches are drawn together and share their items out by
+    length, so that little of a batch is padding; over a group the draw is the same as batch by batch.
     """
 
-    def __init__(self, dataset: MotionDataset, batch: int, seed: int):
-        self.batch, self.seed = batch, seed
+    def __init__(self, dataset: MotionDataset, batch: int, seed: int, group: int = 1):
+        self.batch, self.seed, self.group = batch, seed, group
+        self.lengths = dataset.lengths
         labels = dataset.labels
         counts = torch.ones(len(dataset)) if labels is None else torch.bincount(labels)[labels].float()
         self.weights = counts.rsqrt()
 
     def __getitem__(self, step: int) -> Tensor:
         """(B,) items of a step."""
-        draws = generator_for(self.seed, "balanced", step)
-        return torch.multinomial(self.weights, self.batch, replacement=self.batch > len(self.weights), generator=draws)
+        draws = generator_for(self.seed, "balanced", step // self.group)
+        items = torch.multinomial(self.weights, self.group * self.batch, replacement=True, generator=draws)
+        if self.group > 1:
+            items = items[self.lengths[items].argsort(stable=True)]
+        order = torch.randperm(self.group, generator=draws)
+        return items.reshape(self.group, self.batch)[order[step % self.group]]
 
 
 class DistinctBatches:

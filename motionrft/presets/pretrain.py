@@ -13,7 +13,10 @@ class AutoencoderStage(PresetPart):
 
     updates: int = Field(6000, ge=1, description="optimiser updates")
     batch: int = Field(32, ge=1, description="clips an update")
-    kl_weight: float = Field(2e-4, ge=0, description="weight of the KL divergence to N(0, I), per latent token")
+    window: int = Field(64, ge=4, description="frames of each clip that an update sees")
+    kl_weight: float = Field(
+        2e-4, ge=0, description="weight of the KL divergence to N(0, I), per latent token"
+    )
     motion_weight: float = Field(10.0, ge=0, description="weight of joint displacements, metres per frame")
     optimiser: OptimiserPreset = Field(OptimiserPreset(lr=2e-3), description="optimiser of the stage")
 
@@ -29,7 +32,9 @@ class DenoiserStage(PresetPart):
     )
     ema: float = Field(0.997, ge=0, lt=1, description="decay of the weights' moving average, which is kept")
     validate_every: int = Field(500, ge=1, description="updates between validations")
-    patience: int = Field(0, ge=0, description="validations without improvement that end the stage; 0 never does")
+    patience: int = Field(
+        0, ge=0, description="validations without improvement that end the stage; 0 never does"
+    )
     optimiser: OptimiserPreset = Field(OptimiserPreset(lr=1e-3), description="optimiser of the stage")
 
 
@@ -39,7 +44,8 @@ class PretrainPreset(Preset):
     command: ClassVar[str] = "pretrain"
 
     generator: dict[str, Any] = Field(
-        default_factory=dict, description="family and settings of the generator (`config.json` of a generator folder)"
+        default_factory=dict,
+        description="family and settings of the generator (`config.json` of a generator folder)",
     )
     data: str | None = Field(None, description="data set folder in HumanML3D's layout")
     min_frames: int = Field(16, ge=2, description="shortest clip used, frames")

@@ -17,6 +17,8 @@ from motionrft.training.optimiser import Optimiser, OptimiserSettings
 from motionrft.training.seeds import generator_for
 
 _TEXTS_AT_ONCE = 512
+_GROUP = 8
+"""Batches that share their items out by length."""
 _VALIDATION_DRAWS = 4
 """Noise levels drawn for each validation clip: enough that two validations of one model agree to a percent."""
 
@@ -57,7 +59,7 @@ class DenoiserTrainer:
         self.generator, self.train, self.validation, self.settings = generator.eval(), train, validation, settings
         self.seed, self.mirror = seed, mirror
         self.device = generator.mean.device
-        self.batches = BalancedBatches(train, settings.batch, seed)
+        self.batches = BalancedBatches(train, settings.batch, seed, group=_GROUP)
         self.latents = [encode_dataset(generator, train)]
         if mirror:
             self.latents.append(encode_dataset(generator, train, mirrored=True))
