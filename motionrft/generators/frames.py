@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from motionrft.lengths import zero_padding
+from motionrft.representations.statistics import CONSTANT
 from motionrft.text.base import TextEncoder, TextFeatures
 
 TextPart = Literal["pooled", "tokens"]
@@ -26,8 +27,8 @@ def to_motion(
 
 
 def from_motion(motion: Tensor, mean: Tensor, std: Tensor, lengths: Tensor) -> Tensor:
-    """Normalise (B, T, D) motions; zero beyond each length."""
-    return zero_padding((motion - mean) / std, lengths)
+    """Normalise (B, T, D) motions; zero beyond each length, and where a feature never changes (std 0)."""
+    return zero_padding((motion - mean) / torch.where(std < CONSTANT, torch.ones_like(std), std), lengths)
 
 
 def read_texts(

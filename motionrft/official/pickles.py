@@ -1,0 +1,137 @@
+"""Reading other projects' checkpoints: pickles, but only what carries no code.
+
+`torch.load` with `weights_only=True` and a short list of harmless types; everything else is refused by name.
+A file that is no checkpoint at all is said to be what it is.
+"""
+
+import argparse
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from motionrft.errors import UserError
+from motionrft.training.atomic import atomic_file
+
+_LISTED = 5
+_NUMPY_TYPES = [
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("f8", "f4", "f2", "i8", "i4", "i2", "u1", "b1")),
+]
+
+
+def _harmless() -> list[Any]:
+    """Types that published checkpoints hold beside tensors; numpy's scalar builder under its old name and its
+    new.
+    """
+    build_scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
+    aliases = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+    return [argparse.Namespace, *_NUMPY_TYPES, *((build_scalar, name) for name in aliases)]
+
+
+def read_checkpoint(path: Path | str) -> dict[str, Any]:
+    """Read a pickled checkpoint (`.ckpt`, `.pt`, `.pth`, `.tar`) without running anything in it.
+
+    Raises:
+        UserError: missing, empty, a web page, truncated, not a checkpoint, or one that needs code to be read;
+            the globals it asks for are named.
+    """
+    path = Path(path)
+    _refuse_strangers(path)
+    try:
+        with torch.serialization.safe_globals(_harmless()):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(_refusal(path, error)) from None
+    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, OSError) as error:
+        raise UserError(
+            f"{path}: damaged or no checkpoint ({_first_line(error)}). Download or copy it again."
+        ) from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds a {type(content).__name__}; a checkpoint is a dictionary.")
+    return content
+
+
+def write_checkpoint(path: Path | str, content: Mapping[str, Any]) -> None:
+    """Write a pickled checkpoint of tensors, whole or not at all, for other projects' code to read."""
+    with atomic_file(path) as temporary:
+        torch.save(dict(content), temporary)
+
+
+def tensors_under(content: Mapping[str, Any], key: str | None, path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, or of the state dict it keeps under `key`, by name.
+
+    Raises:
+        UserError: there is none.
+    """
+    state = content if key is None else content.get(key)
+    if not isinstance(state, Mapping):
+        raise UserError(f"{path}: has no {key!r}; it holds {', '.join(map(str, list(content)[:_LISTED]))}.")
+    tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise UserError(f"{path}: no tensors{'' if key is None else f' under {key!r}'}; it is no model.")
+    return tensors
+
+
+def without(tensors: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]:
+    """The tensors whose name starts with none of the prefixes."""
+    return {name: value for name, value in tensors.items() if not name.startswith(prefixes)}
+
+
+def below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose name starts with `prefix`, under the rest of their name."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def counted(tensors: Mapping[str, Tensor], prefix: str) -> int:
+    """How many numbered children there are below `prefix`: `counted(t, "encoder.layers.")`."""
+    return len({name.split(".", 1)[0] for name in below(tensors, prefix)})
+
+
+def _refuse_strangers(path: Path) -> None:
+    """Files that are recognisably something else, by their first bytes."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file.")
+    with path.open("rb") as file:
+        head = file.read(512)
+    text = head.lstrip().lower()
+    if not head:
+        raise UserError(f"{path}: empty. Download or copy it again.")
+    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        raise UserError(f"{path}: a web page, not a checkpoint: the download failed. Fetch the file itself.")
+    if text.startswith(b"version https://git-lfs"):
+        raise UserError(f"{path}: a Git LFS pointer, not the file. Run `git lfs pull` where it came from.")
+    if head.startswith(b"PK") and not zipfile.is_zipfile(path):
+        raise UserError(
+            f"{path}: damaged: truncated at byte {path.stat().st_size:,}. Download or copy it again."
+        )
+
+
+def _refusal(path: Path, error: Exception) -> str:
+    """Why a pickle was not read: the globals it asks for, or that it is none."""
+    try:
+        with torch.serialization.safe_globals(_harmless()):
+            asked = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+    except (ValueError, RuntimeError, pickle.UnpicklingError):
+        asked = []
+    if asked:
+        names = ", ".join(asked[:_LISTED]) + (
+            f" and {len(asked) - _LISTED} more" if len(asked) > _LISTED else ""
+        )
+        return (
+            f"{path}: refused: reading it would run code ({names}). Nothing was run. Save its state dict "
+            "alone, in the project it comes from, and name that file."
+        )
+    return (
+        f"{path}: damaged, or a pickle that is no plain checkpoint ({_first_line(error)}). Nothing was run."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:120] if lines else type(error).__name__
