@@ -38,6 +38,7 @@ class Body:
         head: (base joint, end joint) of the neck; the head continues that bone.
         arms: ((elbow, wrist) left, (elbow, wrist) right); the hand continues the forearm.
         across: (right hip, left hip, right shoulder, left shoulder), which tell the heading.
+        toes: the foremost joint of each foot.
     """
 
     joints: int
@@ -45,6 +46,7 @@ class Body:
     head: tuple[int, int]
     arms: tuple[tuple[int, int], tuple[int, int]]
     across: tuple[int, int, int, int]
+    toes: tuple[int, int]
 
 
 def _chain(side: Side, points: tuple[int, ...], radii: tuple[float, ...]) -> tuple[Limb, ...]:
@@ -71,7 +73,7 @@ def _smpl22() -> Body:
         *_chain("left", (9, 13, 16, 18, 20, left_hand), ARM),
         *_chain("right", (9, 14, 17, 19, 21, right_hand), ARM),
     )
-    return Body(22, limbs, (12, 15), ((18, 20), (19, 21)), (2, 1, 17, 16))
+    return Body(22, limbs, (12, 15), ((18, 20), (19, 21)), (2, 1, 17, 16), (10, 11))
 
 
 def _kit21() -> Body:
@@ -87,7 +89,7 @@ def _kit21() -> Body:
         *_chain("right", (3, 5, 6, 7, right_hand), ARM[:1] + ARM[2:]),
         *_chain("left", (3, 8, 9, 10, left_hand), ARM[:1] + ARM[2:]),
     )
-    return Body(21, limbs, (3, 4), ((9, 10), (6, 7)), (11, 16, 5, 8))
+    return Body(21, limbs, (3, 4), ((9, 10), (6, 7)), (11, 16, 5, 8), (20, 15))
 
 
 BODIES = {22: _smpl22(), 21: _kit21()}

@@ -29,6 +29,7 @@ class Series:
         unit: of y ("MiB", "s", "m/s"), may be empty.
         x_label: what x counts.
         low, high: optional 95 % band around y.
+        from_zero: start the axis at 0, so that a flat line looks flat (memory, time).
     """
 
     chart: str
@@ -39,6 +40,7 @@ class Series:
     x_label: str = "update"
     low: Sequence[float] | np.ndarray | None = None
     high: Sequence[float] | np.ndarray | None = None
+    from_zero: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+"""Numbers as people read them: as many digits as the interval supports, and no more."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from motionrft.pictures.verdict import Interval, Row
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def digits_of(row: Row) -> int:
+    """Decimals for a row: the narrowest interval shows two significant digits; without one, four of the value."""
+    intervals = [interval for interval in (*row.values, *row.changes) if interval is not None]
+    halves = [half(interval) for interval in intervals if interval.low is not None]
+    narrow = min((width for width in halves if width > 0), default=None)
+    if narrow is not None:
+        return min(max(1 - math.floor(math.log10(narrow)), 0), 5)
+    largest = max((abs(interval.mean) for interval in intervals), default=0.0)
+    return 3 if largest < 1 else max(3 - math.floor(math.log10(largest)), 0)
+
+
+def half(interval: Interval) -> float:
+    """Half the interval's width, 0 when it is unknown."""
+    if interval.low is None or interval.high is None:
+        return 0.0
+    return (interval.high - interval.low) / 2
+
+
+def number(value: float, digits: int, signed: bool = False) -> str:
+    """A fixed number of decimals with a true minus sign; `signed` writes the plus too."""
+    if not math.isfinite(value):
+        return "n/a"
+    text = f"{abs(value):,.{digits}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    if value < 0 and float(f"{abs(value):.{digits}f}") > 0:
+        return MINUS + text
+    return f"+{text}" if signed and value > 0 else text
+
+
+def spread(interval: Interval, digits: int) -> str:
+    """ "± 0.012" for an interval symmetric about its mean, "0.60 to 0.63" for another, "" when unknown."""
+    if interval.low is None or interval.high is None:
+        return ""
+    low, high = interval.mean - interval.low, interval.high - interval.mean
+    if abs(low - high) <= 0.02 * max(low, high):
+        return f"± {number((low + high) / 2, digits)}"
+    return f"{number(interval.low, digits)} to {number(interval.high, digits)}"
+
+
+def percent(fraction: float) -> str:
+    """A signed percentage, "+12 %" or "−0.4 %"."""
+    return f"{number(100 * fraction, 0 if abs(fraction) >= 0.0995 else 1, signed=True)} %"
+
+
+def ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Round numbers that cover [low, high] from inside; at most about `most` of them."""
+    if not high > low:
+        return [low]
+    raw = (high - low) / most
+    unit = 10.0 ** math.floor(math.log10(raw))
+    step = next(unit * factor for factor in (1, 2, 2.5, 5, 10) if unit * factor >= raw * (1 - 1e-9))
+    first = math.ceil(low / step - 1e-9)
+    return [round(i * step, 12) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def tick_labels(values: Iterable[float]) -> list[str]:
+    """All with as many decimals as the finest needs; thousands as "12k"."""
+    values = list(values)
+    if values and max(abs(value) for value in values) >= 10_000:
+        return [f"{value / 1000:g}k".replace("-", MINUS) for value in values]
+    decimals = max((_decimals(value) for value in values), default=0)
+    return [number(value, decimals) for value in values]
+
+
+def _decimals(value: float) -> int:
+    text = f"{value:.6f}".rstrip("0")
+    return len(text) - text.index(".") - 1
