@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from motionrft.errors import UserError
 from motionrft.presets.mistakes import explain
+from motionrft.presets.plain_yaml import write_yaml
 
 Device = str
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -59,7 +59,7 @@ class Preset(PresetPart):
     def to_yaml(self) -> str:
         """The whole preset; passing it back as `--preset FILE` resolves to the same values."""
         head = f"# motionrft {self.command} --preset THIS_FILE\n"
-        return head + yaml.safe_dump(self.plain(), sort_keys=False, allow_unicode=True, width=100)
+        return head + write_yaml(self.plain())
 
     def write(self, path: Path) -> None:
         """Write `to_yaml` to a file that does not need to survive a power cut."""

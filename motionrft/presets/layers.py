@@ -12,7 +12,7 @@ from motionrft.errors import UserError
 from motionrft.presets.base import Preset
 from motionrft.presets.fields import models_of
 from motionrft.presets.mistakes import explain
-from motionrft.presets.reading import read_yaml
+from motionrft.presets.plain_yaml import read_yaml
 from motionrft.presets.shelf import find_preset
 
 P = TypeVar("P", bound=Preset)

@@ -23,21 +23,25 @@ def explain(error: ValidationError, model: type[BaseModel], source: Callable[[st
 
 def _sentence(item: Any, model: type[BaseModel], source: Callable[[str], str]) -> str:
     path, parents = _walk(item["loc"], model)
-    name = ".".join(path)
-    where = source(name)
-    prefix = f"{where}: " if where else ""
+    subject = _subject(".".join(path), source(".".join(path)))
     kind = item["type"]
     if kind == "extra_forbidden":
         valid = sorted({field for parent in parents for field in parent.model_fields})
-        return f"{prefix}{name}: unknown field (value {_short(item['input'])}). {_nearest(path[-1], valid)}"
+        return f"{subject}: unknown field (value {_short(item['input'])}). {_nearest(path[-1], valid)}"
     if kind == "missing":
-        return f"{prefix}{name}: missing"
+        return f"{subject}: missing"
     message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message[:1].lower() + message[1:] if message.startswith("Input") else message
-    if not name:
-        return f"{prefix}{message}"
-    hint = _literal_hint(item)
-    return f"{prefix}{name} = {_short(item['input'])}: {message}{hint}"
+    if not path:
+        return f"{subject}: {message}" if subject else message
+    return f"{subject} = {_short(item['input'])}: {message}{_literal_hint(item)}"
+
+
+def _subject(name: str, source: str) -> str:
+    """What the sentence is about: a flag stands for its field, a file or a variable is named beside it."""
+    if source.startswith("--") and (source == f"--set {name}" or not source.startswith("--set")):
+        return source
+    return ": ".join(part for part in (source, name) if part)
 
 
 def _literal_hint(item: Any) -> str:

@@ -22,21 +22,25 @@ class PresetLoader(yaml.SafeLoader):
     yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
 
 
+class PresetDumper(yaml.SafeDumper):
+    """Quotes every word that our loader, or one of YAML 1.1, would take for something else."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write values out instead of pointing to them."""
+        return True
+
+
 def _resolver(tag: str, pattern: str, first: str) -> None:
-    PresetLoader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{tag}", re.compile(rf"^(?:{pattern})$"), list(first)
-    )
+    for kind in (PresetLoader, PresetDumper):
+        kind.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(rf"^(?:{pattern})$"), list(first))
 
 
-_resolver("null", r"~|null|Null|NULL|", "~nN")
-PresetLoader.yaml_implicit_resolvers[""] = list(PresetLoader.yaml_implicit_resolvers["n"])
+NUMBER = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+_resolver("null", r"~|null|Null|NULL", "~nN")
 _resolver("bool", r"true|True|TRUE|false|False|FALSE", "tTfF")
 _resolver("int", r"[-+]?[0-9]+", "-+0123456789")
-_resolver(
-    "float",
-    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-    "-+.0123456789",
-)
+_resolver("float", rf"{NUMBER}|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.0123456789")
+PresetLoader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^$"), [""])
 
 
 def _decimal(loader: PresetLoader, node: yaml.ScalarNode) -> int:
@@ -44,6 +48,11 @@ def _decimal(loader: PresetLoader, node: yaml.ScalarNode) -> int:
 
 
 PresetLoader.add_constructor("tag:yaml.org,2002:int", _decimal)
+
+
+def write_yaml(values: Any) -> str:
+    """The text that `read_yaml` reads as `values` again."""
+    return yaml.dump(values, Dumper=PresetDumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def read_yaml(text: str | bytes, source: str) -> Any:
