@@ -13,7 +13,14 @@ from motionrft.errors import UserError
 from motionrft.lengths import length_mask, zero_padding
 from motionrft.reward.gaussian import Gaussian
 from motionrft.reward.sizes import OFFICIAL_NAMES, RewardSize
-from motionrft.transformer import LearnedPositions, SkipDecoder, SkipEncoder, TimeEmbedding, timestep_features
+from motionrft.transformer import (
+    Attention,
+    LearnedPositions,
+    SkipDecoder,
+    SkipEncoder,
+    TimeEmbedding,
+    timestep_features,
+)
 
 
 class Projection(nn.Module):
@@ -150,6 +157,9 @@ class MotionRewardNetwork(nn.Module):
         self.motion = MotionTower(size)
         self.text = TextTower(size)
         self.decoder = MotionDecoder(size)
+        for module in self.modules():
+            if isinstance(module, Attention):
+                module.dropout = size.attention_dropout
 
     def encode_motion(
         self, motion: Tensor, lengths: Tensor, representation: str, t: Tensor | int | None = None

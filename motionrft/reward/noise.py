@@ -95,6 +95,8 @@ def noise_batch(
     if settings.compat == "official":
         return _official(motion, settings, table, generator)
     batch = len(motion)
+    if settings.probability == 0.0:
+        return Noised(motion, motion, lengths.new_zeros(batch))
     chosen = torch.rand(batch, generator=generator) < settings.probability
     weights = timestep_weights(settings.max_t, settings.early)
     t = torch.multinomial(weights, batch, replacement=True, generator=generator)

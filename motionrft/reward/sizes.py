@@ -27,6 +27,8 @@ class RewardSize:
     positions: rows of the position tables; the longest motion is one less (two less with a time token).
     time_features: width of the timestep sinusoids.
     mode: which tower gets the timestep.
+    dropout, attention_dropout: on activations and residual branches; on attention weights (where it costs the
+        fused attention kernels on a CPU).
     log_variance_init: bias of the log-variance half of both towers' last layer; None keeps torch's. At -5 the
         first samples are informative, and a short training gets several times as far.
     """
@@ -49,6 +51,7 @@ class RewardSize:
     time_features: int = 512
     mode: Mode = "M1T0"
     dropout: float = 0.1
+    attention_dropout: float = 0.1
     log_variance_init: float | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,0 +1,138 @@
+"""What `motionrft train-reward` can be told."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from motionrft.presets.base import Preset, PresetPart
+from motionrft.presets.training import OptimiserPreset
+from motionrft.reward.sizes import PUBLISHED_SIZES, RewardSize
+
+Representation = Literal["kinematic", "joints", "rotation"]
+
+
+class RewardModelPart(PresetPart):
+    """The network. Numbers that are not given are those of the named size."""
+
+    size: Literal["retrieval_original", "tiny", "small", "base", "large", "xlarge", "xxlarge", "giant"] = (
+        Field("tiny", description="published size that the numbers below depart from")
+    )
+    latent: int | None = Field(None, ge=8, description="width of the embeddings and of the text tower")
+    width: int | None = Field(None, ge=8, description="width of the motion tower")
+    layers: int | None = Field(None, ge=1, description="layers of the motion tower, odd")
+    heads: int | None = Field(None, ge=1, description="attention heads of the motion tower")
+    feedforward: int | None = Field(None, ge=8, description="feed-forward width of the motion tower")
+    text_layers: int | None = Field(None, ge=1, description="layers of the text tower, odd")
+    text_heads: int | None = Field(None, ge=1, description="attention heads of the text tower")
+    text_feedforward: int | None = Field(None, ge=8, description="feed-forward width of the text tower")
+    projection_hidden: int | None = Field(None, ge=8, description="hidden width of the projections")
+    projection_layers: int | None = Field(None, ge=1, le=8, description="linear layers of a projection")
+    representations: tuple[Representation, ...] = Field(
+        ("kinematic", "joints", "rotation"), min_length=1, description="representations to judge"
+    )
+    stack: int = Field(1, ge=1, le=16, description="frames joined into one token")
+    mode: Literal["M0T0", "M1T0", "M0T1", "M1T1"] = Field(
+        "M1T0", description="which tower is told the noise level: M1 motion, T1 text"
+    )
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout on activations and residual branches")
+    attention_dropout: float = Field(
+        0.1, ge=0, lt=1, description="dropout on attention weights; 0 keeps the fused kernels on a CPU"
+    )
+    log_variance_init: float | None = Field(
+        None, description="bias of the log-variance at the start; -5 speeds a short training up"
+    )
+
+    def resolved(self, text_width: int) -> RewardSize:
+        """The size to build, for a text encoder with states that wide."""
+        given = {
+            name: value for name, value in self.model_dump(exclude={"size"}).items() if value is not None
+        }
+        known = dict(zip(RewardSize.representations, RewardSize.widths, strict=True))
+        base = PUBLISHED_SIZES[self.size].to_dict()
+        widths = tuple(known[name] for name in self.representations)
+        return RewardSize.from_dict({**base, **given, "widths": widths, "text_width": text_width})
+
+    @model_validator(mode="after")
+    def _shapes_fit(self) -> "RewardModelPart":
+        size = self.resolved(text_width=1)
+        for name, layers in (("layers", size.layers), ("text_layers", size.text_layers)):
+            if layers % 2 == 0:
+                raise ValueError(f"{name} must be odd (skip connections pair the layers), not {layers}")
+        for name, width, heads in (
+            ("width", size.width, size.heads),
+            ("latent", size.latent, size.text_heads),
+            ("latent", size.latent, size.heads),
+        ):
+            if width % heads:
+                raise ValueError(f"{name} {width} does not divide into {heads} attention heads")
+        return self
+
+
+class NoisePart(PresetPart):
+    """Noise-aware training."""
+
+    probability: float = Field(0.0, ge=0, le=1, description="share of samples (official: batches) noised")
+    max_t: int = Field(500, ge=1, le=1000, description="timesteps are drawn below it")
+    early: float = Field(0.8, ge=0, le=1, description="share of the draws in the first tenth of the steps")
+    compat: Literal["honest", "official"] = Field(
+        "honest", description="honest: clean means t = 0; official: the published recipe, faults included"
+    )
+
+
+class LossPart(PresetPart):
+    """Weights of the stage-1 terms, and how they are formed."""
+
+    reconstruction: float = Field(1.0, ge=0, description="weight of the three reconstruction terms")
+    kl: float = Field(1e-5, ge=0, description="weight of the four divergences")
+    latent: float = Field(1e-5, ge=0, description="weight of the distance of the two samples")
+    contrastive: float = Field(0.1, ge=0, description="weight of InfoNCE")
+    alignment: float = Field(0.1, ge=0, description="weight of the cross-representation loss")
+    temperature: float = Field(0.1, gt=0, description="temperature of InfoNCE")
+    false_negatives: float | None = Field(
+        0.9,
+        gt=0.5,
+        lt=1,
+        description="captions with (cosine + 1) / 2 above it are no negatives; null: all are",
+    )
+    pairs: Literal["all", "official"] = Field(
+        "all", description="representations to align: all pairs (article), or kinematic with another (code)"
+    )
+    align_every: int = Field(1, ge=1, description="updates between two that align representations")
+    decoded: float = Field(1.0, gt=0, le=1, description="share of the batch that the decoder sees")
+    mask_padding: bool = Field(True, description="leave padded frames out of the reconstruction")
+
+
+class SemanticPart(PresetPart):
+    """Stage 1: text and motion in one space."""
+
+    updates: int = Field(27000, ge=1, description="optimiser updates")
+    batch: int = Field(128, ge=2, description="clips in a batch")
+    batches: Literal["balanced", "distinct"] = Field(
+        "balanced", description="distinct: no two clips of a batch are of the same kind"
+    )
+    optimiser: OptimiserPreset = OptimiserPreset(lr=1e-4, warmup=1000)
+    loss: LossPart = LossPart()
+    noise: NoisePart = NoisePart()
+    validate_every: int = Field(500, ge=1, description="updates between two looks at the validation split")
+
+
+class TrainRewardPreset(Preset):
+    """Settings of `motionrft train-reward`."""
+
+    command: ClassVar[str] = "train-reward"
+
+    data: str | None = Field(None, description="data set folder in HumanML3D's layout")
+    stage: Literal["semantic", "preference", "authenticity", "all"] = Field(
+        "semantic", description="which stage to train; all trains the three in order, skipping finished ones"
+    )
+    text: str = Field("minilm", description="frozen text encoder")
+    model: RewardModelPart = RewardModelPart()
+    semantic: SemanticPart = SemanticPart()
+    checkpoint_every: int = Field(200, ge=1, description="updates between two checkpoints")
+    time_limit: float | None = Field(None, gt=0, description="seconds after which a stage ends, or null")
+    base: str | None = Field(
+        None, description="reward folder that later stages start from; null: the one in --out"
+    )
+    weights: Literal["fp32", "fp16"] = Field("fp32", description="number format of the saved weights")
+    min_frames: int = Field(16, ge=1, description="shorter clips are left out, frames")
+    max_frames: int = Field(196, ge=4, description="longer clips are cut, frames")

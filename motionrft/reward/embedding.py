@@ -1,0 +1,51 @@
+"""Embeddings of a whole split: what validation and self-refinement read."""
+
+import torch
+from torch import Tensor
+
+from motionrft.data import MotionDataset, pad
+from motionrft.reward.motionreward import MotionReward
+
+
+@torch.no_grad()
+def embed_motions(reward: MotionReward, data: MotionDataset, representation: str, batch: int = 64) -> Tensor:
+    """(N, L) means of every item of the data set, in its order. Clips of like length share a batch."""
+    network = reward.network
+    device = next(network.parameters()).device
+    means = torch.empty(len(data), network.size.latent)
+    with _evaluating(network):
+        for items in torch.argsort(data.lengths).split(batch):
+            motion, lengths = pad([data.motion(int(item), representation) for item in items])
+            motion, lengths = motion.to(device), lengths.to(device)
+            gaussian = network.encode_motion(
+                reward.normalise(motion, lengths, representation), lengths, representation, 0
+            )
+            means[items] = gaussian.mean.float().cpu()
+    return means
+
+
+@torch.no_grad()
+def embed_texts(reward: MotionReward, texts: list[str], batch: int = 256) -> Tensor:
+    """(N, L) means of the texts."""
+    network = reward.network
+    device = next(network.parameters()).device
+    parts = []
+    with _evaluating(network):
+        for start in range(0, len(texts), batch):
+            features = reward.text_encoder.encode(texts[start : start + batch]).to(device)
+            parts.append(network.encode_text(features.tokens, features.mask).mean.float().cpu())
+    return torch.cat(parts)
+
+
+class _evaluating:
+    """Eval mode inside, the former mode after."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self.module = module
+
+    def __enter__(self) -> None:
+        self.was = self.module.training
+        self.module.eval()
+
+    def __exit__(self, *exception: object) -> None:
+        self.module.train(self.was)

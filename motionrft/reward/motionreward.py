@@ -1,0 +1,133 @@
+"""MotionReward as a reward: cosines of embedding means, in any of its representations.
+
+One encoder pass serves every term that reads the shared embedding; text and reference embeddings are computed
+once per prompt, in `prepare`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from motionrft.errors import UserError
+from motionrft.lengths import zero_padding
+from motionrft.representations.statistics import Statistics
+from motionrft.reward.base import Reward, RewardCondition
+from motionrft.reward.encoder import MotionRewardNetwork
+from motionrft.reward.gaussian import Gaussian
+from motionrft.text.base import TextEncoder
+
+SHARED_TERMS = ("semantic", "similarity")
+"""Terms read from the shared embedding: cosine to the text, cosine to the reference motion."""
+
+
+class Normaliser(nn.Module):
+    """One representation's statistics as buffers, so that they follow the module to its device."""
+
+    def __init__(self, statistics: Statistics) -> None:
+        super().__init__()
+        self.register_buffer("mean", statistics.mean.clone())
+        self.register_buffer("std", statistics.std.clone())
+
+    @property
+    def statistics(self) -> Statistics:
+        return Statistics(self.get_buffer("mean"), self.get_buffer("std"))
+
+    def forward(self, motion: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, F) de-normalised to z-scores with zero padding."""
+        return zero_padding(self.statistics.normalise(motion), lengths)
+
+
+class MotionReward(Reward):
+    """The unified reward of MotionRFT.
+
+    Args:
+        network: both towers and the decoder.
+        statistics: of every representation that the network judges.
+        text_encoder: the frozen encoder whose token states the text tower reads.
+        weights: term to weight; terms without weight are neither computed nor reported.
+        representation: of the motions that `forward` gets.
+    """
+
+    def __init__(
+        self,
+        network: MotionRewardNetwork,
+        statistics: Mapping[str, Statistics],
+        text_encoder: TextEncoder,
+        weights: Mapping[str, float] | None = None,
+        representation: str = "kinematic",
+    ) -> None:
+        super().__init__()
+        network.size.feature_width(representation)
+        self.network = network
+        self.normalisers = nn.ModuleDict({name: Normaliser(value) for name, value in statistics.items()})
+        self.text_encoder = text_encoder
+        self.weights = dict(weights or {"semantic": 1.0})
+        self.representation = representation
+        self.about: dict[str, Any] = {}
+        """What is known of its making (stages, data, recalls, quantiles of training scores): JSON values."""
+        self._check_terms()
+        self.eval().requires_grad_(False)
+
+    def normalise(self, motion: Tensor, lengths: Tensor, representation: str) -> Tensor:
+        """(B, T, F) de-normalised to z-scores with zero padding."""
+        return self.normalisers[representation](motion, lengths)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Every term this reward can give."""
+        return SHARED_TERMS
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """(B, L) unit means, through the text cache, without gradient."""
+        device = next(self.network.parameters()).device
+        with torch.no_grad():
+            features = self.text_encoder.encode(texts).to(device)
+            return F.normalize(self.network.encode_text(features.tokens, features.mask).mean, dim=-1)
+
+    def encode(self, motion: Tensor, lengths: Tensor, t: Tensor | int = 0) -> Gaussian:
+        """The shared embedding of motions (B, T, F), de-normalised, in `representation`; differentiable."""
+        normalised = self.normalisers[self.representation](motion.flatten(2), lengths)
+        return self.network.encode_motion(normalised, lengths, self.representation, t)
+
+    def embed_motion(self, motion: Tensor, lengths: Tensor, t: Tensor | int = 0) -> Tensor:
+        """(B, L) unit means."""
+        return F.normalize(self.encode(motion, lengths, t).mean, dim=-1)
+
+    def prepare(
+        self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
+    ) -> RewardCondition:
+        text = self.embed_text(texts) if "semantic" in self.weights else None
+        reference = None
+        if references is not None and lengths is not None and "similarity" in self.weights:
+            with torch.no_grad():
+                reference = self.embed_motion(references, lengths)
+        return RewardCondition(text, reference)
+
+    def forward(
+        self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        terms = self.raw_terms(motion, lengths, condition, t)
+        total = motion.new_zeros(len(motion))
+        for name, value in terms.items():
+            total = total + self.weights[name] * value
+        return total, terms
+
+    def raw_terms(
+        self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
+    ) -> dict[str, Tensor]:
+        """The weighted terms' raw values, each (B,), where the condition has something to compare with."""
+        against = {"semantic": condition.text, "similarity": condition.reference}
+        wanted = {name: against[name] for name in SHARED_TERMS if name in self.weights}
+        if all(other is None for other in wanted.values()):
+            return {}
+        own = self.embed_motion(motion, lengths, t)
+        return {name: (own * other).sum(-1) for name, other in wanted.items() if other is not None}
+
+    def _check_terms(self) -> None:
+        unknown = [name for name in self.weights if name not in self.terms]
+        if unknown:
+            known = ", ".join(self.terms)
+            raise UserError(f"this reward has no term {unknown[0]!r}; it has {known}")

@@ -1,0 +1,75 @@
+"""Retrieval of motions by text and texts by motion among 32 candidates: how a semantic reward is validated.
+
+Embedding means, fixed captions, a seeded shuffle, the incomplete last group dropped. In `label` recall, a
+candidate of the query's own kind counts as found too.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from motionrft.training.seeds import generator_for
+
+RANKS = (1, 2, 3, 5, 10)
+CANDIDATES = 32
+
+
+def shuffled_groups(items: int, seed: int = 42, candidates: int = CANDIDATES) -> Tensor:
+    """(G, candidates) int64: items in a seeded order, in groups. Fewer items than that make one group."""
+    candidates = min(candidates, items)
+    order = torch.randperm(items, generator=generator_for(seed, "retrieval"))
+    return order[: items // candidates * candidates].view(-1, candidates)
+
+
+def distinct_groups(labels: Tensor, groups: int, seed: int = 42, candidates: int = CANDIDATES) -> Tensor:
+    """(groups, candidates) int64: random groups in which no two items share a label."""
+    draws = generator_for(seed, "distinct retrieval")
+    kinds = int(labels.max()) + 1
+    members = [torch.nonzero(labels == kind)[:, 0] for kind in range(kinds)]
+    members = [group for group in members if len(group)]
+    rows = []
+    for _ in range(groups):
+        kinds_here = torch.randperm(len(members), generator=draws)[:candidates]
+        picks = [members[int(kind)] for kind in kinds_here]
+        rows.append(torch.stack([p[torch.randint(len(p), (), generator=draws)] for p in picks]))
+    return torch.stack(rows)
+
+
+def recall(text: Tensor, motion: Tensor, groups: Tensor, labels: Tensor | None = None) -> dict[str, float]:
+    """R@k in both directions, in per cent.
+
+    Args:
+        text, motion: (N, L) embeddings of N pairs.
+        groups: (G, n) items that are each other's candidates.
+        labels: (N,) kinds; with them, any candidate of the query's kind counts.
+
+    Returns:
+        `t2m/R1` … `t2m/R10` (a text finds its motion), `m2t/R1` …
+    """
+    unit_text, unit_motion = F.normalize(text, dim=-1), F.normalize(motion, dim=-1)
+    similarity = unit_text[groups] @ unit_motion[groups].transpose(1, 2)  # (G, n, n)
+    if labels is None:
+        right = torch.eye(groups.shape[1], dtype=torch.bool).expand_as(similarity)
+    else:
+        right = labels[groups][:, :, None] == labels[groups][:, None, :]
+    result = {}
+    for direction, scores, good in (
+        ("t2m", similarity, right),
+        ("m2t", similarity.transpose(1, 2), right.transpose(1, 2)),
+    ):
+        best = scores.masked_fill(~good, float("-inf")).amax(-1, keepdim=True)
+        rank = (scores > best).sum(-1)
+        result.update({f"{direction}/R{k}": 100.0 * (rank < k).double().mean().item() for k in RANKS})
+    return result
+
+
+def recall_protocols(
+    text: Tensor, motion: Tensor, labels: Tensor | None, seed: int = 42
+) -> dict[str, dict[str, float]]:
+    """`raw` recall, and where there are labels `label` and `distinct` recall as well."""
+    groups = shuffled_groups(len(text), seed)
+    protocols = {"raw": recall(text, motion, groups)}
+    if labels is not None:
+        protocols["label"] = recall(text, motion, groups, labels)
+        protocols["distinct"] = recall(text, motion, distinct_groups(labels, 4 * len(groups), seed))
+    return protocols

@@ -1,0 +1,41 @@
+"""train-reward: the reward that judges motions, stage by stage."""
+
+from typing import Annotated
+
+from motionrft.presets.train_reward import TrainRewardPreset
+from motionrft_cli.options import Call, command, sets
+from motionrft_cli.training_progress import LoopProgress
+
+
+@command(TrainRewardPreset, example="motionrft train-reward --preset mini --data DIR --out runs/reward")
+def train_reward(
+    call: Call[TrainRewardPreset],
+    data: Annotated[str | None, sets("data")] = None,
+    stage: Annotated[str | None, sets("stage")] = None,
+    base: Annotated[str | None, sets("base")] = None,
+    time_limit: Annotated[float | None, sets("time_limit")] = None,
+) -> int:
+    """Train a reward that judges motions in three representations.
+
+    Stages: semantic (text and motion in one space), preference and authenticity (adapters on the frozen
+    first stage). OUT/reward is the result.
+    """
+    out = call.output_folder()
+    from motionrft.reward.training import REWARD, Session, train_reward
+
+    def watch(stage: str) -> LoopProgress:
+        return LoopProgress(call.console, stage)
+
+    session = Session(out, call.device(), call.dtype(), watch, call.resume, call.overwrite)
+    reward = train_reward(call.preset, session)
+    recall = reward.about.get("recall", {})
+    rows = [
+        [representation, protocol, *(f"{values[f't2m/R{k}']:.1f}" for k in (1, 2, 3, 5, 10))]
+        for representation, protocols in recall.items()
+        for protocol, values in protocols.items()
+    ]
+    title = "validation split: text finds motion among 32, per cent"
+    call.console.table(title, ["representation", "protocol", "R@1", "R@2", "R@3", "R@5", "R@10"], rows)
+    call.console.emit({"reward": str(out / REWARD), "stages": reward.about["stages"], "recall": recall})
+    call.console.info(f"Next: motionrft score motions/ --reward {out / REWARD}")
+    return 0
