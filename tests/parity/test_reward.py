@@ -1,5 +1,6 @@
 """Parity with the published reward code, case by case; sizes, options and tensors come from each file."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,6 +11,7 @@ from motionrft.reward import losses, noise
 from motionrft.reward.encoder import MotionRewardNetwork
 from motionrft.reward.losses import Encoded
 from motionrft.transformer import timestep_features
+from tests.parity.golden import Case, cases
 
 REPRESENTATIONS = {"263": "kinematic", "22x3": "joints", "135": "rotation"}
 
@@ -21,9 +23,9 @@ def close(actual: Tensor, expected: Tensor, name: str, gradient: bool = False) -
     )
 
 
-def network_of(case) -> MotionRewardNetwork:
+def network_of(case: Case) -> MotionRewardNetwork:
     """The case's network in eval mode; only the weights that the operation touches are stored."""
-    state = {key[6:]: value for key, value in case.tensors.items() if key.startswith("state/")}
+    state = case.group("state/")
     positions = next((v.shape[0] for k, v in state.items() if k.endswith("pos_encoder.pe")), 500)
     text_width = state["text_embedding.weight"].shape[1] if "text_embedding.weight" in state else 1024
     network = MotionRewardNetwork(size_from_config(case.info["config"], text_width, positions)).eval()
@@ -32,7 +34,8 @@ def network_of(case) -> MotionRewardNetwork:
     return network
 
 
-def motion_encoder(case) -> None:
+@pytest.mark.parametrize("case", cases("reward", op="motion_encoder"))
+def test_motion_encoder(case: Case) -> None:
     network, x = network_of(case), case.tensors
     representation = REPRESENTATIONS[case.info["repr"]]
     motion = x["in/motion"].clone().requires_grad_()
@@ -45,7 +48,8 @@ def motion_encoder(case) -> None:
     close(gradient, x["out/grad_motion"], "grad_motion", gradient=True)
 
 
-def text_encoder(case) -> None:
+@pytest.mark.parametrize("case", cases("reward", op="text_encoder"))
+def test_text_encoder(case: Case) -> None:
     network, x = network_of(case), case.tensors
     tokens = x["in/token_embeddings"]
     gaussian = network.text(tokens, length_mask(x["in/lengths"], tokens.shape[1]))
@@ -53,7 +57,8 @@ def text_encoder(case) -> None:
     close(gaussian.log_variance, x["out/logvar"], "logvar")
 
 
-def timestep_path(case) -> None:
+@pytest.mark.parametrize("case", cases("reward", op="timestep_path"))
+def test_timestep_path(case: Case) -> None:
     network, x = network_of(case), case.tensors
     t, batch = x["in/timesteps"], len(x["in/timesteps"])
     close(timestep_features(t, 512), x["out/sinusoid"], "sinusoid")
@@ -79,7 +84,8 @@ def timestep_path(case) -> None:
         close(cosine, x[f"out/cos_{mode}"], mode)
 
 
-def decoder(case) -> None:
+@pytest.mark.parametrize("case", cases("reward", op="decoder"))
+def test_decoder(case: Case) -> None:
     network, x = network_of(case), case.tensors
     for name, representation in REPRESENTATIONS.items():
         if f"out/decoded_{name}" in x:
@@ -89,7 +95,8 @@ def decoder(case) -> None:
             assert decoded[~length_mask(x["in/lengths"], frames)].abs().sum() == 0
 
 
-def stage1_losses(case) -> None:
+@pytest.mark.parametrize("case", cases("reward", op="stage1_losses"))
+def test_stage1_losses(case: Case) -> None:
     network, x = network_of(case), case.tensors
     representation, mode, config = REPRESENTATIONS[case.info["repr"]], case.info["mode"], case.info["config"]
     motion, lengths, tokens, t = x["in/motion"], x["in/lengths"], x["in/token_embeddings"], x["in/timesteps"]
@@ -121,7 +128,8 @@ def stage1_losses(case) -> None:
         close(gradient, x[key], key, gradient=True)
 
 
-def cross_repr_losses(case) -> None:
+@pytest.mark.parametrize("case", cases("reward", op="cross_repr_losses"))
+def test_cross_repr_losses(case: Case) -> None:
     network, x = network_of(case), case.tensors
 
     def encoded(name: str, t) -> Encoded:
@@ -142,7 +150,8 @@ def cross_repr_losses(case) -> None:
         close(total, x[f"out/total_{name}"], name)
 
 
-def noise_schedule(case) -> None:
+@pytest.mark.parametrize("case", cases("reward", op="noise_schedule"))
+def test_noise_schedule(case: Case) -> None:
     x = case.tensors
     table = noise.alphas_cumprod(len(x["out/alphas_cumprod"]))
     close(table, x["out/alphas_cumprod"], "alphas_cumprod")
