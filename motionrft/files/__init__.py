@@ -1,4 +1,6 @@
-"""Motion files: recognising, reading, checking and writing them.
+"""Motion files: recognising, reading, checking and writing them."""
 
-`read_motions` and `iterate_motions` are the way in for everyone, `write_motion` the way out.
-"""
+from motionrft.files.motions import FileFault, Motion, iterate_motions, motion_files, read_motions
+from motionrft.files.writing import write_motion
+
+__all__ = ["FileFault", "Motion", "iterate_motions", "motion_files", "read_motions", "write_motion"]

@@ -17,7 +17,7 @@ import torch
 
 from motionrft.errors import UserError
 from motionrft.files.captions import mirror_caption, read_captions, text_lines
-from motionrft.files.motions import FileFault, motion_files, read_joints
+from motionrft.files.motions import FileFault, motion_files, read_motions
 from motionrft.representations.joints import mirror_joints
 from motionrft.representations.kinematic import joints_to_kinematic, kinematic_to_joints
 from motionrft.representations.names import JOINTS, KINEMATIC, ROTATION
@@ -164,7 +164,7 @@ def _mapped(work: Callable[[Path], int | FileFault], paths: list[Path], jobs: in
 def _convert_clip(path: Path, recipe: DatasetRecipe, folder: Path) -> int | FileFault:
     """Write one clip in every representation; its frames of features, or what is wrong with the file."""
     try:
-        joints = read_joints(path, recipe.fps)
+        joints = torch.from_numpy(read_motions(path, fps=recipe.fps)[0].array)
         if len(joints) - 1 < recipe.min_frames:
             return max(len(joints) - 1, 0)
         _save_clip(path.stem, joints, folder)

@@ -187,6 +187,7 @@ def joints_to_kinematic(
     target_offsets: Tensor | None = None,
     canonical: bool = True,
     contact_threshold: float | None = None,
+    official_yaw: bool = False,
 ) -> Tensor:
     """T frames of joints to T - 1 frames of kinematic features.
 
@@ -197,6 +198,7 @@ def joints_to_kinematic(
         target_offsets: (J, 3) of the target skeleton; needed for KIT-21 when `canonical`.
         canonical: run `normalise_joints` first. False takes the joints as they are (ACMDM's evaluator).
         contact_threshold: squared displacement a frame, in the joints' units; the skeleton's own if None.
+        official_yaw: reproduce the official sign error of `yaw_velocity`.
 
     Returns:
         (B, T - 1, 263) or (B, T - 1, 251). Gradients reach everything but the contacts.
@@ -216,7 +218,7 @@ def joints_to_kinematic(
     local = yaw_rotate(angle[:, :-1, None], local)
     feet = step[:, :, list(skeleton.feet)]
     parts = (
-        yaw_velocity(angle).unsqueeze(-1),
+        yaw_velocity(angle, official_yaw).unsqueeze(-1),
         turned_root_step[..., ::2],
         local[:, :, 0, 1:2],
         local[:, :, 1:].flatten(2),
@@ -230,12 +232,18 @@ def joints_to_kinematic(
     return zero_padding(features, lengths - 1)
 
 
-def yaw_velocity(angle: Tensor) -> Tensor:
+def yaw_velocity(angle: Tensor, official: bool = False) -> Tensor:
     """Half the step of the heading angle: (B, T) -> (B, T - 1), range +-pi/2.
 
-    The y component of r[t+1] r[t]^-1 for quaternions with w >= 0, as the official code takes it.
+    It is the y component's arcsine of r[t+1] r[t]^-1. The official code takes all r with w >= 0, so that a heading that
+    crosses straight backwards gets that one step with the wrong sign, and everything after it is recovered with a
+    heading off by twice the step (up to ten degrees in ordinary turns). Here the nearer of the two quaternions is taken,
+    unless `official`.
     """
-    return torch.asin(torch.sin((angle[:, 1:] - angle[:, :-1]) / 2))
+    half = (angle[:, 1:] - angle[:, :-1]) / 2
+    if official:
+        return torch.asin(torch.sin(half))
+    return half - torch.pi * torch.round(half / torch.pi)
 
 
 def _without_root_path(p: Tensor) -> Tensor:
