@@ -2,8 +2,6 @@
 
 from typing import Annotated, Literal
 
-import typer
-
 from motionrft.presets.pretrain import PretrainPreset
 from motionrft_cli.options import Call, command, sets
 
@@ -26,7 +24,12 @@ def pretrain(
 
     console = call.console
     pretraining = Pretraining.prepare(
-        call.preset, out, call.device(), partial(LoopProgress, console), resume=call.resume, overwrite=call.overwrite
+        call.preset,
+        out,
+        call.device(),
+        partial(LoopProgress, console),
+        resume=call.resume,
+        overwrite=call.overwrite,
     )
     result: dict[str, float] = {}
     if call.preset.stage in ("autoencoder", "all"):

@@ -71,7 +71,9 @@ class DistinctBatches:
         labels = dataset.labels
         if labels is None:
             order: dict[str, int] = {}
-            labels = torch.tensor([order.setdefault(item.captions[0].text, len(order)) for item in dataset.items])
+            labels = torch.tensor(
+                [order.setdefault(item.captions[0].text, len(order)) for item in dataset.items]
+            )
         self.members = [torch.nonzero(labels == label)[:, 0] for label in range(int(labels.max()) + 1)]
         self.weights = torch.tensor([float(len(members)) for members in self.members]).sqrt()
         self.batch = min(batch, len(self.members))
@@ -85,7 +87,9 @@ class DistinctBatches:
         return torch.stack([m[int(p * len(m))] for m, p in zip(members, pick, strict=True)])
 
 
-def collate(dataset: MotionDataset, items: Tensor, seed: int, step: int, representation: str = "kinematic") -> Batch:
+def collate(
+    dataset: MotionDataset, items: Tensor, seed: int, step: int, representation: str = "kinematic"
+) -> Batch:
     """Read and pad items, each with one of its captions drawn by (seed, step)."""
     draws = generator_for(seed, "caption", step)
     motion, lengths = pad([dataset.motion(int(item), representation) for item in items])

@@ -123,14 +123,11 @@ class MotionDataset:
 
     def _load(self, clip: str, representation: str) -> Tensor:
         path = self.folder / FOLDERS[representation] / f"{clip}.npy"
-        try:
-            array = np.load(path, allow_pickle=False)
-        except FileNotFoundError:
+        if not path.is_file():
             raise UserError(
                 f"{path}: missing. Complete the folder with `motionrft convert --dataset {self.folder}`."
-            ) from None
-        except (ValueError, OSError) as error:
-            raise UserError(f"{path}: not a readable motion ({error}).") from None
+            )
+        array = _read(path)
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).flatten(1)
 
     def _read_properties(self) -> dict:
@@ -154,7 +151,11 @@ class MotionDataset:
             return {}
         with path.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
-        return {row["clip_id"]: f"{row['content']}/{row['style']}" for row in rows if "content" in row and "style" in row}
+        return {
+            row["clip_id"]: f"{row['content']}/{row['style']}"
+            for row in rows
+            if "content" in row and "style" in row
+        }
 
     def _items_of(self, name: str, label: str | None) -> list[Item]:
         texts = self.folder / "texts" / f"{name}.txt"
@@ -176,5 +177,13 @@ class MotionDataset:
         for folder in FOLDERS.values():
             path = self.folder / folder / f"{name}.npy"
             if path.is_file():
-                return int(np.load(path, mmap_mode="r", allow_pickle=False).shape[0])
+                return int(_read(path, mapped=True).shape[0])
         return None
+
+
+def _read(path: Path, mapped: bool = False) -> np.ndarray:
+    """An array of a `.npy` file; mapped reads its header alone."""
+    try:
+        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(f"{path}: not a readable motion ({error}).") from None

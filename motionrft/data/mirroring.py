@@ -46,7 +46,13 @@ def _mirror_tables() -> tuple[Tensor, Tensor]:
     order = torch.tensor(SMPL22.mirror_order)
     joints = order[1:] - 1
     vector, rotation = torch.tensor([-1.0, 1.0, 1.0]), torch.tensor([1.0, -1.0, -1.0, -1.0, 1.0, 1.0])
-    signs = [torch.tensor([-1.0, -1.0, 1.0, 1.0]), vector.repeat(21), rotation.repeat(21), vector.repeat(22), torch.ones(4)]
+    signs = [
+        torch.tensor([-1.0, -1.0, 1.0, 1.0]),
+        vector.repeat(21),
+        rotation.repeat(21),
+        vector.repeat(22),
+        torch.ones(4),
+    ]
     source = [
         torch.arange(4),
         4 + _columns(joints, 3),

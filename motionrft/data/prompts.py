@@ -16,7 +16,9 @@ def read_prompts(path: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 at byte {error.start}; save the prompts as UTF-8.") from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}). A text file with one prompt a line is wanted.") from None
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}). A text file with one prompt a line is wanted."
+        ) from None
     for number, line in enumerate(text.split("\n"), 1):
         if "\0" in line:
             raise UserError(f"{path}:{number}: a NUL character; this is no text file with one prompt a line.")

@@ -114,8 +114,7 @@ class ConvolutionalAutoencoder(Autoencoder):
         return zero_padding(motion[:, :frames], lengths)
 
     def _held(self, motion: Tensor, lengths: Tensor, frames: int) -> Tensor:
-        """(B, F, frames): each item's last frame repeated behind its end, so that the last token sees a pose.
-        """
+        """(B, F, frames): each item's last frame repeated behind its end, so that the last token sees a pose."""
         positions = torch.arange(frames, device=motion.device)[None].minimum(
             lengths[:, None] - 1
         )  # (B, frames)

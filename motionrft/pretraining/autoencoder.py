@@ -71,7 +71,11 @@ class AutoencoderTrainer:
         loss.total.backward()
         terms = {"features": loss.features, "joints": loss.joints, "motion": loss.motion, "kl": loss.kl}
         report = self.optimiser.step()
-        return {"loss": loss.total.item(), **{f"loss/{name}": term.item() for name, term in terms.items()}, **report}
+        return {
+            "loss": loss.total.item(),
+            **{f"loss/{name}": term.item() for name, term in terms.items()},
+            **report,
+        }
 
     def _window(self, clip: Tensor, start: float) -> Tensor:
         """At most `window` frames: short windows cost no padding, which makes training several times as fast."""
@@ -93,7 +97,10 @@ class AutoencoderTrainer:
         starts, flips = torch.rand(2, len(items), generator=draws).tolist()
         clips = [self._window(self.dataset.motion(int(i)), s) for i, s in zip(items, starts, strict=True)]
         if self.mirror:
-            clips = [mirror_kinematic(clip) if flip < 0.5 else clip for clip, flip in zip(clips, flips, strict=True)]
+            clips = [
+                mirror_kinematic(clip) if flip < 0.5 else clip
+                for clip, flip in zip(clips, flips, strict=True)
+            ]
         motion, lengths = pad([self.statistics.normalise(clip) for clip in clips])
         return motion.to(self.device), lengths.to(self.device)
 

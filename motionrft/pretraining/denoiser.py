@@ -11,7 +11,7 @@ from motionrft.data.mirroring import mirror_caption
 from motionrft.diffusion.parametrisation import training_target
 from motionrft.diffusion.schedule import broadcast
 from motionrft.generators.mld import Mld
-from motionrft.pretraining.latents import Latents, encode_dataset, whitening
+from motionrft.pretraining.latents import encode_dataset, whitening
 from motionrft.training.ema import Ema
 from motionrft.training.optimiser import Optimiser, OptimiserSettings
 from motionrft.training.seeds import generator_for
@@ -56,7 +56,12 @@ class DenoiserTrainer:
         seed: int,
         mirror: bool = True,
     ):
-        self.generator, self.train, self.validation, self.settings = generator.eval(), train, validation, settings
+        self.generator, self.train, self.validation, self.settings = (
+            generator.eval(),
+            train,
+            validation,
+            settings,
+        )
         self.seed, self.mirror = seed, mirror
         self.device = generator.mean.device
         self.batches = BalancedBatches(train, settings.batch, seed, group=_GROUP)
@@ -120,7 +125,9 @@ class DenoiserTrainer:
         self.ema.load_state_dict(state["ema"])
         self.best = state["best"]
 
-    def _loss(self, x0: Tensor, lengths: Tensor, texts: list[str], t: Tensor, noise: Tensor, cap: float) -> Tensor:
+    def _loss(
+        self, x0: Tensor, lengths: Tensor, texts: list[str], t: Tensor, noise: Tensor, cap: float
+    ) -> Tensor:
         """Masked mean squared error of the network's target; x0 (B, tokens, d_z) is not whitened yet."""
         g = self.generator
         x0, lengths, t, noise = (x.to(self.device) for x in (x0, lengths, t, noise))
@@ -167,7 +174,9 @@ class DenoiserTrainer:
         for item, p, d in zip(items.tolist(), pick, drop, strict=True):
             captions = self.train.items[item].captions
             caption = captions[int(p * len(captions))].text
-            texts.append("" if d < self.settings.text_drop else mirror_caption(caption) if mirrored else caption)
+            texts.append(
+                "" if d < self.settings.text_drop else mirror_caption(caption) if mirrored else caption
+            )
         return texts
 
     def _encode_texts(self) -> None:

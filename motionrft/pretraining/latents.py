@@ -29,13 +29,17 @@ class Latents:
 
 
 @torch.no_grad()
-def encode_dataset(generator: Mld, dataset: MotionDataset, mirrored: bool = False, batch: int = 64) -> Latents:
+def encode_dataset(
+    generator: Mld, dataset: MotionDataset, mirrored: bool = False, batch: int = 64
+) -> Latents:
     """Encode every clip of a split, or its mirror image, with the generator's frozen autoencoder."""
     device = generator.mean.device
     means, log_variances = [], []
     for start in range(0, len(dataset), batch):
         clips = [dataset.motion(item) for item in range(start, min(start + batch, len(dataset)))]
-        motion, lengths = (x.to(device) for x in pad([mirror_kinematic(clip) for clip in clips] if mirrored else clips))
+        motion, lengths = (
+            x.to(device) for x in pad([mirror_kinematic(clip) for clip in clips] if mirrored else clips)
+        )
         valid = length_mask(lengths, motion.shape[1])[..., None]
         mean, log_variance = generator.vae.encode((motion - generator.mean) / generator.std * valid, lengths)
         counts = latent_mask(generator.vae, lengths, mean).sum(1).tolist()

@@ -55,7 +55,9 @@ def autoencoder_loss(
     mask = length_mask(lengths, motion.shape[1])
     features = F.smooth_l1_loss(reconstruction, motion, reduction="none") * block_weights(motion.device)
     features = features[mask].mean()
-    made, real = (kinematic_to_joints(statistics.denormalise(x)) for x in (reconstruction, motion))  # (B, T, 22, 3)
+    made, real = (
+        kinematic_to_joints(statistics.denormalise(x)) for x in (reconstruction, motion)
+    )  # (B, T, 22, 3)
     world = _joint_loss(made, real, mask)
     about_root = _joint_loss(made - made[:, :, :1], real - real[:, :, :1], mask)
     joints = about_root + 0.5 * world

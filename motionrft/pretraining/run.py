@@ -54,7 +54,8 @@ class Pretraining:
         if preset.data is None:
             raise UserError("no data set: name a folder in HumanML3D's layout with --data.")
         train_set, validation = (
-            MotionDataset(preset.data, split, preset.min_frames, preset.max_frames) for split in ("train", "val")
+            MotionDataset(preset.data, split, preset.min_frames, preset.max_frames)
+            for split in ("train", "val")
         )
         pretraining = cls(preset, out, train_set, validation, device, progress, resume, overwrite)
         pretraining.build()
@@ -77,8 +78,16 @@ class Pretraining:
         statistics = Statistics(generator.mean.cpu(), generator.std.cpu())
         with self._folder("autoencoder") as folder:
             seed, mirror = self.preset.seed, self.preset.mirror
-            trainer = AutoencoderTrainer(generator.vae, self.train, statistics, stage, seed, mirror, self.device)
-            train(trainer, folder, updates=stage.updates, progress=self.progress("autoencoder"), **self._saving())
+            trainer = AutoencoderTrainer(
+                generator.vae, self.train, statistics, stage, seed, mirror, self.device
+            )
+            train(
+                trainer,
+                folder,
+                updates=stage.updates,
+                progress=self.progress("autoencoder"),
+                **self._saving(),
+            )
             quality = reconstruction_quality(generator.vae, self.validation, statistics)
             save_generator(generator, self._autoencoder)
         return quality
@@ -90,7 +99,9 @@ class Pretraining:
             UserError: stage 1 has not been trained.
         """
         if not self._autoencoder.is_dir():
-            raise UserError(f"{self._autoencoder}: missing. Train the first stage: --stage autoencoder, or all.")
+            raise UserError(
+                f"{self._autoencoder}: missing. Train the first stage: --stage autoencoder, or all."
+            )
         generator, stage = self.build(), self.preset.denoiser
         trained = load_generator(self._autoencoder)
         assert isinstance(trained, Mld)

@@ -66,7 +66,9 @@ class CachedTextEncoder(TextEncoder):
         tokens = torch.nn.utils.rnn.pad_sequence([states for states, _ in found], batch_first=True).float()
         mask = torch.arange(tokens.shape[1])[None] < counts[:, None]
         vectors = [pooled for _, pooled in found if pooled is not None]
-        return TextFeatures(tokens, mask, torch.stack(vectors).float() if len(vectors) == len(found) else None)
+        return TextFeatures(
+            tokens, mask, torch.stack(vectors).float() if len(vectors) == len(found) else None
+        )
 
     def _encode_missing(self, missing: dict[str, str]) -> None:
         shard: dict[str, Tensor] = {}
@@ -76,7 +78,9 @@ class CachedTextEncoder(TextEncoder):
             part = items[start : start + self.batch]
             features = self.encoder.encode([text for _, text in part])
             for row, (key, _) in enumerate(part):
-                shard[f"{key}.tokens"] = features.tokens[row][features.mask[row]].to("cpu", STORED).contiguous()
+                shard[f"{key}.tokens"] = (
+                    features.tokens[row][features.mask[row]].to("cpu", STORED).contiguous()
+                )
                 if features.pooled is not None:
                     shard[f"{key}.pooled"] = features.pooled[row].to("cpu", STORED).contiguous()
         self._remember(shard)

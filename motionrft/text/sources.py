@@ -51,14 +51,18 @@ def _explicit(source: Source, folder: Path | None) -> Path | None:
         return None
     missing = [name for name in source.files if not (folder / name).is_file()]
     if missing:
-        raise UserError(f"{folder}: no {', '.join(missing)} there; a folder of {source.repository} is wanted.")
+        raise UserError(
+            f"{folder}: no {', '.join(missing)} there; a folder of {source.repository} is wanted."
+        )
     return folder
 
 
 def _hub_cache(source: Source) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
-    found = [try_to_load_from_cache(source.repository, name, revision=source.revision) for name in source.files]
+    found = [
+        try_to_load_from_cache(source.repository, name, revision=source.revision) for name in source.files
+    ]
     if all(isinstance(path, str) for path in found):
         return Path(str(found[0])).parent
     return None

@@ -1,0 +1,55 @@
+"""Batches are functions of seed and step, balanced or without two of a kind."""
+
+import itertools
+
+import torch
+
+from motionrft.data import BalancedBatches, DistinctBatches, MotionDataset, collate, pad
+
+
+def test_a_step_draws_the_same_items_every_time(folder):
+    dataset = MotionDataset(folder, "train")
+    for batches in (BalancedBatches(dataset, 4, seed=1), DistinctBatches(dataset, 3, seed=1)):
+        assert torch.equal(batches[7], batches[7])
+        assert any(not torch.equal(batches[7], batches[step]) for step in range(8, 20))
+
+
+def test_no_two_items_of_a_distinct_batch_share_a_label(folder):
+    dataset = MotionDataset(folder, "train")
+    batches = DistinctBatches(dataset, 64, seed=0)
+    for step in range(20):
+        labels = dataset.labels[batches[step]]
+        assert len(labels) == len(labels.unique()) == 4
+
+
+def test_a_common_label_is_drawn_as_the_root_of_its_takes(folder):
+    dataset = MotionDataset(folder, "train")
+    batches = BalancedBatches(dataset, 100, seed=0)
+    labels = dataset.labels[torch.cat([batches[step] for step in range(100)])]
+    shares = torch.bincount(labels).float() / len(labels)
+    takes = torch.bincount(dataset.labels).float().sqrt()
+    torch.testing.assert_close(shares, takes / takes.sum(), atol=0.02, rtol=0)
+
+
+def test_batches_of_a_group_share_items_out_by_length(folder):
+    dataset = MotionDataset(folder, "train")
+    batches = BalancedBatches(dataset, 8, seed=0, group=4)
+    spans = sorted(
+        (lengths.min().item(), lengths.max().item())
+        for lengths in (dataset.lengths[batches[s]] for s in range(4))
+    )
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
+
+
+def test_pad_leaves_zeros_behind_each_motion():
+    motion, lengths = pad([torch.ones(3, 2), torch.ones(5, 2)], multiple=4)
+    assert motion.shape == (2, 8, 2)
+    assert lengths.tolist() == [3, 5]
+    assert motion.sum() == 16
+
+
+def test_collate_draws_one_of_each_items_captions(folder):
+    dataset = MotionDataset(folder, "train")
+    drawn = {collate(dataset, torch.tensor([0, 6]), seed=0, step=step).texts[0] for step in range(20)}
+    assert drawn == {"clip 0", "again 0"}
+    assert collate(dataset, torch.tensor([0, 6]), seed=0, step=0).texts[1] == "only a part"

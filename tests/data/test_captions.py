@@ -1,0 +1,54 @@
+"""Caption and prompt files as people have them."""
+
+import pytest
+
+from motionrft.data import read_captions, read_prompts
+from motionrft.errors import UserError
+
+
+def test_humanml3d_lines_give_text_tokens_and_seconds(tmp_path):
+    path = tmp_path / "000001.txt"
+    path.write_text("a man walks#a/DET man/NOUN walk/VERB#0.0#0.0\nhe turns#he/PRON turn/VERB#1.5#3.0\n")
+    first, second = read_captions(path)
+    assert (first.text, first.tokens[2], first.whole) == ("a man walks", "walk/VERB", True)
+    assert (second.start, second.end, second.whole) == (1.5, 3.0, False)
+
+
+def test_nan_times_mean_the_whole_clip(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("a man walks##nan#nan\n")
+    assert read_captions(path)[0].whole
+
+
+def test_a_broken_line_is_named(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("fine\nbroken#one\n")
+    with pytest.raises(UserError, match=r"a\.txt:2"):
+        read_captions(path)
+
+
+def test_byte_order_mark_crlf_and_blank_lines_are_invisible(tmp_path):
+    path = tmp_path / "p.txt"
+    path.write_bytes(b"\xef\xbb\xbfa person walks\r\n\r\n  \xf0\x9f\x95\xba dances \r\n")
+    assert read_prompts(path) == ["a person walks", "\N{MAN DANCING} dances"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "no prompt"),
+        (b"\n \n", "no prompt"),
+        (b"caf\xe9", "not UTF-8 at byte 3"),
+        (b"a\nb\0c", ":2: a NUL"),
+    ],
+)
+def test_files_that_are_no_prompt_lists_are_refused(tmp_path, content, said):
+    path = tmp_path / "p.txt"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        read_prompts(path)
+
+
+def test_a_missing_prompt_file_is_a_users_mistake(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        read_prompts(tmp_path / "none.txt")

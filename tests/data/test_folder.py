@@ -1,0 +1,67 @@
+"""HumanML3D's folder: items, parts of clips, labels, and what is said when something is missing."""
+
+import numpy as np
+import pytest
+
+from motionrft.data import MotionDataset
+from motionrft.errors import UserError
+
+
+def test_a_caption_with_times_makes_an_item_of_its_own(folder):
+    items = MotionDataset(folder, "train").items
+    assert len(items) == 7
+    part = items[-1]
+    assert (part.start, part.end, [c.text for c in part.captions]) == (20, 40, ["only a part"])
+    assert [c.text for c in items[5].captions] == ["clip 5", "again 5"]
+
+
+def test_motion_is_the_stored_part(folder):
+    dataset = MotionDataset(folder, "train")
+    stored = np.load(folder / "new_joint_vecs" / "000005.npy")
+    assert np.array_equal(dataset.motion(6).numpy(), stored[20:40])
+
+
+def test_items_too_short_are_left_out_and_too_long_are_cut(folder):
+    dataset = MotionDataset(folder, "train", min_frames=26, max_frames=40)
+    assert dataset.lengths.tolist() == [30, 35, 40, 40]
+
+
+def test_labels_are_equal_for_equal_content_and_style(folder):
+    labels = MotionDataset(folder, "train").labels.tolist()
+    assert labels[0] == labels[1] == labels[2]
+    assert len(set(labels)) == 4
+
+
+def test_without_an_index_there_are_no_labels(folder):
+    (folder / "index.csv").unlink()
+    assert MotionDataset(folder, "train").labels is None
+
+
+def test_identity_changes_with_the_captions(folder):
+    before = MotionDataset(folder, "train").identity
+    assert MotionDataset(folder, "train").identity == before
+    (folder / "texts" / "000000.txt").write_text("something else##0.0#0.0\n")
+    assert MotionDataset(folder, "train").identity != before
+
+
+def test_an_unknown_split_names_those_there_are(folder):
+    with pytest.raises(UserError, match=r"no split 'test' \(there are: train\)"):
+        MotionDataset(folder, "test")
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(UserError, match="no such data set folder"):
+        MotionDataset(tmp_path / "nowhere", "train")
+
+
+def test_a_representation_that_is_not_there_is_named_with_the_mend(folder):
+    dataset = MotionDataset(folder, "train")
+    assert dataset.representations == ("kinematic",)
+    with pytest.raises(UserError, match="motionrft convert --dataset"):
+        dataset.motion(0, "joints")
+
+
+def test_a_pickled_motion_is_refused(folder):
+    np.save(folder / "new_joint_vecs" / "000000.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(UserError, match=r"000000\.npy: not a readable motion"):
+        MotionDataset(folder, "train", min_frames=2)

@@ -1,0 +1,90 @@
+"""The cache: each distinct text is encoded once, and a result never depends on whether it was warm."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from motionrft.text.base import TextEncoder, TextFeatures, stack
+from motionrft.text.cache import CachedTextEncoder
+
+
+class CountingEncoder(TextEncoder):
+    """One token a word, its value the word's length; counts the texts it was asked for."""
+
+    name, identity, width, pooled_width = "counting", "counting-1", 2, 1
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def encode(self, texts: Sequence[str]) -> TextFeatures:
+        self.asked += texts
+        counts = [len(text.split()) + 1 for text in texts]
+        tokens = torch.zeros(len(texts), max(counts), 2)
+        for row, text in enumerate(texts):
+            for column, word in enumerate(["<s>", *text.split()]):
+                tokens[row, column] = len(word) + 1 / 3
+        mask = torch.arange(max(counts))[None] < torch.tensor(counts)[:, None]
+        return TextFeatures(tokens, mask, tokens.sum((1, 2))[:, None])
+
+
+def test_each_distinct_text_is_encoded_once():
+    behind = CountingEncoder()
+    encoder = CachedTextEncoder(behind)
+    encoder.encode(["walk", "run fast", "walk"])
+    encoder.encode(["run fast"])
+    assert sorted(behind.asked) == ["run fast", "walk"]
+
+
+def test_features_keep_the_callers_order_and_padding_is_masked():
+    features = CachedTextEncoder(CountingEncoder()).encode(["a longer text", "b"])
+    assert features.mask.sum(1).tolist() == [4, 2]
+    assert features.tokens[1, 2:].abs().sum() == 0
+
+
+def test_a_warm_cache_gives_the_same_bits_as_a_cold_one(tmp_path):
+    texts = ["walk", "", "run very fast"]
+    cold = CachedTextEncoder(CountingEncoder(), tmp_path).encode(texts)
+    behind = CountingEncoder()
+    warm = CachedTextEncoder(behind, tmp_path).encode(texts)
+    assert behind.asked == []
+    assert torch.equal(cold.tokens, warm.tokens)
+    assert torch.equal(cold.pooled, warm.pooled)
+
+
+def test_another_encoder_does_not_read_this_ones_features(tmp_path):
+    CachedTextEncoder(CountingEncoder(), tmp_path).encode(["walk"])
+    other = CountingEncoder()
+    other.identity = "counting-2"
+    CachedTextEncoder(other, tmp_path).encode(["walk"])
+    assert other.asked == ["walk"]
+
+
+def test_a_damaged_shard_is_said_and_encoded_again(tmp_path, caplog):
+    CachedTextEncoder(CountingEncoder(), tmp_path).encode(["walk"])
+    (shard,) = (tmp_path / "text" / "counting-1").glob("*.safetensors")
+    shard.write_bytes(b"not a shard")
+    behind = CountingEncoder()
+    CachedTextEncoder(behind, tmp_path).encode(["walk"])
+    assert behind.asked == ["walk"]
+    assert "damaged text cache" in caplog.text
+
+
+def test_an_unwritable_folder_costs_the_disk_cache_only(tmp_path, caplog):
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    features = CachedTextEncoder(CountingEncoder(), blocker).encode(["walk"])
+    assert len(features) == 1
+    assert "not cached on disk" in caplog.text
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_stack_pads_to_the_longest_and_keeps_pooled_only_where_all_have_it(pooled):
+    a = TextFeatures(torch.ones(1, 2, 3), torch.ones(1, 2, dtype=torch.bool), torch.ones(1, 4))
+    b = TextFeatures(
+        torch.ones(2, 5, 3), torch.ones(2, 5, dtype=torch.bool), torch.ones(2, 4) if pooled else None
+    )
+    joined = stack([a, b])
+    assert joined.tokens.shape == (3, 5, 3)
+    assert joined.mask[0].tolist() == [True, True, False, False, False]
+    assert (joined.pooled is not None) == pooled
