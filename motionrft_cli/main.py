@@ -123,7 +123,7 @@ def run(arguments: Sequence[str]) -> int:
         code = _invoke(list(arguments) or ["--help"])
         sys.stdout.flush()
         return code
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # rich turns the first into the second; nothing else of ours exits
         _close_stdout()
         return 0
     except BaseException as error:

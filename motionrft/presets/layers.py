@@ -1,12 +1,13 @@
 """How a preset is resolved: flag > `--set a.b=c` > environment > `--preset` file > defaults."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from motionrft.errors import UserError
 from motionrft.presets.base import Preset
@@ -50,11 +51,14 @@ def resolve(
     layers = [*_file_layer(model, preset, environment), *_environment_layers(environment)]
     layers += [_setting_layer(text) for text in settings]
     layers += [Layer(nest(path, value), flag) for path, (flag, value) in (flags or {}).items()]
+    variants: dict[str, str] = {}
+    for layer in layers:
+        variants |= chosen_variants(layer.values, (model,))
     merged: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for layer in layers:
-        merge(merged, layer.values, (model,))
-        sources.update(dict.fromkeys(_paths(layer.values), layer.source))
+        merge(merged, layer.values, (model,), variants)
+        sources |= dict.fromkeys(_paths(layer.values), layer.source)
     try:
         return model.model_validate(merged)
     except ValidationError as error:
@@ -103,29 +107,63 @@ def nest(path: str, value: Any) -> dict[str, Any]:
     return value
 
 
-def merge(base: dict[str, Any], update: Mapping[str, Any], models: Sequence[type[BaseModel]]) -> None:
-    """Lay `update` over `base`, in place, key by key.
+# A union told apart by a field (`method:`) needs care. A word stands for a variant (`method: draft` is
+# `method: {method: draft}`); the last layer that names a variant chooses it; what a layer says of a variant
+# that was not chosen does not count, and fields given without naming one are meant for the chosen one.
 
-    A union told apart by a field (`method:`) is special in two ways. A plain word stands for the variant
-    (`method: draft` is `method: {method: draft}`), and choosing another variant drops the fields below it
-    that belonged to the old one.
-    """
-    for key, value in update.items():
-        field = next((model.model_fields[key] for model in models if key in model.model_fields), None)
-        tag = field.discriminator if field is not None else None
-        if isinstance(tag, str) and isinstance(value, str):
-            value = {tag: value}
-        old = base.get(key)
-        if isinstance(tag, str) and isinstance(value, Mapping) and field is not None and tag in value:
-            kept = old.get(tag) if isinstance(old, dict) else None
-            if (kept if kept is not None else getattr(field.default, tag, None)) != value[tag]:
-                old = None
+
+def chosen_variants(
+    values: Mapping[str, Any], models: Sequence[type[BaseModel]], prefix: str = ""
+) -> dict[str, str]:
+    """Dotted path of each union in `values` -> the variant they name."""
+    chosen: dict[str, str] = {}
+    for key, field, value in _fields(values, models):
+        tag = _tag(field)
         if isinstance(value, Mapping):
-            below = dict(old) if isinstance(old, dict) else {}
-            merge(below, value, tuple(models_of(field.annotation)) if field is not None else ())
-            base[key] = below
-        else:
+            if tag in value:
+                chosen[prefix + key] = str(value[tag])
+            chosen |= chosen_variants(value, _below(field), f"{prefix}{key}.")
+    return chosen
+
+
+def merge(
+    base: dict[str, Any],
+    update: Mapping[str, Any],
+    models: Sequence[type[BaseModel]],
+    variants: Mapping[str, str],
+    prefix: str = "",
+) -> None:
+    """Lay `update` over `base`, in place, key by key; `variants` are the chosen ones of all layers."""
+    for key, field, value in _fields(update, models):
+        path, tag = prefix + key, _tag(field)
+        if not isinstance(value, Mapping):
             base[key] = deepcopy(value)
+            continue
+        below = base[key] = dict(base[key]) if isinstance(base.get(key), dict) else {}
+        if tag is not None:
+            default = getattr(field.default, tag, None) if field is not None else None
+            below[tag] = variants.get(path, default)
+            if str(value.get(tag, below[tag])) != below[tag]:
+                continue
+        merge(below, value, _below(field), variants, f"{path}.")
+
+
+def _fields(
+    values: Mapping[str, Any], models: Sequence[type[BaseModel]]
+) -> Iterator[tuple[str, FieldInfo | None, Any]]:
+    """Each key with its field, if the models have it, and its value, a variant's name written out."""
+    for key, value in values.items():
+        field = next((model.model_fields[key] for model in models if key in model.model_fields), None)
+        tag = _tag(field)
+        yield key, field, {tag: value} if tag is not None and isinstance(value, str) else value
+
+
+def _tag(field: FieldInfo | None) -> str | None:
+    return field.discriminator if field is not None and isinstance(field.discriminator, str) else None
+
+
+def _below(field: FieldInfo | None) -> tuple[type[BaseModel], ...]:
+    return tuple(models_of(field.annotation)) if field is not None else ()
 
 
 def _paths(values: Mapping[str, Any], prefix: str = "") -> list[str]:

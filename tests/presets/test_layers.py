@@ -61,6 +61,14 @@ def test_choosing_another_variant_drops_the_fields_of_the_old_one(tmp_path: Path
     assert toy("method=draft", preset=str(file)).method == Draft(k=7)
 
 
+def test_a_field_without_a_variant_is_meant_for_the_chosen_one(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text("method: {method: draft, k: 7}\n")
+    flag = {"method": ("--method", "window")}
+    assert toy("method.start=5", preset=str(file), flags=flag).method == Window(start=5)
+    assert toy("method.k=5").method == Draft(k=5)
+
+
 def test_every_mistake_is_reported_at_once_with_its_source_value_and_nearest_name(tmp_path: Path) -> None:
     file = tmp_path / "p.yaml"
     file.write_text("optimizer: {lr: 1}\nmethod: {method: window, k: 3}\nkind: phisics\n")
@@ -128,6 +136,6 @@ def test_what_is_shown_resolves_to_the_same(
 def test_merge_leaves_its_input_alone() -> None:
     update = {"a": {"b": [1]}}
     base: dict[str, Any] = {}
-    merge(base, update, ())
-    merge(base, nest("a.b", [2]), ())
+    merge(base, update, (), {})
+    merge(base, nest("a.b", [2]), (), {})
     assert base == {"a": {"b": [2]}} and update == {"a": {"b": [1]}}

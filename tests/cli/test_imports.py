@@ -1,0 +1,122 @@
+"""Imports flow one way, and help is quick because it loads nothing heavy."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import motionrft
+import motionrft_cli
+from motionrft_cli.main import COMMANDS
+from tests.cli.conftest import clean_environment
+
+ROOT = Path(motionrft.__file__).parent
+CLI = Path(motionrft_cli.__file__).parent
+
+# `presets` stands beside floor 1: it imports no torch, but may name the torch-free files of any method.
+FLOORS = {
+    1: ["errors", "lengths", "transformer", "skeleton", "rotations", "text", "diffusion", "training"],
+    2: ["representations", "pictures"],
+    3: ["files", "generators"],
+    4: ["data"],
+    5: ["reward"],
+    6: ["official"],
+    7: ["pretraining", "finetuning", "evaluation"],
+    8: ["motionrft_cli"],
+}
+FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
+HEAVY = ["torch", "numpy", "transformers", "peft", "scipy", "safetensors", "PIL", "matplotlib"]
+
+
+def room_of(module: str) -> str:
+    """`motionrft.files.bvh` is in the room `files`; the command line is one room."""
+    parts = module.split(".")
+    return parts[0] if parts[0] == "motionrft_cli" else ".".join(parts[1:2])
+
+
+def imported_modules(file: Path) -> Iterator[str]:
+    """Every import statement of a file, also those inside functions."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative imports hide where a name comes from"
+            for name in node.names:
+                yield f"{node.module}.{name.name}" if node.module == "motionrft" else str(node.module)
+
+
+def ours(file: Path) -> set[str]:
+    """The rooms of ours that a file imports from."""
+    rooms = {
+        room_of(name)
+        for name in imported_modules(file)
+        if name.split(".")[0] in {"motionrft", "motionrft_cli"}
+    }
+    return rooms - {"", "__version__"}
+
+
+def test_every_room_has_a_floor() -> None:
+    rooms = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert rooms - {"__init__", "presets"} <= set(FLOOR_OF)
+
+
+def test_imports_never_go_upwards() -> None:
+    upwards = []
+    for file in sorted(ROOT.rglob("*.py")):
+        room = room_of(".".join(("motionrft", *file.relative_to(ROOT).with_suffix("").parts)))
+        for other in ours(file) - {room, "presets"} if room not in {"presets", "__init__"} else set():
+            if FLOOR_OF[other] > FLOOR_OF[room]:
+                upwards.append(f"{file.relative_to(ROOT)} (floor {FLOOR_OF[room]}) imports {other}")
+    assert upwards == []
+
+
+def test_the_library_never_imports_the_command_line_and_never_prints() -> None:
+    wrong = []
+    for file in sorted(ROOT.rglob("*.py")):
+        if any(name.split(".")[0] in {"motionrft_cli", "typer", "rich"} for name in imported_modules(file)):
+            wrong.append(f"{file.relative_to(ROOT)} imports the command line's tools")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+                wrong.append(f"{file.relative_to(ROOT)}:{node.lineno} prints")
+    assert wrong == []
+
+
+def test_no_help_and_no_preset_loads_anything_heavy() -> None:
+    """One process imports every preset module and asks for every help; afterwards nothing heavy is loaded."""
+    script = f"""
+import importlib, os, pkgutil, sys
+import motionrft.presets
+from motionrft_cli.main import run
+for module in pkgutil.iter_modules(motionrft.presets.__path__):
+    importlib.import_module("motionrft.presets." + module.name)
+sys.stdout = open(os.devnull, "w")
+for arguments in [[], ["--version"], *[[name, flag] for name in {list(COMMANDS)} for flag in
+                  ("--help", "--list-presets", "--show-preset")]]:
+    assert run(arguments) == 0, arguments
+    found = [name for name in {HEAVY} if name in sys.modules]
+    assert not found, (arguments, found)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=clean_environment(), timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("file", sorted(CLI.glob("*.py")), ids=lambda path: path.stem)
+def test_command_files_import_nothing_heavy_at_their_top(file: Path) -> None:
+    top = ast.parse(file.read_text(encoding="utf-8")).body
+    names = [
+        name
+        for node in top
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [str(node.module)]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    ]
+    assert [name for name in names if name.split(".")[0] in HEAVY] == []

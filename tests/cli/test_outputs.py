@@ -1,0 +1,54 @@
+"""--out is looked at before any compute, and looking creates nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from motionrft.errors import UserError
+from motionrft_cli import outputs
+from motionrft_cli.outputs import check_output_file, check_output_folder
+
+
+def test_a_new_or_empty_folder_is_taken_and_not_made(tmp_path: Path) -> None:
+    assert check_output_folder(tmp_path / "a" / "b") == tmp_path / "a" / "b"
+    assert check_output_folder(tmp_path) == tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_use_needs_resume_or_overwrite(tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    with pytest.raises(UserError, match="add --resume or --overwrite"):
+        check_output_folder(tmp_path)
+    check_output_folder(tmp_path, overwrite=True)
+    check_output_folder(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("below", ["file", "file/deeper/run"])
+def test_a_file_in_the_way_is_refused(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="is a file"):
+        check_output_folder(tmp_path / below)
+
+
+def test_missing_flag_and_missing_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--out DIR is missing"):
+        check_output_folder(None)
+    with pytest.raises(UserError, match="no run"):
+        check_output_folder(tmp_path / "a", resume=True)
+
+
+def test_a_read_only_place_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outputs.os, "access", lambda path, mode: False)  # root may write everywhere else
+    with pytest.raises(UserError, match=f"no permission to write in {tmp_path}"):
+        check_output_folder(tmp_path / "a" / "b")
+
+
+def test_files_are_not_clobbered(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    assert check_output_file(file) == file
+    file.touch()
+    with pytest.raises(UserError, match="add --overwrite"):
+        check_output_file(file)
+    check_output_file(file, overwrite=True)
+    with pytest.raises(UserError, match="is a folder"):
+        check_output_file(tmp_path)

@@ -1,0 +1,42 @@
+"""Every preset file that travels with the package is a test case: it names its purpose and resolves."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from motionrft.presets.base import Preset
+from motionrft.presets.layers import resolve
+from motionrft.presets.plain_yaml import read_yaml
+from motionrft.presets.shelf import purpose_of, shipped_folder
+from motionrft_cli.main import COMMANDS
+
+FILES = sorted(shipped_folder().glob("*/*"))
+
+
+def model_of(command: str) -> type[Preset]:
+    module = importlib.import_module(f"motionrft.presets.{command.replace('-', '_')}")
+    return next(
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Preset) and value.command == command
+    )
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_a_shipped_preset_resolves_to_what_it_says(file: Path) -> None:
+    assert file.parent.name in COMMANDS and file.suffix == ".yaml"
+    assert purpose_of(file), "the first line says what it is for"
+    assert f"motionrft {file.parent.name} --preset {file.stem}" in file.read_text(), (
+        "the head says how to run it"
+    )
+    model = model_of(file.parent.name)
+    preset = resolve(model, str(file), environment={})
+    assert model.of(read_yaml(preset.to_yaml(), "shown")) == preset
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_field_explains_itself(command: str) -> None:
+    """Descriptions feed the help texts and the completions, so none may be missing."""
+    silent = [name for name, field in model_of(command).model_fields.items() if not field.description]
+    assert silent == []
