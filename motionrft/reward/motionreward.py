@@ -64,12 +64,17 @@ class MotionReward(Reward):
         self.network = network
         self.normalisers = nn.ModuleDict({name: Normaliser(value) for name, value in statistics.items()})
         self.text_encoder = text_encoder
-        self.weights = dict(weights or {"semantic": 1.0})
+        self.weights = {name: weight for name, weight in (weights or {"semantic": 1.0}).items() if weight}
         self.representation = representation
         self.about: dict[str, Any] = {}
         """What is known of its making (stages, data, recalls, quantiles of training scores): JSON values."""
         self._check_terms()
         self.eval().requires_grad_(False)
+
+    @property
+    def width(self) -> int:
+        """L, of the embeddings."""
+        return self.network.size.latent
 
     def normalise(self, motion: Tensor, lengths: Tensor, representation: str) -> Tensor:
         """(B, T, F) de-normalised to z-scores with zero padding."""
@@ -99,7 +104,7 @@ class MotionReward(Reward):
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
     ) -> RewardCondition:
-        text = self.embed_text(texts) if "semantic" in self.weights else None
+        text = self.embed_text(texts) if texts and "semantic" in self.weights else None
         reference = None
         if references is not None and lengths is not None and "similarity" in self.weights:
             with torch.no_grad():

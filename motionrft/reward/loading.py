@@ -1,0 +1,78 @@
+"""`load_reward`: any reward, from any place it may lie in, with the terms that are asked for."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from motionrft.errors import UserError
+from motionrft.reward.base import Reward
+from motionrft.reward.folder import FAMILY, load_motionreward
+from motionrft.reward.physics import PHYSICS, PhysicsReward
+from motionrft.reward.unified import Part, UnifiedReward
+from motionrft.training.weights import CONFIG, read_json
+
+Loader = Callable[[Path, Mapping[str, float] | None, str, torch.device | str], Reward]
+
+LOADERS: dict[str, Loader] = {FAMILY: load_motionreward}
+"""Families of reward folders, by the `family` of their `config.json`: one line each."""
+
+
+def reward_folder(path: Path | str) -> Path:
+    """The model folder that a path means: itself, `reward/` inside a training run, or the built-in one.
+
+    Raises:
+        UserError: there is no reward.
+    """
+    if str(path) == "builtin":
+        from motionrft.builtin import path as builtin_path
+
+        return Path(builtin_path("reward"))
+    folder = Path(path)
+    for candidate in (folder, folder / "reward"):
+        if (candidate / CONFIG).is_file():
+            return candidate
+    if not folder.exists():
+        raise UserError(
+            f"{folder}: no such reward. Train one with `motionrft train-reward`, or use `builtin`."
+        )
+    raise UserError(
+        f"{folder}: no reward there (no {CONFIG}). Name a folder that `motionrft train-reward` wrote; a published "
+        "checkpoint becomes one with `motionrft convert CHECKPOINT --to motionrft --out DIR`."
+    )
+
+
+def load_reward(
+    path: Path | str,
+    weights: Mapping[str, float] | None = None,
+    representation: str = "kinematic",
+    fps: float = 20.0,
+    device: torch.device | str = "cpu",
+) -> Reward:
+    """Read a reward and weight its terms.
+
+    Args:
+        path: a reward's folder, a training run with one inside, or `builtin`.
+        weights: term to weight, physics terms among them; zeros are left out. None takes those it was saved with.
+        representation: of the motions it shall judge, de-normalised.
+        fps: of those motions; only physics asks.
+
+    Raises:
+        UserError: no reward there, a damaged one, or a term that nothing provides.
+    """
+    given = None if weights is None else {name: weight for name, weight in weights.items() if weight}
+    if given is not None and not given:
+        raise UserError("a reward needs at least one term with a weight other than 0")
+    physics = {name: weight for name, weight in (given or {}).items() if name in PHYSICS}
+    learnt = None if given is None else {name: w for name, w in given.items() if name not in PHYSICS}
+    if learnt == {}:
+        return PhysicsReward(physics, representation, fps).to(device)
+    folder = reward_folder(path)
+    family = str(read_json(folder / CONFIG).get("family"))
+    if family not in LOADERS:
+        raise UserError(f"{folder}: holds a {family} model, which is no reward ({', '.join(LOADERS)} are)")
+    reward = LOADERS[family](folder, learnt, representation, device)
+    if not physics:
+        return reward
+    width = int(getattr(reward, "width", 0))
+    return UnifiedReward([Part(reward, width), Part(PhysicsReward(physics, representation, fps))]).to(device)

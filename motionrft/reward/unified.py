@@ -1,0 +1,71 @@
+"""Several rewards as one: a weighted sum in which every term keeps its name and is reported raw."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from motionrft.reward.base import Reward, RewardCondition
+
+
+@dataclass(frozen=True)
+class Part:
+    """One reward of the sum, and how wide its embeddings are (0: it reads none)."""
+
+    reward: Reward
+    width: int = 0
+
+
+class UnifiedReward(Reward):
+    """The sum of its parts, each of which weights its own terms.
+
+    All parts judge the same motion in the same representation; a part that works in another one converts it
+    itself. The parts' text embeddings travel side by side in one condition, so that it can be indexed and moved
+    like any other.
+    """
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(part.reward for part in parts)
+        self.widths = [part.width for part in parts]
+        self.representation = parts[0].reward.representation
+        self.differentiable = all(part.reward.differentiable for part in parts)
+
+    def prepare(
+        self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
+    ) -> RewardCondition:
+        conditions = [part.prepare(texts, references, lengths) for part in self.parts]  # type: ignore[operator]
+        return RewardCondition(
+            _side_by_side([condition.text for condition in conditions]),
+            _side_by_side([condition.reference for condition in conditions]),
+        )
+
+    def forward(
+        self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        total = motion.new_zeros(len(motion))
+        terms: dict[str, Tensor] = {}
+        for part, own in zip(self.parts, self._split(condition), strict=True):
+            value, raw = part(motion, lengths, own, t)
+            total = total + value
+            terms.update(raw)
+        return total, terms
+
+    def _split(self, condition: RewardCondition) -> list[RewardCondition]:
+        parts, start = [], 0
+        for width in self.widths:
+            columns = slice(start, start + width)
+            start += width
+            parts.append(
+                RewardCondition(
+                    None if condition.text is None or not width else condition.text[:, columns],
+                    None if condition.reference is None or not width else condition.reference[:, columns],
+                )
+            )
+        return parts
+
+
+def _side_by_side(embeddings: Sequence[Tensor | None]) -> Tensor | None:
+    there = [embedding for embedding in embeddings if embedding is not None]
+    return torch.cat(there, dim=-1) if there else None
