@@ -50,6 +50,7 @@ def load_evaluator(folder: Path | str, device: torch.device | str = "cpu") -> Ev
 
 def _mini(folder: Path, tensors: dict[str, Tensor], config: dict) -> Evaluator:
     network = MiniEvaluatorNetwork(MiniSize(**config["size"]))
+    tensors = {name: value.float() for name, value in tensors.items()}
     mean, std = tensors.pop("mean"), tensors.pop("std")
     load_state(network, tensors, str(folder))
     identity = text_hash("mini", file_hash(folder / TENSORS), config["text_encoder"]["identity"])

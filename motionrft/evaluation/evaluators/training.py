@@ -1,16 +1,20 @@
 """Training of the built-in evaluator: contrast in batches of distinct kinds of motion."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from motionrft.data import DistinctBatches, MotionDataset, collate
-from motionrft.errors import RunError
 from motionrft.evaluation.evaluators.mini import MiniEvaluatorNetwork, MiniSize, mini_config
 from motionrft.text.base import TextEncoder, TextFeatures, stack
+from motionrft.training.loop import train
+from motionrft.training.optimiser import AdamWSettings, Optimiser
+from motionrft.training.progress import Progress
+from motionrft.training.run import RunFolder
 from motionrft.training.seeds import generator_for
 from motionrft.training.weights import save_weights
 
@@ -32,8 +36,65 @@ class EvaluatorTraining:
     seed: int = 1
 
 
-Report = Callable[[int, dict[str, float]], None]
-"""Told (step, {"loss", "accuracy"}) after each step."""
+class EvaluatorTrainer:
+    """One update at a time, for `motionrft.training.loop.train`. Same data, settings and device: same
+    weights.
+
+    Args:
+        dataset: every item of it is trained on; its statistics become the evaluator's.
+        size: None takes the defaults at the text encoder's width.
+    """
+
+    def __init__(
+        self,
+        dataset: MotionDataset,
+        text_encoder: TextEncoder,
+        settings: EvaluatorTraining,
+        size: MiniSize | None = None,
+        device: torch.device | str = "cpu",
+    ):
+        self.dataset, self.text_encoder, self.settings, self.device = dataset, text_encoder, settings, device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            self.network = MiniEvaluatorNetwork(size or MiniSize(text=text_encoder.width))
+        self.network.to(device).train()
+        self.statistics = dataset.statistics("kinematic").to(device)
+        self.texts = _CaptionFeatures(text_encoder, dataset.texts, device)
+        self.batches = DistinctBatches(dataset, settings.batch, settings.seed)
+        adam = AdamWSettings(settings.lr, weight_decay=settings.weight_decay, clip=None)
+        self.optimiser = Optimiser(self.network, adam, total=settings.steps)
+
+    def update(self, step: int) -> dict[str, Any]:
+        """Draw the step's batch, contrast it, and make one optimiser step."""
+        seed = self.settings.seed
+        batch = collate(self.dataset, self.batches[step], seed, step)
+        noise = torch.randn(batch.motion.shape, generator=generator_for(seed, "noise", step)).to(self.device)
+        motion = self.statistics.normalise(batch.motion.to(self.device)) + self.settings.feature_noise * noise
+        logits = self.network.logits(
+            self.network.text(self.texts[batch.texts]),
+            self.network.motion(motion, batch.lengths.to(self.device)),
+        )
+        loss = contrastive_loss(logits, self.settings.label_smoothing)
+        loss.backward()
+        hits = (logits.argmax(dim=1) == torch.arange(len(logits), device=logits.device)).float().mean()
+        numbers = torch.stack((loss.detach(), hits)).tolist()
+        return {"loss": numbers[0], "accuracy": numbers[1], **self.optimiser.step()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights and optimiser; batches and noise are functions of the step."""
+        return {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+    def save(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
+        """Write the evaluator as `load_evaluator` reads it."""
+        weights = {name: value.to(dtype) for name, value in self.network.state_dict().items()}
+        statistics = {"mean": self.statistics.mean, "std": self.statistics.std}
+        training = asdict(self.settings) | {"data": self.dataset.identity, "split": self.dataset.split}
+        config = mini_config(self.network, self.text_encoder, self.dataset.fps) | {"training": training}
+        save_weights(folder, weights | statistics, config, model_card(config))
 
 
 def train_evaluator(
@@ -43,49 +104,24 @@ def train_evaluator(
     settings: EvaluatorTraining | None = None,
     size: MiniSize | None = None,
     device: torch.device | str = "cpu",
-    report: Report | None = None,
-    card: str | None = None,
-) -> MiniEvaluatorNetwork:
-    """Train on every item of `dataset` and save a model folder at `out`.
+    run: RunFolder | None = None,
+    progress: Progress | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Train an evaluator and save it at `out`.
 
-    The same data, settings and device give the same weights, bit for bit on the CPU.
+    Args:
+        run: checkpoints, metrics and resume go here; None trains in one go.
+        dtype: number format of the saved weights.
 
     Raises:
         UserError: `out` cannot be written, or holds something that is no model.
-        RunError: the loss became NaN or infinite.
+        RunError: the training diverged.
     """
     settings = settings or EvaluatorTraining()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        network = MiniEvaluatorNetwork(size or MiniSize(text=text_encoder.width))
-    network.to(device).train()
-    statistics = dataset.statistics("kinematic")
-    mean, std = statistics.mean.to(device), statistics.std.to(device)
-    texts = _CaptionFeatures(text_encoder, dataset.texts, device)
-    batches = DistinctBatches(dataset, settings.batch, settings.seed)
-    optimiser = torch.optim.AdamW(network.parameters(), settings.lr, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
-    for step in range(settings.steps):
-        batch = collate(dataset, batches[step], settings.seed, step)
-        noise = torch.randn(batch.motion.shape, generator=generator_for(settings.seed, "noise", step))
-        motion = (batch.motion.to(device) - mean) / std + settings.feature_noise * noise.to(device)
-        lengths = batch.lengths.to(device)
-        logits = network.logits(network.text(texts[batch.texts]), network.motion(motion, lengths))
-        loss = contrastive_loss(logits, settings.label_smoothing)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        if report is not None:
-            report(step, _numbers(loss, logits))
-    if not all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters()):
-        raise RunError(
-            "training the evaluator diverged: its weights are not finite. Lower the learning rate."
-        )
-    config = mini_config(network, text_encoder, dataset.fps)
-    config["training"] = asdict(settings) | {"data": dataset.identity, "split": dataset.split}
-    save_weights(out, network.state_dict() | {"mean": mean, "std": std}, config, card)
-    return network.eval()
+    trainer = EvaluatorTrainer(dataset, text_encoder, settings, size, device)
+    train(trainer, run, updates=settings.steps, progress=progress)
+    trainer.save(out, dtype)
 
 
 def contrastive_loss(logits: Tensor, smoothing: float) -> Tensor:
@@ -93,6 +129,21 @@ def contrastive_loss(logits: Tensor, smoothing: float) -> Tensor:
     target = torch.arange(logits.shape[0], device=logits.device)
     rows = torch.nn.functional.cross_entropy(logits, target, label_smoothing=smoothing)
     return (rows + torch.nn.functional.cross_entropy(logits.T, target, label_smoothing=smoothing)) / 2
+
+
+def model_card(config: Mapping[str, Any]) -> str:
+    """`README.md` of a trained evaluator."""
+    training = config["training"]
+    return f"""# Evaluator
+
+Embeds motions (HumanML3D's 263 features at {config["fps"]:g} fps, contacts not read) and captions
+({config["text_encoder"]["name"]}) into one space. Its numbers compare with no publication.
+
+- Trained on split `{training["split"]}`, data identity `{training["data"][:16]}`,
+  {training["steps"]} steps of {training["batch"]} distinct kinds of motion, seed {training["seed"]}.
+- Made by `motionrft train-reward --preset evaluator-mini`.
+- The licence of the weights follows the motions they were trained on.
+"""
 
 
 class _CaptionFeatures:
@@ -105,9 +156,3 @@ class _CaptionFeatures:
 
     def __getitem__(self, texts: list[str]) -> TextFeatures:
         return self._features.index(torch.tensor([self._row[text] for text in texts]))
-
-
-def _numbers(loss: Tensor, logits: Tensor) -> dict[str, float]:
-    hits = logits.argmax(dim=1) == torch.arange(logits.shape[0], device=logits.device)
-    values = torch.stack((loss.detach(), hits.float().mean())).tolist()
-    return {"loss": values[0], "accuracy": values[1]}

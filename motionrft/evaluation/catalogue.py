@@ -1,0 +1,67 @@
+"""Every number of an evaluation: what people call it, which direction is good, how it is printed. No torch
+here."""
+
+from dataclasses import dataclass
+
+from motionrft.pictures.verdict import Good, Role
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is shown.
+
+    label: as in tables. good: `up`, `down`, `near` (to real motion) or `none`. digits: after the point.
+    headline: a comparison's verdict rests on it. raw: a footnote (printed only on request).
+    """
+
+    label: str
+    good: Good
+    role: Role = "judge"
+    digits: int = 3
+    unit: str = ""
+    headline: bool = False
+    note: str = ""
+
+
+METRICS: dict[str, Metric] = {
+    "reward": Metric("reward", "up", "reward"),
+    "label_r1": Metric("R@1 label", "up", headline=True, note="32 candidates, same kind counts"),
+    "label_r2": Metric("R@2 label", "up", note="32 candidates, same kind counts"),
+    "label_r3": Metric("R@3 label", "up", note="32 candidates, same kind counts"),
+    "distinct_r1": Metric("R@1 distinct", "up", note="32 candidates, all of different kinds"),
+    "distinct_r2": Metric("R@2 distinct", "up", note="32 candidates, all of different kinds"),
+    "distinct_r3": Metric("R@3 distinct", "up", headline=True, note="32 candidates, all of different kinds"),
+    "raw_r1": Metric("R@1 raw", "up", note="32 candidates, only the own motion counts"),
+    "raw_r2": Metric("R@2 raw", "up", note="32 candidates, only the own motion counts"),
+    "raw_r3": Metric("R@3 raw", "up", note="32 candidates, only the own motion counts"),
+    "bound_r1": Metric("R@1 raw, bound", "none", note="a judge that tosses a coin among equals"),
+    "bound_r2": Metric("R@2 raw, bound", "none", note="a judge that tosses a coin among equals"),
+    "bound_r3": Metric("R@3 raw, bound", "none", note="a judge that tosses a coin among equals"),
+    "mm_dist": Metric("MM-Dist", "down", headline=True),
+    "fid": Metric("FID", "down", headline=True),
+    "diversity": Metric("Diversity", "near"),
+    "multimodality": Metric("MultiModality", "none"),
+    "hand_as_told": Metric("hand as told", "up", note="the named hand alone is raised"),
+    "turn_as_told": Metric("turn as told", "up", note="the heading changes to the named side"),
+    "jitter": Metric("jitter", "down", "physics", 1, "m/s³"),
+    "foot_skating": Metric("foot skating", "down", "physics", note="share of frames"),
+    "motion_energy": Metric("motion energy", "near", "physics", unit="m/s", note="without path and heading"),
+    "penetration": Metric("penetration", "down", "physics", 4, "m"),
+    "floating": Metric("floating", "down", "physics", 4, "m"),
+}
+
+ARROWS = {"up": "↑", "down": "↓", "near": "→", "none": ""}
+
+
+def metric_of(name: str) -> Metric:
+    """The entry of a metric; `reward/TERM` and names nobody catalogued are shown as they are called."""
+    if name in METRICS:
+        return METRICS[name]
+    role: Role = "reward" if name.startswith("reward/") else "judge"
+    return Metric(name.replace("/", ": "), "up" if role == "reward" else "none", role)
+
+
+def in_order(names: list[str]) -> list[str]:
+    """Reading order: the catalogue's, a reward's terms right after the reward, strangers last."""
+    places = {name: place for place, name in enumerate(METRICS)}
+    return sorted(names, key=lambda name: (places.get(name.split("/")[0], len(places)), "/" in name))

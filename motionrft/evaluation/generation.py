@@ -1,0 +1,274 @@
+"""Evaluation of generated motions: a generator, or a folder of motions that anyone made."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from motionrft.data.captions import Caption
+from motionrft.errors import UserError
+from motionrft.evaluation.evaluators.base import Evaluator
+from motionrft.evaluation.items import Drawn, EvaluationItems, FixedItems
+from motionrft.evaluation.measure import converted, measure
+from motionrft.evaluation.numbers import (
+    CANDIDATES,
+    Numbers,
+    check_enough,
+    generation_numbers,
+    multimodality,
+    real_numbers,
+)
+from motionrft.evaluation.result import EvaluationResult, collect, machine
+from motionrft.generators.base import Generator
+from motionrft.generators.sampling import sample
+from motionrft.reward.base import Reward
+from motionrft.training.seeds import generator_for, item_seed
+
+
+@dataclass(frozen=True)
+class Made:
+    """Motions for the items of one repetition: (N, T, D), de-normalised, in `representation`, (N,)
+    `lengths`."""
+
+    motion: Tensor
+    lengths: Tensor
+    representation: str
+    fps: float
+
+
+class Source(Protocol):
+    """Where motions come from."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+
+    @property
+    def identity(self) -> str:
+        """A hash of what makes the motions."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What belongs to the record: steps, guidance, …"""
+
+    def make(self, drawn: Drawn, seed: int) -> Made:
+        """Motions for the drawn items; the same seed gives the same motions."""
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """One repetition as it was judged, for whoever wants pictures: rewards by name, (N,) each, `reward` the
+    total."""
+
+    seed: int
+    drawn: Drawn
+    made: Made
+    rewards: Mapping[str, Tensor]
+    numbers: Numbers
+
+
+@dataclass(frozen=True)
+class GeneratorSource:
+    """Samples of a generator, each item's noise from its own seed."""
+
+    generator: Generator
+    name: str = "generator"
+    identity: str = ""
+    steps: int | None = None
+    guidance: float | None = None
+    batch: int = 32
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        steps = self.generator.process(self.steps).steps
+        guidance = self.generator.guidance if self.guidance is None else self.guidance
+        return {"steps": steps, "guidance": guidance}
+
+    def make(self, drawn: Drawn, seed: int) -> Made:
+        """Noise of item `key` depends on (seed, key) alone: not on the batch, its order or the other
+        items."""
+        return self._sample(drawn.captions, drawn.lengths, [item_seed(seed, key) for key in drawn.keys])
+
+    def variants(self, drawn: Drawn, seed: int, captions: int, repeats: int) -> Made:
+        """`repeats` motions of each of `captions` drawn items, item by item: for MultiModality."""
+        random = generator_for(seed, "multimodality captions")
+        chosen = (
+            torch.randperm(len(drawn.keys), generator=random)[:captions].repeat_interleave(repeats).tolist()
+        )
+        seeds = [item_seed(seed, drawn.keys[i], n % repeats) for n, i in enumerate(chosen)]
+        return self._sample([drawn.captions[i] for i in chosen], drawn.lengths[torch.tensor(chosen)], seeds)
+
+    def _sample(self, captions: Sequence[Caption], lengths: Tensor, seeds: list[int]) -> Made:
+        generator = self.generator
+        frames = lengths.clamp(generator.min_frames, generator.max_frames)
+        condition = generator.encode_text([caption.text for caption in captions]).to(generator.device)
+        motion = sample(generator, condition, frames, seeds, self.steps, self.guidance, self.batch)
+        return Made(motion, frames, generator.representation, generator.fps)
+
+
+@dataclass
+class GenerationProtocol:
+    """How generated motions are judged.
+
+    seeds: one repetition each. multimodality: captions to make 30 motions of, 0 leaves MultiModality out.
+    progress: told (repetitions done, of how many). watch: shown each repetition.
+    """
+
+    evaluator: Evaluator
+    items: EvaluationItems
+    seeds: Sequence[int]
+    reward: Reward | None = None
+    batch: int = 32
+    multimodality: int = 0
+    multimodality_repeats: int = 30
+    precision: str = "fp32"
+    progress: Callable[[int, int], None] | None = None
+    watch: Callable[[Repetition], None] | None = None
+    _texts: dict[str, Tensor] = field(default_factory=dict, repr=False)
+
+    def run(self, source: Source) -> EvaluationResult:
+        """Judge a source, once a seed.
+
+        Raises:
+            UserError: fewer than 32 items, another frame rate than the evaluator's, or captions it cannot
+                read.
+        """
+        if not self.seeds:
+            raise UserError("an evaluation needs at least one repetition.")
+        if isinstance(self.items, FixedItems):
+            self.items.check_evaluator(self.evaluator)
+        made, real, choices = [], [], []
+        drawn = None
+        for done, seed in enumerate(self.seeds):
+            drawn = self.items.draw(seed)
+            check_enough(len(drawn.keys))
+            made.append(self._repetition(source, drawn, seed))
+            real.append(real_numbers(drawn, self._embed_texts(drawn.captions), seed))
+            if self.items.selection == "official":
+                choices.append(drawn.choices())
+            if self.progress is not None:
+                self.progress(done + 1, len(self.seeds))
+        assert drawn is not None
+        return EvaluationResult(
+            "generation",
+            {"name": source.name, "identity": source.identity},
+            self._judge(),
+            {"identity": self.items.identity, "split": self.items.split, "items": len(drawn.keys)},
+            self._protocol() | dict(source.settings),
+            list(self.seeds),
+            machine(_device(self.evaluator), self.precision),
+            collect(made),
+            collect(real),
+            self._notes(drawn),
+            choices,
+        )
+
+    def _repetition(self, source: Source, drawn: Drawn, seed: int) -> Numbers:
+        made = source.make(drawn, seed)
+        seen = measure(self.evaluator, made.motion, made.lengths, made.representation, self.batch, made.fps)
+        numbers = generation_numbers(drawn, self._embed_texts(drawn.captions), seen, seed)
+        rewards = self._rewards(made, drawn.captions)
+        numbers = {name: value.double().mean() for name, value in rewards.items()} | numbers
+        if self.multimodality and isinstance(source, GeneratorSource):
+            numbers["multimodality"] = self._multimodality(source, drawn, seed)
+        if self.watch is not None:
+            self.watch(Repetition(seed, drawn, made, rewards, numbers))
+        return numbers
+
+    @torch.no_grad()
+    def _rewards(self, made: Made, captions: Sequence[Caption]) -> dict[str, Tensor]:
+        """`reward` and `reward/TERM`, (N,) each."""
+        if self.reward is None:
+            return {}
+        device, parts = _device(self.reward), []
+        for start in range(0, len(captions), self.batch):
+            lengths = made.lengths[start : start + self.batch]
+            motion = made.motion[start : start + self.batch, : int(lengths.max())].to(device)
+            motion, lengths = converted(
+                motion, lengths.to(device), made.representation, self.reward.representation
+            )
+            condition = self.reward.prepare([c.text for c in captions[start : start + self.batch]]).to(device)
+            total, terms = self.reward(motion, lengths, condition)
+            parts.append({"reward": total} | {f"reward/{name}": value for name, value in terms.items()})
+        return {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
+
+    def _embed_texts(self, captions: Sequence[Caption]) -> Tensor:
+        """(N, E), each distinct caption embedded once in all repetitions."""
+        new = {_caption_key(caption): caption for caption in captions}
+        new = {key: caption for key, caption in new.items() if key not in self._texts}
+        missing = list(new.values())
+        for start in range(0, len(missing), self.batch):
+            chunk = missing[start : start + self.batch]
+            for caption, embedding in zip(chunk, self.evaluator.embed_text(chunk).cpu(), strict=True):
+                self._texts[_caption_key(caption)] = embedding
+        return torch.stack([self._texts[_caption_key(caption)] for caption in captions])
+
+    def _multimodality(self, source: GeneratorSource, drawn: Drawn, seed: int) -> Tensor:
+        made = source.variants(drawn, seed, self.multimodality, self.multimodality_repeats)
+        seen = measure(self.evaluator, made.motion, made.lengths, made.representation, self.batch, made.fps)
+        return multimodality(seen.embeddings.unflatten(0, (-1, self.multimodality_repeats)), seed)
+
+    def _judge(self) -> dict[str, Any]:
+        judge = self.evaluator
+        return {"name": judge.name, "identity": judge.identity, "comparable": judge.comparable}
+
+    def _protocol(self) -> dict[str, Any]:
+        protocol: dict[str, Any] = {"selection": self.items.selection, "candidates": CANDIDATES}
+        if self.multimodality:
+            protocol["multimodality"] = [self.multimodality, self.multimodality_repeats]
+        return protocol
+
+    def _notes(self, drawn: Drawn) -> list[str]:
+        notes = []
+        if not self.evaluator.comparable:
+            notes.append(f"Judged by the {self.evaluator.name}: not comparable with published numbers.")
+        if drawn.labels is not None:
+            notes.append(
+                "Raw R-Precision is bounded by coin flips among motions of one kind; read label and distinct."
+            )
+        if drawn.real is not None and len(drawn.keys) <= drawn.real.embeddings.shape[1]:
+            count, width = drawn.real.embeddings.shape
+            notes.append(f"FID rests on {count} items in {width} dimensions: too few to trust.")
+        return notes
+
+
+def evaluate_generator(
+    generator: Generator,
+    reward: Reward | None,
+    evaluator: Evaluator,
+    items: EvaluationItems,
+    seeds: Sequence[int],
+    steps: int | None = None,
+    guidance: float | None = None,
+    batch: int = 32,
+    name: str = "generator",
+    identity: str = "",
+    progress: Callable[[int, int], None] | None = None,
+    watch: Callable[[Repetition], None] | None = None,
+) -> EvaluationResult:
+    """Sample a generator on the test items, once a seed, and judge the motions.
+
+    Items, captions, lengths and noise depend on the seed alone, so two generators under the same seeds are
+    paired.
+
+    Args:
+        reward: reported beside the evaluator's numbers; None leaves it out.
+        steps, guidance: None stands for the generator's own.
+        identity: hash of the generator's files, for the record.
+    """
+    source = GeneratorSource(generator, name, identity, steps, guidance, batch)
+    protocol = GenerationProtocol(evaluator, items, seeds, reward, batch, progress=progress, watch=watch)
+    return protocol.run(source)
+
+
+def _caption_key(caption: Caption) -> str:
+    return f"{caption.text}\0{' '.join(caption.tokens)}"
+
+
+def _device(module: torch.nn.Module) -> torch.device:
+    return next(module.parameters()).device
+
+
+__all__ = ["GenerationProtocol", "GeneratorSource", "Made", "Repetition", "Source", "evaluate_generator"]

@@ -1,0 +1,106 @@
+"""What one set of motions measures: embeddings of the evaluator and physics of the joints, item by item."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from motionrft.errors import UserError
+from motionrft.evaluation.evaluators.base import Evaluator
+from motionrft.evaluation.metrics import floating, jitter, motion_energy, penetration, skating_ratio
+from motionrft.evaluation.told import raised_hand, turned_side
+from motionrft.representations.convert import convert, converted_lengths
+
+PHYSICS = ("jitter", "foot_skating", "motion_energy", "penetration", "floating")
+"""Measures of the joints that a mean is printed of."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """N motions as the metrics see them, on the CPU.
+
+    embeddings: (N, E). physics: by name (N,): `PHYSICS`, and the sides `hand` and `turn` (see `told`).
+    """
+
+    embeddings: Tensor
+    physics: dict[str, Tensor]
+
+    def index(self, items: Tensor) -> "Measured":
+        return Measured(self.embeddings[items], {name: value[items] for name, value in self.physics.items()})
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """Flat, for a safetensors file."""
+        return {"embeddings": self.embeddings} | {f"physics/{name}": v for name, v in self.physics.items()}
+
+    @classmethod
+    def of_tensors(cls, tensors: dict[str, Tensor]) -> "Measured":
+        physics = {
+            name.removeprefix("physics/"): v for name, v in tensors.items() if name.startswith("physics/")
+        }
+        return cls(tensors["embeddings"], physics)
+
+
+def measure(
+    evaluator: Evaluator,
+    motion: Tensor,
+    lengths: Tensor,
+    representation: str,
+    batch: int = 64,
+    fps: float | None = None,
+) -> Measured:
+    """Judge N motions.
+
+    Args:
+        motion: (N, T, D), de-normalised, in `representation`, at `fps` (None: the evaluator's own rate).
+        lengths: (N,) frames, on the CPU.
+
+    Raises:
+        UserError: the rate is not the evaluator's, or a motion is shorter than it can read.
+    """
+    if fps is not None and fps != evaluator.fps:
+        raise UserError(
+            f"the motions have {fps:g} frames a second, {evaluator.name} reads {evaluator.fps:g}. "
+            f"Convert them first: motionrft convert ... --fps {evaluator.fps:g}"
+        )
+    if int(lengths.min()) < evaluator.min_frames:
+        raise UserError(
+            f"a motion has {int(lengths.min())} frames; {evaluator.name} needs at least {evaluator.min_frames}."
+        )
+    device = next(evaluator.parameters()).device
+    parts = []
+    for start in range(0, len(motion), batch):
+        frames = lengths[start : start + batch]
+        clip = motion[start : start + batch, : int(frames.max())].to(device)
+        parts.append(_measure_batch(evaluator, clip, frames.to(device), representation))
+    names = parts[0].physics
+    physics = {name: torch.cat([part.physics[name] for part in parts]).cpu() for name in names}
+    return Measured(torch.cat([part.embeddings for part in parts]).cpu(), physics)
+
+
+@torch.no_grad()
+def _measure_batch(evaluator: Evaluator, motion: Tensor, lengths: Tensor, representation: str) -> Measured:
+    seen, frames = converted(motion, lengths, representation, evaluator.representation)
+    joints, joint_frames = converted(motion, lengths, representation, "joints")
+    return Measured(evaluator.embed_motion(seen, frames), physics(joints, joint_frames, evaluator.fps))
+
+
+def converted(motion: Tensor, lengths: Tensor, source: str, target: str) -> tuple[Tensor, Tensor]:
+    """A motion in another representation with its lengths (features are a frame shorter than joints); joints
+    come as (B, T, J, 3)."""
+    motion = convert(motion, source, target, lengths)
+    if target == "joints" and motion.dim() == 3:
+        motion = motion.unflatten(-1, (-1, 3))
+    return motion, converted_lengths(lengths, source, target)
+
+
+def physics(joints: Tensor, lengths: Tensor, fps: float) -> dict[str, Tensor]:
+    """Physical measures of joints (B, T, 22, 3), by name, (B,) each."""
+    return {
+        "jitter": jitter(joints, lengths, fps),
+        "foot_skating": skating_ratio(joints, lengths, fps),
+        "motion_energy": motion_energy(joints, lengths, fps),
+        "penetration": penetration(joints, lengths),
+        "floating": floating(joints, lengths),
+        "hand": raised_hand(joints, lengths),
+        "turn": turned_side(joints, lengths),
+    }

@@ -1,0 +1,91 @@
+"""The metrics of one repetition, from embeddings, labels and item-wise measures. Tensors in, () tensors
+out."""
+
+import torch
+from torch import Tensor
+
+from motionrft.errors import UserError
+from motionrft.evaluation import metrics
+from motionrft.evaluation.items import Drawn
+from motionrft.evaluation.measure import PHYSICS, Measured
+from motionrft.evaluation.told import share_as_told, told_hand, told_turn
+from motionrft.training.seeds import generator_for
+
+CANDIDATES = 32
+DISTINCT_GROUPS = 20
+"""Groups that `distinct` R-Precision averages over; rare kinds are reused in many of them."""
+DIVERSITY_PAIRS = 300
+"""As published; half of the items where there are no more than that."""
+
+Numbers = dict[str, Tensor]
+
+
+def check_enough(items: int) -> None:
+    """Raise `UserError` where no group of 32 can be formed."""
+    if items < CANDIDATES:
+        raise UserError(
+            f"{items} motions are too few: R-Precision ranks {CANDIDATES} candidates, so at least {CANDIDATES} "
+            "motions with captions are needed (and more than the embedding is wide for FID)."
+        )
+
+
+def generation_numbers(drawn: Drawn, text: Tensor, made: Measured, seed: int) -> Numbers:
+    """All metrics of N motions that were made for the drawn items.
+
+    Args:
+        text: (N, E) embeddings of the captions. made: of the motions, in the same order.
+        seed: decides groups and pairs, so that two generators under one seed are compared on the same ones.
+    """
+    precision = _precision(drawn, text, made.embeddings, seed)
+    count = len(drawn.keys)
+    pairs = DIVERSITY_PAIRS if count > DIVERSITY_PAIRS else count // 2
+    first, second = metrics.draw_pairs(count, pairs, generator_for(seed, "diversity"))
+    result = precision | {"diversity": metrics.diversity(made.embeddings, first, second)}
+    if drawn.real is not None:
+        real, fake = metrics.Gaussian.fit(drawn.real.embeddings), metrics.Gaussian.fit(made.embeddings)
+        result["fid"] = metrics.frechet_distance(real, fake)
+    return result | _bodily(drawn, made)
+
+
+def real_numbers(drawn: Drawn, text: Tensor, seed: int) -> Numbers:
+    """The same of the real motions themselves; their FID is between two random halves."""
+    if drawn.real is None:
+        return {}
+    result = generation_numbers(drawn, text, drawn.real, seed)
+    order = torch.randperm(len(drawn.keys), generator=generator_for(seed, "halves"))
+    halves = [metrics.Gaussian.fit(drawn.real.embeddings[half]) for half in order.chunk(2)]
+    return result | {"fid": metrics.frechet_distance(*halves)}
+
+
+def multimodality(embeddings: Tensor, seed: int, pairs: int = 10) -> Tensor:
+    """MultiModality of (P, R, E): P captions, R generations each; the same pairs for all captions."""
+    first, second = metrics.draw_pairs(embeddings.shape[1], pairs, generator_for(seed, "multimodality"))
+    return metrics.multimodality(embeddings, first, second)
+
+
+def _precision(drawn: Drawn, text: Tensor, motion: Tensor, seed: int) -> Numbers:
+    order = torch.randperm(len(drawn.keys), generator=generator_for(seed, "groups"))
+    groups = metrics.consecutive_groups(order, CANDIDATES)
+    result = _tops("raw", metrics.r_precision(text, motion, groups))
+    result["mm_dist"] = metrics.matching_distance(text, motion, groups)
+    if drawn.labels is None:
+        return result
+    result |= _tops("bound", metrics.coin_flip_bound(drawn.labels, groups))
+    result |= _tops("label", metrics.r_precision(text, motion, groups, labels=drawn.labels))
+    distinct = metrics.distinct_groups(
+        drawn.labels, CANDIDATES, DISTINCT_GROUPS, generator_for(seed, "distinct groups")
+    )
+    return result | _tops("distinct", metrics.r_precision(text, motion, distinct))
+
+
+def _bodily(drawn: Drawn, made: Measured) -> Numbers:
+    result = {name: made.physics[name].double().mean() for name in PHYSICS}
+    for name, told in (("hand", told_hand), ("turn", told_turn)):
+        sides = [told(caption.text) for caption in drawn.captions]
+        if any(sides):
+            result[f"{name}_as_told"] = share_as_told(sides, made.physics[name])
+    return result
+
+
+def _tops(protocol: str, values: Tensor) -> Numbers:
+    return {f"{protocol}_r{top}": value for top, value in zip((1, 2, 3), values, strict=True)}
