@@ -90,7 +90,9 @@ def _orthogonal(u: Tensor) -> Tensor:
     """Some unit vector orthogonal to unit u: u x Y, or X where u is nearly vertical."""
     x, y, z = u.unbind(-1)
     upright = y.abs() > 0.9
-    across = _join((torch.where(upright, torch.ones_like(x), -z), torch.zeros_like(y), torch.where(upright, 0.0 * x, x)))
+    across = _join(
+        (torch.where(upright, torch.ones_like(x), -z), torch.zeros_like(y), torch.where(upright, 0.0 * x, x))
+    )
     return normalise(across - dot(across, u).unsqueeze(-1) * u)
 
 
@@ -131,19 +133,15 @@ def quaternion_to_sixd(q: Tensor, order: SixdOrder) -> Tensor:
 
 def matrix_to_quaternion(matrix: Tensor) -> Tensor:
     """Rotation matrices (..., 3, 3) to unit quaternions with w >= 0 (Shepperd 1978: divide by the largest component)."""
-    m = matrix
-    diagonal = m.diagonal(dim1=-2, dim2=-1)
-    trace = diagonal.sum(-1)
+    xx, xy, xz, yx, yy, yz, zx, zy, zz = matrix.flatten(-2).unbind(-1)
     # Four times the outer product of (w, x, y, z) with itself; any row is the quaternion up to scale.
-    rows = torch.stack(
-        (
-            torch.stack((1 + trace, m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]), -1),
-            torch.stack((m[..., 2, 1] - m[..., 1, 2], 1 - trace + 2 * m[..., 0, 0], m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0]), -1),
-            torch.stack((m[..., 0, 2] - m[..., 2, 0], m[..., 0, 1] + m[..., 1, 0], 1 - trace + 2 * m[..., 1, 1], m[..., 1, 2] + m[..., 2, 1]), -1),
-            torch.stack((m[..., 1, 0] - m[..., 0, 1], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1], 1 - trace + 2 * m[..., 2, 2]), -1),
-        ),
-        dim=-2,
+    outer = (
+        (1 + xx + yy + zz, zy - yz, xz - zx, yx - xy),
+        (zy - yz, 1 + xx - yy - zz, xy + yx, xz + zx),
+        (xz - zx, xy + yx, 1 - xx + yy - zz, yz + zy),
+        (yx - xy, xz + zx, yz + zy, 1 - xx - yy + zz),
     )
+    rows = torch.stack([torch.stack(row, dim=-1) for row in outer], dim=-2)
     largest = rows.diagonal(dim1=-2, dim2=-1).argmax(-1)
     row = rows.gather(-2, largest[..., None, None].expand(*largest.shape, 1, 4)).squeeze(-2)
     q = normalise(row)

@@ -74,7 +74,9 @@ class Skeleton:
             ValueError: the target skeleton of this data set is not public (KIT-ML).
         """
         if self.bone_lengths is None:
-            raise ValueError(f"the target skeleton of {self.name} is not public: pass target_offsets ({self.joints}, 3)")
+            raise ValueError(
+                f"the target skeleton of {self.name} is not public: pass target_offsets ({self.joints}, 3)"
+            )
         return self.rest_directions * torch.tensor(self.bone_lengths, dtype=torch.float64)[:, None]
 
     @cached_property
@@ -115,14 +117,31 @@ SMPL22 = Skeleton(
         *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
     ),
     parents=(-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19),
-    chains=((0, 2, 5, 8, 11), (0, 1, 4, 7, 10), (0, 3, 6, 9, 12, 15), (9, 14, 17, 19, 21), (9, 13, 16, 18, 20)),
+    chains=(
+        (0, 2, 5, 8, 11),
+        (0, 1, 4, 7, 10),
+        (0, 3, 6, 9, 12, 15),
+        (9, 14, 17, 19, 21),
+        (9, 13, 16, 18, 20),
+    ),
     axes=(
         *("0", "+X", "-X", "+Y", "-Y", "-Y", "+Y", "-Y", "-Y", "+Y", "+Z", "+Z", "+Y", "+X", "-X", "+Z"),
         *("-Y", "-Y", "-Y", "-Y", "-Y", "-Y"),
     ),
     # The first frame of HumanML3D's clip 000021, read off published outputs (agreement 1e-6 m).
     bone_lengths=(
-        *(0.0, 0.1030740, 0.1098834, 0.1315682, 0.3936232, 0.3901882, 0.1431902, 0.4324330, 0.4256434, 0.0573648),
+        *(
+            0.0,
+            0.1030740,
+            0.1098834,
+            0.1315682,
+            0.3936232,
+            0.3901882,
+            0.1431902,
+            0.4324330,
+            0.4256434,
+            0.0573648,
+        ),
         *(0.1433818, 0.1494191, 0.2193600, 0.1374868, 0.1433828, 0.1030392, 0.1316140, 0.1229844, 0.2568399),
         *(0.2630919, 0.2660118, 0.2698764),
     ),

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Literal
 
 import numpy as np
 import torch
@@ -31,6 +31,9 @@ _LONGEST_HEADER = 10_000
 
 MAIN_NAMES = ("motion", "motions", "features", "joints", "poses", "data", "arr_0")
 SIDE_NAMES = ("lengths", "length", "fps")
+
+
+Order = Literal["C", "F"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,9 @@ def _sniff(path: Path) -> None:
     if head.startswith(b"version https://git-lfs"):
         raise UserError(f"{path}: a Git LFS pointer, not the data. Run git lfs pull where it came from.")
     if head[:1] == b"\x80" and path.suffix.lower() != ".safetensors":
-        raise UserError(f"{path}: a pickle, which may run code when opened: refused. Save the array as plain numbers.")
+        raise UserError(
+            f"{path}: a pickle, which may run code when opened: refused. Save the array as plain numbers."
+        )
 
 
 def _read_npy(path: Path) -> np.ndarray:
@@ -81,23 +86,30 @@ def _read_npy(path: Path) -> np.ndarray:
         return np.memmap(path, dtype, mode="r", offset=file.tell(), shape=shape, order=order)
 
 
-def _npy_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], str, np.dtype]:
+def _npy_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], Order, np.dtype[Any]]:
     """Shape, order and dtype of a `.npy` header; nothing is allocated."""
     try:
         version = np.lib.format.read_magic(file)
-        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        reader = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
         shape, fortran, dtype = reader(file, max_header_size=_LONGEST_HEADER)
     except (ValueError, EOFError, SyntaxError, TypeError, MemoryError, OverflowError) as error:
         raise UserError(f"{name}: not a .npy array, or its header is damaged.") from error
     if dtype.hasobject:
-        raise UserError(f"{name}: an array of Python objects (a pickle), which may run code when opened: refused. Save plain numbers.")
+        raise UserError(
+            f"{name}: an array of Python objects (a pickle), which may run code when opened: refused. Save plain numbers."
+        )
     return tuple(map(int, shape)), "F" if fortran else "C", dtype
 
 
-def _check_claim(shape: tuple[int, ...], dtype: np.dtype, held: int, name: str) -> None:
+def _check_claim(shape: tuple[int, ...], dtype: np.dtype[Any], held: int, name: str) -> None:
     claimed = math.prod(shape) * dtype.itemsize
     if min(shape, default=1) < 0 or claimed > held:
-        raise UserError(f"{name}: the header claims {_size(claimed)} in shape {shape}, the file holds {_size(held)}: truncated or damaged.")
+        raise UserError(
+            f"{name}: the header claims {_size(claimed)} in shape {shape}, the file holds {_size(held)}: "
+            f"truncated or damaged."
+        )
 
 
 def _size(count: int) -> str:
@@ -113,7 +125,10 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
             _check_archive(archive, path)
-            return {info.filename.removesuffix(".npy"): _read_member(archive, info, path) for info in archive.infolist()}
+            return {
+                info.filename.removesuffix(".npy"): _read_member(archive, info, path)
+                for info in archive.infolist()
+            }
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise UserError(f"{path}: not a .npz archive, or damaged ({error}).") from error
 
@@ -126,7 +141,10 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
             raise UserError(f"{path}: member {info.filename!r} does not belong into a .npz archive: refused.")
     packed, expanded = os.path.getsize(path), sum(info.file_size for info in members)
     if expanded > LARGEST_EXPANSION or expanded > max(_HARMLESS, _LARGEST_RATIO * packed):
-        raise UserError(f"{path}: {_size(packed)} that would expand to {_size(expanded)}: refused. Save it without compression if it is real.")
+        raise UserError(
+            f"{path}: {_size(packed)} that would expand to {_size(expanded)}: refused. "
+            f"If it is real, save it without compression."
+        )
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> np.ndarray:
@@ -145,7 +163,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     check_safetensors(path)
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: _plain(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118: not a mapping
+            return {name: _plain(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: damaged safetensors file ({error}).") from error
 
@@ -165,7 +183,9 @@ def _pick(arrays: Mapping[str, np.ndarray], path: Path) -> Stored:
         )
     lengths = arrays.get("lengths", arrays.get("length"))
     fps = arrays.get("fps")
-    rate = float(fps.reshape(-1)[0]) if fps is not None and fps.size == 1 and fps.dtype.kind in "iuf" else None
+    rate = (
+        float(fps.reshape(-1)[0]) if fps is not None and fps.size == 1 and fps.dtype.kind in "iuf" else None
+    )
     return Stored(arrays[named[0] if named else candidates[0]], lengths, rate)
 
 

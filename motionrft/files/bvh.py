@@ -81,7 +81,9 @@ class _Hierarchy:
     """Recursive-descent reading of the HIERARCHY section, with line numbers for messages."""
 
     def __init__(self, text: str, name: str) -> None:
-        self.tokens = [(token, number) for number, line in enumerate(text.splitlines(), 1) for token in line.split()]
+        self.tokens = [
+            (token, number) for number, line in enumerate(text.splitlines(), 1) for token in line.split()
+        ]
         self.lines = text.splitlines()
         self.name = name
         self.place = 0
@@ -96,7 +98,11 @@ class _Hierarchy:
         self._joint(self._rest_of_line(), parent=-1)
         if self.place < len(self.tokens):
             token, _ = self.tokens[self.place]
-            self._fail("a second ROOT; one file holds one person" if token.upper() == "ROOT" else f"unexpected {token!r}")
+            self._fail(
+                "a second ROOT; one file holds one person"
+                if token.upper() == "ROOT"
+                else f"unexpected {token!r}"
+            )
         doubles = {joint for joint in self.names if self.names.count(joint) > 1}
         if doubles:
             raise UserError(f"{self.name}: two joints are called {sorted(doubles)[0]!r}.")
@@ -135,7 +141,9 @@ class _Hierarchy:
         named = tuple(_LOWER.get(channel.lower(), channel) for channel in listed)
         if unknown or len(set(named)) < len(named):
             self.place -= 1
-            self._fail(f"channel {(unknown or listed)[0]!r} is unknown or twice there; legal, once each: {', '.join(CHANNELS)}")
+            self._fail(
+                f"channel {(unknown or listed)[0]!r} is unknown or twice there; legal, once each: {', '.join(CHANNELS)}"
+            )
         return named
 
     def _next(self) -> str:
@@ -156,7 +164,11 @@ class _Hierarchy:
     def _rest_of_line(self) -> str:
         """A name may hold spaces; it ends at the line's end or at an opening brace."""
         line, words = self._line(), []
-        while self.place < len(self.tokens) and self.tokens[self.place][1] == line and self.tokens[self.place][0] != "{":
+        while (
+            self.place < len(self.tokens)
+            and self.tokens[self.place][1] == line
+            and self.tokens[self.place][0] != "{"
+        ):
             words.append(self._next())
         return " ".join(words)
 
@@ -209,7 +221,9 @@ def _motion_head(data: bytes, line: int, name: str) -> tuple[int, float, bytes, 
     if frames < 1:
         raise UserError(f"{name}: line {line - 2}: the motion has {frames} frames.")
     if not 0 < frame_time < 100:
-        raise UserError(f"{name}: line {line - 1}: Frame Time {found[1]} s is no frame rate; 30 fps is 0.0333333.")
+        raise UserError(
+            f"{name}: line {line - 1}: Frame Time {found[1]} s is no frame rate; 30 fps is 0.0333333."
+        )
     return frames, frame_time, data, line
 
 
@@ -225,7 +239,7 @@ def _frame_values(data: bytes, frames: int, width: int, line: int, name: str) ->
         # A word that is no number stops the bulk parser with a warning; the size then tells.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            values = np.fromstring(data, sep=" ")  # type: ignore[call-overload]
+            values = np.fromstring(data, sep=" ")
         except ValueError:
             values = np.empty(0)
     if values.size != frames * width:

@@ -20,7 +20,13 @@ AXES = "ZXY"
 RIGID = 2e-5
 """Metres. A bone that moves less than this in its parent's frame is written as a constant offset."""
 
-_TIPS = {15: (0.0, 0.18, 0.0), 10: (0.0, 0.0, 0.07), 11: (0.0, 0.0, 0.07), 20: (0.17, 0.0, 0.0), 21: (-0.17, 0.0, 0.0)}
+_TIPS = {
+    15: (0.0, 0.18, 0.0),
+    10: (0.0, 0.0, 0.07),
+    11: (0.0, 0.0, 0.07),
+    20: (0.17, 0.0, 0.0),
+    21: (-0.17, 0.0, 0.0),
+}
 """Where head, toes and hands end in the rest pose, metres from their joint: drawn by viewers, not part of the motion."""
 
 
@@ -47,7 +53,7 @@ def bvh_text(joints: Tensor, fps: float, unit: str = "centimetres") -> str:
     values = _channel_values(local, positions * scale, rigid)
     lines = ["HIERARCHY", *_joint_lines(0, offsets * scale, scale, rigid, ""), "MOTION"]
     lines += [f"Frames: {len(joints)}", f"Frame Time: {1 / fps:.8f}"]
-    rows = "\n".join(" ".join("%.6f" % value for value in row) for row in values)
+    rows = "\n".join(" ".join(f"{value:.6f}" for value in row) for row in values.tolist())
     return "\n".join(lines) + "\n" + rows + "\n"
 
 

@@ -31,7 +31,9 @@ def read_captions(path: Path) -> dict[str, list[str]]:
             texts = [" ".join(str(text).split()) for text in row["captions"]]
             captions[str(row["clip_id"])] = texts
         except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise UserError(f'{path}: line {number}: expected {{"clip_id": "...", "captions": ["..."]}} ({error!r}).') from error
+            raise UserError(
+                f'{path}: line {number}: expected {{"clip_id": "...", "captions": ["..."]}} ({error!r}).'
+            ) from error
     return captions
 
 

@@ -67,7 +67,9 @@ class DatasetReport:
     faults: list[FileFault] = field(default_factory=list)
 
 
-def build_dataset(recipe: DatasetRecipe, out: Path, progress: Callable[[int, int], None] | None = None) -> DatasetReport:
+def build_dataset(
+    recipe: DatasetRecipe, out: Path, progress: Callable[[int, int], None] | None = None
+) -> DatasetReport:
     """Build the folder `out`: whole, or not at all.
 
     Every clip is brought to the recipe's frame rate and into the canonical frame; its features, the joints recovered
@@ -112,7 +114,9 @@ def read_splits(path: Path, column: str) -> dict[str, dict[str, str]]:
         raise UserError(f"{path}: no column {sorted(absent)[0]!r}; it has {', '.join(columns)}.")
     for number, row in enumerate(rows, 2):
         if row[column] not in SPLITS:
-            raise UserError(f"{path}: line {number}: {column} is {row[column]!r}; legal: {', '.join(SPLITS)}.")
+            raise UserError(
+                f"{path}: line {number}: {column} is {row[column]!r}; legal: {', '.join(SPLITS)}."
+            )
     return {row["clip_id"]: row for row in rows}
 
 
@@ -127,7 +131,9 @@ def _write_clips(
     """Convert all clips that have a split; the ids of those kept, each with the id of the row it belongs to."""
     paths = [path for path in motion_files(recipe.motions) if path.stem in rows]
     if not paths:
-        raise UserError(f"{recipe.splits}: none of its clips is among the motions (a clip's id is its file's stem).")
+        raise UserError(
+            f"{recipe.splits}: none of its clips is among the motions (a clip's id is its file's stem)."
+        )
     kept: dict[str, str] = {}
     work = partial(_convert_clip, recipe=recipe, folder=folder)
     for done, (path, outcome) in enumerate(zip(paths, _mapped(work, paths, recipe.jobs), strict=True), 1):
@@ -139,25 +145,36 @@ def _write_clips(
             report.without_captions.append(path.stem)
         else:
             for clip in (path.stem, *([f"M{path.stem}"] if recipe.mirror else [])):
-                texts = captions[path.stem] if clip == path.stem else [mirror_caption(c) for c in captions[path.stem]]
+                texts = (
+                    captions[path.stem]
+                    if clip == path.stem
+                    else [mirror_caption(c) for c in captions[path.stem]]
+                )
                 (folder / "texts" / f"{clip}.txt").write_text(text_lines(texts), encoding="utf-8")
                 kept[clip] = path.stem
                 report.frames += outcome
         if progress is not None:
             progress(done, len(paths))
     if not kept:
-        raise UserError(f"no clip is left: {len(report.too_short)} too short, {len(report.without_captions)} without captions, {len(report.faults)} unreadable.")
+        raise UserError(
+            f"no clip is left: {len(report.too_short)} too short, "
+            f"{len(report.without_captions)} without captions, {len(report.faults)} unreadable."
+        )
     report.clips = len(kept)
     return kept
 
 
-def _mapped(work: Callable[[Path], int | FileFault], paths: list[Path], jobs: int) -> Iterator[int | FileFault]:
+def _mapped(
+    work: Callable[[Path], int | FileFault], paths: list[Path], jobs: int
+) -> Iterator[int | FileFault]:
     """`work` over all paths in order, in this process or in `jobs` others."""
     if jobs <= 1:
         yield from map(work, paths)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
         yield from pool.map(work, paths, chunksize=16)
 
 
@@ -214,11 +231,13 @@ def _write_card(recipe: DatasetRecipe, folder: Path, report: DatasetReport) -> N
     for name in ("LICENSE", "ATTRIBUTION.md"):
         if (recipe.captions.parent / name).is_file():
             shutil.copyfile(recipe.captions.parent / name, folder / name)
-    licence = recipe.licence or ("see ATTRIBUTION.md and LICENSE" if (folder / "ATTRIBUTION.md").exists() else "not stated")
+    licence = recipe.licence or (
+        "see ATTRIBUTION.md and LICENSE" if (folder / "ATTRIBUTION.md").exists() else "not stated"
+    )
     card = {
         "fps": recipe.fps,
         "skeleton": "smpl22",
-        "representations": {representation: name for representation, name in FOLDERS.items()},
+        "representations": dict(FOLDERS),
         "clips": report.clips,
         "frames": report.frames,
         "splits": report.splits,
@@ -233,4 +252,6 @@ def _write_card(recipe: DatasetRecipe, folder: Path, report: DatasetReport) -> N
         "source": [path.name for path in recipe.motions],
         "licence": licence,
     }
-    (folder / "dataset.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "dataset.json").write_text(
+        json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )

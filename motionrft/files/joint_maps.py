@@ -31,7 +31,7 @@ class JointMap:
         """The normalised source names that a file must have."""
         return {normal(name) for source in self.sources for name in _weights(source)}
 
-    def checked(self, names: Sequence[str], file: str) -> "JointMap":
+    def checked(self, names: Sequence[str], file: str) -> JointMap:
         """Itself, if `file` has all the joints it names.
 
         Raises:
@@ -39,7 +39,9 @@ class JointMap:
         """
         missing = self.wanted() - {normal(name) for name in names}
         if missing:
-            raise UserError(f"{file}: the joint map {self.name} names {', '.join(sorted(missing)[:6])}, which the file lacks.")
+            raise UserError(
+                f"{file}: the joint map {self.name} names {', '.join(sorted(missing)[:6])}, which the file lacks."
+            )
         return self
 
     def matrix(self, names: Sequence[str]) -> Tensor:
@@ -61,7 +63,9 @@ def normal(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", re.sub(r"^(.*[:|]|mixamorig\d*_?)", "", name).lower())
 
 
-def _sided(pelvis: str, left: Sequence[str], right: Sequence[str], middle: Sequence[Source]) -> tuple[Source, ...]:
+def _sided(
+    pelvis: str, left: Sequence[str], right: Sequence[str], middle: Sequence[Source]
+) -> tuple[Source, ...]:
     """Sources in SMPL order from: hip knee ankle foot collar shoulder elbow wrist of each side; spine1..3, neck, head."""
     s1, s2, s3, neck, head = middle
     pairs = [side for both in zip(left, right, strict=True) for side in both]
@@ -75,7 +79,9 @@ def _both(template: Sequence[str], left: str, right: str) -> tuple[list[str], li
 
 
 _BANDAI = _both(
-    ("UpperLeg_*", "LowerLeg_*", "Foot_*", "Toes_*", "Shoulder_*", "UpperArm_*", "LowerArm_*", "Hand_*"), "L", "R"
+    ("UpperLeg_*", "LowerLeg_*", "Foot_*", "Toes_*", "Shoulder_*", "UpperArm_*", "LowerArm_*", "Hand_*"),
+    "L",
+    "R",
 )
 _BIPED = _both(
     ("*UpLeg", "*Leg", "*Foot", "*ToeBase", "*Shoulder", "*Arm", "*ForeArm", "*Hand"), "Left", "Right"
@@ -83,7 +89,9 @@ _BIPED = _both(
 _UNREAL = _both(
     ("thigh_*", "calf_*", "foot_*", "ball_*", "clavicle_*", "upperarm_*", "lowerarm_*", "hand_*"), "l", "r"
 )
-_SMPL = _both(("*_Hip", "*_Knee", "*_Ankle", "*_Foot", "*_Collar", "*_Shoulder", "*_Elbow", "*_Wrist"), "L", "R")
+_SMPL = _both(
+    ("*_Hip", "*_Knee", "*_Ankle", "*_Foot", "*_Collar", "*_Shoulder", "*_Elbow", "*_Wrist"), "L", "R"
+)
 
 
 def _cmu() -> tuple[Source, ...]:
@@ -97,7 +105,10 @@ def _cmu() -> tuple[Source, ...]:
 BUILT_IN = (
     JointMap("smpl", SMPL22.names),
     JointMap("smpl", _sided("Pelvis", *_SMPL, ("Spine1", "Spine2", "Spine3", "Neck", "Head"))),
-    JointMap("bandai-namco", _sided("Hips", *_BANDAI, ("Spine", {"Spine": 0.5, "Chest": 0.5}, "Chest", "Neck", "Head"))),
+    JointMap(
+        "bandai-namco",
+        _sided("Hips", *_BANDAI, ("Spine", {"Spine": 0.5, "Chest": 0.5}, "Chest", "Neck", "Head")),
+    ),
     JointMap("unreal", _sided("pelvis", *_UNREAL, ("spine_01", "spine_02", "spine_03", "neck_01", "head"))),
     JointMap("mixamo", _sided("Hips", *_BIPED, ("Spine", "Spine1", "Spine2", "Neck", "Head"))),
     JointMap("cmu", _cmu()),
@@ -117,9 +128,9 @@ def recognise(names: Sequence[str], file: str) -> JointMap:
             return joint_map
     nearest = min(BUILT_IN, key=lambda joint_map: len(joint_map.wanted() - have))
     missing = ", ".join(sorted(nearest.wanted() - have)[:6])
+    known = ", ".join(dict.fromkeys(joint_map.name for joint_map in BUILT_IN))
     raise UserError(
-        f"{file}: the skeleton is none of {', '.join(dict.fromkeys(m.name for m in BUILT_IN))}; nearest is {nearest.name}, "
-        f"without {missing}. Say which joint is which with --joint-map FILE."
+        f"{file}: the skeleton is none of {known}; nearest is {nearest.name}, without {missing}. Say which joint is which with --joint-map FILE."
     )
 
 
@@ -132,7 +143,9 @@ def joint_map_of(mapping: Mapping[str, object], file: str) -> JointMap:
     unknown, missing = set(mapping) - set(SMPL22.names), set(SMPL22.names) - set(mapping)
     if unknown or missing:
         wrong = f"unknown {sorted(unknown)}" if unknown else f"missing {sorted(missing)}"
-        raise UserError(f"{file}: {wrong}. A joint map names a source for each of: {', '.join(SMPL22.names)}.")
+        raise UserError(
+            f"{file}: {wrong}. A joint map names a source for each of: {', '.join(SMPL22.names)}."
+        )
     sources: list[Source] = []
     for joint in SMPL22.names:
         source = mapping[joint]
@@ -140,15 +153,27 @@ def joint_map_of(mapping: Mapping[str, object], file: str) -> JointMap:
             sources.append(source)
         elif isinstance(source, list) and source and all(isinstance(name, str) for name in source):
             sources.append({name: 1 / len(source) for name in source})
-        elif isinstance(source, dict) and source and all(isinstance(weight, int | float) for weight in source.values()):
+        elif (
+            isinstance(source, dict)
+            and source
+            and all(isinstance(weight, int | float) for weight in source.values())
+        ):
             total = math.fsum(source.values())
             sources.append({str(name): weight / total for name, weight in source.items()})
         else:
-            raise UserError(f"{file}: {joint}: {source!r} is neither a name, a list of names, nor names with weights.")
+            raise UserError(
+                f"{file}: {joint}: {source!r} is neither a name, a list of names, nor names with weights."
+            )
     return JointMap(file, tuple(sources))
 
 
-UNITS = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "CMU units": 0.0254 / 0.45}
+UNITS = {
+    "metres": 1.0,
+    "centimetres": 0.01,
+    "millimetres": 0.001,
+    "inches": 0.0254,
+    "CMU units": 0.0254 / 0.45,
+}
 """Metres in one of each unit that motion files come in. CMU's unit is 1 / 0.45 inch."""
 _HUMAN_LEG = 0.82
 """Hip to ankle along the bones, metres, of an average adult."""

@@ -13,7 +13,13 @@ from motionrft.files.arrays import Stored, read_arrays
 from motionrft.files.bvh import read_bvh
 from motionrft.files.joint_maps import JointMap
 from motionrft.files.retarget import bvh_to_joints
-from motionrft.representations.names import HYMOTION, JOINTS, WIDTHS, guess_representation, representation_name
+from motionrft.representations.names import (
+    HYMOTION,
+    JOINTS,
+    WIDTHS,
+    guess_representation,
+    representation_name,
+)
 
 ARRAY_SUFFIXES = (".npy", ".npz", ".safetensors")
 SUFFIXES = (*ARRAY_SUFFIXES, ".bvh")
@@ -61,7 +67,9 @@ def motion_files(inputs: Iterable[Path | str]) -> list[Path]:
     files: list[Path] = []
     for item in map(Path, inputs):
         if item.is_dir():
-            below = sorted(path for path in item.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+            below = sorted(
+                path for path in item.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
+            )
             if not below:
                 raise UserError(f"{item}: no motion file below it ({', '.join(SUFFIXES)}).")
             files.extend(below)
@@ -111,7 +119,9 @@ def read_motions(
     return motions
 
 
-def _stream(path: Path, representation: str | None, fps: float | None, joint_map: JointMap | None) -> Iterator[Motion | FileFault]:
+def _stream(
+    path: Path, representation: str | None, fps: float | None, joint_map: JointMap | None
+) -> Iterator[Motion | FileFault]:
     if not path.is_file():
         raise UserError(f"{path}: no such file.")
     suffix = path.suffix.lower()
@@ -130,7 +140,9 @@ def _bvh_motion(path: Path, fps: float | None, joint_map: JointMap | None) -> Mo
     return Motion(array, JOINTS, read.fps, path, note=f"{read.joint_map} skeleton in {read.unit}")
 
 
-def _array_motions(stored: Stored, path: Path, wanted: str | None, fps: float | None) -> Iterator[Motion | FileFault]:
+def _array_motions(
+    stored: Stored, path: Path, wanted: str | None, fps: float | None
+) -> Iterator[Motion | FileFault]:
     array = stored.array
     if array.dtype.kind not in "iufb":
         raise UserError(f"{path}: holds {array.dtype}, not numbers.")
@@ -176,14 +188,19 @@ def recognise_shape(shape: tuple[int, ...], name: str, wanted: str | None = None
     width = shape[-2] * 3 if len(shape) >= 3 and shape[-1] == 3 else shape[-1]
     if len(shape) < 2 or len(shape) > 4 or width not in WIDTHS[wanted]:
         legal = " or ".join(map(str, WIDTHS[wanted]))
-        other = f" It looks like {guessed}: convert it with motionrft convert FILE --to {wanted} --out DIR." if guessed else ""
+        other = (
+            f" It looks like {guessed}: convert it with motionrft convert FILE --to {wanted} --out DIR."
+            if guessed
+            else ""
+        )
         raise UserError(f"{name}: shape {shape}; a {wanted} motion has {legal} values a frame.{other}")
     return wanted
 
 
 def _unknown_shape(shape: tuple[int, ...]) -> str:
     layouts = (
-        "A kinematic motion has 263 (HumanML3D) or 251 (KIT-ML), joints are (T, 22, 3) or 66, rotation is 135, hymotion 201"
+        "A kinematic motion has 263 (HumanML3D) or 251 (KIT-ML), joints are (T, 22, 3) or 66, "
+        "rotation is 135, hymotion 201"
     )
     if len(shape) == 1:
         return f"shape {shape} is one frame without a time axis; a motion is (T, D) with at least two frames. {layouts}."
@@ -193,7 +210,10 @@ def _unknown_shape(shape: tuple[int, ...]) -> str:
         return f"shape {shape} has coordinates before joints; joints are (T, 22, 3)."
     if shape[-1] == 3:
         return f"shape {shape} has {shape[-2]} joints of 3; SMPL has 22, KIT-ML 21. {layouts}."
-    return f"last axis is {shape[-1]}. {layouts}. Other skeletons come in as BVH: motionrft convert FILE.bvh --to kinematic."
+    return (
+        f"last axis is {shape[-1]}. {layouts}. "
+        f"Other skeletons come in as BVH: motionrft convert FILE.bvh --to kinematic."
+    )
 
 
 def _batch_lengths(stored: Stored, path: Path) -> list[int]:
@@ -216,7 +236,9 @@ def _checked(array: np.ndarray, name: str) -> np.ndarray:
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if not finite.all():
         bad = np.flatnonzero(~finite)
-        listed = ", ".join(map(str, bad[:_LISTED])) + (f" and {len(bad) - _LISTED} more" if len(bad) > _LISTED else "")
+        listed = ", ".join(map(str, bad[:_LISTED])) + (
+            f" and {len(bad) - _LISTED} more" if len(bad) > _LISTED else ""
+        )
         kind = "NaN" if np.isnan(values).any() else "infinity"
         raise UserError(f"{name}: {kind} in frame {listed} of {len(values)}.")
     return values
@@ -237,17 +259,24 @@ def doubt(motion: Motion) -> str | None:
     if motion.representation == JOINTS:
         joints = motion.array.reshape(len(motion), -1, 3)
         return _doubt_scale(joints) if joints.shape[1] == 22 else None
-    places = {263: slice(67, 193), 251: slice(64, 184), 135: slice(3, 135), 201: slice(3, 135)}[motion.array.shape[-1]]
+    places = {263: slice(67, 193), 251: slice(64, 184), 135: slice(3, 135), 201: slice(3, 135)}[
+        motion.array.shape[-1]
+    ]
     sixd = motion.array[:, places].reshape(len(motion), -1, 6)
     # Two unit columns: 6D has length sqrt(2) in either order.
     length = float(np.median(np.linalg.norm(sixd, axis=-1)))
     if not 1.1 < length < 1.8 and np.any(sixd):
-        return f"its rotations are not unit columns (6D length {length:.2f}, expected 1.41): is it normalised? De-normalise it first."
+        return (
+            f"its rotations are not unit columns (6D length {length:.2f}, expected 1.41): "
+            f"is it normalised? De-normalise it first."
+        )
     return None
 
 
 def _doubt_scale(joints: np.ndarray) -> str | None:
-    legs = [np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1) for parent, child in ((1, 4), (4, 7))]
+    legs = [
+        np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1) for parent, child in ((1, 4), (4, 7))
+    ]
     leg = float(np.median(sum(legs)))
     if 0 < leg < 0.2 or leg > 3:
         return f"its legs are {leg:.3g} m long: is it in another unit, or normalised?"

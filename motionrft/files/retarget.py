@@ -19,7 +19,9 @@ class Retargeted:
     joint_map: str
 
 
-def bvh_to_joints(bvh: Bvh, file: str, joint_map: JointMap | None = None, fps: float | None = None, unit: str | None = None) -> Retargeted:
+def bvh_to_joints(
+    bvh: Bvh, file: str, joint_map: JointMap | None = None, fps: float | None = None, unit: str | None = None
+) -> Retargeted:
     """Joint positions of a BVH file on SMPL-22.
 
     Args:

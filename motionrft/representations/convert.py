@@ -11,7 +11,14 @@ from motionrft.errors import UserError
 from motionrft.representations.flowmdm import flowmdm_to_rotation, rotation_to_flowmdm
 from motionrft.representations.hymotion import hymotion_to_rotation, rotation_to_hymotion
 from motionrft.representations.kinematic import joints_to_kinematic, kinematic_to_joints
-from motionrft.representations.names import FLOWMDM, HYMOTION, JOINTS, KINEMATIC, ROTATION, representation_name
+from motionrft.representations.names import (
+    FLOWMDM,
+    HYMOTION,
+    JOINTS,
+    KINEMATIC,
+    ROTATION,
+    representation_name,
+)
 from motionrft.representations.rotation import joints_to_rotation, rotation_to_joints
 
 Lengths = Tensor | None
@@ -60,10 +67,14 @@ EDGES: dict[tuple[str, str], Edge] = {
         lambda x, n, c: joints_to_rotation(_smpl(x), c.rest_joints, n),
         loses="nothing of the joints if the rest pose fits; the twist of limbs is a guess",
     ),
-    (ROTATION, JOINTS): Edge(lambda x, n, c: rotation_to_joints(x, c.rest_joints, n), loses="the twist of limbs"),
+    (ROTATION, JOINTS): Edge(
+        lambda x, n, c: rotation_to_joints(x, c.rest_joints, n), loses="the twist of limbs"
+    ),
     (ROTATION, HYMOTION): Edge(lambda x, n, c: rotation_to_hymotion(x, c.rest_joints, n)),
     (HYMOTION, ROTATION): Edge(lambda x, n, c: hymotion_to_rotation(x)),
-    (ROTATION, FLOWMDM): Edge(lambda x, n, c: rotation_to_flowmdm(x, n), loses="the place where the motion starts"),
+    (ROTATION, FLOWMDM): Edge(
+        lambda x, n, c: rotation_to_flowmdm(x, n), loses="the place where the motion starts"
+    ),
     (FLOWMDM, ROTATION): Edge(lambda x, n, c: flowmdm_to_rotation(x, n)),
 }
 """The graph. A new representation is a name and the edges that tie it to its nearest relative."""
@@ -130,4 +141,8 @@ def converted_lengths(lengths: Tensor, source: str, target: str) -> Tensor:
 
 def losses(source: str, target: str) -> list[str]:
     """What the conversion loses, in words, step by step; empty if it is exact."""
-    return [f"{start} to {end}: {EDGES[start, end].loses}" for start, end in route(source, target) if EDGES[start, end].loses]
+    return [
+        f"{start} to {end}: {EDGES[start, end].loses}"
+        for start, end in route(source, target)
+        if EDGES[start, end].loses
+    ]

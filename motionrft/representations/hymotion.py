@@ -23,7 +23,9 @@ _SIGMA, _RADIUS = 1.0, 4
 _WINDOW, _ORDER = 11, 5
 
 
-def rotation_to_hymotion(rotation: Tensor, rest_joints: Tensor | None = None, lengths: Tensor | None = None) -> Tensor:
+def rotation_to_hymotion(
+    rotation: Tensor, rest_joints: Tensor | None = None, lengths: Tensor | None = None
+) -> Tensor:
     """Append the joints, seen from the pelvis: (B, T, 135) -> (B, T, 201)."""
     joints = rotation_to_joints(rotation, rest_joints)
     motion = torch.cat((rotation, (joints - joints[:, :, :1]).flatten(2)), dim=-1)
@@ -33,7 +35,9 @@ def rotation_to_hymotion(rotation: Tensor, rest_joints: Tensor | None = None, le
 def hymotion_to_rotation(motion: Tensor) -> Tensor:
     """Drop the positions: (..., 201) -> (..., 135)."""
     if motion.shape[-1] != WIDTH:
-        raise UserError(f"last axis is {motion.shape[-1]}. A hymotion motion has {WIDTH}: 135 of rotation and 22 joints.")
+        raise UserError(
+            f"last axis is {motion.shape[-1]}. A hymotion motion has {WIDTH}: 135 of rotation and 22 joints."
+        )
     return motion[..., :ROTATION_WIDTH]
 
 

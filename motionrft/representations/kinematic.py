@@ -122,7 +122,9 @@ def _uniform_skeleton(p: Tensor, offsets: Tensor, skeleton: Skeleton) -> Tensor:
     source_legs = lengths[:, l1 - 1] + lengths[:, l2 - 1]
     target_legs = offsets[l1].abs().max() + offsets[l2].abs().max()
     # A skeleton without legs (an all-zero motion) keeps its scale.
-    scale = torch.where(source_legs > 0, target_legs / source_legs.clamp_min(1e-12), torch.ones_like(source_legs))
+    scale = torch.where(
+        source_legs > 0, target_legs / source_legs.clamp_min(1e-12), torch.ones_like(source_legs)
+    )
     rest = skeleton.rest_directions[1:].to(p)
     directions = normalise(bones)
     directions = torch.where((dot(bones, bones) > 0).unsqueeze(-1), directions, rest)
@@ -207,7 +209,9 @@ def joints_to_kinematic(
         UserError: fewer than two frames.
     """
     if joints.shape[1] < 2:
-        raise UserError("a motion of one frame has no velocities: kinematic features need at least two frames.")
+        raise UserError(
+            "a motion of one frame has no velocities: kinematic features need at least two frames."
+        )
     skeleton = skeleton_of_joints(joints.shape[-2])
     p = normalise_joints(joints, lengths, target_offsets) if canonical else planar(joints)
     threshold = skeleton.contact_threshold if contact_threshold is None else contact_threshold
@@ -255,7 +259,9 @@ def _chain_rotations(p: Tensor, angle: Tensor, skeleton: Skeleton) -> Tensor:
     """6D (B, T, J - 1, 6) of every joint's rotation relative to the joint before it on its chain."""
     bones = p[:, :, 1:] - p[:, :, list(skeleton.parents[1:])]
     world = shortest_arc(skeleton.rest_directions[1:].to(p), normalise(bones))
-    before = torch.cat((yaw_quaternion(angle).unsqueeze(2), world), dim=2)[:, :, list(skeleton.chain_parents[1:])]
+    before = torch.cat((yaw_quaternion(angle).unsqueeze(2), world), dim=2)[
+        :, :, list(skeleton.chain_parents[1:])
+    ]
     return quaternion_to_sixd(quaternion_multiply(quaternion_conjugate(before), world), "columns")
 
 

@@ -91,10 +91,14 @@ def rotation_matrices(rotation: Tensor) -> Tensor:
 
 def check_width(rotation: Tensor) -> None:
     if rotation.shape[-1] != WIDTH:
-        raise UserError(f"last axis is {rotation.shape[-1]}. A rotation motion has {WIDTH}: translation and 22 x 6.")
+        raise UserError(
+            f"last axis is {rotation.shape[-1]}. A rotation motion has {WIDTH}: translation and 22 x 6."
+        )
 
 
-def rotation_to_joints(rotation: Tensor, rest_joints: Tensor | None = None, lengths: Tensor | None = None) -> Tensor:
+def rotation_to_joints(
+    rotation: Tensor, rest_joints: Tensor | None = None, lengths: Tensor | None = None
+) -> Tensor:
     """Forward kinematics: (B, T, 135) -> (B, T, 22, 3), differentiable.
 
     Args:
@@ -117,8 +121,6 @@ def forward_kinematics(local: Tensor, offsets: Tensor, root: Tensor) -> Tensor:
         places.append(places[parent] + (world[parent] @ bone).squeeze(-1))
         world.append(world[parent] @ local[:, :, joint])
     return torch.stack(places, dim=2)
-
-
 
 
 def joints_to_rotation(
@@ -147,7 +149,9 @@ def _inverse_kinematics(joints: Tensor, rest: Tensor) -> Tensor:
     local = [world[0]]
     for joint, parent in enumerate(_PARENTS[1:], start=1):
         leaf = joint not in world
-        local.append(identity if leaf else quaternion_multiply(quaternion_conjugate(world[parent]), world[joint]))
+        local.append(
+            identity if leaf else quaternion_multiply(quaternion_conjugate(world[parent]), world[joint])
+        )
     return torch.stack(local, dim=2)
 
 
@@ -174,7 +178,9 @@ def _fit_children(joints: Tensor, rest: Tensor, joint: int) -> Tensor:
     return matrix_to_quaternion(best_rotation(source.expand_as(target), target))
 
 
-def fit_rest_joints(joints: Tensor, rest_joints: Tensor | None = None, lengths: Tensor | None = None) -> Tensor:
+def fit_rest_joints(
+    joints: Tensor, rest_joints: Tensor | None = None, lengths: Tensor | None = None
+) -> Tensor:
     """A rest pose a clip, (B, 22, 3), with which `joints_to_rotation` loses nothing on a rigid skeleton.
 
     Bone lengths are the clip's own (mean over frames). The bones that leave the pelvis and the chest point where they
@@ -200,7 +206,9 @@ def rotation_residual(
 ) -> Tensor:
     """Mean distance, metres, (B,), between joints and forward kinematics of the rotations fitted to them."""
     again = rotation_to_joints(joints_to_rotation(joints, rest_joints), rest_joints)
-    return ((again - joints).norm(dim=-1).mean(-1, keepdim=True) * _frame_weights(joints, lengths)).sum((1, 2))
+    return ((again - joints).norm(dim=-1).mean(-1, keepdim=True) * _frame_weights(joints, lengths)).sum(
+        (1, 2)
+    )
 
 
 def _frame_weights(joints: Tensor, lengths: Tensor | None) -> Tensor:

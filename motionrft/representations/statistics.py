@@ -95,7 +95,10 @@ class Statistics:
         paths = [Path(folder) / f"{name}{_SUFFIX[representation]}.npy" for name in ("Mean", "Std")]
         missing = [path for path in paths if not path.is_file()]
         if missing:
-            raise UserError(f"{missing[0]}: missing. {representation} motions are normalised with {paths[0].name} and {paths[1].name}.")
+            raise UserError(
+                f"{missing[0]}: missing. {representation} motions are normalised with "
+                f"{paths[0].name} and {paths[1].name}."
+            )
         return Statistics.of_files(*paths)
 
     @staticmethod
@@ -104,7 +107,9 @@ class Statistics:
         arrays = []
         for path in (mean, std):
             try:
-                arrays.append(torch.from_numpy(np.load(path, allow_pickle=False).astype(np.float32)).flatten())
+                arrays.append(
+                    torch.from_numpy(np.load(path, allow_pickle=False).astype(np.float32)).flatten()
+                )
             except (ValueError, OSError, EOFError) as error:
                 raise UserError(f"{path}: not a readable .npy array ({error}).") from error
         if arrays[0].shape != arrays[1].shape:
@@ -114,5 +119,8 @@ class Statistics:
     def save(self, folder: Path | str, representation: str = KINEMATIC) -> None:
         """Write the pair of files of a representation."""
         for name, values in (("Mean", self.mean), ("Std", self.std)):
-            with atomic_file(Path(folder) / f"{name}{_SUFFIX[representation]}.npy") as temporary, open(temporary, "wb") as file:
+            with (
+                atomic_file(Path(folder) / f"{name}{_SUFFIX[representation]}.npy") as temporary,
+                open(temporary, "wb") as file,
+            ):
                 np.save(file, values.cpu().numpy())

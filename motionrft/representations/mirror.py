@@ -1,0 +1,75 @@
+"""The mirror image of a motion, left and right exchanged, in every representation.
+
+Feature by feature, so that mirroring twice gives back the same numbers. Mirrored kinematic features keep the mirrored
+bone lengths (the target skeleton's sides differ by up to 7 mm); mirror the joints and convert to have them exact.
+"""
+
+import torch
+from torch import Tensor
+
+from motionrft.errors import UserError
+from motionrft.representations.joints import mirror_joints
+from motionrft.representations.kinematic import blocks, skeleton_of
+from motionrft.representations.names import (
+    FLOWMDM,
+    HYMOTION,
+    JOINTS,
+    KINEMATIC,
+    ROTATION,
+    representation_name,
+)
+from motionrft.skeleton import SMPL22
+
+_COLUMNS = (1.0, -1.0, -1.0, -1.0, 1.0, 1.0)
+"""Signs of 6D by columns when x turns over: diag(-1, 1, 1) R diag(-1, 1, 1)."""
+_INTERLEAVED = (1.0, -1.0, -1.0, 1.0, -1.0, 1.0)
+
+
+def mirror(motion: Tensor, representation: str) -> Tensor:
+    """Mirror (..., D), or joints (..., J, 3) or (..., 66); padding of zeros stays zero.
+
+    Raises:
+        UserError: unknown representation.
+    """
+    name = representation_name(representation)
+    if name == KINEMATIC:
+        return _mirror_kinematic(motion)
+    if name == JOINTS:
+        flat = motion.shape[-1] != 3
+        joints = mirror_joints(motion.unflatten(-1, (-1, 3)) if flat else motion)
+        return joints.flatten(-2) if flat else joints
+    if name in (ROTATION, HYMOTION):
+        parts = [_signed(motion[..., :3], (-1, 1, 1)), _mirror_sixd(motion[..., 3:135])]
+        if name == HYMOTION:
+            parts.append(mirror(motion[..., 135:], JOINTS))
+        return torch.cat(parts, dim=-1)
+    if name == FLOWMDM:
+        return torch.cat((_signed(motion[..., :3], (1, -1, 1)), _mirror_sixd(motion[..., 3:])), dim=-1)
+    raise UserError(f"{name} motions cannot be mirrored.")
+
+
+def _mirror_kinematic(features: Tensor) -> Tensor:
+    skeleton = skeleton_of(features.shape[-1])
+    places = blocks(skeleton)
+    order = list(skeleton.mirror_order)
+    body = [joint - 1 for joint in order[1:]]
+    positions = features[..., places["positions"]].unflatten(-1, (-1, 3))[..., body, :]
+    rotations = features[..., places["rotations"]].unflatten(-1, (-1, 6))[..., body, :]
+    velocities = features[..., places["velocities"]].unflatten(-1, (-1, 3))[..., order, :]
+    parts = (
+        _signed(features[..., :4], (-1, -1, 1, 1)),
+        _signed(positions, (-1, 1, 1)).flatten(-2),
+        _signed(rotations, _COLUMNS).flatten(-2),
+        _signed(velocities, (-1, 1, 1)).flatten(-2),
+        features[..., places["contacts"]][..., [2, 3, 0, 1]],
+    )
+    return torch.cat(parts, dim=-1)
+
+
+def _mirror_sixd(sixd: Tensor) -> Tensor:
+    swapped = sixd.unflatten(-1, (22, 6))[..., list(SMPL22.mirror_order), :]
+    return _signed(swapped, _INTERLEAVED).flatten(-2)
+
+
+def _signed(values: Tensor, signs: tuple[float, ...]) -> Tensor:
+    return values * values.new_tensor(signs)
