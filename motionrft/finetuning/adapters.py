@@ -1,0 +1,62 @@
+"""What of a denoiser is trained: everything, all but some named parts, or low-rank adapters (peft)."""
+
+import copy
+from collections.abc import Sequence
+from typing import cast
+
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+
+from motionrft.errors import UserError
+from motionrft.generators.base import Generator
+from motionrft.presets.finetune import LoraPart
+
+
+def prepare_training(
+    generator: Generator, lora: LoraPart, freeze: Sequence[str] = ()
+) -> list[tuple[str, nn.Parameter]]:
+    """Freeze the generator but for what is to be trained, in evaluation mode, and name that.
+
+    Evaluation mode stays on: dropout would make the trajectory another one than is sampled later, and differ
+        between the two guidance halves.
+
+    Raises:
+        UserError: a name of `freeze` or of the adapters' targets is not in the denoiser.
+    """
+    generator.eval().requires_grad_(False)
+    if lora.enabled:
+        _add_adapters(generator, lora)
+    else:
+        generator.denoiser.requires_grad_(True)
+        _freeze(generator.denoiser, freeze)
+    generator.eval()
+    return [(name, p) for name, p in generator.denoiser.named_parameters() if p.requires_grad]
+
+
+def merged(generator: Generator) -> Generator:
+    """The generator to be saved: adapters folded into the weights of a copy; without adapters, itself."""
+    if not isinstance(generator.denoiser, PeftModel):
+        return generator
+    folded = copy.deepcopy(generator)
+    folded.denoiser = cast(PeftModel, folded.denoiser).merge_and_unload()
+    return folded
+
+
+def _add_adapters(generator: Generator, lora: LoraPart) -> None:
+    targets = lora.targets or generator.lora_targets
+    config = LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, bias="none"
+    )
+    try:
+        generator.denoiser = get_peft_model(generator.denoiser, config)
+    except ValueError as error:
+        raise UserError(f"lora.targets {targets}: {error}") from None
+
+
+def _freeze(denoiser: nn.Module, names: Sequence[str]) -> None:
+    parts = dict(denoiser.named_modules())
+    for name in names:
+        if name not in parts:
+            known = ", ".join(child for child, _ in denoiser.named_children())
+            raise UserError(f"freeze: the denoiser has no part {name!r}; its parts are {known}")
+        parts[name].requires_grad_(False)

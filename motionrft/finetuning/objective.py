@@ -1,0 +1,85 @@
+"""What a batch of prompts becomes: gradients, and the moments at which the weights should move.
+
+An objective is a generator function `(trial, portions, plan, rng) -> Iterator[Moment]`. It runs backward
+itself and yields when an optimiser step is due; the trainer steps and asks for the next moment. Nothing else
+tells methods apart.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from importlib import import_module
+from random import Random
+
+from torch import Tensor
+
+from motionrft.diffusion.plan import Plan
+from motionrft.diffusion.process import Process
+from motionrft.diffusion.rollout import Judge, Start
+from motionrft.finetuning.preset import MethodPreset
+from motionrft.generators.base import Generator
+from motionrft.training.memory import GraphBytes
+
+
+@dataclass(frozen=True)
+class Portion:
+    """The part of a batch that is computed at once.
+
+    share: its part of the whole batch, by which its mean loss is weighted.
+    items: (B,) positions among the prompts; motion: (B, T, D) their recorded motions, where the method needs
+        them.
+    """
+
+    start: Start
+    share: float
+    items: Tensor
+    motion: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What an objective works with.
+
+    judge: the reward; frozen: inside this context the generator is the untuned one.
+    autocast: the precision of the arithmetic; meter: to be marked right before each backward.
+    backward: adds a loss's gradient (through a loss scale, where the precision needs one).
+    """
+
+    generator: Generator
+    process: Process
+    judge: Judge
+    guidance: float
+    method: MethodPreset
+    frozen: Callable[[], AbstractContextManager[None]]
+    autocast: Callable[[], AbstractContextManager[object]]
+    meter: GraphBytes
+    backward: Callable[[Tensor], None] = Tensor.backward
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Gradients are in place and the weights should move.
+
+    position, t: of the denoising step, None where the loss belongs to none.
+    loss: (); rewards: (B,) of the batch or None; terms: raw reward terms, (B,) each; numbers: anything else,
+        ().
+    chain: the step is for the second copy of the weights.
+    """
+
+    loss: Tensor
+    position: int | None = None
+    t: Tensor | None = None
+    rewards: Tensor | None = None
+    terms: dict[str, Tensor] = field(default_factory=dict)
+    numbers: dict[str, Tensor] = field(default_factory=dict)
+    chain: bool = False
+
+
+Objective = Callable[[Trial, Sequence[Portion], Plan, Random], Iterator[Moment]]
+
+
+def load_objective(name: str) -> Objective:
+    """The objective called `module:function`."""
+    module, _, attribute = name.partition(":")
+    found: Objective = getattr(import_module(module), attribute)
+    return found

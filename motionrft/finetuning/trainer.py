@@ -1,0 +1,189 @@
+"""The trainer: a batch of prompts at a time becomes a trajectory, and its moments become optimiser steps."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from motionrft.finetuning.chain import WeightChain
+from motionrft.finetuning.material import Material
+from motionrft.finetuning.methods import METHODS, plan_of
+from motionrft.finetuning.objective import Moment, Trial, load_objective
+from motionrft.presets.finetune import FinetunePreset
+from motionrft.training.cursor import StreamCursor
+from motionrft.training.distribution import Distribution
+from motionrft.training.ema import Ema
+from motionrft.training.micro_batches import is_out_of_memory
+from motionrft.training.optimiser import Optimiser
+from motionrft.training.seeds import item_seed
+
+_TIMED = 2
+"""Trajectories after which the updates that fit into a time limit are estimated; the first is slower than
+the rest.
+"""
+
+
+class FinetuneTrainer:
+    """One trajectory a call of `update`; as many metrics as it made updates.
+
+    Args:
+        parameters: what is trained, by name (`motionrft.finetuning.adapters.prepare_training`).
+        say: told when the batch is worked on in smaller portions.
+    """
+
+    def __init__(
+        self,
+        preset: FinetunePreset,
+        trial: Trial,
+        material: Material,
+        parameters: Sequence[tuple[str, nn.Parameter]],
+        *,
+        dtype: torch.dtype = torch.float32,
+        distribution: Distribution | None = None,
+        say: Callable[[str], None] | None = None,
+    ):
+        self.preset, self.material, self.say = preset, material, say
+        self.parameters = dict(parameters)
+        self.distribution = distribution or Distribution()
+        self.total = preset.updates
+        """Updates that schedule and curriculum refer to; under a time limit alone, estimated after two
+        trajectories.
+        """
+        self.optimiser = Optimiser(
+            parameters, preset.optimiser, total=self.total, synchronise=self.distribution.average, dtype=dtype
+        )
+        self.trial = replace(trial, backward=self.optimiser.backward)
+        self.objective = load_objective(METHODS[preset.method.method].objective)
+        self.cursor = StreamCursor(
+            len(material.prompts),
+            preset.batch,
+            preset.seed,
+            identity=material.prompts.identity,
+            rank=self.distribution.rank,
+            processes=self.distribution.processes,
+        )
+        self.ema = Ema(trial.generator.denoiser, preset.ema) if preset.ema else None
+        self.chain: WeightChain | None = None
+        self.trajectory = 0
+        self.portion = preset.micro_batch or preset.batch
+
+    def update(self, step: int) -> list[dict[str, Any]]:
+        """Walk one trajectory, making the updates its method asks for, at most up to the total."""
+        items, epoch = self.cursor.next(), int(self.cursor.epoch)
+        lines: list[dict[str, Any]] = []
+        while not self._walked(items, epoch, step, lines):
+            self._halve()
+        if self.chain is not None:
+            self.chain.adopt()
+        self.trajectory += 1
+        if self.total is None and self.trajectory == _TIMED:
+            self._estimate_total(step, lines)
+        return lines
+
+    def _walked(self, items: Tensor, epoch: int, step: int, lines: list[dict[str, Any]]) -> bool:
+        """Walk a trajectory, adding to `lines`; False if it did not fit into memory and has to be walked
+        again.
+
+        Where memory ends after the first update, the trajectory ends there too.
+        """
+        try:
+            began = time.perf_counter()
+            for moment in self._moments(items, epoch, step):
+                line = self._step(moment)
+                now = time.perf_counter()
+                lines.append({**line, "seconds": now - began})
+                began = now
+                if step + len(lines) == self.total:
+                    break
+            return True
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or self.portion == 1:
+                raise
+        # Outside the except block: the exception's traceback would keep the failed walk's tensors alive.
+        self.optimiser.zero_grad()
+        return bool(lines)
+
+    def _moments(self, items: Tensor, epoch: int, step: int) -> Iterator[Moment]:
+        """The moments of a trajectory, with the meter on while each is made."""
+        seed = item_seed(self.preset.seed, "plan", self.trajectory)
+        plan = plan_of(self.preset.method, self.preset.steps, self._progress(step), Random(seed))
+        portions = self.material.portions(items, epoch, self.portion)
+        moments, meter = self.objective(self.trial, portions, plan, Random(seed)), self.trial.meter
+        while True:
+            meter.reset()
+            with meter:
+                moment = next(moments, None)
+            if moment is None:
+                return
+            yield moment
+
+    def _progress(self, step: int) -> float:
+        return 0.0 if self.total is None else step / self.total
+
+    def _halve(self) -> None:
+        self.portion = (self.portion + 1) // 2
+        torch.cuda.empty_cache()
+        if self.say is not None:
+            self.say(f"Out of memory: {self.portion} prompts at a time; the batch stays {self.preset.batch}.")
+
+    def _estimate_total(self, step: int, lines: Sequence[dict[str, Any]]) -> None:
+        assert self.preset.time_limit is not None
+        seconds = sum(line["seconds"] for line in lines) / max(len(lines), 1)
+        estimate = step + len(lines) + round(self.preset.time_limit / max(seconds, 1e-6))
+        self.total = self.optimiser.total = max(self.distribution.gather(estimate))
+
+    def _step(self, moment: Moment) -> dict[str, Any]:
+        if moment.chain and self.chain is None:
+            self.chain = WeightChain(list(self.parameters.values()))
+        with self.chain.learning() if moment.chain and self.chain is not None else nullcontext():
+            made = self.optimiser.step()
+            if self.ema is not None:
+                self.ema.update()
+        return {
+            "trajectory": self.trajectory,
+            **_numbers(moment),
+            **made,
+            "graph_bytes": self.trial.meter.peak,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        references = self.material.references
+        return {
+            "weights": {name: p.detach() for name, p in self.parameters.items()},
+            "optimiser": self.optimiser.state_dict(),
+            "cursor": self.cursor.state_dict(),
+            "trajectory": self.trajectory,
+            "total": self.total,
+            "ema": self.ema.state_dict() if self.ema else None,
+            "references": references.state_dict() if references else None,
+        }
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, parameter in self.parameters.items():
+            parameter.copy_(state["weights"][name])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.cursor.load_state_dict(state["cursor"])
+        self.trajectory, self.chain = state["trajectory"], None
+        self.total = self.optimiser.total = state["total"]
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        if self.material.references is not None:
+            self.material.references.load_state_dict(state["references"])
+
+
+def _numbers(moment: Moment) -> dict[str, Any]:
+    """A moment as plain numbers, read from the device in one go."""
+    means = {"loss": moment.loss}
+    if moment.rewards is not None:
+        means["reward"] = moment.rewards.mean()
+    means |= {f"reward/{name}": value.mean() for name, value in moment.terms.items()}
+    means |= moment.numbers
+    values = torch.stack([value.detach().float().reshape(()) for value in means.values()]).tolist()
+    t = None if moment.t is None else moment.t.item()
+    return {"position": moment.position, "t": t, **dict(zip(means, values, strict=True))}

@@ -1,0 +1,122 @@
+"""finetune: the preset."""
+
+import random
+import re
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from motionrft.finetuning.alignprop import AlignPropPreset
+from motionrft.finetuning.draft import DraftPreset
+from motionrft.finetuning.drtune import DRTunePreset
+from motionrft.finetuning.easytune import EasyTunePreset
+from motionrft.finetuning.easytune_chain import EasyTuneChainPreset
+from motionrft.finetuning.methods import plan_of
+from motionrft.finetuning.refl import ReflPreset
+from motionrft.presets.base import Preset, PresetPart
+from motionrft.presets.training import OptimiserPreset
+
+AnyMethod = EasyTunePreset | EasyTuneChainPreset | ReflPreset | DraftPreset | AlignPropPreset | DRTunePreset
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def seconds(value: object) -> object:
+    """`10m`, `90s`, `1.5h` or a number of seconds, as seconds; anything else is left to the validator."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([smh]?)\s*", value) if isinstance(value, str) else None
+    return float(found[1]) * _UNITS[found[2]] if found else value
+
+
+Seconds = Annotated[float, BeforeValidator(seconds)]
+
+
+class LoraPart(PresetPart):
+    """Low-rank adapters on the denoiser instead of its full weights."""
+
+    enabled: bool = Field(False, description="train low-rank adapters instead of full weights")
+    rank: int = Field(8, ge=1, description="rank of the adapters")
+    alpha: int = Field(16, ge=1, description="scale; the adapter is multiplied by alpha / rank")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout on an adapter's input")
+    targets: list[str] | None = Field(None, description="layers of the denoiser; null: the family's own")
+
+
+class ReferencePart(PresetPart):
+    """What the `similarity` term compares a motion with; it guards against reward hacking."""
+
+    source: Literal["frozen", "motion"] = Field(
+        "frozen", description="frozen: the untuned generator's own output; motion: the data set's motion"
+    )
+    guidance: float | None = Field(
+        None, description="guidance of the frozen output; null: that of the tuning"
+    )
+    noises: int | None = Field(
+        1, ge=1, description="noises a prompt meets in turn, their references kept; null: ever new"
+    )
+
+
+class WatchPart(PresetPart):
+    """Held-out prompts sampled now and then; what is watched is not what is optimised."""
+
+    every: int = Field(300, ge=0, description="updates between two looks; 0 never looks")
+    prompts: int = Field(48, ge=2, description="held-out prompts a look samples")
+    jitter: float = Field(0.25, gt=0, description="relative rise of jitter to warn of")
+    mm_dist: float = Field(0.01, gt=0, description="rise of MM-Dist to warn of")
+    stop: float = Field(3.0, ge=1, description="a rise this many times as large stops the run")
+
+
+class EvaluationPart(PresetPart):
+    """The table before and after, on held-out prompts."""
+
+    split: str = Field("test", description="split of the data set whose prompts are held out")
+    prompts: int = Field(152, ge=0, description="held-out prompts; 0 leaves the evaluation out")
+    seeds: int = Field(5, ge=1, description="sampling seeds; differences are paired by them")
+    guidance: list[float] = Field([], description="further scales to show beside the tuned one")
+
+
+class FinetunePreset(Preset):
+    """Settings of `motionrft finetune`."""
+
+    command: ClassVar[str] = "finetune"
+
+    generator: str = Field("builtin", description="generator folder or checkpoint, or builtin")
+    reward: str = Field("builtin", description="reward folder, or builtin")
+    evaluator: str = Field("builtin", description="evaluator folder for the watch and the tables, or builtin")
+    data: str | None = Field(None, description="data set folder that prompts are taken from")
+    split: str = Field("train", description="split of the data set to tune on")
+    validation_split: str = Field("val", description="split of the data set that the watch looks at")
+    prompts: str | None = Field(None, description="text file, one prompt a line, instead of a data set")
+    frames: int | None = Field(None, ge=1, description="length of prompts without one; null: 4 seconds")
+    method: AnyMethod = Field(EasyTunePreset(), discriminator="method")
+    steps: int = Field(50, ge=1, description="denoising steps of a trajectory")
+    sampler: str | None = Field(None, description="sampler; null: the generator's published choice")
+    eta: float | None = Field(None, ge=0, le=1, description="noise of DDIM steps; null: the published choice")
+    guidance: float | None = Field(None, description="guidance scale; 1 runs no second pass; null: published")
+    batch: int = Field(16, ge=1, description="prompts a trajectory")
+    micro_batch: int | None = Field(None, ge=1, description="prompts computed at once; null: the whole batch")
+    updates: int | None = Field(1000, ge=1, description="optimiser updates")
+    time_limit: Seconds | None = Field(
+        None, gt=0, description="seconds, or 90s, 10m, 1.5h; the first limit ends the run"
+    )
+    weights: dict[str, float] = Field(
+        {"semantic": 1.0, "similarity": 1.0}, description="reward terms and their weights; 0 leaves one out"
+    )
+    reference: ReferencePart = ReferencePart()
+    lora: LoraPart = LoraPart()
+    freeze: list[str] = Field([], description="parts of the denoiser, by name, that stay as they are")
+    optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5, warmup=100)
+    ema: float | None = Field(None, gt=0, lt=1, description="decay of a saved weight average; null: none")
+    checkpoint_every: int = Field(200, ge=0, description="updates between checkpoints; 0: only at the end")
+    keep: int = Field(2, ge=0, description="newest checkpoints to keep; 0 keeps all")
+    watch: WatchPart = WatchPart()
+    evaluation: EvaluationPart = EvaluationPart()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        plan_of(self.method, self.steps, 1.0, random.Random(0))
+        if self.updates is None and self.time_limit is None:
+            raise ValueError("set updates, time_limit or both: one of them has to end the run")
+        if self.data is not None and self.prompts is not None:
+            raise ValueError("data and prompts are both given: prompts come from one of them")
+        if self.reference.source == "motion" and self.prompts is not None:
+            raise ValueError("reference.source motion needs recorded motions: give data instead of prompts")
+        return self
