@@ -1,21 +1,31 @@
 """The models, prompts and reference data that travel with the package, so that a fresh machine can start.
 
-`generator/`, `reward/` and `evaluator/` are model folders; `prompts/SPLIT.jsonl` holds prompts with the number of frames
-of the clip that each describes; `reference/SPLIT.safetensors` holds the evaluator's embeddings of the real clips. All
-were trained on, or computed from, the Bandai-Namco-Research-Motiondataset: weights, prompts and embeddings are under
-CC BY-NC 4.0, unlike the code. `make assets` makes them anew.
+`generator/`, `reward/` and `evaluator/` are model folders; `prompts.jsonl` holds the training prompts, one
+`{"text", "frames", "label"}` a line; `items/val` and `items/test` are held-out evaluation items (captions, lengths, and
+the real clips as the built-in evaluator sees them; `motionrft.evaluation.items.FixedItems.load`). All come from the
+Bandai-Namco-Research-Motiondataset: weights, prompts and embeddings are under CC BY-NC 4.0, unlike the code.
+`make assets` makes them anew.
 """
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from motionrft.errors import UserError
 
 NAME = "builtin"
 """What a preset writes to mean one of these."""
-MODELS = ("generator", "reward", "evaluator")
-SPLITS = ("train", "val", "test")
 
 _ROOT = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A training prompt: what to make, how many frames of it, and what kind of motion that is."""
+
+    text: str
+    frames: int
+    label: str
 
 
 def path(model: str) -> Path:
@@ -27,14 +37,15 @@ def path(model: str) -> Path:
     return _present(_ROOT / model, model)
 
 
-def prompts_path(split: str) -> Path:
-    """JSON lines of a split: `{"id", "text", "frames", "label"}`."""
-    return _present(_ROOT / "prompts" / f"{split}.jsonl", f"prompts of the split {split}")
+def items_path(split: str) -> Path:
+    """Folder of the held-out evaluation items of `val` or `test`."""
+    return _present(_ROOT / "items" / split, f"evaluation items ({split})")
 
 
-def reference_path(split: str) -> Path:
-    """safetensors of a split: real clips as the built-in evaluator sees them, and their physics."""
-    return _present(_ROOT / "reference" / f"{split}.safetensors", f"reference of the split {split}")
+def prompts() -> list[Prompt]:
+    """The training prompts."""
+    lines = _present(_ROOT / "prompts.jsonl", "prompts").read_text(encoding="utf-8").splitlines()
+    return [Prompt(**json.loads(line)) for line in lines]
 
 
 def resolve(name: str, model: str) -> Path:
