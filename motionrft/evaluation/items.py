@@ -17,16 +17,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import Tensor
 
+from motionrft.builtin import reference_path
 from motionrft.data import MotionDataset, pad
 from motionrft.data.captions import Caption
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.measure import Measured, measure
+from motionrft.training.atomic import write_bytes
 from motionrft.training.fingerprints import text_hash
 from motionrft.training.seeds import generator_for, item_seed
-from motionrft.training.weights import load_weights, save_weights
+from motionrft.training.weights import read_safetensors
+
+_METADATA = "evaluation-items"
 
 
 @dataclass(frozen=True)
@@ -130,33 +136,38 @@ class FixedItems(EvaluationItems):
         return cls(items, None, None, "prompts")
 
     @classmethod
-    def load(cls, folder: Path | str) -> "FixedItems":
-        """Read a reference set that `save` wrote."""
-        tensors, config = load_weights(folder)
-        if config.get("family") != "evaluation-items":
-            raise UserError(f"{folder}: no set of evaluation items.")
-        items = [
-            TestItem(
-                i["key"],
-                tuple(Caption(c["text"], tuple(c["tokens"]), c["start"], c["end"]) for c in i["captions"]),
-                i["frames"],
-                i["label"],
-            )
-            for i in config["items"]
-        ]
-        real = Measured.of_tensors(tensors) if tensors else None
-        return cls(items, real, config["evaluator"], config["split"])
+    def load(cls, path: Path | str) -> "FixedItems":
+        """Read a reference set that `save` wrote.
 
-    def save(self, folder: Path, card: str | None = None) -> None:
-        """Write items, captions and the real motions' measures: what is needed to evaluate without the
-        data."""
+        Raises:
+            UserError: no such file, a damaged one, or no reference set.
+        """
+        tensors = read_safetensors(path)
+        with safe_open(path, "pt") as file:
+            described = (file.metadata() or {}).get(_METADATA)
+        if described is None:
+            raise UserError(f"{path}: no set of evaluation items.")
+        config = json.loads(described)
+        items = [_item(values) for values in config["items"]]
+        return cls(
+            items, Measured.of_tensors(tensors) if tensors else None, config["evaluator"], config["split"]
+        )
+
+    @classmethod
+    def builtin(cls, split: str = "test") -> "FixedItems":
+        """The items that travel with the package, judged by the built-in evaluator."""
+        return cls.load(reference_path(split))
+
+    def save(self, path: Path | str) -> None:
+        """Write items, captions and the real motions' measures to one safetensors file: enough to evaluate
+        without the data."""
         config = {
-            "family": "evaluation-items",
             "split": self.split,
             "evaluator": self.evaluator,
-            "items": json.loads(json.dumps([asdict(item) for item in self.items])),
+            "items": [asdict(item) for item in self.items],
         }
-        save_weights(folder, self.real.to_tensors() if self.real else {}, config, card)
+        tensors = self.real.to_tensors() if self.real else {}
+        write_bytes(path, save(tensors, {_METADATA: json.dumps(config)}))
 
     def check_evaluator(self, evaluator: Evaluator) -> None:
         """Raise `UserError` where the stored measures were made by another evaluator."""
@@ -182,6 +193,11 @@ class FixedItems(EvaluationItems):
             torch.zeros_like(self.lengths),
             self.real,
         )
+
+
+def _item(values: dict[str, Any]) -> TestItem:
+    captions = [Caption(c["text"], tuple(c["tokens"]), c["start"], c["end"]) for c in values["captions"]]
+    return TestItem(values["key"], tuple(captions), values["frames"], values["label"])
 
 
 class OfficialItems(EvaluationItems):
