@@ -1,0 +1,148 @@
+"""Generators from anywhere: our folders, and other projects' checkpoints recognised from their keys."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from motionrft.errors import UserError
+from motionrft.generators import Generator, save_generator
+from motionrft.generators import load_generator as load_folder
+from motionrft.official.pickles import read_checkpoint, write_checkpoint
+from motionrft.official.source import Source
+from motionrft.representations.statistics import Statistics
+from motionrft.training.atomic import write_text
+from motionrft.training.weights import CONFIG
+
+READERS = {
+    "mld": "motionrft.official.mld",
+    "mdm": "motionrft.official.mdm",
+}
+"""Where each family's reader is: a module with `recognises`, `read` and `layout`."""
+
+_SUFFIXES = (".ckpt", ".pt", ".pth", ".tar")
+
+
+def load_generator(
+    path: Path | str,
+    device: str = "cpu",
+    family: str | None = None,
+    statistics: Path | None = None,
+    **settings: Any,
+) -> Generator:
+    """A generator from our folder or from an official checkpoint, in evaluation mode.
+
+    Args:
+        path: a folder of ours; a checkpoint file; or a folder with exactly one checkpoint in it.
+        family, statistics, settings: see `read_official`; for official checkpoints only.
+
+    Raises:
+        UserError: missing, damaged, unknown or not what it was said to be. Nothing is half-loaded.
+    """
+    path = Path(path)
+    if (path / CONFIG).is_file():
+        return load_folder(path, device)
+    return read_official(checkpoint_in(path), family, statistics, **settings).to(device)
+
+
+def read_official(
+    path: Path, family: str | None = None, statistics: Path | None = None, **settings: Any
+) -> Generator:
+    """Read another project's checkpoint.
+
+    Args:
+        family: a key of `READERS`; None recognises it.
+        statistics: folder of the normalisation statistics; None looks beside the file.
+        settings: fields of the family's configuration, for what the file does not tell (`text="clip-l14"`).
+    """
+    content = read_checkpoint(path)
+    name = recognise(content) if family is None else family
+    if name is None:
+        keys = ", ".join(map(str, list(content)[:5]))
+        raise UserError(
+            f"{path}: no generator that is known here (its first keys: {keys}). "
+            f"Known are {', '.join(READERS)}."
+        )
+    reader = _reader(name)
+    if not reader.recognises(content):
+        seems = recognise(content)
+        hint = f"; it looks like {seems}" if seems else ""
+        raise UserError(f"{path}: not a checkpoint of {name}{hint}.")
+    try:
+        return reader.read(Source(path, content, statistics, settings))
+    except (TypeError, KeyError) as error:
+        raise UserError(f"{path}: cannot be read as {name}: {error}.") from None
+
+
+def recognise(content: dict[str, Any]) -> str | None:
+    """The family whose keys a checkpoint holds, or None."""
+    return next((name for name in READERS if _reader(name).recognises(content)), None)
+
+
+def convert_checkpoint(
+    path: Path | str,
+    out: Path | str,
+    family: str | None = None,
+    statistics: Path | None = None,
+    **settings: Any,
+) -> Generator:
+    """Read an official checkpoint and write our folder: safetensors, `config.json`, a card. Returns the
+    generator.
+    """
+    source = checkpoint_in(Path(path))
+    generator = read_official(source, family, statistics, **settings)
+    save_generator(generator, out, card_of(generator, source))
+    return generator
+
+
+def save_official(generator: Generator, path: Path | str) -> None:
+    """Write the family's published container, so that its authors' code can read the tuned model.
+
+    The statistics go beside it as `Mean.npy` and `Std.npy`, and the options as `args.json` where the family has them.
+
+    Raises:
+        UserError: the family, or this variant of it, has no published container.
+    """
+    if generator.family not in READERS:
+        raise UserError(
+            f"the family {generator.family} has no official format; there are {', '.join(READERS)}."
+        )
+    reader, path = _reader(generator.family), Path(path)
+    write_checkpoint(path, reader.layout(generator))
+    Statistics(generator.mean.flatten(), generator.std.flatten()).save(path.parent)
+    if hasattr(reader, "options"):
+        write_text(path.parent / "args.json", json.dumps(reader.options(generator), indent=2) + "\n")
+
+
+def checkpoint_in(path: Path) -> Path:
+    """The checkpoint file that `path` is, or the only one in it.
+
+    Raises:
+        UserError: nothing there, or more than one.
+    """
+    if not path.is_dir():
+        return path
+    found = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
+    if len(found) == 1:
+        return found[0]
+    what = f"{len(found)} checkpoints ({', '.join(f.name for f in found[:5])})" if found else "no model"
+    raise UserError(f"{path}: {what} in this folder. Name a folder with {CONFIG}, or a checkpoint file.")
+
+
+def card_of(generator: Generator, source: Path) -> str:
+    """The card of a converted model: what it is, where it came from, and that its licence came along."""
+    parameters = sum(p.numel() for p in generator.denoiser.parameters())
+    return (
+        f"# {generator.family}, converted from {source.name}\n\n"
+        f"- representation: {generator.representation}, {generator.fps:g} frames a second\n"
+        f"- text encoder: {generator.text_encoder_name}\n"
+        f"- denoiser: {parameters:,} parameters, predicts {generator.parametrisation}\n\n"
+        "The weights keep the licence of the project they come from.\n"
+    )
+
+
+def _reader(name: str) -> ModuleType:
+    if name not in READERS:
+        raise UserError(f"no official format is called {name!r}; there are {', '.join(READERS)}.")
+    return import_module(READERS[name])

@@ -1,0 +1,123 @@
+"""Official checkpoints of every family: written, recognised, read back, refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from motionrft.errors import UserError
+from motionrft.generators import load_generator as load_folder
+from motionrft.generators.sampling import sample
+from motionrft.official.generators import (
+    READERS,
+    convert_checkpoint,
+    load_generator,
+    read_official,
+    recognise,
+    save_official,
+)
+from motionrft.official.pickles import read_checkpoint, write_checkpoint
+from tests.generators.families import TINY, WordEncoder, tiny
+
+OFFICIAL = [name for name, config in TINY.items() if config["family"] in READERS and name != "built-in"]
+
+
+def written(name: str, folder: Path) -> Path:
+    path = folder / "model.ckpt"
+    save_official(tiny(name), path)
+    return path
+
+
+def sampled(generator) -> torch.Tensor:  # type: ignore[no-untyped-def]
+    generator.use_text_encoder(WordEncoder())
+    condition = generator.encode_text(["a person walks"])
+    return sample(generator, condition, torch.tensor([24]), [5], steps=4)
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_official_layout_and_back(name: str, tmp_path: Path) -> None:
+    path = written(name, tmp_path)
+    assert recognise(read_checkpoint(path)) == TINY[name]["family"]
+    torch.testing.assert_close(sampled(load_generator(path)), sampled(tiny(name)))
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_convert_writes_a_folder_of_ours(name: str, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    convert_checkpoint(written(name, tmp_path / "theirs"), tmp_path / "ours")
+    torch.testing.assert_close(sampled(load_folder(tmp_path / "ours")), sampled(tiny(name)))
+    assert "licence" in (tmp_path / "ours" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_missing_statistics_are_an_error_that_says_where(name: str, tmp_path: Path) -> None:
+    path = written(name, tmp_path)
+    (tmp_path / "Std.npy").unlink()
+    with pytest.raises(UserError, match=r"statistics .* missing"):
+        load_generator(path)
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_a_missing_weight_loads_nothing(name: str, tmp_path: Path) -> None:
+    path = written(name, tmp_path)
+    content = read_checkpoint(path)
+    container = next((v for v in content.values() if isinstance(v, dict)), content)
+    weight = next(key for key in container if key.endswith(".bias"))
+    del container[weight]
+    write_checkpoint(path, content)
+    with pytest.raises(UserError, match=weight.split(".")[-2]):
+        load_generator(path)
+
+
+def test_statistics_of_another_width(tmp_path: Path) -> None:
+    path = written("mld", tmp_path)
+    np.save(tmp_path / "Mean.npy", np.zeros(251, np.float32))
+    np.save(tmp_path / "Std.npy", np.ones(251, np.float32))
+    with pytest.raises(UserError, match="251"):
+        load_generator(path)
+
+
+def test_the_wrong_family_is_said_with_what_it_looks_like(tmp_path: Path) -> None:
+    path = written("mdm", tmp_path)
+    with pytest.raises(UserError, match="looks like mdm"):
+        read_official(path, family="mld")
+
+
+def test_an_unknown_checkpoint_shows_its_keys(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "x.pt", {"weights": {"a": torch.zeros(1)}})
+    with pytest.raises(UserError, match="weights"):
+        load_generator(tmp_path / "x.pt")
+
+
+def test_settings_say_what_the_file_does_not(tmp_path: Path) -> None:
+    generator = load_generator(written("mld", tmp_path), text="clip-l14")
+    assert generator.text_encoder_name == "clip-l14"
+    with pytest.raises(UserError, match="colour"):
+        load_generator(tmp_path / "model.ckpt", colour="blue")
+
+
+def test_an_original_mld_file_reads_clip_and_its_extras_are_dropped(tmp_path: Path) -> None:
+    path = written("mld", tmp_path)
+    content = read_checkpoint(path)
+    extras = {"denoiser.mem_pos.pe": torch.zeros(500, 1, 16), "t2m_textencoder.x": torch.zeros(1)}
+    write_checkpoint(path, {"state_dict": content["state_dict"] | extras, "epoch": 3})
+    assert load_generator(path).text_encoder_name == "clip-l14"
+
+
+def test_mdm_options_are_read_from_the_file_beside_it(tmp_path: Path) -> None:
+    path = written("mdm-masked", tmp_path)
+    options = json.loads((tmp_path / "args.json").read_text())
+    assert options["mask_frames"] and options["diffusion_steps"] == 10
+    (tmp_path / "args.json").write_text(json.dumps(options | {"noise_schedule": "linear"}))
+    with pytest.raises(UserError, match="linear"):
+        load_generator(path)
+
+
+def test_a_folder_with_one_checkpoint_is_enough(tmp_path: Path) -> None:
+    written("mld", tmp_path)
+    assert load_generator(tmp_path).family == "mld"
+    with pytest.raises(UserError, match="no model"):
+        (tmp_path / "empty").mkdir()
+        load_generator(tmp_path / "empty")
