@@ -1,13 +1,14 @@
 """Several processes, one run: gradients averaged for real, one writer, one decision to stop.
 
 Started by `torchrun` or `accelerate launch`; alone, every method is the identity and nothing is imported.
-Gradients are averaged here and not by a wrapper round the network, because a fine-tuning update runs the network in
-ways that such a wrapper does not see (several calls a backward, weights of another moment).
+Gradients are averaged here and not by a wrapper round the network, because a fine-tuning update runs the network
+in ways that such a wrapper does not see (several calls a backward, weights of another moment).
 """
 
 import datetime
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import torch
@@ -22,7 +23,7 @@ TIMEOUT = 600.0
 
 
 class Distribution:
-    """The processes of one run, or the only one."""
+    """The processes of one run, or the only one. Leave it as a context, so that nobody is cut off in mid-message."""
 
     def __init__(self, rank: int = 0, processes: int = 1, device: torch.device | None = None) -> None:
         self.rank, self.processes = rank, processes
@@ -43,6 +44,17 @@ class Distribution:
 
         state = PartialState(cpu=device.type == "cpu", timeout=datetime.timedelta(seconds=timeout))
         return cls(state.process_index, state.num_processes, state.device)
+
+    def __enter__(self) -> "Distribution":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        """Part in good order: wait until all have come this far, unless one is lost already."""
+        if self.processes > 1:
+            if not isinstance(error, RunError):
+                with suppress(RunError):
+                    self.gather(None)
+            torch.distributed.destroy_process_group()
 
     @property
     def main(self) -> bool:

@@ -1,5 +1,6 @@
 """One optimiser for every training: AdamW, clipping, warm-up and cosine, and a non-finite guard."""
 
+import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -151,7 +152,7 @@ class Optimiser:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.adam.load_state_dict(state["adam"])
+        self.adam.load_state_dict(copy.deepcopy(state["adam"]))  # torch would share the tensors
         self.updates, self.skipped, self.scale = state["updates"], state["skipped"], state["scale"]
         self._bad_in_a_row = state["bad_in_a_row"]
         self.loss_scale.load_state_dict(state["loss_scale"])

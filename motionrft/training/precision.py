@@ -16,7 +16,7 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
 class LossScale:
     """A factor on the loss that keeps float16 gradients in range (Micikevicius et al. 2018).
 
-    Halved when a gradient overflows, doubled after 2000 updates without. For other number formats it is 1 and stays.
+    Halved when a gradient overflows, doubled after 2000 updates without. In other formats it stays 1.
     """
 
     def __init__(self, dtype: torch.dtype = torch.float32) -> None:

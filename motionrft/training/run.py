@@ -173,7 +173,7 @@ class RunFolder:
     def load_latest(self) -> tuple[int, Any] | None:
         """The newest checkpoint that can be read; the metrics are cut back to it. None: start at update 0.
 
-        A damaged one is set aside as `step-N.damaged`, with a sentence in `warnings`; the one before is taken.
+        A damaged one is set aside as `step-N.damaged`, with a sentence in `warnings`; the one before it serves.
         """
         for step in reversed(self.steps()):
             folder = self.checkpoint(step)
@@ -252,12 +252,12 @@ def _locked_folder(path: Path, *, resume: bool, overwrite: bool) -> FolderLock:
     entries = {child.name for child in path.iterdir()} - {LOCK} if path.is_dir() else set()
     if resume and not path.is_dir():
         raise UserError(f"{path}: there is no run to resume. Leave --resume out to start one.")
+    if entries and not entries & {PRESET, ENVIRONMENT}:
+        raise UserError(f"{path}: exists and is no run folder (no {PRESET}). Name another --out.")
     if entries and not (resume or overwrite):
         raise UserError(
             f"{path}: exists. Use --resume to go on with it, --overwrite to start anew, or another --out."
         )
-    if entries and not entries & {PRESET, ENVIRONMENT}:
-        raise UserError(f"{path}: exists and is no run folder (no {PRESET}). Name another --out.")
     lock = FolderLock(path)
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ MANIFEST = "manifest.json"
 
 _LARGEST_HEADER = 100_000_000
 """The safetensors format's own limit, in bytes."""
+_WEB = (b"<!doc", b"<html", b"<head", b"<?xml")
 _LISTED = 5
 
 
@@ -74,7 +75,7 @@ def load_weights(folder: Path | str, device: str = "cpu") -> tuple[dict[str, Ten
         )
     check_safetensors(folder / TENSORS)
     check_manifest(folder)
-    return load_file(folder / TENSORS, device=device), read_json(folder / CONFIG)
+    return _read(folder / TENSORS, device), read_json(folder / CONFIG)
 
 
 def write_manifest(folder: Path) -> None:
@@ -125,7 +126,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 def read_safetensors(path: Path | str, device: str = "cpu") -> dict[str, Tensor]:
     """Read one safetensors file after `check_safetensors`."""
     check_safetensors(Path(path))
-    return load_file(path, device=device)
+    return _read(Path(path), device)
 
 
 def check_safetensors(path: Path) -> None:
@@ -138,14 +139,17 @@ def check_safetensors(path: Path) -> None:
         raise UserError(f"{path}: no such file.")
     size = path.stat().st_size
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
+        start = file.read(8)
+        if start.lstrip().lower().startswith(_WEB):
+            raise UserError(f"{path}: a web page, not weights: the download failed. Download it again.")
+        length = int.from_bytes(start, "little")
         if size < 8 or length > min(size - 8, _LARGEST_HEADER):
             raise UserError(
                 _damaged(path, f"at byte 0 a header of {length:,} bytes is announced, the file has {size:,}")
             )
         try:
             header = json.loads(file.read(length))
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+            ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
         except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
             raise UserError(
                 _damaged(path, f"the header (bytes 8 to {8 + length:,}) is no list of tensors")
@@ -197,6 +201,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _replaceable(folder: Path) -> bool:
     return folder.is_dir() and ((folder / MANIFEST).is_file() or not any(folder.iterdir()))
+
+
+def _read(path: Path, device: str) -> dict[str, Tensor]:
+    try:
+        return load_file(path, device=device)
+    except SafetensorError as error:
+        raise UserError(_damaged(path, f"the header does not fit the data ({error})")) from None
 
 
 def _check_size(path: Path, expected: int) -> None:

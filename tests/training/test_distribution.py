@@ -1,0 +1,78 @@
+"""Two processes on the CPU: gradients really averaged, one run folder, and no survivor left waiting (fault 19)."""
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+import accelerate  # noqa: F401 - once here, not in every child
+import pytest
+import torch
+
+from motionrft.training.distribution import Distribution
+from motionrft.training.loop import train
+from tests.training.shares import Share, run_share
+
+ENVIRONMENT = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+
+
+def _together(path: Path, fault: str) -> list[int]:
+    """Run two processes to their ends; their exit codes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    children = []
+    for rank in range(2):
+        child = os.fork()
+        if child == 0:
+            os.environ.update(ENVIRONMENT, MASTER_PORT=port, RANK=str(rank), LOCAL_RANK=str(rank))
+            run_share(path, fault)
+        children.append(child)
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def _words(path: Path, rank: int) -> str:
+    return path.with_name(f"{path.name}.{rank}").read_text()
+
+
+def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path) -> None:
+    """Stopped by a SIGTERM to one of them, resumed by both; compared with a single process."""
+    alone = Share(Distribution(), batch=6)
+    train(alone, updates=8)
+    path = tmp_path / "run"
+    assert _together(path, "stop") == [75, 75], _words(path, 0) + _words(path, 1)
+    assert _together(path, "resume") == [0, 0], _words(path, 0) + _words(path, 1)
+    ranks = [torch.tensor(json.loads(_words(path, rank))) for rank in range(2)]
+    assert torch.equal(ranks[0], ranks[1])
+    torch.testing.assert_close(ranks[0], alone.flat(), rtol=1e-5, atol=1e-7)
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["update"] for line in lines] == list(range(1, 9))
+
+
+def test_a_killed_process_ends_the_other(tmp_path: Path) -> None:
+    began = time.monotonic()
+    assert _together(tmp_path / "run", "die") == [1, -9]
+    assert time.monotonic() - began < 50
+    assert "lost the others" in _words(tmp_path / "run", 0)
+
+
+def test_a_users_mistake_ends_every_process_alike(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").touch()
+    assert _together(tmp_path / "run", "go") == [2, 2]
+    assert "no run folder" in _words(tmp_path / "run", 0) and "no run folder" in _words(tmp_path / "run", 1)
+
+
+def test_alone_everything_is_the_identity() -> None:
+    alone = Distribution()
+    tensor = torch.ones(3)
+    alone.average([tensor])
+    assert torch.equal(tensor, torch.ones(3))
+    assert alone.main and alone.mean({"loss": 2.0, "n": 1}) == {"loss": 2.0, "n": 1}
+    assert alone.largest(3, 0) == (3, 0) and alone.gather("x") == ["x"] and alone.first(lambda: 5) == 5
+
+
+def test_without_a_launcher_nobody_is_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert Distribution.join(torch.device("cpu")).processes == 1

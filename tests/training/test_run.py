@@ -1,0 +1,236 @@
+"""The run folder: never clobbered, one process at a time, always resumable (faults 15, 16, 17, 20, 21)."""
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from motionrft.errors import RunError, UserError
+from motionrft.training import run as run_file
+from motionrft.training.run import RunFolder, changed_keys
+from tests.training.toys import in_child
+
+PRESET = {"lr": 0.1, "optimiser": {"clip": 1.0, "betas": [0.9, 0.99]}}
+
+
+def _state(step: int) -> dict:
+    return {"step": step, "weights": torch.full((2000,), float(step))}
+
+
+def _files(path: Path) -> set[str]:
+    return {child.name for child in path.iterdir()}
+
+
+def test_a_run_leaves_these_files(tmp_path: Path) -> None:
+    with RunFolder.open(tmp_path / "run", PRESET, {"device": "cpu"}, identity={"data": "d1"}) as folder:
+        folder.append_metrics({"update": 1, "loss": float("nan"), "reward/x": 0.5})
+        folder.save_checkpoint(1, _state(1), export=lambda f: (f / "extra").write_text("more") and None)
+    assert _files(tmp_path / "run") == {"preset.yaml", "env.json", "metrics.jsonl", "checkpoints", "LATEST"}
+    assert json.loads((tmp_path / "run" / "env.json").read_text())["hashes"] == {"data": "d1"}
+    assert folder.read_metrics() == [{"update": 1, "loss": None, "reward/x": 0.5}]
+    assert (folder.checkpoint(1) / "extra").read_text() == "more"
+    assert (tmp_path / "run" / "LATEST").read_text() == "step-1\n"
+
+
+def test_an_existing_run_needs_a_word(tmp_path: Path) -> None:
+    RunFolder.open(tmp_path / "run", PRESET, {}).close()
+    with pytest.raises(UserError, match="--resume to go on"):
+        RunFolder.open(tmp_path / "run", PRESET, {})
+    folder = RunFolder.open(tmp_path / "run", {"lr": 5}, {}, overwrite=True)
+    assert not folder.resumed and folder.load_latest() is None
+
+
+def test_overwrite_never_deletes_what_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    for flags in ({"overwrite": True}, {"resume": True}):
+        with pytest.raises(UserError, match="no run folder"):
+            RunFolder.open(tmp_path, PRESET, {}, **flags)
+    assert _files(tmp_path) == {"thesis.txt"}
+
+
+def test_places_that_cannot_be_used_are_refused_before_compute(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(UserError):
+            RunFolder.open(path, PRESET, {})
+    with pytest.raises(UserError, match="no run to resume"):
+        RunFolder.open(tmp_path / "nowhere", PRESET, {}, resume=True)
+    assert _files(tmp_path) == {"file"}
+
+
+def test_read_only_place_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(UserError, match="Permission denied"):
+        RunFolder.open(tmp_path / "run", PRESET, {})
+
+
+def test_resume_with_a_changed_preset_or_data_names_the_keys(tmp_path: Path) -> None:
+    RunFolder.open(tmp_path / "run", PRESET, {}, identity={"data": "d1"}).close()
+    changed = {"lr": 0.2, "optimiser": {"clip": 1.0, "betas": (0.9, 0.999)}}
+    with pytest.raises(UserError) as caught:
+        RunFolder.open(tmp_path / "run", changed, {}, resume=True, identity={"data": "d2"})
+    message = str(caught.value)
+    assert "lr: 0.1 -> 0.2" in message and "optimiser.betas" in message and "data: d1 -> d2" in message
+    assert "clip" not in message and "--allow-changed" in message
+    with RunFolder.open(
+        tmp_path / "run",
+        changed,
+        {},
+        resume=True,
+        identity={"data": "d2"},
+        allow_changed=["lr", "optimiser", "data"],
+    ) as folder:
+        assert folder.resumed
+
+
+def test_tuples_and_lists_are_the_same_preset(tmp_path: Path) -> None:
+    RunFolder.open(tmp_path / "run", {"betas": [0.9, 0.99], "none": None, "map": {}}, {}).close()
+    RunFolder.open(tmp_path / "run", {"betas": (0.9, 0.99), "none": None, "map": {}}, {}, resume=True).close()
+
+
+def test_changed_keys_see_missing_ones() -> None:
+    assert changed_keys({"a": 1, "b": {"c": None}}, {"a": 1}) == ["b.c: None -> absent"]
+
+
+def test_second_process_is_turned_away_and_a_dead_ones_lock_is_not(tmp_path: Path) -> None:
+    def second() -> int:
+        try:
+            RunFolder.open(tmp_path / "run", PRESET, {}, resume=True)
+        except UserError as error:
+            return 2 if f"in use by process {os.getppid()}" in str(error) else 3
+        return 0
+
+    def dies_with_the_lock() -> int:
+        RunFolder.open(tmp_path / "run", PRESET, {}, resume=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    with RunFolder.open(tmp_path / "run", PRESET, {}):
+        assert in_child(second) == 2
+    assert in_child(second) == 0
+    assert in_child(dies_with_the_lock) == -signal.SIGKILL
+    assert ".lock" in _files(tmp_path / "run")
+    RunFolder.open(tmp_path / "run", PRESET, {}, resume=True).close()
+    assert ".lock" not in _files(tmp_path / "run")
+
+
+def test_killed_before_the_preset_was_written_starts_anew(tmp_path: Path) -> None:
+    (tmp_path / ".lock").touch()
+    with RunFolder.open(tmp_path, PRESET, {}, resume=True) as folder:
+        assert not folder.resumed
+
+
+def test_prune_keeps_the_newest_and_the_best(tmp_path: Path) -> None:
+    with RunFolder.open(tmp_path / "run", PRESET, {}) as folder:
+        for step in (2, 9, 10, 11):
+            folder.save_checkpoint(step, _state(step))
+        folder.mark_best(2)
+        folder.prune(2)
+        assert folder.steps() == [2, 10, 11] and folder.best() == 2
+        assert folder.load(2)["step"] == 2
+
+
+def test_metrics_are_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
+    with RunFolder.open(tmp_path / "run", PRESET, {}) as folder:
+        folder.append_metrics({"update": 1})
+        folder.save_checkpoint(1, _state(1))
+        folder.append_metrics({"update": 2})
+        with (folder.path / "metrics.jsonl").open("a") as file:
+            file.write('{"update": 3, "lo')
+    with RunFolder.open(tmp_path / "run", PRESET, {}, resume=True) as folder:
+        step, state = folder.load_latest()
+        assert (step, state["step"]) == (1, 1)
+        assert folder.read_metrics() == [{"update": 1}]
+
+
+@pytest.mark.parametrize("name", ["state.safetensors", "state.json", "manifest.json"])
+def test_a_damaged_checkpoint_is_set_aside(tmp_path: Path, name: str) -> None:
+    with RunFolder.open(tmp_path / "run", PRESET, {}) as folder:
+        folder.save_checkpoint(1, _state(1))
+        file = folder.save_checkpoint(2, _state(2)) / name
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 4
+        file.write_bytes(data)
+        assert folder.load_latest()[0] == 1
+        assert "Checkpoint 2 was set aside" in folder.warnings[0] and name in folder.warnings[0]
+        assert (folder.path / "LATEST").read_text() == "step-1\n"
+        folder.save_checkpoint(2, _state(2))
+        assert folder.load_latest()[0] == 2
+
+
+def test_disk_full_keeps_the_previous_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RunFolder.open(tmp_path / "run", PRESET, {}) as folder:
+        folder.save_checkpoint(1, _state(1))
+
+        def full(path: Path, tensors: object) -> None:
+            path.write_bytes(b"half of it")
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(run_file, "write_safetensors", full)
+        with pytest.raises(RunError, match="No space left"):
+            folder.save_checkpoint(2, _state(2))
+        monkeypatch.undo()
+        assert _files(folder.path / "checkpoints") == {"step-1"}
+        assert folder.load_latest()[0] == 1
+
+
+def test_a_real_limit_on_file_size_keeps_the_previous_checkpoint(tmp_path: Path) -> None:
+    """The kernel itself refuses the bytes, wherever in the write it happens."""
+    with RunFolder.open(tmp_path / "run", PRESET, {}) as folder:
+        folder.save_checkpoint(1, _state(1))
+        for limit in (0, 100, 5000):
+            assert in_child(lambda n=limit: _save_under_limit(folder, n)) == 1
+            assert _files(folder.path / "checkpoints") == {"step-1"}
+            assert folder.load_latest()[0] == 1
+
+
+def _save_under_limit(folder: RunFolder, limit: int) -> int:
+    import resource
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    try:
+        folder.save_checkpoint(2, _state(2))
+    except RunError:
+        return 1
+    return 0
+
+
+def test_killed_at_fifty_random_moments_of_a_save(tmp_path: Path) -> None:
+    """SIGKILL whenever it comes: a whole checkpoint loads, and never an older one than was known to be safe."""
+    draw = random.Random(0)
+    safe = 0
+    for _ in range(50):
+        saved, telling = os.pipe()
+        child = os.fork()
+        if child == 0:
+            _save_for_ever(tmp_path / "run", safe, telling)
+        os.read(saved, 1)
+        time.sleep(draw.uniform(0, 0.02))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(saved)
+        os.close(telling)
+        with RunFolder.open(tmp_path / "run", PRESET, {}, resume=True) as folder:
+            step, state = folder.load_latest()
+            assert not folder.warnings
+            assert state["step"] == step > safe and torch.equal(state["weights"], _state(step)["weights"])
+            assert not [name for name in _files(folder.path / "checkpoints") if name.endswith(".tmp")]
+            safe = step
+
+
+def _save_for_ever(path: Path, step: int, telling: int) -> None:
+    with RunFolder.open(path, PRESET, {}, resume=step > 0) as folder:
+        while True:
+            step += 1
+            folder.save_checkpoint(step, _state(step))
+            os.write(telling, b".")
+            folder.prune(2)
