@@ -9,7 +9,6 @@ same in every
 - `official`: as the published evaluations draw items (Guo et al. 2022), every choice recorded.
 """
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,22 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from motionrft.builtin import reference_path
+from motionrft.builtin import items_path
 from motionrft.data import MotionDataset, pad
 from motionrft.data.captions import Caption
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.measure import Measured, measure
-from motionrft.training.atomic import write_bytes
 from motionrft.training.fingerprints import text_hash
 from motionrft.training.seeds import generator_for, item_seed
-from motionrft.training.weights import read_safetensors
+from motionrft.training.weights import load_weights, save_weights
 
-_METADATA = "evaluation-items"
+FAMILY = "evaluation-items"
 
 
 @dataclass(frozen=True)
@@ -136,18 +132,15 @@ class FixedItems(EvaluationItems):
         return cls(items, None, None, "prompts")
 
     @classmethod
-    def load(cls, path: Path | str) -> "FixedItems":
+    def load(cls, folder: Path | str) -> "FixedItems":
         """Read a reference set that `save` wrote.
 
         Raises:
-            UserError: no such file, a damaged one, or no reference set.
+            UserError: no such folder, a damaged one, or no reference set.
         """
-        tensors = read_safetensors(path)
-        with safe_open(path, "pt") as file:
-            described = (file.metadata() or {}).get(_METADATA)
-        if described is None:
-            raise UserError(f"{path}: no set of evaluation items.")
-        config = json.loads(described)
+        tensors, config = load_weights(folder)
+        if config.get("family") != FAMILY:
+            raise UserError(f"{folder}: no set of evaluation items.")
         items = [_item(values) for values in config["items"]]
         return cls(
             items, Measured.of_tensors(tensors) if tensors else None, config["evaluator"], config["split"]
@@ -156,18 +149,17 @@ class FixedItems(EvaluationItems):
     @classmethod
     def builtin(cls, split: str = "test") -> "FixedItems":
         """The items that travel with the package, judged by the built-in evaluator."""
-        return cls.load(reference_path(split))
+        return cls.load(items_path(split))
 
-    def save(self, path: Path | str) -> None:
-        """Write items, captions and the real motions' measures to one safetensors file: enough to evaluate
-        without the data."""
+    def save(self, folder: Path | str, card: str | None = None) -> None:
+        """Write items, captions and the real motions' measures: enough to evaluate without the data."""
         config = {
+            "family": FAMILY,
             "split": self.split,
             "evaluator": self.evaluator,
             "items": [asdict(item) for item in self.items],
         }
-        tensors = self.real.to_tensors() if self.real else {}
-        write_bytes(path, save(tensors, {_METADATA: json.dumps(config)}))
+        save_weights(folder, self.real.to_tensors() if self.real else {}, config, card)
 
     def check_evaluator(self, evaluator: Evaluator) -> None:
         """Raise `UserError` where the stored measures were made by another evaluator."""
