@@ -6,7 +6,9 @@ from collections.abc import Sequence
 import torch
 
 from motionrft.data import MotionDataset, pad
+from motionrft.representations.convert import convert
 from motionrft.reward.motionreward import MotionReward
+from motionrft.reward.physics import physics_terms
 from motionrft.training.seeds import generator_for
 
 STEPS = 100
@@ -16,7 +18,7 @@ SAMPLE = 1024
 
 @torch.no_grad()
 def training_quantiles(reward: MotionReward, data: MotionDataset, batch: int = 64) -> dict[str, list[float]]:
-    """Quantiles 0 to 100 of each of the reward's terms over training clips with their own first captions."""
+    """Quantiles 0 to 100 of each term, physics included, over training clips with their own first captions."""
     device = next(reward.network.parameters()).device
     order = torch.randperm(len(data), generator=generator_for(0, "quantiles"))[:SAMPLE]
     scores: dict[str, list[torch.Tensor]] = {}
@@ -25,6 +27,10 @@ def training_quantiles(reward: MotionReward, data: MotionDataset, batch: int = 6
         captions = [data.items[int(item)].captions[0].text for item in items]
         condition = reward.prepare(captions)
         terms = reward.raw_terms(motion.to(device), lengths.to(device), condition)
+        joints = convert(motion, reward.representation, "joints", lengths)
+        terms.update(
+            physics_terms(joints.unflatten(-1, (-1, 3)) if joints.dim() == 3 else joints, lengths, data.fps)
+        )
         for name, values in terms.items():
             scores.setdefault(name, []).append(values.float().cpu())
     levels = torch.linspace(0, 1, STEPS + 1)

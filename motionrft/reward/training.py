@@ -95,6 +95,7 @@ def train_semantic(
         "stages": ["semantic"],
         "data": data.train.properties.get("source", data.train.folder.name),
         "licence": data.train.properties.get("licence"),
+        "fps": data.train.fps,
         "seed": preset.seed,
         "recall": validate(reward, data.validation),
     }

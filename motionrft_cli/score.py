@@ -1,0 +1,208 @@
+"""score: judge motion files, for people, pipes and CI."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from motionrft.errors import UserError
+from motionrft.presets.score import ScorePreset
+from motionrft_cli.options import Call, command, sets
+
+if TYPE_CHECKING:
+    from motionrft.files import FileFault
+    from motionrft.reward.scoring import Query, Score
+
+
+@command(ScorePreset, example="motionrft score out/*.npy --terms semantic,physics --json")
+def score(
+    call: Call[ScorePreset],
+    motions: Annotated[list[str], typer.Argument(help="motion files, folders, or - for paths on stdin")],
+    text: Annotated[str | None, typer.Option(help="one text for all motions")] = None,
+    text_file: Annotated[
+        Path | None, typer.Option(help="texts, one a line: one for all, or one a motion")
+    ] = None,
+    terms: Annotated[
+        str | None,
+        typer.Option(help="comma-separated: semantic, preference, authenticity, physics, jitter, …"),
+    ] = None,
+    reward: Annotated[str | None, sets("reward")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="what the files hold, if not to be guessed")
+    ] = None,
+    fps: Annotated[float | None, typer.Option(help="frame rate of files that do not say one")] = None,
+    frames: Annotated[bool | None, typer.Option("--frames"), sets("frames")] = None,
+    fail_under: Annotated[
+        list[str] | None, typer.Option(help="TERM=X: exit 1 if a motion scores below; repeatable")
+    ] = None,
+    fail_over: Annotated[
+        list[str] | None, typer.Option(help="TERM=X: exit 1 if a motion scores above; repeatable")
+    ] = None,
+    null: Annotated[bool, typer.Option("--null", help="paths on stdin end in NUL (find -print0)")] = False,
+) -> int:
+    """Judge motion files with a reward and with physics.
+
+    A text file beside a motion (walk.npy, walk.txt) is used when no text is given. Bad files are reported and
+    skipped (exit code 3); limits turn the command into a linter (exit code 1).
+    """
+    from motionrft.reward.scoring import Limits, Scorer, choose_terms
+
+    words = terms.split(",") if terms is not None else call.preset.terms
+    model = _load(call, words)
+    limits = Limits(
+        {**call.preset.fail_under, **_limits("--fail-under", fail_under)},
+        {**call.preset.fail_over, **_limits("--fail-over", fail_over)},
+    )
+    scorer = Scorer(model, choose_terms(words, model), call.preset.frames)
+    limits.check(scorer.terms)
+    queries = _queries(_paths(motions, null), _Texts(text, text_file), source, fps)
+    return _report(call, scorer.terms, scorer.score(queries), limits)
+
+
+def _report(
+    call: Call[ScorePreset], terms: list[str], found: "Iterator[Score | FileFault]", limits: Any
+) -> int:
+    from motionrft.files import FileFault
+
+    rows, skipped, broken, without_text = [], 0, 0, 0
+    with call.console.progress("scoring", unit="motions") as bar:
+        for result in found:
+            if isinstance(result, FileFault):
+                skipped += 1
+                call.console.warn(f"skipped: {result.message}")
+                continue
+            bar.advance()
+            if call.json:
+                call.console.emit(_document(result, call.preset.frames))
+            else:
+                rows.append(_row(result, terms))
+            without_text += result.query.text is None
+            for sentence in limits.broken(result):
+                broken += 1
+                call.console.warn(f"{result.query.motion.source}: {sentence}")
+    if rows:
+        call.console.table("scores (percentile among training clips)", ["file", "frames", *terms], rows)
+    if without_text and "semantic" in terms:
+        call.console.warn(f"{without_text} motions have no text, so no semantic score; give one with --text")
+    if skipped and not rows and not call.json:
+        call.console.warn("no motion could be scored")
+    return 1 if broken else 3 if skipped else 0
+
+
+def _load(call: Call[ScorePreset], words: list[str] | None) -> Any:
+    """The reward with every term it has; none where physics alone is wanted."""
+    from motionrft.reward.folder import load_motionreward
+    from motionrft.reward.loading import reward_folder
+    from motionrft.reward.physics import PHYSICS
+
+    if words is not None and all(word == "physics" or word in PHYSICS for word in words):
+        return None
+    model = load_motionreward(reward_folder(call.preset.reward), device=call.device())
+    model.weights = {name: 1.0 for name in model.terms if words is None or name in words}
+    return model
+
+
+def _paths(inputs: list[str], null: bool) -> Iterator[Path]:
+    """Paths in order, those of stdin as they come."""
+    from motionrft.files import motion_files
+
+    for item in inputs:
+        if item != "-":
+            yield from motion_files([item])
+            continue
+        separator = b"\0" if null else b"\n"
+        for name in _split(separator):
+            yield from motion_files([os.fsdecode(name)])
+
+
+def _split(separator: bytes) -> Iterator[bytes]:
+    if separator == b"\n":
+        yield from (line.rstrip(b"\r\n") for line in sys.stdin.buffer if line.strip())
+    else:
+        yield from (name for name in sys.stdin.buffer.read().split(separator) if name)
+
+
+def _queries(
+    paths: Iterator[Path], texts: "_Texts", source: str | None, fps: float | None
+) -> "Iterator[Query | FileFault]":
+    from motionrft.files import FileFault, iterate_motions
+    from motionrft.reward.scoring import Query
+
+    for found in iterate_motions(paths, source, fps):
+        yield found if isinstance(found, FileFault) else Query(found, texts.of(found.source))
+
+
+class _Texts:
+    """Which text belongs to which motion: one for all, one a motion in order, or the file beside it."""
+
+    def __init__(self, text: str | None, file: Path | None) -> None:
+        from motionrft.data import read_prompts
+
+        if text is not None and file is not None:
+            raise UserError("--text and --text-file: give one of them")
+        if text is not None and not text.strip():
+            raise UserError("--text is empty")
+        self.file = file
+        self.lines = [text] if text is not None else read_prompts(file) if file is not None else None
+        self.used = 0
+
+    def of(self, motion: Path) -> str | None:
+        """The text of the next motion, which lies in that file."""
+        if self.lines is None:
+            return _beside(motion)
+        if len(self.lines) == 1:
+            return self.lines[0]
+        if self.used == len(self.lines):
+            raise UserError(
+                f"{self.file}: {self.used} texts, but more motions than that; give one line a motion"
+            )
+        self.used += 1
+        return self.lines[self.used - 1]
+
+
+def _beside(motion: Path) -> str | None:
+    from motionrft.data import read_captions
+
+    file = motion.with_suffix(".txt")
+    captions = read_captions(file) if file.is_file() else []
+    return captions[0].text if captions else None
+
+
+def _limits(flag: str, given: list[str] | None) -> dict[str, float]:
+    limits = {}
+    for item in given or ():
+        name, equals, value = item.partition("=")
+        try:
+            limits[name] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise UserError(f"{flag} {item}: write it as TERM=NUMBER, such as foot_skating=0.1")
+    return limits
+
+
+def _document(result: "Score", frames: bool) -> dict[str, Any]:
+    motion = result.query.motion
+    document = {
+        "file": str(motion.source),
+        "index": motion.index,
+        "frames": len(motion),
+        "representation": motion.representation,
+        "text": result.query.text,
+        "scores": result.scores,
+        "percentiles": result.percentiles,
+    }
+    return {**document, "curves": result.curves} if frames else document
+
+
+def _row(result: "Score", terms: list[str]) -> list[object]:
+    motion = result.query.motion
+    name = str(motion.source) + (f" [{motion.index}]" if motion.index else "")
+    cells = []
+    for term in terms:
+        value, rank = result.scores[term], result.percentiles.get(term)
+        cells.append("-" if value is None else f"{value:.3g}" + ("" if rank is None else f" ({rank:.0f} %)"))
+    return [name, len(motion), *cells]
