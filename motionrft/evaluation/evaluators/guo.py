@@ -5,8 +5,9 @@ One architecture serves HumanML3D (263 features), KIT-ML (251) and the joints ve
 widths of whatever weights are loaded. The first two drop the four contacts; the last drops nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,8 @@ from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.evaluators.recurrent import BidirectionalGRU
 from motionrft.evaluation.evaluators.words import TAGS, WordVectorizer
-from motionrft.lengths import zero_padding
+from motionrft.lengths import length_mask, zero_padding
+from motionrft.representations.kinematic import joints_to_kinematic
 from motionrft.representations.statistics import Statistics
 
 UNIT = 4
@@ -40,6 +42,10 @@ class GuoSize:
     motion_hidden: int = 1024
     text_hidden: int = 512
     embedding: int = 512
+
+
+Features = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""(B, T, ...) motions and (B,) lengths to (B, T', D) features and their lengths."""
 
 
 class GuoNetwork(nn.Module):
@@ -110,7 +116,13 @@ class WordEncoder(SequenceEncoder):
 
 
 class GuoEvaluator(Evaluator):
-    """The network with its own statistics (never the data set's) and its words."""
+    """The network with its own statistics (never the data set's) and its words.
+
+    Args:
+        features: what turns motions of `representation` into the features that the statistics are of, with
+            their
+            lengths; None where they are those features.
+    """
 
     min_frames = UNIT
     mean: Tensor
@@ -125,9 +137,10 @@ class GuoEvaluator(Evaluator):
         name: str = "Guo et al. 2022",
         fps: float = 20.0,
         representation: str = "kinematic",
+        features: Features | None = None,
     ):
         super().__init__()
-        self.network, self.words = network, words
+        self.network, self.words, self.features = network, words, features
         self.register_buffer("mean", statistics.mean)
         self.register_buffer("std", statistics.std)
         self.identity, self.name, self.fps, self.representation = identity, name, fps, representation
@@ -138,6 +151,8 @@ class GuoEvaluator(Evaluator):
             raise UserError(
                 f"{motion.shape[1]} frames: {self.name} reads at most {WINDOW}. Cut the motions to that."
             )
+        if self.features is not None:
+            motion, lengths = self.features(motion, lengths)
         normalised = zero_padding((motion - self.mean) / self.std, lengths)
         return self.network.motion(
             nn.functional.pad(normalised, (0, 0, 0, WINDOW - motion.shape[1])), lengths
@@ -153,3 +168,34 @@ class GuoEvaluator(Evaluator):
             )
         parts = self.words.batch([caption.tokens for caption in captions])
         return self.network.text(*(part.to(self.mean.device) for part in parts))
+
+
+JOINTS_MEAN = (0.000163, 0.376632, 0.310191)
+"""m: mean position in the published normalisation of joints; what a zero of its padding stands for."""
+
+
+def joint_features(
+    joints: Tensor, lengths: Tensor, padding: Literal["official", "clean"] = "official"
+) -> tuple[Tensor, Tensor]:
+    """What the joints version of the evaluator (ACMDM) sees: root and position features of joints as they
+    are.
+
+    Neither skeleton, floor, origin nor facing is normalised.
+
+    Args:
+        joints: (B, T, J, 3), at most 196 frames.
+        padding: `official` computes features of the clip padded to 196 frames with the mean position, which
+            leaks into the
+            heading of the last 80 frames; published numbers contain that. `clean` sees the clip alone.
+
+    Returns:
+        (B, T', 4 + 3 (J - 1)) features and (B,) lengths, one less than those of the joints.
+    """
+    positions = 4 + 3 * (joints.shape[2] - 1)
+    if padding == "clean":
+        return joints_to_kinematic(joints, lengths, canonical=False)[..., :positions], lengths - 1
+    valid = length_mask(lengths, joints.shape[1])[..., None, None]
+    filled = torch.where(valid, joints, joints.new_tensor(JOINTS_MEAN))
+    rest = joints.new_tensor(JOINTS_MEAN).expand(len(joints), WINDOW - joints.shape[1], joints.shape[2], 3)
+    padded = joints_to_kinematic(torch.cat((filled, rest), dim=1), canonical=False, official_yaw=True)
+    return padded[..., :positions], lengths - 1

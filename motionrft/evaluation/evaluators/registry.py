@@ -1,51 +1,88 @@
 """Evaluators by folder: ours say their family in `config.json`, published ones are known by their files."""
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
 
+from motionrft import builtin
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.base import Evaluator
-from motionrft.evaluation.evaluators.guo import GuoEvaluator, GuoNetwork, GuoSize
+from motionrft.evaluation.evaluators.guo import GuoEvaluator, GuoNetwork, GuoSize, joint_features
 from motionrft.evaluation.evaluators.mini import MiniEvaluator, MiniEvaluatorNetwork, MiniSize
+from motionrft.evaluation.evaluators.towers import TowerEvaluator, TwoTowers
 from motionrft.evaluation.evaluators.words import WordVectorizer
-from motionrft.official.evaluators import EvaluatorFiles, is_published_evaluator, read_published_evaluator
+from motionrft.official.evaluators import (
+    CHECKPOINT,
+    EvaluatorFiles,
+    is_published_evaluator,
+    read_published_evaluator,
+)
 from motionrft.representations.statistics import Statistics
+from motionrft.reward.loading import LOADERS, load_reward
 from motionrft.text import load_text_encoder
 from motionrft.training.fingerprints import file_hash, text_hash
-from motionrft.training.weights import CONFIG, TENSORS, load_state, load_weights
+from motionrft.training.weights import CONFIG, TENSORS, load_state, load_weights, read_json
+
+JOINTS_WIDTHS, KIT_WIDTHS = (67, 64), (247, 64)
+"""Features that are read of a frame, by which a published evaluator's version is known."""
 
 
-def load_evaluator(folder: Path | str, device: torch.device | str = "cpu") -> Evaluator:
+def load_evaluator(
+    folder: Path | str, device: torch.device | str = "cpu", representation: str | None = None
+) -> Evaluator:
     """Load an evaluator, frozen and in eval mode.
 
     Args:
-        folder: one of ours (`motionrft train-reward --preset evaluator-mini` writes them), or the published
-            `checkpoints/t2m`, `checkpoints/kit` of Guo et al. with `glove/` in it or beside it.
+        folder: `builtin`; one of ours (`motionrft train-reward --preset evaluator-mini` writes them); a
+            reward with two
+            towers; or the published `checkpoints/t2m`, `checkpoints/kit` of Guo et al. with `glove/` in it or
+            beside it.
+        representation: which one a reward with several shall read; None takes its usual one.
 
     Raises:
         UserError: the folder holds no evaluator, or a file of it is missing or damaged.
     """
-    folder = Path(folder)
+    folder = builtin.resolve(str(folder), "evaluator")
     if is_published_evaluator(folder):
         evaluator: Evaluator = _guo(read_published_evaluator(folder), folder)
-    elif (folder / CONFIG).is_file():
-        tensors, config = load_weights(folder)
-        family = config.get("family")
-        if family not in FAMILIES:
-            raise UserError(
-                f"{folder}: no evaluator: its family is {family!r}, known are {', '.join(FAMILIES)}."
-            )
-        evaluator = FAMILIES[family](folder, tensors, config)
     else:
-        raise UserError(
-            f"{folder}: no evaluator there. Needed are model.safetensors and config.json of ours, or "
-            "text_mot_match/model/finest.tar of Guo et al.; "
-            "`motionrft train-reward --preset evaluator-mini` trains one."
-        )
+        evaluator = _ours(_model_folder(folder), representation)
     return evaluator.to(device).eval().requires_grad_(False)
+
+
+def _model_folder(folder: Path) -> Path:
+    """The folder itself, or the model inside a training run."""
+    for candidate in (folder, folder / "evaluator", folder / "reward"):
+        if (candidate / CONFIG).is_file():
+            return candidate
+    raise UserError(
+        f"{folder}: no evaluator there. Needed are {TENSORS} and {CONFIG} of ours, or {CHECKPOINT} of Guo et al.; "
+        "`motionrft train-reward --preset evaluator-mini` trains one."
+    )
+
+
+def _ours(folder: Path, representation: str | None) -> Evaluator:
+    family = read_json(folder / CONFIG).get("family")
+    if family == "mini":
+        return _mini(folder, *load_weights(folder))
+    if family in LOADERS:
+        return _towers(folder, representation)
+    raise UserError(
+        f"{folder}: no evaluator: a model of the family {family!r}; known are mini, {', '.join(LOADERS)}."
+    )
+
+
+def _towers(folder: Path, representation: str | None) -> Evaluator:
+    reward = load_reward(folder, representation=representation or "kinematic")
+    if not hasattr(reward, "embed_text"):
+        raise UserError(
+            f"{folder}: this reward has no embeddings of texts and motions, so it is no evaluator."
+        )
+    identity = text_hash("towers", file_hash(folder / TENSORS), reward.representation)
+    return TowerEvaluator(cast(TwoTowers, reward), identity, f"reward {folder.name}")
 
 
 def _mini(folder: Path, tensors: dict[str, Tensor], config: dict) -> Evaluator:
@@ -63,14 +100,17 @@ def _guo(files: EvaluatorFiles, folder: Path) -> GuoEvaluator:
     network = GuoNetwork(guo_size(files.state))
     load_state(network, files.state, str(folder))
     identity = text_hash("guo", *(file_hash(path) for path in files.files))
-    kit = files.mean.shape[0] == 251
+    kit = network.size.motion in KIT_WIDTHS
+    joints = network.size.motion in JOINTS_WIDTHS
     return GuoEvaluator(
         network,
         Statistics(files.mean, files.std),
         WordVectorizer(files.rows, files.vectors),
         identity,
-        name="Guo et al. 2022, " + ("KIT-ML" if kit else "HumanML3D"),
+        name=f"Guo et al. 2022, {'KIT-ML' if kit else 'HumanML3D'}{', joints' if joints else ''}",
         fps=12.5 if kit else 20.0,
+        representation="joints" if joints else "kinematic",
+        features=partial(joint_features, padding="official") if joints else None,
     )
 
 
@@ -86,7 +126,3 @@ def guo_size(state: dict[str, Tensor]) -> GuoSize:
         text_hidden=state["text_encoder.input_emb.weight"].shape[0],
         embedding=state["motion_encoder.output_net.3.weight"].shape[0],
     )
-
-
-FAMILIES: dict[str, Callable[[Path, dict[str, Tensor], dict], Evaluator]] = {"mini": _mini}
-"""Families of our own folders, one line each."""
