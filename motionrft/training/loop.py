@@ -10,9 +10,11 @@ from motionrft.errors import Interrupted, RunError, UserError
 from motionrft.training.distribution import Distribution
 from motionrft.training.memory import MemoryMeter
 from motionrft.training.progress import Progress, Silent
+from motionrft.training.rehearsal import Rehearsal, Rehearsed
 from motionrft.training.run import RunFolder
 from motionrft.training.seeds import global_random_state, restore_global_random_state
 from motionrft.training.signals import TERMINATED, Signals
+from motionrft.training.watch import Verdict
 
 _LONGEST_DROUGHT = 100
 """Calls of `update` in a row that may make none (a fine-tuning trajectory can have no gradient)."""
@@ -60,7 +62,7 @@ def train(
     checkpoint_every: int = 100,
     keep: int = 2,
     progress: Progress | None = None,
-    watch: Callable[[int], str | None] | None = None,
+    watch: Callable[[int], Verdict | str | None] | None = None,
     export: Callable[[Path], None] | None = None,
     distribution: Distribution | None = None,
 ) -> Outcome:
@@ -71,16 +73,20 @@ def train(
         updates, time_limit: whichever comes first ends the loop; seconds, earlier sessions counted.
         checkpoint_every: updates between checkpoints, 0 for none; the end is always saved.
         keep: newest checkpoints that stay (the best stays too); 0 keeps all.
-        watch: called after each `update` with the updates made; a sentence ends the run, saved.
+        watch: called after each `update` with the updates made. A sentence ends the run, saved; a verdict may also
+            warn, and mark this state as the best, saved too.
         export: writes further files into each checkpoint's folder.
         distribution: the processes of this run; only the main one writes and reports.
 
     Raises:
+        Rehearsed: `progress` is a `Rehearsal`: the cost was measured, nothing was trained or saved.
         Interrupted: SIGINT or SIGTERM, after saving; carries the exit code.
         RunError: the trainer gave up, or writing failed. The last checkpoint stays.
     """
     if updates is None and time_limit is None:
         raise ValueError("train needs updates, time_limit or both")
+    if isinstance(progress, Rehearsal):
+        raise Rehearsed(progress.measure(trainer, updates))
     run = _Session(trainer, folder, progress or Silent(), keep, export, distribution or Distribution())
     run.restore()
     run.progress.start(updates, run.step)
@@ -89,16 +95,18 @@ def train(
             while (reason := run.ended(updates, time_limit)) is None:
                 before = run.step
                 run.advance()
-                reason = watch(run.step) if watch else None
-                stop, save, end = run.agree(signals.stop or 0, signals.save, reason is not None)
+                verdict = run.look(watch)
+                stop, save, end, best = run.agree(
+                    signals.stop or 0, signals.save, verdict.stop is not None, verdict.best
+                )
                 due = checkpoint_every and run.step // checkpoint_every > before // checkpoint_every
-                if due or stop or save or end:
+                if due or stop or save or end or best:
                     signals.save = False
-                    run.save()
+                    run.save(best=bool(best))
                 if stop:
                     raise run.interrupted(stop)
                 if end:
-                    reason = reason or "another process ended the run"
+                    reason = verdict.stop or "another process ended the run"
                     break
             run.save()
     finally:
@@ -153,10 +161,19 @@ class _Session:
             self.step += 1
             self._report({"update": self.step, "seconds": seconds, **self._memory.read(), **line})
 
-    def save(self) -> None:
+    def look(self, watch: Callable[[int], Verdict | str | None] | None) -> Verdict:
+        found = watch(self.step) if watch else None
+        verdict = found if isinstance(found, Verdict) else Verdict(stop=found)
+        for warning in verdict.warnings:
+            self.progress.message(f"Watch, update {self.step}: {warning}.")
+        return verdict
+
+    def save(self, best: bool = False) -> None:
         random = self.distribution.gather(global_random_state())
         if self.folder is None or not self.distribution.main:
             return
+        if best:  # before the checkpoint: killed in between, the resumed run comes here again and makes it
+            self.folder.mark_best(self.step)
         state = {"trainer": self.trainer.state_dict(), "random": random, "seconds": self.seconds}
         self.folder.save_checkpoint(self.step, state, self.export)
         if self.keep:

@@ -8,7 +8,6 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,9 @@ import yaml
 
 from motionrft.errors import RunError, UserError
 from motionrft.training.atomic import TEMPORARY, atomic_folder, clean_temporaries, write_text
+from motionrft.training.changes import changed_keys
 from motionrft.training.lock import LOCK, FolderLock
+from motionrft.training.signals import OrderlyEnd
 from motionrft.training.state import join_tree, split_tree
 from motionrft.training.weights import (
     check_manifest,
@@ -40,7 +41,7 @@ _LISTED = 5
 
 
 class RunFolder:
-    """A locked run folder. A context manager; leaving it releases the lock.
+    """A locked run folder. As a context it releases the lock at the end, and a SIGTERM becomes `Interrupted`.
 
     Example:
         with RunFolder.open(out, preset, environment, resume=resume) as folder:
@@ -54,6 +55,7 @@ class RunFolder:
         self.warnings: list[str] = []
         """Sentences about checkpoints that could not be read."""
         self._lock = lock
+        self._ending = OrderlyEnd(f"Stopped; go on in {path} with --resume.")
 
     @classmethod
     def open(
@@ -111,9 +113,11 @@ class RunFolder:
         return cls(Path(path), FolderLock(Path(path)), resumed=resume)
 
     def __enter__(self) -> "RunFolder":
+        self._ending.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._ending.__exit__(*exception)
         self.close()
 
     def close(self) -> None:
@@ -214,14 +218,16 @@ class RunFolder:
         return sorted(int(name) for name in names if name.isdigit())
 
     def mark_best(self, step: int) -> None:
-        """Point BEST at a saved checkpoint; `prune` keeps it."""
+        """Point BEST at a checkpoint, saved or just about to be; `prune` keeps it."""
         write_text(self.path / BEST, f"step-{step}\n")
 
     def best(self) -> int | None:
-        """The update whose checkpoint was marked best, or None."""
-        with suppress(FileNotFoundError):
-            return int((self.path / BEST).read_text().strip().removeprefix("step-"))
-        return None
+        """The update whose checkpoint is marked best, or None."""
+        file = self.path / BEST
+        if not file.is_file():
+            return None
+        step = int(file.read_text().strip().removeprefix("step-"))
+        return step if self.checkpoint(step).is_dir() else None
 
     def prune(self, keep: int) -> None:
         """Delete all checkpoints but the newest `keep` and the best."""
@@ -230,19 +236,6 @@ class RunFolder:
                 doomed = self.checkpoint(step).with_suffix(TEMPORARY)
                 self.checkpoint(step).rename(doomed)  # killed half-way, it must not look like a checkpoint
                 shutil.rmtree(doomed)
-
-
-def changed_keys(
-    before: Mapping[str, Any], after: Mapping[str, Any], allowed: Sequence[str] = ()
-) -> list[str]:
-    """`key: old -> new` for every dotted key that differs and is not allowed to (nor its group)."""
-    old, new = _flat(before), _flat(after)
-    return [
-        f"{key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key, _flat) != new.get(key, _flat)
-        and not any(key == name or key.startswith(name + ".") for name in allowed)
-    ]
 
 
 def _locked_folder(path: Path, *, resume: bool, overwrite: bool) -> FolderLock:
@@ -290,15 +283,6 @@ def _refuse_changes(
             f"{path}: the run was started with something else: {'; '.join(changed[:_LISTED])}{more}. "
             "Resume with what it was started with, or allow a difference with --allow-changed KEY."
         )
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, Mapping) or not value:
-        return {prefix: value} if prefix else {}
-    flat: dict[str, Any] = {}
-    for key, child in value.items():
-        flat |= _flat(child, f"{prefix}.{key}" if prefix else str(key))
-    return flat
 
 
 def _finite(value: Any) -> Any:

@@ -8,7 +8,30 @@ import threading
 from types import FrameType
 from typing import Any
 
+from motionrft.errors import Interrupted
+
 INTERRUPTED, TERMINATED = 130, 75  # exit codes of SIGINT and SIGTERM
+
+
+class OrderlyEnd:
+    """Context in which SIGTERM raises `Interrupted` where it arrives: for the parts of a run around its loop."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        self._before: Any = None
+
+    def __enter__(self) -> "OrderlyEnd":
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._receive)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+            self._before = None
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        raise Interrupted(self.message, TERMINATED)
 
 
 class Signals:

@@ -12,7 +12,8 @@ import torch
 
 from motionrft.errors import RunError, UserError
 from motionrft.training import run as run_file
-from motionrft.training.run import RunFolder, changed_keys
+from motionrft.training.changes import changed_keys
+from motionrft.training.run import RunFolder
 from tests.training.toys import in_child
 
 PRESET = {"lr": 0.1, "optimiser": {"clip": 1.0, "betas": [0.9, 0.99]}}
