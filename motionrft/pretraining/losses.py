@@ -11,7 +11,7 @@ from motionrft.representations.kinematic import kinematic_to_joints
 from motionrft.representations.statistics import Statistics
 
 BLOCK_WEIGHTS = ((0, 3, 6.0), (3, 4, 3.0), (4, 67, 2.0), (67, 193, 0.5), (193, 259, 0.7), (259, 263, 0.5))
-"""(start, end, weight) of the 263 features: an error in a root velocity is integrated over the clip, one in a 6D is not."""
+"""(start, end, weight) of the features: an error in a root velocity is integrated over the clip, one in a 6D is not."""
 JOINT_BETA = 0.1
 """Metres at which the joint loss turns from quadratic to linear."""
 

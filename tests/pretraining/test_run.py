@@ -1,0 +1,86 @@
+"""Both stages on a small data set: losses fall, a resumed run equals an uninterrupted one, mistakes are said."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from motionrft.errors import UserError
+from motionrft.generators.registry import load_generator
+from motionrft.presets.pretrain import PretrainPreset
+from motionrft.pretraining.run import Pretraining
+from motionrft.training.progress import Silent
+
+pytestmark = pytest.mark.usefixtures("hashed_words")
+CPU = torch.device("cpu")
+
+
+def _pretraining(preset: PretrainPreset, out: Path, **options) -> Pretraining:
+    return Pretraining.prepare(preset, out, CPU, lambda stage: Silent(), **options)
+
+
+def _metrics(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_both_stages_learn_and_leave_a_generator_that_samples(preset, tmp_path):
+    pretraining = _pretraining(preset, tmp_path / "out")
+    pretraining.train_autoencoder()
+    pretraining.train_denoiser()
+    for stage in ("autoencoder", "denoiser"):
+        losses = [line["loss"] for line in _metrics(tmp_path / "out" / stage)]
+        assert sum(losses[-5:]) < sum(losses[:5])
+    generator = load_generator(tmp_path / "out" / "generator")
+    latents = generator.encode(torch.randn(2, 20, 263), torch.tensor([20, 11]))
+    assert generator.decode(latents, torch.tensor([20, 11])).shape == (2, 20, 263)
+
+
+def test_training_latents_are_white(preset, tmp_path):
+    pretraining = _pretraining(preset, tmp_path / "out")
+    pretraining.train_autoencoder()
+    pretraining.train_denoiser()
+    generator = load_generator(tmp_path / "out" / "generator")
+    clips = [pretraining.train.motion(item)[None] for item in range(len(pretraining.train))]
+    latents = torch.cat([generator.encode(clip, torch.tensor([clip.shape[1]]))[0] for clip in clips])
+    torch.testing.assert_close(latents.mean(0), torch.zeros(4), atol=0.05, rtol=0)
+    assert ((latents.std(0) > 0.1) & (latents.std(0) < 1.1)).all()
+
+
+def test_a_run_cut_short_and_resumed_equals_an_uninterrupted_one(preset, tmp_path):
+    whole = _pretraining(preset, tmp_path / "whole")
+    whole.train_autoencoder()
+    stage = preset.autoencoder.model_copy(update={"updates": 30})
+    part = _pretraining(preset.model_copy(update={"autoencoder": stage}), tmp_path / "part")
+    part.train_autoencoder()
+    for folder in (tmp_path / "part/autoencoder/checkpoints").glob("step-30"):
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+    (tmp_path / "part/autoencoder/LATEST").write_text("step-20\n")
+    again = _pretraining(preset, tmp_path / "part", resume=True)
+    again.train_autoencoder()
+    a, b = (load_generator(tmp_path / name / "autoencoder" / "model") for name in ("whole", "part"))
+    for name, tensor in a.vae.state_dict().items():
+        assert torch.equal(tensor, b.vae.state_dict()[name]), name
+
+
+def test_the_second_stage_alone_needs_the_first(preset, tmp_path):
+    with pytest.raises(UserError, match="Train the first stage"):
+        _pretraining(preset, tmp_path / "out").train_denoiser()
+
+
+def test_no_data_set_is_a_users_mistake(preset, tmp_path):
+    with pytest.raises(UserError, match="--data"):
+        _pretraining(preset.model_copy(update={"data": None}), tmp_path / "out")
+
+
+def test_patience_ends_the_denoiser_once_validation_stops_falling(preset, tmp_path):
+    stage = preset.denoiser.model_copy(
+        update={"updates": 400, "patience": 1, "optimiser": preset.denoiser.optimiser.model_copy(update={"lr": 0.3})}
+    )
+    pretraining = _pretraining(preset.model_copy(update={"denoiser": stage}), tmp_path / "out")
+    pretraining.train_autoencoder()
+    result = pretraining.train_denoiser()
+    assert len(_metrics(tmp_path / "out/denoiser")) < 400
+    assert result["update"] < len(_metrics(tmp_path / "out/denoiser"))
