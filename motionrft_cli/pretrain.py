@@ -1,9 +1,13 @@
 """pretrain: the base generator by ordinary supervised training."""
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from motionrft.presets.pretrain import PretrainPreset
 from motionrft_cli.options import Call, command, sets
+from motionrft_cli.rehearsal import rehearse
 
 
 @command(PretrainPreset, example="motionrft pretrain --preset mini-mld --data data/humanml3d --out runs/base")
@@ -16,9 +20,9 @@ def pretrain(
 
     OUT/generator is what sample, finetune and eval take as --generator.
     """
+    if call.dry_run:
+        return rehearse(call, partial(_begin, call))
     out = call.output_folder()
-    from functools import partial
-
     from motionrft.pretraining.run import Pretraining
     from motionrft_cli.training_progress import LoopProgress
 
@@ -42,3 +46,17 @@ def pretrain(
     if call.preset.stage != "autoencoder":
         console.info(f'Next: motionrft sample "a person waves" --generator {out / "generator"} --out samples')
     return 0
+
+
+def _begin(call: Call[PretrainPreset], folder: Path, progress: Callable[[str], Any]) -> None:
+    """Start the first stage that was asked for; the second stands on the first one's result."""
+    from motionrft.pretraining.run import Pretraining
+
+    pretraining = Pretraining.prepare(call.preset, folder, call.device(), progress)
+    if call.preset.stage != "denoiser":
+        pretraining.train_autoencoder()
+        return
+    if call.out is not None and (call.out / "autoencoder").is_dir():
+        folder.mkdir()
+        (folder / "autoencoder").symlink_to((call.out / "autoencoder").absolute())
+    pretraining.train_denoiser()

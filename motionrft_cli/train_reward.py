@@ -4,6 +4,7 @@ from typing import Annotated
 
 from motionrft.presets.train_reward import TrainRewardPreset
 from motionrft_cli.options import Call, command, sets
+from motionrft_cli.rehearsal import rehearse
 from motionrft_cli.training_progress import LoopProgress
 
 
@@ -20,8 +21,16 @@ def train_reward(
     Stages: semantic (text and motion in one space), preference and authenticity (adapters on the frozen
     first stage). OUT/reward is the result.
     """
-    out = call.output_folder()
     from motionrft.reward.training import REWARD, Session, train_reward
+
+    if call.dry_run:
+        return rehearse(
+            call,
+            lambda folder, progress: train_reward(
+                call.preset, Session(folder, call.device(), call.dtype(), progress)
+            ),
+        )
+    out = call.output_folder()
 
     def watch(stage: str) -> LoopProgress:
         return LoopProgress(call.console, stage)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from motionrft.training.memory import MemoryMeter
 from motionrft.training.optimiser import Optimiser
@@ -37,26 +38,36 @@ class Rehearsed(Exception):
         self.cost = cost
 
 
+class Rehearsable(Protocol):
+    """What is needed of a trainer here."""
+
+    def update(self, step: int) -> Any:
+        """Make one update, or several; metrics of each."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint would hold."""
+
+
 class Rehearsal:
     """Given to `train` as its progress, it makes `train` measure instead of training."""
 
     def __init__(self, loop: str) -> None:
         self.loop = loop
 
-    def measure(self, trainer: object, updates: int | None) -> Cost:
+    def measure(self, trainer: Rehearsable, updates: int | None) -> Cost:
         """Make one update unseen and `TIMED` under the clock.
 
         Args:
             trainer: what `train` would train; its weights change.
             updates: how many were planned.
         """
-        trainer.update(0)  # type: ignore[attr-defined]
+        trainer.update(0)
         began, made = time.perf_counter(), 0
         for step in range(1, 1 + TIMED):
-            metrics = trainer.update(step)  # type: ignore[attr-defined]
+            metrics = trainer.update(step)
             made += 1 if isinstance(metrics, Mapping) else len(metrics)
         seconds = (time.perf_counter() - began) / max(made, 1)
-        tensors, _ = split_tree(trainer.state_dict())  # type: ignore[attr-defined]
+        tensors, _ = split_tree(trainer.state_dict())
         return Cost(
             self.loop,
             sum(each.numel() for optimiser in _optimisers(trainer) for each in optimiser.named.values()),
@@ -75,5 +86,5 @@ class Rehearsal:
     def finish(self) -> None: ...
 
 
-def _optimisers(trainer: object) -> list[Optimiser]:
+def _optimisers(trainer: Rehearsable) -> list[Optimiser]:
     return [value for value in vars(trainer).values() if isinstance(value, Optimiser)]
