@@ -8,8 +8,9 @@ from torch import Tensor
 
 from motionrft.errors import UserError
 from motionrft.representations.statistics import Statistics
+from motionrft.reward.adapters import Judge
 from motionrft.reward.encoder import MotionRewardNetwork
-from motionrft.reward.motionreward import MotionReward
+from motionrft.reward.motionreward import JUDGED_TERMS, MotionReward
 from motionrft.reward.sizes import RewardSize
 from motionrft.text.registry import load_text_encoder
 from motionrft.training.weights import load_state, load_weights, save_weights
@@ -31,7 +32,7 @@ def save_reward(
     """
     state = reward.state_dict()
     tensors = {
-        name: value.to(_HALF[precision]) if name.startswith("network.") else value
+        name: value.to(_HALF[precision]) if name.startswith(("network.", "judges.")) else value
         for name, value in state.items()
     }
     config = {
@@ -40,6 +41,13 @@ def save_reward(
         "text": reward.text_encoder.name,
         "text_identity": reward.text_encoder.identity,
         "weights": reward.weights,
+        "judges": {
+            name: {"rank": judge.adapter.rank, "alpha": judge.adapter.alpha}
+            for name, judge in reward.judges.items()
+            if isinstance(judge, Judge)
+        },
+        "adapter_time": reward.adapter_time,
+        "window": reward.window,
         "about": dict(reward.about),
     }
     save_weights(folder, tensors, config, card)
@@ -65,14 +73,21 @@ def load_motionreward(
         raise UserError(f"{folder}: holds a {config.get('family', 'nameless')} model, not a {FAMILY} reward")
     size = RewardSize.from_dict(config["size"])
     tensors = {name: value.float() for name, value in tensors.items()}
+    network = MotionRewardNetwork(size)
+    judges = {
+        name: Judge(network.motion, JUDGED_TERMS[name], **values)
+        for name, values in config.get("judges", {}).items()
+    }
     reward = MotionReward(
-        MotionRewardNetwork(size),
+        network,
         _statistics(tensors, size, Path(folder)),
         load_text_encoder(config["text"], device=device),
         weights or config["weights"],
         representation,
+        judges,
     )
     load_state(reward, tensors, str(folder))
+    reward.adapter_time, reward.window = config.get("adapter_time", False), config.get("window")
     reward.about = dict(config.get("about", {}))
     return reward.to(device)
 

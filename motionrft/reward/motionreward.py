@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from motionrft.errors import UserError
 from motionrft.lengths import zero_padding
 from motionrft.representations.statistics import Statistics
+from motionrft.reward.adapters import Judge
 from motionrft.reward.base import Reward, RewardCondition
 from motionrft.reward.encoder import MotionRewardNetwork
 from motionrft.reward.gaussian import Gaussian
@@ -21,6 +22,9 @@ from motionrft.text.base import TextEncoder
 
 SHARED_TERMS = ("semantic", "similarity")
 """Terms read from the shared embedding: cosine to the text, cosine to the reference motion."""
+JUDGED_TERMS = {"preference": 1, "authenticity": 2}
+"""Terms that have adapters and a head of their own, and the head's outputs. Preference is an unbounded score,
+authenticity the probability of being real."""
 
 
 class Normaliser(nn.Module):
@@ -49,6 +53,7 @@ class MotionReward(Reward):
         text_encoder: the frozen encoder whose token states the text tower reads.
         weights: term to weight; terms without weight are neither computed nor reported.
         representation: of the motions that `forward` gets.
+        judges: `preference` and `authenticity`, where they have been trained.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class MotionReward(Reward):
         text_encoder: TextEncoder,
         weights: Mapping[str, float] | None = None,
         representation: str = "kinematic",
+        judges: Mapping[str, Judge] | None = None,
     ) -> None:
         super().__init__()
         network.size.feature_width(representation)
@@ -68,6 +74,12 @@ class MotionReward(Reward):
         self.representation = representation
         self.about: dict[str, Any] = {}
         """What is known of its making (stages, data, recalls, quantiles of training scores): JSON values."""
+        self.adapter_time = False
+        """Whether judges see the time token: the published code gives it to adapters that never saw one."""
+        self.window: int | None = None
+        """Pad to this many frames and let the preference judge attend to all of them, as published critics were
+        trained; None judges the valid frames."""
+        self.judges = nn.ModuleDict(dict(judges or {}))
         self._check_terms()
         self.eval().requires_grad_(False)
 
@@ -83,7 +95,7 @@ class MotionReward(Reward):
     @property
     def terms(self) -> tuple[str, ...]:
         """Every term this reward can give."""
-        return SHARED_TERMS
+        return (*SHARED_TERMS, *self.judges)
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:
         """(B, L) unit means, through the text cache, without gradient."""
@@ -94,7 +106,7 @@ class MotionReward(Reward):
 
     def encode(self, motion: Tensor, lengths: Tensor, t: Tensor | int = 0) -> Gaussian:
         """The shared embedding of motions (B, T, F), de-normalised, in `representation`; differentiable."""
-        normalised = self.normalisers[self.representation](motion.flatten(2), lengths)
+        normalised = self.normalise(motion.flatten(2), lengths, self.representation)
         return self.network.encode_motion(normalised, lengths, self.representation, t)
 
     def embed_motion(self, motion: Tensor, lengths: Tensor, t: Tensor | int = 0) -> Tensor:
@@ -124,12 +136,29 @@ class MotionReward(Reward):
         self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
     ) -> dict[str, Tensor]:
         """The weighted terms' raw values, each (B,), where the condition has something to compare with."""
+        normalised = self.normalise(motion.flatten(2), lengths, self.representation)
         against = {"semantic": condition.text, "similarity": condition.reference}
-        wanted = {name: against[name] for name in SHARED_TERMS if name in self.weights}
-        if all(other is None for other in wanted.values()):
-            return {}
-        own = self.embed_motion(motion, lengths, t)
-        return {name: (own * other).sum(-1) for name, other in wanted.items() if other is not None}
+        compared = {
+            name: other for name, other in against.items() if name in self.weights and other is not None
+        }
+        terms = {}
+        if compared:
+            mean = self.network.encode_motion(normalised, lengths, self.representation, t).mean
+            own = F.normalize(mean, dim=-1)
+            terms = {name: (own * other).sum(-1) for name, other in compared.items()}
+        for name in self.judges:
+            if name in self.weights:
+                terms[name] = self._judged(name, normalised, lengths, t)
+        return terms
+
+    def _judged(self, name: str, normalised: Tensor, lengths: Tensor, t: Tensor | int) -> Tensor:
+        """(B,) of one judge, from normalised motions."""
+        if name == "preference" and self.window is not None:
+            normalised = F.pad(normalised, (0, 0, 0, max(0, self.window - normalised.shape[1])))
+            lengths = torch.full_like(lengths, normalised.shape[1])
+        time = t if self.adapter_time and self.network.size.mode[1] == "1" else None
+        answer = self.judges[name](self.network.motion, normalised, lengths, self.representation, time)
+        return answer.softmax(-1)[:, 0] if answer.shape[-1] == 2 else answer[:, 0]
 
     def _check_terms(self) -> None:
         unknown = [name for name in self.weights if name not in self.terms]
