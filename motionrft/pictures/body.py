@@ -103,12 +103,16 @@ def check_joints(joints: np.ndarray, what: str = "joints") -> np.ndarray:
     """
     motion = np.asarray(joints, dtype=np.float64)
     if motion.ndim != 3 or motion.shape[1] not in BODIES or motion.shape[2] != 3:
-        raise UserError(f"{what}: shape {motion.shape} cannot be drawn; pictures take joints (T, 22, 3) or (T, 21, 3).")
+        raise UserError(
+            f"{what}: shape {motion.shape} cannot be drawn; pictures take joints (T, 22, 3) or (T, 21, 3)."
+        )
     if not motion.shape[0]:
         raise UserError(f"{what}: the motion has no frames, so there is nothing to draw.")
     bad = ~np.isfinite(motion).all(axis=(1, 2))
     if bad.any():
-        raise UserError(f"{what}: frame {int(bad.argmax())} holds NaN or infinity; such a motion cannot be drawn.")
+        raise UserError(
+            f"{what}: frame {int(bad.argmax())} holds NaN or infinity; such a motion cannot be drawn."
+        )
     return motion
 
 
@@ -135,7 +139,9 @@ def figure_points(joints: np.ndarray) -> np.ndarray:
     across = joints[:, body.across[3]] - joints[:, body.across[2]]
     look = _unit(np.cross(across, up))
     nose = crown + 0.088 * look
-    hands = [joints[:, wrist] + 0.085 * _unit(joints[:, wrist] - joints[:, elbow]) for elbow, wrist in body.arms]
+    hands = [
+        joints[:, wrist] + 0.085 * _unit(joints[:, wrist] - joints[:, elbow]) for elbow, wrist in body.arms
+    ]
     return np.concatenate([joints, np.stack([crown, nose, *hands], axis=1)], axis=1)
 
 

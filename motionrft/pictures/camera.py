@@ -38,7 +38,12 @@ class Camera:
     @cached_property
     def axes(self) -> np.ndarray:
         """(3, 3): rows are the view's right, up and towards the eye, in world axes."""
-        sin_y, cos_y, sin_p, cos_p = math.sin(self.yaw), math.cos(self.yaw), math.sin(self.pitch), math.cos(self.pitch)
+        sin_y, cos_y, sin_p, cos_p = (
+            math.sin(self.yaw),
+            math.cos(self.yaw),
+            math.sin(self.pitch),
+            math.cos(self.pitch),
+        )
         right = (cos_y, 0.0, -sin_y)
         up = (-sin_y * sin_p, cos_p, -cos_y * sin_p)
         back = (sin_y * cos_p, sin_p, cos_y * cos_p)
@@ -97,7 +102,9 @@ def framing(motions: list[np.ndarray], roots: list[np.ndarray]) -> Framing:
     yaw = math.atan2(forward[0], forward[2]) + THREE_QUARTERS
     ground = ground_height(np.concatenate([motion.reshape(-1, 3) for motion in motions]))
     right = np.array([math.cos(yaw), 0.0, -math.sin(yaw)])
-    reach = max(float(np.abs((m - root[:, None]) @ right).max()) for m, root in zip(motions, roots, strict=True))
+    reach = max(
+        float(np.abs((m - root[:, None]) @ right).max()) for m, root in zip(motions, roots, strict=True)
+    )
     high = max(float(motion[..., 1].max()) for motion in motions)
     # Below the floor's height there is room for its front rim, which is nearer to the eye.
     return Framing(yaw, PITCH, ground, ground - 0.21, max(high, ground + 0.9) + 0.22, max(reach, 0.45) + 0.16)

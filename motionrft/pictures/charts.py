@@ -64,7 +64,8 @@ def line_chart(series: Sequence[Series], number: int = 0) -> tuple[str, dict[str
     parts = [_frame(axes, head.x_label)]
     parts += [_drawn(line, axes, place) for place, line in enumerate(lines)]
     parts.append('<g class="hover"><line class="cross"/></g>')
-    svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(head.chart, quote=True)}">{"".join(parts)}</svg>'
+    label = escape(head.chart, quote=True)
+    svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
     heading = f"<figcaption>{escape(head.chart)}<small>{escape(unit)}</small></figcaption>"
     html = f'<figure class="chart" data-chart="{number}">{heading}{svg}{_legend(lines)}</figure>'
     return html, _hover(lines, axes, head)
@@ -73,11 +74,17 @@ def line_chart(series: Sequence[Series], number: int = 0) -> tuple[str, dict[str
 def _prepare(series: Series) -> Line:
     x, y = (np.asarray(values, dtype=np.float64) for values in (series.x, series.y))
     if x.shape != y.shape or x.ndim != 1:
-        raise ValueError(f"series {series.name!r}: x has shape {x.shape} and y {y.shape}; they must be equal and flat")
+        raise ValueError(
+            f"series {series.name!r}: x has shape {x.shape} and y {y.shape}; they must be equal and flat"
+        )
     window = max(round(len(y) / 25), 1) if len(y) >= NOISY else 1
     smooth = running_mean(y, window)
-    bands = [None if band is None else np.asarray(band, dtype=np.float64) for band in (series.low, series.high)]
-    kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).round().astype(int)) if len(x) else []
+    bands = [
+        None if band is None else np.asarray(band, dtype=np.float64) for band in (series.low, series.high)
+    ]
+    kept = (
+        np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).round().astype(int)) if len(x) else []
+    )
     low, high = (None if band is None else band[kept] for band in bands)
     return Line(series.name, x[kept], y[kept], smooth[kept], window, low, high)
 
@@ -95,7 +102,9 @@ def running_mean(values: np.ndarray, window: int) -> np.ndarray:
 
 def _axes(lines: Sequence[Line], from_zero: bool) -> Axes:
     xs = np.concatenate([line.x for line in lines])
-    ys = np.concatenate([part for line in lines for part in (line.y, line.low, line.high) if part is not None])
+    ys = np.concatenate(
+        [part for line in lines for part in (line.y, line.low, line.high) if part is not None]
+    )
     ys = ys[np.isfinite(ys)]
     x_low, x_high = (float(xs.min()), float(xs.max())) if xs.size else (0.0, 1.0)
     y_low, y_high = (float(ys.min()), float(ys.max())) if ys.size else (0.0, 1.0)
@@ -116,12 +125,18 @@ def _frame(axes: Axes, x_label: str) -> str:
     values = ticks(axes.x_low, axes.x_high, 6)
     for value, label in zip(values, tick_labels(values), strict=True):
         x = axes.x(value)
-        parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM + 4}"/>')
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{label}</text>')
+        parts.append(
+            f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM + 4}"/>'
+        )
+        parts.append(
+            f'<text class="tick" x="{x:.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{label}</text>'
+        )
     bottom = HEIGHT - BOTTOM
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{bottom}" y2="{bottom}"/>')
     middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text class="tick" x="{middle:.1f}" y="{HEIGHT - 3}" text-anchor="middle">{escape(x_label)}</text>')
+    parts.append(
+        f'<text class="tick" x="{middle:.1f}" y="{HEIGHT - 3}" text-anchor="middle">{escape(x_label)}</text>'
+    )
     return "".join(parts)
 
 
@@ -134,8 +149,12 @@ def _drawn(line: Line, axes: Axes, place: int) -> str:
         parts.append(f'<path class="raw {colour}" d="{path(axes.x(line.x), axes.y(line.y))}"/>')
     parts.append(f'<path class="line {colour}" d="{path(axes.x(line.x), axes.y(line.smooth))}"/>')
     if len(line.x) <= 12:
-        spots = zip(axes.x(line.x), axes.y(line.y), strict=True)
-        parts += [f'<circle class="dot {colour}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in spots if np.isfinite(y)]
+        spots = zip(np.atleast_1d(axes.x(line.x)), np.atleast_1d(axes.y(line.y)), strict=True)
+        parts += [
+            f'<circle class="dot {colour}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
+            for x, y in spots
+            if np.isfinite(y)
+        ]
     return "".join(parts)
 
 
@@ -164,7 +183,8 @@ def _band(line: Line, axes: Axes) -> str:
 
 def _legend(lines: Sequence[Line]) -> str:
     keys = "".join(
-        f'<li><span class="key s{place % 6}"></span>{escape(line.name)}</li>' for place, line in enumerate(lines)
+        f'<li><span class="key s{place % 6}"></span>{escape(line.name)}</li>'
+        for place, line in enumerate(lines)
     )
     window = max(line.window for line in lines)
     mean = f'<li class="about">bold: mean over {window} points</li>' if window > 1 else ""

@@ -58,7 +58,12 @@ def _cut(line: str, pen: Font, width: float) -> str:
 
 
 def write_lines(
-    pen: ImageDraw.ImageDraw, spot: tuple[float, float], lines: list[str], size: int, colour: Colour, anchor: str = "la"
+    pen: ImageDraw.ImageDraw,
+    spot: tuple[float, float],
+    lines: list[str],
+    size: int,
+    colour: Colour,
+    anchor: str = "la",
 ) -> float:
     """Write `lines` from `spot` downwards and return the y below them."""
     x, y = spot

@@ -11,13 +11,13 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def digits_of(row: Row) -> int:
-    """Decimals for a row: the narrowest interval shows two significant digits; without one, four of the value."""
-    intervals = [interval for interval in (*row.values, *row.changes) if interval is not None]
-    halves = [half(interval) for interval in intervals if interval.low is not None]
-    narrow = min((width for width in halves if width > 0), default=None)
+    """Decimals for a row: the narrowest interval of a value shows one digit, or two when it starts with 1 or 2."""
+    known = [interval for interval in row.values if interval is not None]
+    narrow = min((half(interval) for interval in known if half(interval) > 0), default=None)
     if narrow is not None:
-        return min(max(1 - math.floor(math.log10(narrow)), 0), 5)
-    largest = max((abs(interval.mean) for interval in intervals), default=0.0)
+        leading = math.floor(math.log10(narrow))
+        return min(max(-leading + (narrow / 10**leading < 3), 0), 5)
+    largest = max((abs(interval.mean) for interval in known), default=0.0)
     return 3 if largest < 1 else max(3 - math.floor(math.log10(largest)), 0)
 
 

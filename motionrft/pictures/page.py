@@ -38,7 +38,9 @@ def fill(template: str, **parts: str) -> str:
     return "".join(filled)
 
 
-def page(title: str, body: str, data: Mapping[str, Any], styles: Sequence[str], scripts: Sequence[str]) -> str:
+def page(
+    title: str, body: str, data: Mapping[str, Any], styles: Sequence[str], scripts: Sequence[str]
+) -> str:
     """A complete HTML document.
 
     Args:
@@ -99,7 +101,9 @@ def stage_data(scene: Framing) -> dict[str, Any]:
 
 def limbs_data() -> dict[str, list[list[Any]]]:
     return {
-        str(joints): [[limb.start, limb.end, limb.start_radius, limb.end_radius, limb.side] for limb in body.limbs]
+        str(joints): [
+            [limb.start, limb.end, limb.start_radius, limb.end_radius, limb.side] for limb in body.limbs
+        ]
         for joints, body in BODIES.items()
     }
 

@@ -115,7 +115,9 @@ def _capsule(canvas: _Canvas, limb: Limb, colour: np.ndarray) -> None:
     towards = np.sqrt(np.maximum(1.0 - (distance / radius) ** 2, 0.0))
     thickness = limb.start_radius + t * (limb.end_radius - limb.start_radius)
     surface = canvas.depth[a] + t * (canvas.depth[b] - canvas.depth[a]) + towards * thickness
-    light = ((off_x[inside] * LIGHT[0] - off_y[inside] * LIGHT[1]) / radius + towards * LIGHT[2]).clip(0.0, 1.0)
+    light = ((off_x[inside] * LIGHT[0] - off_y[inside] * LIGHT[1]) / radius + towards * LIGHT[2]).clip(
+        0.0, 1.0
+    )
     shade = 0.50 + 0.58 * light - 0.16 * (1.0 - towards) ** 3
     lit = colour * shade[:, None] + (70.0 * light**14)[:, None]
     lit += canvas.haze(surface)[:, None] * (canvas.background - lit)
@@ -172,7 +174,9 @@ def draw_ground(
     """A round floor of `radius` metres around `centre` (3,), with a grid that fades towards the rim."""
     pen = ImageDraw.Draw(image)
     turn = np.linspace(0, 2 * np.pi, 73)
-    rim = np.stack([centre[0] + radius * np.cos(turn), np.full(73, ground), centre[2] + radius * np.sin(turn)], -1)
+    rim = np.stack(
+        [centre[0] + radius * np.cos(turn), np.full(73, ground), centre[2] + radius * np.sin(turn)], -1
+    )
     pen.polygon([tuple(spot) for spot in camera.project(rim)[0]], fill=theme.ground)
     width = max(round(0.006 * camera.scale), 1)
     for axis in (0, 2):
@@ -194,7 +198,11 @@ def _grid_line(
     spots = camera.project(points)[0]
     away = np.hypot(at - centre[axis], (steps[1:] + steps[:-1]) / 2 - centre[other]) / radius
     for i, fade in enumerate((1.0 - away**2).clip(0.0, 1.0)):
-        pen.line([tuple(spots[i]), tuple(spots[i + 1])], fill=blend(theme.ground, theme.grid, float(fade)), width=width)
+        pen.line(
+            [tuple(spots[i]), tuple(spots[i + 1])],
+            fill=blend(theme.ground, theme.grid, float(fade)),
+            width=width,
+        )
 
 
 def draw_path(

@@ -14,7 +14,16 @@ from motionrft.pictures.camera import framing
 from motionrft.pictures.charts import line_chart, path
 from motionrft.pictures.curves import foot_sliding, jerk
 from motionrft.pictures.numbers import digits_of, half, number, percent, spread
-from motionrft.pictures.page import STAGE_SCRIPTS, asset, clip_data, fill, limbs_data, page, scene_data, themes_data
+from motionrft.pictures.page import (
+    STAGE_SCRIPTS,
+    asset,
+    clip_data,
+    fill,
+    limbs_data,
+    page,
+    scene_data,
+    themes_data,
+)
 from motionrft.pictures.report import Prompt, ReportData, Series
 from motionrft.pictures.verdict import Interval, Role, Row, Verdict, verdict
 from motionrft.pictures.video import follow
@@ -24,7 +33,13 @@ ROLES: Mapping[Role, tuple[str, str]] = {
     "physics": ("Physics", "how real the movement is"),
     "reward": ("Reward", "what the training optimised; it may rise without the motions getting better"),
 }
-LEVELS = {"better": "It helped", "mixed": "Mixed", "worse": "It hurt", "unclear": "No clear effect", "none": "Not compared"}
+LEVELS = {
+    "better": "It helped",
+    "mixed": "Mixed",
+    "worse": "It hurt",
+    "unclear": "No clear effect",
+    "none": "Not compared",
+}
 ARROWS = {"up": "↑", "down": "↓", "near": "→ real", "none": ""}
 
 
@@ -39,7 +54,12 @@ def report_html(data: ReportData) -> str:
         sections="\n".join(part for part in parts if part),
         made=f"motionrft {escape(__version__)}",
     )
-    payload = {"bodies": limbs_data(), "themes": themes_data(), "charts": hover, "prompts": _prompt_data(data)}
+    payload = {
+        "bodies": limbs_data(),
+        "themes": themes_data(),
+        "charts": hover,
+        "prompts": _prompt_data(data),
+    }
     scripts = (*STAGE_SCRIPTS, "charts.js", "report.js")
     return page(f"{data.title} · motionrft", body, payload, ("base.css", "report.css"), scripts)
 
@@ -47,10 +67,14 @@ def report_html(data: ReportData) -> str:
 def _check(data: ReportData) -> None:
     for row in data.rows:
         if len(row.values) != len(data.columns):
-            raise ValueError(f"row {row.metric!r} has {len(row.values)} values for the columns {data.columns}")
+            raise ValueError(
+                f"row {row.metric!r} has {len(row.values)} values for the columns {data.columns}"
+            )
     for prompt in data.prompts:
         if len(prompt.motions) != len(data.columns):
-            raise ValueError(f"prompt {prompt.text!r} has {len(prompt.motions)} motions for the columns {data.columns}")
+            raise ValueError(
+                f"prompt {prompt.text!r} has {len(prompt.motions)} motions for the columns {data.columns}"
+            )
 
 
 def _verdicts(data: ReportData) -> str:
@@ -60,7 +84,9 @@ def _verdicts(data: ReportData) -> str:
     for column in range(1, len(data.columns)):
         subject = data.columns[column] if several else data.subject
         blocks.append(_verdict(verdict(data.rows, column, subject), column, data))
-    cost = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in data.cost.items())
+    cost = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in data.cost.items()
+    )
     paid = f'<div class="cost"><h2>At what cost</h2><dl>{cost}</dl></div>' if cost else ""
     return f'<section class="top-line{" several" if several else ""}">{"".join(blocks)}{paid}</section>'
 
@@ -73,7 +99,7 @@ def _verdict(found: Verdict, column: int, data: ReportData) -> str:
     where = f'<ul class="chips">{chips}</ul>' if chips else ""
     return (
         f'<div class="verdict {found.level}"><p class="word">{LEVELS[found.level]}</p>'
-        f"<p class=\"sentence\">{escape(found.sentence)}</p>{where}</div>"
+        f'<p class="sentence">{escape(found.sentence)}</p>{where}</div>'
     )
 
 
@@ -94,60 +120,80 @@ def _table(data: ReportData) -> str:
         return ""
     real = any(row.reference is not None for row in data.rows)
     pair = len(data.columns) == 2
-    heads = ["<th scope=\"col\">metric</th>", *(["<th scope=\"col\">real</th>"] if real else [])]
+    heads = ['<th scope="col">metric</th>', *(['<th scope="col">real</th>'] if real else [])]
     heads += [f'<th scope="col">{escape(column)}</th>' for column in data.columns]
-    heads += ['<th scope="col">change, 95 % interval</th><th scope="col" class="plot" aria-hidden="true"></th>'] if pair else []
-    groups = [_group(role, [row for row in data.rows if row.role == role], real, pair, len(heads)) for role in ROLES]
+    heads += (
+        ['<th scope="col">change, 95 % interval</th><th scope="col" class="plot" aria-hidden="true"></th>']
+        if pair
+        else []
+    )
+    groups = [
+        _group(role, [row for row in data.rows if row.role == role], real, data.columns) for role in ROLES
+    ]
+    cells = len(data.columns) + pair + real
     return (
-        '<section><h2>Where</h2><div class="scroll"><table class="rows"><thead><tr>'
+        f'<section><h2>Where</h2><div class="scroll"><table class="rows" style="--cells: {cells}"><thead><tr>'
         f"{''.join(heads)}</tr></thead>{''.join(groups)}</table></div>"
         '<p class="key-line"><span class="better">better</span> and <span class="worse">worse</span> only where the '
         "95&nbsp;% interval of the change excludes zero; everything else may be chance.</p></section>"
     )
 
 
-def _group(role: Role, rows: Sequence[Row], real: bool, pair: bool, width: int) -> str:
+def _group(role: Role, rows: Sequence[Row], real: bool, columns: Sequence[str]) -> str:
     if not rows:
         return ""
     name, about = ROLES[role]
-    head = f'<tr class="group"><th scope="rowgroup" colspan="{width + pair}">{name} <small>{about}</small></th></tr>'
-    return f"<tbody>{head}{''.join(_row(row, real, pair) for row in rows)}</tbody>"
+    head = f'<tr class="group"><th scope="rowgroup" colspan="20">{name} <small>{about}</small></th></tr>'
+    return f"<tbody>{head}{''.join(_row(row, real, columns) for row in rows)}</tbody>"
 
 
-def _row(row: Row, real: bool, pair: bool) -> str:
+def _row(row: Row, real: bool, columns: Sequence[str]) -> str:
     digits = digits_of(row)
     unit = f" <small>{escape(row.unit)}</small>" if row.unit else ""
     arrow = f' <span class="arrow">{ARROWS[row.good]}</span>' if ARROWS[row.good] else ""
-    note = f"<small class=\"note\">{escape(row.note)}</small>" if row.note else ""
+    note = f'<small class="note">{escape(row.note)}</small>' if row.note else ""
     cells = [f'<th scope="row">{escape(row.metric)}{arrow}{unit}{note}</th>']
     if real:
-        cells.append(f"<td>{'' if row.reference is None else number(row.reference, digits)}</td>")
+        cells.append(
+            f'<td data-label="real">{"" if row.reference is None else number(row.reference, digits)}</td>'
+        )
     for column, value in enumerate(row.values):
-        cells.append(_cell(row, value, column, digits, pair))
-    if pair:
+        cells.append(_cell(row, value, column, digits, columns))
+    if len(columns) == 2:
         cells.append(_change(row, digits))
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _cell(row: Row, value: Interval | None, column: int, digits: int, pair: bool) -> str:
+def _cell(row: Row, value: Interval | None, column: int, digits: int, columns: Sequence[str]) -> str:
+    label = f'data-label="{escape(columns[column], quote=True)}"'
     if value is None:
-        return "<td>–</td>"
+        return f"<td {label}>–</td>"
     text = f"{number(value.mean, digits)} <small>{spread(value, digits)}</small>"
-    if pair or column == 0:
-        return f"<td>{text}</td>"
+    if len(columns) == 2 or column == 0:
+        return f"<td {label}>{text}</td>"
     change = row.changes[column - 1] if column - 1 < len(row.changes) else None
-    moved = "" if change is None else f'<small class="moved">{_signed(change, digits)}</small>'
-    return f'<td class="{row.sign(column)}">{text}{moved}</td>'
+    moved = (
+        ""
+        if change is None
+        else f'<small class="moved">{_signed(change, digits)}{_said(row.sign(column))}</small>'
+    )
+    return f'<td class="{row.sign(column)}" {label}>{text}{moved}</td>'
+
+
+def _said(sign: str) -> str:
+    """The colour in words, for those who hear the page or print it in grey."""
+    return f'<span class="said">, {sign}</span>' if sign in ("better", "worse") else ""
 
 
 def _change(row: Row, digits: int) -> str:
     change = row.changes[0] if row.changes else None
     if change is None:
-        return '<td>–</td><td class="plot"></td>'
+        return '<td data-label="change">–</td><td class="plot"></td>'
     sign = row.sign()
     relative = row.relative()
     share = f' <small class="share">{percent(relative)}</small>' if relative is not None else ""
-    return f'<td class="{sign}">{_signed(change, digits)}{share}</td><td class="plot">{_whisker(change, sign)}</td>'
+    text = f"{_signed(change, digits)}{share}{_said(sign)}"
+    return f'<td class="{sign}" data-label="change">{text}</td><td class="plot">{_whisker(change, sign)}</td>'
 
 
 def _signed(change: Interval, digits: int) -> str:
@@ -215,7 +261,9 @@ def _charts(series: Sequence[Series]) -> tuple[str, list[dict[str, Any]]]:
     if not drawn:
         return "", []
     figures = "".join(html for html, _ in drawn)
-    return f'<section><h2>How it went</h2><div class="charts">{figures}</div></section>', [data for _, data in drawn]
+    return f'<section><h2>How it went</h2><div class="charts">{figures}</div></section>', [
+        data for _, data in drawn
+    ]
 
 
 def _notes(data: ReportData) -> str:
@@ -229,11 +277,12 @@ def _remake(data: ReportData) -> str:
     """The command and the environment it ran in."""
     if not data.command and not data.environment:
         return ""
-    command = (
-        f'<div class="command"><pre><code>{escape(data.command)}</code></pre><button class="copy" type="button">Copy</button></div>'
-        if data.command
-        else ""
+    command = ""
+    if data.command:
+        button = '<button class="copy" type="button">Copy</button>'
+        command = f'<div class="command"><pre><code>{escape(data.command)}</code></pre>{button}</div>'
+    facts = "".join(
+        f'<tr><th scope="row">{escape(k)}</th><td>{escape(v)}</td></tr>' for k, v in data.environment.items()
     )
-    facts = "".join(f"<tr><th scope=\"row\">{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in data.environment.items())
     table = f'<div class="scroll"><table class="facts">{facts}</table></div>' if facts else ""
     return f"<section><h2>Make it again</h2>{command}{table}</section>"

@@ -56,7 +56,9 @@ def check_motions(motions: Sequence[np.ndarray], labels: Sequence[str]) -> list[
     if not len(motions):
         raise UserError("There is no motion to draw: give at least one array (T, 22, 3).")
     if labels and len(labels) != len(motions):
-        raise UserError(f"{len(motions)} motions came with {len(labels)} labels; give one label a motion, or none.")
+        raise UserError(
+            f"{len(motions)} motions came with {len(labels)} labels; give one label a motion, or none."
+        )
     names = labels or [f"motion {number}" for number in range(1, len(motions) + 1)]
     return [check_joints(motion, name) for motion, name in zip(motions, names, strict=True)]
 

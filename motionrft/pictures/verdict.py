@@ -158,10 +158,10 @@ def _judge(
     losses = [row for row in worse if row.role == "judge"]
     reward_up = any(row.role == "reward" for row in better)
     if gains and losses:
-        return "mixed", f"{subject} helps some things and harms others: {names(gains)} up to the mark, {names(losses)} worse."
+        return "mixed", f"{subject} helped and harmed: {names(gains)} improved, {names(losses)} got worse."
     if losses:
         hacked = " The reward rose all the same: it was exploited, not satisfied." if reward_up else ""
-        return "worse", f"{subject} made things worse: {names(losses)}.{hacked}"
+        return "worse", f"{subject} made things worse: {names(losses)} fell behind.{hacked}"
     if gains:
         return _price(gains, worse, column, subject)
     return _no_gain(deciding, worse, reward_up, subject)
@@ -183,7 +183,10 @@ def _no_gain(
     if reward_up and not deciding:
         return "unclear", f"{subject} raised its own reward; no independent judge has looked at it yet."
     if reward_up:
-        return "unclear", f"{subject} raised its own reward, but the independent judge sees no change beyond chance."
+        return (
+            "unclear",
+            f"{subject} raised its own reward, but the independent judge sees no change beyond chance.",
+        )
     if worse:
         return "worse", f"{subject} improved nothing, and {names(worse)} got worse."
     return "unclear", f"{subject} changed nothing beyond chance."

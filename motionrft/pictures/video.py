@@ -53,7 +53,9 @@ def frames(
             panel = _panel(motion, points[column], tracks[column], now, scene, size, look)
             image.paste(panel, (column * size[0], head))
             if lines:
-                write_lines(ImageDraw.Draw(image), (column * size[0] + 12, 12), lines[column], CAPTION_SIZE, look.text)
+                write_lines(
+                    ImageDraw.Draw(image), (column * size[0] + 12, 12), lines[column], CAPTION_SIZE, look.text
+                )
         _progress(image, frame, max(len(motion) for motion in checked), look)
         yield image
 
@@ -63,12 +65,18 @@ def follow(roots: np.ndarray, width: int = 12) -> np.ndarray:
     reach = np.arange(-3 * width, 3 * width + 1)
     weights = np.exp(-0.5 * (reach / width) ** 2)
     padded = np.pad(roots, ((3 * width, 3 * width), (0, 0)), mode="edge")
-    track = np.stack([np.convolve(padded[:, axis], weights / weights.sum(), "valid") for axis in range(3)], axis=-1)
+    track = np.stack(
+        [np.convolve(padded[:, axis], weights / weights.sum(), "valid") for axis in range(3)], axis=-1
+    )
     return track * [1.0, 0.0, 1.0]
 
 
 def write_gif(
-    path: Path, motions: Sequence[np.ndarray], captions: Sequence[str] = (), fps: float = 20.0, theme: str = "light"
+    path: Path,
+    motions: Sequence[np.ndarray],
+    captions: Sequence[str] = (),
+    fps: float = 20.0,
+    theme: str = "light",
 ) -> None:
     """Write an endless gif. Its clock counts hundredths of a second, so 12.5 fps is exact and 30 fps is 33.3."""
     pictures = list(frames(motions, captions, theme=theme))
@@ -81,7 +89,11 @@ def write_gif(
 
 
 def write_mp4(
-    path: Path, motions: Sequence[np.ndarray], captions: Sequence[str] = (), fps: float = 20.0, theme: str = "light"
+    path: Path,
+    motions: Sequence[np.ndarray],
+    captions: Sequence[str] = (),
+    fps: float = 20.0,
+    theme: str = "light",
 ) -> None:
     """Write an h264 mp4 (plays in every browser).
 

@@ -13,7 +13,9 @@ from motionrft.pictures.strip import check_motions
 from motionrft.pictures.video import follow
 
 
-def viewer_html(motions: Sequence[np.ndarray], captions: Sequence[str] = (), fps: float = 20.0, title: str = "") -> str:
+def viewer_html(
+    motions: Sequence[np.ndarray], captions: Sequence[str] = (), fps: float = 20.0, title: str = ""
+) -> str:
     """The page's text; all motions share one clock and one point of view.
 
     Args:
@@ -29,4 +31,10 @@ def viewer_html(motions: Sequence[np.ndarray], captions: Sequence[str] = (), fps
     scene = framing(checked, [follow(motion[:, 0]) for motion in checked])
     clips = [clip_data(motion, fps, caption) for motion, caption in zip(checked, captions, strict=True)]
     body = fill(asset("viewer.html"), title=escape(title), player=asset("player.html"))
-    return page(title, body, {**stage_data(scene), "clips": clips}, ("base.css", "viewer.css"), (*STAGE_SCRIPTS, "viewer.js"))
+    return page(
+        title,
+        body,
+        {**stage_data(scene), "clips": clips},
+        ("base.css", "viewer.css"),
+        (*STAGE_SCRIPTS, "viewer.js"),
+    )

@@ -44,7 +44,9 @@ def write_picture(
     path = Path(path)
     kind = (format or path.suffix).removeprefix(".").lower()
     if kind not in FORMATS:
-        raise UserError(f"{path}: {kind or 'no ending'!r} is no kind of picture; choose one of {', '.join(FORMATS)}.")
+        raise UserError(
+            f"{path}: {kind or 'no ending'!r} is no kind of picture; choose one of {', '.join(FORMATS)}."
+        )
     if not fps > 0:
         raise UserError(f"{path}: {fps} frames a second cannot be played; give a rate above 0.")
     checked = check_motions(joints_list, captions)
@@ -60,9 +62,7 @@ def write_picture(
     return path
 
 
-def _strip(
-    motions: Sequence[np.ndarray], captions: Sequence[str], fps: float, theme: str
-) -> Image.Image:
+def _strip(motions: Sequence[np.ndarray], captions: Sequence[str], fps: float, theme: str) -> Image.Image:
     """One motion carries its caption on top; several carry theirs as labels of their rows."""
     if len(motions) == 1:
         return strip(motions, captions[0] if captions else "", fps=fps, theme=theme)

@@ -49,7 +49,8 @@ class Player {
     });
     document.addEventListener("keydown", (event) => this.key(event));
     window.addEventListener("resize", () => this.touch());
-    window.addEventListener("beforeprint", () => this.drawAll());
+    window.addEventListener("beforeprint", () => this.stages.forEach((stage) => stage.drawStrip()));
+    window.addEventListener("afterprint", () => this.drawAll());
     document.addEventListener("themechange", () => this.drawAll());
   }
 

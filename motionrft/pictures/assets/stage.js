@@ -51,25 +51,47 @@ class Stage {
     }
     this.paint(time, width, height);
     const spent = performance.now() - started;
-    this.cost = 0.9 * (this.cost || spent) + 0.1 * spent;
+    this.cost = 0.9 * (this.cost ?? 5) + 0.1 * spent;
     if (this.cost > 22 && this.quality > 0.5) {
       this.quality -= 0.1;
-      this.cost = 0;
+      this.cost = 5;
     }
   }
 
   paint(time, width, height) {
+    this.pen.clearRect(0, 0, width, height);
+    const eye = this.pose(time, width, height);
+    this.metre = eye.scale / (width / this.canvas.getBoundingClientRect().width);
+  }
+
+  /** One pose in a picture of this size, at the pen's origin. */
+  pose(time, width, height) {
     const { pen, clip, view } = this;
     const theme = this.theme();
     const centre = trackAt(clip, time);
     const eye = new Eye(view.scene, view, width, height, centre);
     const pose = poseAt(clip, time);
-    pen.clearRect(0, 0, width, height);
     paintFloor(pen, eye, view.scene.ground, centre, theme);
     paintPath(pen, eye, clip, time, view.scene.ground, centre, theme);
     paintShadow(pen, eye, clip, pose, view.scene.ground, theme);
     this.raster.paint(pen, eye, clip, pose, width, height, theme);
-    this.metre = eye.scale / (width / this.canvas.getBoundingClientRect().width);
+    return eye;
+  }
+
+  /** On paper a motion is its poses at a sixth, the middle and five sixths of its time. */
+  drawStrip() {
+    const { pen, canvas } = this;
+    canvas.width = 720;
+    canvas.height = 540;
+    for (let place = 0; place < 3; place++) {
+      pen.save();
+      pen.beginPath();
+      pen.rect(place * 240, 0, 240, 540);
+      pen.clip();
+      pen.translate(place * 240, 0);
+      this.pose((2 * place + 1) / 6 * this.clip.seconds, 240, 540);
+      pen.restore();
+    }
   }
 
   listen() {

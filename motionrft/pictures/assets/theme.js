@@ -4,6 +4,7 @@
 const systemDark = window.matchMedia("(prefers-color-scheme: dark)");
 
 function themeName() {
+  if (matchMedia("print").matches) return "light";
   return document.documentElement.dataset.theme || (systemDark.matches ? "dark" : "light");
 }
 
