@@ -1,8 +1,10 @@
-"""Lists of files on the command line: as arguments, or with `-` from standard input, one a line or NUL by NUL."""
+"""Lists of files on the command line: arguments, globs that the shell left alone, and `-` for standard input."""
 
+import glob
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
@@ -45,6 +47,25 @@ def listed_paths(
                 "-: a list of paths is expected on standard input, for example: find . -name '*.npy' | ..."
             )
         yield from (os.fsdecode(entry) for entry in _entries(source, null))
+
+
+def expand_inputs(arguments: Iterable[str], null: bool = False, stdin: BinaryIO | None = None) -> list[Path]:
+    """All paths at once, patterns like `motions/**/*.npy` expanded; otherwise as `listed_paths`.
+
+    Raises:
+        UserError: a pattern matches nothing, or there is not a single path.
+    """
+    paths: list[Path] = []
+    for name in listed_paths(arguments, null, stdin):
+        if os.path.lexists(name) or not glob.has_magic(name):
+            paths.append(Path(name))
+        elif found := sorted(glob.glob(name, recursive=True)):
+            paths.extend(map(Path, found))
+        else:
+            raise UserError(f"{name}: nothing matches this pattern")
+    if not paths:
+        raise UserError("-: the list on standard input is empty")
+    return paths
 
 
 def _entries(source: BinaryIO, null: bool) -> Iterator[bytes]:

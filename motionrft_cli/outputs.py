@@ -42,6 +42,17 @@ def check_output_file(out: Path | None, overwrite: bool = False) -> Path:
     return out
 
 
+def check_writable_folder(out: Path) -> None:
+    """That a command may write files into the folder, which may hold others already.
+
+    Raises:
+        UserError: a file is in the way, or there is no permission.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out}: is a file; name a folder")
+    _check_writable(out)
+
+
 def _check_writable(path: Path) -> None:
     """Look at the path or the nearest folder above it that exists: that is where writing would begin."""
     nearest = path.absolute()

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
-from motionrft.representations.joints import resample_linear, sample_times
-from motionrft.rotations import euler_to_quaternion, quaternion_to_matrix, slerp
+from motionrft.representations.joints import resample_linear
+from motionrft.representations.resample import resample_quaternions
+from motionrft.rotations import euler_to_quaternion, quaternion_to_matrix
 
 CHANNELS = ("Xposition", "Yposition", "Zposition", "Xrotation", "Yrotation", "Zrotation")
 _LOWER = {name.lower(): name for name in CHANNELS}
@@ -281,7 +282,7 @@ def joint_positions(bvh: Bvh, fps: float | None = None) -> tuple[Tensor, float]:
     translations, rotations = _local_pose(bvh)
     if fps is not None and fps != bvh.fps:
         translations = resample_linear(translations, bvh.fps, fps)
-        rotations = _resample_rotations(rotations, bvh.fps, fps)
+        rotations = resample_quaternions(rotations, bvh.fps, fps)
     matrices = quaternion_to_matrix(rotations)
     world: list[Tensor] = []
     places: list[Tensor] = []
@@ -318,9 +319,3 @@ def _local_pose(bvh: Bvh) -> tuple[Tensor, Tensor]:
         angles = torch.deg2rad(values[:, [places for _, places in users]])
         rotations[:, [joint for joint, _ in users]] = euler_to_quaternion(angles, axes)
     return translations, rotations
-
-
-def _resample_rotations(rotations: Tensor, source_fps: float, target_fps: float) -> Tensor:
-    before, fraction = sample_times(len(rotations), source_fps, target_fps)
-    after = (before + 1).clamp(max=len(rotations) - 1)
-    return slerp(rotations[before], rotations[after], fraction[:, None])

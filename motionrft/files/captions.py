@@ -37,6 +37,14 @@ def read_captions(path: Path) -> dict[str, list[str]]:
     return captions
 
 
+def first_caption(path: Path) -> str:
+    """The first caption of a text file, plain or in HumanML3D's layout; "" where there is none."""
+    if not path.is_file():
+        return ""
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    return next((line.split("#")[0].strip() for line in lines if line.strip()), "")
+
+
 def text_lines(captions: Sequence[str]) -> str:
     """HumanML3D's text file: `caption#tokens#start#end` a line; no tokens, and 0.0#0.0 for the whole clip."""
     # The separator cannot appear inside a caption.

@@ -11,12 +11,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from motionrft.errors import UserError
 from motionrft.files.captions import mirror_caption, read_captions, text_lines
+from motionrft.files.joint_maps import JointMap
 from motionrft.files.motions import FileFault, motion_files, read_motions
 from motionrft.representations.joints import mirror_joints
 from motionrft.representations.kinematic import joints_to_kinematic, kinematic_to_joints
@@ -51,7 +53,7 @@ class DatasetRecipe:
     min_frames: int = DEFAULT_MIN_FRAMES
     mirror: bool = False
     licence: str = ""
-    joint_map: Path | None = None
+    joint_map: JointMap | None = None
     jobs: int = 1
 
 
@@ -65,6 +67,17 @@ class DatasetReport:
     too_short: list[str] = field(default_factory=list)
     without_captions: list[str] = field(default_factory=list)
     faults: list[FileFault] = field(default_factory=list)
+
+    def plain(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        left_out = {"too_short": self.too_short, "without_captions": self.without_captions}
+        unreadable = [fault.message for fault in self.faults]
+        return {
+            "clips": self.clips,
+            "frames": self.frames,
+            "splits": self.splits,
+            "left_out": left_out | {"unreadable": unreadable},
+        }
 
 
 def build_dataset(
@@ -181,7 +194,7 @@ def _mapped(
 def _convert_clip(path: Path, recipe: DatasetRecipe, folder: Path) -> int | FileFault:
     """Write one clip in every representation; its frames of features, or what is wrong with the file."""
     try:
-        joints = torch.from_numpy(read_motions(path, fps=recipe.fps)[0].array)
+        joints = torch.from_numpy(read_motions(path, fps=recipe.fps, joint_map=recipe.joint_map)[0].array)
         if len(joints) - 1 < recipe.min_frames:
             return max(len(joints) - 1, 0)
         _save_clip(path.stem, joints, folder)
@@ -238,17 +251,10 @@ def _write_card(recipe: DatasetRecipe, folder: Path, report: DatasetReport) -> N
         "fps": recipe.fps,
         "skeleton": "smpl22",
         "representations": dict(FOLDERS),
-        "clips": report.clips,
-        "frames": report.frames,
-        "splits": report.splits,
+        **report.plain(),
         "split_column": recipe.split_column,
         "min_frames": recipe.min_frames,
         "mirrored": recipe.mirror,
-        "left_out": {
-            "too_short": report.too_short,
-            "without_captions": report.without_captions,
-            "unreadable": [fault.message for fault in report.faults],
-        },
         "source": [path.name for path in recipe.motions],
         "licence": licence,
     }

@@ -10,8 +10,10 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+import yaml
 from torch import Tensor
 
 from motionrft.errors import UserError
@@ -130,7 +132,8 @@ def recognise(names: Sequence[str], file: str) -> JointMap:
     missing = ", ".join(sorted(nearest.wanted() - have)[:6])
     known = ", ".join(dict.fromkeys(joint_map.name for joint_map in BUILT_IN))
     raise UserError(
-        f"{file}: the skeleton is none of {known}; nearest is {nearest.name}, without {missing}. Say which joint is which with --joint-map FILE."
+        f"{file}: the skeleton is none of {known}; nearest is {nearest.name}, without {missing}. "
+        f"Say which joint is which with --joint-map FILE."
     )
 
 
@@ -165,6 +168,21 @@ def joint_map_of(mapping: Mapping[str, object], file: str) -> JointMap:
                 f"{file}: {joint}: {source!r} is neither a name, a list of names, nor names with weights."
             )
     return JointMap(file, tuple(sources))
+
+
+def read_joint_map(path: Path) -> JointMap:
+    """A user's joint map in YAML or JSON.
+
+    Raises:
+        UserError: unreadable, or not a map of the 22 joints.
+    """
+    try:
+        mapping = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read as YAML or JSON ({error}).") from error
+    if not isinstance(mapping, dict):
+        raise UserError(f"{path}: a joint map is a table of SMPL joint: source joint.")
+    return joint_map_of(mapping, str(path))
 
 
 UNITS = {

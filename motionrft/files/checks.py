@@ -1,0 +1,120 @@
+"""What an array must be to count as a motion: its shape, its frames, its numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from motionrft.errors import UserError
+from motionrft.representations.names import JOINTS, WIDTHS, guess_representation, representation_name
+
+MOST_FRAMES = 100_000
+"""Longest motion that is read, 83 minutes at 20 fps: beyond it, it is a mistake or an attack on the memory."""
+_LISTED = 5
+
+
+def recognise_shape(shape: tuple[int, ...], name: str, wanted: str | None = None) -> str:
+    """The representation of an array of this shape.
+
+    Args:
+        name: what messages call the array.
+        wanted: a name or alias that the array must fit; None recognises it.
+
+    Raises:
+        UserError: it fits none, or not the wanted one.
+    """
+    if 0 in shape:
+        raise UserError(f"{name}: an empty motion, shape {shape}.")
+    guessed = guess_representation(shape)
+    if wanted is None:
+        if guessed is None:
+            raise UserError(f"{name}: {_unknown_shape(shape)}")
+        return guessed
+    wanted = representation_name(wanted)
+    width = shape[-2] * 3 if len(shape) >= 3 and shape[-1] == 3 else shape[-1]
+    if len(shape) < 2 or len(shape) > 4 or width not in WIDTHS[wanted]:
+        legal = " or ".join(map(str, WIDTHS[wanted]))
+        other = (
+            f" It looks like {guessed}: convert it with motionrft convert FILE --to {wanted} --out DIR."
+            if guessed
+            else ""
+        )
+        raise UserError(f"{name}: shape {shape}; a {wanted} motion has {legal} values a frame.{other}")
+    return wanted
+
+
+def _unknown_shape(shape: tuple[int, ...]) -> str:
+    layouts = (
+        "A kinematic motion has 263 (HumanML3D) or 251 (KIT-ML), joints are (T, 22, 3) or 66, "
+        "rotation is 135, hymotion 201"
+    )
+    if len(shape) == 1:
+        return f"shape {shape} is one frame without a time axis; a motion is (T, D) with at least two frames. {layouts}."
+    if len(shape) > 4:
+        return f"shape {shape} has {len(shape)} axes; a motion is (T, D), a batch (B, T, D). {layouts}."
+    if shape[-2:] == (3, 22):
+        return f"shape {shape} has coordinates before joints; joints are (T, 22, 3)."
+    if shape[-1] == 3:
+        return f"shape {shape} has {shape[-2]} joints of 3; SMPL has 22, KIT-ML 21. {layouts}."
+    return (
+        f"last axis is {shape[-1]}. {layouts}. "
+        f"Other skeletons come in as BVH: motionrft convert FILE.bvh --to kinematic."
+    )
+
+
+def checked_values(array: np.ndarray, name: str) -> np.ndarray:
+    """The motion as float32, if it has a legal number of frames and every number is finite."""
+    check_frames(len(array), name)
+    values = np.array(array, dtype=np.float32, order="C")
+    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    if not finite.all():
+        bad = np.flatnonzero(~finite)
+        listed = ", ".join(map(str, bad[:_LISTED])) + (
+            f" and {len(bad) - _LISTED} more" if len(bad) > _LISTED else ""
+        )
+        kind = "NaN" if np.isnan(values).any() else "infinity"
+        raise UserError(f"{name}: {kind} in frame {listed} of {len(values)}.")
+    return values
+
+
+def check_frames(frames: int, name: str) -> None:
+    """Refuse a motion that is too short to move or too long to hold.
+
+    Raises:
+        UserError: fewer than two frames, or more than `MOST_FRAMES`.
+    """
+    if frames < 2:
+        raise UserError(f"{name}: has {frames} frame; a motion has at least two.")
+    if frames > MOST_FRAMES:
+        raise UserError(f"{name}: has {frames} frames; at most {MOST_FRAMES} are read. Cut it into clips.")
+
+
+def doubtful(array: np.ndarray, representation: str) -> str | None:
+    """What is suspicious about a motion's numbers, or None: features that look normalised, joints not in metres.
+
+    Raw 6D columns have length one and legs are about as long as legs; normalised features and millimetres are not so.
+    """
+    if representation == JOINTS:
+        joints = array.reshape(len(array), -1, 3)
+        return _doubt_scale(joints) if joints.shape[1] == 22 else None
+    places = {263: slice(67, 193), 251: slice(64, 184), 135: slice(3, 135), 201: slice(3, 135)}[
+        array.shape[-1]
+    ]
+    sixd = array[:, places].reshape(len(array), -1, 6)
+    # Two unit columns: 6D has length sqrt(2) in either order.
+    length = float(np.median(np.linalg.norm(sixd, axis=-1)))
+    if not 1.1 < length < 1.8 and np.any(sixd):
+        return (
+            f"its rotations are not unit columns (6D length {length:.2f}, expected 1.41): "
+            f"is it normalised? De-normalise it first."
+        )
+    return None
+
+
+def _doubt_scale(joints: np.ndarray) -> str | None:
+    legs = [
+        np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1) for parent, child in ((1, 4), (4, 7))
+    ]
+    leg = float(np.median(sum(legs)))
+    if 0 < leg < 0.2 or leg > 3:
+        return f"its legs are {leg:.3g} m long: is it in another unit, or normalised?"
+    return None

@@ -1,0 +1,192 @@
+"""An existing HumanML3D or KIT-ML folder: recognised, checked, and completed with the representations it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from motionrft.errors import UserError
+from motionrft.files.arrays import read_arrays, write_arrays
+from motionrft.files.dataset import FOLDERS, SPLITS
+from motionrft.representations.convert import convert
+from motionrft.representations.names import JOINTS, KINEMATIC, ROTATION
+from motionrft.representations.statistics import Statistics
+
+PUBLISHED_COUNTS = {
+    263: {"train": 23384, "val": 1460, "test": 4384},
+    251: {"train": 4888, "val": 300, "test": 830},
+}
+"""Clips listed by the published split files of HumanML3D and KIT-ML."""
+_FPS = {263: 20.0, 251: 12.5}
+
+
+@dataclass
+class DatasetCheck:
+    """What was found in a data set folder.
+
+    width: of its kinematic features, 263 or 251. counts: clips by split list. lacking: representations without a folder.
+    problems: by kind, the ids of the clips concerned.
+    """
+
+    folder: Path
+    width: int
+    counts: dict[str, int] = field(default_factory=dict)
+    frames: int = 0
+    lacking: list[str] = field(default_factory=list)
+    problems: dict[str, list[str]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    def plain(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        return {**asdict(self), "folder": str(self.folder)}
+
+    def add(self, kind: str, clip: str) -> None:
+        self.problems.setdefault(kind, []).append(clip)
+
+
+def is_dataset(folder: Path) -> bool:
+    """Whether a folder is laid out as HumanML3D: features and at least one split list."""
+    return (folder / FOLDERS[KINEMATIC]).is_dir() and any(
+        (folder / f"{split}.txt").is_file() for split in SPLITS
+    )
+
+
+def check_dataset(folder: Path, progress: Callable[[int, int], None] | None = None) -> DatasetCheck:
+    """Look at every listed clip: is it there, of the right shape, finite, and does it have captions?
+
+    Raises:
+        UserError: the folder is no data set in HumanML3D's layout, or lists no clip that can be read.
+    """
+    listed = _listed_clips(folder)
+    check = DatasetCheck(folder, _width(folder, listed))
+    check.counts = {split: len(clips) for split, clips in listed.items()}
+    wanted = (KINEMATIC, JOINTS, ROTATION) if check.width == 263 else (KINEMATIC, JOINTS)
+    check.lacking = [name for name in wanted if not (folder / FOLDERS[name]).is_dir()]
+    clips = sorted({clip for members in listed.values() for clip in members})
+    for done, clip in enumerate(clips, 1):
+        _check_clip(check, clip)
+        if progress is not None:
+            progress(done, len(clips))
+    _compare_counts(check)
+    return check
+
+
+def _listed_clips(folder: Path) -> dict[str, list[str]]:
+    if not is_dataset(folder):
+        raise UserError(
+            f"{folder}: no data set in HumanML3D's layout ({FOLDERS[KINEMATIC]}/ and train.txt, val.txt, test.txt)."
+        )
+    listed = {}
+    for split in SPLITS:
+        path = folder / f"{split}.txt"
+        if path.is_file():
+            listed[split] = [
+                line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()
+            ]
+    return listed
+
+
+def _width(folder: Path, listed: dict[str, list[str]]) -> int:
+    """263 or 251, from the first clip that can be read."""
+    for clips in listed.values():
+        for clip in clips:
+            path = folder / FOLDERS[KINEMATIC] / f"{clip}.npy"
+            if path.is_file():
+                width = int(read_arrays(path).array.shape[-1])
+                if width in _FPS:
+                    return width
+                raise UserError(f"{path}: {width} values a frame; HumanML3D has 263, KIT-ML 251.")
+    raise UserError(f"{folder}: none of the listed clips is in {FOLDERS[KINEMATIC]}/.")
+
+
+def _check_clip(check: DatasetCheck, clip: str) -> None:
+    path = check.folder / FOLDERS[KINEMATIC] / f"{clip}.npy"
+    if not path.is_file():
+        check.add("listed but missing", clip)
+        return
+    try:
+        features = np.asarray(read_arrays(path).array)
+    except UserError:
+        check.add("unreadable", clip)
+        return
+    if features.ndim != 2 or features.shape[1] != check.width or not len(features):
+        check.add("wrong shape", clip)
+    elif not np.isfinite(features).all():
+        check.add("NaN", clip)
+    else:
+        check.frames += len(features)
+    text = check.folder / "texts" / f"{clip}.txt"
+    if not text.is_file() or not text.read_text(encoding="utf-8-sig", errors="replace").strip():
+        check.add("no captions", clip)
+
+
+def _compare_counts(check: DatasetCheck) -> None:
+    published = PUBLISHED_COUNTS[check.width]
+    name = "HumanML3D" if check.width == 263 else "KIT-ML"
+    if check.counts == published:
+        check.remarks.append(f"the split lists have the published sizes of {name}.")
+    elif sum(check.counts.values()) > 0.5 * sum(published.values()):
+        expected = ", ".join(f"{split} {count}" for split, count in published.items())
+        check.remarks.append(f"the split lists differ from the published {name} ({expected}).")
+    not_finite = len(check.problems.get("NaN", []))
+    if not_finite and check.width == 263:
+        check.remarks.append(
+            "clips with NaN are known in HumanML3D (the official code fails on them); readers leave them out."
+        )
+
+
+def complete_dataset(check: DatasetCheck, progress: Callable[[int, int], None] | None = None) -> int:
+    """Write the representations and statistics that a checked folder lacks; nothing that is there is replaced.
+
+    Returns:
+        The number of clips written.
+    """
+    clips = list(_sound_clips(check))
+    written = 0
+    for done, clip in enumerate(clips, 1):
+        written += _complete_clip(check, clip)
+        if progress is not None:
+            progress(done, len(clips))
+    train = [clip for clip in _listed_clips(check.folder).get("train", []) if clip in set(clips)]
+    for representation, name in FOLDERS.items():
+        has_folder = (check.folder / name).is_dir()
+        if has_folder and not _has_statistics(check.folder, representation):
+            motions = (np.load(check.folder / name / f"{clip}.npy") for clip in train)
+            Statistics.of_clips(motions, representation).save(check.folder, representation)
+    return written
+
+
+def _sound_clips(check: DatasetCheck) -> Iterator[str]:
+    bad = {clip for kind, clips in check.problems.items() if kind != "no captions" for clip in clips}
+    listed = _listed_clips(check.folder)
+    for clip in sorted({clip for members in listed.values() for clip in members}):
+        if clip not in bad:
+            yield clip
+
+
+def _complete_clip(check: DatasetCheck, clip: str) -> int:
+    features = None
+    for representation in (JOINTS, ROTATION) if check.width == 263 else (JOINTS,):
+        path = check.folder / FOLDERS[representation] / f"{clip}.npy"
+        if path.is_file():
+            continue
+        if features is None:
+            features = torch.from_numpy(
+                np.array(read_arrays(check.folder / FOLDERS[KINEMATIC] / f"{clip}.npy").array, np.float32)
+            )
+        motion = convert(features[None], KINEMATIC, representation)[0]
+        write_arrays(path, motion.numpy(), _FPS[check.width])
+    return int(features is not None)
+
+
+def _has_statistics(folder: Path, representation: str) -> bool:
+    try:
+        Statistics.load(folder, representation)
+    except UserError:
+        return False
+    return True

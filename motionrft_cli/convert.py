@@ -1,0 +1,246 @@
+"""convert: motions between representations and file formats; data sets; official checkpoints."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from motionrft.errors import UserError
+from motionrft.presets.convert import ConvertPreset
+from motionrft_cli.inputs import expand_inputs
+from motionrft_cli.options import Call, command, sets
+from motionrft_cli.outputs import check_writable_folder
+
+if TYPE_CHECKING:
+    from motionrft.files.conversion import Conversion, Outcome
+    from motionrft.files.dataset import DatasetRecipe
+    from motionrft.files.existing import DatasetCheck
+    from motionrft.files.joint_maps import JointMap
+
+ConvertCall = Call[ConvertPreset]
+_SHOWN = 10
+
+
+@command(ConvertPreset, example="motionrft convert captures/ --to kinematic --out features --jobs 2")
+def convert(
+    call: ConvertCall,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT", help="motion files, folders, globs, or - for a list on stdin"),
+    ],
+    to: Annotated[str | None, sets("to")] = None,
+    source: Annotated[str | None, typer.Option("--from"), sets("source")] = None,
+    fps: Annotated[float | None, sets("fps")] = None,
+    joint_map: Annotated[str | None, sets("joint_map")] = None,
+    mirror: Annotated[bool | None, typer.Option("--mirror"), sets("mirror")] = None,
+    jobs: Annotated[int | None, sets("jobs")] = None,
+    format: Annotated[str | None, sets("format")] = None,
+    unit: Annotated[str | None, sets("unit")] = None,
+    null: Annotated[
+        bool, typer.Option("--null", help="paths on stdin are separated by NUL, not by newlines")
+    ] = False,
+    dataset: Annotated[
+        bool, typer.Option("--dataset", help="build a data set folder, or complete an existing one")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="check an existing data set folder and write nothing")
+    ] = False,
+    captions: Annotated[str | None, sets("captions")] = None,
+    splits: Annotated[str | None, sets("splits")] = None,
+    split_column: Annotated[str | None, sets("split_column")] = None,
+    family: Annotated[str | None, sets("family")] = None,
+) -> int:
+    """Convert motions, build data sets, translate checkpoints.
+
+    One output a motion, with the name and the sub-folders of its input. Bad files are named and left out.
+    """
+    paths = expand_inputs(inputs, null)
+    if check:
+        return _check(call, paths)
+    if dataset:
+        return _dataset(call, paths)
+    if call.preset.to == "motionrft":
+        return _checkpoint(call, paths)
+    return _motions(call, paths)
+
+
+def _motions(call: ConvertCall, paths: list[Path]) -> int:
+    from motionrft.files.conversion import convert_files, existing_outputs, plan_jobs
+
+    conversion = _conversion(call)
+    if call.out is None:
+        raise UserError("--out DIR is missing: name the folder to write to.")
+    jobs = plan_jobs(paths, call.out, conversion)
+    check_writable_folder(jobs[0].stem.parent if len(jobs) == 1 else call.out)
+    there = existing_outputs(jobs, conversion)
+    if there and not (call.overwrite or call.resume):
+        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        raise UserError(
+            f"{there[0]}{more}: exists. Add --overwrite to replace, or --resume to convert only the rest."
+        )
+    if call.dry_run:
+        call.console.info(f"{len(jobs)} files to {conversion.target} in {call.out}; nothing written.")
+        call.console.emit({"files": len(jobs), "to": conversion.target, "out": call.out})
+        return 0
+    with call.console.progress("converting", len(jobs), "files") as bar:
+        outcomes = []
+        for outcome in convert_files(jobs, conversion, call.preset.jobs, keep=call.resume):
+            _tell(call, outcome)
+            outcomes.append(outcome)
+            bar.advance()
+    return _summary(call, outcomes)
+
+
+def _conversion(call: ConvertCall) -> "Conversion":
+    from motionrft.files.conversion import Conversion, target_name
+    from motionrft.files.motions import Reading
+    from motionrft.representations.names import representation_name
+
+    preset = call.preset
+    if preset.to is None:
+        raise UserError(
+            "--to is missing: kinematic, joints, rotation, bvh, gif, mp4, html, ...; see convert --help."
+        )
+    source = representation_name(preset.source) if preset.source else None
+    reading = Reading(source, None, preset.source_fps, _joint_map(preset), preset.source_unit)
+    named = call.out is not None and call.out.suffix in (".npy", ".npz", ".safetensors")
+    suffix = call.out.suffix if call.out is not None and named else f".{preset.format}"
+    return Conversion(target_name(preset.to), reading, preset.fps, preset.mirror, suffix, preset.unit)
+
+
+def _joint_map(preset: ConvertPreset) -> "JointMap | None":
+    if preset.joint_map is None:
+        return None
+    from motionrft.files.joint_maps import read_joint_map
+
+    return read_joint_map(Path(preset.joint_map))
+
+
+def _tell(call: ConvertCall, outcome: "Outcome") -> None:
+    for fault in outcome.faults:
+        call.console.error(fault.message)
+    for warning in outcome.warnings:
+        call.console.warn(f"{outcome.source}: {warning}")
+    errors = [fault.message for fault in outcome.faults]
+    call.console.emit({"file": outcome.source, "outputs": list(outcome.outputs), "errors": errors})
+
+
+def _summary(call: ConvertCall, outcomes: "list[Outcome]") -> int:
+    written = sum(len(outcome.outputs) for outcome in outcomes)
+    kept = sum(outcome.skipped for outcome in outcomes)
+    bad = sum(len(outcome.faults) for outcome in outcomes)
+    also = (f", {kept} were there" if kept else "") + (f", {bad} could not be converted" if bad else "")
+    if bad and not written and not kept:
+        return 2
+    guesses = Counter(note for outcome in outcomes for note in outcome.notes)
+    for note, count in guesses.items():
+        call.console.info(f"{note}: {count} files (recognised; --joint-map and source_unit decide otherwise)")
+    call.console.info(f"{written} {'motion' if written == 1 else 'motions'} written to {call.out}{also}.")
+    return 3 if bad else 0
+
+
+def _dataset(call: ConvertCall, paths: list[Path]) -> int:
+    from motionrft.files.existing import is_dataset
+
+    if len(paths) == 1 and is_dataset(paths[0]):
+        return _complete(call, paths[0])
+    from motionrft.files.dataset import build_dataset
+
+    recipe = _recipe(call, paths)
+    out = call.output_folder()
+    if call.dry_run:
+        call.console.info(f"{len(paths)} inputs to a data set in {out}; nothing written.")
+        return 0
+    with call.console.progress("data set", None, "clips") as bar:
+        report = build_dataset(recipe, out, lambda done, total: bar.advance())
+    for fault in report.faults[:_SHOWN]:
+        call.console.error(fault.message)
+    for what, clips in (("too short", report.too_short), ("without captions", report.without_captions)):
+        if clips:
+            call.console.warn(f"{len(clips)} clips {what}, left out: {_some(clips)}")
+    call.console.table("data set", ["split", "clips"], [*report.splits.items(), ("frames", report.frames)])
+    call.console.emit(report.plain() | {"out": out})
+    call.console.info(f"Next: motionrft train-reward --data {out} --out runs/reward")
+    return 3 if report.faults else 0
+
+
+def _recipe(call: ConvertCall, paths: list[Path]) -> "DatasetRecipe":
+    from motionrft.files.dataset import DatasetRecipe
+
+    preset = call.preset
+    if preset.captions is None or preset.splits is None:
+        missing = "--captions FILE.jsonl" if preset.captions is None else "--splits FILE.csv"
+        raise UserError(f"{missing} is missing: --dataset needs captions and splits.")
+    return DatasetRecipe(
+        motions=tuple(paths),
+        captions=Path(preset.captions),
+        splits=Path(preset.splits),
+        split_column=preset.split_column,
+        fps=preset.fps or 20.0,
+        min_frames=preset.min_frames,
+        mirror=preset.mirror,
+        licence=preset.licence,
+        joint_map=_joint_map(preset),
+        jobs=preset.jobs,
+    )
+
+
+def _complete(call: ConvertCall, folder: Path) -> int:
+    from motionrft.files.existing import check_dataset, complete_dataset
+
+    if call.out is not None and call.out.resolve() != folder.resolve():
+        raise UserError(f"{folder}: is a data set already. It is completed in place: leave --out away.")
+    with call.console.progress("checking", None, "clips") as bar:
+        found = check_dataset(folder, lambda done, total: bar.advance())
+    code = _report(call, found)
+    if call.dry_run:
+        return code
+    with call.console.progress("completing", None, "clips") as bar:
+        written = complete_dataset(found, lambda done, total: bar.advance())
+    call.console.info(f"{written} clips completed in {folder}.")
+    return code
+
+
+def _check(call: ConvertCall, paths: list[Path]) -> int:
+    from motionrft.files.existing import check_dataset
+
+    code = 0
+    for path in paths:
+        with call.console.progress("checking", None, "clips") as bar:
+            found = check_dataset(path, lambda done, total: bar.advance())
+        code = max(code, _report(call, found))
+    return code
+
+
+def _report(call: ConvertCall, found: "DatasetCheck") -> int:
+    rows: list[tuple[str, object]] = [
+        ("features", found.width),
+        ("frames", found.frames),
+        *found.counts.items(),
+    ]
+    call.console.table(str(found.folder), ["what", "count"], rows)
+    for kind, clips in found.problems.items():
+        call.console.warn(f"{kind}: {len(clips)} clips: {_some(clips)}")
+    for name in found.lacking:
+        call.console.warn(f"no {name} folder; convert {found.folder} --dataset adds it")
+    for remark in found.remarks:
+        call.console.info(remark)
+    call.console.emit(found.plain())
+    return 3 if found.problems else 0
+
+
+def _checkpoint(call: ConvertCall, paths: list[Path]) -> int:
+    from motionrft.official.generators import convert_checkpoint
+
+    if len(paths) != 1:
+        raise UserError("--to motionrft takes one checkpoint.")
+    out = call.output_folder()
+    convert_checkpoint(paths[0], out, call.preset.family)
+    call.console.info(f'Next: motionrft sample "a person waves" --generator {out} --out samples')
+    call.console.emit({"out": out})
+    return 0
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
