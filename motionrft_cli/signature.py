@@ -37,10 +37,26 @@ def typer_parameter(parameter: Parameter, model: type[Preset]) -> Parameter:
     --show-preset and --list-presets must work without the arguments that the command itself needs;
     `motionrft_cli.options.command` asks for those later.
     """
-    annotation = parameter.annotation if field_of(parameter) is None else _described(parameter, model)
-    if parameter.default is not Parameter.empty:
-        return keyword(parameter.name, annotation, parameter.default)
-    return keyword(parameter.name, _optional(annotation), None)
+    annotation, default = parameter.annotation, parameter.default
+    if field_of(parameter) is not None:
+        annotation = _described(parameter, model)
+    if default is Parameter.empty:
+        annotation, default = _optional(annotation), None
+    return keyword(parameter.name, _switch(annotation), default)
+
+
+def _switch(annotation: Any) -> Any:
+    """A yes-or-no option takes no value, so its help shall not show one."""
+    if get_origin(annotation) is not Annotated:
+        return annotation
+    base, *marks = get_args(annotation)
+    if base not in (bool, bool | None):
+        return annotation
+    plain = [copy(mark) if isinstance(mark, OptionInfo) else mark for mark in marks]
+    for mark in plain:
+        if isinstance(mark, OptionInfo):
+            mark.metavar = ""
+    return Annotated[(base, *plain)]
 
 
 def _described(parameter: Parameter, model: type[Preset]) -> Any:
@@ -52,12 +68,15 @@ def _described(parameter: Parameter, model: type[Preset]) -> Any:
         next((mark for mark in _marks(parameter) if isinstance(mark, ParameterInfo)), typer.Option())
     )
     option.help = option.help or field.description or ""
-    choices = choices_of(field)
-    if choices and option.metavar is None and len("|".join(choices)) <= METAVAR_WIDTH:
+    base = get_args(parameter.annotation)[0]
+    if (choices := choices_of(field)) and get_origin(base) is not list:
+        base = str | None  # the preset knows the words, and names the nearest one when it is told another
         option.metavar = "|".join(choices)
-    elif choices and not all(choice in option.help for choice in choices):
-        option.help += f" ({', '.join(choices)})"
-    return Annotated[get_args(parameter.annotation)[0], option, sets(path)]
+        if len(option.metavar) > METAVAR_WIDTH:
+            option.metavar = "NAME"
+            missing = not all(choice in option.help for choice in choices)
+            option.help += f"{': ' if option.help else ''}{', '.join(choices)}" if missing else ""
+    return Annotated[base, option, sets(path)]
 
 
 def _optional(annotation: Any) -> Any:

@@ -30,11 +30,17 @@ def _sentence(item: Any, model: type[BaseModel], source: Callable[[str], str]) -
         return f"{subject}: unknown field (value {_short(item['input'])}). {_nearest(path[-1], valid)}"
     if kind == "missing":
         return f"{subject}: missing"
+    if kind == "union_tag_invalid":
+        tag, tags = item["ctx"]["tag"], item["ctx"]["expected_tags"].replace("'", "").split(", ")
+        return f"{subject} = {_short(tag)}: there are {', '.join(tags)}{_did_you_mean(tag, tags)}"
     message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message[:1].lower() + message[1:] if message.startswith("Input") else message
+    if kind == "literal_error":
+        words = item["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        message += _did_you_mean(str(item["input"]), words)
     if not path:
         return f"{subject}: {message}" if subject else message
-    return f"{subject} = {_short(item['input'])}: {message}{_literal_hint(item)}"
+    return f"{subject} = {_short(item['input'])}: {message}"
 
 
 def _subject(name: str, source: str) -> str:
@@ -44,15 +50,8 @@ def _subject(name: str, source: str) -> str:
     return ": ".join(part for part in (source, name) if part)
 
 
-def _literal_hint(item: Any) -> str:
-    expected = item.get("ctx", {}).get("expected") or item.get("ctx", {}).get("expected_tags")
-    if item["type"] not in {"literal_error", "union_tag_invalid", "enum"} or not isinstance(expected, str):
-        return ""
-    names = [part.strip(" '") for part in expected.replace(" or ", ",").split(",")]
-    value = item["input"]
-    if item["type"] == "union_tag_invalid":
-        value = item["ctx"]["tag"]
-    close = get_close_matches(str(value), names, n=1, cutoff=0.5)
+def _did_you_mean(word: str, words: list[str]) -> str:
+    close = get_close_matches(word, words, n=1, cutoff=0.5)
     return f". Did you mean {close[0]}?" if close else ""
 
 

@@ -2,11 +2,12 @@
 
 import io
 import os
+from pathlib import Path
 
 import pytest
 
 from motionrft.errors import UserError
-from motionrft_cli.inputs import listed_paths
+from motionrft_cli.inputs import expand_inputs, listed_paths
 
 
 def listed(text: bytes, *arguments: str, null: bool = False) -> list[str]:
@@ -43,3 +44,21 @@ def test_the_first_name_comes_before_the_last_is_written() -> None:
 def test_standard_input_is_read_once() -> None:
     with pytest.raises(UserError, match="once"):
         listed(b"a\n", "-", "-")
+
+
+def test_patterns_that_the_shell_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for name in ("b.npy", "a.npy", "deep/c.npy", "x[1].npy"):
+        (tmp_path / name).touch()
+    assert [path.name for path in expand_inputs([f"{tmp_path}/[ab].npy"])] == ["a.npy", "b.npy"]
+    assert [path.name for path in expand_inputs([f"{tmp_path}/**/c.npy"])] == ["c.npy"]
+    assert [path.name for path in expand_inputs([f"{tmp_path}/x[1].npy"])] == ["x[1].npy"], (
+        "a name that exists"
+    )
+    with pytest.raises(UserError, match="nothing matches"):
+        expand_inputs([f"{tmp_path}/*.bvh"])
+
+
+def test_an_empty_list_is_an_error() -> None:
+    with pytest.raises(UserError, match="empty"):
+        expand_inputs(["-"], stdin=io.BufferedReader(io.BytesIO(b"\n")))
