@@ -11,8 +11,9 @@ from torch import Tensor
 from motionrft.lengths import length_mask
 from motionrft.official.adapters import adapter_rank, adapter_state
 from motionrft.official.motionreward import deal_out, size_from_config
+from motionrft.official.spm import spm_size, spm_state
 from motionrft.representations.statistics import Statistics
-from motionrft.reward import losses, noise
+from motionrft.reward import losses, noise, spl
 from motionrft.reward.adapters import Judge, ranking_loss
 from motionrft.reward.base import RewardCondition
 from motionrft.reward.classification import authenticity_metrics, official_swaps, preference_metrics
@@ -317,3 +318,60 @@ def test_reward_metrics(case: Case) -> None:
     found = authenticity_metrics(x["in/ai_logits"], x["in/ai_labels"], case.info["ai_batch_size"])
     for name in ("acc", "precision", "recall", "f1", "loss", "tp", "fp", "tn", "fn"):
         close(torch.tensor(float(found[name])), x[f"out/ai/{name}"], name)
+
+
+@pytest.mark.parametrize("case", cases("reward", op="spl"))
+def test_spl(case: Case) -> None:
+    x, info = case.tensors, case.info
+    text, motion = (x[f"in/{name}_latents"].clone().requires_grad_() for name in ("text", "motion"))
+    close(spl.cosines(text, motion), x["out/similarity"], "similarity")
+    loss = spl.official_loss(text, motion, info["k"], info["temperature"], info["high_similarity"])
+    close(loss, x["out/official_loss"], "official_loss")
+    gradients = torch.autograd.grad(loss, (text, motion))
+    close(gradients[0], x["out/official_grad_text"], "official_grad_text", gradient=True)
+    close(gradients[1], x["out/official_grad_motion"], "official_grad_motion", gradient=True)
+    for key in (key for key in x if key.startswith("out/paper_loss_k")):
+        k = int(key.removeprefix("out/paper_loss_k"))
+        close(spl.paper_loss(text, motion, k), x[key], key)
+
+
+@pytest.mark.parametrize("case", cases("reward", op="spm"))
+def test_spm(case: Case) -> None:
+    x, info = case.tensors, case.info
+    state = case.group("state/")
+    size = spm_size(state, info["heads"], info["mode"])
+    network = MotionRewardNetwork(size).eval()
+    name = size.representations[0]
+    network.load_state_dict(spm_state(state, name))
+    motion, lengths, tokens, t = x["in/motion"], x["in/lengths"], x["in/token_embeddings"], x["in/timesteps"]
+    mask = length_mask(x["in/text_lengths"], tokens.shape[1])
+    still, timed = network.motion(motion, lengths, name), network.motion(motion, lengths, name, t)
+    text, text_timed = network.text(tokens, mask), network.text(tokens, mask, t)
+    close(still.mean, x["out/mu_no_t"], "mu_no_t")
+    close(still.log_variance, x["out/logvar_no_t"], "logvar_no_t")
+    close(timed.mean, x["out/mu_t"], "mu_t")
+    close(text.mean, x["out/text_mu_no_t"], "text_mu_no_t")
+    close(text_timed.mean, x["out/text_mu_t"], "text_mu_t")
+    close(F.cosine_similarity(text.mean, still.mean), x["out/cos_no_t"], "cos_no_t")
+    close(F.cosine_similarity(text.mean, timed.mean), x["out/cos_motion_t"], "cos_motion_t")
+    frames = motion.shape[1]
+    close(network.decoder(still.mean, lengths, name, frames), x["out/decoded_from_mu"], "decoded_from_mu")
+    by_motion = timed if info["mode"][1] == "1" else still
+    by_text = text_timed if info["mode"][3] == "1" else text
+    z_text, z_motion = by_text.sample(x["in/eps_text"][0]), by_motion.sample(x["in/eps_motion"][0])
+    terms = {
+        **losses.reconstruction_terms(
+            network.decoder(z_text, lengths, name, frames),
+            network.decoder(z_motion, lengths, name, frames),
+            motion,
+        ),
+        **losses.matching_terms(
+            Encoded(by_text, z_text),
+            Encoded(by_motion, z_motion),
+            info["temp"],
+            losses.false_negatives(x["in/sentence_embeddings"], info["thr"]),
+        ),
+    }
+    if info["variant"] == "easytune":
+        del terms["rec_cross"]
+    close(losses.weighted_total(terms), x["out/loss_total"], "loss_total")
