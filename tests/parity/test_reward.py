@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from motionrft.evaluation.metrics.retrieval import tmr_all, tmr_threshold
 from motionrft.lengths import length_mask
 from motionrft.official.adapters import adapter_rank, adapter_state
 from motionrft.official.motionreward import deal_out, size_from_config
@@ -20,8 +21,10 @@ from motionrft.reward.classification import authenticity_metrics, official_swaps
 from motionrft.reward.encoder import MotionRewardNetwork
 from motionrft.reward.gaussian import divergence
 from motionrft.reward.losses import Encoded
+from motionrft.reward.motioncritic import DualStream, MotionCriticNetwork, clipped_mean
 from motionrft.reward.motionreward import MotionReward
 from motionrft.reward.retrieval import RANKS, recall
+from motionrft.reward.tmr import TMRNetwork, tmr_score
 from motionrft.text.base import TextEncoder, TextFeatures
 from motionrft.transformer import timestep_features
 from tests.parity.golden import Case, cases
@@ -375,3 +378,82 @@ def test_spm(case: Case) -> None:
     if info["variant"] == "easytune":
         del terms["rec_cross"]
     close(losses.weighted_total(terms), x["out/loss_total"], "loss_total")
+
+
+@pytest.mark.parametrize("case", cases("reward", op="tmr"))
+def test_tmr(case: Case) -> None:
+    x, config = case.tensors, case.info["config"]
+    network = TMRNetwork(
+        config["nfeats"],
+        config["text_nfeats"],
+        config["latent"],
+        config["ff"],
+        config["layers"],
+        config["heads"],
+    ).eval()
+    network.load_state_dict(case.group("state/"))
+    motion, lengths, tokens = (
+        x["in/motion"].clone().requires_grad_(),
+        x["in/lengths"],
+        x["in/token_embeddings"],
+    )
+    frames = motion.shape[1]
+    moving = network.motion_encoder(motion, length_mask(lengths, frames))
+    text = network.text_encoder(tokens, length_mask(x["in/text_lengths"], tokens.shape[1]))
+    close(moving.mean, x["out/motion_mu"], "motion_mu")
+    close(moving.log_variance, x["out/motion_logvar"], "motion_logvar")
+    close(text.mean, x["out/text_mu"], "text_mu")
+    close(text.log_variance, x["out/text_logvar"], "text_logvar")
+    close(network.motion_decoder(moving.mean, lengths, frames), x["out/decoded"], "decoded")
+    close(spl.cosines(text.mean, moving.mean), x["out/similarity"], "similarity")
+    score = tmr_score(text.mean, moving.mean)
+    close(score, x["out/score"], "score")
+    (gradient,) = torch.autograd.grad(score.diagonal().sum(), motion, retain_graph=True)
+    close(gradient, x["out/grad_motion_of_diag_score_sum"], "gradient", gradient=True)
+    terms = losses.reconstruction_terms(
+        network.motion_decoder(text.mean, lengths, frames),
+        network.motion_decoder(moving.mean, lengths, frames),
+        motion,
+    )
+    del terms["rec_cross"]
+    blocked = losses.false_negatives(x["in/sentence_embeddings"], config["threshold"])
+    terms |= losses.matching_terms(
+        Encoded(text, text.mean), Encoded(moving, moving.mean), config["temperature"], blocked
+    )
+    close(terms["rec_text"] + terms["rec_motion"], x["out/loss/recons"], "recons")
+    close(sum(value for name, value in terms.items() if name.startswith("kl_")), x["out/loss/kl"], "kl")
+    close(terms["latent"], x["out/loss/latent"], "latent")
+    close(terms["infonce"], x["out/loss/contrastive"], "contrastive")
+    close(losses.weighted_total(terms), x["out/loss/loss"], "loss")
+    similarity, sentences = x["out/similarity"], x["in/sentence_embeddings"]
+    metrics = {"normal": tmr_all(similarity), "threshold": tmr_threshold(similarity, sentences)}
+    for protocol, found in metrics.items():
+        for name, value in found.items():
+            expected = x[f"out/metrics_{protocol}/{name}"].item()
+            assert abs(value.item() - expected) < 6e-3, f"{protocol} {name}: {value} against {expected}"
+
+
+@pytest.mark.parametrize("case", cases("reward", op="motioncritic"))
+def test_motioncritic(case: Case) -> None:
+    x, info = case.tensors, case.info
+    state = case.group("state/")
+    backbone = DualStream(
+        info["dim_feat"],
+        info["dim_rep"],
+        info["depth"],
+        info["num_heads"],
+        info["mlp_ratio"],
+        info["maxlen"],
+        x["in/motion_a"].shape[2],
+    )
+    network = MotionCriticNetwork(backbone, state["mlp.fc1.weight"].shape[0]).eval()
+    network.load_state_dict(state)
+    motion = x["in/motion_a"].clone().requires_grad_()
+    scores = network(motion)
+    close(network.dstran(motion), x["out/representation_a"], "representation_a")
+    close(scores, x["out/score_a"], "score_a")
+    close(torch.stack((scores, network(x["in/motion_b"])), dim=1), x["out/pair"], "pair")
+    close(clipped_mean(scores)[None], x["out/clipped_mean_a"], "clipped_mean_a")
+    close(clipped_mean(scores[:1])[None], x["out/clipped_single_a0"], "clipped_single_a0")
+    (gradient,) = torch.autograd.grad(scores.sum(), motion)
+    close(gradient, x["out/grad_motion_of_score_sum"], "gradient", gradient=True)

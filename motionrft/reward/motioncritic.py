@@ -1,0 +1,186 @@
+"""MotionCritic (Wang et al. 2024): a human-preference score of SMPL rotations, by MotionBERT's two-stream transformer.
+
+Parameter names are the published ones. Input is (B, T, 25, 3): 24 axis-angle joints, then the root's place.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from motionrft.errors import UserError
+from motionrft.representations.convert import convert
+from motionrft.representations.rotation import rotation_matrices
+from motionrft.reward.base import Reward, RewardCondition
+from motionrft.rotations import matrix_to_quaternion
+
+CEILING = 12.0
+"""Scores above it are left out of the published clipped mean."""
+
+
+class _Attention(nn.Module):
+    """Multi-head attention over the second last axis, `qkv` packed."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (
+            part.unflatten(-1, (self.heads, -1)).transpose(-2, -3) for part in self.qkv(x).chunk(3, -1)
+        )
+        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(-2, -3).flatten(-2))
+
+
+class _MLP(nn.Module):
+    def __init__(self, width: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(width, hidden), nn.Linear(hidden, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class _Block(nn.Module):
+    """Attention over the joints of a frame (`_s`) and over the frames of a joint (`_t`), in either order."""
+
+    def __init__(self, width: int, heads: int, ratio: float) -> None:
+        super().__init__()
+        hidden = int(width * ratio)
+        for stream in ("s", "t"):
+            self.add_module(f"norm1_{stream}", nn.LayerNorm(width))
+            self.add_module(f"norm2_{stream}", nn.LayerNorm(width))
+            self.add_module(f"attn_{stream}", _Attention(width, heads))
+            self.add_module(f"mlp_{stream}", _MLP(width, hidden, width))
+
+    def forward(self, x: Tensor, order: str) -> Tensor:
+        """x (B, T, J, D); `order` is "st" or "ts"."""
+        for stream in order:
+            normed = self.get_submodule(f"norm1_{stream}")(x)
+            attention = self.get_submodule(f"attn_{stream}")
+            # Over frames: joints become a batch axis.
+            mixed = attention(normed) if stream == "s" else attention(normed.transpose(1, 2)).transpose(1, 2)
+            x = x + mixed
+            x = x + self.get_submodule(f"mlp_{stream}")(self.get_submodule(f"norm2_{stream}")(x))
+        return x
+
+
+class DualStream(nn.Module):
+    """MotionBERT's backbone: two orders of each block, fused per joint by learned weights."""
+
+    def __init__(
+        self,
+        width: int = 256,
+        representation: int = 512,
+        depth: int = 3,
+        heads: int = 8,
+        ratio: float = 4,
+        frames: int = 243,
+        joints: int = 25,
+    ) -> None:
+        super().__init__()
+        self.joints_embed = nn.Linear(3, width)
+        self.pos_embed = nn.Parameter(torch.zeros(1, joints, width))
+        self.temp_embed = nn.Parameter(torch.zeros(1, frames, 1, width))
+        self.blocks_st = nn.ModuleList(_Block(width, heads, ratio) for _ in range(depth))
+        self.blocks_ts = nn.ModuleList(_Block(width, heads, ratio) for _ in range(depth))
+        self.ts_attn = nn.ModuleList(nn.Linear(2 * width, 2) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        self.pre_logits = nn.ModuleDict({"fc": nn.Linear(width, representation)})
+        self.head = nn.Linear(representation, 3)
+        """Unused; part of the published weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, J, 3) to (B, T, J, representation).
+
+        Raises:
+            UserError: more frames than the time table has.
+        """
+        frames = self.temp_embed.shape[1]
+        if x.shape[1] > frames:
+            raise UserError(f"a motion of {x.shape[1]} frames; MotionCritic reads at most {frames}")
+        x = self.joints_embed(x) + self.pos_embed[:, None] + self.temp_embed[:, : x.shape[1]]
+        for st, ts, fuse in zip(self.blocks_st, self.blocks_ts, self.ts_attn, strict=True):
+            both = st(x, "st"), ts(x, "ts")
+            shares = fuse(torch.cat(both, dim=-1)).softmax(-1)
+            x = both[0] * shares[..., :1] + both[1] * shares[..., 1:]
+        return torch.tanh(self.pre_logits["fc"](self.norm(x)))
+
+
+class MotionCriticNetwork(nn.Module):
+    """The backbone, the mean over frames, and a two-layer score."""
+
+    def __init__(self, backbone: DualStream, hidden: int = 1024) -> None:
+        super().__init__()
+        self.dstran = backbone
+        joints, width = backbone.pos_embed.shape[1], backbone.head.in_features
+        self.mlp = _MLP(joints * width, hidden, 1)
+
+    def forward(self, motion: Tensor) -> Tensor:
+        """(B, T, 25, 3) to (B,); every frame counts, there is no mask."""
+        return self.mlp(self.dstran(motion).mean(1).flatten(1))[:, 0]
+
+
+def clipped_mean(scores: Tensor, ceiling: float = CEILING) -> Tensor:
+    """The published batch score: the mean of the scores up to the ceiling, the ceiling where there is none."""
+    if len(scores) == 1:
+        return scores[0]
+    low = scores <= ceiling
+    return torch.where(low.any(), (scores * low).sum() / low.sum().clamp(min=1), scores.new_tensor(ceiling))
+
+
+class MotionCriticReward(Reward):
+    """MotionCritic on motions in `rotation` or anything that converts to it; term `preference`.
+
+    It knows no padding, so motions are judged one by one at their lengths.
+    """
+
+    def __init__(
+        self,
+        network: MotionCriticNetwork,
+        weights: Mapping[str, float] | None = None,
+        representation: str = "rotation",
+    ) -> None:
+        super().__init__()
+        self.network, self.representation = network, representation
+        self.weights = {name: weight for name, weight in (weights or {"preference": 1.0}).items() if weight}
+        unknown = [name for name in self.weights if name != "preference"]
+        if unknown:
+            raise UserError(f"MotionCritic has no term {unknown[0]!r}; it has preference")
+        self.eval().requires_grad_(False)
+
+    def prepare(
+        self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
+    ) -> RewardCondition:
+        """Nothing: it does not read."""
+        return RewardCondition()
+
+    def forward(
+        self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        rotation = convert(motion, self.representation, "rotation", lengths)
+        poses = axis_angles(rotation)
+        scores = torch.cat(
+            [self.network(pose[None, : int(n)]) for pose, n in zip(poses, lengths, strict=True)]
+        )
+        return self.weights["preference"] * scores, {"preference": scores}
+
+
+def axis_angles(rotation: Tensor) -> Tensor:
+    """(B, T, 135) to (B, T, 25, 3): axis-angle of 22 joints, two still hands, the root's place; differentiable."""
+    quaternion = matrix_to_quaternion(rotation_matrices(rotation))
+    quaternion = torch.where(quaternion[..., :1] < 0, -quaternion, quaternion)
+    imaginary = quaternion[..., 1:]
+    squared = imaginary.square().sum(-1, keepdim=True)
+    still = squared < 1e-12
+    # atan2 of zeros has no gradient: a joint at rest is linear in its quaternion instead.
+    sine = torch.where(still, torch.ones_like(squared), squared).sqrt()
+    factor = torch.where(
+        still, torch.full_like(sine, 2.0), 2.0 * torch.atan2(sine, quaternion[..., :1]) / sine
+    )
+    joints = factor * imaginary
+    hands = joints.new_zeros(*joints.shape[:2], 2, 3)
+    return torch.cat((joints, hands, rotation[..., None, :3]), dim=2)

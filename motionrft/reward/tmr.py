@@ -1,0 +1,148 @@
+"""TMR (Petrovich et al. 2023) as a reward: text-motion retrieval by two plain transformers.
+
+Parameter names are the published ones. Each encoder has two learned tokens, whose outputs are mean and
+log-variance; positions are sinusoids; there is no final norm.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from motionrft.errors import UserError
+from motionrft.lengths import length_mask, zero_padding
+from motionrft.representations.statistics import Statistics
+from motionrft.reward.base import Reward, RewardCondition
+from motionrft.reward.gaussian import Gaussian
+from motionrft.reward.motionreward import Normaliser
+from motionrft.text.base import TextEncoder
+from motionrft.transformer import Decoder, Encoder
+
+
+def sinusoids(positions: int, width: int) -> Tensor:
+    """(positions, width): sines at even places, cosines at odd ones."""
+    rates = torch.exp(-torch.log(torch.tensor(10000.0)) * torch.arange(0, width, 2) / width)
+    angles = torch.arange(positions)[:, None] * rates
+    return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)[:, :width]
+
+
+class TMREncoder(nn.Module):
+    """Features (B, T, F) to a Gaussian over (B, L): [mean token, log-variance token, features]."""
+
+    def __init__(
+        self, features: int, latent: int = 256, feedforward: int = 1024, layers: int = 6, heads: int = 4
+    ):
+        super().__init__()
+        self.projection = nn.Linear(features, latent)
+        self.tokens = nn.Parameter(torch.randn(2, latent))
+        self.seqTransEncoder = Encoder(latent, layers, heads, feedforward)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Gaussian:
+        """x (B, T, F), mask (B, T) bool True where valid."""
+        tokens = self.tokens.expand(len(x), -1, -1)
+        sequence = torch.cat((tokens, self.projection(x)), dim=1)
+        sequence = sequence + sinusoids(*sequence.shape[1:]).to(sequence)
+        state = self.seqTransEncoder(sequence, F.pad(mask, (2, 0), value=True), rows=2)
+        return Gaussian(state[:, 0], state[:, 1])
+
+
+class TMRDecoder(nn.Module):
+    """A latent (B, L) to features (B, T, F): zero queries with positions, one memory token."""
+
+    def __init__(
+        self, features: int, latent: int = 256, feedforward: int = 1024, layers: int = 6, heads: int = 4
+    ):
+        super().__init__()
+        self.seqTransDecoder = Decoder(latent, layers, heads, feedforward)
+        self.final_layer = nn.Linear(latent, features)
+
+    def forward(self, z: Tensor, lengths: Tensor, frames: int) -> Tensor:
+        """(B, frames, F), zero beyond each length."""
+        queries = sinusoids(frames, z.shape[-1]).to(z).expand(len(z), -1, -1)
+        states = self.seqTransDecoder(queries, z[:, None], length_mask(lengths, frames))
+        return zero_padding(self.final_layer(states), lengths)
+
+
+class TMRNetwork(nn.Module):
+    """TMR's three networks under their published names."""
+
+    def __init__(
+        self,
+        features: int = 263,
+        text_width: int = 768,
+        latent: int = 256,
+        feedforward: int = 1024,
+        layers: int = 6,
+        heads: int = 4,
+    ):
+        super().__init__()
+        shape = (latent, feedforward, layers, heads)
+        self.motion_encoder = TMREncoder(features, *shape)
+        self.text_encoder = TMREncoder(text_width, *shape)
+        self.motion_decoder = TMRDecoder(features, *shape)
+
+
+def tmr_score(text: Tensor, motion: Tensor) -> Tensor:
+    """(A, B) similarity in [0, 1]: cosine / 2 + 0.5, rows texts."""
+    return F.normalize(text, dim=-1) @ F.normalize(motion, dim=-1).T / 2 + 0.5
+
+
+class TMRReward(Reward):
+    """TMR's similarity of text and motion, in [0, 1]; term `semantic`, and `similarity` to a reference.
+
+    Args:
+        statistics: TMR's own; its motions are kinematic features of AMASS, whatever the generator was trained on.
+        text_encoder: of token states 768 wide, DistilBERT as published.
+    """
+
+    def __init__(
+        self,
+        network: TMRNetwork,
+        statistics: Statistics,
+        text_encoder: TextEncoder,
+        weights: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network, self.text_encoder = network, text_encoder
+        self.normaliser = Normaliser(statistics)
+        self.weights = {name: weight for name, weight in (weights or {"semantic": 1.0}).items() if weight}
+        unknown = [name for name in self.weights if name not in ("semantic", "similarity")]
+        if unknown:
+            raise UserError(f"TMR has no term {unknown[0]!r}; it has semantic, similarity")
+        self.representation = "kinematic"
+        self.eval().requires_grad_(False)
+
+    @property
+    def width(self) -> int:
+        """L, of the embeddings."""
+        return self.network.motion_encoder.projection.out_features
+
+    def embed_motion(self, motion: Tensor, lengths: Tensor) -> Tensor:
+        """(B, L) unit means of de-normalised kinematic motions; differentiable."""
+        mask = length_mask(lengths, motion.shape[1])
+        return F.normalize(self.network.motion_encoder(self.normaliser(motion, lengths), mask).mean, dim=-1)
+
+    @torch.no_grad()
+    def prepare(
+        self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
+    ) -> RewardCondition:
+        text = reference = None
+        if texts and "semantic" in self.weights:
+            features = self.text_encoder.encode(texts).to(self.network.text_encoder.tokens.device)
+            text = F.normalize(self.network.text_encoder(features.tokens, features.mask).mean, dim=-1)
+        if references is not None and lengths is not None and "similarity" in self.weights:
+            reference = self.embed_motion(references, lengths)
+        return RewardCondition(text, reference)
+
+    def forward(
+        self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        own = self.embed_motion(motion, lengths)
+        against = {"semantic": condition.text, "similarity": condition.reference}
+        terms, total = {}, motion.new_zeros(len(motion))
+        for name, other in against.items():
+            if other is not None and name in self.weights:
+                terms[name] = (own * other).sum(-1) / 2 + 0.5
+                total = total + self.weights[name] * terms[name]
+        return total, terms
