@@ -8,7 +8,9 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -183,8 +185,21 @@ def _close_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _prepare_streams() -> None:
+    """Let every name and every prompt be printed: file names that are no text, and any script in any locale."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            unicode = stream.encoding.lower().replace("-", "") == "utf8"
+            stream.reconfigure(errors="surrogateescape" if unicode else "backslashreplace")
+
+
 def main() -> None:
     """Entry point of the installed script."""
+    _prepare_streams()
+    if "--debug" not in sys.argv:
+        warnings.simplefilter(
+            "ignore"
+        )  # other libraries' notes to programmers; ours to users are lines of text
     sys.exit(run(sys.argv[1:]))
 
 

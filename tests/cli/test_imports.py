@@ -18,7 +18,17 @@ CLI = Path(motionrft_cli.__file__).parent
 
 # `presets` stands beside floor 1: it imports no torch, but may name the torch-free files of any method.
 FLOORS = {
-    1: ["errors", "lengths", "transformer", "skeleton", "rotations", "text", "diffusion", "training"],
+    1: [
+        "errors",
+        "builtin",
+        "lengths",
+        "transformer",
+        "skeleton",
+        "rotations",
+        "text",
+        "diffusion",
+        "training",
+    ],
     2: ["representations", "pictures"],
     3: ["files", "generators"],
     4: ["data"],

@@ -197,3 +197,21 @@ def test_help_is_plain_in_poor_surroundings(environment: dict[str, str]) -> None
     assert process.returncode == 0 and b"\x1b" not in out + err and b"Traceback" not in err
     if "COLUMNS" in environment:
         assert max(len(line) for line in out.decode().splitlines()) <= 40
+
+
+@pytest.mark.executable
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "--preset \udcff走.yaml: there is no such file".encode(errors="surrogateescape")),
+        (
+            {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+            b"--preset \\udcff\\udce8\\udcb5\\udcb0.yaml: there is no such file",
+        ),
+    ],
+)
+def test_any_name_can_be_printed(environment: dict[str, str], said: bytes) -> None:
+    name = b"\xff" + "走.yaml".encode()
+    command = [sys.executable, "-m", "motionrft_cli.main", "finetune", "--preset", name]
+    done = subprocess.run(command, capture_output=True, env=clean_environment(**environment), timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (2, b"", b"error: " + said + b"\n")
