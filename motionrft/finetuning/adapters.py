@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast
 
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -10,6 +11,7 @@ from torch import nn
 from motionrft.errors import UserError
 from motionrft.generators.base import Generator
 from motionrft.presets.finetune import LoraPart
+from motionrft.training.atomic import atomic_folder
 
 
 def prepare_training(
@@ -40,6 +42,13 @@ def merged(generator: Generator) -> Generator:
     folded = copy.deepcopy(generator)
     folded.denoiser = cast(PeftModel, folded.denoiser).merge_and_unload()
     return folded
+
+
+def save_adapters(generator: Generator, folder: Path) -> None:
+    """Write the adapters as a peft folder; nothing where there are none."""
+    if isinstance(generator.denoiser, PeftModel):
+        with atomic_folder(folder) as temporary:
+            generator.denoiser.save_pretrained(str(temporary))
 
 
 def _add_adapters(generator: Generator, lora: LoraPart) -> None:

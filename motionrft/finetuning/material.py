@@ -4,6 +4,7 @@ embeddings.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -89,6 +90,7 @@ class Material:
         references: gives reference embeddings, or None where no term compares.
         noises: different noises a prompt meets in turn; None draws ever new ones.
         motions: hand out the prompts' recorded motions with every portion.
+        paired: the reward compares with the recorded motions instead of `references`.
     """
 
     def __init__(
@@ -101,9 +103,11 @@ class Material:
         references: References | None = None,
         noises: int | None = 1,
         motions: bool = False,
+        paired: bool = False,
     ):
         self.generator, self.prompts, self.seed, self.device = generator, prompts, seed, device
         self.references, self.noises, self.motions = references, noises, motions
+        self.reward, self.paired = reward, paired
         distinct = sorted(set(prompts.texts))
         place = {text: number for number, text in enumerate(distinct)}
         self.text_of = torch.tensor([place[text] for text in prompts.texts])
@@ -128,10 +132,16 @@ class Material:
             texts = [self.prompts.texts[item] for item in items.tolist()]
             verdict = RewardCondition(self._text_verdict(items).text, self.references(keys, texts, start))
             start = self._start(items, keys, verdict)  # noise anew: the reference has drawn from the first
-        motion = None
-        if self.motions:
-            motion = self.prompts.motions(items, self.generator.representation).to(self.device)
+        elif self.paired and self.reward is not None:
+            texts = [self.prompts.texts[item] for item in items.tolist()]
+            start = replace(start, verdict=self.reward.prepare(texts, self.recorded(items), start.lengths))
+        motion = self.recorded(items) if self.motions else None
         return Portion(start, share, items, motion)
+
+    def recorded(self, items: Tensor) -> Tensor:
+        """(B, T, D) recorded motions of some prompts, T the longest of their lengths."""
+        motion = self.prompts.motions(items, self.generator.representation)
+        return motion[:, : int(self.prompts.lengths[items].max())].to(self.device)
 
     def _start(
         self, items: Tensor, keys: Sequence[tuple[int, int]], verdict: RewardCondition | None = None

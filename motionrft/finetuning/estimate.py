@@ -1,0 +1,52 @@
+"""What a run would cost, from two timed trajectories; nothing is written."""
+
+from dataclasses import dataclass
+
+from motionrft.finetuning.run import Session, Workshop
+from motionrft.presets.finetune import FinetunePreset
+from motionrft.training.memory import MemoryMeter
+
+_ADAM_COPIES = 3
+"""A checkpoint holds the trained weights and AdamW's two moments."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Parameters trained and in all; bytes; seconds an update and for the whole run (None without
+    `updates`).
+    """
+
+    trained: int
+    parameters: int
+    graph_bytes: int
+    peak_bytes: int
+    disk_bytes: int
+    seconds_an_update: float
+    seconds: float | None
+
+
+def estimate(preset: FinetunePreset, session: Session) -> Estimate:
+    """Load everything and walk two trajectories.
+
+    Raises:
+        UserError: something that the preset names is missing or wrong.
+    """
+    workshop = Workshop(preset, session)
+    workshop.trainer.update(0)  # the first pays for what is computed once
+    lines = workshop.trainer.update(0)
+    trained = sum(p.numel() for p in workshop.trainer.parameters.values())
+    parameters = sum(p.numel() for p in workshop.generator.parameters())
+    an_update = sum(line["seconds"] for line in lines) / max(len(lines), 1)
+    copies = max(preset.keep, 1) + 1  # the best stays beside the newest
+    whole = None if preset.updates is None else preset.updates * an_update
+    if preset.time_limit is not None:
+        whole = min(whole or preset.time_limit, preset.time_limit)
+    return Estimate(
+        trained,
+        parameters,
+        max((line["graph_bytes"] for line in lines), default=0),
+        MemoryMeter().read()["peak_bytes"],
+        4 * (trained * _ADAM_COPIES * copies + parameters),
+        an_update,
+        whole,
+    )

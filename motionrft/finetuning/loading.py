@@ -1,0 +1,117 @@
+"""Everything a run reads, found and named before any of it is loaded: generator, reward, evaluator,
+prompts.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from motionrft import builtin
+from motionrft.data.folder import MotionDataset
+from motionrft.data.prompts import read_prompts
+from motionrft.errors import UserError
+from motionrft.evaluation.evaluators import load_evaluator
+from motionrft.evaluation.evaluators.base import Evaluator
+from motionrft.evaluation.items import FixedItems
+from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
+from motionrft.generators.base import Generator
+from motionrft.generators.registry import load_generator
+from motionrft.presets.finetune import FinetunePreset
+from motionrft.reward.base import Reward
+from motionrft.reward.loading import load_reward, reward_folder
+from motionrft.training.fingerprints import path_hash, text_hash
+
+PER_LABEL = 12
+"""Held-out items of one kind of motion at most: kinds can be very uneven."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run works with, on its device.
+
+    validation, held_out: items for the watch and for the tables, None where there is nothing to look at.
+    """
+
+    generator: Generator
+    reward: Reward
+    prompts: PromptSet
+    evaluator: Evaluator | None
+    validation: FixedItems | None
+    held_out: FixedItems | None
+
+
+def identities(preset: FinetunePreset) -> dict[str, str]:
+    """Hashes of what the run reads, for `env.json` and for `--resume`.
+
+    Raises:
+        UserError: something is not there.
+    """
+    found = {"generator": _hash(builtin.resolve(preset.generator, "generator"), "generator")}
+    if set(preset.weights) - {name for name, weight in preset.weights.items() if not weight}:
+        found["reward"] = _hash(reward_folder(preset.reward), "reward")
+    if preset.prompts is not None:
+        found["data"] = text_hash(*read_prompts(Path(preset.prompts)))
+    elif preset.data is not None:
+        found["data"] = MotionDataset(preset.data, preset.split).identity
+    else:
+        found["data"] = text_hash(*(f"{p.text} {p.frames}" for p in builtin.prompts()))
+    return found
+
+
+def load_parts(preset: FinetunePreset, device: torch.device) -> Parts:
+    """Load everything.
+
+    Raises:
+        UserError: something is missing, damaged, or does not fit together.
+    """
+    generator = load_generator(builtin.resolve(preset.generator, "generator"), str(device))
+    reward = load_reward(
+        preset.reward, preset.weights, generator.representation, fps=generator.fps, device=device
+    )
+    evaluator, validation, held_out = None, None, None
+    if preset.watch.every or preset.evaluation.prompts:
+        evaluator = load_evaluator(builtin.resolve(preset.evaluator, "evaluator"), device)
+        validation = _items(preset, evaluator, preset.validation_split, preset.watch.prompts)
+        held_out = _items(preset, evaluator, preset.evaluation.split, preset.evaluation.prompts)
+    return Parts(generator, reward, load_prompts(preset, generator), evaluator, validation, held_out)
+
+
+def load_prompts(preset: FinetunePreset, generator: Generator) -> PromptSet:
+    """The prompts to tune on: a file's, a data set's, or the built-in ones."""
+    if preset.prompts is not None:
+        return from_texts(read_prompts(Path(preset.prompts)), generator, preset.frames)
+    if preset.data is not None:
+        return from_dataset(MotionDataset(preset.data, preset.split), generator, preset.seed)
+    prompts = builtin.prompts()
+    lengths = torch.tensor([prompt.frames for prompt in prompts])
+    labels = _numbered(prompt.label for prompt in prompts)
+    return PromptSet([prompt.text for prompt in prompts], lengths, labels).fitted(generator)
+
+
+def _items(preset: FinetunePreset, evaluator: Evaluator, split: str, count: int) -> FixedItems | None:
+    """Held-out items; with a prompt file there are none but its own prompts."""
+    if not count:
+        return None
+    if preset.prompts is not None:
+        texts = read_prompts(Path(preset.prompts))
+        return FixedItems.of_prompts(texts, preset.frames or 80).subset(count)
+    if preset.data is not None:
+        items = FixedItems.of_dataset(MotionDataset(preset.data, split), evaluator, per_label=PER_LABEL)
+        return items.subset(count)
+    return FixedItems.load(builtin.items_path(split)).subset(count)
+
+
+def _hash(path: Path, what: str) -> str:
+    if not path.exists():
+        raise UserError(f"{path}: no such {what}. Name a folder, or use {builtin.NAME}.")
+    return path_hash(path)
+
+
+def _numbered(labels: Iterable[str | None]) -> torch.Tensor | None:
+    names = list(labels)
+    if any(name is None for name in names):
+        return None
+    order = {name: number for number, name in enumerate(sorted({str(name) for name in names}))}
+    return torch.tensor([order[str(name)] for name in names])

@@ -1,0 +1,110 @@
+"""What a run leaves to look at: report.html and plots/, from the metrics file and two evaluations."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from motionrft.evaluation.generation import Repetition
+from motionrft.finetuning.watch import LOOKS
+from motionrft.pictures import Prompt, Row, Series
+from motionrft.pictures.chart_files import write_chart
+from motionrft.representations.convert import convert, converted_lengths
+
+PICTURED = 12
+"""Prompts that the report shows in motion."""
+_CHARTS = {
+    "reward": ("Reward", "", False),
+    "graph_bytes": ("Bytes held for backward", "MiB", True),
+    "grad_norm": ("Gradient norm", "", True),
+    "lr": ("Learning rate", "", True),
+    "seconds": ("Time an update", "s", True),
+    "peak_bytes": ("Peak memory", "MiB", True),
+}
+_WATCHED = {
+    "mm_dist": ("MM-Dist on held-out prompts", "", False),
+    "jitter": ("Jitter on held-out prompts", "m/s³", True),
+    "motion_energy": ("Motion energy on held-out prompts", "m/s", True),
+}
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """Motions of the pictured items and their rewards, from one repetition."""
+
+    texts: list[str]
+    joints: list[Any]
+    rewards: list[float]
+
+
+def picture(repetition: Repetition, count: int = PICTURED) -> Pictured:
+    """Joints (T, 22, 3) of evenly spread items."""
+    items = torch.linspace(0, len(repetition.drawn.keys) - 1, count).round().long().unique()
+    made = repetition.made
+    motion = convert(made.motion[items].cpu(), made.representation, "joints")
+    lengths = converted_lengths(made.lengths[items].cpu(), made.representation, "joints")
+    joints = [
+        clip[: int(length)].reshape(-1, 22, 3).numpy() for clip, length in zip(motion, lengths, strict=True)
+    ]
+    texts = [repetition.drawn.captions[i].text for i in items.tolist()]
+    rewards = repetition.rewards.get("reward", torch.zeros(len(repetition.drawn.keys)))
+    return Pictured(texts, joints, rewards[items].tolist())
+
+
+def prompts(before: Pictured, after: Pictured) -> list[Prompt]:
+    """The same prompts and noise, before and after."""
+    pairs = zip(before.texts, before.joints, after.joints, before.rewards, after.rewards, strict=True)
+    return [Prompt(text, (a, b), late - early, (early, late)) for text, a, b, early, late in pairs]
+
+
+def curves(metrics: Sequence[Mapping[str, Any]], looks: Sequence[Mapping[str, float]]) -> list[Series]:
+    """Curves over updates of what was optimised, what it cost, and what was watched."""
+    found = [_series(key, *_CHARTS[key], metrics) for key in _CHARTS]
+    terms = sorted({key for line in metrics for key in line if key.startswith("reward/")})
+    found += [_series(key, "Reward", "", False, metrics) for key in terms]
+    found += [_series(key, *_WATCHED[key], looks) for key in _WATCHED]
+    return [series for series in found if len(series.x)]
+
+
+def read_looks(folder: Path) -> list[dict[str, float]]:
+    """What the watch saw, from the run's folder."""
+    path = folder / LOOKS
+    return (
+        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    )
+
+
+def write_plots(folder: Path, series: Sequence[Series]) -> None:
+    """One SVG a chart, named after it; the same lines as in the report, to be used elsewhere."""
+    folder.mkdir(exist_ok=True)
+    for chart in dict.fromkeys(one.chart for one in series):
+        name = "_".join(chart.lower().replace("-", " ").split())
+        write_chart(folder / f"{name}.svg", [one for one in series if one.chart == chart])
+
+
+def shown(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """Rows of the console's table: metric, before, after, change, each with its half interval."""
+    return [
+        (row.metric, *(_text(v) for v in row.values), *(_text(v, True) for v in row.changes)) for row in rows
+    ]
+
+
+def _text(interval: Any, signed: bool = False) -> str:
+    if interval is None or math.isnan(interval.mean):
+        return "-"
+    digits = 1 if abs(interval.mean) >= 20 else 3
+    text = f"{interval.mean:+.{digits}f}" if signed else f"{interval.mean:.{digits}f}"
+    if interval.low is None or math.isnan(interval.low):
+        return text
+    return f"{text} ±{(interval.high - interval.low) / 2:.{digits}f}"
+
+
+def _series(key: str, chart: str, unit: str, from_zero: bool, lines: Sequence[Mapping[str, Any]]) -> Series:
+    scale = 2**20 if unit == "MiB" else 1
+    points = [(line["update"], line[key] / scale) for line in lines if line.get(key) is not None]
+    name = key.removeprefix("reward/")
+    return Series(chart, name, [x for x, _ in points], [y for _, y in points], unit, from_zero=from_zero)

@@ -1,0 +1,308 @@
+"""A whole fine-tuning run: load, tune under the watch, save, evaluate before and after, report."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from motionrft.evaluation.generation import Repetition, evaluate_generator
+from motionrft.evaluation.items import FixedItems
+from motionrft.evaluation.result import EvaluationResult, compare
+from motionrft.finetuning import report
+from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
+from motionrft.finetuning.frozen import FrozenTwin
+from motionrft.finetuning.loading import Parts, identities, load_parts
+from motionrft.finetuning.material import Material, References
+from motionrft.finetuning.objective import Trial
+from motionrft.finetuning.trainer import FinetuneTrainer
+from motionrft.finetuning.watch import Watch
+from motionrft.generators.registry import save_generator
+from motionrft.pictures import Prompt, ReportData, Row, write_report
+from motionrft.presets.finetune import FinetunePreset
+from motionrft.training.distribution import Distribution
+from motionrft.training.environment import environment
+from motionrft.training.loop import Outcome, train
+from motionrft.training.memory import GraphBytes
+from motionrft.training.precision import autocast
+from motionrft.training.progress import Progress, Silent
+from motionrft.training.run import RunFolder
+
+GENERATOR, ADAPTERS, EVALUATIONS, PLOTS, REPORT = (
+    "generator",
+    "adapters",
+    "evaluation",
+    "plots",
+    "report.html",
+)
+
+
+@dataclass(frozen=True)
+class Session:
+    """How a run is carried out, apart from its preset.
+
+    progress: makes the progress of a stage that is called so; say: told what people should know.
+    """
+
+    out: Path
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+    resume: bool = False
+    overwrite: bool = False
+    progress: Callable[[str], Progress] = lambda _: Silent()
+    say: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """What came of a run. tables: title to rows, before against after."""
+
+    outcome: Outcome
+    generator: Path
+    report: Path
+    tables: dict[str, list[Row]]
+
+
+def finetune(preset: FinetunePreset, session: Session) -> Finetuned:
+    """Run `motionrft finetune`.
+
+    Raises:
+        UserError: something that the preset names is missing or wrong; nothing was written.
+        RunError: the run could not go on. Interrupted: a signal ended it, after saving.
+    """
+    distribution = Distribution.join(session.device)
+    session = replace(session, device=distribution.device or session.device)
+    opened = distribution.first(lambda: _open(preset, session))
+    with opened or nullcontext() as folder:
+        workshop = Workshop(preset, session, distribution)
+        outcome = workshop.train(folder)
+        if folder is None:
+            return Finetuned(outcome, session.out / GENERATOR, session.out / REPORT, {})
+        return workshop.finish(folder, outcome)
+
+
+def _open(preset: FinetunePreset, session: Session) -> RunFolder:
+    return RunFolder.open(
+        session.out,
+        preset.plain(),
+        environment(session.device),
+        resume=session.resume,
+        overwrite=session.overwrite,
+        identity=identities(preset),
+        allow_changed=("device", "evaluation"),
+    )
+
+
+class Workshop:
+    """Generator, reward and prompts of a preset, with the trainer that brings them together."""
+
+    def __init__(self, preset: FinetunePreset, session: Session, distribution: Distribution | None = None):
+        self.preset, self.session = preset, session
+        self.distribution = distribution or Distribution()
+        self.parts: Parts = load_parts(preset, session.device)
+        self.generator = self.parts.generator
+        parameters = prepare_training(self.generator, preset.lora, preset.freeze)
+        self.frozen = FrozenTwin(self.generator)
+        self.guidance = self.generator.guidance if preset.guidance is None else preset.guidance
+        trial = Trial(
+            self.generator,
+            self.generator.process(preset.steps, preset.sampler, preset.eta),
+            self.parts.reward,
+            self.guidance,
+            preset.method,
+            self.frozen,
+            lambda: autocast(session.device, session.dtype),
+            GraphBytes([self.generator, self.parts.reward], session.device),
+        )
+        self.trainer = FinetuneTrainer(
+            preset,
+            trial,
+            self._material(trial),
+            parameters,
+            dtype=session.dtype,
+            distribution=self.distribution,
+            say=session.say,
+        )
+
+    def _material(self, trial: Trial) -> Material:
+        preset, reference = self.preset, self.preset.reference
+        references = None
+        compared = bool(preset.weights.get("similarity")) and "reward" in preset.method.needs
+        compared_with_motion = compared and reference.source == "motion"
+        if compared and not compared_with_motion:
+            guidance = self.guidance if reference.guidance is None else reference.guidance
+            references = References(
+                self.generator,
+                trial.process,
+                self.parts.reward,
+                guidance,
+                self.frozen,
+                reference.noises is not None,
+            )
+        return Material(
+            self.generator,
+            self.parts.reward if "reward" in preset.method.needs else None,
+            self.parts.prompts,
+            preset.seed,
+            self.session.device,
+            references,
+            reference.noises,
+            motions="motion" in preset.method.needs,
+            paired=compared_with_motion,
+        )
+
+    def train(self, folder: RunFolder | None) -> Outcome:
+        """Tune to the end of the budget, or until the watch ends it."""
+        watch = None
+        if folder is not None and self.preset.watch.every and self.parts.validation is not None:
+            watch = Watch(self.preset.watch, self._look, self.session.say, folder)
+            watch.begin(folder.steps()[-1] if folder.resumed and folder.steps() else 0)
+        outcome = train(
+            self.trainer,
+            folder,
+            updates=self.preset.updates,
+            time_limit=self.preset.time_limit,
+            checkpoint_every=self.preset.checkpoint_every,
+            keep=self.preset.keep,
+            progress=self.session.progress(self.preset.method.method),
+            watch=watch,
+            distribution=self.distribution,
+        )
+        if watch is not None:
+            watch.finish()
+        return outcome
+
+    def _look(self) -> dict[str, float]:
+        assert self.parts.validation is not None
+        result = self._evaluated("watch", self.parts.validation, [0], self.guidance)
+        return {name: values[0] for name, values in result.metrics.items()}
+
+    def _evaluated(
+        self,
+        name: str,
+        items: FixedItems,
+        seeds: Sequence[int],
+        guidance: float,
+        progress: Progress | None = None,
+        watch: Callable[[Repetition], None] | None = None,
+    ) -> EvaluationResult:
+        assert self.parts.evaluator is not None
+        averaged = self.trainer.ema.applied() if self.trainer.ema and name != "before" else nullcontext()
+        with averaged:
+            return evaluate_generator(
+                self.generator,
+                self.parts.reward,
+                self.parts.evaluator,
+                items,
+                seeds,
+                steps=self.preset.steps,
+                guidance=guidance,
+                name=name,
+                progress=None if progress is None else lambda done, _: progress.update(done, {}),
+                watch=watch,
+            )
+
+    def finish(self, folder: RunFolder, outcome: Outcome) -> Finetuned:
+        """Save the generator, evaluate before and after, and write the report."""
+        notes = self._choose(folder, outcome)
+        self._save(folder)
+        tables: dict[str, list[Row]] = {}
+        pictured: list[Prompt] = []
+        for guidance in dict.fromkeys([self.guidance, *self.preset.evaluation.guidance]):
+            title = f"guidance {guidance:g}"
+            results, shown = self._before_and_after(folder, guidance)
+            if results:
+                tables[title] = compare(*results)
+                notes += [note for note in results[1].notes if note not in notes]
+                pictured = pictured or report.prompts(*shown)
+        data = self._report(folder, outcome, tables, notes)
+        write_report(folder.path / REPORT, replace(data, prompts=pictured))
+        report.write_plots(folder.path / PLOTS, data.series)
+        return Finetuned(outcome, folder.path / GENERATOR, folder.path / REPORT, tables)
+
+    def _choose(self, folder: RunFolder, outcome: Outcome) -> list[str]:
+        """Go back to the best checkpoint if the watch ended the run; sentences for the report."""
+        if outcome.reason in ("updates", "time"):
+            return []
+        best = folder.best()
+        if best is None:
+            return [f"The watch ended the run: {outcome.reason}."]
+        self.trainer.load_state_dict(folder.load(best)["trainer"])
+        sentence = (
+            f"The watch ended the run ({outcome.reason}); the result is the checkpoint of update {best}."
+        )
+        self.session.say(sentence)
+        return [sentence]
+
+    def _save(self, folder: RunFolder) -> None:
+        averaged: AbstractContextManager[None] = nullcontext()
+        if self.trainer.ema is not None:
+            averaged = self.trainer.ema.applied()
+        with averaged:
+            save_generator(merged(self.generator), folder.path / GENERATOR, card=_card(self.preset))
+            save_adapters(self.generator, folder.path / ADAPTERS)
+
+    def _before_and_after(
+        self, folder: RunFolder, guidance: float
+    ) -> tuple[list[EvaluationResult], list[report.Pictured]]:
+        """Both evaluations at one guidance scale, under the same seeds, and the pictured motions of the
+        first.
+        """
+        if self.parts.held_out is None or self.parts.evaluator is None:
+            return [], []
+        seeds, results, shown = list(range(self.preset.evaluation.seeds)), [], []
+        for name, state in (("before", self.frozen()), ("after", nullcontext())):
+            seen: list[report.Pictured] = []
+
+            def keep(repetition: Repetition, seen: list[report.Pictured] = seen) -> None:
+                if not seen:
+                    seen.append(report.picture(repetition))
+
+            progress = self.session.progress(f"evaluating {name}, guidance {guidance:g}")
+            progress.start(len(seeds), 0)
+            with state:
+                results.append(self._evaluated(name, self.parts.held_out, seeds, guidance, progress, keep))
+            progress.finish()
+            shown += seen
+            place = folder.path / EVALUATIONS
+            place.mkdir(exist_ok=True)
+            results[-1].save(place / f"{name}-guidance-{guidance:g}.json")
+        return results, shown
+
+    def _report(
+        self, folder: RunFolder, outcome: Outcome, tables: dict[str, list[Row]], notes: list[str]
+    ) -> ReportData:
+        metrics = folder.read_metrics()
+        looks = report.read_looks(folder.path)
+        rows = [
+            row if place == 0 else replace(row, metric=f"{row.metric}, {title}", headline=False)
+            for place, (title, found) in enumerate(tables.items())
+            for row in found
+        ]
+        peak = max((line["peak_bytes"] for line in metrics), default=0)
+        graph = max((line["graph_bytes"] for line in metrics), default=0)
+        return ReportData(
+            title=f"{self.preset.method.method} on {self.preset.generator}",
+            rows=rows,
+            series=report.curves(metrics, looks),
+            cost={
+                "tuning time": f"{outcome.seconds / 60:.1f} min",
+                "updates": str(outcome.step),
+                "bytes held for backward": f"{graph / 2**20:.1f} MiB",
+                "peak memory": f"{peak / 2**20:.0f} MiB",
+            },
+            command=f"motionrft finetune --preset {folder.path.name}/preset.yaml --out NEW",
+            environment={"device": str(self.session.device), "torch": torch.__version__},
+            notes=notes,
+            fps=self.generator.fps,
+        )
+
+
+def _card(preset: FinetunePreset) -> str:
+    return (
+        f"# A generator fine-tuned by {preset.method.method}\n\n"
+        f"Made by `motionrft finetune` from `{preset.generator}` against the reward `{preset.reward}`; the whole "
+        "preset:\n\n```yaml\n" + preset.to_yaml() + "```\n\n"
+        "The weights inherit the licence of the generator they were tuned from.\n"
+    )

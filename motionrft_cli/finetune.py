@@ -1,0 +1,129 @@
+"""finetune: a generator made better by reward."""
+
+from random import Random
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from motionrft.diffusion.plan import plan_rows, updates
+from motionrft.finetuning.methods import METHODS, plan_of
+from motionrft.presets.finetune import FinetunePreset
+from motionrft_cli.options import Call, command, sets
+from motionrft_cli.training_progress import LoopProgress
+
+if TYPE_CHECKING:
+    from motionrft.finetuning.run import Session
+
+MIB = 2**20
+
+
+@command(FinetunePreset, example="motionrft finetune --preset mini-easytune --out runs/first")
+def finetune(
+    call: Call[FinetunePreset],
+    method: Annotated[str | None, typer.Option(metavar="|".join(METHODS)), sets("method")] = None,
+    generator: Annotated[str | None, sets("generator")] = None,
+    reward: Annotated[str | None, sets("reward")] = None,
+    data: Annotated[str | None, sets("data")] = None,
+    prompts: Annotated[str | None, sets("prompts")] = None,
+    lora: Annotated[bool | None, typer.Option("--lora/--full"), sets("lora.enabled")] = None,
+    steps: Annotated[int | None, sets("steps")] = None,
+    guidance: Annotated[float | None, sets("guidance")] = None,
+    updates: Annotated[int | None, sets("updates")] = None,
+    batch: Annotated[int | None, sets("batch")] = None,
+    lr: Annotated[float | None, sets("optimiser.lr")] = None,
+    time_limit: Annotated[str | None, sets("time_limit")] = None,
+    show_plan: Annotated[
+        bool, typer.Option("--show-plan", help="print what the method does at each denoising step, and stop")
+    ] = False,
+) -> int:
+    """Fine-tune a generator by reward.
+
+    Without a generator, reward or prompts the built-in ones are used. OUT/generator is the result,
+    OUT/report.html shows it; the run ends with a table of before and after on held-out prompts.
+    """
+    if show_plan:
+        return _show_plan(call)
+    if call.dry_run:
+        return _dry_run(call)
+    out = call.output_folder()
+    from motionrft.finetuning.report import shown
+    from motionrft.finetuning.run import finetune as tune
+
+    done = tune(call.preset, _session(call))
+    for title, rows in done.tables.items():
+        call.console.table(f"held-out prompts, {title}", ["metric", "before", "after", "change"], shown(rows))
+    call.console.emit(
+        {
+            "generator": str(done.generator),
+            "report": str(done.report),
+            "updates": done.outcome.step,
+            "seconds": done.outcome.seconds,
+            "reason": done.outcome.reason,
+            "tables": {
+                title: {
+                    row.metric: [v.mean if v else None for v in (*row.values, *row.changes)] for row in rows
+                }
+                for title, rows in done.tables.items()
+            },
+        }
+    )
+    call.console.info(f"Report: {done.report}")
+    call.console.info(
+        f'Next: motionrft sample "a person waves" --generator {out / "generator"} --out samples'
+    )
+    return 0
+
+
+def _session(call: Call[FinetunePreset]) -> "Session":
+    from pathlib import Path
+
+    from motionrft.finetuning.run import Session
+
+    return Session(
+        call.out or Path(),
+        call.device(),
+        call.dtype(),
+        call.resume,
+        call.overwrite,
+        progress=lambda stage: LoopProgress(call.console, stage),
+        say=call.console.warn,
+    )
+
+
+def _show_plan(call: Call[FinetunePreset]) -> int:
+    """Plans at the beginning, in the middle and at the end of training; random methods draw by the seed."""
+    preset = call.preset
+    columns = ["step", "graph", "detach", "reward", "update", "last"]
+    for name, progress in (("start", 0.0), ("middle", 0.5), ("end", 1.0)):
+        plan = plan_of(preset.method, preset.steps, progress, Random(preset.seed))
+        rows = list(plan_rows(plan))
+        title = f"{preset.method.method}, {name} of training: {updates(plan)} updates a trajectory"
+        call.console.table(title, columns, rows)
+        call.console.emit(
+            {
+                "progress": progress,
+                "updates": updates(plan),
+                "plan": [dict(zip(columns, row)) for row in rows],
+            }
+        )
+    return 0
+
+
+def _dry_run(call: Call[FinetunePreset]) -> int:
+    from motionrft.finetuning.estimate import estimate
+
+    found = estimate(call.preset, _session(call))
+    rows = [
+        ("parameters trained", f"{found.trained:,} of {found.parameters:,}"),
+        (
+            "held for backward",
+            f"{found.graph_bytes / MIB:.1f} MiB, whatever the number of denoising steps or as the plan says",
+        ),
+        ("peak memory so far", f"{found.peak_bytes / MIB:.0f} MiB"),
+        ("time an update", f"{found.seconds_an_update:.3f} s"),
+        ("time of the run", "-" if found.seconds is None else f"{found.seconds / 60:.1f} min"),
+        ("disk needed", f"{found.disk_bytes / MIB:.0f} MiB"),
+    ]
+    call.console.table("dry run: nothing was written", ["what", "how much"], rows)
+    call.console.emit(vars(found))
+    return 0
