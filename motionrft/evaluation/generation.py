@@ -24,6 +24,7 @@ from motionrft.evaluation.result import EvaluationResult, collect, machine
 from motionrft.generators.base import Generator
 from motionrft.generators.sampling import sample
 from motionrft.reward.base import Reward
+from motionrft.training.precision import autocast
 from motionrft.training.seeds import generator_for, item_seed
 
 
@@ -53,6 +54,9 @@ class Source(Protocol):
     def settings(self) -> Mapping[str, Any]:
         """What belongs to the record: steps, guidance, …"""
 
+    def available(self, drawn: Drawn) -> Drawn:
+        """The items there are motions for, with the captions they were made from."""
+
     def make(self, drawn: Drawn, seed: int) -> Made:
         """Motions for the drawn items; the same seed gives the same motions."""
 
@@ -79,12 +83,17 @@ class GeneratorSource:
     steps: int | None = None
     guidance: float | None = None
     batch: int = 32
+    dtype: torch.dtype = torch.float32
 
     @property
     def settings(self) -> Mapping[str, Any]:
         steps = self.generator.process(self.steps).steps
         guidance = self.generator.guidance if self.guidance is None else self.guidance
         return {"steps": steps, "guidance": guidance}
+
+    def available(self, drawn: Drawn) -> Drawn:
+        """All of them: a generator makes what is asked."""
+        return drawn
 
     def make(self, drawn: Drawn, seed: int) -> Made:
         """Noise of item `key` depends on (seed, key) alone: not on the batch, its order or the other
@@ -104,8 +113,9 @@ class GeneratorSource:
         generator = self.generator
         frames = lengths.clamp(generator.min_frames, generator.max_frames)
         condition = generator.encode_text([caption.text for caption in captions]).to(generator.device)
-        motion = sample(generator, condition, frames, seeds, self.steps, self.guidance, self.batch)
-        return Made(motion, frames, generator.representation, generator.fps)
+        with autocast(generator.device, self.dtype):
+            motion = sample(generator, condition, frames, seeds, self.steps, self.guidance, self.batch)
+        return Made(motion.float(), frames, generator.representation, generator.fps)
 
 
 @dataclass
@@ -140,9 +150,10 @@ class GenerationProtocol:
         if isinstance(self.items, FixedItems):
             self.items.check_evaluator(self.evaluator)
         made, real, choices = [], [], []
-        drawn = None
+        asked = drawn = None
         for done, seed in enumerate(self.seeds):
-            drawn = self.items.draw(seed)
+            asked = self.items.draw(seed)
+            drawn = source.available(asked)
             check_enough(len(drawn.keys))
             made.append(self._repetition(source, drawn, seed))
             real.append(real_numbers(drawn, self._embed_texts(drawn.captions), seed))
@@ -150,18 +161,19 @@ class GenerationProtocol:
                 choices.append(drawn.choices())
             if self.progress is not None:
                 self.progress(done + 1, len(self.seeds))
-        assert drawn is not None
+        assert asked is not None and drawn is not None
+        left_out = len(asked.keys) - len(drawn.keys)
         return EvaluationResult(
             "generation",
             {"name": source.name, "identity": source.identity},
             self._judge(),
             {"identity": self.items.identity, "split": self.items.split, "items": len(drawn.keys)},
-            self._protocol() | dict(source.settings),
+            self._protocol(left_out) | dict(source.settings),
             list(self.seeds),
             machine(_device(self.evaluator), self.precision),
             collect(made),
             collect(real),
-            self._notes(drawn),
+            self._notes(drawn, left_out),
             choices,
         )
 
@@ -214,14 +226,18 @@ class GenerationProtocol:
         judge = self.evaluator
         return {"name": judge.name, "identity": judge.identity, "comparable": judge.comparable}
 
-    def _protocol(self) -> dict[str, Any]:
+    def _protocol(self, left_out: int) -> dict[str, Any]:
         protocol: dict[str, Any] = {"selection": self.items.selection, "candidates": CANDIDATES}
+        if left_out:
+            protocol["left_out"] = left_out
         if self.multimodality:
             protocol["multimodality"] = [self.multimodality, self.multimodality_repeats]
         return protocol
 
-    def _notes(self, drawn: Drawn) -> list[str]:
+    def _notes(self, drawn: Drawn, left_out: int) -> list[str]:
         notes = []
+        if left_out:
+            notes.append(f"{left_out} items have no motion and are left out, on the real side too.")
         if not self.evaluator.comparable:
             notes.append(f"Judged by the {self.evaluator.name}: not comparable with published numbers.")
         if drawn.labels is not None:

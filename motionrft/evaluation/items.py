@@ -11,7 +11,7 @@ same in every
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,18 @@ class Drawn:
     labels: Tensor | None
     starts: Tensor
     real: Measured | None
+
+    def index(self, items: Tensor) -> "Drawn":
+        """The chosen items, in the given order; `items` is (M,) int64."""
+        chosen = items.tolist()
+        return Drawn(
+            tuple(self.keys[i] for i in chosen),
+            tuple(self.captions[i] for i in chosen),
+            self.lengths[items],
+            None if self.labels is None else self.labels[items],
+            self.starts[items],
+            None if self.real is None else self.real.index(items),
+        )
 
     def choices(self) -> dict[str, list[Any]]:
         """What was drawn, for the record: item, first frame, frames, caption."""
@@ -252,8 +264,3 @@ def capped(labels: Sequence[str | None], keys: Sequence[str], per_label: int | N
             taken[labels[i]] += 1
             chosen.append(i)
     return sorted(chosen)
-
-
-def without_real(drawn: Drawn) -> Drawn:
-    """The same repetition with nothing real to compare with."""
-    return replace(drawn, real=None)

@@ -1,0 +1,88 @@
+"""Physics of motions, with real motion beside it: no evaluator is asked."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from motionrft.data import MotionDataset, pad
+from motionrft.errors import UserError
+from motionrft.evaluation.measure import PHYSICS, converted, physics
+from motionrft.evaluation.metrics import bone_length_drift
+from motionrft.evaluation.result import EvaluationResult, collect, machine
+from motionrft.files import Motion, iterate_motions, motion_files
+from motionrft.files.motions import FileFault
+from motionrft.representations.kinematic import normalise_joints
+from motionrft.skeleton import SMPL22
+from motionrft.training.fingerprints import folder_hash
+
+SHORTEST = 4
+"""Frames: jitter is a third difference."""
+
+
+def evaluate_physics(
+    motions: Path, real: MotionDataset | None = None, name: str | None = None, limit: int | None = None
+) -> tuple[EvaluationResult, list[str]]:
+    """Measure every motion below a folder; the interval is over motions.
+
+    Args:
+        real: a split whose motions are shown beside; None leaves the column out.
+        limit: at most so many real motions.
+
+    Returns:
+        The result, and a sentence for each file that could not be judged.
+
+    Raises:
+        UserError: no motion could be judged.
+    """
+    measured, faults = [], []
+    for found in iterate_motions(motion_files([motions])):
+        if isinstance(found, FileFault):
+            faults.append(found.message)
+        elif len(found) < SHORTEST:
+            faults.append(f"{found.source}: {len(found)} frames; physics needs at least {SHORTEST}.")
+        else:
+            measured.append(_measures(_joints(found), found.fps))
+    if not measured:
+        raise UserError(f"{motions}: no motion could be judged. {faults[0] if faults else ''}".strip())
+    result = EvaluationResult(
+        "physics",
+        {"name": name or motions.name, "identity": folder_hash(motions) if motions.is_dir() else ""},
+        {},
+        {"identity": None if real is None else real.identity, "split": str(motions), "items": len(measured)},
+        {"over": "motions"},
+        [],
+        machine("cpu"),
+        collect(measured),
+        {} if real is None else collect(_of_dataset(real, limit)),
+        ["Each motion counts once; ± is the 95 % interval over motions."],
+    )
+    return result, faults
+
+
+def _joints(motion: Motion) -> Tensor:
+    """(T, 22, 3); a studio recording is brought to the canonical floor first, since physics measures heights."""
+    array = torch.from_numpy(motion.array)
+    joints = converted(array[None], torch.tensor([len(array)]), motion.representation, "joints")[0]
+    return (normalise_joints(joints) if motion.source.suffix.lower() == ".bvh" else joints)[0]
+
+
+def _measures(joints: Tensor, fps: float) -> dict[str, Tensor]:
+    """() measures of one motion (T, 22, 3)."""
+    if joints.shape[1] != SMPL22.joints:
+        raise UserError(f"{joints.shape[1]} joints a frame: physics knows the 22 joints of SMPL.")
+    batch, lengths = pad([joints])
+    values = physics(batch, lengths, fps)
+    drift = bone_length_drift(batch, lengths, SMPL22.parents)
+    return {name: values[name][0] for name in PHYSICS} | {"bone_length_drift": drift[0]}
+
+
+def _of_dataset(dataset: MotionDataset, limit: int | None) -> Sequence[dict[str, Tensor]]:
+    source = next(name for name in ("joints", "kinematic", "rotation") if name in dataset.representations)
+    motions = []
+    for index in range(min(len(dataset), limit or len(dataset))):
+        clip = dataset.motion(index, source)
+        joints = converted(clip[None], torch.tensor([len(clip)]), source, "joints")[0][0]
+        motions.append(_measures(joints, dataset.fps))
+    return motions

@@ -1,0 +1,177 @@
+"""From the preset of `motionrft eval` to results: what is loaded, for which kind of evaluation, in which order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+
+import torch
+
+from motionrft import builtin
+from motionrft.data import MotionDataset
+from motionrft.errors import UserError
+from motionrft.evaluation.evaluators import Evaluator, load_evaluator
+from motionrft.evaluation.folder import FolderSource
+from motionrft.evaluation.generation import GenerationProtocol, GeneratorSource, Source
+from motionrft.evaluation.items import EvaluationItems, FixedItems, OfficialItems
+from motionrft.evaluation.judgements import evaluate_authenticity, evaluate_preference
+from motionrft.evaluation.physique import evaluate_physics
+from motionrft.evaluation.report import Gallery
+from motionrft.evaluation.result import EvaluationResult
+from motionrft.evaluation.retrieval import evaluate_retrieval
+from motionrft.generators.registry import load_generator
+from motionrft.presets.eval import EvalPreset
+from motionrft.reward.base import Reward
+from motionrft.reward.loading import load_reward, reward_folder
+from motionrft.text import load_text_encoder
+from motionrft.training.fingerprints import folder_hash
+
+ANY_LENGTH = 10**9
+
+
+def _nobody_looks(subject: str, done: int, total: int) -> None: ...
+
+
+@dataclass
+class Session:
+    """One call of `motionrft eval`.
+
+    progress: told (subject, repetitions done, of how many).
+    """
+
+    preset: EvalPreset
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+    progress: Callable[[str, int, int], None] = _nobody_looks
+    galleries: list[Gallery] = field(default_factory=list)
+
+    @property
+    def seeds(self) -> list[int]:
+        return list(range(self.preset.seed, self.preset.seed + self.preset.repeats))
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        return load_evaluator(self.preset.evaluator, self.device)
+
+    @cached_property
+    def items(self) -> EvaluationItems:
+        """The test items: of the data set, or those that travel with the package."""
+        preset = self.preset
+        if preset.selection == "official":
+            if preset.data is None:
+                raise UserError("the official selection crops real motions: name their data set with --data.")
+            return OfficialItems(self._dataset(ANY_LENGTH), self.evaluator, preset.min_frames)
+        if preset.data is None:
+            items = FixedItems.builtin(preset.split)
+        else:
+            items = FixedItems.of_dataset(self._dataset(), self.evaluator, preset.per_label)
+        return items if preset.limit is None else items.subset(preset.limit)
+
+    def generation(self, against: str | None = None) -> list[EvaluationResult]:
+        """Judge the generator or folder, after `against` (a generator or folder too) where that is given."""
+        preset = self.preset
+        if preset.generator is not None and preset.motions is not None:
+            raise UserError("both --generator and --motions are given: one of them is judged.")
+        wanted = [] if against is None else [self._source(against, "before")]
+        if preset.motions is not None:
+            wanted.append(FolderSource(Path(preset.motions), preset.name, preset.seed))
+        else:
+            wanted.append(self._generator(preset.generator or builtin.NAME, preset.name))
+        return [self._judge(source) for source in wanted]
+
+    def retrieval(self) -> EvaluationResult:
+        """How well the evaluator, or the reward where one is named, finds real motions by text and back."""
+        preset = self.preset
+        judge = self.evaluator if preset.reward is None else load_evaluator(preset.reward, self.device)
+        if preset.data is None:
+            items = FixedItems.builtin(preset.split)
+        else:
+            items = FixedItems.of_dataset(self._dataset(), judge, preset.per_label)
+        items = items if preset.limit is None else items.subset(preset.limit)
+        subset = None if preset.subset is None else Path(preset.subset)
+        sentences = load_text_encoder(preset.sentences)
+        return evaluate_retrieval(judge, items, self.seeds, sentences, preset.threshold, subset)
+
+    def preference(self) -> EvaluationResult:
+        """How well the reward's critic prefers what people preferred."""
+        reward, folder = self._judging_reward("preference")
+        if self.preset.data is None:
+            raise UserError("name the preference pairs with --data: a folder with better/ and worse/.")
+        name = self.preset.name or str(self.preset.reward)
+        return evaluate_preference(
+            reward, Path(self.preset.data), name, folder_hash(folder), batch=self.preset.batch
+        )
+
+    def authenticity(self) -> EvaluationResult:
+        """How well the reward tells the real motions of --data from the generated ones of --motions."""
+        reward, folder = self._judging_reward("authenticity")
+        if self.preset.data is None or self.preset.motions is None:
+            raise UserError(
+                "authenticity needs real motions (--data DIR) and generated ones (--motions DIR)."
+            )
+        name, identity = self.preset.name or str(self.preset.reward), folder_hash(folder)
+        motions = Path(self.preset.motions)
+        return evaluate_authenticity(
+            reward, self._dataset(), motions, name, identity, batch=self.preset.batch
+        )
+
+    def physics(self) -> tuple[EvaluationResult, list[str]]:
+        """Physics of the motions of --motions, real ones of --data beside them; and the files that were skipped."""
+        if self.preset.motions is None:
+            raise UserError("name the motions to measure with --motions DIR.")
+        real = None if self.preset.data is None else self._dataset()
+        return evaluate_physics(Path(self.preset.motions), real, self.preset.name, self.preset.limit)
+
+    def _judging_reward(self, term: str) -> tuple[Reward, Path]:
+        folder = reward_folder(self.preset.reward or builtin.NAME)
+        return load_reward(folder, {term: 1.0}, device=self.device), folder
+
+    def _judge(self, source: Source) -> EvaluationResult:
+        gallery = Gallery()
+        protocol = GenerationProtocol(
+            self.evaluator,
+            self.items,
+            self.seeds,
+            self._reward(source),
+            self.preset.batch,
+            self.preset.multimodality,
+            precision=str(self.dtype).removeprefix("torch."),
+            progress=partial(self.progress, source.name),
+            watch=gallery.keep,
+        )
+        result = protocol.run(source)
+        self.galleries.append(gallery)
+        return result
+
+    def _source(self, place: str, name: str) -> Source:
+        """A generator, or a folder of motions: told apart by what lies there."""
+        if place == builtin.NAME or (Path(place) / "config.json").is_file():
+            return self._generator(place, name)
+        return FolderSource(Path(place), name, self.preset.seed)
+
+    def _generator(self, place: str, name: str | None) -> GeneratorSource:
+        folder = builtin.resolve(place, "generator")
+        generator = load_generator(folder, str(self.device))
+        preset = self.preset
+        return GeneratorSource(
+            generator,
+            name or place,
+            folder_hash(folder),
+            preset.steps,
+            preset.guidance,
+            preset.batch,
+            self.dtype,
+        )
+
+    def _reward(self, source: Source) -> Reward | None:
+        """The reward, reading what the source makes where it can."""
+        if self.preset.reward is None:
+            return None
+        representation = (
+            source.generator.representation if isinstance(source, GeneratorSource) else "kinematic"
+        )
+        return load_reward(self.preset.reward, representation=representation, device=self.device)
+
+    def _dataset(self, max_frames: int = 196) -> MotionDataset:
+        assert self.preset.data is not None
+        return MotionDataset(self.preset.data, self.preset.split, max_frames=max_frames)

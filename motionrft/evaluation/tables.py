@@ -1,0 +1,109 @@
+"""Results as tables: rows of metrics for the shell, rows of methods for papers (LaTeX, Markdown)."""
+
+import math
+from collections.abc import Sequence
+
+from motionrft.evaluation.catalogue import ARROWS, in_order, metric_of
+from motionrft.evaluation.result import EvaluationResult
+
+PAPER = (
+    *("raw_r1", "raw_r2", "raw_r3", "label_r1", "label_r3", "distinct_r1", "distinct_r3"),
+    *("fid", "mm_dist", "diversity", "multimodality"),
+)
+"""Columns of a generation table, as papers order them; what was not measured is left out."""
+REAL = "real motion"
+_LATEX = str.maketrans(
+    {"↑": "$\\uparrow$", "↓": "$\\downarrow$", "→": "$\\rightarrow$", "–": "--"}
+    | {character: f"\\{character}" for character in "_%&#$"}
+)
+
+
+def shell_table(results: Sequence[EvaluationResult]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows, one row a metric: its name, real motion (where any), every result as `mean ± half-width`."""
+    real = next((result for result in results if result.real), None)
+    names = in_order(list(dict.fromkeys(name for result in results for name in result.metrics)))
+    header = ["metric", *([REAL] if real else []), *(result.subject["name"] for result in results)]
+    rows = []
+    for name in names:
+        metric = metric_of(name)
+        title = f"{metric.label} {ARROWS[metric.good]}".strip() + (f" ({metric.unit})" if metric.unit else "")
+        row = [title, *([cell(real, name, real=True)] if real else [])]
+        rows.append(row + [cell(result, name) for result in results])
+    return header, rows
+
+
+def markdown(results: Sequence[EvaluationResult]) -> str:
+    """A Markdown table with one row a method, and the notes below it."""
+    header, rows = _paper_table(results, " ± ")
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    return (
+        "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        + "\n\n"
+        + "\n".join(footnotes(results))
+        + "\n"
+    )
+
+
+def latex(results: Sequence[EvaluationResult]) -> str:
+    """A booktabs table with one row a method."""
+    header, rows = _paper_table(results, "^{\\pm ")
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        *(f"% {note}" for note in footnotes(results)),
+        f"\\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
+        "\\toprule",
+        " & ".join(_escaped(title) for title in header) + " \\\\",
+        "\\midrule",
+        *(" & ".join([_escaped(row[0]), *(_math(value) for value in row[1:])]) + " \\\\" for row in rows),
+        "\\bottomrule",
+        "\\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def cell(result: EvaluationResult, name: str, real: bool = False, between: str = " ± ") -> str:
+    """`mean ± half-width`, the half-width only over several repetitions; a dash where nothing was measured."""
+    if name not in (result.real if real else result.metrics):
+        return "–"
+    mean, half = result.interval(name, real)
+    digits = metric_of(name).digits
+    if not math.isfinite(mean):
+        return "–"
+    several = len((result.real if real else result.metrics)[name]) > 1
+    return f"{mean:.{digits}f}" + (f"{between}{half:.{digits}f}" if several else "")
+
+
+def footnotes(results: Sequence[EvaluationResult]) -> list[str]:
+    """What a reader must know of the numbers: who judged, on what, how often."""
+    first = results[0]
+    judge = first.judge.get("name")
+    items, repeats = f"{first.data.get('items', 0)} items of {first.data.get('split')}", len(first.seeds)
+    over = f"{repeats} repetition{'' if repeats == 1 else 's'}, ± is the 95 % interval over them."
+    lines = [f"{items}, {over}"]
+    if judge:
+        lines.append(f"Judge: {judge} ({first.judge['identity'][:12]}).")
+    return lines + list(dict.fromkeys(note for result in results for note in result.notes))
+
+
+def _paper_table(results: Sequence[EvaluationResult], between: str) -> tuple[list[str], list[list[str]]]:
+    measured = {name for result in results for name in result.metrics}
+    names = [name for name in PAPER if name in measured] or in_order(list(measured))
+    header = [
+        "Method",
+        *(f"{metric_of(name).label} {ARROWS[metric_of(name).good]}".strip() for name in names),
+    ]
+    rows = []
+    if results[0].real:
+        rows.append([REAL.capitalize(), *(cell(results[0], name, True, between) for name in names)])
+    rows += [[r.subject["name"], *(cell(r, name, between=between) for name in names)] for r in results]
+    return header, rows
+
+
+def _math(value: str) -> str:
+    if value == "–":
+        return "--"
+    return f"${value}}}$" if "^{" in value else f"${value}$"
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_LATEX)

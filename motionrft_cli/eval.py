@@ -1,0 +1,181 @@
+"""eval: the field's protocols, with their identity, as tables, JSON, LaTeX and a page."""
+
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from motionrft.errors import UserError
+from motionrft.presets.eval import EvalPreset
+from motionrft_cli.options import Call, command, sets
+
+if TYPE_CHECKING:
+    from motionrft.evaluation.result import EvaluationResult
+    from motionrft.evaluation.session import Session
+
+Kind = Literal["generation", "retrieval", "preference", "authenticity", "physics"]
+
+
+@command(
+    EvalPreset,
+    example="motionrft eval generation --preset mini --generator runs/first/generator --out runs/eval",
+)
+def eval(
+    call: Call[EvalPreset],
+    kind: Annotated[Kind, typer.Argument(help="what is evaluated")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="results of --compare, or ratings of --ratings")
+    ] = None,
+    data: Annotated[str | None, sets("data")] = None,
+    generator: Annotated[str | None, sets("generator")] = None,
+    motions: Annotated[str | None, sets("motions")] = None,
+    reward: Annotated[str | None, sets("reward")] = None,
+    evaluator: Annotated[str | None, sets("evaluator")] = None,
+    repeats: Annotated[int | None, sets("repeats")] = None,
+    name: Annotated[str | None, sets("name")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="generator or folder to compare with, on the same items and noise")
+    ] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="put finished results side by side")] = False,
+    study: Annotated[
+        int | None, typer.Option(min=1, help="prompts of a blind A/B page (with --against)")
+    ] = None,
+    ratings: Annotated[
+        Path | None, typer.Option(metavar="KEY", help="read raters' files with the study's key")
+    ] = None,
+    latex: Annotated[bool, typer.Option("--latex", help="LaTeX table on stdout")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Markdown table on stdout")] = False,
+) -> int:
+    """Evaluate by the field's protocols.
+
+    Every result carries its judge, data, seeds and versions; --compare RESULT... refuses to mix them. With --out
+    the numbers, tables and a page are written there.
+    """
+    if sum((call.json, latex, markdown)) > 1:
+        raise UserError("--json, --latex and --markdown all want stdout: choose one.")
+    if files and not (compare or ratings):
+        raise UserError(
+            f"unexpected argument {files[0]}: results go with --compare, ratings with --ratings KEY."
+        )
+    if ratings is not None:
+        return _read_ratings(call, files or [], ratings)
+    out = None if call.out is None else call.output_folder()
+    if study is not None and (against is None or out is None):
+        raise UserError(
+            "--study compares two systems and writes a page: name the other with --against, and --out DIR."
+        )
+    session, skipped = None, list[str]()
+    if compare:
+        results = _read_results(files or [])
+    else:
+        session, results, skipped = _evaluate(call, kind, against)
+    _show(call, results, latex, markdown)
+    for message in skipped:
+        call.console.warn(f"skipped: {message}")
+    if out is not None:
+        _write(call, out, results, session, study)
+    return 3 if skipped else 0
+
+
+def _evaluate(
+    call: Call[EvalPreset], kind: Kind, against: str | None
+) -> tuple["Session", list["EvaluationResult"], list[str]]:
+    from motionrft.evaluation.session import Session
+
+    session = Session(call.preset, call.device(), call.dtype())
+    if call.dry_run:
+        call.console.info(f"{kind}: the preset is valid; --dry-run stops here")
+        raise typer.Exit(0)
+    if kind == "generation":
+        with call.console.progress("evaluating", None, "repetitions") as bar:
+
+            def watch(subject: str, done: int, total: int) -> None:
+                bar.describe(f"evaluating {subject}, {done} of {total}")
+                bar.advance()
+
+            session.progress = watch
+            return session, session.generation(against), []
+    if kind == "physics":
+        result, skipped = session.physics()
+        return session, [result], skipped
+    return session, [getattr(session, kind)()], []
+
+
+def _read_results(files: list[Path]) -> list["EvaluationResult"]:
+    from motionrft.evaluation.result import EvaluationResult, check_comparable
+
+    if len(files) < 2:
+        raise UserError(
+            "--compare needs at least two results: the result.json files, or the folders they lie in."
+        )
+    results = [EvaluationResult.load(file) for file in files]
+    check_comparable(results)
+    return results
+
+
+def _read_ratings(call: Call[EvalPreset], files: list[Path], key: Path) -> int:
+    from motionrft.pictures.study import read_ratings
+
+    result = read_ratings(files, key)
+    if call.json:
+        from dataclasses import asdict
+
+        call.console.emit(asdict(result))
+    else:
+        typer.echo(result.markdown())
+    return 0
+
+
+def _show(call: Call[EvalPreset], results: list["EvaluationResult"], latex: bool, markdown: bool) -> None:
+    from motionrft.evaluation import tables
+
+    if call.json:
+        plain = [result.plain() for result in results]
+        call.console.emit(plain[0] if len(plain) == 1 else {"results": plain})
+    elif latex or markdown:
+        sys.stdout.write(tables.latex(results) if latex else tables.markdown(results))
+    header, rows = tables.shell_table(results)
+    call.console.table(results[0].kind, header, rows)
+    for note in tables.footnotes(results):
+        call.console.info(note)
+
+
+def _write(
+    call: Call[EvalPreset],
+    out: Path,
+    results: list["EvaluationResult"],
+    session: "Session | None",
+    study: int | None,
+) -> None:
+    from motionrft.evaluation import tables
+    from motionrft.evaluation.report import report_data, study_pairs
+    from motionrft.evaluation.result import RESULT
+    from motionrft.pictures import write_report
+    from motionrft.training.atomic import write_text
+
+    results[-1].save(out / RESULT)
+    for result in results[:-1]:
+        result.save(out / f"{result.subject['name'].replace('/', '-')}.json")
+    write_text(out / "table.md", tables.markdown(results))
+    write_text(out / "table.tex", tables.latex(results))
+    write_text(out / "preset.yaml", call.preset.to_yaml())
+    galleries = [] if session is None else session.galleries
+    cost = {"time": f"{time.process_time():.0f} s of processor time"}
+    command_line = shlex.join(["motionrft", *sys.argv[1:]])
+    data = report_data(
+        results, galleries, call.preset.pictures, f"Evaluation: {results[0].kind}", command_line, cost
+    )
+    page = write_report(out / "report.html", data)
+    if study is not None:
+        from motionrft.pictures.study import write_study
+
+        names = (results[0].subject["name"], results[-1].subject["name"])
+        pairs = study_pairs(galleries, study, call.preset.seed)
+        study_page, key = write_study(out / "study.html", pairs, names, call.preset.seed, data.fps)
+        call.console.info(
+            f"Send {study_page} to raters, keep {key}; then motionrft eval generation --ratings {key} *.json"
+        )
+    call.console.info(f"Report: {page}")
