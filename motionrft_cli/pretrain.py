@@ -32,6 +32,7 @@ def pretrain(
         out,
         call.device(),
         partial(LoopProgress, console),
+        call.dtype(),
         resume=call.resume,
         overwrite=call.overwrite,
     )

@@ -55,7 +55,9 @@ class DenoiserTrainer:
         settings: DenoiserSettings,
         seed: int,
         mirror: bool = True,
+        dtype: torch.dtype = torch.float32,
     ):
+        self.dtype = dtype
         self.generator, self.train, self.validation, self.settings = (
             generator.eval(),
             train,
@@ -134,8 +136,10 @@ class DenoiserTrainer:
         x0 = (x0 - g.latent_mean) / g.latent_std
         alpha, sigma = (broadcast(level, x0) for level in g.schedule.levels(t))
         state = g.schedule.add_noise(x0, noise, t)
-        prediction = g.predict(state, t, g.encode_text(texts), lengths, guidance=1.0)
-        error = (prediction - training_target(g.parametrisation, x0, noise, alpha, sigma)) ** 2
+        condition = g.encode_text(texts)
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            prediction = g.predict(state, t, condition, lengths, guidance=1.0)
+        error = (prediction.float() - training_target(g.parametrisation, x0, noise, alpha, sigma)) ** 2
         error = error * (sigma / alpha).square().clamp(1.0, cap)
         mask = g.state_mask(state, lengths)
         return error.mean() if mask is None else (error * mask).sum() / (mask.sum() * error.shape[-1])

@@ -20,6 +20,7 @@ from motionrft.training.loop import train
 from motionrft.training.progress import Progress
 from motionrft.training.run import RunFolder
 from motionrft.training.seeds import seed_everything
+from motionrft.training.stages import open_stage
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Pretraining:
     device: torch.device
     progress: Callable[[str], Progress]
     """Gives the progress display of a stage."""
+    dtype: torch.dtype = torch.float32
+    """Number format of the denoiser's arithmetic; weights stay float32."""
     resume: bool = False
     overwrite: bool = False
 
@@ -43,6 +46,7 @@ class Pretraining:
         out: Path,
         device: torch.device,
         progress: Callable[[str], Progress],
+        dtype: torch.dtype = torch.float32,
         resume: bool = False,
         overwrite: bool = False,
     ) -> "Pretraining":
@@ -57,7 +61,7 @@ class Pretraining:
             MotionDataset(preset.data, split, preset.min_frames, preset.max_frames)
             for split in ("train", "val")
         )
-        pretraining = cls(preset, out, train_set, validation, device, progress, resume, overwrite)
+        pretraining = cls(preset, out, train_set, validation, device, progress, dtype, resume, overwrite)
         pretraining.build()
         return pretraining
 
@@ -109,7 +113,13 @@ class Pretraining:
         generator.vae.requires_grad_(False)
         with self._folder("denoiser") as folder:
             trainer = DenoiserTrainer(
-                generator, self.train, self.validation, stage, self.preset.seed, self.preset.mirror
+                generator,
+                self.train,
+                self.validation,
+                stage,
+                self.preset.seed,
+                self.preset.mirror,
+                self.dtype,
             )
             train(
                 trainer,
@@ -131,11 +141,13 @@ class Pretraining:
         fields = self.preset.result_fields()
         other = "denoiser" if stage == "autoencoder" else None
         fields = {key: value for key, value in fields.items() if key not in ("stage", other)}
-        return RunFolder.open(
-            self.out / stage,
+        return open_stage(
+            self.out,
+            stage,
+            self.preset.to_yaml(),
             fields,
             environment(str(self.device)),
-            resume=self.resume and (self.out / stage).is_dir(),
+            resume=self.resume,
             overwrite=self.overwrite,
             identity={"data": self.train.identity},
         )
