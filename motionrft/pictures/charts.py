@@ -82,9 +82,7 @@ def _prepare(series: Series) -> Line:
     bands = [
         None if band is None else np.asarray(band, dtype=np.float64) for band in (series.low, series.high)
     ]
-    kept = (
-        np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).round().astype(int)) if len(x) else []
-    )
+    kept: np.ndarray = np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).round().astype(int)
     low, high = (None if band is None else band[kept] for band in bands)
     return Line(series.name, x[kept], y[kept], smooth[kept], window, low, high)
 

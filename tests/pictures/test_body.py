@@ -12,7 +12,9 @@ from tests.pictures.conftest import STANDING
 @pytest.mark.parametrize("skeleton", [SMPL22, KIT21], ids=lambda skeleton: skeleton.name)
 def test_every_limb_is_a_bone_and_every_bone_is_drawn(skeleton):
     body = BODIES[skeleton.joints]
-    drawn = {frozenset((limb.start, limb.end)) for limb in body.limbs if max(limb.start, limb.end) < body.joints}
+    drawn = {
+        frozenset((limb.start, limb.end)) for limb in body.limbs if max(limb.start, limb.end) < body.joints
+    }
     bones = {frozenset((joint, parent)) for joint, parent in enumerate(skeleton.parents) if parent >= 0}
     head = frozenset(body.head)  # the neck runs on to the middle of the head instead of the head joint
     assert drawn == bones - {head}

@@ -30,7 +30,8 @@ def test_the_nearer_limb_hides_the_farther_whatever_the_order():
     points = np.array([[-0.3, 1, 0.4], [0.3, 1, 0.4], [0, 0.7, -0.4], [0, 1.3, -0.4]])
     near, far = Limb(0, 1, 0.05, 0.05, "left"), Limb(2, 3, 0.05, 0.05, "right")
     pictures = [
-        drawn(points, Body(4, limbs, (0, 1), ((0, 1), (0, 1)), (0, 1, 2, 3), (0, 1))) for limbs in ((near, far), (far, near))
+        drawn(points, Body(4, limbs, (0, 1), ((0, 1), (0, 1)), (0, 1, 2, 3), (0, 1)))
+        for limbs in ((near, far), (far, near))
     ]
     np.testing.assert_array_equal(*pictures)
     x, y = CAMERA.project(np.array([0, 1, 0.4]))[0].astype(int)
@@ -39,7 +40,9 @@ def test_the_nearer_limb_hides_the_farther_whatever_the_order():
 
 def test_a_limb_is_lit_from_above_left():
     points = np.array([[-0.3, 1, 0.0], [0.3, 1, 0.0]])
-    pixels = drawn(points, Body(2, (Limb(0, 1, 0.1, 0.1, "middle"),), (0, 1), ((0, 1), (0, 1)), (0, 1, 0, 1), (0, 1)))
+    pixels = drawn(
+        points, Body(2, (Limb(0, 1, 0.1, 0.1, "middle"),), (0, 1), ((0, 1), (0, 1)), (0, 1, 0, 1), (0, 1))
+    )
     x, y = CAMERA.project(np.array([0, 1, 0.0]))[0].astype(int)
     assert pixels[y - 7, x].sum() > pixels[y + 7, x].sum() + 60
 
@@ -48,7 +51,9 @@ def test_the_shadow_leaves_the_feet_when_the_person_leaves_the_floor():
     def darkest_floor(lift):
         image = Image.new("RGB", (200, 300), LIGHT_THEME.background)
         draw_ground(image, CAMERA, np.zeros(3), 0.7, LIGHT_THEME, 0.0)
-        draw_figure(image, CAMERA, figure_points(STANDING[None] + [0, lift, 0])[0], BODIES[22], LIGHT_THEME, 0.0)
+        draw_figure(
+            image, CAMERA, figure_points(STANDING[None] + [0, lift, 0])[0], BODIES[22], LIGHT_THEME, 0.0
+        )
         x, y = CAMERA.project(np.array([0.0, 0.0, 0.0]))[0].astype(int)
         return np.asarray(image)[y - 2 : y + 3, x - 3 : x + 4].astype(int).sum(-1).max()
 

@@ -47,7 +47,7 @@ def test_mistakes_are_named(walk):
         strip([])
     with pytest.raises(UserError, match="2 motions came with 1 label"):
         strip([walk(4), walk(4)], labels=["before"])
-    with pytest.raises(UserError, match="after: .*frame 3"):
+    with pytest.raises(UserError, match=r"after: .*frame 3"):
         broken = walk(6)
         broken[3, 5] = np.inf
         strip([walk(6), broken], labels=["before", "after"])

@@ -29,7 +29,9 @@ def test_side_by_side_motions_of_different_length_end_together(walk):
 
 
 def test_sides_are_even_for_h264(walk):
-    picture = next(frames([walk(2)], ["a caption that takes more than one line of this narrow picture"], size=(121, 141)))
+    picture = next(
+        frames([walk(2)], ["a caption that takes more than one line of this narrow picture"], size=(121, 141))
+    )
     assert picture.height % 2 == 0
 
 

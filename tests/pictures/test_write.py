@@ -1,7 +1,7 @@
 """The one door: the ending chooses the kind, and nothing is left behind when something is wrong."""
 
-import sys
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -34,7 +34,11 @@ def test_several_motions_in_every_still_kind(walk, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "fps", "says"),
-    [("walk.bmp", 20.0, "choose one of"), ("walk", 20.0, "choose one of"), ("walk.gif", 0.0, "frames a second")],
+    [
+        ("walk.bmp", 20.0, "choose one of"),
+        ("walk", 20.0, "choose one of"),
+        ("walk.gif", 0.0, "frames a second"),
+    ],
 )
 def test_mistakes_are_named_and_nothing_is_written(walk, tmp_path, name, fps, says):
     with pytest.raises(UserError, match=says):
@@ -50,6 +54,7 @@ def test_a_broken_motion_leaves_no_file(tmp_path, kind):
 
 
 def test_pictures_do_not_load_torch():
-    code = "import sys, motionrft.pictures, motionrft.pictures.report_page, motionrft.pictures.study; print('torch' in sys.modules)"
+    modules = "motionrft.pictures, motionrft.pictures.report_page, motionrft.pictures.study"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
