@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PLAIN_WIDTH = 160  # columns of a table that goes to a file
 PLAIN_SECONDS = 10.0  # between two progress lines that go to a file
+PLAIN_MOMENT = 2.0  # what is over sooner leaves no line in a file
 
 
 class Progress(Protocol):
@@ -165,7 +166,7 @@ class _Bar:
 
 
 class _Lines:
-    """Progress in a log file: a line at the start, every few seconds, and at the end."""
+    """Progress in a log file: a line every few seconds and at the end; none when it was over in a moment."""
 
     def __init__(self, console: Console, description: str, total: float | None, unit: str) -> None:
         self.console, self.description, self.total, self.unit = console, description, total, unit
@@ -184,7 +185,8 @@ class _Lines:
 
     def close(self) -> None:
         """The last line, with the seconds it took."""
-        self._print()
+        if time.monotonic() - self.started >= PLAIN_MOMENT:
+            self._print()
 
     def _print(self) -> None:
         self.printed = time.monotonic()

@@ -48,6 +48,12 @@ def test_progress_in_a_log_file_is_plain_lines_now_and_then(
     assert lines[-1].startswith("tuning: 9/9 updates") and "reward 0.8" in lines[-1] and "MiB" in lines[-1]
 
 
+def test_progress_that_is_over_in_a_moment_leaves_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with Console().progress("reading", 3, "files") as bar:
+        bar.advance(3)
+    assert capsys.readouterr().err == ""
+
+
 def test_progress_on_a_terminal_is_a_bar_that_leaves_nothing_behind() -> None:
     console = Console()
     screen = io.StringIO()
