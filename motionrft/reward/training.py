@@ -19,12 +19,12 @@ from motionrft.reward.motionreward import MotionReward
 from motionrft.reward.quantiles import training_quantiles
 from motionrft.reward.semantic import SemanticTrainer, validate, warm_text_cache
 from motionrft.text.registry import load_text_encoder
-from motionrft.training.atomic import write_text
 from motionrft.training.environment import environment
 from motionrft.training.loop import train
 from motionrft.training.progress import Progress
 from motionrft.training.run import RunFolder
 from motionrft.training.seeds import seed_everything
+from motionrft.training.stages import open_stage
 
 REWARD = "reward"
 STAGES = ("semantic", "preference", "authenticity")
@@ -56,8 +56,6 @@ def train_reward(preset: TrainRewardPreset, session: Session) -> MotionReward:
         Interrupted: a signal; what is saved can be resumed.
     """
     data = _splits(preset)
-    session.out.mkdir(parents=True, exist_ok=True)
-    write_text(session.out / "preset.yaml", preset.to_yaml())
     reward = _finished(preset, session)
     wanted = STAGES if preset.stage == "all" else (preset.stage,)
     for stage in wanted:
@@ -185,12 +183,13 @@ def _stage_folder(stage: str, preset: TrainRewardPreset, session: Session, data:
     fields = preset.result_fields()
     shared = ("seed", "precision", "text", "model", "weights", "min_frames", "max_frames")
     settings = {name: fields[name] for name in (*shared, stage)}
-    path = session.out / stage
-    return RunFolder.open(
-        path,
+    return open_stage(
+        session.out,
+        stage,
+        preset.to_yaml(),
         settings,
         environment(session.device),
-        resume=session.resume and path.is_dir(),
+        resume=session.resume,
         overwrite=session.overwrite,
         identity={"data": data.train.identity},
     )

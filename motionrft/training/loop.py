@@ -69,7 +69,7 @@ def train(
     """Run a trainer from where its folder stands to the end.
 
     Args:
-        folder: where to save and from where to resume; None keeps nothing.
+        folder: where to save and from where to resume; None keeps nothing. Only the main process needs it.
         updates, time_limit: whichever comes first ends the loop; seconds, earlier sessions counted.
         checkpoint_every: updates between checkpoints, 0 for none; the end is always saved.
         keep: newest checkpoints that stay (the best stays too); 0 keeps all.
@@ -126,12 +126,14 @@ class _Session:
         export: Callable[[Path], None] | None,
         distribution: Distribution,
     ) -> None:
-        self.trainer, self.folder, self.keep, self.export = trainer, folder, keep, export
+        self.trainer, self.keep, self.export = trainer, keep, export
+        self.folder = folder if distribution.main else None
         self.progress = progress if distribution.main else Silent()
         self.distribution = distribution
         self.agree = distribution.largest
         self.step = 0
         self._drought = 0
+        self._told_of_no_gradient = False
         self._earlier = 0.0
         self._started = time.perf_counter()
         self._memory = MemoryMeter()
@@ -170,7 +172,7 @@ class _Session:
 
     def save(self, best: bool = False) -> None:
         random = self.distribution.gather(global_random_state())
-        if self.folder is None or not self.distribution.main:
+        if self.folder is None:
             return
         if best:  # before the checkpoint: killed in between, the resumed run comes here again and makes it
             self.folder.mark_best(self.step)
@@ -180,22 +182,19 @@ class _Session:
             self.folder.prune(self.keep)
 
     def restore(self) -> None:
-        """Go on from the newest checkpoint of the folder, if it has one."""
-        if self.folder is None:
-            return
-        found = self.folder.load_latest() if self.distribution.main else None
-        step = self.distribution.gather(found and found[0])[0]
-        for warning in self.folder.warnings:
+        """Go on from the newest checkpoint of the main process's folder, if it has one."""
+        found = self.folder.load_latest() if self.folder is not None else None
+        for warning in self.folder.warnings if self.folder is not None else ():
             self.progress.message(warning)
-        if step is None:
+        found = self.distribution.gather(found)[0]
+        if found is None:
             return
-        state = found[1] if found else self.folder.load(step)
+        self.step, state = found
         if len(state["random"]) != self.distribution.processes:
             raise UserError(
-                f"{self.folder.path}: the run was started with {len(state['random'])} processes, "
-                f"not {self.distribution.processes}. Resume with as many."
+                f"The run was started with {len(state['random'])} processes, not {self.distribution.processes}. "
+                "Resume with as many."
             )
-        self.step = step
         self.trainer.load_state_dict(state["trainer"])
         restore_global_random_state(state["random"][self.distribution.rank])
         self._earlier = state["seconds"]
@@ -208,6 +207,12 @@ class _Session:
 
     def _report(self, metrics: Metrics) -> None:
         metrics = self.distribution.mean(metrics)
-        if self.folder is not None and self.distribution.main:
+        if self.folder is not None:
             self.folder.append_metrics(metrics)
+        if metrics.get("grad_norm") == 0.0 and not self._told_of_no_gradient:
+            self._told_of_no_gradient = True
+            self.progress.message(
+                f"Warning: no gradient at update {self.step}. What is optimised does not depend on the trained "
+                "weights (a constant reward?)."
+            )
         self.progress.update(self.step, metrics)

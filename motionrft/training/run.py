@@ -107,11 +107,6 @@ class RunFolder:
             raise
         return cls(path, lock, resumed=resumed)
 
-    @classmethod
-    def follow(cls, path: Path | str, *, resume: bool) -> "RunFolder":
-        """The same folder for a process that only reads: the main one holds the lock and writes."""
-        return cls(Path(path), FolderLock(Path(path)), resumed=resume)
-
     def __enter__(self) -> "RunFolder":
         self._ending.__enter__()
         return self

@@ -18,7 +18,7 @@ from motionrft.training.weights import load_weights
 from tests.cli.conftest import Result, clean_environment
 
 pytestmark = pytest.mark.executable
-UPDATES = 60
+UPDATES = 120
 STAGE = Path("autoencoder")  # the run folder inside --out
 
 
@@ -108,39 +108,33 @@ def test_stopped_killed_and_resumed_ends_as_if_nothing_had_happened(place: Path,
     assert not [path for path in out.rglob("*") if path.name.endswith((".tmp", ".old", ".lock"))]
 
 
-def test_disk_full_keeps_the_previous_checkpoint(place: Path, whole: Path) -> None:
-    def fill(process: subprocess.Popen[str]) -> None:
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (50_000, 50_000))
-
+def test_in_use_then_out_of_disk(place: Path, run: Callable[..., Result]) -> None:
+    """A second process is turned away from a running one; then its disk fills up and the last checkpoint stays."""
     out = place / "full"
-    failed = _shot(place, out, 10, fill)
+    seen: list[Result] = []
+
+    def knock_and_fill(process: subprocess.Popen[str]) -> None:
+        seen.append(run("pretrain", "--out", str(out), "--resume"))
+        if process.poll() is None:
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (50_000, 50_000))
+
+    failed = _shot(place, out, 8, knock_and_fill)
+    assert seen[0].code == 2 and "in use by process" in seen[0].err
     assert failed.code == 1 and "writing failed" in failed.err
     assert not [path for path in out.rglob("*") if path.name.endswith(".tmp")]
-    with RunFolder.open(out / STAGE, {}, {}, resume=True, allow_changed=_anything(out)) as folder:
+    everything = [*yaml.safe_load((out / STAGE / "preset.yaml").read_text()), "data"]
+    with RunFolder.open(out / STAGE, {}, {}, resume=True, allow_changed=everything) as folder:
         step, _ = folder.load_latest()
         assert step >= 7 and not folder.warnings
 
 
-def _anything(out: Path) -> list[str]:
-    return [*yaml.safe_load((out / STAGE / "preset.yaml").read_text()), "data"]
-
-
-def test_a_folder_in_use_or_changed_is_refused(place: Path, whole: Path, run: Callable[..., Result]) -> None:
-    settings = ("--out", str(whole), "--resume", "--set", "autoencoder.batch=5")
-    changed = run("pretrain", *settings)
+def test_a_changed_preset_is_refused_with_its_keys(
+    place: Path, whole: Path, run: Callable[..., Result]
+) -> None:
+    changed = run("pretrain", "--out", str(whole), "--resume", "--set", "autoencoder.batch=5")
     assert changed.code == 2 and "autoencoder.batch: 4 -> 5" in changed.err
     again = run("pretrain", "--preset", str(place / "preset.yaml"), "--out", str(whole))
     assert again.code == 2 and "--resume" in again.err
-
-    out = place / "busy"
-    seen: list[Result] = []
-
-    def second(process: subprocess.Popen[str]) -> None:
-        seen.append(run("pretrain", "--out", str(out), "--resume", "--preset", str(place / "preset.yaml")))
-        process.kill()
-
-    _shot(place, out, 1, second)
-    assert seen[0].code == 2 and "in use by process" in seen[0].err
 
 
 def test_a_result_is_a_model_that_loads(whole: Path) -> None:
