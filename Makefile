@@ -68,6 +68,33 @@ format: dev
 parity: dev
 	$(BIN)/python -m pytest tests/parity
 
+# Every step can be interrupted and taken up again by a second `make assets`.
+ASSETS ?= build/assets
+again = $(if $(wildcard $(ASSETS)/$(1)),--resume)
+
+assets: install
+	test -d $(ASSETS)/bvh || { mkdir -p $(ASSETS) && tar -xJf $(DATA)/bvh.tar.xz -C $(ASSETS); }
+	test -f $(ASSETS)/data/dataset.json || $(BIN)/motionrft convert $(ASSETS)/bvh --dataset --preset bandai-namco \
+		--captions $(DATA)/captions.jsonl --splits $(DATA)/index.csv --out $(ASSETS)/data
+	$(BIN)/motionrft pretrain --preset mini-mld --data $(ASSETS)/data --out $(ASSETS)/base $(call again,base)
+	$(BIN)/motionrft train-reward --preset mini --data $(ASSETS)/data --out $(ASSETS)/reward $(call again,reward)
+	test -d $(ASSETS)/evaluator || $(BIN)/python -c "$$TRAIN_EVALUATOR" $(ASSETS)/data $(ASSETS)/evaluator
+	$(BIN)/python -m motionrft.pretraining.builtin_models --data $(ASSETS)/data --generator $(ASSETS)/base/generator \
+		--reward $(ASSETS)/reward/reward --evaluator $(ASSETS)/evaluator
+
+# The judge of the built-in results has no command of its own: nobody but us trains one.
+define TRAIN_EVALUATOR
+import sys
+from pathlib import Path
+import torch
+from motionrft.data import MotionDataset
+from motionrft.evaluation.evaluators import train_evaluator
+from motionrft.text.registry import load_text_encoder
+data, out = map(Path, sys.argv[1:])
+train_evaluator(MotionDataset(data, "train"), load_text_encoder("minilm"), out, dtype=torch.float16)
+endef
+export TRAIN_EVALUATOR
+
 completions: install
 	for shell in bash zsh fish; do $(BIN)/motionrft --show-completion $$shell > completions/motionrft.$$shell; done
 
