@@ -48,6 +48,7 @@ METRICS: dict[str, Metric] = {
     "motion_energy": Metric("motion energy", "near", "physics", unit="m/s", note="without path and heading"),
     "penetration": Metric("penetration", "down", "physics", 4, "m"),
     "floating": Metric("floating", "down", "physics", 4, "m"),
+    "bone_length_drift": Metric("bone length drift", "down", "physics", 4),
 }
 
 ARROWS = {"up": "↑", "down": "↓", "near": "→", "none": ""}

@@ -60,7 +60,7 @@ def evaluate_retrieval(
         machine(next(judge.parameters()).device, precision),
         collect(repetitions),
         notes=[
-            "Per cent; 32: groups of 32 shuffled items, incomplete group dropped; all, threshold, small: TMR's."
+            "Recalls in per cent. 32 candidates: incomplete last group dropped. The other protocols are TMR's."
         ],
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from motionrft import builtin
-from motionrft.data import MotionDataset
+from motionrft.data import FOLDERS, MotionDataset
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators import Evaluator, load_evaluator
 from motionrft.evaluation.folder import FolderSource
@@ -155,7 +155,7 @@ class Session:
         preset = self.preset
         return GeneratorSource(
             generator,
-            name or place,
+            name or _short_name(place),
             folder_hash(folder),
             preset.steps,
             preset.guidance,
@@ -174,4 +174,15 @@ class Session:
 
     def _dataset(self, max_frames: int = 196) -> MotionDataset:
         assert self.preset.data is not None
+        folder = Path(self.preset.data)
+        if folder.is_dir() and not any((folder / name).is_dir() for name in FOLDERS.values()):
+            raise UserError(
+                f"{folder}: no motions there: needed is one of {', '.join(FOLDERS.values())} beside texts."
+            )
         return MotionDataset(self.preset.data, self.preset.split, max_frames=max_frames)
+
+
+def _short_name(place: str) -> str:
+    """A folder's own name; of a `generator` inside a run, the run's."""
+    path = Path(place)
+    return path.resolve().parent.name if path.name in ("generator", "model") else path.name

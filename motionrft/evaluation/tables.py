@@ -1,6 +1,7 @@
 """Results as tables: rows of metrics for the shell, rows of methods for papers (LaTeX, Markdown)."""
 
 import math
+import re
 from collections.abc import Sequence
 
 from motionrft.evaluation.catalogue import ARROWS, in_order, metric_of
@@ -12,6 +13,15 @@ PAPER = (
 )
 """Columns of a generation table, as papers order them; what was not measured is left out."""
 REAL = "real motion"
+_NUMBER = re.compile(r"-?[\d.]+(\^\{\\pm [\d.]+)?")
+_PROTOCOLS = {
+    "32": "32 candidates",
+    "all": "whole set",
+    "threshold": "equal texts count",
+    "dissimilar": "dissimilar items",
+    "small": "groups of 32 (TMR)",
+}
+_DIRECTIONS = {"t2m": "text to motion", "m2t": "motion to text"}
 _LATEX = str.maketrans(
     {"↑": "$\\uparrow$", "↓": "$\\downarrow$", "→": "$\\rightarrow$", "–": "--"}
     | {character: f"\\{character}" for character in "_%&#$"}
@@ -20,6 +30,8 @@ _LATEX = str.maketrans(
 
 def shell_table(results: Sequence[EvaluationResult]) -> tuple[list[str], list[list[str]]]:
     """Header and rows, one row a metric: its name, real motion (where any), every result as `mean ± half-width`."""
+    if results[0].kind == "retrieval":
+        return _retrieval_table(results, " ± ")
     real = next((result for result in results if result.real), None)
     names = in_order(list(dict.fromkeys(name for result in results for name in result.metrics)))
     header = ["metric", *([REAL] if real else []), *(result.subject["name"] for result in results)]
@@ -77,15 +89,18 @@ def footnotes(results: Sequence[EvaluationResult]) -> list[str]:
     """What a reader must know of the numbers: who judged, on what, how often."""
     first = results[0]
     judge = first.judge.get("name")
-    items, repeats = f"{first.data.get('items', 0)} items of {first.data.get('split')}", len(first.seeds)
-    over = f"{repeats} repetition{'' if repeats == 1 else 's'}, ± is the 95 % interval over them."
-    lines = [f"{items}, {over}"]
+    line = f"{first.data.get('items', 0)} items of {first.data.get('split')}"
+    if len(first.seeds) > 1:
+        line += f", {len(first.seeds)} repetitions, ± is the 95 % interval over them"
+    lines = [f"{line}."]
     if judge:
         lines.append(f"Judge: {judge} ({first.judge['identity'][:12]}).")
     return lines + list(dict.fromkeys(note for result in results for note in result.notes))
 
 
 def _paper_table(results: Sequence[EvaluationResult], between: str) -> tuple[list[str], list[list[str]]]:
+    if results[0].kind == "retrieval":
+        return _retrieval_table(results, between)
     measured = {name for result in results for name in result.metrics}
     names = [name for name in PAPER if name in measured] or in_order(list(measured))
     header = [
@@ -99,10 +114,25 @@ def _paper_table(results: Sequence[EvaluationResult], between: str) -> tuple[lis
     return header, rows
 
 
+def _retrieval_table(results: Sequence[EvaluationResult], between: str) -> tuple[list[str], list[list[str]]]:
+    """A row for each method, protocol and direction; a column for each k and the median rank."""
+    lines = {tuple(name.split("/")[:2]): None for name in results[0].metrics if name.count("/") == 2}
+    ranks = dict.fromkeys(name.split("/")[2] for name in results[0].metrics if name.count("/") == 2)
+    header = ["method", "protocol", *(f"{name.replace('R0', 'R').replace('R', 'R@')}" for name in ranks)]
+    rows = []
+    for result in results:
+        for protocol, direction in lines:
+            title = f"{_PROTOCOLS.get(protocol, protocol)}, {_DIRECTIONS[direction]}"
+            cells = (cell(result, f"{protocol}/{direction}/{rank}", between=between) for rank in ranks)
+            rows.append([result.subject["name"], title, *cells])
+    return [name.replace("MedR@", "median rank") for name in header], rows
+
+
 def _math(value: str) -> str:
-    if value == "–":
-        return "--"
-    return f"${value}}}$" if "^{" in value else f"${value}$"
+    found = _NUMBER.fullmatch(value)
+    if found is None:
+        return _escaped(value)
+    return f"${value}}}$" if found[1] else f"${value}$"
 
 
 def _escaped(text: str) -> str:
