@@ -1,7 +1,5 @@
 """score: judge motion files, for people, pipes and CI."""
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +8,7 @@ import typer
 
 from motionrft.errors import UserError
 from motionrft.presets.score import ScorePreset
+from motionrft_cli.inputs import Null, listed_paths
 from motionrft_cli.options import Call, command, sets
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def score(
     fail_over: Annotated[
         list[str] | None, typer.Option(help="TERM=X: exit 1 if a motion scores above; repeatable")
     ] = None,
-    null: Annotated[bool, typer.Option("--null", help="paths on stdin end in NUL (find -print0)")] = False,
+    null: Null = False,
 ) -> int:
     """Judge motion files with a reward and with physics.
 
@@ -109,20 +108,8 @@ def _paths(inputs: list[str], null: bool) -> Iterator[Path]:
     """Paths in order, those of stdin as they come."""
     from motionrft.files import motion_files
 
-    for item in inputs:
-        if item != "-":
-            yield from motion_files([item])
-            continue
-        separator = b"\0" if null else b"\n"
-        for name in _split(separator):
-            yield from motion_files([os.fsdecode(name)])
-
-
-def _split(separator: bytes) -> Iterator[bytes]:
-    if separator == b"\n":
-        yield from (line.rstrip(b"\r\n") for line in sys.stdin.buffer if line.strip())
-    else:
-        yield from (name for name in sys.stdin.buffer.read().split(separator) if name)
+    for name in listed_paths(inputs, null):
+        yield from motion_files([name])
 
 
 def _queries(

@@ -1,0 +1,115 @@
+"""The reward as others use it: cosines of means, one preparation a prompt, whole or no loading."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from motionrft.data import MotionDataset, pad
+from motionrft.errors import UserError
+from motionrft.reward.adapters import Judge
+from motionrft.reward.folder import load_motionreward, save_reward
+from motionrft.reward.loading import load_reward
+from motionrft.reward.motionreward import MotionReward
+
+TEXTS = ["a person walks", "a person waves", "a person sits"]
+
+
+def batch(dataset: MotionDataset, representation: str = "kinematic") -> tuple[torch.Tensor, torch.Tensor]:
+    return pad([dataset.motion(number, representation) for number in range(3)])
+
+
+def test_semantic_is_the_cosine_of_the_means(reward: MotionReward, dataset: MotionDataset) -> None:
+    motion, lengths = batch(dataset)
+    total, terms = reward(motion, lengths, reward.prepare(TEXTS))
+    expected = torch.cosine_similarity(reward.encode(motion, lengths).mean, reward.embed_text(TEXTS))
+    torch.testing.assert_close(terms["semantic"], expected)
+    torch.testing.assert_close(total, expected)
+    again, _ = reward(motion, lengths, reward.prepare(TEXTS))
+    assert torch.equal(total, again)
+
+
+def test_a_motion_is_its_own_best_reference(reward: MotionReward, dataset: MotionDataset) -> None:
+    motion, lengths = batch(dataset)
+    reward.weights = {"semantic": 0.5, "similarity": 2.0}
+    condition = reward.prepare(TEXTS, motion, lengths)
+    total, terms = reward(motion, lengths, condition)
+    torch.testing.assert_close(terms["similarity"], torch.ones(3))
+    torch.testing.assert_close(total, 0.5 * terms["semantic"] + 2.0)
+    chosen = reward(motion[[2]], lengths[[2]], condition.index(torch.tensor([2])))[0]
+    torch.testing.assert_close(chosen, total[[2]], atol=1e-6, rtol=1e-5)
+
+
+def test_a_reference_alone_needs_no_text(reward: MotionReward, dataset: MotionDataset) -> None:
+    motion, lengths = batch(dataset)
+    reward.weights = {"similarity": 1.0}
+    condition = reward.prepare([], motion, lengths)
+    assert condition.text is None and condition.reference is not None
+
+
+def test_gradient_reaches_valid_frames_only(reward: MotionReward, dataset: MotionDataset) -> None:
+    motion, lengths = batch(dataset)
+    motion.requires_grad_()
+    reward(motion, lengths, reward.prepare(TEXTS))[0].sum().backward()
+    assert motion.grad is not None
+    assert motion.grad[0, : int(lengths[0])].abs().sum() > 0
+    assert motion.grad[0, int(lengths[0]) :].abs().sum() == 0
+
+
+def test_every_representation_can_be_judged(reward: MotionReward, dataset: MotionDataset) -> None:
+    for name in ("kinematic", "joints", "rotation"):
+        reward.representation = name
+        motion, lengths = batch(dataset, name)
+        assert torch.isfinite(reward(motion, lengths, reward.prepare(TEXTS))[0]).all()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_saved_and_loaded_it_says_the_same(
+    reward: MotionReward, dataset: MotionDataset, tmp_path: Path, precision: str
+) -> None:
+    reward.judges["preference"] = Judge(reward.network.motion, 1, rank=4, alpha=8)
+    reward.eval().weights = {"semantic": 1.0, "preference": 0.5}
+    reward.about = {"stages": ["semantic"], "fps": 20.0}
+    save_reward(tmp_path / "reward", reward, precision=precision)
+    loaded = load_motionreward(tmp_path / "reward")
+    motion, lengths = batch(dataset)
+    tolerance = 2e-4 if precision == "fp32" else 2e-2  # the text cache keeps half precision
+    for name, value in reward(motion, lengths, reward.prepare(TEXTS))[1].items():
+        torch.testing.assert_close(
+            loaded(motion, lengths, loaded.prepare(TEXTS))[1][name], value, atol=tolerance, rtol=tolerance
+        )
+    assert loaded.about == reward.about and loaded.weights == reward.weights
+
+
+def test_damaged_and_foreign_folders_are_refused(reward: MotionReward, tmp_path: Path) -> None:
+    folder = tmp_path / "reward"
+    save_reward(folder, reward)
+    with pytest.raises(UserError, match="no term 'taste'"):
+        load_motionreward(folder, {"taste": 1.0})
+    weights = folder / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-5] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        load_reward(folder)
+    with pytest.raises(UserError, match="no such reward"):
+        load_reward(tmp_path / "nowhere")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text(json.dumps({"family": "mld"}))
+    with pytest.raises(UserError, match="mld model, which is no reward"):
+        load_reward(tmp_path / "other")
+
+
+def test_physics_terms_join_by_name(reward: MotionReward, dataset: MotionDataset, tmp_path: Path) -> None:
+    save_reward(tmp_path / "reward", reward)
+    unified = load_reward(
+        tmp_path / "reward", {"semantic": 1.0, "similarity": 1.0, "jitter": 0.01, "floating": 0}
+    )
+    motion, lengths = batch(dataset)
+    total, terms = unified(motion, lengths, unified.prepare(TEXTS, motion, lengths))
+    assert set(terms) == {"semantic", "similarity", "jitter"}
+    torch.testing.assert_close(total, terms["semantic"] + terms["similarity"] - 0.01 * terms["jitter"])
+    assert load_reward("nowhere at all", {"jitter": 1.0}).prepare(TEXTS).text is None
+    with pytest.raises(UserError, match="at least one term"):
+        load_reward(tmp_path / "reward", {"semantic": 0.0})
