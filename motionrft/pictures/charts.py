@@ -17,6 +17,9 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 36
 NOISY = 80  # points from which a line is drawn pale under its running mean
 MOST_POINTS = 400
 
+# Of the lines, in their order; readable on white and on black. On the page the first follows the theme's accent.
+COLOURS = ("#2f6fb5", "#d9702c", "#3f9a62", "#a05bb5", "#b08a1e", "#8a8f9b")
+
 
 @dataclass(frozen=True)
 class Line:
@@ -57,18 +60,27 @@ def line_chart(series: Sequence[Series], number: int = 0) -> tuple[str, dict[str
     Returns:
         The figure's HTML, and the data its hover needs.
     """
-    lines = [_prepare(one) for one in series]
-    axes = _axes(lines, any(one.from_zero for one in series))
+    lines, axes = prepare(series)
     head = series[0]
     unit = f" ({head.unit})" if head.unit else ""
-    parts = [_frame(axes, head.x_label)]
-    parts += [_drawn(line, axes, place) for place, line in enumerate(lines)]
-    parts.append('<g class="hover"><line class="cross"/></g>')
     label = escape(head.chart, quote=True)
-    svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+    cross = '<g class="hover"><line class="cross"/></g>'
+    inside = drawing(lines, axes, head.x_label) + cross
+    svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{inside}</svg>'
     heading = f"<figcaption>{escape(head.chart)}<small>{escape(unit)}</small></figcaption>"
     html = f'<figure class="chart" data-chart="{number}">{heading}{svg}{_legend(lines)}</figure>'
     return html, _hover(lines, axes, head)
+
+
+def prepare(series: Sequence[Series]) -> tuple[list[Line], Axes]:
+    """The lines ready to draw, and axes that hold them all."""
+    lines = [_prepare(one) for one in series]
+    return lines, _axes(lines, any(one.from_zero for one in series))
+
+
+def drawing(lines: Sequence[Line], axes: Axes, x_label: str) -> str:
+    """What stands inside a chart's SVG: grid, axes and lines; their looks come from a style sheet."""
+    return _frame(axes, x_label) + "".join(_drawn(line, axes, place) for place, line in enumerate(lines))
 
 
 def _prepare(series: Series) -> Line:
@@ -139,7 +151,7 @@ def _frame(axes: Axes, x_label: str) -> str:
 
 
 def _drawn(line: Line, axes: Axes, place: int) -> str:
-    colour = f"s{place % 6}"
+    colour = f"s{place % len(COLOURS)}"
     parts = []
     if line.low is not None and line.high is not None:
         parts.append(f'<path class="band {colour}" d="{_band(line, axes)}"/>')
@@ -181,7 +193,7 @@ def _band(line: Line, axes: Axes) -> str:
 
 def _legend(lines: Sequence[Line]) -> str:
     keys = "".join(
-        f'<li><span class="key s{place % 6}"></span>{escape(line.name)}</li>'
+        f'<li><span class="key s{place % len(COLOURS)}"></span>{escape(line.name)}</li>'
         for place, line in enumerate(lines)
     )
     window = max(line.window for line in lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -13,7 +13,7 @@ from motionrft.pictures.body import check_joints
 from motionrft.pictures.camera import framing
 from motionrft.pictures.charts import line_chart, path
 from motionrft.pictures.curves import foot_sliding, jerk
-from motionrft.pictures.numbers import digits_of, half, number, percent, spread
+from motionrft.pictures.numbers import digits_of, number, percent
 from motionrft.pictures.page import (
     STAGE_SCRIPTS,
     asset,
@@ -25,14 +25,10 @@ from motionrft.pictures.page import (
     themes_data,
 )
 from motionrft.pictures.report import Prompt, ReportData, Series
-from motionrft.pictures.verdict import Interval, Role, Row, Verdict, verdict
+from motionrft.pictures.report_table import table_html
+from motionrft.pictures.verdict import Row, Verdict, verdict
 from motionrft.pictures.video import follow
 
-ROLES: Mapping[Role, tuple[str, str]] = {
-    "judge": ("Independent judge", "measured by models that the training never saw"),
-    "physics": ("Physics", "how real the movement is"),
-    "reward": ("Reward", "what the training optimised; it may rise without the motions getting better"),
-}
 LEVELS = {
     "better": "It helped",
     "mixed": "Mixed",
@@ -40,14 +36,20 @@ LEVELS = {
     "unclear": "No clear effect",
     "none": "Not compared",
 }
-ARROWS = {"up": "↑", "down": "↓", "near": "→ real", "none": ""}
 
 
 def report_html(data: ReportData) -> str:
     """The whole page as text. Raises ValueError when the columns of rows or prompts do not fit `data.columns`."""
     _check(data)
     charts, hover = _charts(data.series)
-    parts = [_verdicts(data), _table(data), _prompts(data), charts, _notes(data), _remake(data)]
+    parts = [
+        _verdicts(data),
+        table_html(data.rows, data.columns),
+        _prompts(data),
+        charts,
+        _notes(data),
+        _remake(data),
+    ]
     body = fill(
         asset("report.html"),
         title=escape(data.title),
@@ -88,7 +90,8 @@ def _verdicts(data: ReportData) -> str:
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in data.cost.items()
     )
     paid = f'<div class="cost"><h2>At what cost</h2><dl>{cost}</dl></div>' if cost else ""
-    return f'<section class="top-line{" several" if several else ""}">{"".join(blocks)}{paid}</section>'
+    inside = "".join(blocks) + paid
+    return f'<section class="top-line{" several" if several else ""}">{inside}</section>' if inside else ""
 
 
 def _verdict(found: Verdict, column: int, data: ReportData) -> str:
@@ -115,117 +118,22 @@ def _chip(row: Row, column: int) -> str:
     return f'<li class="{row.sign(column)}"><span>{escape(row.metric)}</span><span class="way">{way}</span>{share}</li>'
 
 
-def _table(data: ReportData) -> str:
-    if not data.rows:
-        return ""
-    real = any(row.reference is not None for row in data.rows)
-    pair = len(data.columns) == 2
-    heads = ['<th scope="col">metric</th>', *(['<th scope="col">real</th>'] if real else [])]
-    heads += [f'<th scope="col">{escape(column)}</th>' for column in data.columns]
-    heads += (
-        ['<th scope="col">change, 95 % interval</th><th scope="col" class="plot" aria-hidden="true"></th>']
-        if pair
-        else []
-    )
-    groups = [
-        _group(role, [row for row in data.rows if row.role == role], real, data.columns) for role in ROLES
-    ]
-    cells = len(data.columns) + pair + real
-    return (
-        f'<section><h2>Where</h2><div class="scroll"><table class="rows" style="--cells: {cells}"><thead><tr>'
-        f"{''.join(heads)}</tr></thead>{''.join(groups)}</table></div>"
-        '<p class="key-line"><span class="better">better</span> and <span class="worse">worse</span> only where the '
-        "95&nbsp;% interval of the change excludes zero; everything else may be chance.</p></section>"
-    )
-
-
-def _group(role: Role, rows: Sequence[Row], real: bool, columns: Sequence[str]) -> str:
-    if not rows:
-        return ""
-    name, about = ROLES[role]
-    head = f'<tr class="group"><th scope="rowgroup" colspan="20">{name} <small>{about}</small></th></tr>'
-    return f"<tbody>{head}{''.join(_row(row, real, columns) for row in rows)}</tbody>"
-
-
-def _row(row: Row, real: bool, columns: Sequence[str]) -> str:
-    digits = digits_of(row)
-    unit = f" <small>{escape(row.unit)}</small>" if row.unit else ""
-    arrow = f' <span class="arrow">{ARROWS[row.good]}</span>' if ARROWS[row.good] else ""
-    note = f'<small class="note">{escape(row.note)}</small>' if row.note else ""
-    cells = [f'<th scope="row">{escape(row.metric)}{arrow}{unit}{note}</th>']
-    if real:
-        cells.append(
-            f'<td data-label="real">{"" if row.reference is None else number(row.reference, digits)}</td>'
-        )
-    for column, value in enumerate(row.values):
-        cells.append(_cell(row, value, column, digits, columns))
-    if len(columns) == 2:
-        cells.append(_change(row, digits))
-    return f"<tr>{''.join(cells)}</tr>"
-
-
-def _cell(row: Row, value: Interval | None, column: int, digits: int, columns: Sequence[str]) -> str:
-    label = f'data-label="{escape(columns[column], quote=True)}"'
-    if value is None:
-        return f"<td {label}>–</td>"
-    text = f"{number(value.mean, digits)} <small>{spread(value, digits)}</small>"
-    if len(columns) == 2 or column == 0:
-        return f"<td {label}>{text}</td>"
-    change = row.changes[column - 1] if column - 1 < len(row.changes) else None
-    moved = (
-        ""
-        if change is None
-        else f'<small class="moved">{_signed(change, digits)}{_said(row.sign(column))}</small>'
-    )
-    return f'<td class="{row.sign(column)}" {label}>{text}{moved}</td>'
-
-
-def _said(sign: str) -> str:
-    """The colour in words, for those who hear the page or print it in grey."""
-    return f'<span class="said">, {sign}</span>' if sign in ("better", "worse") else ""
-
-
-def _change(row: Row, digits: int) -> str:
-    change = row.changes[0] if row.changes else None
-    if change is None:
-        return '<td data-label="change">–</td><td class="plot"></td>'
-    sign = row.sign()
-    relative = row.relative()
-    share = f' <small class="share">{percent(relative)}</small>' if relative is not None else ""
-    text = f"{_signed(change, digits)}{share}{_said(sign)}"
-    return f'<td class="{sign}" data-label="change">{text}</td><td class="plot">{_whisker(change, sign)}</td>'
-
-
-def _signed(change: Interval, digits: int) -> str:
-    width = f" <small>± {number(half(change), digits)}</small>" if change.low is not None else ""
-    return f"{number(change.mean, digits, signed=True)}{width}"
-
-
-def _whisker(change: Interval, sign: str) -> str:
-    """The interval as a bar about a zero line; each row has its own scale."""
-    if change.low is None or change.high is None:
-        return ""
-    reach = max(abs(change.low), abs(change.high)) or 1.0
-    low, mean, high = (60 + 54 * value / reach for value in (change.low, change.mean, change.high))
-    return (
-        f'<svg class="whisker {sign}" viewBox="0 0 120 20"><line class="zero" x1="60" x2="60" y1="1" y2="19"/>'
-        f'<line x1="{low:.1f}" x2="{high:.1f}" y1="10" y2="10"/><circle cx="{mean:.1f}" cy="10" r="4"/></svg>'
-    )
-
-
 def _prompts(data: ReportData) -> str:
     if not data.prompts:
         return ""
-    return fill(
-        asset("prompts.html"),
-        gain=escape(data.gain_name),
-        count=str(len(data.prompts)),
-        player=asset("player.html"),
-    )
+    count = f"{len(data.prompts)} prompts. " if len(data.prompts) > 1 else ""
+    about = f"{count}Drag a figure to turn it."
+    order = ""
+    if len(data.columns) > 1:
+        about = f"{count}Every column starts from the same noise. Drag a figure to turn it."
+        order = fill(asset("order.html"), gain=escape(data.gain_name))
+    return fill(asset("prompts.html"), about=about, order=order, player=asset("player.html"))
 
 
 def _prompt_data(data: ReportData) -> list[dict[str, Any]]:
-    return [_one_prompt(prompt, data) for prompt in sorted(data.prompts, key=lambda prompt: -prompt.gain)]
+    """Best first; a gain that is not a number goes last."""
+    ordered = sorted(data.prompts, key=lambda prompt: -prompt.gain if np.isfinite(prompt.gain) else np.inf)
+    return [_one_prompt(prompt, data) for prompt in ordered]
 
 
 def _one_prompt(prompt: Prompt, data: ReportData) -> dict[str, Any]:
@@ -236,12 +144,15 @@ def _one_prompt(prompt: Prompt, data: ReportData) -> dict[str, Any]:
         _curve("foot sliding", "m/s", [foot_sliding(motion, data.fps) for motion in motions], 0.3),
         _curve("jerk", "m/s³", [jerk(motion, data.fps) for motion in motions], 50.0),
     ]
-    scores = [number(score, 3) for score in prompt.scores]
-    gain = number(prompt.gain, 3, signed=True)
     return {
-        "text": prompt.text, "gain": prompt.gain, "gain_text": gain, "scores": scores, "scene": scene_data(scene),
-        "clips": clips, "curves": curves,
-    }  # fmt: skip
+        "text": prompt.text,
+        "gain": prompt.gain if np.isfinite(prompt.gain) else 0.0,
+        "gain_text": number(prompt.gain, 3, signed=True),
+        "scores": [number(score, 3) for score in prompt.scores],
+        "scene": scene_data(scene),
+        "clips": clips,
+        "curves": curves,
+    }
 
 
 def _curve(name: str, unit: str, values: Sequence[np.ndarray], least: float) -> dict[str, Any]:

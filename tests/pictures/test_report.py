@@ -145,6 +145,27 @@ def test_a_comparison_has_a_verdict_for_every_column(opened, walk):
     assert page.complaints == []
 
 
+def test_one_result_alone_has_numbers_and_motions_but_no_verdict(opened, walk):
+    rows = [Row("R@1", (Interval(0.6, 0.59, 0.61),))]
+    data = ReportData(
+        "one result", columns=("base",), rows=rows, prompts=[Prompt("a person walks", (walk(8),), 0.0)]
+    )
+    page = opened(data)
+    assert page.evaluate("document.querySelector('.verdict, .order, .gain, .key-line') === null")
+    assert page.evaluate("document.querySelector('.rows td').textContent").startswith("0.60")
+    assert page.evaluate("document.querySelectorAll('.prompt canvas').length") == 1
+    assert page.complaints == []
+
+
+def test_a_gain_that_is_not_a_number_goes_last(opened, walk):
+    prompts = [
+        Prompt(text, (walk(3), walk(3)), gain) for text, gain in (("a", np.nan), ("b", -0.2), ("c", 0.1))
+    ]
+    page = opened(ReportData("x", prompts=prompts))
+    texts = page.evaluate("[...document.querySelectorAll('.prompt .text')].map(text => text.textContent)")
+    assert texts == ["c", "b", "a"] and page.complaints == []
+
+
 def test_a_run_without_evaluation_still_has_a_page(opened):
     page = opened(ReportData("bare run", series=[Series("Reward", "training", [0, 1], [0.1, 0.2])]))
     assert page.evaluate("document.querySelector('.verdict .word').textContent") == "Not compared"

@@ -17,7 +17,7 @@ function promptCard(prompt, player) {
   const head = element("div", "prompt-head");
   const gain = element("span", `gain ${prompt.gain > 0 ? "better" : prompt.gain < 0 ? "worse" : ""}`, prompt.gain_text);
   if (prompt.scores.length) gain.title = prompt.scores.join(" → ");
-  head.append(element("p", "text", prompt.text), gain);
+  head.append(element("p", "text", prompt.text), ...(prompt.clips.length > 1 ? [gain] : []));
   const stages = element("div", "stages");
   const view = new View(prompt.scene);
   prompt.clips.forEach((spec, column) => {
@@ -65,26 +65,25 @@ function buildPrompts() {
   const cards = page.prompts.map((prompt) => promptCard(prompt, player));
   list.style.setProperty("--columns", String(page.prompts[0].clips.length));
   const more = section.querySelector(".more");
-  let all = cards.length <= FIRST_SHOWN;
-  const show = () => {
-    const order = section.querySelector(".worst").getAttribute("aria-pressed") === "true" ? [...cards].reverse() : cards;
-    order.forEach((card, place) => card.classList.toggle("later", !all && place >= FIRST_SHOWN));
+  const shown = { all: cards.length <= FIRST_SHOWN, worst: false };
+  const show = (change) => {
+    Object.assign(shown, change);
+    const order = shown.worst ? [...cards].reverse() : cards;
+    order.forEach((card, place) => card.classList.toggle("later", !shown.all && place >= FIRST_SHOWN));
     list.replaceChildren(...order);
-    more.hidden = all;
+    more.hidden = shown.all;
+    for (const button of section.querySelectorAll(".order button")) {
+      button.setAttribute("aria-pressed", String(button.classList.contains("worst") === shown.worst));
+    }
     player.touch();
   };
-  for (const name of ["best", "worst"]) {
-    section.querySelector(`.${name}`).addEventListener("click", () => {
-      for (const other of ["best", "worst"]) {
-        section.querySelector(`.${other}`).setAttribute("aria-pressed", String(other === name));
-      }
-      show();
-    });
+  for (const button of section.querySelectorAll(".order button")) {
+    button.addEventListener("click", () => show({ worst: button.classList.contains("worst") }));
   }
   more.textContent = `Show all ${cards.length}`;
-  more.addEventListener("click", () => { all = true; show(); });
-  window.addEventListener("beforeprint", () => { all = true; show(); });
-  show();
+  more.addEventListener("click", () => show({ all: true }));
+  window.addEventListener("beforeprint", () => show({ all: true }));
+  show({});
   return player;
 }
 
