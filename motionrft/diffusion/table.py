@@ -95,6 +95,6 @@ def tabulate(
         mean_prediction=(mean_x0 * clean_prediction).float(),
         mean_memory=torch.zeros_like(alpha).float() if mean_memory is None else mean_memory.float(),
         std=std.float(),
-        stochastic=tuple(bool(s > 0) for s in std),
+        stochastic=tuple((std > 0).tolist()),
         memory=None if mean_memory is None else "x0",
     )

@@ -17,6 +17,8 @@ ENTRY_POINTS = "motionrft.generators"
 FAMILIES = {
     "mld": "motionrft.generators.mld:Mld",
     "mdm": "motionrft.generators.mdm:Mdm",
+    "motiondiffuse": "motionrft.generators.motiondiffuse:MotionDiffuse",
+    "stablemofusion": "motionrft.generators.stablemofusion:StableMoFusion",
 }
 """Where each family's class is. Modules are imported when asked for, so one family's needs burden no other.
 """

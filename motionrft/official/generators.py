@@ -18,6 +18,8 @@ from motionrft.training.weights import CONFIG
 READERS = {
     "mld": "motionrft.official.mld",
     "mdm": "motionrft.official.mdm",
+    "motiondiffuse": "motionrft.official.motiondiffuse",
+    "stablemofusion": "motionrft.official.stablemofusion",
 }
 """Where each family's reader is: a module with `recognises`, `read` and `layout`."""
 

@@ -12,21 +12,28 @@ TEXT_WIDTH = 24
 
 
 class WordEncoder(TextEncoder):
-    """A text encoder without weights: one fixed random vector a word, their mean as the pooled vector."""
+    """A text encoder without weights: one fixed random vector a word, their mean as the pooled vector.
+
+    With `positions` it is like CLIP's raw states: a fixed number of them, all visible; the pooled one is the last word's.
+    """
 
     name = "words"
     identity = "words-of-the-tests"
 
-    def __init__(self, width: int = TEXT_WIDTH, pooled_width: int | None = None):
-        self.width, self.pooled_width = width, pooled_width or width
+    def __init__(self, width: int = TEXT_WIDTH, positions: int | None = None):
+        self.width, self.pooled_width, self.positions = width, width, positions
 
     def encode(self, texts: Sequence[str]) -> TextFeatures:
         rows = [self._states(text) for text in texts]
         tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         counts = torch.tensor([len(row) for row in rows])
-        pooled = torch.stack([row.mean(0) for row in rows]).repeat(1, self.pooled_width // self.width + 1)
         mask = torch.arange(tokens.shape[1])[None] < counts[:, None]
-        return TextFeatures(tokens, mask, pooled[:, : self.pooled_width])
+        if self.positions is None:
+            return TextFeatures(tokens, mask, torch.stack([row.mean(0) for row in rows]))
+        padded = torch.nn.functional.pad(tokens, (0, 0, 0, self.positions - tokens.shape[1]))
+        return TextFeatures(
+            padded, torch.ones(padded.shape[:2], dtype=torch.bool), torch.stack([r[-1] for r in rows])
+        )
 
     def _states(self, text: str) -> torch.Tensor:
         words = ["<start>", *text.split(), "<end>"]
@@ -71,8 +78,32 @@ TINY: dict[str, dict[str, Any]] = {
         "text_features": "tokens",
         "train_times": 10,
     },
+    "motiondiffuse": {
+        "family": "motiondiffuse",
+        "denoiser": {
+            "width": 16,
+            "layers": 2,
+            "heads": 8,
+            "feedforward": 32,
+            "text_width": 8,
+        },
+        "text_layers": {"clip_width": TEXT_WIDTH, "width": 8, "layers": 1, "pooled_width": 64},
+    },
+    "stablemofusion": {
+        "family": "stablemofusion",
+        "denoiser": {"widths": [64, 64], "time_width": 16, "text_width": 8},
+        "text_layers": {"clip_width": TEXT_WIDTH, "width": 8, "layers": 1, "feedforward": 32},
+    },
 }
 """Name of a variant -> its configuration."""
+
+ALL_POSITIONS = ("motiondiffuse", "stablemofusion")
+"""Families whose text layers see every position of the text encoder."""
+
+
+def encoder_for(name: str) -> WordEncoder:
+    """A test encoder that gives what the variant reads."""
+    return WordEncoder(positions=16 if name in ALL_POSITIONS else None)
 
 
 def tiny(name: str, seed: int = 0) -> Generator:
@@ -85,5 +116,5 @@ def tiny(name: str, seed: int = 0) -> Generator:
             parameter.add_(0.05 * torch.randn_like(parameter))
         generator.mean.copy_(0.1 * torch.randn_like(generator.mean))
         generator.std.copy_(0.5 + torch.rand_like(generator.std))
-    generator.use_text_encoder(WordEncoder())
+    generator.use_text_encoder(encoder_for(name))
     return generator.requires_grad_(True)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from motionrft.errors import UserError
+from motionrft.generators import Generator
 from motionrft.generators import load_generator as load_folder
 from motionrft.generators.sampling import sample
 from motionrft.official.generators import (
@@ -19,7 +20,7 @@ from motionrft.official.generators import (
     save_official,
 )
 from motionrft.official.pickles import read_checkpoint, write_checkpoint
-from tests.generators.families import TINY, WordEncoder, tiny
+from tests.generators.families import TINY, encoder_for, tiny
 
 OFFICIAL = [name for name, config in TINY.items() if config["family"] in READERS and name != "built-in"]
 
@@ -30,8 +31,8 @@ def written(name: str, folder: Path) -> Path:
     return path
 
 
-def sampled(generator) -> torch.Tensor:  # type: ignore[no-untyped-def]
-    generator.use_text_encoder(WordEncoder())
+def sampled(generator: Generator, name: str) -> torch.Tensor:
+    generator.use_text_encoder(encoder_for(name))
     condition = generator.encode_text(["a person walks"])
     return sample(generator, condition, torch.tensor([24]), [5], steps=4)
 
@@ -40,14 +41,14 @@ def sampled(generator) -> torch.Tensor:  # type: ignore[no-untyped-def]
 def test_official_layout_and_back(name: str, tmp_path: Path) -> None:
     path = written(name, tmp_path)
     assert recognise(read_checkpoint(path)) == TINY[name]["family"]
-    torch.testing.assert_close(sampled(load_generator(path)), sampled(tiny(name)))
+    torch.testing.assert_close(sampled(load_generator(path), name), sampled(tiny(name), name))
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
 def test_convert_writes_a_folder_of_ours(name: str, tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     convert_checkpoint(written(name, tmp_path / "theirs"), tmp_path / "ours")
-    torch.testing.assert_close(sampled(load_folder(tmp_path / "ours")), sampled(tiny(name)))
+    torch.testing.assert_close(sampled(load_folder(tmp_path / "ours"), name), sampled(tiny(name), name))
     assert "licence" in (tmp_path / "ours" / "README.md").read_text()
 
 

@@ -1,0 +1,110 @@
+"""StableMoFusion: a U-Net over frames with clean-motion prediction (Huang et al. 2024)."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from motionrft.diffusion.ddim import ddim
+from motionrft.diffusion.dpm import dpm
+from motionrft.diffusion.process import Process
+from motionrft.diffusion.schedule import Schedule, linear
+from motionrft.generators.base import Condition, Generator
+from motionrft.generators.frames import from_motion, to_motion
+from motionrft.generators.guidance import doubled, guided
+from motionrft.generators.stablemofusion_unet import StableMoFusionUnet
+from motionrft.generators.text_layers import TextLayers
+from motionrft.lengths import length_mask
+from motionrft.text.base import TextFeatures
+
+
+@dataclass(frozen=True)
+class StableMoFusionConfig:
+    """What builds a StableMoFusion again; JSON values only.
+
+    denoiser, text_layers: arguments of `StableMoFusionUnet` and `TextLayers`.
+    """
+
+    denoiser: dict[str, Any] = field(default_factory=dict)
+    text_layers: dict[str, Any] = field(default_factory=dict)
+    representation: str = "kinematic"
+    fps: float = 20.0
+    text: str = "clip-b32-states"
+    guidance: float = 2.5
+    steps: int = 10
+    min_frames: int = 16
+    max_frames: int = 196
+
+
+class StableMoFusion(Generator):
+    """A diffusion generator on normalised frames (B, T, F). The null condition is no attention to text at all."""
+
+    family = "stablemofusion"
+    parametrisation = "x0"
+    schedule: Schedule
+    sees_padding = True
+
+    def __init__(self, config: StableMoFusionConfig):
+        super().__init__()
+        self.config = config
+        self.representation, self.fps, self.guidance = config.representation, config.fps, config.guidance
+        self.min_frames, self.max_frames = config.min_frames, config.max_frames
+        self.text_encoder_name = config.text
+        denoiser = StableMoFusionUnet(**config.denoiser)
+        self.features, self.denoiser = denoiser.features, denoiser
+        self.text_layers = TextLayers(**config.text_layers)
+        self.schedule = linear()
+        self.register_buffer("mean", torch.zeros(self.features))
+        self.register_buffer("std", torch.ones(self.features))
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "StableMoFusion":
+        return cls(StableMoFusionConfig(**config))
+
+    def to_config(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    @property
+    def lora_targets(self) -> list[str]:
+        return ["query", "key", "value", "block"]
+
+    @torch.no_grad()
+    def encode_text(self, texts: Sequence[str]) -> Condition:
+        text = self.text_layers(self.text_encoder.encode(texts).to(self.device, self.mean.dtype))
+        # Nothing is read of the null features: their presence says that guidance is possible.
+        return Condition(text, TextFeatures(text.tokens[:1] * 0, text.mask[:1]))
+
+    def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
+        return (lengths.shape[0], int(lengths.max()), self.features)
+
+    def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
+        return length_mask(lengths, x.shape[1])[..., None]
+
+    def predict(self, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, guidance: float) -> Tensor:
+        if guidance == 1:
+            return self.denoiser(x, t, condition.text.tokens)
+        return guided(self.denoiser(doubled(x), doubled(t), condition.text.tokens), guidance)
+
+    def process(
+        self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
+    ) -> Process:
+        steps = steps or self.config.steps
+        if sampler in (None, "dpm-sde", "dpm"):
+            process: Process = dpm(self.schedule, self.parametrisation, steps, stochastic=sampler != "dpm")
+        elif sampler == "ddim":
+            process = ddim(
+                self.schedule, self.parametrisation, steps, eta or 0.0, offset=0, land_on_clean=True
+            )
+        else:
+            raise ValueError(
+                f"no sampler {sampler!r} for the family stablemofusion; there are dpm-sde, dpm and ddim"
+            )
+        return process.to(self.device)
+
+    def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
+        return to_motion(x, self.mean, self.std, lengths, frames)
+
+    def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
+        return from_motion(motion, self.mean, self.std, lengths)
