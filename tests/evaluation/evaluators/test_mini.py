@@ -1,0 +1,68 @@
+"""The built-in evaluator: blind to padding and batch, trainable, and the same after a round trip to disk."""
+
+import torch
+from torch.testing import assert_close
+
+from motionrft.data.captions import Caption
+from motionrft.evaluation.evaluators import EvaluatorTraining, load_evaluator, train_evaluator
+from motionrft.evaluation.evaluators.mini import MiniSize
+from motionrft.evaluation.evaluators.training import EvaluatorTrainer
+from motionrft.text import registry
+from tests.generators.families import TEXT_WIDTH, WordEncoder
+
+
+def test_an_embedding_depends_on_no_padding_and_on_no_neighbour(evaluator):
+    motion = 0.01 * torch.randn(3, 40, 263, generator=torch.Generator().manual_seed(0))
+    lengths = torch.tensor([40, 21, 7])
+    together = evaluator.embed_motion(motion, lengths)
+    for row, frames in enumerate(lengths.tolist()):
+        alone = evaluator.embed_motion(motion[row : row + 1, :frames], lengths[row : row + 1])
+        assert_close(together[row : row + 1], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_contacts_are_not_read_and_embeddings_have_unit_length(evaluator):
+    motion, lengths = 0.01 * torch.randn(2, 20, 263), torch.tensor([20, 20])
+    other = motion.clone()
+    other[..., 259:] += 1
+    assert_close(evaluator.embed_motion(motion, lengths), evaluator.embed_motion(other, lengths))
+    text = evaluator.embed_text([Caption("a person walks"), Caption("someone waves")])
+    assert_close(text.norm(dim=1), torch.ones(2))
+
+
+def test_training_lowers_the_loss_and_survives_a_round_trip_to_disk(dataset, tmp_path, monkeypatch):
+    monkeypatch.setitem(registry.ENCODERS, "words", lambda path, device: WordEncoder())
+    monkeypatch.setenv("MOTIONRFT_CACHE", str(tmp_path / "cache"))
+    settings = EvaluatorTraining(steps=12, batch=6, lr=3e-3)
+    size = MiniSize(text=TEXT_WIDTH, width=8, hidden=8, embedding=6)
+    losses = []
+
+    class Watch:
+        def start(self, total, done): ...
+        def update(self, done, metrics):
+            losses.append(metrics["loss"])
+
+        def message(self, text): ...
+        def finish(self): ...
+
+    for name in ("first", "second"):
+        train_evaluator(dataset, WordEncoder(), tmp_path / name, settings, size, progress=Watch())
+    assert min(losses[6:12]) < losses[0] and losses[:12] == losses[12:]
+    first, second = load_evaluator(tmp_path / "first"), load_evaluator(tmp_path / "second")
+    assert first.identity == second.identity and not first.comparable
+    motion, lengths = torch.zeros(1, 16, 263), torch.tensor([16])
+    assert torch.equal(first.embed_motion(motion, lengths), second.embed_motion(motion, lengths))
+
+
+def test_a_resumed_training_ends_where_an_uninterrupted_one_does(dataset):
+    settings = EvaluatorTraining(steps=4, batch=6)
+    size = MiniSize(text=TEXT_WIDTH, width=8, hidden=8, embedding=6)
+    whole, half, rest = (EvaluatorTrainer(dataset, WordEncoder(), settings, size) for _ in range(3))
+    for step in range(4):
+        whole.update(step)
+    for step in range(2):
+        half.update(step)
+    rest.load_state_dict(half.state_dict())
+    for step in range(2, 4):
+        rest.update(step)
+    for a, b in zip(whole.network.parameters(), rest.network.parameters(), strict=True):
+        assert torch.equal(a, b)
