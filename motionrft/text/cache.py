@@ -51,6 +51,11 @@ class CachedTextEncoder(TextEncoder):
         self._shards: dict[Path, set[str]] = {}
 
     def encode(self, texts: Sequence[str]) -> TextFeatures:
+        # Whoever trains in reduced precision still gets, and remembers, what everybody else does.
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            return self._encode(texts)
+
+    def _encode(self, texts: Sequence[str]) -> TextFeatures:
         keys = [text_key(text) for text in texts]
         wanted = {key for key in keys if key not in self._known}
         if wanted:

@@ -52,6 +52,14 @@ def test_a_warm_cache_gives_the_same_bits_as_a_cold_one(tmp_path):
     assert torch.equal(cold.pooled, warm.pooled)
 
 
+def test_features_do_not_depend_on_the_callers_precision():
+    plain = CachedTextEncoder(CountingEncoder()).encode(["walk", "run"])
+    with torch.autocast("cpu", torch.bfloat16):
+        reduced = CachedTextEncoder(CountingEncoder()).encode(["walk", "run"])
+    assert torch.equal(plain.tokens, reduced.tokens)
+    assert torch.equal(plain.pooled, reduced.pooled)
+
+
 def test_another_encoder_does_not_read_this_ones_features(tmp_path):
     CachedTextEncoder(CountingEncoder(), tmp_path).encode(["walk"])
     other = CountingEncoder()
