@@ -1,6 +1,5 @@
 """What a run leaves to look at: report.html and plots/, from the metrics file and two evaluations."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from typing import Any
 import torch
 
 from motionrft.evaluation.generation import Repetition
-from motionrft.finetuning.watch import LOOKS
 from motionrft.pictures import Prompt, Row, Series
 from motionrft.pictures.chart_files import write_chart
 from motionrft.representations.convert import convert, converted_lengths
@@ -68,14 +66,6 @@ def curves(metrics: Sequence[Mapping[str, Any]], looks: Sequence[Mapping[str, fl
     found += [_series(key, "Reward", "", False, metrics) for key in terms]
     found += [_series(key, *_WATCHED[key], looks) for key in _WATCHED]
     return [series for series in found if len(series.x)]
-
-
-def read_looks(folder: Path) -> list[dict[str, float]]:
-    """What the watch saw, from the run's folder."""
-    path = folder / LOOKS
-    return (
-        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
-    )
 
 
 def write_plots(folder: Path, series: Sequence[Series]) -> None:

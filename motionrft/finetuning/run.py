@@ -17,7 +17,7 @@ from motionrft.finetuning.loading import Parts, identities, load_parts
 from motionrft.finetuning.material import Material, References
 from motionrft.finetuning.objective import Trial
 from motionrft.finetuning.trainer import FinetuneTrainer
-from motionrft.finetuning.watch import Watch
+from motionrft.finetuning.watch import Looks, read_looks, watch_for
 from motionrft.generators.registry import save_generator
 from motionrft.pictures import Prompt, ReportData, Row, write_report
 from motionrft.presets.finetune import FinetunePreset
@@ -28,6 +28,7 @@ from motionrft.training.memory import GraphBytes
 from motionrft.training.precision import autocast
 from motionrft.training.progress import Progress, Silent
 from motionrft.training.run import RunFolder
+from motionrft.training.seeds import seed_everything
 
 GENERATOR, ADAPTERS, EVALUATIONS, PLOTS, REPORT = (
     "generator",
@@ -90,7 +91,7 @@ def _open(preset: FinetunePreset, session: Session) -> RunFolder:
         resume=session.resume,
         overwrite=session.overwrite,
         identity=identities(preset),
-        allow_changed=("device", "evaluation"),
+        allow_changed=("device", "evaluation", "keep", "checkpoint_every"),
     )
 
 
@@ -100,6 +101,7 @@ class Workshop:
     def __init__(self, preset: FinetunePreset, session: Session, distribution: Distribution | None = None):
         self.preset, self.session = preset, session
         self.distribution = distribution or Distribution()
+        seed_everything(preset.seed)
         self.parts: Parts = load_parts(preset, session.device)
         self.generator = self.parts.generator
         parameters = prepare_training(self.generator, preset.lora, preset.freeze)
@@ -123,6 +125,7 @@ class Workshop:
             dtype=session.dtype,
             distribution=self.distribution,
             say=session.say,
+            watch=watch_for(preset.watch) if preset.watch.every and self.parts.validation else None,
         )
 
     def _material(self, trial: Trial) -> Material:
@@ -154,11 +157,11 @@ class Workshop:
 
     def train(self, folder: RunFolder | None) -> Outcome:
         """Tune to the end of the budget, or until the watch ends it."""
-        watch = None
-        if folder is not None and self.preset.watch.every and self.parts.validation is not None:
-            watch = Watch(self.preset.watch, self._look, self.session.say, folder)
-            watch.begin(folder.steps()[-1] if folder.resumed and folder.steps() else 0)
-        outcome = train(
+        looks = None
+        if folder is not None and self.trainer.watch is not None:
+            looks = Looks(self.preset.watch, self.trainer.watch, self._look, folder.path)
+            looks.begin()
+        return train(
             self.trainer,
             folder,
             updates=self.preset.updates,
@@ -166,12 +169,9 @@ class Workshop:
             checkpoint_every=self.preset.checkpoint_every,
             keep=self.preset.keep,
             progress=self.session.progress(self.preset.method.method),
-            watch=watch,
+            watch=looks,
             distribution=self.distribution,
         )
-        if watch is not None:
-            watch.finish()
-        return outcome
 
     def _look(self) -> dict[str, float]:
         assert self.parts.validation is not None
@@ -227,11 +227,9 @@ class Workshop:
             return []
         best = folder.best()
         if best is None:
-            return [f"The watch ended the run: {outcome.reason}."]
+            return [f"The run ended early: {outcome.reason}."]
         self.trainer.load_state_dict(folder.load(best)["trainer"])
-        sentence = (
-            f"The watch ended the run ({outcome.reason}); the result is the checkpoint of update {best}."
-        )
+        sentence = f"{outcome.reason}. The result is the checkpoint of update {best}."
         self.session.say(sentence)
         return [sentence]
 
@@ -274,7 +272,7 @@ class Workshop:
         self, folder: RunFolder, outcome: Outcome, tables: dict[str, list[Row]], notes: list[str]
     ) -> ReportData:
         metrics = folder.read_metrics()
-        looks = report.read_looks(folder.path)
+        looks = read_looks(folder.path)
         rows = [
             row if place == 0 else replace(row, metric=f"{row.metric}, {title}", headline=False)
             for place, (title, found) in enumerate(tables.items())

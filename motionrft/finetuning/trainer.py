@@ -21,6 +21,7 @@ from motionrft.training.ema import Ema
 from motionrft.training.micro_batches import is_out_of_memory
 from motionrft.training.optimiser import Optimiser
 from motionrft.training.seeds import item_seed
+from motionrft.training.watch import Watch
 
 _TIMED = 2
 """Trajectories after which the updates that fit into a time limit are estimated; the first is slower than
@@ -34,6 +35,7 @@ class FinetuneTrainer:
     Args:
         parameters: what is trained, by name (`motionrft.finetuning.adapters.prepare_training`).
         say: told when the batch is worked on in smaller portions.
+        watch: what judges the run from outside; its memory belongs to the run's state.
     """
 
     def __init__(
@@ -46,8 +48,9 @@ class FinetuneTrainer:
         dtype: torch.dtype = torch.float32,
         distribution: Distribution | None = None,
         say: Callable[[str], None] | None = None,
+        watch: Watch | None = None,
     ):
-        self.preset, self.material, self.say = preset, material, say
+        self.preset, self.material, self.say, self.watch = preset, material, say, watch
         self.parameters = dict(parameters)
         self.distribution = distribution or Distribution()
         self.total = preset.updates
@@ -161,6 +164,7 @@ class FinetuneTrainer:
             "total": self.total,
             "ema": self.ema.state_dict() if self.ema else None,
             "references": references.state_dict() if references else None,
+            "watch": self.watch.state_dict() if self.watch else None,
         }
 
     @torch.no_grad()
@@ -173,6 +177,8 @@ class FinetuneTrainer:
         self.total = self.optimiser.total = state["total"]
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
+        if self.watch is not None:
+            self.watch.load_state_dict(state["watch"])
         if self.material.references is not None:
             self.material.references.load_state_dict(state["references"])
 

@@ -1,0 +1,129 @@
+"""Whole runs on small models: what they leave behind, and what a signal, a resume or a wrong name does to them."""
+
+import json
+import os
+import signal
+
+import pytest
+import torch
+
+from motionrft.errors import Interrupted, UserError
+from motionrft.finetuning.estimate import estimate
+from motionrft.finetuning.run import Session, finetune
+from motionrft.generators.registry import load_generator, save_generator
+from motionrft.reward.folder import save_reward
+from motionrft.text import registry
+from motionrft.training.progress import Silent
+from motionrft.training.weights import load_weights
+from tests.finetuning.small import TEXTS, HashedText, small_generator, small_preset, small_reward
+
+
+@pytest.fixture
+def parts(tmp_path, monkeypatch):
+    """Folders of a small generator and reward, and a prompt file."""
+    monkeypatch.setitem(registry.ENCODERS, "hashed", lambda path, device: HashedText())
+    save_generator(small_generator(), tmp_path / "generator")
+    save_reward(tmp_path / "reward", small_reward())
+    (tmp_path / "prompts.txt").write_text("\n".join(TEXTS))
+    return tmp_path
+
+
+def preset(parts, **values):
+    names = {name: str(parts / name) for name in ("generator", "reward")}
+    quiet = {"watch": {"every": 0}, "evaluation": {"prompts": 0}, "checkpoint_every": 4, "frames": 24}
+    return small_preset(**names, prompts=str(parts / "prompts.txt"), **{**quiet, **values})
+
+
+def session(out, **options):
+    return Session(out, torch.device("cpu"), **options)
+
+
+class Terminated(Silent):
+    """Sends this process a SIGTERM at an update."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def update(self, done, metrics):
+        if done == self.at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def lines(folder):
+    timeless = ("seconds", "rss_bytes", "peak_bytes")
+    found = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in timeless} for line in found]
+
+
+def test_a_run_leaves_its_folder(parts):
+    done = finetune(preset(parts), session(parts / "run"))
+    run = parts / "run"
+    assert {p.name for p in run.iterdir()} >= {
+        "preset.yaml", "env.json", "metrics.jsonl", "checkpoints", "LATEST", "report.html", "plots", "generator",
+    }  # fmt: skip
+    assert done.outcome.step == 8 and (run / "LATEST").read_text() == "step-8\n"
+    assert [line["update"] for line in lines(run)] == list(range(1, 9))
+    assert set(json.loads((run / "env.json").read_text())["hashes"]) == {"generator", "reward", "data"}
+    assert list((run / "plots").glob("*.svg"))
+    tuned, before = load_generator(run / "generator"), load_generator(parts / "generator")
+    assert (tuned.denoiser.latent_post.weight - before.denoiser.latent_post.weight).abs().max() > 0
+    assert torch.equal(tuned.vae.leave.conv.weight, before.vae.leave.conv.weight)
+
+
+@pytest.mark.parametrize("method", [{"method": "easytune", "k": 4}, {"method": "easytune-chain", "k": 4}])
+def test_a_terminated_run_goes_on_to_the_same_end(parts, method):
+    wanted = preset(parts, method=method, updates=12)
+    finetune(wanted, session(parts / "whole"))
+    with pytest.raises(Interrupted) as stopped:
+        finetune(wanted, session(parts / "parted", progress=lambda stage: Terminated(at=6)))
+    assert stopped.value.exit_code == 75
+    finetune(wanted, session(parts / "parted", resume=True))
+    assert lines(parts / "parted") == lines(parts / "whole")
+    whole, _ = load_weights(parts / "whole" / "generator")
+    parted, _ = load_weights(parts / "parted" / "generator")
+    assert all(torch.equal(whole[name], parted[name]) for name in whole)
+
+
+def test_the_same_seed_gives_the_same_run_with_adapters(parts):
+    wanted = preset(parts, lora={"enabled": True}, optimiser={"lr": 1e-2})
+    for name in ("one", "two"):
+        finetune(wanted, session(parts / name))
+    assert lines(parts / "one") == lines(parts / "two")
+    assert (parts / "one" / "adapters" / "adapter_config.json").is_file()
+
+
+def test_a_changed_preset_or_generator_is_refused_on_resume(parts):
+    finetune(preset(parts), session(parts / "run"))
+    with pytest.raises(UserError, match="batch: 3 -> 2"):
+        finetune(preset(parts, batch=2), session(parts / "run", resume=True))
+    save_generator(small_generator(seed=5), parts / "generator")
+    with pytest.raises(UserError, match="generator"):
+        finetune(preset(parts), session(parts / "run", resume=True))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("generator", "nowhere", "nowhere: no such generator"),
+        ("reward", "nowhere", "nowhere: no such reward"),
+        ("prompts", "nowhere.txt", "nowhere.txt"),
+    ],
+)
+def test_what_is_not_there_is_named_and_nothing_written(parts, field, value, message):
+    wrong = preset(parts).model_copy(update={field: value})
+    with pytest.raises(UserError, match=message):
+        finetune(wrong, session(parts / "run"))
+    assert not (parts / "run").exists()
+
+
+def test_a_time_limit_alone_ends_the_run_and_sets_the_schedule(parts):
+    done = finetune(preset(parts, updates=None, time_limit="2s"), session(parts / "run"))
+    assert done.outcome.reason == "time" and done.outcome.step >= 4
+    rates = [line["lr"] for line in lines(parts / "run")]
+    assert rates[-1] < rates[0]
+
+
+def test_an_estimate_writes_nothing(parts):
+    found = estimate(preset(parts), session(parts / "run"))
+    assert found.trained < found.parameters and found.graph_bytes > 0 and found.seconds > 0
+    assert not (parts / "run").exists()
