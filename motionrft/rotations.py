@@ -39,6 +39,11 @@ def cross(a: Tensor, b: Tensor) -> Tensor:
     return _join((ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx))
 
 
+def length(x: Tensor) -> Tensor:
+    """|x| over the last axis; about 1e-19 (float32) for a zero vector, with a finite gradient."""
+    return dot(x, x).clamp_min(torch.finfo(x.dtype).tiny).sqrt()
+
+
 def normalise(x: Tensor) -> Tensor:
     """x / |x| over the last axis; a zero vector stays zero, with a finite gradient."""
     tiny = torch.finfo(x.dtype).tiny

@@ -71,7 +71,7 @@ EDGES: dict[tuple[str, str], Edge] = {
         lambda x, n, c: rotation_to_joints(x, c.rest_joints, n), loses="the twist of limbs"
     ),
     (ROTATION, HYMOTION): Edge(lambda x, n, c: rotation_to_hymotion(x, c.rest_joints, n)),
-    (HYMOTION, ROTATION): Edge(lambda x, n, c: hymotion_to_rotation(x)),
+    (HYMOTION, ROTATION): Edge(lambda x, n, c: hymotion_to_rotation(x, n)),
     (ROTATION, FLOWMDM): Edge(
         lambda x, n, c: rotation_to_flowmdm(x, n), loses="the place where the motion starts"
     ),

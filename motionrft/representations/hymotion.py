@@ -32,13 +32,14 @@ def rotation_to_hymotion(
     return motion if lengths is None else zero_padding(motion, lengths)
 
 
-def hymotion_to_rotation(motion: Tensor) -> Tensor:
-    """Drop the positions: (..., 201) -> (..., 135)."""
+def hymotion_to_rotation(motion: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Drop the positions: (..., 201) -> (..., 135); with `lengths`, (B, T, 201) and zeros beyond them."""
     if motion.shape[-1] != WIDTH:
         raise UserError(
             f"last axis is {motion.shape[-1]}. A hymotion motion has {WIDTH}: 135 of rotation and 22 joints."
         )
-    return motion[..., :ROTATION_WIDTH]
+    rotation = motion[..., :ROTATION_WIDTH]
+    return rotation if lengths is None else zero_padding(rotation, lengths)
 
 
 def normalise_hymotion(motion: Tensor, statistics: Statistics) -> Tensor:

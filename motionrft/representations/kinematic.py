@@ -24,6 +24,7 @@ from motionrft.errors import UserError
 from motionrft.lengths import length_mask, zero_padding
 from motionrft.rotations import (
     dot,
+    length,
     normalise,
     planar,
     quaternion_conjugate,
@@ -117,13 +118,13 @@ def _uniform_skeleton(p: Tensor, offsets: Tensor, skeleton: Skeleton) -> Tensor:
     rest direction onto its own direction.
     """
     bones = p[:, :, 1:] - p[:, :, list(skeleton.parents[1:])]
-    lengths = dot(bones[:, 0], bones[:, 0]).sqrt()
+    lengths = length(bones[:, 0])
     l1, l2 = skeleton.legs
     source_legs = lengths[:, l1 - 1] + lengths[:, l2 - 1]
     target_legs = offsets[l1].abs().max() + offsets[l2].abs().max()
     # A skeleton without legs (an all-zero motion) keeps its scale.
     scale = torch.where(
-        source_legs > 0, target_legs / source_legs.clamp_min(1e-12), torch.ones_like(source_legs)
+        source_legs > 1e-12, target_legs / source_legs.clamp_min(1e-12), torch.ones_like(source_legs)
     )
     rest = skeleton.rest_directions[1:].to(p)
     directions = normalise(bones)
@@ -272,7 +273,7 @@ def integrate_root(features: Tensor) -> tuple[Tensor, Tensor]:
     zero = torch.zeros_like(half[:, 1:])
     step = torch.stack((features[:, :-1, 1], zero, features[:, :-1, 2]), dim=-1)
     step = yaw_rotate(-angle[:, 1:], step)
-    path = torch.cat((torch.zeros_like(step[:, :1]), step.cumsum(1)), dim=1)
+    path = torch.cat((torch.zeros_like(features[:, :1, :3]), step.cumsum(1)), dim=1)
     return angle, torch.stack((path[..., 0], features[..., 3], path[..., 2]), dim=-1)
 
 
