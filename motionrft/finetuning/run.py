@@ -294,6 +294,7 @@ class Workshop:
             environment={"device": str(self.session.device), "torch": torch.__version__},
             notes=notes,
             fps=self.generator.fps,
+            same_noise=True,
         )
 
 

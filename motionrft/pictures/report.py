@@ -45,7 +45,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Prompt:
-    """One prompt with the motions that each column made of it from the same noise.
+    """One prompt with the motion that each column made of it.
 
     Attributes:
         text: the prompt.
@@ -71,6 +71,7 @@ class ReportData:
         series: curves over updates, grouped by their `chart`.
         prompts: shown in 3D side by side; a dozen is plenty (about 35 kB a motion of 100 frames on the page).
         gain_name: what `Prompt.gain` measures.
+        same_noise: whether all columns of a prompt were sampled from the same noise; the page then says so.
         cost: what was paid, as short texts ("time" -> "4 min 10 s", "peak memory" -> "612 MiB").
         command: the command that makes this result again.
         environment: versions, device, hashes.
@@ -85,6 +86,7 @@ class ReportData:
     series: Sequence[Series] = ()
     prompts: Sequence[Prompt] = ()
     gain_name: str = "reward"
+    same_noise: bool = False
     cost: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -121,13 +121,11 @@ def _chip(row: Row, column: int) -> str:
 def _prompts(data: ReportData) -> str:
     if not data.prompts:
         return ""
-    count = f"{len(data.prompts)} prompts. " if len(data.prompts) > 1 else ""
-    about = f"{count}Drag a figure to turn it."
-    order = ""
-    if len(data.columns) > 1:
-        about = f"{count}Every column starts from the same noise. Drag a figure to turn it."
-        order = fill(asset("order.html"), gain=escape(data.gain_name))
-    return fill(asset("prompts.html"), about=about, order=order, player=asset("player.html"))
+    about = [f"{len(data.prompts)} prompts."] if len(data.prompts) > 1 else []
+    about += ["Every column starts from the same noise."] if data.same_noise else []
+    about.append("Drag a figure to turn it.")
+    order = fill(asset("order.html"), gain=escape(data.gain_name)) if len(data.columns) > 1 else ""
+    return fill(asset("prompts.html"), about=" ".join(about), order=order, player=asset("player.html"))
 
 
 def _prompt_data(data: ReportData) -> list[dict[str, Any]]:

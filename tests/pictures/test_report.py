@@ -110,6 +110,11 @@ def test_charts_answer_to_the_pointer(opened):
     page.hover(page.centre(".chart svg"))
     page.wait("!document.querySelector('.tip').hidden")
     assert page.evaluate("document.querySelector('.tip').textContent").startswith("update ")
+    assert page.evaluate(
+        "(() => { const tip = document.querySelector('.tip').getBoundingClientRect();"
+        "const chart = document.querySelector('.chart').getBoundingClientRect();"
+        "return tip.left > chart.left && tip.right < chart.right && tip.top > chart.top && tip.bottom < chart.bottom; })()"
+    )
 
 
 def test_paper_gets_every_prompt_and_no_buttons(opened):

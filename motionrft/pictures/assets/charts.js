@@ -26,9 +26,10 @@ function listenToChart(figure, chart) {
     tip.replaceChildren(...tipRows(chart, line.x[at], line.px[at]));
     tip.hidden = false;
     const side = line.px[at] > chart.width / 2;
-    tip.style.left = side ? "auto" : `${line.px[at] / chart.width * box.width + 14}px`;
-    tip.style.right = side ? `${(1 - line.px[at] / chart.width) * box.width + 14}px` : "auto";
-    tip.style.top = `${svg.offsetTop + 8}px`;
+    const away = (side ? 1 - line.px[at] / chart.width : line.px[at] / chart.width) * box.width + 24;
+    tip.style.left = side ? "auto" : `${away}px`;
+    tip.style.right = side ? `${away}px` : "auto";
+    tip.style.top = `${box.top - figure.getBoundingClientRect().top + 8}px`;
   });
   svg.addEventListener("pointerleave", hide);
 }
