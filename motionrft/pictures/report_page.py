@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -41,6 +42,7 @@ LEVELS = {
 def report_html(data: ReportData) -> str:
     """The whole page as text. Raises ValueError when the columns of rows or prompts do not fit `data.columns`."""
     _check(data)
+    data = _without_broken_motions(data)
     charts, hover = _charts(data.series)
     parts = [
         _verdicts(data),
@@ -77,6 +79,19 @@ def _check(data: ReportData) -> None:
             raise ValueError(
                 f"prompt {prompt.text!r} has {len(prompt.motions)} motions for the columns {data.columns}"
             )
+
+
+def _without_broken_motions(data: ReportData) -> ReportData:
+    """A model that fell apart must not take its own report along: its motions are named instead of drawn."""
+    broken = [
+        prompt for prompt in data.prompts if not all(np.isfinite(motion).all() for motion in prompt.motions)
+    ]
+    if not broken:
+        return data
+    texts = ", ".join(repr(prompt.text) for prompt in broken)
+    note = f"Not shown, because a motion holds NaN or infinity: {texts}."
+    kept = [prompt for prompt in data.prompts if not any(prompt is one for one in broken)]
+    return replace(data, prompts=kept, notes=[*data.notes, note])
 
 
 def _verdicts(data: ReportData) -> str:

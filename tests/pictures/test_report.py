@@ -113,7 +113,8 @@ def test_charts_answer_to_the_pointer(opened):
     assert page.evaluate(
         "(() => { const tip = document.querySelector('.tip').getBoundingClientRect();"
         "const chart = document.querySelector('.chart').getBoundingClientRect();"
-        "return tip.left > chart.left && tip.right < chart.right && tip.top > chart.top && tip.bottom < chart.bottom; })()"
+        "return tip.left > chart.left && tip.right < chart.right && tip.top > chart.top"
+        " && tip.bottom < chart.bottom; })()"
     )
 
 
@@ -169,6 +170,20 @@ def test_a_gain_that_is_not_a_number_goes_last(opened, walk):
     page = opened(ReportData("x", prompts=prompts))
     texts = page.evaluate("[...document.querySelectorAll('.prompt .text')].map(text => text.textContent)")
     assert texts == ["c", "b", "a"] and page.complaints == []
+
+
+def test_a_broken_motion_is_named_and_the_report_still_written(opened, walk):
+    broken = walk(4)
+    broken[2] = np.nan
+    page = opened(
+        ReportData(
+            "x",
+            prompts=[Prompt("fell apart", (walk(4), broken), -1.0), Prompt("fine", (walk(4), walk(4)), 0.1)],
+        )
+    )
+    assert page.evaluate("document.querySelectorAll('.prompt').length") == 1
+    assert "'fell apart'" in page.evaluate("document.querySelector('.notes').textContent")
+    assert page.complaints == []
 
 
 def test_a_run_without_evaluation_still_has_a_page(opened):

@@ -53,6 +53,15 @@ def test_a_broken_motion_leaves_no_file(tmp_path, kind):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-6, 100.0, 1e6])
+@pytest.mark.filterwarnings("error")
+def test_motions_that_fell_apart_are_drawn_all_the_same(tmp_path, scale):
+    """A page about a broken model must not break."""
+    joints = np.random.default_rng(0).normal(0, 1, (3, 22, 3)) * scale
+    for kind in ("png", "gif", "html"):
+        assert write_picture(tmp_path / f"odd.{kind}", [joints]).stat().st_size
+
+
 def test_pictures_do_not_load_torch():
     modules = "motionrft.pictures, motionrft.pictures.report_page, motionrft.pictures.study"
     code = f"import sys, {modules}; print('torch' in sys.modules)"
