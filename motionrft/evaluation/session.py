@@ -72,6 +72,7 @@ class Session:
         preset = self.preset
         if preset.generator is not None and preset.motions is not None:
             raise UserError("both --generator and --motions are given: one of them is judged.")
+        self.evaluator.eval()  # loaded first: a missing evaluator is told before anything slow is read
         wanted = [] if against is None else [self._source(against, "before")]
         if preset.motions is not None:
             wanted.append(FolderSource(Path(preset.motions), preset.name, preset.seed))

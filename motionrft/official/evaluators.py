@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
+from motionrft.official.pickles import read_checkpoint
 
 GROUPS = ("movement_encoder", "motion_encoder", "text_encoder")
 CHECKPOINT = Path("text_mot_match/model/finest.tar")
@@ -74,12 +75,8 @@ def _ours(key: str) -> str:
 
 
 def _read_checkpoint(path: Path) -> dict[str, Any]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{path}: not a readable checkpoint ({first}).") from None
-    missing = [group for group in GROUPS if not isinstance(content, dict) or group not in content]
+    content = read_checkpoint(path)
+    missing = [group for group in GROUPS if group not in content]
     if missing:
         raise UserError(
             f"{path}: no evaluator: {', '.join(missing)} missing. Expected is Guo et al.'s finest.tar."

@@ -17,6 +17,8 @@ FEET = {"smpl22": (10, 11), "kit21": (15, 20)}
 """The joints whose sliding counts, by skeleton."""
 HEIGHT_OF_CONTACT = 0.05
 """m: a foot below it touches the floor; a lowest joint above it floats."""
+_SHORTEST_BONE = 1e-6
+"""m: joints that coincide in the first frame have no length to drift from; this keeps their ratio finite."""
 SKATING_SPEED = 0.5
 """m/s, for the speed and for its moving average."""
 
@@ -65,7 +67,7 @@ def bone_length_drift(joints: Tensor, lengths: Tensor, parents: Sequence[int]) -
     children = [j for j, parent in enumerate(parents) if parent >= 0]
     vectors = exact(joints[:, :, children]) - exact(joints[:, :, [parents[j] for j in children]])
     bones = vectors.norm(dim=-1)
-    drift = (bones / bones[:, :1] - 1).abs()
+    drift = (bones - bones[:, :1]).abs() / bones[:, :1].clamp(min=_SHORTEST_BONE)
     return masked_mean(drift, length_mask(lengths, joints.shape[1]).to(drift.device)).mean(dim=1)
 
 

@@ -1,0 +1,139 @@
+"""Evaluating generators and folders: same seed, same numbers; batch and order do not matter; mistakes are told."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from motionrft.errors import UserError
+from motionrft.evaluation.folder import FolderSource
+from motionrft.evaluation.generation import GenerationProtocol, evaluate_generator
+from motionrft.evaluation.items import FixedItems
+from motionrft.evaluation.report import Gallery
+from tests.evaluation.toys import toy_evaluator
+from tests.generators.families import tiny
+
+
+@pytest.fixture(scope="module")
+def items(dataset, evaluator):
+    return FixedItems.of_dataset(dataset, evaluator)
+
+
+@pytest.fixture(scope="module")
+def generator():
+    generator = tiny("built-in")
+    generator.std.fill_(0.02)
+    return generator.requires_grad_(False)
+
+
+def _run(generator, evaluator, items, **options):
+    return evaluate_generator(
+        generator, None, evaluator, items, seeds=[0, 1], steps=3, guidance=1.0, **options
+    )
+
+
+def test_the_same_seed_gives_the_same_document(generator, evaluator, items):
+    first, second = (_run(generator, evaluator, items).plain() for _ in range(2))
+    assert json.dumps(first) == json.dumps(second)
+    assert first["protocol"] == {"selection": "fixed", "candidates": 32, "steps": 3, "guidance": 1.0}
+    assert first["judge"]["identity"] == evaluator.identity and first["seeds"] == [0, 1]
+
+
+def test_batches_of_8_and_32_agree(generator, evaluator, items):
+    small, large = (_run(generator, evaluator, items, batch=batch) for batch in (8, 32))
+    for name, values in small.metrics.items():
+        np.testing.assert_allclose(values, large.metrics[name], rtol=1e-4, atol=1e-4, err_msg=name)
+
+
+def test_every_metric_that_people_expect_is_there(generator, evaluator, items):
+    result = _run(generator, evaluator, items)
+    wanted = {f"{p}_r{k}" for p in ("raw", "bound", "label", "distinct") for k in (1, 2, 3)}
+    wanted |= {"mm_dist", "fid", "diversity", "jitter", "foot_skating", "motion_energy"}
+    wanted |= {"hand_as_told", "turn_as_told", "penetration", "floating"}
+    assert wanted == set(result.metrics) == set(result.real)
+    assert all(len(values) == 2 for values in result.metrics.values())
+
+
+def test_real_motions_in_a_folder_score_as_real_ones(dataset, evaluator, items, tmp_path):
+    for row, item in enumerate(dataset.items):
+        np.save(tmp_path / f"{item.key}.npy", dataset.motion(row).numpy())
+    result = GenerationProtocol(evaluator, items, [0]).run(FolderSource(tmp_path))
+    for name in ("label_r1", "raw_r3", "mm_dist", "jitter", "motion_energy"):
+        assert result.metrics[name] == pytest.approx(result.real[name], rel=1e-5), name
+    assert result.metrics["fid"][0] == pytest.approx(0, abs=1e-5)
+
+
+def test_items_without_a_motion_are_left_out_and_told(dataset, evaluator, items, tmp_path):
+    for row, item in enumerate(dataset.items[:34]):
+        np.save(tmp_path / f"{item.key}_0.npy", dataset.motion(row).numpy())
+        (tmp_path / f"{item.key}_0.txt").write_text("a person jumps\n")
+    gallery = Gallery()
+    result = GenerationProtocol(evaluator, items, [0], watch=gallery.keep).run(FolderSource(tmp_path))
+    assert result.protocol["left_out"] == 6 and result.data["items"] == 34
+    assert "6 items have no motion" in " ".join(result.notes)
+    assert set(gallery.captions.values()) == {"a person jumps"}
+
+
+def test_a_folder_of_ten_motions_is_too_small(tmp_path):
+    for row in range(10):
+        np.save(tmp_path / f"{row}.npy", np.zeros((30, 263), np.float32))
+    with pytest.raises(UserError, match="10 motions are too few"):
+        FolderSource(tmp_path)
+
+
+def test_motions_named_after_nothing_are_told_how_to_be_named(items, evaluator, tmp_path):
+    for row in range(33):
+        np.save(tmp_path / f"sample{row}.npy", np.zeros((30, 263), np.float32))
+    with pytest.raises(UserError, match="as in clip-000"):
+        GenerationProtocol(evaluator, items, [0]).run(FolderSource(tmp_path))
+
+
+def test_another_frame_rate_and_another_evaluator_are_refused(generator, evaluator, items):
+    other = toy_evaluator(3)
+    with pytest.raises(UserError, match="another evaluator"):
+        _run(generator, other, items)
+    fast = toy_evaluator()
+    fast.fps = 30.0
+    with pytest.raises(UserError, match="reads 30"):
+        _run(generator, fast, items)
+
+
+def test_bare_prompts_are_judged_without_real_motion(generator, evaluator):
+    items = FixedItems.of_prompts([f"a person walks {n}" for n in range(40)], frames=24)
+    result = _run(generator, evaluator, items)
+    assert result.real == {} and "fid" not in result.metrics and "distinct_r3" in result.metrics
+
+
+def test_multimodality_is_measured_where_it_is_asked_for(generator, evaluator, items):
+    from motionrft.evaluation.generation import GeneratorSource
+
+    protocol = GenerationProtocol(evaluator, items, [0], multimodality=3, multimodality_repeats=12)
+    result = protocol.run(GeneratorSource(generator, steps=2, guidance=1.0))
+    assert result.metrics["multimodality"][0] > 0 and result.protocol["multimodality"] == [3, 12]
+
+
+def test_watching_shows_rewards_item_by_item(generator, evaluator, items):
+    from motionrft.reward.base import Reward, RewardCondition
+
+    class Height(Reward):
+        representation = "kinematic"
+
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(()))
+
+        def prepare(self, texts, references=None, lengths=None):
+            return RewardCondition()
+
+        def forward(self, motion, lengths, condition, t=0):
+            height = motion[:, :, 3].sum(1) / lengths
+            return 2 * height, {"height": height}
+
+    seen = []
+    result = evaluate_generator(
+        generator, Height(), evaluator, items, [4], steps=2, guidance=1.0, watch=seen.append
+    )
+    rewards = seen[0].rewards
+    assert result.metrics["reward"][0] == pytest.approx(rewards["reward"].double().mean().item())
+    assert torch.allclose(rewards["reward"], 2 * rewards["reward/height"])

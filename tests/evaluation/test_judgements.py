@@ -1,0 +1,74 @@
+"""Preference and authenticity of a reward with a known answer, and physics of files."""
+
+import numpy as np
+import pytest
+import torch
+
+from motionrft.data import MotionDataset
+from motionrft.errors import UserError
+from motionrft.evaluation.judgements import evaluate_authenticity, evaluate_preference
+from motionrft.evaluation.physique import evaluate_physics
+from motionrft.reward.base import Reward, RewardCondition
+
+
+class Height(Reward):
+    """Prefers tall motions; calls those above a metre real."""
+
+    representation = "kinematic"
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+
+    def prepare(self, texts, references=None, lengths=None):
+        return RewardCondition()
+
+    def forward(self, motion, lengths, condition, t=0):
+        height = motion[:, :, 3].sum(1) / lengths
+        return height, {"preference": height, "authenticity": (height > 1).float()}
+
+
+def _write(path, height, frames=30):
+    motion = np.zeros((frames, 263), np.float32)
+    motion[:, 3] = height
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, motion)
+
+
+def test_preference_counts_pairs(tmp_path):
+    for row in range(8):
+        _write(tmp_path / "better" / f"{row}.npy", 1.0 + (row != 3), frames=20 + row)
+        _write(tmp_path / "worse" / f"{row}.npy", 1.5)
+    result = evaluate_preference(Height(), tmp_path, "height", "id")
+    assert result.metrics["accuracy"] == [7 / 8] and result.metrics["swapped/accuracy"] == [7 / 8]
+
+
+def test_a_motion_without_a_partner_is_named(tmp_path):
+    _write(tmp_path / "better" / "a.npy", 1.0)
+    with pytest.raises(UserError, match="better/NAME"):
+        evaluate_preference(Height(), tmp_path, "height", "id")
+    _write(tmp_path / "worse" / "b.npy", 1.0)
+    with pytest.raises(UserError, match="a has no partner"):
+        evaluate_preference(Height(), tmp_path, "height", "id")
+
+
+def test_authenticity_has_a_confusion_matrix(folder, tmp_path):
+    for row in range(5):
+        _write(tmp_path / f"{row}.npy", 1.2 if row else 0.8)
+    result = evaluate_authenticity(Height(), MotionDataset(folder, "test"), tmp_path, "height", "id")
+    cells = [
+        result.metrics[name][0]
+        for name in ("true_positive", "false_positive", "false_negative", "true_negative")
+    ]
+    assert cells == [1, 40, 4, 0] and result.metrics["share_generated"] == [5 / 45]
+
+
+def test_physics_of_files_with_real_motion_beside_and_bad_files_told(folder, tmp_path):
+    for row in range(3):
+        _write(tmp_path / f"{row}.npy", 0.9)
+    (tmp_path / "page.npy").write_text("<html>")
+    _write(tmp_path / "short.npy", 0.9, frames=3)
+    result, faults = evaluate_physics(tmp_path, MotionDataset(folder, "test"), limit=4)
+    assert result.data["items"] == 3 and len(result.real["jitter"]) == 4
+    assert result.metrics["jitter"] == [0, 0, 0] and result.metrics["bone_length_drift"] == [0, 0, 0]
+    assert len(faults) == 2 and "page.npy" in faults[0] and "3 frames" in faults[1]
