@@ -17,7 +17,7 @@ def digits_of(row: Row) -> int:
     if narrow is not None:
         leading = math.floor(math.log10(narrow))
         return min(max(-leading + (narrow / 10**leading < 3), 0), 5)
-    largest = max((abs(interval.mean) for interval in known), default=0.0)
+    largest = max((abs(interval.mean) for interval in known if math.isfinite(interval.mean)), default=0.0)
     return 3 if largest < 1 else max(3 - math.floor(math.log10(largest)), 0)
 
 
@@ -65,10 +65,14 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
 
 
 def tick_labels(values: Iterable[float]) -> list[str]:
-    """All with as many decimals as the finest needs; thousands as "12k"."""
+    """All with as many decimals as the finest needs; large ones as "12k" or "3M", tiny ones as "2e−5"."""
     values = list(values)
-    if values and max(abs(value) for value in values) >= 10_000:
-        return [f"{value / 1000:g}k".replace("-", MINUS) for value in values]
+    largest = max((abs(value) for value in values), default=0.0)
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if largest >= 10 * size:
+            return [f"{value / size:g}{letter if value else ''}".replace("-", MINUS) for value in values]
+    if 0 < largest < 1e-3:
+        return [f"{value:g}".replace("e-0", "e-").replace("-", MINUS) for value in values]
     decimals = max((_decimals(value) for value in values), default=0)
     return [number(value, decimals) for value in values]
 

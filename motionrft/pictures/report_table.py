@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -101,7 +102,7 @@ def _signed(change: Interval, digits: int) -> str:
 
 def _whisker(change: Interval, sign: str) -> str:
     """The interval as a bar about a zero line; each row has its own scale."""
-    if change.low is None or change.high is None:
+    if change.low is None or change.high is None or not math.isfinite(change.high - change.low):
         return ""
     reach = max(abs(change.low), abs(change.high)) or 1.0
     low, mean, high = (60 + 54 * value / reach for value in (change.low, change.mean, change.high))

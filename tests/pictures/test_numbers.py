@@ -45,5 +45,12 @@ def test_ticks_are_round_inside_and_few(low, high):
     assert len(set(tick_labels(marks))) == len(marks)
 
 
-def test_big_ticks_are_short():
-    assert tick_labels([0, 20_000, 40_000]) == ["0k", "20k", "40k"]
+def test_big_and_tiny_ticks_are_short():
+    assert tick_labels([0, 20_000, 40_000]) == ["0", "20k", "40k"]
+    assert tick_labels([-2e7, 0, 2e7]) == ["−20M", "0", "20M"]
+    assert tick_labels([0, 2e-5, 4e-5]) == ["0", "2e−5", "4e−5"]
+    assert tick_labels([0, 0.5, 1]) == ["0.0", "0.5", "1.0"]
+
+
+def test_not_a_number_has_digits_too():
+    assert digits_of(Row("x", (Interval(float("nan")),))) == 3

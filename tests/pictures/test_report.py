@@ -186,6 +186,14 @@ def test_a_broken_motion_is_named_and_the_report_still_written(opened, walk):
     assert page.complaints == []
 
 
+def test_a_metric_that_is_not_a_number_is_shown_as_such(opened):
+    page = opened(
+        ReportData("x", rows=[Row.paired("FID", [1.0, 2.0, np.nan], [1.0, np.nan, 2.0], good="down")])
+    )
+    assert "n/a" in page.evaluate("document.querySelector('.rows').textContent")
+    assert page.complaints == []
+
+
 def test_a_run_without_evaluation_still_has_a_page(opened):
     page = opened(ReportData("bare run", series=[Series("Reward", "training", [0, 1], [0.1, 0.2])]))
     assert page.evaluate("document.querySelector('.verdict .word').textContent") == "Not compared"
