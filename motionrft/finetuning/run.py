@@ -72,15 +72,15 @@ def finetune(preset: FinetunePreset, session: Session) -> Finetuned:
         UserError: something that the preset names is missing or wrong; nothing was written.
         RunError: the run could not go on. Interrupted: a signal ended it, after saving.
     """
-    distribution = Distribution.join(session.device)
-    session = replace(session, device=distribution.device or session.device)
-    opened = distribution.first(lambda: _open(preset, session))
-    with opened or nullcontext() as folder:
-        workshop = Workshop(preset, session, distribution)
-        outcome = workshop.train(folder)
-        if folder is None:
-            return Finetuned(outcome, session.out / GENERATOR, session.out / REPORT, {})
-        return workshop.finish(folder, outcome)
+    with Distribution.join(session.device) as distribution:
+        session = replace(session, device=distribution.device or session.device)
+        opened = distribution.first(lambda: _open(preset, session))
+        with opened or nullcontext() as folder:
+            workshop = Workshop(preset, session, distribution)
+            outcome = workshop.train(folder)
+            if folder is None:
+                return Finetuned(outcome, session.out / GENERATOR, session.out / REPORT, {})
+            return workshop.finish(folder, outcome)
 
 
 def _open(preset: FinetunePreset, session: Session) -> RunFolder:
@@ -170,6 +170,7 @@ class Workshop:
             keep=self.preset.keep,
             progress=self.session.progress(self.preset.method.method),
             watch=looks,
+            keep_start=looks is not None,
             distribution=self.distribution,
         )
 
@@ -226,10 +227,10 @@ class Workshop:
         if outcome.reason in ("updates", "time"):
             return []
         best = folder.best()
-        if best is None:
-            return [f"The run ended early: {outcome.reason}."]
+        assert best is not None, "the start was saved as the first best"
         self.trainer.load_state_dict(folder.load(best)["trainer"])
-        sentence = f"{outcome.reason}. The result is the checkpoint of update {best}."
+        result = f"the checkpoint of update {best}" if best else "the generator as it was"
+        sentence = f"{outcome.reason}. The result is {result}."
         self.session.say(sentence)
         return [sentence]
 

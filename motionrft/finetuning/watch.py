@@ -41,7 +41,6 @@ class Looks:
         self, settings: WatchPart, watch: Watch, sample: Callable[[], dict[str, float]], folder: Path
     ):
         self.every, self.watch, self.sample, self.path = settings.every, watch, sample, folder / LOOKS
-        self._last = 0
 
     def begin(self) -> None:
         """Look at the untuned generator, unless the run has done so before."""
@@ -50,8 +49,7 @@ class Looks:
 
     def __call__(self, step: int) -> Verdict | None:
         """Called after every trajectory."""
-        due = step // self.every > self._last // self.every
-        self._last = step
+        due = step // self.every > self.watch.last_step // self.every
         return self.watch.look(step, self._look(step)) if due else None
 
     def _look(self, step: int) -> dict[str, float]:
@@ -65,6 +63,7 @@ class Looks:
 def read_looks(folder: Path) -> list[dict[str, float]]:
     """The looks of a run in order; one that was taken again after a crash counts once."""
     path = folder / LOOKS
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    # What follows the last line break was cut off by a crash, or is nothing.
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
     looks = {look["update"]: look for look in map(json.loads, lines)}
     return [looks[update] for update in sorted(looks)]

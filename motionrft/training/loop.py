@@ -63,6 +63,7 @@ def train(
     keep: int = 2,
     progress: Progress | None = None,
     watch: Callable[[int], Verdict | str | None] | None = None,
+    keep_start: bool = False,
     export: Callable[[Path], None] | None = None,
     distribution: Distribution | None = None,
 ) -> Outcome:
@@ -75,6 +76,7 @@ def train(
         keep: newest checkpoints that stay (the best stays too); 0 keeps all.
         watch: called after each `update` with the updates made. A sentence ends the run, saved; a verdict may also
             warn, and mark this state as the best, saved too.
+        keep_start: save the state before the first update, as the best until the watch finds a better one.
         export: writes further files into each checkpoint's folder.
         distribution: the processes of this run; only the main one writes and reports.
 
@@ -88,26 +90,22 @@ def train(
     if isinstance(progress, Rehearsal):
         raise Rehearsed(progress.measure(trainer, updates))
     run = _Session(trainer, folder, progress or Silent(), keep, export, distribution or Distribution())
-    run.restore()
+    run.restore(watched=watch is not None)
     run.progress.start(updates, run.step)
     try:
         with Signals() as signals:
+            if keep_start and run.step == 0:
+                run.save(best=True)
             while (reason := run.ended(updates, time_limit)) is None:
                 before = run.step
                 run.advance()
-                verdict = run.look(watch)
-                stop, save, end, best = run.agree(
-                    signals.stop or 0, signals.save, verdict.stop is not None, verdict.best
-                )
+                stop, save, best = run.agree(signals.stop or 0, signals.save, run.look(watch))
                 due = checkpoint_every and run.step // checkpoint_every > before // checkpoint_every
-                if due or stop or save or end or best:
+                if due or stop or save or best:
                     signals.save = False
                     run.save(best=bool(best))
                 if stop:
                     raise run.interrupted(stop)
-                if end:
-                    reason = verdict.stop or "another process ended the run"
-                    break
             run.save()
     finally:
         run.progress.finish()
@@ -132,6 +130,8 @@ class _Session:
         self.distribution = distribution
         self.agree = distribution.largest
         self.step = 0
+        self.verdict: str | None = None
+        """The watch's last word, which a resumed run remembers."""
         self._drought = 0
         self._told_of_no_gradient = False
         self._earlier = 0.0
@@ -143,6 +143,8 @@ class _Session:
         return self._earlier + time.perf_counter() - self._started
 
     def ended(self, updates: int | None, time_limit: float | None) -> str | None:
+        if self.verdict is not None:
+            return self.verdict
         if updates is not None and self.step >= updates:
             return "updates"
         if time_limit is not None and self.agree(self.seconds >= time_limit)[0]:
@@ -163,12 +165,15 @@ class _Session:
             self.step += 1
             self._report({"update": self.step, "seconds": seconds, **self._memory.read(), **line})
 
-    def look(self, watch: Callable[[int], Verdict | str | None] | None) -> Verdict:
+    def look(self, watch: Callable[[int], Verdict | str | None] | None) -> bool:
+        """Let the watch judge: True for the best state so far; its last word ends the run in every process."""
         found = watch(self.step) if watch else None
         verdict = found if isinstance(found, Verdict) else Verdict(stop=found)
         for warning in verdict.warnings:
             self.progress.message(f"Watch, update {self.step}: {warning}.")
-        return verdict
+        if self.agree(verdict.stop is not None)[0]:
+            self.verdict = next(sentence for sentence in self.distribution.gather(verdict.stop) if sentence)
+        return verdict.best
 
     def save(self, best: bool = False) -> None:
         random = self.distribution.gather(global_random_state())
@@ -176,12 +181,17 @@ class _Session:
             return
         if best:  # before the checkpoint: killed in between, the resumed run comes here again and makes it
             self.folder.mark_best(self.step)
-        state = {"trainer": self.trainer.state_dict(), "random": random, "seconds": self.seconds}
+        state = {
+            "trainer": self.trainer.state_dict(),
+            "random": random,
+            "seconds": self.seconds,
+            "verdict": self.verdict,
+        }
         self.folder.save_checkpoint(self.step, state, self.export)
         if self.keep:
             self.folder.prune(self.keep)
 
-    def restore(self) -> None:
+    def restore(self, watched: bool) -> None:
         """Go on from the newest checkpoint of the main process's folder, if it has one."""
         found = self.folder.load_latest() if self.folder is not None else None
         for warning in self.folder.warnings if self.folder is not None else ():
@@ -198,6 +208,7 @@ class _Session:
         self.trainer.load_state_dict(state["trainer"])
         restore_global_random_state(state["random"][self.distribution.rank])
         self._earlier = state["seconds"]
+        self.verdict = state["verdict"] if watched else None
         self.progress.message(f"Going on after update {self.step}.")
 
     def interrupted(self, exit_code: int) -> Interrupted:

@@ -64,6 +64,8 @@ class Watch:
         self.start: dict[str, float] | None = None
         self.best_step, self.best_score = 0, 0.0
         """The best state so far; step 0 is the untrained start."""
+        self.last_step = 0
+        """Updates made at the latest look."""
 
     def begin(self, values: Mapping[str, float]) -> None:
         """Take the values before training.
@@ -79,6 +81,7 @@ class Watch:
     def look(self, step: int, values: Mapping[str, float]) -> Verdict:
         """Judge the values after `step` updates."""
         assert self.start is not None, "look before begin"
+        self.last_step = step
         drifts = {each: each.drift(self.start[each.name], values[each.name]) for each in self.watched}
         warnings = tuple(self._sentence(each, values) for each, drift in drifts.items() if drift >= 1.0)
         worst = max(drifts, key=lambda each: drifts[each])
@@ -97,10 +100,12 @@ class Watch:
         return f"best was update {self.best_step}" if self.best_step else "nothing was better than the start"
 
     def state_dict(self) -> dict[str, Any]:
-        return {"start": self.start, "best_step": self.best_step, "best_score": self.best_score}
+        names = ("start", "best_step", "best_score", "last_step")
+        return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.start, self.best_step, self.best_score = state["start"], state["best_step"], state["best_score"]
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def _sentence(self, each: Watched, values: Mapping[str, float]) -> str:
         assert self.start is not None

@@ -43,7 +43,10 @@ def test_equals_plainly_written_adamw_with_clip_and_schedule() -> None:
         adam.param_groups[0]["lr"] = 0.01 * rate_factor(update, 3, 10, 0.1)
         adam.step()
         adam.zero_grad()
-        assert math.isclose(numbers["grad_norm"], norm, rel_tol=1e-5) and numbers["lr"] == adam.param_groups[0]["lr"]
+        assert (
+            math.isclose(numbers["grad_norm"], norm, rel_tol=1e-5)
+            and numbers["lr"] == adam.param_groups[0]["lr"]
+        )
     for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-6)  # ours is fused: the same sums in another order
         assert a.grad is None

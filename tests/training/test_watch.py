@@ -121,6 +121,28 @@ def test_a_planted_exploit_is_stopped_and_the_best_checkpoint_is_not_the_last(tm
         assert abs(kept["height"].item() - 0.3) < 0.1
 
 
+def test_a_stopped_run_stays_stopped_and_can_be_sent_on_unwatched(tmp_path: Path) -> None:
+    trainer = HighHands()
+    with RunFolder.open(tmp_path / "run", {}, {}) as folder:
+        stopped = train(trainer, folder, updates=1000, watch=trainer.looked, keep_start=True)
+    again = HighHands()
+    with RunFolder.open(tmp_path / "run", {}, {}, resume=True) as folder:
+        resumed = train(again, folder, updates=1000, watch=again.looked, keep_start=True)
+        assert (resumed.step, resumed.reason) == (stopped.step, stopped.reason)
+        assert train(HighHands(), folder, updates=stopped.step + 3).step == stopped.step + 3
+
+
+def test_the_start_is_the_best_when_nothing_is_better(tmp_path: Path) -> None:
+    trainer = HighHands()
+    trainer.watch = Watch([Watched("jitter", "lower", 0.25)])
+    trainer.watch.begin(trainer.held_out())
+    with RunFolder.open(tmp_path / "run", {}, {}) as folder:
+        outcome = train(trainer, folder, updates=1000, keep=1, watch=trainer.looked, keep_start=True)
+        assert "nothing was better than the start" in outcome.reason
+        assert folder.best() == 0
+        assert folder.load(0)["trainer"]["hand"]["shake"].item() == 0.0
+
+
 def test_warnings_reach_the_person_who_waits(tmp_path: Path) -> None:
     said: list[str] = []
 
