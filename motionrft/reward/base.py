@@ -1,11 +1,13 @@
 """A reward is a callable `(motion, lengths, condition, t) -> (B,)`: higher is better."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from motionrft.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -61,3 +63,35 @@ class Reward(nn.Module, ABC):
         Returns:
             reward (B,), the weighted total; and the raw terms by name, each (B,).
         """
+
+
+class Learnt(Reward):
+    """A reward with weights and terms of its own: what can be loaded, weighed and told what it will see."""
+
+    weights: dict[str, float]
+    """Weight of each term that is computed."""
+
+    @property
+    @abstractmethod
+    def terms(self) -> tuple[str, ...]:
+        """Every term this reward can give."""
+
+    @property
+    def width(self) -> int:
+        """L of its embeddings; 0 for a reward that compares with nothing."""
+        return 0
+
+    @abstractmethod
+    def judge_in(self, representation: str) -> None:
+        """Expect motions in this representation from now on; raises `UserError` where it cannot."""
+
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """Set the terms and their weights; zeros are left out.
+
+        Raises:
+            UserError: a term that this reward does not have.
+        """
+        self.weights = {name: weight for name, weight in weights.items() if weight}
+        unknown = [name for name in self.weights if name not in self.terms]
+        if unknown:
+            raise UserError(f"this reward has no term {unknown[0]!r}; it has {', '.join(self.terms)}")

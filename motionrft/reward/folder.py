@@ -1,6 +1,6 @@
 """A MotionReward on disk: `model.safetensors`, `config.json`, `manifest.json` and a card in one folder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -12,7 +12,8 @@ from motionrft.reward.adapters import Judge
 from motionrft.reward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward import JUDGED_TERMS, MotionReward
 from motionrft.reward.sizes import RewardSize
-from motionrft.text.registry import load_text_encoder
+from motionrft.text.base import TextEncoder, TextFeatures
+from motionrft.text.registry import ENCODERS, load_text_encoder
 from motionrft.training.weights import load_state, load_weights, save_weights
 
 FAMILY = "motionreward"
@@ -81,7 +82,7 @@ def load_motionreward(
     reward = MotionReward(
         network,
         _statistics(tensors, size, Path(folder)),
-        load_text_encoder(config["text"], device=device),
+        text_encoder(config["text"], size.text_width, device),
         weights or config["weights"],
         representation,
         judges,
@@ -90,6 +91,24 @@ def load_motionreward(
     reward.adapter_time, reward.window = config.get("adapter_time", False), config.get("window")
     reward.about = dict(config.get("about", {}))
     return reward.to(device)
+
+
+class AbsentTextEncoder(TextEncoder):
+    """Stands for an encoder that this installation cannot run: everything works that reads no text."""
+
+    def __init__(self, name: str, width: int) -> None:
+        self.name, self.identity, self.width, self.pooled_width = name, name, width, None
+
+    def encode(self, texts: Sequence[str]) -> TextFeatures:
+        raise UserError(
+            f"this reward reads text with {self.name}, which cannot be run here (there are {', '.join(ENCODERS)}); "
+            "ask for terms without text, such as preference, authenticity or physics."
+        )
+
+
+def text_encoder(name: str, width: int, device: torch.device | str = "cpu") -> TextEncoder:
+    """The text encoder of that name, or a stand-in that only fails when a text has to be read."""
+    return load_text_encoder(name, device=device) if name in ENCODERS else AbsentTextEncoder(name, width)
 
 
 def _statistics(tensors: Mapping[str, Tensor], size: RewardSize, folder: Path) -> dict[str, Statistics]:

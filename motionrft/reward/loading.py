@@ -6,15 +6,13 @@ from pathlib import Path
 import torch
 
 from motionrft.errors import UserError
-from motionrft.reward.base import Reward
+from motionrft.reward.base import Learnt, Reward
 from motionrft.reward.folder import FAMILY, load_motionreward
 from motionrft.reward.physics import PHYSICS, PhysicsReward
 from motionrft.reward.unified import Part, UnifiedReward
 from motionrft.training.weights import CONFIG, read_json
 
-Loader = Callable[[Path, Mapping[str, float] | None, str, torch.device | str], Reward]
-
-LOADERS: dict[str, Loader] = {FAMILY: load_motionreward}
+LOADERS: dict[str, Callable[[Path], Learnt]] = {FAMILY: load_motionreward}
 """Families of reward folders, by the `family` of their `config.json`: one line each."""
 
 
@@ -60,19 +58,33 @@ def load_reward(
     Raises:
         UserError: no reward there, a damaged one, or a term that nothing provides.
     """
-    given = None if weights is None else {name: weight for name, weight in weights.items() if weight}
-    if given is not None and not given:
-        raise UserError("a reward needs at least one term with a weight other than 0")
-    physics = {name: weight for name, weight in (given or {}).items() if name in PHYSICS}
-    learnt = None if given is None else {name: w for name, w in given.items() if name not in PHYSICS}
-    if learnt == {}:
-        return PhysicsReward(physics, representation, fps).to(device)
+    if weights is not None and not _split(weights)[0]:
+        return PhysicsReward(_split(weights)[1], representation, fps).to(device)
     folder = reward_folder(path)
     family = str(read_json(folder / CONFIG).get("family"))
     if family not in LOADERS:
         raise UserError(f"{folder}: holds a {family} model, which is no reward ({', '.join(LOADERS)} are)")
-    reward = LOADERS[family](folder, learnt, representation, device)
+    return weighted(LOADERS[family](folder), weights, representation, fps).to(device)
+
+
+def weighted(
+    reward: Learnt, weights: Mapping[str, float] | None, representation: str = "kinematic", fps: float = 20.0
+) -> Reward:
+    """A reward with these terms and weights; physics terms join it by name."""
+    learnt, physics = ({}, {}) if weights is None else _split(weights)
+    reward.judge_in(representation)
+    if learnt:
+        reward.weigh(learnt)
     if not physics:
         return reward
-    width = int(getattr(reward, "width", 0))
-    return UnifiedReward([Part(reward, width), Part(PhysicsReward(physics, representation, fps))]).to(device)
+    beside = PhysicsReward(physics, representation, fps)
+    return UnifiedReward([Part(reward, reward.width), Part(beside)])
+
+
+def _split(weights: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+    """Learnt terms and physics terms, zeros left out."""
+    given = {name: weight for name, weight in weights.items() if weight}
+    if not given:
+        raise UserError("a reward needs at least one term with a weight other than 0")
+    physics = {name: weight for name, weight in given.items() if name in PHYSICS}
+    return {name: weight for name, weight in given.items() if name not in PHYSICS}, physics

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from motionrft.errors import UserError
 from motionrft.representations.convert import convert
+from motionrft.representations.names import representation_name
 from motionrft.representations.rotation import rotation_matrices
-from motionrft.reward.base import Reward, RewardCondition
+from motionrft.reward.base import Learnt, RewardCondition
 from motionrft.rotations import matrix_to_quaternion
 
 CEILING = 12.0
@@ -132,7 +133,7 @@ def clipped_mean(scores: Tensor, ceiling: float = CEILING) -> Tensor:
     return torch.where(low.any(), (scores * low).sum() / low.sum().clamp(min=1), scores.new_tensor(ceiling))
 
 
-class MotionCriticReward(Reward):
+class MotionCriticReward(Learnt):
     """MotionCritic on motions in `rotation` or anything that converts to it; term `preference`.
 
     It knows no padding, so motions are judged one by one at their lengths.
@@ -145,12 +146,18 @@ class MotionCriticReward(Reward):
         representation: str = "rotation",
     ) -> None:
         super().__init__()
-        self.network, self.representation = network, representation
-        self.weights = {name: weight for name, weight in (weights or {"preference": 1.0}).items() if weight}
-        unknown = [name for name in self.weights if name != "preference"]
-        if unknown:
-            raise UserError(f"MotionCritic has no term {unknown[0]!r}; it has preference")
+        self.network = network
+        self.weigh(weights or {"preference": 1.0})
+        self.judge_in(representation)
         self.eval().requires_grad_(False)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return ("preference",)
+
+    def judge_in(self, representation: str) -> None:
+        """Whatever converts to rotations can be judged."""
+        self.representation = representation_name(representation)
 
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None

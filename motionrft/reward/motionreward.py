@@ -11,11 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from motionrft.errors import UserError
 from motionrft.lengths import zero_padding
 from motionrft.representations.statistics import Statistics
 from motionrft.reward.adapters import Judge
-from motionrft.reward.base import Reward, RewardCondition
+from motionrft.reward.base import Learnt, RewardCondition
 from motionrft.reward.encoder import MotionRewardNetwork
 from motionrft.reward.gaussian import Gaussian
 from motionrft.text.base import TextEncoder
@@ -44,7 +43,7 @@ class Normaliser(nn.Module):
         return zero_padding(self.statistics.normalise(motion), lengths)
 
 
-class MotionReward(Reward):
+class MotionReward(Learnt):
     """The unified reward of MotionRFT.
 
     Args:
@@ -66,12 +65,9 @@ class MotionReward(Reward):
         judges: Mapping[str, Judge] | None = None,
     ) -> None:
         super().__init__()
-        network.size.feature_width(representation)
         self.network = network
         self.normalisers = nn.ModuleDict({name: Normaliser(value) for name, value in statistics.items()})
         self.text_encoder = text_encoder
-        self.weights = {name: weight for name, weight in (weights or {"semantic": 1.0}).items() if weight}
-        self.representation = representation
         self.about: dict[str, Any] = {}
         """What is known of its making (stages, data, recalls, quantiles of training scores): JSON values."""
         self.adapter_time = False
@@ -80,7 +76,8 @@ class MotionReward(Reward):
         """Pad to this many frames and let the preference judge attend to all of them, as published critics were
         trained; None judges the valid frames."""
         self.judges = nn.ModuleDict(dict(judges or {}))
-        self._check_terms()
+        self.weigh(weights or {"semantic": 1.0})
+        self.judge_in(representation)
         self.eval().requires_grad_(False)
 
     @property
@@ -96,6 +93,15 @@ class MotionReward(Reward):
     def terms(self) -> tuple[str, ...]:
         """Every term this reward can give."""
         return (*SHARED_TERMS, *self.judges)
+
+    def judge_in(self, representation: str) -> None:
+        """Expect motions in this representation from now on.
+
+        Raises:
+            UserError: the network was not built for it.
+        """
+        self.network.size.feature_width(representation)
+        self.representation = representation
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:
         """(B, L) unit means, through the text cache, without gradient."""
@@ -159,9 +165,3 @@ class MotionReward(Reward):
         time = t if self.adapter_time and self.network.size.mode[1] == "1" else None
         answer = self.judges[name](self.network.motion, normalised, lengths, self.representation, time)
         return answer.softmax(-1)[:, 0] if answer.shape[-1] == 2 else answer[:, 0]
-
-    def _check_terms(self) -> None:
-        unknown = [name for name in self.weights if name not in self.terms]
-        if unknown:
-            known = ", ".join(self.terms)
-            raise UserError(f"this reward has no term {unknown[0]!r}; it has {known}")

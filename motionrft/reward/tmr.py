@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from motionrft.errors import UserError
 from motionrft.lengths import length_mask, zero_padding
+from motionrft.representations.convert import convert, converted_lengths
+from motionrft.representations.names import representation_name
 from motionrft.representations.statistics import Statistics
-from motionrft.reward.base import Reward, RewardCondition
+from motionrft.reward.base import Learnt, RewardCondition
 from motionrft.reward.gaussian import Gaussian
 from motionrft.reward.motionreward import Normaliser
 from motionrft.text.base import TextEncoder
@@ -88,7 +89,7 @@ def tmr_score(text: Tensor, motion: Tensor) -> Tensor:
     return F.normalize(text, dim=-1) @ F.normalize(motion, dim=-1).T / 2 + 0.5
 
 
-class TMRReward(Reward):
+class TMRReward(Learnt):
     """TMR's similarity of text and motion, in [0, 1]; term `semantic`, and `similarity` to a reference.
 
     Args:
@@ -106,12 +107,17 @@ class TMRReward(Reward):
         super().__init__()
         self.network, self.text_encoder = network, text_encoder
         self.normaliser = Normaliser(statistics)
-        self.weights = {name: weight for name, weight in (weights or {"semantic": 1.0}).items() if weight}
-        unknown = [name for name in self.weights if name not in ("semantic", "similarity")]
-        if unknown:
-            raise UserError(f"TMR has no term {unknown[0]!r}; it has semantic, similarity")
-        self.representation = "kinematic"
+        self.weigh(weights or {"semantic": 1.0})
+        self.judge_in("kinematic")
         self.eval().requires_grad_(False)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return ("semantic", "similarity")
+
+    def judge_in(self, representation: str) -> None:
+        """Whatever converts to kinematic features can be judged."""
+        self.representation = representation_name(representation)
 
     @property
     def width(self) -> int:
@@ -119,7 +125,9 @@ class TMRReward(Reward):
         return self.network.motion_encoder.projection.out_features
 
     def embed_motion(self, motion: Tensor, lengths: Tensor) -> Tensor:
-        """(B, L) unit means of de-normalised kinematic motions; differentiable."""
+        """(B, L) unit means of de-normalised motions in `representation`; differentiable."""
+        motion = convert(motion, self.representation, "kinematic", lengths)
+        lengths = converted_lengths(lengths, self.representation, "kinematic")
         mask = length_mask(lengths, motion.shape[1])
         return F.normalize(self.network.motion_encoder(self.normaliser(motion, lengths), mask).mean, dim=-1)
 
