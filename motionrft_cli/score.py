@@ -93,14 +93,14 @@ def _report(
 
 def _load(call: Call[ScorePreset], words: list[str] | None) -> Any:
     """The reward with every term it has; none where physics alone is wanted."""
-    from motionrft.reward.folder import load_motionreward
-    from motionrft.reward.loading import reward_folder
+    from motionrft.official.rewards import load_reward
     from motionrft.reward.physics import PHYSICS
 
     if words is not None and all(word == "physics" or word in PHYSICS for word in words):
         return None
-    model = load_motionreward(reward_folder(call.preset.reward), device=call.device())
-    model.weights = {name: 1.0 for name in model.terms if words is None or name in words}
+    model: Any = load_reward(call.preset.reward, device=call.device())
+    wanted = [name for name in model.terms if words is None or name in words]
+    model.weigh(dict.fromkeys(wanted, 1.0))
     return model
 
 

@@ -13,6 +13,7 @@ from motionrft.files import FileFault, Motion
 from motionrft.representations.convert import convert
 from motionrft.representations.joints import resample_linear
 from motionrft.representations.kinematic import normalise_joints
+from motionrft.reward.base import Learnt
 from motionrft.reward.motionreward import SHARED_TERMS, MotionReward
 from motionrft.reward.physics import PHYSICS, physics_curves, physics_terms
 from motionrft.reward.quantiles import percentile
@@ -47,7 +48,7 @@ class Score:
     curves: dict[Term, list[float]] = field(default_factory=dict)
 
 
-def choose_terms(words: Sequence[str] | None, reward: MotionReward | None) -> list[Term]:
+def choose_terms(words: Sequence[str] | None, reward: Learnt | None) -> list[Term]:
     """The terms that words such as `semantic` or `physics` stand for; None: all there are.
 
     Raises:
@@ -74,15 +75,15 @@ class Scorer:
         curves: keep physics per frame.
     """
 
-    def __init__(self, reward: MotionReward | None, terms: Sequence[Term], curves: bool = False) -> None:
+    def __init__(self, reward: Learnt | None, terms: Sequence[Term], curves: bool = False) -> None:
         self.reward, self.curves = reward, curves
         self.learnt = [name for name in terms if name not in PHYSICS]
         self.physics = [name for name in terms if name in PHYSICS]
         self.terms = list(terms)
         if self.learnt and reward is None:
             raise UserError(f"{self.learnt[0]} needs a reward; name one with --reward")
-        self.fps = 20.0 if reward is None else float(reward.about.get("fps", 20.0))
-        self.quantiles = {} if reward is None else reward.about.get("quantiles", {})
+        about = getattr(reward, "about", {})
+        self.fps, self.quantiles = float(about.get("fps", 20.0)), about.get("quantiles", {})
 
     def score(self, queries: Iterable[Query | FileFault]) -> Iterator[Score | FileFault]:
         """Scores in the order of the queries. Faults pass through; a motion that cannot be judged becomes one."""
@@ -118,13 +119,14 @@ class Scorer:
 
     def _judgeable(self, array: Tensor, joints: Tensor, motion: Motion) -> tuple[Tensor, str]:
         """The motion as the reward can judge it, at its frame rate: in its own representation where possible."""
-        assert self.reward is not None
-        size = self.reward.network.size
         name = motion.representation
         if abs(motion.fps - self.fps) > _SAME_RATE:
             joints, name = resample_linear(joints, motion.fps, self.fps), "joints"
         if name == "joints":
             array = normalise_joints(joints[None])[0].flatten(1)
+        if not isinstance(self.reward, MotionReward):
+            return array, name
+        size = self.reward.network.size
         if name not in size.representations:
             target = size.representations[0]
             array, name = convert(array[None], name, target)[0].flatten(1), target
@@ -139,12 +141,12 @@ class Scorer:
         """Fill in the learnt terms of motions in one representation."""
         assert self.reward is not None
         reward = self.reward
-        device = next(reward.network.parameters()).device
+        device = next(reward.parameters()).device
         motion, lengths = pad([item.motion for item in items])
         texts = [item.query.text or "" for item in items]
-        reward.representation = representation
+        reward.judge_in(representation)
         condition = reward.prepare(texts)
-        terms = reward.raw_terms(motion.to(device), lengths.to(device), condition)
+        _, terms = reward(motion.to(device), lengths.to(device), condition)
         for row, item in enumerate(items):
             for name in self.learnt:
                 no_text = name in SHARED_TERMS and item.query.text is None

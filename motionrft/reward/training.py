@@ -35,6 +35,7 @@ class Session:
     """Where and on what a `train-reward` run works.
 
     watch: makes the progress of one stage, by its name.
+    allow_changed: dotted preset keys that may differ on resume.
     """
 
     out: Path
@@ -43,6 +44,7 @@ class Session:
     watch: Callable[[str], Progress]
     resume: bool = False
     overwrite: bool = False
+    allow_changed: tuple[str, ...] = ()
 
 
 def train_reward(preset: TrainRewardPreset, session: Session) -> MotionReward:
@@ -191,6 +193,7 @@ def _stage_folder(stage: str, preset: TrainRewardPreset, session: Session, data:
         environment(session.device),
         resume=session.resume,
         overwrite=session.overwrite,
+        allow_changed=session.allow_changed,
         identity={"data": data.train.identity},
     )
 

@@ -1,0 +1,211 @@
+"""Published reward checkpoints: rebuilt from small networks, read back strictly, refused where they must be."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from motionrft.data import MotionDataset, pad
+from motionrft.errors import UserError
+from motionrft.official.motionreward import collect, deal_out, size_of
+from motionrft.official.rewards import convert_reward, is_checkpoint, load_reward, read_reward
+from motionrft.reward.adapters import Judge
+from motionrft.reward.encoder import MotionRewardNetwork
+from motionrft.reward.motioncritic import DualStream, MotionCriticNetwork, axis_angles
+from motionrft.reward.motionreward import MotionReward
+from motionrft.reward.sizes import PUBLISHED_SIZES, RewardSize
+from motionrft.reward.tmr import TMRNetwork
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path, data_folder: Path) -> Path:
+    """A folder with the statistics that published checkpoints lie beside."""
+    for file in data_folder.glob("*.npy"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path
+
+
+def adapter_content(judge: Judge, prefix: str, projections: str) -> dict[str, Any]:
+    """A judge's adapter under the published names."""
+    named = {}
+    for key, value in judge.adapter.state_dict().items():
+        _, target, factor = key.split(".")
+        words = target.split("-")
+        if words[0] == "encoder":
+            place = (
+                "middle_block" if words[1] == "middle_block" else f"{words[1].split('_')[0]}_block_{words[2]}"
+            )
+            layer = f"attn.lora_{words[-1]}" if words[-2] == "self_attn" else f"ffn{words[-1][-1]}.lora"
+            named[f"{prefix}_{place}_{layer}.{factor}"] = value
+        else:
+            named[f"{projections}_{words[0]}_layer{words[2]}.lora.{factor}"] = value
+    return {"lora_state_dict": named, "lora_rank": 99, "lora_alpha": judge.adapter.alpha}
+
+
+def write_backbone(folder: Path, network: MotionRewardNetwork, **more: Any) -> Path:
+    path = folder / "stage1_retrieval_backbone.pth"
+    config = {"encoder_num_heads": network.size.heads, "text_num_heads": network.size.text_heads}
+    state = collect(network.state_dict())
+    torch.save({"state_dict": {**state, **more}, "epoch": 3, "metrics": {}, "model_config": config}, path)
+    return path
+
+
+def test_a_backbone_with_adapters_of_any_rank(
+    checkpoints: Path,
+    reward: MotionReward,
+    dataset: MotionDataset,
+) -> None:
+    path = write_backbone(checkpoints, reward.network, **{"clip.weight": torch.ones(2)})
+    judge = Judge(reward.network.motion, 1, rank=6, alpha=12)
+    for update in judge.adapter.updates.values():
+        torch.nn.init.normal_(update.lora_B)
+    torch.save(adapter_content(judge, "critic", "critic"), checkpoints / "stage2_critic_lora_r16.pth")
+    torch.save({"state_dict": judge.head.state_dict()}, checkpoints / "stage2_critic_head.pth")
+    assert is_checkpoint(path)
+    loaded = read_reward(path)
+    assert isinstance(loaded, MotionReward) and loaded.terms == ("semantic", "similarity", "preference")
+    loaded.weigh({"preference": 1.0})
+    motion, lengths = pad([dataset.motion(number) for number in range(3)])
+    score = loaded(motion, lengths, loaded.prepare([]))[0]
+    expected = judge.eval()(
+        reward.network.motion, reward.normalise(motion, lengths, "kinematic"), lengths, "kinematic"
+    )
+    torch.testing.assert_close(score, expected[:, 0])
+    with pytest.raises(UserError, match="sentence-t5-large, which cannot be run here"):
+        loaded.weigh({"semantic": 1.0})
+        loaded.prepare(["a person walks"])
+
+
+def test_names_with_injected_adapters_are_read_whole(checkpoints: Path, reward: MotionReward) -> None:
+    injected = {}
+    for key, value in collect(reward.network.state_dict()).items():
+        key = key.replace(".linear1.", ".linear1.original_linear.")
+        injected[key.replace(".self_attn.", ".self_attn.original_mha.")] = value
+    config = {"encoder_num_heads": 4, "text_num_heads": 4}
+    path = checkpoints / "backbone.pth"
+    torch.save({"state_dict": injected, "model_config": config}, path)
+    for name, value in read_reward(path).network.state_dict().items():  # type: ignore[union-attr, operator]
+        assert torch.equal(value, reward.network.state_dict()[name])
+
+
+def test_a_missing_tensor_is_an_error_and_nothing_is_loaded(checkpoints: Path, reward: MotionReward) -> None:
+    path = write_backbone(checkpoints, reward.network)
+    content = torch.load(path, weights_only=True)
+    del content["state_dict"]["encoder.norm.weight"]
+    torch.save(content, path)
+    with pytest.raises(UserError, match=r"motion\.encoder\.norm\.weight is missing"):
+        read_reward(path)
+    content["state_dict"]["surprise.weight"] = torch.ones(1)
+    torch.save(content, path)
+    with pytest.raises(UserError, match=r"unexpected keys surprise\.weight"):
+        read_reward(path)
+
+
+def test_two_adapters_are_one_question(checkpoints: Path, reward: MotionReward) -> None:
+    path = write_backbone(checkpoints, reward.network)
+    for name in ("stage2_critic_lora.pth", "stage2_critic_lora_r128.pth"):
+        torch.save({"lora_state_dict": {}}, checkpoints / name)
+    with pytest.raises(UserError, match="which one"):
+        read_reward(path)
+
+
+def test_statistics_are_never_made_up(tmp_path: Path, reward: MotionReward) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    path = write_backbone(tmp_path / "a" / "b", reward.network)
+    with pytest.raises(UserError, match=r"statistics it was trained with are missing"):
+        read_reward(path)
+
+
+class Payload:
+    """A pickle that would write a file."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (open, (str(Payload.target), "w"))
+
+    target = Path("unset")
+
+
+def test_a_planted_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
+    Payload.target = tmp_path / "ran"
+    path = tmp_path / "stage1_retrieval_backbone.pth"
+    path.write_bytes(pickle.dumps({"state_dict": Payload()}))
+    with pytest.raises(UserError, match="Nothing was run"):
+        load_reward(path)
+    assert not Payload.target.exists()
+
+
+def test_conversion_gives_a_folder_that_judges_alike(
+    checkpoints: Path,
+    reward: MotionReward,
+    dataset: MotionDataset,
+) -> None:
+    path = write_backbone(checkpoints, reward.network)
+    convert_reward(path, checkpoints / "converted")
+    direct, converted = load_reward(path), load_reward(checkpoints / "converted")
+    motion, lengths = pad([dataset.motion(number) for number in range(2)])
+    for one, other in ((direct, converted),):
+        a = one.embed_motion(motion, lengths)  # type: ignore[operator]
+        torch.testing.assert_close(a, other.embed_motion(motion, lengths))  # type: ignore[operator]
+
+
+def test_published_sizes_tell_the_heads() -> None:
+    network = MotionRewardNetwork(PUBLISHED_SIZES["small"])
+    size = size_of(collect(network.state_dict()))
+    assert (size.heads, size.text_heads, size.layers, size.projection_layers) == (6, 6, 5, 2)
+    assert set(deal_out(collect(network.state_dict()))) == set(network.state_dict())
+
+
+def test_tmr_reads_with_its_prefixes(checkpoints: Path, dataset: MotionDataset) -> None:
+    torch.manual_seed(0)
+    network = TMRNetwork(263, 24, 32, 48, 2)
+    path = checkpoints / "last.ckpt"
+    torch.save({"state_dict": {**network.state_dict(), "contrastive.temperature": torch.ones(1)}}, path)
+    loaded = load_reward(path, {"similarity": 1.0})
+    motion, lengths = pad([dataset.motion(number) for number in range(2)])
+    total, _ = loaded(motion, lengths, loaded.prepare([], motion, lengths))
+    torch.testing.assert_close(total, torch.ones(2))
+
+
+def test_motioncritic_reads_and_judges_without_padding(checkpoints: Path, dataset: MotionDataset) -> None:
+    torch.manual_seed(0)
+    network = MotionCriticNetwork(DualStream(16, 24, 1, 8, 2, 60), 32)
+    state = {f"module.{name}": value for name, value in network.state_dict().items()}
+    path = checkpoints / "motioncritic_pre.pth"
+    torch.save({"model_state_dict": state}, path)
+    loaded = load_reward(path, representation="rotation")
+    motion, lengths = pad([dataset.motion(number, "rotation") for number in range(3)])
+    scores = loaded(motion, lengths, loaded.prepare([]))[1]["preference"]
+    alone = network.eval()(axis_angles(motion[:1, : int(lengths[0])]))
+    torch.testing.assert_close(scores[:1], alone)
+
+
+def test_axis_angles_of_known_turns() -> None:
+    rotation = torch.zeros(1, 1, 135)
+    quarter = torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # 90 degrees about x
+    still = torch.eye(3)
+    sixd = torch.stack([(quarter if joint == 3 else still)[:, :2].reshape(6) for joint in range(22)])
+    rotation[0, 0, 3:] = sixd.flatten()
+    rotation[0, 0, :3] = torch.tensor([1.0, 2.0, 3.0])
+    rotation.requires_grad_()
+    angles = axis_angles(rotation)
+    torch.testing.assert_close(angles[0, 0, 3], torch.tensor([torch.pi / 2, 0, 0]))
+    torch.testing.assert_close(angles[0, 0, 24], torch.tensor([1.0, 2.0, 3.0]))
+    assert angles[0, 0, [0, 1, 2, *range(4, 24)]].abs().max() < 1e-6
+    angles.sum().backward()
+    assert rotation.grad is not None and torch.isfinite(rotation.grad).all()
+
+
+def test_unknown_checkpoints_say_what_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    torch.save({"weights": torch.ones(1)}, path)
+    with pytest.raises(UserError, match="Known are motionreward, spm, tmr, motioncritic"):
+        load_reward(path)
+
+
+def test_size_is_one_of_ours(size: RewardSize) -> None:
+    network = MotionRewardNetwork(size)
+    config = {"encoder_num_heads": 4, "text_num_heads": 4}
+    found = size_of(collect(network.state_dict()), config)
+    assert (found.latent, found.width, found.positions, found.text_width) == (16, 32, 60, 24)
