@@ -231,14 +231,15 @@ def _report(call: ConvertCall, found: "DatasetCheck") -> int:
 
 
 def _checkpoint(call: ConvertCall, paths: list[Path]) -> int:
-    from motionrft.official.generators import convert_checkpoint
+    from motionrft.official.checkpoints import convert_any
 
     if len(paths) != 1:
         raise UserError("--to motionrft takes one checkpoint.")
     out = call.output_folder()
-    convert_checkpoint(paths[0], out, call.preset.family)
-    call.console.info(f'Next: motionrft sample "a person waves" --generator {out} --out samples')
-    call.console.emit({"out": out})
+    kind = convert_any(paths[0], out, call.preset.family)
+    follow = 'sample "a person waves" --generator' if kind == "generator" else "score motions/ --reward"
+    call.console.info(f"Next: motionrft {follow} {out}" + (" --out samples" if kind == "generator" else ""))
+    call.console.emit({"out": out, "kind": kind})
     return 0
 
 

@@ -17,6 +17,7 @@ from motionrft.reward.motioncritic import DualStream, MotionCriticNetwork, axis_
 from motionrft.reward.motionreward import MotionReward
 from motionrft.reward.sizes import PUBLISHED_SIZES, RewardSize
 from motionrft.reward.tmr import TMRNetwork
+from motionrft_cli import main as program
 
 
 @pytest.fixture
@@ -209,3 +210,18 @@ def test_size_is_one_of_ours(size: RewardSize) -> None:
     config = {"encoder_num_heads": 4, "text_num_heads": 4}
     found = size_of(collect(network.state_dict()), config)
     assert (found.latent, found.width, found.positions, found.text_width) == (16, 32, 60, 24)
+
+
+def test_convert_recognises_a_reward(
+    checkpoints: Path, reward: MotionReward, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = write_backbone(checkpoints, reward.network)
+    out = checkpoints / "converted"
+    assert program.run(["convert", str(path), "--to", "motionrft", "--out", str(out)]) == 0
+    assert "score motions/ --reward" in capfd.readouterr().err
+    assert load_reward(out).width == 16  # type: ignore[attr-defined]
+    assert (
+        program.run(["convert", str(path), "--to", "motionrft", "--family", "tmr", "--out", str(out) + "2"])
+        == 2
+    )
+    assert "looks like motionreward" in capfd.readouterr().err
