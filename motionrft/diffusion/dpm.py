@@ -6,6 +6,7 @@ from torch import Tensor
 from motionrft.diffusion.parametrisation import Parametrisation
 from motionrft.diffusion.schedule import Schedule
 from motionrft.diffusion.table import TableProcess, tabulate
+from motionrft.errors import UserError
 
 RHO = 7.0
 
@@ -49,10 +50,10 @@ def karras_ratios(schedule: Schedule, steps: int) -> Tensor:
     """(S,) sigma / alpha from the noisiest training time to the cleanest, evenly spaced in its 1/7-th power.
 
     Raises:
-        ValueError: fewer than two steps.
+        UserError: fewer than two steps.
     """
     if steps < 2:
-        raise ValueError(f"{steps} steps: DPM-Solver++ needs at least 2")
+        raise UserError(f"{steps} steps: DPM-Solver++ needs at least 2")
     ratios = ((1 - schedule.alpha_bar) / schedule.alpha_bar).sqrt()
     ends = ratios[-1] ** (1 / RHO), ratios[0] ** (1 / RHO)
     ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
@@ -60,8 +61,7 @@ def karras_ratios(schedule: Schedule, steps: int) -> Tensor:
 
 
 def nearest_times(schedule: Schedule, ratio: Tensor) -> Tensor:
-    """(S,) int64: the training time whose log(sigma / alpha), between neighbours, is nearest to each ratio's.
-    """
+    """(S,) int64: the training time whose log(sigma / alpha), between neighbours, is nearest to each ratio's."""
     table = (((1 - schedule.alpha_bar) / schedule.alpha_bar).sqrt()).log()
     target = ratio.log()
     high = torch.searchsorted(table, target).clamp(1, table.shape[0] - 1)

@@ -8,6 +8,7 @@ from torch import Tensor
 from motionrft.diffusion.parametrisation import Parametrisation
 from motionrft.diffusion.schedule import Schedule
 from motionrft.diffusion.table import TableProcess, tabulate
+from motionrft.errors import UserError
 
 Times = Literal["fixed", "spread", "skipped"]
 FIXED_TIMES = {1: (799,), 2: (699, 299), 4: (699, 399, 299, 299)}
@@ -25,7 +26,7 @@ def lcm(schedule: Schedule, kind: Parametrisation, steps: int, times: Times) -> 
             two are what two versions of the library behind MotionLCM v1 do; they agree for one step.
 
     Raises:
-        ValueError: the number of steps is not one that `times` knows.
+        UserError: the number of steps is not one that `times` knows.
     """
     visited = lcm_times(schedule.times, steps, times)
     a = schedule.alpha_bar[visited]
@@ -49,12 +50,12 @@ def lcm_times(train_times: int, steps: int, times: Times) -> Tensor:
     """(steps,) visited training times, int64, noisy to clean."""
     if times == "fixed":
         if steps not in FIXED_TIMES:
-            raise ValueError(
+            raise UserError(
                 f"{steps} steps: MotionLCM v2 was published with {', '.join(map(str, FIXED_TIMES))} steps"
             )
         return torch.tensor(FIXED_TIMES[steps])
     if not 1 <= steps <= ORIGIN_STEPS:
-        raise ValueError(f"{steps} steps: MotionLCM has between 1 and {ORIGIN_STEPS}")
+        raise UserError(f"{steps} steps: MotionLCM has between 1 and {ORIGIN_STEPS}")
     origin = (torch.arange(1, ORIGIN_STEPS + 1) * (train_times // ORIGIN_STEPS) - 1).flip(0)
     if times == "skipped":
         return origin[:: ORIGIN_STEPS // steps][:steps]

@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from motionrft.errors import UserError
+
 Spacing = Literal["leading", "linspace", "trailing"]
 
 
@@ -101,14 +103,14 @@ def visited_times(times: int, steps: int, spacing: Spacing = "leading", offset: 
     1 down.
 
     Raises:
-        ValueError: steps is not in 1..times.
+        UserError: steps is not in 1..times.
     """
     if not 1 <= steps <= times:
-        raise ValueError(f"{steps} denoising steps: this schedule has between 1 and {times}")
+        raise UserError(f"{steps} denoising steps: this schedule has between 1 and {times}")
     if spacing == "leading":
         visited = (torch.arange(steps) * (times // steps) + offset).flip(0)
         if visited[0] >= times:
-            raise ValueError(
+            raise UserError(
                 f"{steps} leading steps with offset {offset} leave the {times} times of this schedule"
             )
         return visited

@@ -19,7 +19,7 @@ from motionrft.evaluation.physique import evaluate_physics
 from motionrft.evaluation.report import Gallery
 from motionrft.evaluation.result import EvaluationResult
 from motionrft.evaluation.retrieval import evaluate_retrieval
-from motionrft.generators.registry import load_generator
+from motionrft.official.generators import load_generator
 from motionrft.presets.eval import EvalPreset
 from motionrft.reward.base import Reward
 from motionrft.reward.loading import load_reward, reward_folder

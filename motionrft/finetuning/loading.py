@@ -17,7 +17,7 @@ from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.items import FixedItems
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator
-from motionrft.generators.registry import load_generator
+from motionrft.official.generators import load_generator
 from motionrft.presets.finetune import FinetunePreset
 from motionrft.reward.base import Reward
 from motionrft.reward.loading import load_reward, reward_folder

@@ -109,8 +109,7 @@ class Generator(nn.Module, ABC):
     @property
     @abstractmethod
     def lora_targets(self) -> list[str]:
-        """Names, inside `denoiser`, of the linear layers suited to low-rank adapters (peft `target_modules`).
-        """
+        """Names, inside `denoiser`, of the linear layers suited to low-rank adapters (peft `target_modules`)."""
 
     @abstractmethod
     def encode_text(self, texts: Sequence[str]) -> Condition:

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from motionrft.errors import UserError
 from motionrft.lengths import zero_padding
 from motionrft.representations.statistics import CONSTANT
 from motionrft.text.base import TextEncoder, TextFeatures
@@ -37,11 +38,11 @@ def read_texts(
     """What a model reads of texts: the token states, or the pooled vector as the only token.
 
     Raises:
-        ValueError: the pooled vector is wanted of an encoder that has none.
+        UserError: the pooled vector is wanted of an encoder that has none.
     """
     features = encoder.encode(texts).to(device)
     if part == "tokens":
         return features
     if features.pooled is None:
-        raise ValueError(f"the text encoder {encoder.name} has no pooled vector, which this model reads")
+        raise UserError(f"the text encoder {encoder.name} has no pooled vector, which this model reads")
     return TextFeatures(features.pooled[:, None], torch.ones_like(features.mask[:, :1]))

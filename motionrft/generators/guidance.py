@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from motionrft.errors import UserError
 from motionrft.generators.base import Condition
 from motionrft.text.base import TextFeatures, stack
 
@@ -11,10 +12,10 @@ def both_halves(condition: Condition) -> TextFeatures:
     """Features of the B prompts, then of the null prompt B times: (2B, ...).
 
     Raises:
-        ValueError: the condition has no null prompt.
+        UserError: the condition has no null prompt.
     """
     if condition.null is None:
-        raise ValueError("this generator has no null prompt: guidance must be 1")
+        raise UserError("this generator has no null prompt: guidance must be 1")
     return stack([condition.text, condition.null.expand(len(condition))])
 
 

@@ -11,6 +11,7 @@ from motionrft.diffusion.ancestral import ancestral
 from motionrft.diffusion.ddim import ddim
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, cosine
+from motionrft.errors import UserError
 from motionrft.generators.base import Condition, Generator
 from motionrft.generators.frames import TextPart, from_motion, read_texts, to_motion
 from motionrft.generators.guidance import doubled, guided
@@ -104,7 +105,7 @@ class Mdm(Generator):
                 self.schedule, self.parametrisation, steps, eta or 0.0, offset=0, land_on_clean=True
             )
         else:
-            raise ValueError(f"no sampler {sampler!r} for the family mdm; there are ddpm and ddim")
+            raise UserError(f"no sampler {sampler!r} for the family mdm; there are ddpm and ddim")
         return process.to(self.device)
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:

@@ -16,6 +16,7 @@ from motionrft.diffusion.ddim import ddim
 from motionrft.diffusion.lcm import Times, lcm
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, scaled_linear
+from motionrft.errors import UserError
 from motionrft.generators.autoencoder import Autoencoder
 from motionrft.generators.base import Condition, Generator
 from motionrft.generators.convolutional import ConvolutionalAutoencoder
@@ -128,7 +129,7 @@ class Mld(Generator):
         elif sampler == "lcm":
             process = lcm(self.schedule, self.parametrisation, steps, self.config.lcm_times)
         else:
-            raise ValueError(f"no sampler {sampler!r} for the family mld; there are ddim and lcm")
+            raise UserError(f"no sampler {sampler!r} for the family mld; there are ddim and lcm")
         return process.to(self.device)
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:

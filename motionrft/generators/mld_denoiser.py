@@ -12,8 +12,7 @@ from motionrft.transformer import LearnedPositions, SkipEncoder, TimeEmbedding, 
 
 
 class GuidedTimeEmbedding(TimeEmbedding):
-    """A time embedding that is also told the guidance scale, through `cond_proj`; it starts by ignoring it.
-    """
+    """A time embedding that is also told the guidance scale, through `cond_proj`; it starts by ignoring it."""
 
     def __init__(self, features: int, width: int, guidance_width: int):
         super().__init__(features, width)

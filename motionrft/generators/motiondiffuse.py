@@ -11,6 +11,7 @@ from motionrft.diffusion.ancestral import ancestral
 from motionrft.diffusion.ddim import ddim
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, linear
+from motionrft.errors import UserError
 from motionrft.generators.base import Condition, Generator
 from motionrft.generators.frames import from_motion, to_motion
 from motionrft.generators.motiondiffuse_denoiser import MotionDiffuseDenoiser
@@ -84,7 +85,7 @@ class MotionDiffuse(Generator):
 
     def predict(self, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, guidance: float) -> Tensor:
         if guidance != 1:
-            raise ValueError(f"MotionDiffuse has no null prompt: guidance must be 1, not {guidance:g}")
+            raise UserError(f"MotionDiffuse has no null prompt: guidance must be 1, not {guidance:g}")
         text = condition.text
         assert text.pooled is not None
         return self.denoiser(x, t, text.tokens, text.pooled, length_mask(lengths, x.shape[1]))
@@ -101,7 +102,7 @@ class MotionDiffuse(Generator):
                 self.schedule, self.parametrisation, steps, eta or 0.0, offset=0, land_on_clean=True
             )
         else:
-            raise ValueError(f"no sampler {sampler!r} for the family motiondiffuse; there are ddpm and ddim")
+            raise UserError(f"no sampler {sampler!r} for the family motiondiffuse; there are ddpm and ddim")
         return process.to(self.device)
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:

@@ -20,6 +20,7 @@ def sample(
     batch: int = 32,
     sampler: str | None = None,
     eta: float | None = None,
+    precision: torch.dtype | None = None,
 ) -> Tensor:
     """Motions of N prompts, without gradient. Arguments as `sample_batches`.
 
@@ -29,7 +30,7 @@ def sample(
     frames = int(lengths.max())
     items, motions = [], []
     for chosen, motion in sample_batches(
-        generator, condition, lengths, seeds, steps, guidance, batch, sampler, eta
+        generator, condition, lengths, seeds, steps, guidance, batch, sampler, eta, precision
     ):
         items.append(chosen)
         motions.append(torch.nn.functional.pad(motion, (0, 0, 0, frames - motion.shape[1])))
@@ -47,6 +48,7 @@ def sample_batches(
     batch: int = 32,
     sampler: str | None = None,
     eta: float | None = None,
+    precision: torch.dtype | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Sample batch by batch, as results come.
 
@@ -55,6 +57,7 @@ def sample_batches(
         seeds: N numbers; an item's noise depends on its own alone (see `motionrft.training.seeds.item_seed`).
         steps, guidance, sampler, eta: None stands for the family's published choice.
         batch: items computed at once; the result does not depend on it beyond float rounding.
+        precision: bfloat16 or float16 for the network's arithmetic (autocast); states and decoding stay in float32.
 
     Yields:
         (items, motions): positions (b,) int64 among the N, and (b, T, D) de-normalised, T the batch's
@@ -67,14 +70,16 @@ def sample_batches(
         noise = ItemNoise(generator, lengths[items], [seeds[i] for i in items.tolist()], device)
         chosen = lengths[items].to(device)
         prompts = condition.index(items.to(condition.text.tokens.device))
+        start = Start(noise.draw(), prompts, chosen, draw=noise.draw)
         with torch.no_grad():
-            state = walk(generator, process, Start(noise.draw(), prompts, chosen, draw=noise.draw), scale)
-            yield items, generator.decode(state, chosen, int(lengths[items].max()))
+            with torch.autocast(device.type, precision, enabled=precision is not None):
+                state = walk(generator, process, start, scale).float()
+            motion = generator.decode(state, chosen, int(lengths[items].max()))
+        yield items, motion  # outside no_grad, which would otherwise hold for the caller between two batches
 
 
 def batches(lengths: Tensor, batch: int, equal_lengths: bool) -> Iterator[Tensor]:
-    """Positions of the items of each batch: neighbours in length, or only equals where padding would be seen.
-    """
+    """Positions of the items of each batch: neighbours in length, or only equals where padding would be seen."""
     order = lengths.argsort(descending=True, stable=True)
     start = 0
     while start < len(order):

@@ -11,6 +11,7 @@ from motionrft.diffusion.ddim import ddim
 from motionrft.diffusion.dpm import dpm
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, linear
+from motionrft.errors import UserError
 from motionrft.generators.base import Condition, Generator
 from motionrft.generators.frames import from_motion, to_motion
 from motionrft.generators.guidance import doubled, guided
@@ -98,7 +99,7 @@ class StableMoFusion(Generator):
                 self.schedule, self.parametrisation, steps, eta or 0.0, offset=0, land_on_clean=True
             )
         else:
-            raise ValueError(
+            raise UserError(
                 f"no sampler {sampler!r} for the family stablemofusion; there are dpm-sde, dpm and ddim"
             )
         return process.to(self.device)

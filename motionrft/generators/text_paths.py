@@ -9,8 +9,7 @@ from motionrft.text.base import TextFeatures
 
 
 class ProjectedText(nn.Sequential):
-    """One linear layer a token, after an activation or none; its published name is `emb_proj.1` either way.
-    """
+    """One linear layer a token, after an activation or none; its published name is `emb_proj.1` either way."""
 
     def __init__(self, activation: nn.Module, text_width: int, hidden: int):
         super().__init__(activation, nn.Linear(text_width, hidden))

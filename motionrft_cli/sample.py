@@ -1,0 +1,252 @@
+"""sample: motions from text."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from motionrft.errors import UserError
+from motionrft.presets.sample import SamplePreset
+from motionrft_cli.options import Call, command, sets
+
+if TYPE_CHECKING:
+    from motionrft.files import Motion
+    from motionrft.generators import Generator
+
+PICTURES = ("gif", "mp4", "png", "html")
+NAME_LENGTH = 40  # characters of a prompt in a file name
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One motion to make. `repeat` counts equal prompts; with prompt and --seed it is all that decides the noise."""
+
+    prompt: str
+    frames: int
+    repeat: int
+    stem: str
+    seed: int
+
+
+@command(SamplePreset, example='motionrft sample "a person waves" --num 3 --format npy,gif --out samples')
+def sample(
+    call: Call[SamplePreset],
+    prompts: Annotated[list[str] | None, typer.Argument(help="what the motions shall show")] = None,
+    text_file: Annotated[Path | None, typer.Option(help="file with one prompt a line")] = None,
+    data: Annotated[Path | None, typer.Option(help="data set whose captions and lengths are used")] = None,
+    split: Annotated[str | None, sets("split")] = None,
+    generator: Annotated[str | None, sets("generator")] = None,
+    num: Annotated[int | None, sets("num")] = None,
+    seconds: Annotated[float | None, sets("seconds")] = None,
+    length: Annotated[int | None, sets("length")] = None,
+    steps: Annotated[int | None, sets("steps")] = None,
+    guidance: Annotated[float | None, sets("guidance")] = None,
+    formats: Annotated[str | None, typer.Option("--format", metavar="npy,bvh,gif,…"), sets("formats")] = None,
+) -> int:
+    """Make motions from text.
+
+    A prompt's motion depends on the prompt, its number and --seed alone: not on the batch, nor on the other prompts.
+    With --json, one line a motion.
+    """
+    out = call.output_folder()
+    if sum(source is not None for source in (prompts or None, text_file, data)) != 1:
+        raise UserError(
+            'what to make? Give prompts ("a person waves"), --text-file FILE or --data DIR: one of them.'
+        )
+    from motionrft import builtin
+    from motionrft.official.generators import load_generator
+
+    preset = call.preset
+    path = builtin.resolve(preset.generator, "generator")
+    statistics = None if preset.statistics is None else Path(preset.statistics)
+    model = load_generator(path, str(call.device()), preset.family, statistics)
+    wanted = list(_wanted(call, _texts(call, prompts, text_file, data, model), model))
+    if call.resume:
+        wanted = [each for each in wanted if not _finished(out, each, preset)]
+    if call.dry_run:
+        return _dry_run(call, model, wanted)
+    with call.console.progress("sampling", len(wanted), "motions") as bar:
+        for each, motion in _motions(call, model, wanted):
+            files = _write(out, each, motion, preset)
+            call.console.emit(_line(each, motion, files, preset))
+            bar.advance()
+    call.console.info(f"{len(wanted)} motions in {out}. Next: motionrft score {out} --json")
+    return 0
+
+
+def _texts(
+    call: Call[SamplePreset],
+    prompts: list[str] | None,
+    text_file: Path | None,
+    data: Path | None,
+    model: "Generator",
+) -> list[tuple[str, int]]:
+    """(prompt, frames) of each motion before repeats."""
+    from motionrft.data import MotionDataset, read_prompts
+
+    preset = call.preset
+    if data is not None:
+        dataset = MotionDataset(data, preset.split, model.min_frames, model.max_frames)
+        return [
+            (item.captions[0].text, _in_range(round(item.length * model.fps / dataset.fps), model))
+            for item in dataset.items
+        ]
+    frames = round(preset.seconds * model.fps) if preset.length is None else preset.length
+    if not model.min_frames <= frames <= model.max_frames:
+        low, high = model.min_frames, model.max_frames
+        raise UserError(
+            f"{frames} frames: this generator makes between {low} and {high} at {model.fps:g} frames a second "
+            f"({low / model.fps:.2g} to {high / model.fps:.3g} seconds). Choose another --seconds or --length."
+        )
+    texts = read_prompts(text_file) if text_file is not None else [_checked(text) for text in prompts or []]
+    return [(text, frames) for text in texts]
+
+
+def _in_range(frames: int, model: "Generator") -> int:
+    return min(max(frames, model.min_frames), model.max_frames)
+
+
+def _checked(prompt: str) -> str:
+    if not prompt.strip() or "\0" in prompt:
+        raise UserError(
+            f"the prompt {prompt!r} is {'empty' if not prompt.strip() else 'no text (it holds a NUL)'}."
+        )
+    return prompt.strip()
+
+
+def _wanted(call: Call[SamplePreset], texts: list[tuple[str, int]], model: "Generator") -> Iterator[Wanted]:
+    from motionrft.training.seeds import item_seed
+
+    seen: Counter[str] = Counter()
+    digits = len(str(len(texts) * call.preset.num - 1))
+    number = 0
+    for text, frames in texts:
+        for _ in range(call.preset.num):
+            stem = f"{number:0{digits}d}-{_slug(text)}"
+            yield Wanted(text, frames, seen[text], stem, item_seed(call.preset.seed, text, seen[text]))
+            seen[text] += 1
+            number += 1
+
+
+def _slug(text: str) -> str:
+    """A prompt as part of a file name: letters and digits of any alphabet, joined by hyphens."""
+    return re.sub(r"[\W_]+", "-", text.lower())[:NAME_LENGTH].strip("-") or "motion"
+
+
+def _motions(
+    call: Call[SamplePreset], model: "Generator", wanted: list[Wanted]
+) -> Iterator[tuple[Wanted, "Motion"]]:
+    """Every motion as soon as its batch is done."""
+    import torch
+
+    from motionrft.files import Motion
+    from motionrft.generators.sampling import sample_batches
+
+    if not wanted:
+        return
+    preset, dtype = call.preset, call.dtype()
+    condition = model.encode_text([each.prompt for each in wanted])
+    lengths = torch.tensor([each.frames for each in wanted])
+    batches = sample_batches(
+        model,
+        condition,
+        lengths,
+        [each.seed for each in wanted],
+        preset.steps,
+        preset.guidance,
+        preset.batch,
+        preset.sampler,
+        preset.eta,
+        None if dtype == torch.float32 else dtype,
+    )
+    for items, motions in batches:
+        for item, motion in zip(items.tolist(), motions, strict=True):
+            array = motion[: wanted[item].frames].cpu().numpy()
+            if model.representation == "joints":
+                array = array.reshape(len(array), -1, 3)
+            yield wanted[item], Motion(array, model.representation, model.fps, Path(wanted[item].stem))
+
+
+def _write(out: Path, each: Wanted, motion: "Motion", preset: SamplePreset) -> list[Path]:
+    """All files of one motion, the first format first; a prompt lies beside its motion, where `score` finds it."""
+    from motionrft.files import write_motion
+    from motionrft.training.atomic import write_text
+
+    files = []
+    for form in dict.fromkeys(preset.formats):
+        path = out / f"{each.stem}.{form}"
+        if form in PICTURES:
+            _draw(path, each, motion)
+        else:
+            write_motion(path, _as_asked(motion, preset))
+        files.append(path)
+    write_text(out / f"{each.stem}.txt", each.prompt + "\n")
+    return files
+
+
+def _as_asked(motion: "Motion", preset: SamplePreset) -> "Motion":
+    from motionrft.files.conversion import Conversion, convert_motion
+
+    if preset.representation in (None, motion.representation):
+        return motion
+    return convert_motion(motion, Conversion(preset.representation, fps=motion.fps))
+
+
+def _draw(path: Path, each: Wanted, motion: "Motion") -> None:
+    from motionrft.files.conversion import Conversion, convert_motion
+    from motionrft.pictures import write_picture
+
+    joints = convert_motion(motion, Conversion("joints", fps=motion.fps)).array
+    write_picture(path, [joints.reshape(len(joints), -1, 3)], [each.prompt], motion.fps)
+
+
+def _finished(out: Path, each: Wanted, preset: SamplePreset) -> bool:
+    return all((out / f"{each.stem}.{form}").is_file() for form in preset.formats)
+
+
+def _line(each: Wanted, motion: "Motion", files: list[Path], preset: SamplePreset) -> dict[str, Any]:
+    return {
+        "prompt": each.prompt,
+        "seed": each.seed,
+        "file": str(files[0]),
+        "files": [str(file) for file in files],
+        "frames": each.frames,
+        "fps": motion.fps,
+        "representation": preset.representation or motion.representation,
+    }
+
+
+def _dry_run(call: Call[SamplePreset], model: "Generator", wanted: list[Wanted]) -> int:
+    """Two timed steps of one batch, and what follows from them."""
+    import time
+
+    import torch
+
+    from motionrft.generators.sampling import sample
+
+    batch = wanted[: call.preset.batch]
+    lengths = torch.tensor([each.frames for each in batch])
+    condition = model.encode_text([each.prompt for each in batch])
+    seeds, guidance = [each.seed for each in batch], call.preset.guidance
+    sample(model, condition, lengths, seeds, 2, guidance, len(batch), call.preset.sampler)
+    start = time.perf_counter()
+    sample(model, condition, lengths, seeds, 2, guidance, len(batch), call.preset.sampler)
+    seconds = (time.perf_counter() - start) / 2
+    steps = model.process(call.preset.steps, call.preset.sampler, call.preset.eta).steps
+    batches = -(-len(wanted) // call.preset.batch)
+    document = {
+        "dry_run": True,
+        "motions": len(wanted),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "steps": steps,
+        "seconds_per_step": seconds,
+        "seconds": seconds * steps * batches,
+        "bytes": sum(4 * each.frames * model.mean.numel() for each in wanted),
+    }
+    call.console.table("dry run", ["what", "estimate"], list(document.items())[1:])
+    call.console.emit(document)
+    return 0
