@@ -24,7 +24,7 @@ from motionrft.presets.eval import EvalPreset
 from motionrft.reward.base import Reward
 from motionrft.reward.loading import load_reward, reward_folder
 from motionrft.text import load_text_encoder
-from motionrft.training.fingerprints import folder_hash
+from motionrft.training.fingerprints import folder_hash, path_hash
 
 ANY_LENGTH = 10**9
 
@@ -157,7 +157,7 @@ class Session:
         return GeneratorSource(
             generator,
             name or _short_name(place),
-            folder_hash(folder),
+            path_hash(folder),
             preset.steps,
             preset.guidance,
             preset.batch,
