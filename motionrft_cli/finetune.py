@@ -1,5 +1,6 @@
 """finetune: a generator made better by reward."""
 
+from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ from motionrft.diffusion.plan import plan_rows, updates
 from motionrft.finetuning.methods import METHODS, plan_of
 from motionrft.presets.finetune import FinetunePreset
 from motionrft_cli.options import Call, command, sets
+from motionrft_cli.resuming import AllowChanged
 from motionrft_cli.training_progress import LoopProgress
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ def finetune(
     show_plan: Annotated[
         bool, typer.Option("--show-plan", help="print what the method does at each denoising step, and stop")
     ] = False,
+    allow_changed: AllowChanged = None,
 ) -> int:
     """Fine-tune a generator by reward.
 
@@ -49,7 +52,7 @@ def finetune(
     from motionrft.finetuning.report import shown
     from motionrft.finetuning.run import finetune as tune
 
-    done = tune(call.preset, _session(call))
+    done = tune(call.preset, _session(call, allow_changed or ()))
     for title, rows in done.tables.items():
         call.console.table(f"held-out prompts, {title}", ["metric", "before", "after", "change"], shown(rows))
     call.console.emit(
@@ -74,7 +77,7 @@ def finetune(
     return 0
 
 
-def _session(call: Call[FinetunePreset]) -> "Session":
+def _session(call: Call[FinetunePreset], allow_changed: Sequence[str] = ()) -> "Session":
     from pathlib import Path
 
     from motionrft.finetuning.run import Session
@@ -87,6 +90,7 @@ def _session(call: Call[FinetunePreset]) -> "Session":
         call.overwrite,
         progress=lambda stage: LoopProgress(call.console, stage),
         say=call.console.warn,
+        allow_changed=tuple(allow_changed),
     )
 
 

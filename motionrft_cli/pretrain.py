@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from motionrft.presets.pretrain import PretrainPreset
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.rehearsal import rehearse
+from motionrft_cli.resuming import AllowChanged
 
 
 @command(PretrainPreset, example="motionrft pretrain --preset mini-mld --data data/humanml3d --out runs/base")
@@ -15,6 +16,7 @@ def pretrain(
     call: Call[PretrainPreset],
     data: Annotated[str | None, sets("data")] = None,
     stage: Annotated[Literal["autoencoder", "denoiser", "all"] | None, sets("stage")] = None,
+    allow_changed: AllowChanged = None,
 ) -> int:
     """Train a base generator: its autoencoder, then its denoiser.
 
@@ -35,6 +37,7 @@ def pretrain(
         call.dtype(),
         resume=call.resume,
         overwrite=call.overwrite,
+        allow_changed=allow_changed or (),
     )
     result: dict[str, float] = {}
     if call.preset.stage in ("autoencoder", "all"):

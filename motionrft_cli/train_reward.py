@@ -5,6 +5,7 @@ from typing import Annotated
 from motionrft.presets.train_reward import TrainRewardPreset
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.rehearsal import rehearse
+from motionrft_cli.resuming import AllowChanged
 from motionrft_cli.training_progress import LoopProgress
 
 
@@ -15,6 +16,7 @@ def train_reward(
     stage: Annotated[str | None, sets("stage")] = None,
     base: Annotated[str | None, sets("base")] = None,
     time_limit: Annotated[float | None, sets("time_limit")] = None,
+    allow_changed: AllowChanged = None,
 ) -> int:
     """Train a reward that judges motions in three representations.
 
@@ -35,7 +37,9 @@ def train_reward(
     def watch(stage: str) -> LoopProgress:
         return LoopProgress(call.console, stage)
 
-    session = Session(out, call.device(), call.dtype(), watch, call.resume, call.overwrite)
+    session = Session(
+        out, call.device(), call.dtype(), watch, call.resume, call.overwrite, tuple(allow_changed or ())
+    )
     reward = train_reward(call.preset, session)
     recall = reward.about.get("recall", {})
     rows = [

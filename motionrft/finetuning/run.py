@@ -43,7 +43,8 @@ GENERATOR, ADAPTERS, EVALUATIONS, PLOTS, REPORT = (
 class Session:
     """How a run is carried out, apart from its preset.
 
-    progress: makes the progress of a stage that is called so; say: told what people should know.
+    progress: makes the progress of a stage that is called so; say: told what people should know;
+    allow_changed: preset keys that may differ on resume.
     """
 
     out: Path
@@ -53,6 +54,7 @@ class Session:
     overwrite: bool = False
     progress: Callable[[str], Progress] = lambda _: Silent()
     say: Callable[[str], None] = lambda _: None
+    allow_changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def _open(preset: FinetunePreset, session: Session) -> RunFolder:
         resume=session.resume,
         overwrite=session.overwrite,
         identity=identities(preset),
-        allow_changed=("device", "evaluation", "keep", "checkpoint_every"),
+        allow_changed=("device", "evaluation", "keep", "checkpoint_every", *session.allow_changed),
     )
 
 
@@ -274,16 +276,13 @@ class Workshop:
     ) -> ReportData:
         metrics = folder.read_metrics()
         looks = read_looks(folder.path)
-        rows = [
-            row if place == 0 else replace(row, metric=f"{row.metric}, {title}", headline=False)
-            for place, (title, found) in enumerate(tables.items())
-            for row in found
-        ]
+        (_, rows), *further = [*tables.items()] or [("", [])]
         peak = max((line["peak_bytes"] for line in metrics), default=0)
         graph = max((line["graph_bytes"] for line in metrics), default=0)
         return ReportData(
             title=f"{self.preset.method.method} on {self.preset.generator}",
             rows=rows,
+            further=dict(further),
             series=report.curves(metrics, looks),
             cost={
                 "tuning time": f"{outcome.seconds / 60:.1f} min",

@@ -1,6 +1,6 @@
 """Both stages of pre-training in one output folder: `autoencoder/`, `denoiser/` (run folders) and `generator/`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ class Pretraining:
     """Number format of the denoiser's arithmetic; weights stay float32."""
     resume: bool = False
     overwrite: bool = False
+    allow_changed: Sequence[str] = ()
+    """Dotted preset keys that may differ on resume."""
 
     @classmethod
     def prepare(
@@ -49,6 +51,7 @@ class Pretraining:
         dtype: torch.dtype = torch.float32,
         resume: bool = False,
         overwrite: bool = False,
+        allow_changed: Sequence[str] = (),
     ) -> "Pretraining":
         """Read the data set's index and check the generator before anything is trained.
 
@@ -61,7 +64,8 @@ class Pretraining:
             MotionDataset(preset.data, split, preset.min_frames, preset.max_frames)
             for split in ("train", "val")
         )
-        pretraining = cls(preset, out, train_set, validation, device, progress, dtype, resume, overwrite)
+        running = (progress, dtype, resume, overwrite, allow_changed)
+        pretraining = cls(preset, out, train_set, validation, device, *running)
         pretraining.build()
         return pretraining
 
@@ -149,6 +153,7 @@ class Pretraining:
             environment(str(self.device)),
             resume=self.resume,
             overwrite=self.overwrite,
+            allow_changed=self.allow_changed,
             identity={"data": self.train.identity},
         )
 

@@ -133,6 +133,8 @@ def test_a_changed_preset_is_refused_with_its_keys(
 ) -> None:
     changed = run("pretrain", "--out", str(whole), "--resume", "--set", "autoencoder.batch=5")
     assert changed.code == 2 and "autoencoder.batch: 4 -> 5" in changed.err
+    allowed = ("--set", "autoencoder.batch=5", "--allow-changed", "autoencoder.batch")
+    assert run("pretrain", "--out", str(whole), "--resume", *allowed).code == 0
     again = run("pretrain", "--preset", str(place / "preset.yaml"), "--out", str(whole))
     assert again.code == 2 and "--resume" in again.err
 
