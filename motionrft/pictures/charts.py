@@ -192,13 +192,15 @@ def _band(line: Line, axes: Axes) -> str:
 
 
 def _legend(lines: Sequence[Line]) -> str:
+    """Names of the lines; a line alone is named by the heading."""
     keys = "".join(
         f'<li><span class="key s{place % len(COLOURS)}"></span>{escape(line.name)}</li>'
         for place, line in enumerate(lines)
+        if len(lines) > 1
     )
     window = max(line.window for line in lines)
     mean = f'<li class="about">bold: mean over {window} points</li>' if window > 1 else ""
-    return f'<ul class="legend">{keys}{mean}</ul>'
+    return f'<ul class="legend">{keys}{mean}</ul>' if keys or mean else ""
 
 
 def _hover(lines: Sequence[Line], axes: Axes, head: Series) -> dict[str, Any]:

@@ -11,14 +11,18 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def digits_of(row: Row) -> int:
-    """Decimals for a row: the narrowest interval of a value shows one digit, or two when it starts with 1 or 2."""
-    known = [interval for interval in row.values if interval is not None]
+    """Decimals for a row: the narrowest interval of a value shows one digit, or two when it starts with 1 or 2.
+
+    No value gets more than four significant digits, however sure it is.
+    """
+    known = [interval for interval in row.values if interval is not None and math.isfinite(interval.mean)]
+    largest = max((abs(interval.mean) for interval in known), default=0.0)
+    most = min(max(3 - math.floor(math.log10(largest)), 0), 5) if largest > 0 else 3
     narrow = min((half(interval) for interval in known if half(interval) > 0), default=None)
-    if narrow is not None:
-        leading = math.floor(math.log10(narrow))
-        return min(max(-leading + (narrow / 10**leading < 3), 0), 5)
-    largest = max((abs(interval.mean) for interval in known if math.isfinite(interval.mean)), default=0.0)
-    return 3 if largest < 1 else max(3 - math.floor(math.log10(largest)), 0)
+    if narrow is None:
+        return min(most, 3)
+    leading = math.floor(math.log10(narrow))
+    return min(max(-leading + (narrow / 10**leading < 3), 0), most)
 
 
 def half(interval: Interval) -> float:

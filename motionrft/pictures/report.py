@@ -51,6 +51,7 @@ class Prompt:
         text: the prompt.
         motions: one (T, 22, 3) array a column, metres, Y up; T may differ.
         gain: last column minus first, by the number that `gain_name` of the report names; sorts the prompts.
+            Where all gains are 0 nothing was measured, and the page shows none.
         scores: that number for each column, may be empty.
     """
 
@@ -67,7 +68,8 @@ class ReportData:
     Attributes:
         title: the run's name.
         columns: what is compared; the first is the reference.
-        rows: the table, in reading order.
+        rows: the table, in reading order; the verdict is on these.
+        further: more tables by name (another guidance scale, say), folded on the page, each with its own verdict.
         series: curves over updates, grouped by their `chart`.
         prompts: shown in 3D side by side; a dozen is plenty (about 35 kB a motion of 100 frames on the page).
         gain_name: what `Prompt.gain` measures.
@@ -83,6 +85,7 @@ class ReportData:
     title: str
     columns: tuple[str, ...] = ("before", "after")
     rows: Sequence[Row] = ()
+    further: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     series: Sequence[Series] = ()
     prompts: Sequence[Prompt] = ()
     gain_name: str = "reward"

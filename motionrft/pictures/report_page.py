@@ -26,7 +26,7 @@ from motionrft.pictures.page import (
     themes_data,
 )
 from motionrft.pictures.report import Prompt, ReportData, Series
-from motionrft.pictures.report_table import table_html
+from motionrft.pictures.report_table import KEY, table_html
 from motionrft.pictures.verdict import Row, Verdict, verdict
 from motionrft.pictures.video import follow
 
@@ -46,7 +46,7 @@ def report_html(data: ReportData) -> str:
     charts, hover = _charts(data.series)
     parts = [
         _verdicts(data),
-        table_html(data.rows, data.columns),
+        _tables(data),
         _prompts(data),
         charts,
         _notes(data),
@@ -69,7 +69,7 @@ def report_html(data: ReportData) -> str:
 
 
 def _check(data: ReportData) -> None:
-    for row in data.rows:
+    for row in (*data.rows, *(row for rows in data.further.values() for row in rows)):
         if len(row.values) != len(data.columns):
             raise ValueError(
                 f"row {row.metric!r} has {len(row.values)} values for the columns {data.columns}"
@@ -133,14 +133,36 @@ def _chip(row: Row, column: int) -> str:
     return f'<li class="{row.sign(column)}"><span>{escape(row.metric)}</span><span class="way">{way}</span>{share}</li>'
 
 
+def _tables(data: ReportData) -> str:
+    """The table, and further ones folded under a line that says their verdict."""
+    if not data.rows:
+        return ""
+    folded = ""
+    for name, rows in data.further.items():
+        found = verdict(rows, len(data.columns) - 1, data.subject)
+        said = f' <b class="{found.level}">{LEVELS[found.level]}</b>' if len(data.columns) > 1 else ""
+        folded += (
+            f"<details><summary>{escape(name)}{said}</summary>{table_html(rows, data.columns)}</details>"
+        )
+    compared = len(data.columns) > 1
+    key = KEY if compared else ""
+    title = "Where" if compared else "Numbers"
+    return f"<section><h2>{title}</h2>{table_html(data.rows, data.columns)}{key}{folded}</section>"
+
+
 def _prompts(data: ReportData) -> str:
     if not data.prompts:
         return ""
     about = [f"{len(data.prompts)} prompts."] if len(data.prompts) > 1 else []
     about += ["Every column starts from the same noise."] if data.same_noise else []
     about.append("Drag a figure to turn it.")
-    order = fill(asset("order.html"), gain=escape(data.gain_name)) if len(data.columns) > 1 else ""
+    order = fill(asset("order.html"), gain=escape(data.gain_name)) if _ranked(data) else ""
     return fill(asset("prompts.html"), about=" ".join(about), order=order, player=asset("player.html"))
+
+
+def _ranked(data: ReportData) -> bool:
+    """Whether the prompts have gains to be ordered by."""
+    return len(data.columns) > 1 and any(prompt.gain for prompt in data.prompts)
 
 
 def _prompt_data(data: ReportData) -> list[dict[str, Any]]:
@@ -160,7 +182,7 @@ def _one_prompt(prompt: Prompt, data: ReportData) -> dict[str, Any]:
     return {
         "text": prompt.text,
         "gain": prompt.gain if np.isfinite(prompt.gain) else 0.0,
-        "gain_text": number(prompt.gain, 3, signed=True),
+        "gain_text": number(prompt.gain, 3, signed=True) if _ranked(data) else "",
         "scores": [number(score, 3) for score in prompt.scores],
         "scene": scene_data(scene),
         "clips": clips,

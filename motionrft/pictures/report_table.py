@@ -14,6 +14,7 @@ ROLES: Mapping[Role, tuple[str, str]] = {
     "physics": ("Physics", "how real the movement is"),
     "reward": ("Reward", "what the training optimised; it may rise without the motions getting better"),
 }
+MANY = 6  # rows of one kind from which those that do not carry the verdict are folded
 ARROWS = {"up": "↑", "down": "↓", "near": "→ real", "none": ""}
 KEY = (
     '<p class="key-line"><span class="better">better</span> and <span class="worse">worse</span> only where the '
@@ -22,31 +23,37 @@ KEY = (
 
 
 def table_html(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    """The table's section; two columns get a third with the change and its interval drawn, more carry it inside."""
-    if not rows:
-        return ""
+    """The table; two columns get a third with the change and its interval drawn, more carry it inside."""
     real = any(row.reference is not None for row in rows)
     heads = ["metric", *(["real"] if real else []), *columns]
     heads += ["change, 95 % interval"] if len(columns) == 2 else []
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
     head += '<th class="plot" aria-hidden="true"></th>' if len(columns) == 2 else ""
     groups = [_group(role, [row for row in rows if row.role == role], real, columns) for role in ROLES]
-    style = f'style="--cells: {len(heads) - 1}"'
-    table = f'<table class="rows" {style}><thead><tr>{head}</tr></thead>{"".join(groups)}</table>'
-    compared = len(columns) > 1
-    title = "Where" if compared else "Numbers"
-    return f'<section><h2>{title}</h2><div class="scroll">{table}</div>{KEY if compared else ""}</section>'
+    return (
+        f'<div class="scroll"><table class="rows" style="--cells: {len(heads) - 1}"><thead><tr>{head}</tr></thead>'
+        f"{''.join(groups)}</table></div>"
+    )
 
 
 def _group(role: Role, rows: Sequence[Row], real: bool, columns: Sequence[str]) -> str:
     if not rows:
         return ""
     name, about = ROLES[role]
-    head = f'<tr class="group"><th scope="rowgroup" colspan="20">{name} <small>{about}</small></th></tr>'
-    return f"<tbody>{head}{''.join(_row(row, real, columns) for row in rows)}</tbody>"
+    extra = (
+        [row for row in rows if not row.headline]
+        if any(row.headline for row in rows) and len(rows) > MANY
+        else []
+    )
+    more = f'<button class="more-rows" type="button">{len(extra)} more</button>' if extra else ""
+    head = (
+        f'<tr class="group"><th scope="rowgroup" colspan="20">{name} <small>{about}</small>{more}</th></tr>'
+    )
+    shown = [_row(row, real, columns, extra=any(row is one for one in extra)) for row in rows]
+    return f"<tbody>{head}{''.join(shown)}</tbody>"
 
 
-def _row(row: Row, real: bool, columns: Sequence[str]) -> str:
+def _row(row: Row, real: bool, columns: Sequence[str], extra: bool) -> str:
     digits = digits_of(row)
     unit = f" <small>{escape(row.unit)}</small>" if row.unit else ""
     arrow = f' <span class="arrow">{ARROWS[row.good]}</span>' if ARROWS[row.good] else ""
@@ -60,7 +67,8 @@ def _row(row: Row, real: bool, columns: Sequence[str]) -> str:
         cells.append(_cell(row, value, column, digits, columns))
     if len(columns) == 2:
         cells.append(_change(row, digits))
-    return f"<tr>{''.join(cells)}</tr>"
+    kind = ' class="extra"' if extra else ""
+    return f"<tr{kind}>{''.join(cells)}</tr>"
 
 
 def _cell(row: Row, value: Interval | None, column: int, digits: int, columns: Sequence[str]) -> str:

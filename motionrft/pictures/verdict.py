@@ -163,18 +163,26 @@ def _judge(
         hacked = " The reward rose all the same: it was exploited, not satisfied." if reward_up else ""
         return "worse", f"{subject} made things worse: {names(losses)} fell behind.{hacked}"
     if gains:
-        return _price(gains, worse, column, subject)
+        still = [row for row in deciding if row.sign(column) == "same"]
+        return _price(gains, still, worse, column, subject)
     return _no_gain(deciding, worse, reward_up, subject)
 
 
-def _price(gains: Sequence[Row], worse: Sequence[Row], column: int, subject: str) -> tuple[Level, str]:
+def _price(
+    gains: Sequence[Row], still: Sequence[Row], worse: Sequence[Row], column: int, subject: str
+) -> tuple[Level, str]:
+    """There are gains and no judge objects; physics may have paid for them."""
     prices = [row for row in worse if row.role == "physics"]
+    rest = f" No sure change in {names(still)}." if still else ""
     if not prices:
-        return "better", f"{subject} helped: {names(gains)} improved, and nothing measured got worse."
+        return "better", f"{subject} helped: {names(gains)} improved, and nothing measured got worse.{rest}"
     dear = [row for row in prices if abs(row.relative(column) or 0.0) > TOLERABLE_PRICE]
     if dear:
-        return "mixed", f"{subject} helped ({names(gains)}) at a high price: {names(dear)} clearly worse."
-    return "better", f"{subject} helped: {names(gains)} improved, at a small price in {names(prices)}."
+        return (
+            "mixed",
+            f"{subject} helped ({names(gains)}) at a high price: {names(dear)} clearly worse.{rest}",
+        )
+    return "better", f"{subject} helped: {names(gains)} improved, at a small price in {names(prices)}.{rest}"
 
 
 def _no_gain(

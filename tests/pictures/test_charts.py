@@ -19,7 +19,13 @@ def test_the_line_spans_the_axes():
     line = hover["lines"][0]
     assert line["px"][0] == LEFT and line["px"][-1] == WIDTH - RIGHT
     assert TOP < line["py"][1] < line["py"][2] < line["py"][0] < HEIGHT - BOTTOM
-    assert "Reward" in html and "train" in html
+    assert "Reward" in html
+
+
+def test_a_line_alone_is_named_by_the_heading_and_several_by_a_legend():
+    train, held_out = (Series("Reward", name, [0, 1], [0.0, 1.0]) for name in ("training", "held-out"))
+    assert "legend" not in line_chart([train])[0]
+    assert all(name in line_chart([train, held_out])[0] for name in ("training", "held-out"))
 
 
 def test_it_is_valid_xml_whatever_the_names():

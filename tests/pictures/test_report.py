@@ -151,6 +151,35 @@ def test_a_comparison_has_a_verdict_for_every_column(opened, walk):
     assert page.complaints == []
 
 
+def test_many_metrics_are_folded_behind_those_that_decide(opened):
+    rows = [Row.paired(f"metric {i}", [0.1, 0.2], [0.1, 0.2], headline=i < 2) for i in range(9)]
+    page = opened(ReportData("x", rows=rows))
+    shown = (
+        "[...document.querySelectorAll('.rows tbody tr:not(.group)')].filter(row => row.offsetHeight).length"
+    )
+    assert page.evaluate(shown) == 2
+    assert page.evaluate("document.querySelector('.more-rows').textContent") == "7 more"
+    page.click(".more-rows")
+    assert page.evaluate(shown) == 9
+
+
+def test_further_tables_are_folded_under_their_own_verdict(opened, walk):
+    worse = [Row.paired("R@1", [0.6, 0.61, 0.62], [0.5, 0.51, 0.52])]
+    page = opened(example(walk, further={"guidance 2.5": worse}))
+    assert page.evaluate("document.querySelector('.verdict .word').textContent") == "It helped"
+    assert page.evaluate("document.querySelector('summary').textContent") == "guidance 2.5 It hurt"
+    assert page.evaluate("document.querySelector('details').open") is False
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("document.querySelector('details .rows').offsetHeight") > 0
+
+
+def test_without_gains_there_is_no_order_to_choose(opened, walk):
+    page = opened(
+        ReportData("x", prompts=[Prompt("a", (walk(3), walk(3)), 0.0), Prompt("b", (walk(3), walk(3)), 0.0)])
+    )
+    assert page.evaluate("document.querySelector('.order, .gain') === null")
+
+
 def test_one_result_alone_has_numbers_and_motions_but_no_verdict(opened, walk):
     rows = [Row("R@1", (Interval(0.6, 0.59, 0.61),))]
     data = ReportData(

@@ -78,6 +78,11 @@ def test_only_headline_rows_can_win_but_any_judge_can_object():
     assert verdict([headline, row("FID", 1.0, 0.2, good="down")]).level == "worse"
 
 
+def test_what_did_not_move_is_said_beside_what_did():
+    found = verdict([row("FID", 1.0, -0.2, good="down", headline=True), row("R@1", 0.5, 0.0, headline=True)])
+    assert found.level == "better" and "No sure change in R@1" in found.sentence
+
+
 def test_each_column_has_its_own_verdict():
     values = (Interval(0.5), Interval(0.6), Interval(0.4))
     changes = (Interval(0.1, 0.05, 0.15), Interval(-0.1, -0.15, -0.05))

@@ -17,7 +17,7 @@ function promptCard(prompt, player) {
   const head = element("div", "prompt-head");
   const gain = element("span", `gain ${prompt.gain > 0 ? "better" : prompt.gain < 0 ? "worse" : ""}`, prompt.gain_text);
   if (prompt.scores.length) gain.title = prompt.scores.join(" → ");
-  head.append(element("p", "text", prompt.text), ...(prompt.clips.length > 1 ? [gain] : []));
+  head.append(element("p", "text", prompt.text), ...(prompt.gain_text ? [gain] : []));
   const stages = element("div", "stages");
   const view = new View(prompt.scene);
   prompt.clips.forEach((spec, column) => {
@@ -96,6 +96,17 @@ document.addEventListener("click", (event) => {
   const select = () => { getSelection().selectAllChildren(text); };
   if (navigator.clipboard) navigator.clipboard.writeText(text.textContent).then(done, select);
   else select();
+});
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest(".more-rows");
+  if (!button) return;
+  button.closest("tbody").classList.add("all");
+  button.remove();
+});
+
+window.addEventListener("beforeprint", () => {
+  for (const folded of document.querySelectorAll("details")) folded.open = true;
 });
 
 window.player = buildPrompts();
