@@ -12,6 +12,7 @@ from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.items import Drawn, EvaluationItems, FixedItems
 from motionrft.evaluation.measure import converted, measure
+from motionrft.evaluation.metrics.exact import exact
 from motionrft.evaluation.numbers import (
     CANDIDATES,
     Numbers,
@@ -182,7 +183,7 @@ class GenerationProtocol:
         seen = measure(self.evaluator, made.motion, made.lengths, made.representation, self.batch, made.fps)
         numbers = generation_numbers(drawn, self._embed_texts(drawn.captions), seen, seed)
         rewards = self._rewards(made, drawn.captions)
-        numbers = {name: value.double().mean() for name, value in rewards.items()} | numbers
+        numbers = {name: exact(value).mean() for name, value in rewards.items()} | numbers
         if self.multimodality and isinstance(source, GeneratorSource):
             numbers["multimodality"] = self._multimodality(source, drawn, seed)
         if self.watch is not None:
@@ -204,7 +205,7 @@ class GenerationProtocol:
             condition = self.reward.prepare([c.text for c in captions[start : start + self.batch]]).to(device)
             total, terms = self.reward(motion, lengths, condition)
             parts.append({"reward": total} | {f"reward/{name}": value for name, value in terms.items()})
-        return {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def _embed_texts(self, captions: Sequence[Caption]) -> Tensor:
         """(N, E), each distinct caption embedded once in all repetitions."""
@@ -213,7 +214,7 @@ class GenerationProtocol:
         missing = list(new.values())
         for start in range(0, len(missing), self.batch):
             chunk = missing[start : start + self.batch]
-            for caption, embedding in zip(chunk, self.evaluator.embed_text(chunk).cpu(), strict=True):
+            for caption, embedding in zip(chunk, self.evaluator.embed_text(chunk), strict=True):
                 self._texts[_caption_key(caption)] = embedding
         return torch.stack([self._texts[_caption_key(caption)] for caption in captions])
 

@@ -17,7 +17,7 @@ PHYSICS = ("jitter", "foot_skating", "motion_energy", "penetration", "floating")
 
 @dataclass(frozen=True)
 class Measured:
-    """N motions as the metrics see them, on the CPU.
+    """N motions as the metrics see them, on the device that judged them.
 
     embeddings: (N, E). physics: by name (N,): `PHYSICS`, and the sides `hand` and `turn` (see `told`).
     """
@@ -26,7 +26,13 @@ class Measured:
     physics: dict[str, Tensor]
 
     def index(self, items: Tensor) -> "Measured":
+        items = items.to(self.embeddings.device)
         return Measured(self.embeddings[items], {name: value[items] for name, value in self.physics.items()})
+
+    def to(self, device: torch.device | str) -> "Measured":
+        return Measured(
+            self.embeddings.to(device), {name: value.to(device) for name, value in self.physics.items()}
+        )
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Flat, for a safetensors file."""
@@ -73,8 +79,8 @@ def measure(
         clip = motion[start : start + batch, : int(frames.max())].to(device)
         parts.append(_measure_batch(evaluator, clip, frames.to(device), representation))
     names = parts[0].physics
-    physics = {name: torch.cat([part.physics[name] for part in parts]).cpu() for name in names}
-    return Measured(torch.cat([part.embeddings for part in parts]).cpu(), physics)
+    physics = {name: torch.cat([part.physics[name] for part in parts]) for name in names}
+    return Measured(torch.cat([part.embeddings for part in parts]), physics)
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ from motionrft.errors import UserError
 from motionrft.evaluation import metrics
 from motionrft.evaluation.items import Drawn
 from motionrft.evaluation.measure import PHYSICS, Measured
+from motionrft.evaluation.metrics.exact import exact
 from motionrft.evaluation.told import share_as_told, told_hand, told_turn
 from motionrft.training.seeds import generator_for
 
@@ -42,7 +43,8 @@ def generation_numbers(drawn: Drawn, text: Tensor, made: Measured, seed: int) ->
     first, second = metrics.draw_pairs(count, pairs, generator_for(seed, "diversity"))
     result = precision | {"diversity": metrics.diversity(made.embeddings, first, second)}
     if drawn.real is not None:
-        real, fake = metrics.Gaussian.fit(drawn.real.embeddings), metrics.Gaussian.fit(made.embeddings)
+        real = metrics.Gaussian.fit(drawn.real.embeddings.to(made.embeddings.device))
+        fake = metrics.Gaussian.fit(made.embeddings)
         result["fid"] = metrics.frechet_distance(real, fake)
     return result | _bodily(drawn, made)
 
@@ -79,7 +81,7 @@ def _precision(drawn: Drawn, text: Tensor, motion: Tensor, seed: int) -> Numbers
 
 
 def _bodily(drawn: Drawn, made: Measured) -> Numbers:
-    result = {name: made.physics[name].double().mean() for name in PHYSICS}
+    result = {name: exact(made.physics[name]).mean() for name in PHYSICS}
     for name, told in (("hand", told_hand), ("turn", told_turn)):
         sides = [told(caption.text) for caption in drawn.captions]
         if any(sides):

@@ -14,6 +14,7 @@ from torch import Tensor
 from motionrft.errors import UserError
 from motionrft.evaluation.catalogue import in_order, metric_of
 from motionrft.evaluation.metrics import replications
+from motionrft.evaluation.metrics.exact import exact
 from motionrft.pictures.verdict import Row
 from motionrft.training.atomic import write_text
 from motionrft.training.environment import environment
@@ -90,11 +91,11 @@ def collect(repetitions: Sequence[Mapping[str, Tensor]]) -> dict[str, list[float
     names = in_order(list(dict.fromkeys(name for numbers in repetitions for name in numbers)))
     if not names:
         return {}
-    nan = torch.tensor(math.nan)
-    table = torch.stack(
-        [torch.stack([n.get(name, nan).double().cpu() for name in names]) for n in repetitions]
-    )
-    return dict(zip(names, table.T.tolist(), strict=True))
+    values = [exact(n[name]) if name in n else None for n in repetitions for name in names]
+    device = next((v.device for v in values if v is not None and v.device.type != "cpu"), torch.device("cpu"))
+    nan = torch.tensor(math.nan, dtype=torch.float64, device=device)
+    table = torch.stack([nan if value is None else value.to(device) for value in values])
+    return dict(zip(names, table.reshape(-1, len(names)).T.tolist(), strict=True))
 
 
 def machine(device: torch.device | str, precision: str = "fp32") -> dict[str, Any]:

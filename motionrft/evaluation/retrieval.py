@@ -12,6 +12,7 @@ from motionrft.errors import UserError
 from motionrft.evaluation import metrics
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.items import Drawn, FixedItems
+from motionrft.evaluation.metrics.exact import exact
 from motionrft.evaluation.numbers import CANDIDATES, check_enough
 from motionrft.evaluation.result import EvaluationResult, collect, machine
 from motionrft.text.base import TextEncoder
@@ -47,8 +48,10 @@ def evaluate_retrieval(
         drawn = items.draw(seed)
         if drawn.real is None:
             raise UserError("retrieval needs real motions; bare prompts have none.")
-        text = torch.cat([judge.embed_text(chunk).cpu() for chunk in _chunks(drawn.captions)])
-        repetitions.append(_numbers(drawn, text, drawn.real.embeddings, sentences, threshold, subset))
+        text = torch.cat([judge.embed_text(chunk) for chunk in _chunks(drawn.captions)])
+        repetitions.append(
+            _numbers(drawn, text, drawn.real.embeddings.to(text.device), sentences, threshold, subset)
+        )
     protocol = {"candidates": CANDIDATES, "threshold": threshold if sentences else None}
     return EvaluationResult(
         "retrieval",
@@ -81,7 +84,7 @@ def _numbers(
     subset: Tensor | None,
 ) -> dict[str, Tensor]:
     normalise = torch.nn.functional.normalize
-    similarity = (normalise(text.double(), dim=1) @ normalise(motion.double(), dim=1).T + 1) / 2
+    similarity = (normalise(exact(text), dim=1) @ normalise(exact(motion), dim=1).T + 1) / 2
     by_name = torch.tensor(sorted(range(len(drawn.keys)), key=lambda row: drawn.keys[row]))
     order = by_name[metrics.small_batch_order(len(drawn.keys))]
     candidates = metrics.retrieval_32(text, motion, published_order(len(drawn.keys)))

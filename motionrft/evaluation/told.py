@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from motionrft.evaluation.metrics.exact import exact
 from motionrft.evaluation.metrics.physics import heading_change
 from motionrft.lengths import length_mask
 
@@ -54,7 +55,7 @@ def share_as_told(told: Sequence[int], done: Tensor) -> Tensor:
     one."""
     wanted = torch.tensor(list(told), device=done.device)
     right = (wanted == done)[wanted != NEITHER]
-    return right.double().mean()
+    return exact(right).mean()
 
 
 def _reaches_head(height: Tensor, frame: Tensor, side: int) -> Tensor:
