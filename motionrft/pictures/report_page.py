@@ -110,10 +110,10 @@ def _verdicts(data: ReportData) -> str:
 
 
 def _verdict(found: Verdict, column: int, data: ReportData) -> str:
-    shown = [row for row in data.rows if row in found.better or row in found.worse]
-    order = {"judge": 0, "physics": 1, "reward": 2}
-    shown.sort(key=lambda row: (not row.headline, order[row.role]))
-    chips = "".join(_chip(row, column) for row in shown[:6])
+    moved = [row for row in data.rows if row.headline or row in found.better or row in found.worse]
+    # What decides comes first, moved or not; then what was paid; a sixth good number can wait for the table.
+    moved.sort(key=lambda row: (not row.headline, row not in found.worse, row.role != "reward"))
+    chips = "".join(_chip(row, column) for row in moved[:6])
     where = f'<ul class="chips">{chips}</ul>' if chips else ""
     return (
         f'<div class="verdict {found.level}"><p class="word">{LEVELS[found.level]}</p>'

@@ -67,6 +67,16 @@ def test_table_colours_only_what_is_beyond_chance(opened):
     assert signs == {"R@1 label": "better", "FID": "same", "jitter": "worse", "semantic reward": "better"}
 
 
+def test_what_was_paid_is_always_among_the_first_numbers(opened):
+    good = [Row.paired(f"metric {i}", [0.1, 0.2], [0.3, 0.4001], headline=i < 2) for i in range(9)]
+    price = Row.paired("jitter", [80.0, 81.0], [85.0, 86.1], good="down", role="physics")
+    page = opened(ReportData("x", rows=[*good, price]))
+    chips = page.evaluate(
+        "[...document.querySelectorAll('.chips li')].map(chip => [chip.className, chip.firstChild.textContent])"
+    )
+    assert len(chips) == 6 and ["worse", "jitter"] in chips
+
+
 def test_prompts_are_sorted_by_gain_and_worst_first_on_demand(opened):
     page = opened()
     shown = (
