@@ -93,7 +93,7 @@ def train_semantic(
     reward.eval().requires_grad_(False)
     reward.about = {
         "stages": ["semantic"],
-        "data": data.train.properties.get("source", data.train.folder.name),
+        "data": data.train.folder.name,
         "licence": data.train.properties.get("licence"),
         "fps": data.train.fps,
         "seed": preset.seed,

@@ -1,0 +1,55 @@
+"""refine-spl: a reward learns from its own failed retrievals."""
+
+from typing import Annotated
+
+import typer
+
+from motionrft.presets.refine_spl import RefineSplPreset
+from motionrft_cli.options import Call, command, sets
+from motionrft_cli.training_progress import LoopProgress
+
+
+@command(
+    RefineSplPreset, example="motionrft refine-spl --reward runs/reward --data DIR --out runs/reward-plus"
+)
+def refine_spl(
+    call: Call[RefineSplPreset],
+    reward: Annotated[str | None, sets("reward")] = None,
+    data: Annotated[str | None, sets("data")] = None,
+    top_k: Annotated[int | None, typer.Option("--top-k"), sets("top_k")] = None,
+    variant: Annotated[str | None, sets("variant")] = None,
+    updates: Annotated[int | None, sets("updates")] = None,
+) -> int:
+    """Refine a reward by self-refinement preference learning (SPL).
+
+    Wrong answers come from the whole training set; recalls before and after are those of the validation split.
+    """
+    out = call.output_folder()
+    from motionrft.reward.refining import refine
+    from motionrft.reward.training import REWARD, Session
+
+    def watch(stage: str) -> LoopProgress:
+        return LoopProgress(call.console, stage)
+
+    session = Session(out, call.device(), call.dtype(), watch, call.resume, call.overwrite)
+    result = refine(call.preset, session)
+    rows, gains = [], []
+    for representation, protocols in result.before.items():
+        for protocol, before in protocols.items():
+            after = result.after[representation][protocol]
+            cells = [f"{before[f't2m/R{k}']:.1f} → {after[f't2m/R{k}']:.1f}" for k in (1, 3, 5, 10)]
+            rows.append([representation, protocol, *cells])
+            gains.append(result.change(representation, protocol, "t2m/R3"))
+    columns = ["representation", "protocol", "R@1", "R@3", "R@5", "R@10"]
+    call.console.table(
+        "validation split: text finds motion among 32, before → after, per cent", columns, rows
+    )
+    mean = sum(gains) / len(gains)
+    call.console.info(
+        f"R@3 rose by {mean:.2f} points on average."
+        if mean > 0
+        else f"R@3 did not rise ({mean:+.2f} points)."
+    )
+    call.console.emit({"reward": str(out / REWARD), "before": result.before, "after": result.after})
+    call.console.info(f"Next: motionrft score motions/ --reward {out / REWARD}")
+    return 0
