@@ -18,7 +18,7 @@ from motionrft.presets.finetune import FinetunePreset
 from motionrft.training.cursor import StreamCursor
 from motionrft.training.distribution import Distribution
 from motionrft.training.ema import Ema
-from motionrft.training.micro_batches import is_out_of_memory
+from motionrft.training.micro_batches import does_not_fit, is_out_of_memory
 from motionrft.training.optimiser import Optimiser
 from motionrft.training.seeds import item_seed
 from motionrft.training.watch import Watch
@@ -105,8 +105,10 @@ class FinetuneTrainer:
                     break
             return True
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error) or self.portion == 1:
+            if not is_out_of_memory(error):
                 raise
+            if self.portion == 1:
+                raise does_not_fit(error, "--lora, --guidance 1 or --set method.recompute=true") from error
         # Outside the except block: the exception's traceback would keep the failed walk's tensors alive.
         self.optimiser.zero_grad()
         return bool(lines)

@@ -54,10 +54,9 @@ class MicroBatches:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                needed = str(error).partition("\n")[0]
+                if size == 1:
+                    raise does_not_fit(error, self.advice) from error
             # Outside the except block: the exception's traceback would keep the failed try's tensors alive.
-            if size == 1:
-                raise RunError(f"Out of memory with a single item at a time ({needed}). Try {self.advice}.")
             restart()
             torch.cuda.empty_cache()
             restore_global_random_state(random)
@@ -66,6 +65,12 @@ class MicroBatches:
                 self.say(
                     f"Out of memory: {self.size} items at a time instead of {size}; the batch stays {batch}."
                 )
+
+
+def does_not_fit(error: BaseException, advice: str) -> RunError:
+    """What to say when a single item is too much: the allocator's own words, and the flags to try."""
+    needed = str(error).partition("\n")[0] or type(error).__name__
+    return RunError(f"Out of memory with a single item at a time ({needed}). Try {advice}.")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
