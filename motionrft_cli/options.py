@@ -148,7 +148,10 @@ def command(model: type[P], example: str) -> Callable[[Callable[..., int | None]
             for parameter in required:
                 if values[parameter.name] in (None, [], ()):
                     raise UserError(f"missing {flag_of(parameter)}; try motionrft {model.command} --help")
-            return function(_call(preset, values), **{name: values[name] for name in names})
+            call = _call(preset, values)
+            if preset.device not in ("auto", "cpu"):
+                call.device()  # a device that is not there is told before anything is read
+            return function(call, **{name: values[name] for name in names})
 
         invoke.__name__ = function.__name__
         invoke.__doc__ = function.__doc__

@@ -68,7 +68,7 @@ def _report(
 
     rows, skipped, broken, without_text = [], 0, 0, 0
     with call.console.progress("scoring", unit="motions") as bar:
-        for result in found:
+        for result in _unless_alone(found):
             if isinstance(result, FileFault):
                 skipped += 1
                 call.console.warn(f"skipped: {result.message}")
@@ -89,6 +89,22 @@ def _report(
     if skipped and not rows and not call.json:
         call.console.warn("no motion could be scored")
     return 1 if broken else 3 if skipped else 0
+
+
+def _unless_alone(found: "Iterator[Score | FileFault]") -> "Iterator[Score | FileFault]":
+    """A bad file among others is skipped; alone it is the user's mistake."""
+    from motionrft.files import FileFault
+
+    first = next(found, None)
+    if isinstance(first, FileFault):
+        second = next(found, None)
+        if second is None:
+            raise UserError(first.message)
+        yield first
+        yield second
+    elif first is not None:
+        yield first
+    yield from found
 
 
 def _load(call: Call[ScorePreset], words: list[str] | None) -> Any:
