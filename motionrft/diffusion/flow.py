@@ -4,8 +4,25 @@ import torch
 from torch import Tensor
 
 from motionrft.diffusion.table import TableProcess
+from motionrft.errors import UserError
 
 TRAIN_TIMES = 1000
+
+
+def flow_process(steps: int, sampler: str, family: str) -> TableProcess:
+    """The fixed-step solver of that name: `steps` counts network evaluations for `euler`, half of them for `heun`.
+
+    Raises:
+        UserError: no solver has that name. `dopri5` is adaptive and has no positions: it samples, but cannot be tuned.
+    """
+    if sampler == "euler":
+        return euler(steps)
+    if sampler == "heun":
+        return heun(steps)
+    hint = " (dopri5 takes steps of its own choice, so only `sample` knows it)" if sampler == "dopri5" else ""
+    raise UserError(
+        f"no fixed-step sampler {sampler!r} for the family {family}; there are euler and heun{hint}"
+    )
 
 
 def euler(steps: int) -> TableProcess:

@@ -1,0 +1,126 @@
+"""HY-Motion 1.0, lite and full: a flow on 201 features at 30 frames a second (Tencent Hunyuan 2025)."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from motionrft.diffusion.flow import flow_process
+from motionrft.diffusion.process import Process
+from motionrft.diffusion.schedule import StraightPath
+from motionrft.generators.base import Condition, Generator
+from motionrft.generators.frames import from_motion, to_motion
+from motionrft.generators.guidance import doubled, guided
+from motionrft.generators.hymotion_network import HyMotionNetwork
+from motionrft.lengths import length_mask
+from motionrft.representations.convert import convert
+from motionrft.representations.names import HYMOTION, ROTATION
+from motionrft.text.base import TextFeatures
+
+SMALLEST_STD = 1e-3
+"""A smaller std counts as 0 when undoing the normalisation: such a feature is constant."""
+ROTATION_WIDTH = 135
+
+
+@dataclass(frozen=True)
+class HyMotionConfig:
+    """What builds an HY-Motion again; JSON values only.
+
+    denoiser: arguments of `HyMotionNetwork`.
+    null_tokens: the null condition has a learned token feature; otherwise it keeps the prompt's tokens.
+    representation: `rotation` (the first 135 features) or `hymotion` (all 201).
+    """
+
+    denoiser: dict[str, Any] = field(default_factory=dict)
+    null_tokens: bool = True
+    representation: str = ROTATION
+    fps: float = 30.0
+    text: str = "hymotion"
+    guidance: float = 5.0
+    steps: int = 50
+    sampler: str = "euler"
+    min_frames: int = 20
+    max_frames: int = 360
+
+
+class HyMotion(Generator):
+    """A flow on normalised frames (B, T, 201). Padded frames are not computed: see `HyMotionNetwork`."""
+
+    family = "hymotion"
+    parametrisation = "flow"
+    null_vtxt_feat: Tensor
+    null_ctxt_input: Tensor
+
+    def __init__(self, config: HyMotionConfig):
+        super().__init__()
+        self.config = config
+        self.representation, self.fps, self.guidance = config.representation, config.fps, config.guidance
+        self.min_frames, self.max_frames = config.min_frames, config.max_frames
+        self.text_encoder_name = config.text
+        denoiser = HyMotionNetwork(**config.denoiser)
+        self.features, self.denoiser = denoiser.features, denoiser
+        self.schedule = StraightPath()
+        self.register_buffer("mean", torch.zeros(self.features))
+        self.register_buffer("std", torch.ones(self.features))
+        sentence, tokens = denoiser.vtxt_encoder.inputs, denoiser.ctxt_encoder.in_features
+        self.register_buffer("null_vtxt_feat", torch.zeros(1, 1, sentence))
+        self.register_buffer("null_ctxt_input", torch.zeros(1, 1, tokens))
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "HyMotion":
+        return cls(HyMotionConfig(**config))
+
+    def to_config(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    @property
+    def lora_targets(self) -> list[str]:
+        # The single blocks' linears too, which a filter by qkv, proj, fc1 and fc2 would leave out.
+        return [
+            *("motion_qkv", "text_qkv", "motion_out_proj", "text_out_proj", "fc1", "fc2"),
+            *("self_attn_qkv", "self_attn_proj", "linear1", "linear2"),
+        ]
+
+    def encode_text(self, texts: Sequence[str]) -> Condition:
+        text = self.text_encoder.encode(texts).to(self.device)
+        one = torch.ones(1, 1, dtype=torch.bool, device=self.device)
+        return Condition(text, TextFeatures(self.null_ctxt_input, one, self.null_vtxt_feat[:, 0]))
+
+    def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
+        return (lengths.shape[0], int(lengths.max()), self.features)
+
+    def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
+        return length_mask(lengths, x.shape[1])[..., None]
+
+    def predict(self, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, guidance: float) -> Tensor:
+        mask = length_mask(lengths, x.shape[1])
+        if guidance == 1:
+            return self.denoiser(x, t, condition.text, mask)
+        return guided(self.denoiser(doubled(x), doubled(t), self._both(condition), doubled(mask)), guidance)
+
+    def _both(self, condition: Condition) -> TextFeatures:
+        """Prompts, then the null: its token feature repeated under the prompts' own masks."""
+        text, null = condition.text, condition.null
+        assert text.pooled is not None and null is not None and null.pooled is not None
+        tokens = null.tokens.expand_as(text.tokens) if self.config.null_tokens else text.tokens
+        pooled = torch.cat([text.pooled, null.pooled.expand_as(text.pooled)])
+        return TextFeatures(torch.cat([text.tokens, tokens]), doubled(text.mask), pooled)
+
+    def process(
+        self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
+    ) -> Process:
+        sampler, steps = sampler or self.config.sampler, steps or self.config.steps
+        return flow_process(steps, sampler, self.family).to(self.device)
+
+    def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
+        std = torch.where(self.std < SMALLEST_STD, torch.zeros_like(self.std), self.std)
+        motion = to_motion(x, self.mean, std, lengths, frames)
+        return motion[..., :ROTATION_WIDTH] if self.representation == ROTATION else motion
+
+    def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
+        whole = convert(motion, ROTATION, HYMOTION) if motion.shape[-1] == ROTATION_WIDTH else motion
+        constant = self.std < SMALLEST_STD
+        std = torch.where(constant, torch.ones_like(self.std), self.std)
+        return from_motion(whole, self.mean, std, lengths).masked_fill(constant, 0.0)
