@@ -1,8 +1,8 @@
 """The kinds of failure a person at the shell can meet.
 
 `UserError` is the user's input being wrong (exit code 2), `RunError` is a run that could not finish (exit code 1),
-`Interrupted` is a run that was told to stop and saved itself (75 or 130). All carry one message that says what, where, what is legal and what to do; the command line prints it without a
-traceback.
+`Interrupted` is a run that was told to stop and saved itself (75 or 130). All carry one message that says what,
+where, what is legal and what to do; the command line prints it without a traceback.
 """
 
 

@@ -1,7 +1,7 @@
 """Lengths and the masks made from them, in one place."""
 
-from torch import Tensor
 import torch
+from torch import Tensor
 
 
 def length_mask(lengths: Tensor, frames: int) -> Tensor:
