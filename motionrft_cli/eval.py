@@ -163,11 +163,11 @@ def _write(
     write_text(out / "table.tex", tables.latex(results))
     write_text(out / "preset.yaml", call.preset.to_yaml())
     galleries = [] if session is None else session.galleries
+    same_noise = session is not None and session.same_noise
     cost = {"time": f"{time.process_time():.0f} s of processor time"}
     command_line = shlex.join(["motionrft", *sys.argv[1:]])
-    data = report_data(
-        results, galleries, call.preset.pictures, f"Evaluation: {results[0].kind}", command_line, cost
-    )
+    title = f"Evaluation: {results[0].kind}"
+    data = report_data(results, galleries, call.preset.pictures, title, same_noise, command_line, cost)
     page = write_report(out / "report.html", data)
     if study is not None:
         from motionrft.pictures.study import write_study

@@ -14,6 +14,7 @@ from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.evaluation.tables import footnotes
 from motionrft.pictures.report import Interval, Prompt, ReportData, Row
 from motionrft.pictures.study import StudyPair
+from motionrft.training.seeds import item_seed
 
 
 @dataclass
@@ -50,6 +51,7 @@ def report_data(
     galleries: Sequence[Gallery],
     pictures: int = 12,
     title: str = "Evaluation",
+    same_noise: bool = False,
     command: str = "",
     cost: Mapping[str, str] | None = None,
 ) -> ReportData:
@@ -58,6 +60,7 @@ def report_data(
     Args:
         galleries: of the results, in the same order; may be empty.
         pictures: prompts to show, half with the largest gain and half with the smallest.
+        same_noise: whether the motions of a prompt were sampled from the same noise.
     """
     first = results[0]
     environment = {
@@ -70,6 +73,7 @@ def report_data(
         columns=tuple(result.subject["name"] for result in results),
         rows=rows_of(results),
         prompts=chosen_prompts(galleries, pictures),
+        same_noise=same_noise,
         cost=cost or {},
         command=command,
         environment=environment,
@@ -90,14 +94,15 @@ def rows_of(results: Sequence[EvaluationResult]) -> list[Row]:
 
 
 def chosen_prompts(galleries: Sequence[Gallery], pictures: int) -> list[Prompt]:
-    """Prompts with their motions: the largest gains and the largest losses, or the first items of a single gallery."""
+    """Prompts with their motions: the largest gains and the largest losses, or a mixture where there is no gain."""
     if not galleries or not pictures:
         return []
     shared = [key for key in galleries[0].motions if all(key in gallery.motions for gallery in galleries)]
+    shared.sort(key=lambda key: item_seed(0, key))
     prompts = [_prompt(key, galleries) for key in shared]
     prompts.sort(key=lambda prompt: -prompt.gain)
-    if len(prompts) <= pictures:
-        return prompts
+    if len(prompts) <= pictures or not any(prompt.gain for prompt in prompts):
+        return prompts[:pictures]
     best = -(-pictures // 2)
     return prompts[:best] + prompts[len(prompts) - (pictures - best) :]
 

@@ -44,6 +44,8 @@ class Session:
     dtype: torch.dtype = torch.float32
     progress: Callable[[str, int, int], None] = _nobody_looks
     galleries: list[Gallery] = field(default_factory=list)
+    same_noise: bool = False
+    """Whether the systems of the last `generation` sampled each prompt from the same noise."""
 
     @property
     def seeds(self) -> list[int]:
@@ -78,6 +80,7 @@ class Session:
             wanted.append(FolderSource(Path(preset.motions), preset.name, preset.seed))
         else:
             wanted.append(self._generator(preset.generator or builtin.NAME, preset.name))
+        self.same_noise = len(wanted) > 1 and all(isinstance(source, GeneratorSource) for source in wanted)
         return [self._judge(source) for source in wanted]
 
     def retrieval(self) -> EvaluationResult:
