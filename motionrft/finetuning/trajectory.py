@@ -8,6 +8,7 @@ from torch import Tensor
 
 from motionrft.diffusion.plan import Plan
 from motionrft.diffusion.rollout import Visit, rollout
+from motionrft.errors import RunError
 from motionrft.finetuning.objective import Moment, Portion, Trial
 
 
@@ -36,11 +37,22 @@ def _judged(trial: Trial, portion: Portion, plan: Plan) -> Iterator[Visit]:
         if visit is None:
             return
         if visit.plan.update is not None:
+            _check_reward(visit, portion)
             if _learns(visit):
                 trial.meter.mark()
                 trial.backward(_mean(visit) * -portion.share)
             yield visit
         del visit
+
+
+def _check_reward(visit: Visit, portion: Portion) -> None:
+    """One number a motion: a reward of shape (B, 1) would broadcast into something that trains, wrongly."""
+    found, motions = visit.reward, len(portion.start.lengths) * visit.plan.copies
+    if found is not None and found.shape != (motions,):
+        raise RunError(
+            f"the reward returned shape {tuple(found.shape)} for {motions} motions; it must be ({motions},), "
+            "one number a motion, higher is better."
+        )
 
 
 def _mean(visit: Visit) -> Tensor:

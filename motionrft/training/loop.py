@@ -16,8 +16,8 @@ from motionrft.training.seeds import global_random_state, restore_global_random_
 from motionrft.training.signals import TERMINATED, Signals
 from motionrft.training.watch import Verdict
 
-_LONGEST_DROUGHT = 100
-"""Calls of `update` in a row that may make none (a fine-tuning trajectory can have no gradient)."""
+_DRY, _LONGEST_DROUGHT = 10, 100
+"""Calls of `update` in a row that make none (no gradient): worth a warning, and the end of the run."""
 
 Metrics = Mapping[str, Any]
 
@@ -156,6 +156,8 @@ class _Session:
         made = self.trainer.update(self.step)
         lines = [made] if isinstance(made, Mapping) else list(made)
         self._drought = 0 if lines else self._drought + 1
+        if self._drought == _DRY:
+            self._warn_of_no_gradient()
         if self._drought == _LONGEST_DROUGHT:
             raise RunError(
                 f"{_LONGEST_DROUGHT} times in a row nothing was updated: what is judged has no gradient."
@@ -216,14 +218,18 @@ class _Session:
         where = f"; the state is saved in {self.folder.path}, go on with --resume" if self.folder else ""
         return Interrupted(f"{how} after update {self.step}{where}.", exit_code)
 
-    def _report(self, metrics: Metrics) -> None:
-        metrics = self.distribution.mean(metrics)
-        if self.folder is not None:
-            self.folder.append_metrics(metrics)
-        if metrics.get("grad_norm") == 0.0 and not self._told_of_no_gradient:
+    def _warn_of_no_gradient(self) -> None:
+        if not self._told_of_no_gradient:
             self._told_of_no_gradient = True
             self.progress.message(
                 f"Warning: no gradient at update {self.step}. What is optimised does not depend on the trained "
                 "weights (a constant reward?)."
             )
+
+    def _report(self, metrics: Metrics) -> None:
+        metrics = self.distribution.mean(metrics)
+        if self.folder is not None:
+            self.folder.append_metrics(metrics)
+        if metrics.get("grad_norm") == 0.0:
+            self._warn_of_no_gradient()
         self.progress.update(self.step, metrics)
