@@ -58,7 +58,25 @@ def score(
     scorer = Scorer(model, choose_terms(words, model), call.preset.frames)
     limits.check(scorer.terms)
     queries = _queries(_paths(motions, null), _Texts(text, text_file), source, fps)
+    if call.dry_run:
+        return _dry_run(call, scorer.terms, queries)
     return _report(call, scorer.terms, scorer.score(queries), limits)
+
+
+def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query | FileFault]") -> int:
+    """Read and check every motion, judge none."""
+    from motionrft.files import FileFault
+
+    good = bad = 0
+    for query in queries:
+        if isinstance(query, FileFault):
+            bad += 1
+            call.console.warn(f"would be skipped: {query.message}")
+        else:
+            good += 1
+    call.console.info(f"dry run: {good} motions would be scored for {', '.join(terms)}; nothing is written")
+    call.console.emit({"dry_run": True, "motions": good, "skipped": bad, "terms": terms})
+    return 3 if bad else 0
 
 
 def _report(

@@ -46,7 +46,7 @@ def execute(tmp_path: Path) -> Callable[..., Result]:
             capture_output=True,
             cwd=tmp_path,
             env=clean_environment(**environment),
-            timeout=120,
+            timeout=300,
         )
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 

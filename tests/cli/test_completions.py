@@ -28,7 +28,7 @@ def complete(*words: str) -> list[str]:
         f"source {FOLDER / 'motionrft.bash'}; COMP_WORDS=({' '.join(repr(word) for word in words)}); "
         f"COMP_CWORD={len(words) - 1}; _motionrft; printf '%s\\n' \"${{COMPREPLY[@]}}\""
     )
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=20)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=300)
     assert done.stderr == ""
     return done.stdout.split()
 

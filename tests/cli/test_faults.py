@@ -142,7 +142,7 @@ def test_scores_stream_and_a_reader_may_leave(place: dict[str, str]) -> None:
     name = os.fsencode(place["motion"]) + b"\n"
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=clean_environment()) as process:
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
-        watchdog = Timer(100, process.kill)
+        watchdog = Timer(300, process.kill)
         watchdog.start()
         process.stdin.write(name * 64)
         process.stdin.flush()

@@ -110,7 +110,7 @@ for arguments in [[], ["--version"], *[[name, flag] for name in {list(COMMANDS)}
     assert not found, (arguments, found)
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=clean_environment(), timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, env=clean_environment(), timeout=300
     )
     assert done.returncode == 0, done.stderr
 

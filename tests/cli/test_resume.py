@@ -59,7 +59,7 @@ def _start(place: Path, out: Path, *more: str) -> subprocess.Popen[str]:
 
 
 def _end(process: subprocess.Popen[str]) -> Result:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert "Traceback" not in err
     return Result(process.returncode, out, err)
 
