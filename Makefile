@@ -96,7 +96,7 @@ endef
 export TRAIN_EVALUATOR
 
 completions: install
-	for shell in bash zsh fish; do $(BIN)/motionrft --show-completion $$shell > completions/motionrft.$$shell; done
+	for shell in bash zsh fish; do $(BIN)/motionrft --show-completion $$shell > completions/motionrft.$$shell || exit 1; done
 
 clean:
 	rm -rf build dist runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
