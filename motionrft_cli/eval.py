@@ -10,7 +10,9 @@ import typer
 
 from motionrft.errors import UserError
 from motionrft.presets.eval import EvalPreset
+from motionrft_cli.memory import MIB
 from motionrft_cli.options import Call, command, sets
+from motionrft_cli.rehearsal import duration
 
 if TYPE_CHECKING:
     from motionrft.evaluation.result import EvaluationResult
@@ -67,6 +69,8 @@ def eval(
         raise UserError(
             "--study compares two systems and writes a page: name the other with --against, and --out DIR."
         )
+    if call.dry_run:
+        return _dry_run(call, kind, against)
     session, skipped = None, list[str]()
     if compare:
         results = _read_results(files or [])
@@ -80,15 +84,37 @@ def eval(
     return 3 if skipped else 0
 
 
+def _dry_run(call: Call[EvalPreset], kind: Kind, against: str | None) -> int:
+    """Check everything and say what it would cost; a generator makes two denoising steps."""
+    from motionrft.evaluation.session import Session
+
+    session = Session(call.preset, call.device(), call.dtype())
+    if kind != "generation":
+        call.console.info(
+            f"dry run: {kind} only reads and embeds motions, which takes seconds to a few minutes"
+        )
+        call.console.emit({"dry_run": True, "kind": kind})
+        return 0
+    cost = session.estimate(against)
+    rows: list[tuple[str, object]] = [
+        ("test items", cost["items"]),
+        ("repetitions", cost["repetitions"]),
+        ("parameters", f"{cost['parameters']:,}"),
+        ("a denoising step of a batch", f"{cost['seconds_per_step']:.3g} s"),
+        ("sampling in all", duration(cost["seconds"])),
+        ("disk", f"{cost['bytes'] / MIB:.1f} MiB"),
+    ]
+    call.console.table("dry run: generation", ["what", "estimate"], rows)
+    call.console.emit({"dry_run": True, "kind": kind, **cost})
+    return 0
+
+
 def _evaluate(
     call: Call[EvalPreset], kind: Kind, against: str | None
 ) -> tuple["Session", list["EvaluationResult"], list[str]]:
     from motionrft.evaluation.session import Session
 
     session = Session(call.preset, call.device(), call.dtype())
-    if call.dry_run:
-        call.console.info(f"{kind}: the preset is valid; --dry-run stops here")
-        raise typer.Exit(0)
     if kind == "generation":
         with call.console.progress("evaluating", None, "repetitions") as bar:
 

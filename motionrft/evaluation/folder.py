@@ -1,4 +1,5 @@
-"""A folder of motions as the source of an evaluation: whoever made them, they are named after the test items."""
+"""A folder of motions as the source of an evaluation: whoever made them, they are named after the test
+items."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -21,14 +22,16 @@ _SHOWN = 3
 
 
 class FolderSource:
-    """Motions `KEY.npy` (or .npz, .safetensors, .bvh), or `KEY_0.npy`, `KEY_1.npy`, … for several repetitions.
+    """Motions `KEY.npy` (or .npz, .safetensors, .bvh), or `KEY_0.npy`, `KEY_1.npy`, … for several
+    repetitions.
 
-    KEY is an item's name in the data set. A text file of the same name beside a motion holds the caption that it was made
-    from; without one, the caption is the one that the repetition draws.
+    KEY is an item's name in the data set. A text file of the same name beside a motion holds the caption that
+    it was made from; without one, the caption is the one that the repetition draws.
 
     Args:
         folder: read recursively.
-        first_seed: of the repetitions; repetition n takes the n-th motion of each item, starting over at the end.
+        first_seed: of the repetitions; repetition n takes the n-th motion of each item, starting over at the
+            end.
     """
 
     settings: Mapping[str, Any] = {}

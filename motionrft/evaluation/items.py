@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 
 from motionrft.builtin import items_path
-from motionrft.data import MotionDataset, pad
+from motionrft.data import MotionDataset
 from motionrft.data.captions import Caption
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.base import Evaluator
-from motionrft.evaluation.measure import Measured, measure
+from motionrft.evaluation.measure import Measured, measure_clips
 from motionrft.training.fingerprints import text_hash
 from motionrft.training.seeds import generator_for, item_seed
 from motionrft.training.weights import load_weights, save_weights
@@ -131,8 +131,7 @@ class FixedItems(EvaluationItems):
         )
         chosen = [i for i in chosen if dataset.items[i].length >= evaluator.min_frames]
         items = [dataset.items[i] for i in chosen]
-        motion, lengths = pad([dataset.motion(i, evaluator.representation) for i in chosen])
-        real = measure(evaluator, motion, lengths, evaluator.representation, batch)
+        real = measure_clips(evaluator, (dataset.motion(i, evaluator.representation) for i in chosen), batch)
         tested = [TestItem(item.key, item.captions, item.length, item.label) for item in items]
         return cls(tested, real, evaluator.identity, dataset.split)
 
@@ -238,8 +237,8 @@ class OfficialItems(EvaluationItems):
         starts = (fractions[:, 1] * (full - lengths + 1)).long()
         captions = [i.captions[int(f * len(i.captions))] for i, f in zip(items, fractions[:, 2], strict=True)]
         spans = zip(order, starts.tolist(), lengths.tolist(), strict=True)
-        motions = [self.dataset.motion(i, self.evaluator.representation)[s : s + n] for i, s, n in spans]
-        real = measure(self.evaluator, *pad(motions), self.evaluator.representation, self.batch)
+        clips = (self.dataset.motion(i, self.evaluator.representation)[s : s + n] for i, s, n in spans)
+        real = measure_clips(self.evaluator, clips, self.batch)
         labels = number_labels([item.label for item in items])
         return Drawn(tuple(item.key for item in items), tuple(captions), lengths, labels, starts, real)
 

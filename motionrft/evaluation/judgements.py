@@ -1,4 +1,5 @@
-"""How well a reward's critic and its authenticity head judge: pairs of motions, and real against generated ones."""
+"""How well a reward's critic and its authenticity head judge: pairs of motions, and real against generated
+ones."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -1,10 +1,13 @@
 """What one set of motions measures: embeddings of the evaluator and physics of the joints, item by item."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
 
+from motionrft.data import pad
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.metrics import floating, jitter, motion_energy, penetration, skating_ratio
@@ -29,6 +32,12 @@ class Measured:
         items = items.to(self.embeddings.device)
         return Measured(self.embeddings[items], {name: value[items] for name, value in self.physics.items()})
 
+    @classmethod
+    def joined(cls, parts: Sequence["Measured"]) -> "Measured":
+        """One after the other."""
+        physics = {name: torch.cat([part.physics[name] for part in parts]) for name in parts[0].physics}
+        return cls(torch.cat([part.embeddings for part in parts]), physics)
+
     def to(self, device: torch.device | str) -> "Measured":
         return Measured(
             self.embeddings.to(device), {name: value.to(device) for name, value in self.physics.items()}
@@ -44,6 +53,15 @@ class Measured:
             name.removeprefix("physics/"): v for name, v in tensors.items() if name.startswith("physics/")
         }
         return cls(tensors["embeddings"], physics)
+
+
+def measure_clips(evaluator: Evaluator, clips: Iterable[Tensor], batch: int = 64) -> Measured:
+    """Judge real motions (T, D) in the evaluator's representation, read as they are needed: a whole test set,
+    padded at once, would fill a gigabyte."""
+    source, parts = iter(clips), []
+    while chunk := list(islice(source, batch)):
+        parts.append(measure(evaluator, *pad(chunk), evaluator.representation, batch))
+    return Measured.joined(parts)
 
 
 def measure(
@@ -78,9 +96,7 @@ def measure(
         frames = lengths[start : start + batch]
         clip = motion[start : start + batch, : int(frames.max())].to(device)
         parts.append(_measure_batch(evaluator, clip, frames.to(device), representation))
-    names = parts[0].physics
-    physics = {name: torch.cat([part.physics[name] for part in parts]) for name in names}
-    return Measured(torch.cat([part.embeddings for part in parts]), physics)
+    return Measured.joined(parts)
 
 
 @torch.no_grad()

@@ -62,7 +62,8 @@ def evaluate_physics(
 
 
 def _joints(motion: Motion) -> Tensor:
-    """(T, 22, 3); a studio recording is brought to the canonical floor first, since physics measures heights."""
+    """(T, 22, 3); a studio recording is brought to the canonical floor first, since physics measures
+    heights."""
     array = torch.from_numpy(motion.array)
     joints = converted(array[None], torch.tensor([len(array)]), motion.representation, "joints")[0]
     return (normalise_joints(joints) if motion.source.suffix.lower() == ".bvh" else joints)[0]

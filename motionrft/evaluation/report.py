@@ -94,7 +94,8 @@ def rows_of(results: Sequence[EvaluationResult]) -> list[Row]:
 
 
 def chosen_prompts(galleries: Sequence[Gallery], pictures: int) -> list[Prompt]:
-    """Prompts with their motions: the largest gains and the largest losses, or a mixture where there is no gain."""
+    """Prompts with their motions: the largest gains and the largest losses, or a mixture where there is no
+    gain."""
     if not galleries or not pictures:
         return []
     shared = [key for key in galleries[0].motions if all(key in gallery.motions for gallery in galleries)]

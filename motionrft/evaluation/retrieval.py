@@ -34,8 +34,8 @@ def evaluate_retrieval(
 
     Args:
         items: with real motions embedded by `judge`.
-        sentences: encoder with a pooled vector, which says which texts are the same; None leaves `threshold` out.
-        dissimilar: file of item names, the subset of TMR's third protocol; None leaves it out.
+        sentences: encoder with a pooled vector, which says which texts are the same; None leaves `threshold`
+            out. dissimilar: file of item names, the subset of TMR's third protocol; None leaves it out.
 
     Raises:
         UserError: fewer than 32 items, items without real motions, or names in the subset that no item has.

@@ -1,7 +1,9 @@
-"""From the preset of `motionrft eval` to results: what is loaded, for which kind of evaluation, in which order."""
+"""From the preset of `motionrft eval` to results: what is loaded, for which kind of evaluation, in which
+order."""
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from motionrft.evaluation.folder import FolderSource
 from motionrft.evaluation.generation import GenerationProtocol, GeneratorSource, Source
 from motionrft.evaluation.items import EvaluationItems, FixedItems, OfficialItems
 from motionrft.evaluation.judgements import evaluate_authenticity, evaluate_preference
+from motionrft.evaluation.numbers import check_enough
 from motionrft.evaluation.physique import evaluate_physics
 from motionrft.evaluation.report import Gallery
 from motionrft.evaluation.result import EvaluationResult
@@ -27,6 +30,8 @@ from motionrft.text import load_text_encoder
 from motionrft.training.fingerprints import folder_hash, path_hash
 
 ANY_LENGTH = 10**9
+_PAGE_BYTES, _PICTURE_BYTES = 150_000, 35_000
+"""Of a report without pictures, and of one motion of 100 frames on it."""
 
 
 def _nobody_looks(subject: str, done: int, total: int) -> None: ...
@@ -71,17 +76,37 @@ class Session:
 
     def generation(self, against: str | None = None) -> list[EvaluationResult]:
         """Judge the generator or folder, after `against` (a generator or folder too) where that is given."""
-        preset = self.preset
-        if preset.generator is not None and preset.motions is not None:
-            raise UserError("both --generator and --motions are given: one of them is judged.")
-        self.evaluator.eval()  # loaded first: a missing evaluator is told before anything slow is read
-        wanted = [] if against is None else [self._source(against, "before")]
-        if preset.motions is not None:
-            wanted.append(FolderSource(Path(preset.motions), preset.name, preset.seed))
-        else:
-            wanted.append(self._generator(preset.generator or builtin.NAME, preset.name))
-        self.same_noise = len(wanted) > 1 and all(isinstance(source, GeneratorSource) for source in wanted)
-        return [self._judge(source) for source in wanted]
+        sources = self._sources(against)
+        self.same_noise = len(sources) > 1 and all(isinstance(source, GeneratorSource) for source in sources)
+        return [self._judge(source) for source in sources]
+
+    def estimate(self, against: str | None = None) -> dict[str, float]:
+        """What `generation` would cost, from two denoising steps of one batch; everything else is checked on
+        the way.
+
+        Returns:
+            items, repetitions, parameters, seconds_per_step (of a batch), seconds and bytes in all.
+        """
+        preset, sources, seconds, each_step = self.preset, self._sources(against), 0.0, 0.0
+        for source in sources:
+            drawn = source.available(self.items.draw(preset.seed))
+            check_enough(len(drawn.keys))
+            if isinstance(source, GeneratorSource):
+                first = drawn.index(torch.arange(min(preset.batch, len(drawn.keys))))
+                start = time.perf_counter()
+                replace(source, steps=2).make(first, preset.seed)
+                each_step = (time.perf_counter() - start) / 2
+                batches = preset.repeats * -(-len(drawn.keys) // preset.batch)
+                seconds += each_step * batches * int(source.settings["steps"])
+        generators = [source.generator for source in sources if isinstance(source, GeneratorSource)]
+        return {
+            "items": len(self.items.draw(preset.seed).keys),
+            "repetitions": preset.repeats,
+            "parameters": sum(p.numel() for generator in generators for p in generator.parameters()),
+            "seconds_per_step": each_step,
+            "seconds": seconds,
+            "bytes": _PAGE_BYTES + preset.pictures * len(sources) * _PICTURE_BYTES,
+        }
 
     def retrieval(self) -> EvaluationResult:
         """How well the evaluator, or the reward where one is named, finds real motions by text and back."""
@@ -120,7 +145,8 @@ class Session:
         )
 
     def physics(self) -> tuple[EvaluationResult, list[str]]:
-        """Physics of the motions of --motions, real ones of --data beside them; and the files that were skipped."""
+        """Physics of the motions of --motions, real ones of --data beside them; and the files that were
+        skipped."""
         if self.preset.motions is None:
             raise UserError("name the motions to measure with --motions DIR.")
         real = None if self.preset.data is None else self._dataset()
@@ -129,6 +155,16 @@ class Session:
     def _judging_reward(self, term: str) -> tuple[Reward, Path]:
         folder = reward_folder(self.preset.reward or builtin.NAME)
         return load_reward(folder, {term: 1.0}, device=self.device), folder
+
+    def _sources(self, against: str | None) -> list[Source]:
+        preset = self.preset
+        if preset.generator is not None and preset.motions is not None:
+            raise UserError("both --generator and --motions are given: one of them is judged.")
+        self.evaluator.eval()  # loaded first: a missing evaluator is told before anything slow is read
+        sources = [] if against is None else [self._source(against, "before")]
+        if preset.motions is not None:
+            return [*sources, FolderSource(Path(preset.motions), preset.name, preset.seed)]
+        return [*sources, self._generator(preset.generator or builtin.NAME, preset.name)]
 
     def _judge(self, source: Source) -> EvaluationResult:
         gallery = Gallery()

@@ -29,7 +29,8 @@ _LATEX = str.maketrans(
 
 
 def shell_table(results: Sequence[EvaluationResult]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows, one row a metric: its name, real motion (where any), every result as `mean ± half-width`."""
+    """Header and rows, one row a metric: its name, real motion (where any), every result as `mean ±
+    half-width`."""
     if results[0].kind == "retrieval":
         return _retrieval_table(results, " ± ")
     real = next((result for result in results if result.real), None)
@@ -74,7 +75,8 @@ def latex(results: Sequence[EvaluationResult]) -> str:
 
 
 def cell(result: EvaluationResult, name: str, real: bool = False, between: str = " ± ") -> str:
-    """`mean ± half-width`, the half-width only over several repetitions; a dash where nothing was measured."""
+    """`mean ± half-width`, the half-width only over several repetitions; a dash where nothing was
+    measured."""
     if name not in (result.real if real else result.metrics):
         return "–"
     mean, half = result.interval(name, real)
