@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from motionrft.evaluation.generation import Repetition
-from motionrft.pictures import Prompt, Row, Series
+from motionrft.pictures import Prompt, Row, Series, write_strip
 from motionrft.pictures.chart_files import write_chart
 from motionrft.representations.convert import convert, converted_lengths
 
@@ -74,6 +75,16 @@ def write_plots(folder: Path, series: Sequence[Series]) -> None:
     for chart in dict.fromkeys(one.chart for one in series):
         name = "_".join(chart.lower().replace("-", " ").split())
         write_chart(folder / f"{name}.svg", [one for one in series if one.chart == chart])
+
+
+def write_strips(folder: Path, prompts: Sequence[Prompt], fps: float) -> None:
+    """Stills of the three prompts that gained most and of the one that gained least: before above after."""
+    ordered = sorted(prompts, key=lambda prompt: -prompt.gain)
+    chosen = [(f"best_{place}", prompt) for place, prompt in enumerate(ordered[:3], 1)]
+    chosen += [("worst", prompt) for prompt in ordered[3:][-1:]]
+    for name, prompt in chosen:
+        if all(np.isfinite(motion).all() for motion in prompt.motions):
+            write_strip(folder / f"{name}.png", prompt.motions, prompt.text, ("before", "after"), fps)
 
 
 def shown(rows: Sequence[Row]) -> list[tuple[str, ...]]:

@@ -7,6 +7,16 @@ Joints are numpy (T, 22, 3) or (T, 21, 3) everywhere, metres, Y up. Nothing here
 """
 
 from motionrft.pictures.report import Interval, Prompt, ReportData, Row, Series, write_report
-from motionrft.pictures.write import FORMATS, write_picture
+from motionrft.pictures.write import FORMATS, write_picture, write_strip
 
-__all__ = ["FORMATS", "Interval", "Prompt", "ReportData", "Row", "Series", "write_picture", "write_report"]
+__all__ = [
+    "FORMATS",
+    "Interval",
+    "Prompt",
+    "ReportData",
+    "Row",
+    "Series",
+    "write_picture",
+    "write_report",
+    "write_strip",
+]

@@ -52,7 +52,7 @@ def write_picture(
     checked = check_motions(joints_list, captions)
     with atomic_file(path) as temporary:
         if kind == "png":
-            _strip(checked, captions, fps, theme).save(temporary, format="PNG", optimize=True)
+            _still(checked, captions, fps, theme).save(temporary, format="PNG", optimize=True)
         elif kind == "gif":
             write_gif(temporary, checked, captions, fps, theme)
         elif kind == "mp4":
@@ -62,7 +62,21 @@ def write_picture(
     return path
 
 
-def _strip(motions: Sequence[np.ndarray], captions: Sequence[str], fps: float, theme: str) -> Image.Image:
+def write_strip(
+    path: str | Path,
+    motions: Sequence[np.ndarray],
+    caption: str = "",
+    labels: Sequence[str] = (),
+    fps: float = 20.0,
+    theme: str = "light",
+) -> Path:
+    """Write one prompt's motions as rows of poses under its caption, PNG; see `strip` for the arguments."""
+    with atomic_file(path) as temporary:
+        strip(motions, caption, labels, fps=fps, theme=theme).save(temporary, format="PNG", optimize=True)
+    return Path(path)
+
+
+def _still(motions: Sequence[np.ndarray], captions: Sequence[str], fps: float, theme: str) -> Image.Image:
     """One motion carries its caption on top; several carry theirs as labels of their rows."""
     if len(motions) == 1:
         return strip(motions, captions[0] if captions else "", fps=fps, theme=theme)

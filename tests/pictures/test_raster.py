@@ -38,6 +38,15 @@ def test_the_nearer_limb_hides_the_farther_whatever_the_order():
     assert pictures[0][y, x, 0] > pictures[0][y, x, 2]
 
 
+def test_limbs_that_cross_in_depth_hide_each_other_where_they_are_behind():
+    points = np.array([[-0.3, 1, 0.4], [0.3, 1, -0.4], [-0.3, 1, -0.4], [0.3, 1, 0.4]])
+    limbs = (Limb(0, 1, 0.05, 0.05, "left"), Limb(2, 3, 0.05, 0.05, "right"))
+    pixels = drawn(points, Body(4, limbs, (0, 1), ((0, 1), (0, 1)), (0, 1, 2, 3), (0, 1)))
+    spots = CAMERA.project(np.array([[-0.15, 1, 0.2], [0.15, 1, 0.2]]))[0].astype(int)
+    warm, cold = (pixels[y, x] for x, y in spots)
+    assert warm[0] > warm[2] + 40 and cold[2] > cold[0] + 40
+
+
 def test_a_limb_is_lit_from_above_left():
     points = np.array([[-0.3, 1, 0.0], [0.3, 1, 0.0]])
     pixels = drawn(

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from motionrft.errors import UserError
-from motionrft.pictures import FORMATS, write_picture
+from motionrft.pictures import FORMATS, write_picture, write_strip
 
 
 @pytest.mark.parametrize("kind", ["png", "gif", "html"])
@@ -30,6 +30,15 @@ def test_the_format_wins_over_the_ending(walk, tmp_path):
 def test_several_motions_in_every_still_kind(walk, tmp_path):
     for kind in ("png", "html"):
         write_picture(tmp_path / f"two.{kind}", [walk(3), walk(5)], ["one", "two"])
+
+
+def test_a_strip_of_before_and_after_has_its_caption(walk, tmp_path):
+    path = write_strip(
+        tmp_path / "plots" / "best.png", [walk(4), walk(4)], "a person walks", ["before", "after"]
+    )
+    bare = write_strip(tmp_path / "bare.png", [walk(4), walk(4)])
+    with Image.open(path) as image, Image.open(bare) as other:
+        assert image.format == "PNG" and image.height > other.height + 40
 
 
 @pytest.mark.parametrize(
