@@ -117,11 +117,11 @@ def generator_card(generator: Mld, sources: Sources, items: FixedItems) -> str:
             "Latent diffusion over HumanML3D features (263, 20 fps): convolutional autoencoder (one latent for four",
             "frames), skip transformer with four learned text queries, MiniLM token states.",
             "",
-            "Made by `motionrft pretrain --preset mini-mld` (seed 0) on the training part of `split_strict`; `make assets`",
-            "repeats all of it.",
+            "Made by `motionrft pretrain --preset mini-mld` (seed 0) on the training part of `split_strict`;",
+            "`make assets` repeats all of it.",
             "",
-            f"Held-out split: autoencoder error {quality['error_mm']:.1f} mm (heading-aligned), jitter of reconstructions "
-            f"{quality['jitter_ratio']:.2f} times real. Samples of 50 steps, {len(items.items)} items, "
+            f"Held-out split: autoencoder error {quality['error_mm']:.1f} mm (heading-aligned), jitter of",
+            f"reconstructions {quality['jitter_ratio']:.2f} times real. Samples of 50 steps, {len(items.items)} items,",
             f"{len(SEEDS)} seeds, by the built-in evaluator:",
             "",
             "| | unguided | guidance 2.5 | real |",
