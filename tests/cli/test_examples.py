@@ -17,15 +17,11 @@ ROOT = Path(__file__).parents[2]
 
 
 def readme_commands() -> Iterator[str]:
-    """The lines of the README's code blocks that call motionrft, continued lines joined."""
+    """Every call of motionrft in the README's code blocks, also inside pipes and loops; continued lines joined."""
     readme = ROOT / "README.md"
-    blocks = re.findall(
-        r"```(?:bash|sh|console|shell)?\n(.*?)```", readme.read_text() if readme.exists() else "", re.S
-    )
-    for line in "\n".join(blocks).replace("\\\n", " ").splitlines():
-        line = line.strip().removeprefix("$ ")
-        if line.startswith("motionrft "):
-            yield line
+    text = readme.read_text(encoding="utf-8") if readme.exists() else ""
+    blocks = "\n".join(re.findall(r"```(?:bash|sh|console)\n(.*?)```", text, re.S)).replace("\\\n", " ")
+    yield from re.findall(r"(?:^|[|;]|\bdo) *(motionrft [^|;\n]*)", blocks, re.M)
 
 
 @cache
