@@ -18,6 +18,8 @@ FAMILIES = {
     "mld": "motionrft.generators.mld:Mld",
     "mdm": "motionrft.generators.mdm:Mdm",
     "motiondiffuse": "motionrft.generators.motiondiffuse:MotionDiffuse",
+    "acmdm": "motionrft.generators.acmdm:Acmdm",
+    "hymotion": "motionrft.generators.hymotion:HyMotion",
     "stablemofusion": "motionrft.generators.stablemofusion:StableMoFusion",
 }
 """Where each family's class is. Modules are imported when asked for, so one family's needs burden no other.

@@ -1,12 +1,13 @@
 """Sampling many prompts: noise per item, batches of like lengths, results that do not depend on the batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from motionrft.diffusion.dopri5 import integrate
 from motionrft.diffusion.rollout import Start
-from motionrft.diffusion.rollout import sample as walk
+from motionrft.diffusion.rollout import sample as walk_process
 from motionrft.generators.base import Condition, Generator
 
 
@@ -63,9 +64,8 @@ def sample_batches(
         (items, motions): positions (b,) int64 among the N, and (b, T, D) de-normalised, T the batch's
             longest.
     """
-    process = generator.process(steps, sampler, eta)
-    scale = generator.guidance if guidance is None else guidance
-    device, lengths = process.timesteps.device, lengths.cpu()
+    walk = _walker(generator, steps, sampler, eta, generator.guidance if guidance is None else guidance)
+    device, lengths = generator.device, lengths.cpu()
     for items in batches(lengths, batch, generator.sees_padding):
         noise = ItemNoise(generator, lengths[items], [seeds[i] for i in items.tolist()], device)
         chosen = lengths[items].to(device)
@@ -73,9 +73,22 @@ def sample_batches(
         start = Start(noise.draw(), prompts, chosen, draw=noise.draw)
         with torch.no_grad():
             with torch.autocast(device.type, precision, enabled=precision is not None):
-                state = walk(generator, process, start, scale).float()
+                state = walk(start).float()
             motion = generator.decode(state, chosen, int(lengths[items].max()))
         yield items, motion  # outside no_grad, which would otherwise hold for the caller between two batches
+
+
+def _walker(
+    generator: Generator, steps: int | None, sampler: str | None, eta: float | None, guidance: float
+) -> Callable[[Start], Tensor]:
+    """From a start to the clean state: by the process of that name, or for flows by adaptive `dopri5`."""
+    if sampler == "dopri5" and generator.parametrisation == "flow":
+        return lambda start: integrate(
+            lambda t, x: generator.predict(x, t, start.condition, start.lengths, guidance),  # type: ignore[arg-type]
+            start.noise,
+        )
+    process = generator.process(steps, sampler, eta)
+    return lambda start: walk_process(generator, process, start, guidance)
 
 
 def batches(lengths: Tensor, batch: int, equal_lengths: bool) -> Iterator[Tensor]:

@@ -19,6 +19,8 @@ READERS = {
     "mld": "motionrft.official.mld",
     "mdm": "motionrft.official.mdm",
     "motiondiffuse": "motionrft.official.motiondiffuse",
+    "acmdm": "motionrft.official.acmdm",
+    "hymotion": "motionrft.official.hymotion",
     "stablemofusion": "motionrft.official.stablemofusion",
 }
 """Where each family's reader is: a module with `recognises`, `read` and `layout`."""
@@ -101,7 +103,8 @@ def convert_checkpoint(
 def save_official(generator: Generator, path: Path | str) -> None:
     """Write the family's published container, so that its authors' code can read the tuned model.
 
-    The statistics go beside it as `Mean.npy` and `Std.npy`, and the options as `args.json` where the family has them.
+    What its reader wants beside it is written too: the statistics as `Mean.npy` and `Std.npy`, options as `args.json`,
+    an autoencoder of its own.
 
     Raises:
         UserError: the family, or this variant of it, has no published container.
@@ -113,6 +116,8 @@ def save_official(generator: Generator, path: Path | str) -> None:
     reader, path = _reader(generator.family), Path(path)
     write_checkpoint(path, reader.layout(generator))
     Statistics(generator.mean.flatten(), generator.std.flatten()).save(path.parent)
+    if hasattr(reader, "companions"):
+        reader.companions(generator, path.parent)
     if hasattr(reader, "options"):
         write_text(path.parent / "args.json", json.dumps(reader.options(generator), indent=2) + "\n")
 

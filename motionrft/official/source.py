@@ -55,7 +55,11 @@ class Source:
                 them.
         """
         here = self.path.parent
-        folders = [self.statistics] if self.statistics else [here, here / "meta", here.parent / "meta"]
+        folders = (
+            [self.statistics]
+            if self.statistics
+            else [here, here / "meta", here.parent / "meta", here / "stats"]
+        )
         for folder in folders:
             for mean, std in _PAIRS:
                 if (folder / mean).is_file() and (folder / std).is_file():

@@ -94,6 +94,27 @@ TINY: dict[str, dict[str, Any]] = {
         "denoiser": {"widths": [64, 64], "time_width": 16, "text_width": 8},
         "text_layers": {"clip_width": TEXT_WIDTH, "width": 8, "layers": 1, "feedforward": 32},
     },
+    "acmdm": {
+        "family": "acmdm",
+        "autoencoder": {"width": 8, "depth": 2},
+        "denoiser": {"width": 64, "layers": 2, "heads": 1, "feedforward": 48, "text_width": TEXT_WIDTH},
+    },
+    "acmdm-patches": {
+        "family": "acmdm",
+        "autoencoder": {"width": 8, "depth": 2},
+        "denoiser": {"width": 64, "layers": 1, "heads": 1, "text_width": TEXT_WIDTH, "patch": 2},
+    },
+    "hymotion": {
+        "family": "hymotion",
+        "denoiser": {
+            "width": 16,
+            "layers": 3,
+            "heads": 2,
+            "ratio": 2.0,
+            "token_width": TEXT_WIDTH,
+            "sentence_width": TEXT_WIDTH,
+        },
+    },
 }
 """Name of a variant -> its configuration."""
 

@@ -55,6 +55,10 @@ def test_convert_writes_a_folder_of_ours(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", OFFICIAL)
 def test_missing_statistics_are_an_error_that_says_where(name: str, tmp_path: Path) -> None:
     path = written(name, tmp_path)
+    content = read_checkpoint(path)
+    for container in (v for v in content.values() if isinstance(v, dict)):
+        container.pop("std", None)  # HY-Motion carries its own inside
+    write_checkpoint(path, content)
     (tmp_path / "Std.npy").unlink()
     with pytest.raises(UserError, match=r"statistics .* missing"):
         load_generator(path)

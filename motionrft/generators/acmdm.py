@@ -1,0 +1,124 @@
+"""ACMDM: a flow on latents of absolute joint positions (Meng et al. 2025)."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from motionrft.diffusion.flow import flow_process
+from motionrft.diffusion.process import Process
+from motionrft.diffusion.schedule import StraightPath
+from motionrft.generators.acmdm_autoencoder import AcmdmAutoencoder
+from motionrft.generators.acmdm_network import AcmdmNetwork
+from motionrft.generators.base import Condition, Generator
+from motionrft.generators.frames import read_texts
+from motionrft.generators.guidance import doubled, guided
+from motionrft.lengths import length_mask, zero_padding
+from motionrft.representations.names import JOINTS
+from motionrft.text.base import TextFeatures
+
+
+@dataclass(frozen=True)
+class AcmdmConfig:
+    """What builds an ACMDM again; JSON values only.
+
+    autoencoder, denoiser: arguments of `AcmdmAutoencoder` and `AcmdmNetwork`.
+    sampler, steps: fixed-step `euler` or `heun`; the published adaptive `dopri5` is known to sampling alone.
+    """
+
+    autoencoder: dict[str, Any] = field(default_factory=dict)
+    denoiser: dict[str, Any] = field(default_factory=dict)
+    fps: float = 20.0
+    text: str = "clip-b32"
+    guidance: float = 3.0
+    sampler: str = "euler"
+    steps: int = 50
+    min_frames: int = 16
+    max_frames: int = 196
+
+
+class Acmdm(Generator):
+    """A flow on whitened latents (B, C, ceil(T / 4), 22). The null condition is a text vector of zeros.
+
+    mean, std: (3,), one value a coordinate; latent_mean, latent_std: (C,), one a channel.
+    """
+
+    family = "acmdm"
+    parametrisation = "flow"
+    representation = JOINTS
+    latent_mean: Tensor
+    latent_std: Tensor
+
+    def __init__(self, config: AcmdmConfig):
+        super().__init__()
+        self.config = config
+        self.fps, self.guidance = config.fps, config.guidance
+        self.min_frames, self.max_frames = config.min_frames, config.max_frames
+        self.text_encoder_name = config.text
+        self.ae = AcmdmAutoencoder(**config.autoencoder)
+        denoiser = AcmdmNetwork(**config.denoiser)
+        self.joints, self.denoiser = denoiser.joints, denoiser
+        self.schedule = StraightPath()
+        self.register_buffer("mean", torch.zeros(3))
+        self.register_buffer("std", torch.ones(3))
+        self.register_buffer("latent_mean", torch.zeros(self.ae.channels))
+        self.register_buffer("latent_std", torch.ones(self.ae.channels))
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Acmdm":
+        return cls(AcmdmConfig(**config))
+
+    def to_config(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    @property
+    def lora_targets(self) -> list[str]:
+        return ["qkv", "proj", "w12", "w3"]
+
+    def encode_text(self, texts: Sequence[str]) -> Condition:
+        text = read_texts(self.text_encoder, texts, "pooled", self.device)
+        return Condition(text, TextFeatures(text.tokens[:1] * 0, text.mask[:1]))
+
+    def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
+        return (lengths.shape[0], self.ae.channels, self._latent_frames(int(lengths.max())), self.joints)
+
+    def _latent_frames(self, frames: int) -> int:
+        return -(-frames // self.ae.stride)
+
+    def _latent_mask(self, lengths: Tensor, frames: int) -> Tensor:
+        return length_mask((lengths + self.ae.stride - 1) // self.ae.stride, frames)
+
+    def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
+        return self._latent_mask(lengths, x.shape[2])[:, None, :, None]
+
+    def predict(self, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, guidance: float) -> Tensor:
+        mask, text = self._latent_mask(lengths, x.shape[2]), condition.text.tokens[:, 0]
+        if guidance == 1:
+            return self.denoiser(x, t, text, mask)
+        both = torch.cat([text, torch.zeros_like(text)])
+        return guided(self.denoiser(doubled(x), doubled(t), both, doubled(mask)), guidance)
+
+    def process(
+        self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
+    ) -> Process:
+        sampler, steps = sampler or self.config.sampler, steps or self.config.steps
+        return flow_process(steps, sampler, self.family).to(self.device)
+
+    def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
+        frames = int(lengths.max()) if frames is None else frames
+        latent = x * _per_channel(self.latent_std) + _per_channel(self.latent_mean)
+        joints = self.ae.decode(latent)[:, :frames] * self.std + self.mean
+        joints = F.pad(joints, (0, 0, 0, 0, 0, frames - joints.shape[1]))
+        return zero_padding(joints.flatten(2), lengths)
+
+    def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
+        joints = (motion.unflatten(-1, (self.joints, 3)) - self.mean) / self.std
+        latent = (self.ae.encode(joints) - _per_channel(self.latent_mean)) / _per_channel(self.latent_std)
+        return latent * self._latent_mask(lengths, latent.shape[2])[:, None, :, None].to(latent.dtype)
+
+
+def _per_channel(values: Tensor) -> Tensor:
+    return values[:, None, None]
