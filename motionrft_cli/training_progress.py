@@ -27,8 +27,8 @@ class LoopProgress:
         shown = {key: value for key, value in metrics.items() if key in SHOWN or key.startswith("reward/")}
         self._advance(done, **shown)
 
-    def message(self, text: str) -> None:
-        self.console.info(text)
+    def message(self, text: str, *, warn: bool = False) -> None:
+        (self.console.warn if warn else self.console.info)(text)
 
     def finish(self) -> None:
         self._stack.close()

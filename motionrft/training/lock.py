@@ -1,5 +1,6 @@
 """One process per run folder: an advisory lock that the system drops when its owner dies, however it dies."""
 
+import errno
 import fcntl
 import os
 import socket
@@ -31,7 +32,9 @@ class FolderLock:
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
                 fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EAGAIN):
+                    break  # a file system without locks: nothing can be said about others, so nothing is refused
                 owner = os.read(handle, 200).decode(errors="replace").strip() or "another process"
                 os.close(handle)
                 raise UserError(

@@ -16,7 +16,7 @@ from motionrft.training.seeds import global_random_state, restore_global_random_
 from motionrft.training.signals import TERMINATED, Signals
 from motionrft.training.watch import Verdict
 
-_DRY, _LONGEST_DROUGHT = 10, 100
+_DRY, _LONGEST_DROUGHT = 5, 25
 """Calls of `update` in a row that make none (no gradient): worth a warning, and the end of the run."""
 
 Metrics = Mapping[str, Any]
@@ -107,6 +107,8 @@ def train(
                 if stop:
                     raise run.interrupted(stop)
             run.save()
+            if stop := run.agree(signals.stop or 0)[0]:
+                raise run.interrupted(stop)
     finally:
         run.progress.finish()
     return Outcome(run.step, run.seconds, reason)
@@ -172,7 +174,7 @@ class _Session:
         found = watch(self.step) if watch else None
         verdict = found if isinstance(found, Verdict) else Verdict(stop=found)
         for warning in verdict.warnings:
-            self.progress.message(f"Watch, update {self.step}: {warning}.")
+            self.progress.message(f"Watch, update {self.step}: {warning}.", warn=True)
         if self.agree(verdict.stop is not None)[0]:
             self.verdict = next(sentence for sentence in self.distribution.gather(verdict.stop) if sentence)
         return verdict.best
@@ -197,7 +199,7 @@ class _Session:
         """Go on from the newest checkpoint of the main process's folder, if it has one."""
         found = self.folder.load_latest() if self.folder is not None else None
         for warning in self.folder.warnings if self.folder is not None else ():
-            self.progress.message(warning)
+            self.progress.message(warning, warn=True)
         found = self.distribution.gather(found)[0]
         if found is None:
             return
@@ -222,8 +224,9 @@ class _Session:
         if not self._told_of_no_gradient:
             self._told_of_no_gradient = True
             self.progress.message(
-                f"Warning: no gradient at update {self.step}. What is optimised does not depend on the trained "
-                "weights (a constant reward?)."
+                f"No gradient at update {self.step}: what is optimised does not depend on the trained weights "
+                "(a constant reward?).",
+                warn=True,
             )
 
     def _report(self, metrics: Metrics) -> None:

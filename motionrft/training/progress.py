@@ -13,8 +13,8 @@ class Progress(Protocol):
     def update(self, done: int, metrics: Mapping[str, float]) -> None:
         """`done` updates are made; `metrics` are those of the last one, memory included."""
 
-    def message(self, text: str) -> None:
-        """One sentence for the person who waits: a warning, a checkpoint, an early end."""
+    def message(self, text: str, *, warn: bool = False) -> None:
+        """One sentence for the person who waits; `warn` where even those who asked for quiet should read it."""
 
     def finish(self) -> None:
         """The loop is over, whatever the reason."""
@@ -27,6 +27,6 @@ class Silent:
 
     def update(self, done: int, metrics: Mapping[str, float]) -> None: ...
 
-    def message(self, text: str) -> None: ...
+    def message(self, text: str, *, warn: bool = False) -> None: ...
 
     def finish(self) -> None: ...

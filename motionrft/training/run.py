@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from motionrft.errors import RunError, UserError
+from motionrft.presets.plain_yaml import write_yaml
 from motionrft.training.atomic import TEMPORARY, atomic_folder, clean_temporaries, write_text
 from motionrft.training.changes import changed_keys
 from motionrft.training.lock import LOCK, FolderLock
@@ -99,7 +100,7 @@ class RunFolder:
                 path / ENVIRONMENT,
                 json.dumps({**environment, "hashes": dict(identity or {})}, indent=2) + "\n",
             )
-            write_text(path / PRESET, yaml.safe_dump(dict(preset), sort_keys=False, allow_unicode=True))
+            write_text(path / PRESET, write_yaml(dict(preset)))
             (path / CHECKPOINTS).mkdir(exist_ok=True)
             clean_temporaries(path / CHECKPOINTS)
         except BaseException:
@@ -235,24 +236,33 @@ class RunFolder:
 
 def _locked_folder(path: Path, *, resume: bool, overwrite: bool) -> FolderLock:
     """Check that the folder may be used, create it, lock it."""
-    if path.exists() and not path.is_dir():
-        raise UserError(f"{path}: is a file. --out names a folder.")
-    entries = {child.name for child in path.iterdir()} - {LOCK} if path.is_dir() else set()
-    if resume and not path.is_dir():
+    if resume and not path.exists():
         raise UserError(f"{path}: there is no run to resume. Leave --resume out to start one.")
-    if entries and not entries & {PRESET, ENVIRONMENT}:
-        raise UserError(f"{path}: exists and is no run folder (no {PRESET}). Name another --out.")
-    if entries and not (resume or overwrite):
-        raise UserError(
-            f"{path}: exists. Use --resume to go on with it, --overwrite to start anew, or another --out."
-        )
+    _check_usable(path, resume=resume, overwrite=overwrite)
     lock = FolderLock(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}). Name another --out.") from error
+    try:
+        _check_usable(path, resume=resume, overwrite=overwrite)  # another process may have come and gone
+    except UserError:
+        lock.release()
+        raise
     return lock
+
+
+def _check_usable(path: Path, *, resume: bool, overwrite: bool) -> None:
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path}: is a file. --out names a folder.")
+    entries = {child.name for child in path.iterdir()} - {LOCK} if path.is_dir() else set()
+    if entries and not entries & {PRESET, ENVIRONMENT}:
+        raise UserError(f"{path}: exists and is no run folder (no {PRESET}). Name another --out.")
+    if entries and not (resume or overwrite):
+        raise UserError(
+            f"{path}: exists. Use --resume to go on with it, --overwrite to start anew, or another --out."
+        )
 
 
 def _empty(path: Path) -> None:

@@ -1,10 +1,12 @@
-"""Signals as flags: a loop saves at its next safe point instead of dying in the middle of a write.
+"""Signals that end a run in order instead of in the middle of a write.
 
-SIGINT once: save and end with 130; twice: end at once. SIGTERM: save and end with 75. SIGUSR1: save and go
-on."""
+Inside the loop they are flags, read at the next safe point: SIGINT once: save and end with 130; twice: end at once.
+SIGTERM: save and end with 75. SIGUSR1: save and go on. Around the loop nothing is at stake, and SIGTERM ends at once.
+"""
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -12,48 +14,63 @@ from motionrft.errors import Interrupted
 
 INTERRUPTED, TERMINATED = 130, 75  # exit codes of SIGINT and SIGTERM
 
+Handler = Callable[[int, FrameType | None], None]
+
+
+class _Handlers:
+    """Installs handlers on entering and puts back the earlier ones on leaving. Idle outside the main thread."""
+
+    def __init__(self, handlers: dict[signal.Signals, Handler]) -> None:
+        self.handlers = handlers
+        self.before: dict[signal.Signals, Any] = {}
+
+    def install(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self.before = {
+                number: signal.signal(number, handler) for number, handler in self.handlers.items()
+            }
+
+    def remove(self) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+        self.before = {}
+
 
 class OrderlyEnd:
-    """Context in which SIGTERM raises `Interrupted` where it arrives: for the parts of a run around its loop."""
+    """Context for the parts of a run around its loop: SIGTERM raises `Interrupted`, SIGUSR1 has nothing to save."""
 
     def __init__(self, message: str) -> None:
         self.message = message
-        self._before: Any = None
+        self._handlers = _Handlers({signal.SIGTERM: self._end, signal.SIGUSR1: lambda number, frame: None})
 
     def __enter__(self) -> "OrderlyEnd":
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, self._receive)
+        self._handlers.install()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
-            self._before = None
+        self._handlers.remove()
 
-    def _receive(self, number: int, frame: FrameType | None) -> None:
+    def _end(self, number: int, frame: FrameType | None) -> None:
         raise Interrupted(self.message, TERMINATED)
 
 
 class Signals:
-    """Context in which SIGINT, SIGTERM and SIGUSR1 only raise flags. Idle outside the main thread."""
+    """Context in which SIGINT, SIGTERM and SIGUSR1 only raise flags."""
 
     def __init__(self) -> None:
         self.stop: int | None = None
         """Exit code asked for, or None."""
         self.save = False
         """A checkpoint was asked for."""
-        self._before: dict[signal.Signals, Any] = {}
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+        self._handlers = _Handlers(dict.fromkeys(numbers, self._receive))
 
     def __enter__(self) -> "Signals":
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-                self._before[number] = signal.signal(number, self._receive)
+        self._handlers.install()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before.clear()
+        self._handlers.remove()
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGUSR1:

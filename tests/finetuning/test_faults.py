@@ -24,7 +24,7 @@ class Notes(Silent):
     def update(self, done, metrics) -> None:
         self.lines.append(dict(metrics))
 
-    def message(self, text: str) -> None:
+    def message(self, text: str, *, warn: bool = False) -> None:
         self.said.append(text)
 
 
@@ -72,7 +72,7 @@ def test_a_constant_reward_is_warned_of() -> None:
     trainer, notes = _trainer(lambda call, r: 0.0 * r + 1.0, updates=8), Notes()
     before = [p.detach().clone() for p in trainer.parameters.values()]
     train(trainer, updates=8, progress=notes)
-    assert [text for text in notes.said if "no gradient" in text] == notes.said and len(notes.said) == 1
+    assert [text for text in notes.said if "No gradient" in text] == notes.said and len(notes.said) == 1
     assert all(torch.equal(a, b) for a, b in zip(before, trainer.parameters.values(), strict=True))
 
 

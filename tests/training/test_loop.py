@@ -153,12 +153,12 @@ def test_no_gradient_is_said_once() -> None:
 
     class Notes:
         start = update = finish = staticmethod(lambda *arguments: None)
-        message = staticmethod(said.append)
+        message = staticmethod(lambda text, warn=False: said.append(text))
 
     trainer = ToyTrainer()
     trainer.update = lambda step: {"reward": 1.0, "grad_norm": 0.0}  # type: ignore[method-assign]
     train(trainer, updates=5, progress=Notes())
-    assert len(said) == 1 and "no gradient at update 1" in said[0]
+    assert len(said) == 1 and "No gradient at update 1" in said[0]
 
 
 def test_progress_sees_every_update_and_the_end(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_progress_sees_every_update_and_the_end(tmp_path: Path) -> None:
             assert {"loss", "grad_norm", "lr", "seconds", "rss_bytes", "peak_bytes"} <= metrics.keys()
             self.events.append(f"update {done}")
 
-        def message(self, text) -> None:
+        def message(self, text, *, warn=False) -> None:
             self.events.append(text)
 
         def finish(self) -> None:
