@@ -20,4 +20,5 @@ def length_mask(lengths: Tensor, frames: int) -> Tensor:
 def zero_padding(motion: Tensor, lengths: Tensor) -> Tensor:
     """Set the frames beyond each item's length to exactly zero; `motion` is (B, T, ...)."""
     mask = length_mask(lengths, motion.shape[1])
-    return motion * mask.reshape(*mask.shape, *(1,) * (motion.dim() - 2)).to(motion.dtype)
+    # Filled, not multiplied: padding may hold NaN.
+    return motion.masked_fill(~mask.reshape(*mask.shape, *(1,) * (motion.dim() - 2)), 0)

@@ -3,7 +3,7 @@
 Quaternions are (w, x, y, z), unit, Hamilton product. Matrices act on column vectors, R[row, column]. Leading axes are
 free everywhere.
 
-Results are assembled component by component in planar memory (`_join`): the last axis is logical, each component lies
+Results are assembled component by component in planar memory (`join`): the last axis is logical, each component lies
 contiguous, so that a chain of elementwise operations runs at vector speed instead of striding over threes and fours.
 """
 
@@ -22,21 +22,42 @@ def planar(x: Tensor) -> Tensor:
     return x.movedim(-1, 0).contiguous().movedim(0, -1)
 
 
-def _join(components: Sequence[Tensor]) -> Tensor:
+def take(x: Tensor, places: Sequence[int]) -> Tensor:
+    """The listed entries of the first axis of (J, ..., C), in planar memory."""
+    index = torch.tensor(places, device=x.device)
+    return x.movedim(-1, 0).index_select(1, index).movedim(0, -1)
+
+
+def join(components: Sequence[Tensor]) -> Tensor:
+    """Components (...) side by side as (..., C), in planar memory."""
     return torch.stack(list(components)).movedim(0, -1)
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
     """Inner product over the last axis: (..., D), (..., D) -> (...)."""
-    terms = [x * y for x, y in zip(a.unbind(-1), b.unbind(-1), strict=True)]
-    return sum(terms[1:], start=terms[0])
+    return _products(*((x, y, 1) for x, y in zip(a.unbind(-1), b.unbind(-1), strict=True)))
+
+
+def _products(*terms: tuple[Tensor, Tensor, int]) -> Tensor:
+    """The sum of sign * x * y over the terms (x, y, sign), the first of them positive; one pass a term."""
+    (x, y, _), *others = terms
+    total = x * y
+    for x, y, sign in others:
+        total = torch.addcmul(total, x, y, value=sign)
+    return total
 
 
 def cross(a: Tensor, b: Tensor) -> Tensor:
     """Cross product over the last axis, never over a time axis that happens to have size three."""
     ax, ay, az = a.unbind(-1)
     bx, by, bz = b.unbind(-1)
-    return _join((ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx))
+    return join(
+        (
+            _products((ay, bz, 1), (az, by, -1)),
+            _products((az, bx, 1), (ax, bz, -1)),
+            _products((ax, by, 1), (ay, bx, -1)),
+        )
+    )
 
 
 def length(x: Tensor) -> Tensor:
@@ -52,29 +73,32 @@ def normalise(x: Tensor) -> Tensor:
 
 def quaternion_multiply(p: Tensor, q: Tensor) -> Tensor:
     """Hamilton product pq: first q, then p. (..., 4) each."""
-    pw, px, py, pz = p.unbind(-1)
-    qw, qx, qy, qz = q.unbind(-1)
-    return _join(
-        (
-            pw * qw - px * qx - py * qy - pz * qz,
-            pw * qx + px * qw + py * qz - pz * qy,
-            pw * qy - px * qz + py * qw + pz * qx,
-            pw * qz + px * qy - py * qx + pz * qw,
-        )
+    return join(_product(p.unbind(-1), q.unbind(-1)))
+
+
+def _product(p: Sequence[Tensor], q: Sequence[Tensor], inverse: bool = False) -> tuple[Tensor, ...]:
+    """Components of pq, or of p^-1 q."""
+    (pw, px, py, pz), (qw, qx, qy, qz) = p, q
+    s = -1 if inverse else 1
+    return (
+        _products((pw, qw, 1), (px, qx, -s), (py, qy, -s), (pz, qz, -s)),
+        _products((pw, qx, 1), (px, qw, s), (py, qz, s), (pz, qy, -s)),
+        _products((pw, qy, 1), (px, qz, -s), (py, qw, s), (pz, qx, s)),
+        _products((pw, qz, 1), (px, qy, s), (py, qx, -s), (pz, qw, s)),
     )
 
 
 def quaternion_conjugate(q: Tensor) -> Tensor:
     """The inverse of a unit quaternion."""
     w, x, y, z = q.unbind(-1)
-    return _join((w, -x, -y, -z))
+    return join((w, -x, -y, -z))
 
 
 def quaternion_rotate(q: Tensor, v: Tensor) -> Tensor:
     """q v q*: turn vectors (..., 3) by unit quaternions (..., 4)."""
     axis = q[..., 1:]
-    t = 2 * cross(axis, v)
-    return v + q[..., :1] * t + cross(axis, t)
+    t = cross(axis, v)
+    return v + 2 * (q[..., :1] * t + cross(axis, t))
 
 
 def shortest_arc(u: Tensor, v: Tensor) -> Tensor:
@@ -85,17 +109,16 @@ def shortest_arc(u: Tensor, v: Tensor) -> Tensor:
     """
     h = u + v
     h2 = dot(h, h)
-    q = normalise(torch.cat(((h2 / 2).unsqueeze(-1), cross(u, h)), dim=-1))
     opposite = h2 < 64 * torch.finfo(u.dtype).eps ** 2
-    half_turn = torch.cat((torch.zeros_like(u[..., :1]), _orthogonal(u)), dim=-1)
-    return torch.where(opposite.unsqueeze(-1), half_turn, q)
+    axis = torch.where(opposite.unsqueeze(-1), _orthogonal(u), cross(u, h))
+    return normalise(join((h2 / 2, *axis.unbind(-1))))
 
 
 def _orthogonal(u: Tensor) -> Tensor:
     """Some unit vector orthogonal to unit u: u x Y, or X where u is nearly vertical."""
     x, y, z = u.unbind(-1)
     upright = y.abs() > 0.9
-    across = _join(
+    across = join(
         (torch.where(upright, torch.ones_like(x), -z), torch.zeros_like(y), torch.where(upright, 0.0 * x, x))
     )
     return normalise(across - dot(across, u).unsqueeze(-1) * u)
@@ -105,35 +128,38 @@ def yaw_rotate(angle: Tensor, v: Tensor) -> Tensor:
     """Turn vectors (..., 3) by `angle` (...) radians about Y, right-handed (Z towards X)."""
     cosine, sine = angle.cos(), angle.sin()
     x, y, z = v.unbind(-1)
-    return _join((cosine * x + sine * z, y, cosine * z - sine * x))
+    return join((_products((cosine, x, 1), (sine, z, 1)), y, _products((cosine, z, 1), (sine, x, -1))))
 
 
 def yaw_quaternion(angle: Tensor) -> Tensor:
     """The quaternion of a turn by `angle` radians about Y: (...) -> (..., 4)."""
     zero = torch.zeros_like(angle)
-    return _join(((angle / 2).cos(), zero, (angle / 2).sin(), zero))
+    return join(((angle / 2).cos(), zero, (angle / 2).sin(), zero))
 
 
 def quaternion_to_matrix(q: Tensor) -> Tensor:
     """Unit quaternions (..., 4) to matrices (..., 3, 3)."""
-    columns = _quaternion_columns(q)
-    third = cross(*columns)
-    return torch.stack((*columns, third), dim=-1)
+    first, second = (join(column) for column in _columns(q.unbind(-1)))
+    return torch.stack((first, second, cross(first, second)), dim=-1)
 
 
-def _quaternion_columns(q: Tensor) -> tuple[Tensor, Tensor]:
-    """The first two columns of the matrix of unit quaternions, (..., 3) each."""
-    w, x, y, z = q.unbind(-1)
-    xx, yy, zz, xy, xz, yz = x * x, y * y, z * z, x * y, x * z, y * z
-    wx, wy, wz = w * x, w * y, w * z
-    first = (1 - 2 * (yy + zz), 2 * (xy + wz), 2 * (xz - wy))
-    second = (2 * (xy - wz), 1 - 2 * (xx + zz), 2 * (yz + wx))
-    return _join(first), _join(second)
+def _columns(q: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Components of the first two columns of the matrix of a unit quaternion."""
+    w, x, y, z = (component * 2**0.5 for component in q)
+    zz = z * z
+    first = (1 - torch.addcmul(zz, y, y), _products((x, y, 1), (w, z, 1)), _products((x, z, 1), (w, y, -1)))
+    second = (_products((x, y, 1), (w, z, -1)), 1 - torch.addcmul(zz, x, x), _products((y, z, 1), (w, x, 1)))
+    return first, second
 
 
 def quaternion_to_sixd(q: Tensor, order: SixdOrder) -> Tensor:
     """Unit quaternions (..., 4) to 6D (..., 6), without building matrices."""
-    return _pack(*_quaternion_columns(q), order)
+    return _pack(*_columns(q.unbind(-1)), order)
+
+
+def relative_sixd(p: Tensor, q: Tensor, order: SixdOrder) -> Tensor:
+    """6D (..., 6) of p^-1 q, the rotation q seen from the frame of p; unit quaternions (..., 4)."""
+    return _pack(*_columns(_product(p.unbind(-1), q.unbind(-1), inverse=True)), order)
 
 
 def matrix_to_quaternion(matrix: Tensor) -> Tensor:
@@ -155,7 +181,7 @@ def matrix_to_quaternion(matrix: Tensor) -> Tensor:
 
 def matrix_to_sixd(matrix: Tensor, order: SixdOrder) -> Tensor:
     """The first two columns of rotation matrices (..., 3, 3) as (..., 6)."""
-    return _pack(matrix[..., 0], matrix[..., 1], order)
+    return _pack(matrix[..., 0].unbind(-1), matrix[..., 1].unbind(-1), order)
 
 
 def sixd_to_matrix(sixd: Tensor, order: SixdOrder) -> Tensor:
@@ -170,10 +196,10 @@ def sixd_to_quaternion(sixd: Tensor, order: SixdOrder) -> Tensor:
     return matrix_to_quaternion(sixd_to_matrix(sixd, order))
 
 
-def _pack(first: Tensor, second: Tensor, order: SixdOrder) -> Tensor:
+def _pack(first: Sequence[Tensor], second: Sequence[Tensor], order: SixdOrder) -> Tensor:
     if order == "columns":
-        return torch.cat((first, second), dim=-1)
-    return torch.stack((first, second), dim=-1).flatten(-2)
+        return join((*first, *second))
+    return join([component for pair in zip(first, second, strict=True) for component in pair])
 
 
 def _unpack(sixd: Tensor, order: SixdOrder) -> tuple[Tensor, Tensor]:
@@ -193,7 +219,7 @@ def euler_to_quaternion(angles: Tensor, axes: str) -> Tensor:
     for angle, axis in zip(angles.unbind(-1), axes, strict=True):
         parts = [(angle / 2).cos(), *(torch.zeros_like(angle),) * 3]
         parts[1 + "XYZ".index(axis)] = (angle / 2).sin()
-        turn = _join(parts)
+        turn = join(parts)
         result = turn if result is None else quaternion_multiply(result, turn)
     if result is None:
         raise ValueError("euler_to_quaternion needs at least one axis")

@@ -24,15 +24,15 @@ from motionrft.errors import UserError
 from motionrft.lengths import length_mask, zero_padding
 from motionrft.rotations import (
     dot,
+    join,
     length,
     normalise,
     planar,
-    quaternion_conjugate,
-    quaternion_multiply,
     quaternion_to_matrix,
-    quaternion_to_sixd,
+    relative_sixd,
     shortest_arc,
     sixd_to_matrix,
+    take,
     yaw_quaternion,
     yaw_rotate,
 )
@@ -95,47 +95,69 @@ def normalise_joints(
         (B, T, J, 3), differentiable.
     """
     skeleton = skeleton_of_joints(joints.shape[-2])
-    offsets = (skeleton.target_offsets if target_offsets is None else target_offsets).to(joints)
-    p = planar(joints)
-    p = _uniform_skeleton(p, offsets, skeleton)
-    mask = None if lengths is None else length_mask(lengths, joints.shape[1])
-    height = p[..., 1].amin(-1)
-    floor = (height if mask is None else height.masked_fill(~mask, torch.inf)).amin(-1)
-    start = p[:, 0, 0]
-    origin = torch.stack((start[:, 0], floor, start[:, 2]), dim=-1)
-    p = p - origin[:, None, None]
+    p, _ = _normalise(_joints_first(joints), lengths, target_offsets, skeleton)
+    return p.movedim(0, 2) if lengths is None else zero_padding(p.movedim(0, 2), lengths)
+
+
+def _joints_first(joints: Tensor) -> Tensor:
+    """(B, T, J, 3) as (J, B, T, 3) in planar memory: a joint's track is one piece, and angles (B, T) fit all joints."""
+    return planar(joints.movedim(2, 0))
+
+
+def _normalise(
+    p: Tensor, lengths: Tensor | None, offsets: Tensor | None, skeleton: Skeleton
+) -> tuple[Tensor, Tensor]:
+    """`normalise_joints` on (J, B, T, 3), and the bones' directions (J - 1, B, T, 3); padding comes out as anything."""
+    bones = _bones(p, skeleton)
+    directions = _directions(bones, skeleton)
+    offsets = (skeleton.target_offsets if offsets is None else offsets).to(p)
+    p = _uniform_skeleton(p[:1], bones, directions, offsets, skeleton)
+    height = p[..., 1].amin(0)
+    if lengths is not None:
+        height = height.masked_fill(~length_mask(lengths, p.shape[2]), torch.inf)
+    start = p[0, :, 0]
+    origin = torch.stack((start[:, 0], height.amin(-1), start[:, 2]), dim=-1)
     a, b, c, d = skeleton.facing
-    first = p[:, 0]
-    angle = _facing_angle(first[:, a] - first[:, b] + first[:, c] - first[:, d])
-    p = yaw_rotate(angle[:, None, None], p)
-    return p if mask is None else torch.where(mask[:, :, None, None], p, 0)
+    first = p[:, :, 0]
+    angle = _facing_angle(first[a] - first[b] + first[c] - first[d])
+    return yaw_rotate(angle[:, None], p - origin[:, None]), yaw_rotate(angle[:, None], directions)
 
 
-def _uniform_skeleton(p: Tensor, offsets: Tensor, skeleton: Skeleton) -> Tensor:
+def _uniform_skeleton(
+    root: Tensor, bones: Tensor, directions: Tensor, offsets: Tensor, skeleton: Skeleton
+) -> Tensor:
     """Keep every bone's direction, give it the target's length, and scale the root's path by the legs' ratio.
 
     Forward kinematics of the official inverse kinematics comes to exactly this, since each bone's rotation turns its
     rest direction onto its own direction.
     """
-    bones = p[:, :, 1:] - p[:, :, list(skeleton.parents[1:])]
-    lengths = length(bones[:, 0])
+    lengths = length(bones[:, :, 0])
     l1, l2 = skeleton.legs
-    source_legs = lengths[:, l1 - 1] + lengths[:, l2 - 1]
+    source_legs = lengths[l1 - 1] + lengths[l2 - 1]
     target_legs = offsets[l1].abs().max() + offsets[l2].abs().max()
     # A skeleton without legs (an all-zero motion) keeps its scale.
-    scale = torch.where(
-        source_legs > 1e-12, target_legs / source_legs.clamp_min(1e-12), torch.ones_like(source_legs)
-    )
-    rest = skeleton.rest_directions[1:].to(p)
-    directions = normalise(bones)
-    directions = torch.where((dot(bones, bones) > 0).unsqueeze(-1), directions, rest)
-    target = directions * offsets[1:].norm(dim=-1, keepdim=True)
-    ancestry = skeleton.ancestry[1:].to(p)
-    root = p[:, :, :1] * scale[:, None, None, None]
-    # Planar memory: one matrix product (3 B T, J - 1) x (J - 1, J) adds up the bones on every joint's path.
-    with torch.autocast(p.device.type, enabled=False):
-        body = (target.movedim(-1, 0) @ ancestry).movedim(0, -1)
-    return body + root
+    some = source_legs > 1e-12
+    scale = torch.where(some, target_legs / source_legs.clamp_min(1e-12), torch.ones_like(source_legs))
+    root = root * scale[:, None, None]
+    target = directions * offsets[1:].norm(dim=-1)[:, None, None, None]
+    # One matrix product a coordinate, (J, J - 1) x (J - 1, B T), adds up the bones on every joint's path.
+    paths = skeleton.ancestry[1:].T.to(root)
+    with torch.autocast(root.device.type, enabled=False):
+        body = paths @ target.movedim(-1, 0).flatten(2)
+    return body.unflatten(-1, root.shape[1:3]).movedim(0, -1) + root
+
+
+def _bones(p: Tensor, skeleton: Skeleton) -> Tensor:
+    """Bone vectors (J - 1, B, T, 3) of joints (J, B, T, 3)."""
+    return p[1:] - take(p, skeleton.parents[1:])
+
+
+def _directions(bones: Tensor, skeleton: Skeleton) -> Tensor:
+    """Unit bones; one without length (an all-zero motion) counts as resting."""
+    rest = planar(skeleton.rest_directions[1:].to(bones))[:, None, None]
+    square = dot(bones, bones)
+    unit = bones * square.clamp_min(1e-24).rsqrt().unsqueeze(-1)
+    return torch.where((square > 1e-24).unsqueeze(-1), unit, rest)
 
 
 def _facing_angle(across: Tensor) -> Tensor:
@@ -157,14 +179,16 @@ def heading_angles(joints: Tensor, lengths: Tensor | None = None, smooth: bool =
         lengths: (B,) valid frames; the filter repeats each clip's own last frame.
         smooth: filter the forward direction over time, as the features do.
     """
-    skeleton = skeleton_of_joints(joints.shape[-2])
+    return _heading(_joints_first(joints), lengths, skeleton_of_joints(joints.shape[-2]), smooth)
+
+
+def _heading(p: Tensor, lengths: Tensor | None, skeleton: Skeleton, smooth: bool = True) -> Tensor:
     a, b, c, d = skeleton.facing
     # The hips enter with the opposite sign of `normalise_joints`: an oddity of the official code, part of all data.
-    across = joints[:, :, b] - joints[:, :, a] + joints[:, :, c] - joints[:, :, d]
+    across = normalise(p[b] - p[a] + p[c] - p[d])
     x, z = across[..., 0], across[..., 2]
-    norm = (across * across).sum(-1).clamp_min(torch.finfo(across.dtype).tiny).rsqrt()
     if smooth:
-        x, z = _smooth(torch.stack((x * norm, z * norm)), lengths)
+        x, z = _smooth(torch.stack((x, z)), lengths)
     angle = _angle(-z, -x)
     return torch.cat((torch.zeros_like(angle[:, :1]), angle[:, 1:]), dim=1)
 
@@ -214,27 +238,29 @@ def joints_to_kinematic(
             "a motion of one frame has no velocities: kinematic features need at least two frames."
         )
     skeleton = skeleton_of_joints(joints.shape[-2])
-    p = normalise_joints(joints, lengths, target_offsets) if canonical else planar(joints)
+    p = _joints_first(joints)
+    if canonical:
+        p, directions = _normalise(p, lengths, target_offsets, skeleton)
+    else:
+        directions = _directions(_bones(p, skeleton), skeleton)
     threshold = skeleton.contact_threshold if contact_threshold is None else contact_threshold
-    angle = heading_angles(p, lengths)
-    step = p[:, 1:] - p[:, :-1]
-    turned_root_step = yaw_rotate(angle[:, 1:], step[:, :, 0])
-    local = _without_root_path(p[:, :-1])
-    local = yaw_rotate(angle[:, :-1, None], local)
-    feet = step[:, :, list(skeleton.feet)]
+    angle = _heading(p, lengths, skeleton)
+    step, now = p[:, :, 1:] - p[:, :, :-1], angle[:, :-1].contiguous()
+    feet = take(step, skeleton.feet)
+    # Whole tracks are computed and their last frame dropped after: unbroken memory is worth more than a frame.
+    local = yaw_rotate(angle, _without_root_path(p))[:, :, :-1]
+    rotations = _chain_rotations(directions, angle, skeleton)[:, :, :-1]
     parts = (
-        yaw_velocity(angle, official_yaw).unsqueeze(-1),
-        turned_root_step[..., ::2],
-        local[:, :, 0, 1:2],
-        local[:, :, 1:].flatten(2),
-        _chain_rotations(p[:, :-1], angle[:, :-1], skeleton).flatten(2),
-        yaw_rotate(angle[:, :-1, None], step).flatten(2),
-        (dot(feet, feet) < threshold).to(p.dtype),
+        yaw_velocity(angle, official_yaw)[None, :, :, None],
+        yaw_rotate(angle[:, 1:], step[:1])[..., ::2],
+        local[:1, ..., 1:2],
+        local[1:],
+        rotations,
+        yaw_rotate(now, step),
+        (dot(feet, feet) < threshold).to(p.dtype).unsqueeze(-1),
     )
-    features = torch.cat(parts, dim=-1)
-    if lengths is None:
-        return features
-    return zero_padding(features, lengths - 1)
+    features = torch.cat([part.movedim(0, 2).flatten(2) for part in parts], dim=-1)
+    return features if lengths is None else zero_padding(features, lengths - 1)
 
 
 def yaw_velocity(angle: Tensor, official: bool = False) -> Tensor:
@@ -252,18 +278,19 @@ def yaw_velocity(angle: Tensor, official: bool = False) -> Tensor:
 
 
 def _without_root_path(p: Tensor) -> Tensor:
+    """Joints (J, B, T, 3) less the root's x and z."""
     x, y, z = p.unbind(-1)
-    return torch.stack((x - x[..., :1], y, z - z[..., :1])).movedim(0, -1)
+    return join((x - x[:1], y, z - z[:1]))
 
 
-def _chain_rotations(p: Tensor, angle: Tensor, skeleton: Skeleton) -> Tensor:
-    """6D (B, T, J - 1, 6) of every joint's rotation relative to the joint before it on its chain."""
-    bones = p[:, :, 1:] - p[:, :, list(skeleton.parents[1:])]
-    world = shortest_arc(skeleton.rest_directions[1:].to(p), normalise(bones))
-    before = torch.cat((yaw_quaternion(angle).unsqueeze(2), world), dim=2)[
-        :, :, list(skeleton.chain_parents[1:])
-    ]
-    return quaternion_to_sixd(quaternion_multiply(quaternion_conjugate(before), world), "columns")
+def _chain_rotations(directions: Tensor, angle: Tensor, skeleton: Skeleton) -> Tensor:
+    """6D (J - 1, B, T, 6) of every joint's rotation relative to the joint before it on its chain."""
+    rest = planar(skeleton.rest_directions[1:].to(directions))[:, None, None]
+    world = shortest_arc(rest, directions)
+    heading = yaw_quaternion(angle)[None]
+    known = torch.cat((heading.movedim(-1, 0), world.movedim(-1, 0)), dim=1).movedim(0, -1)
+    before = take(known, skeleton.chain_parents[1:])
+    return relative_sixd(before, world, "columns")
 
 
 def integrate_root(features: Tensor) -> tuple[Tensor, Tensor]:
