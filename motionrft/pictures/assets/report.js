@@ -63,7 +63,9 @@ function buildPrompts() {
   const player = new Player(section.querySelector(".player"));
   const list = section.querySelector(".prompt-list");
   const cards = page.prompts.map((prompt) => promptCard(prompt, player));
-  list.style.setProperty("--columns", String(page.prompts[0].clips.length));
+  const columns = page.prompts[0].clips.length;
+  list.style.setProperty("--columns", String(columns));
+  list.classList.toggle("several", columns > 2);
   const more = section.querySelector(".more");
   const shown = { all: cards.length <= FIRST_SHOWN, worst: false };
   const show = (change) => {
