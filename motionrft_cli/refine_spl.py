@@ -6,6 +6,8 @@ import typer
 
 from motionrft.presets.refine_spl import RefineSplPreset
 from motionrft_cli.options import Call, command, sets
+from motionrft_cli.rehearsal import rehearse
+from motionrft_cli.resuming import AllowChanged
 from motionrft_cli.training_progress import LoopProgress
 
 
@@ -19,19 +21,30 @@ def refine_spl(
     top_k: Annotated[int | None, typer.Option("--top-k"), sets("top_k")] = None,
     variant: Annotated[str | None, sets("variant")] = None,
     updates: Annotated[int | None, sets("updates")] = None,
+    allow_changed: AllowChanged = None,
 ) -> int:
     """Refine a reward by self-refinement preference learning (SPL).
 
     Wrong answers come from the whole training set; recalls before and after are those of the validation split.
     """
-    out = call.output_folder()
     from motionrft.reward.refining import refine
-    from motionrft.reward.training import REWARD, Session
+    from motionrft.reward.session import REWARD, Session
+
+    if call.dry_run:
+        return rehearse(
+            call,
+            lambda folder, progress: refine(
+                call.preset, Session(folder, call.device(), call.dtype(), progress)
+            ),
+        )
+    out = call.output_folder()
 
     def watch(stage: str) -> LoopProgress:
         return LoopProgress(call.console, stage)
 
-    session = Session(out, call.device(), call.dtype(), watch, call.resume, call.overwrite)
+    session = Session(
+        out, call.device(), call.dtype(), watch, call.resume, call.overwrite, tuple(allow_changed or ())
+    )
     result = refine(call.preset, session)
     rows, gains = [], []
     for representation, protocols in result.before.items():

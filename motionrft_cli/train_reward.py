@@ -1,12 +1,15 @@
 """train-reward: the reward that judges motions, stage by stage."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from motionrft.presets.train_reward import TrainRewardPreset
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.rehearsal import rehearse
 from motionrft_cli.resuming import AllowChanged
 from motionrft_cli.training_progress import LoopProgress
+
+SHOWN = ("stages", "recall", "preference", "authenticity")
+"""What is known of a reward's making that --json repeats."""
 
 
 @command(TrainRewardPreset, example="motionrft train-reward --preset mini --data DIR --out runs/reward")
@@ -23,7 +26,9 @@ def train_reward(
     Stages: semantic (text and motion in one space), preference and authenticity (adapters on the frozen
     first stage). OUT/reward is the result.
     """
-    from motionrft.reward.training import REWARD, Session, train_reward
+    from motionrft.official.pickles import read_pickle
+    from motionrft.reward.session import REWARD, Session
+    from motionrft.reward.training import train_reward
 
     if call.dry_run:
         return rehearse(
@@ -38,17 +43,34 @@ def train_reward(
         return LoopProgress(call.console, stage)
 
     session = Session(
-        out, call.device(), call.dtype(), watch, call.resume, call.overwrite, tuple(allow_changed or ())
+        out,
+        call.device(),
+        call.dtype(),
+        watch,
+        call.resume,
+        call.overwrite,
+        tuple(allow_changed or ()),
+        read_pickle,
     )
     reward = train_reward(call.preset, session)
-    recall = reward.about.get("recall", {})
+    _show(call, reward.about)
+    call.console.emit({"reward": str(out / REWARD), **{name: reward.about.get(name) for name in SHOWN}})
+    call.console.info(f"Next: motionrft score motions/ --reward {out / REWARD}")
+    return 0
+
+
+def _show(call: Call[TrainRewardPreset], about: dict[str, Any]) -> None:
+    """What the validation split says of each stage."""
     rows = [
         [representation, protocol, *(f"{values[f't2m/R{k}']:.1f}" for k in (1, 2, 3, 5, 10))]
-        for representation, protocols in recall.items()
+        for representation, protocols in about.get("recall", {}).items()
         for protocol, values in protocols.items()
     ]
     title = "validation split: text finds motion among 32, per cent"
     call.console.table(title, ["representation", "protocol", "R@1", "R@2", "R@3", "R@5", "R@10"], rows)
-    call.console.emit({"reward": str(out / REWARD), "stages": reward.about["stages"], "recall": recall})
-    call.console.info(f"Next: motionrft score motions/ --reward {out / REWARD}")
-    return 0
+    for stage in ("preference", "authenticity"):
+        report = about.get(stage, {})
+        if report:
+            names = list(next(iter(report.values())))
+            table = [[name, *(f"{values[key]:.3g}" for key in names)] for name, values in report.items()]
+            call.console.table(f"validation split: {stage}", ["representation", *names], table)

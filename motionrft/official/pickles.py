@@ -38,8 +38,20 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     """Read a pickled checkpoint (`.ckpt`, `.pt`, `.pth`, `.tar`) without running anything in it.
 
     Raises:
-        UserError: missing, empty, a web page, truncated, not a checkpoint, or one that needs code to be read;
-            the globals it asks for are named.
+        UserError: as `read_pickle`, or it holds something else than a dictionary.
+    """
+    content = read_pickle(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds a {type(content).__name__}; a checkpoint is a dictionary.")
+    return content
+
+
+def read_pickle(path: Path | str) -> Any:
+    """Read a pickled file of tensors, numbers, lists and dictionaries without running anything in it.
+
+    Raises:
+        UserError: missing, empty, a web page, truncated, or one that needs code to be read; the globals it asks
+            for are named.
     """
     path = Path(path)
     _refuse_strangers(path)
@@ -52,8 +64,6 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
         raise UserError(
             f"{path}: damaged or no checkpoint ({_first_line(error)}). Download or copy it again."
         ) from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: holds a {type(content).__name__}; a checkpoint is a dictionary.")
     return content
 
 

@@ -116,6 +116,46 @@ class SemanticPart(PresetPart):
     validate_every: int = Field(500, ge=1, description="updates between two looks at the validation split")
 
 
+class JudgePart(PresetPart):
+    """What stages 2 and 3 share: a low-rank adapter with a head, on the frozen motion tower."""
+
+    rank: int = Field(16, ge=1, description="rank of the adapter")
+    alpha: float = Field(32.0, gt=0, description="scale; the adapter counts alpha / rank")
+    updates: int = Field(3000, ge=1, description="optimiser updates")
+    batch: int = Field(128, ge=2, description="pairs (preference) or clips (authenticity) in a batch")
+    optimiser: OptimiserPreset = OptimiserPreset(lr=1e-4, weight_decay=1e-4, warmup=100)
+
+
+class PreferencePart(JudgePart):
+    """Stage 2: which of two motions people prefer."""
+
+    pairs: str | None = Field(
+        None,
+        description="pairs.jsonl, or a published critic_train_*.pth; null: real motion with known faults",
+    )
+    count: int = Field(4096, ge=2, description="pairs to make where none are given")
+    kinds: list[str] = Field(
+        ["jitter", "foot_skating", "time_warp", "joint_limits", "cut_and_paste", "floating"],
+        min_length=1,
+        description="kinds of fault to train on",
+    )
+    held_out: list[str] = Field([], description="kinds of fault that are only looked at in validation")
+    validation: int = Field(600, ge=2, description="pairs made of the validation split")
+
+
+class AuthenticityPart(JudgePart):
+    """Stage 3: real or generated."""
+
+    fakes: str = Field(
+        "builtin",
+        description="a generator to sample from, a folder of generated motions, or ai_generated_*.pth",
+    )
+    count: int = Field(512, ge=2, description="clips to generate for training, where a generator is given")
+    validation: int = Field(128, ge=2, description="clips to generate of the validation split, another seed")
+    steps: int | None = Field(None, ge=1, description="denoising steps; null: the generator's own")
+    guidance: float | None = Field(None, description="guidance scale; null: the generator's own")
+
+
 class TrainRewardPreset(Preset):
     """Settings of `motionrft train-reward`."""
 
@@ -128,6 +168,8 @@ class TrainRewardPreset(Preset):
     text: str = Field("minilm", description="frozen text encoder")
     model: RewardModelPart = RewardModelPart()
     semantic: SemanticPart = SemanticPart()
+    preference: PreferencePart = PreferencePart()
+    authenticity: AuthenticityPart = AuthenticityPart()
     checkpoint_every: int = Field(200, ge=1, description="updates between two checkpoints")
     time_limit: float | None = Field(None, gt=0, description="seconds after which a stage ends, or null")
     base: str | None = Field(

@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 
-from motionrft.data import MotionDataset
-from motionrft.errors import UserError
 from motionrft.presets.refine_spl import RefineSplPreset
 from motionrft.reward.folder import load_motionreward, save_reward
 from motionrft.reward.loading import reward_folder
 from motionrft.reward.quantiles import training_quantiles
 from motionrft.reward.refinement import Refiner
 from motionrft.reward.semantic import validate, warm_text_cache
-from motionrft.reward.training import REWARD, Session
+from motionrft.reward.session import REWARD, Session, open_splits
 from motionrft.training.environment import environment
 from motionrft.training.fingerprints import folder_hash
 from motionrft.training.loop import train
@@ -41,11 +39,8 @@ def refine(preset: RefineSplPreset, session: Session) -> Refined:
         UserError: no data or no reward.
         Interrupted: a signal; what is saved can be resumed.
     """
-    if preset.data is None:
-        raise UserError("which data? Give --data DIR, a folder in HumanML3D's layout.")
-    frames = (preset.min_frames, preset.max_frames)
-    data = MotionDataset(preset.data, "train", *frames)
-    validation = MotionDataset(preset.data, "val", *frames)
+    splits = open_splits(preset.data, preset.min_frames, preset.max_frames)
+    data, validation = splits.train, splits.validation
     source = reward_folder(preset.reward)
     reward = load_motionreward(source, device=session.device)
     progress = session.watch("refining")
@@ -61,6 +56,7 @@ def refine(preset: RefineSplPreset, session: Session) -> Refined:
         environment(session.device),
         resume=session.resume,
         overwrite=session.overwrite,
+        allow_changed=session.allow_changed,
         identity={"data": data.identity, "reward": folder_hash(source)},
     ) as folder:
         seed_everything(preset.seed)

@@ -10,7 +10,8 @@ from motionrft.errors import Interrupted, UserError
 from motionrft.presets.layers import resolve
 from motionrft.presets.train_reward import TrainRewardPreset
 from motionrft.reward.loading import load_reward
-from motionrft.reward.training import REWARD, Session, train_reward
+from motionrft.reward.session import REWARD, Session
+from motionrft.reward.training import train_reward
 from motionrft.training.progress import Silent
 
 TINY = {
