@@ -4,13 +4,13 @@ ones."""
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from motionrft.data import MotionDataset, pad
+from motionrft.data import MotionDataset
 from motionrft.errors import UserError
-from motionrft.evaluation.measure import converted
 from motionrft.evaluation.metrics import (
     BinaryMetrics,
     authenticity_metrics,
@@ -19,9 +19,15 @@ from motionrft.evaluation.metrics import (
 )
 from motionrft.evaluation.result import EvaluationResult, machine
 from motionrft.files import motion_files, read_motions
+from motionrft.official.pickles import read_checkpoint
+from motionrft.representations.names import guess_representation
 from motionrft.reward.base import Reward
-from motionrft.training.fingerprints import folder_hash, text_hash
+from motionrft.reward.clips import Clip, Pair, batch_of, clips_of
+from motionrft.reward.fakes import GENERATED, matched, read_fakes
+from motionrft.reward.pairs import published_pairs, read_pairs
+from motionrft.training.fingerprints import path_hash, text_hash
 
+PAIRS = "pairs.jsonl"
 BETTER, WORSE = "better", "worse"
 
 
@@ -32,21 +38,27 @@ def evaluate_preference(
 
     Args:
         reward: with `term` among its terms.
-        pairs: folder with `better/NAME.npy` and `worse/NAME.npy`.
+        pairs: a folder with `pairs.jsonl`, or with `better/NAME.npy` and `worse/NAME.npy`; a `pairs.jsonl`;
+            or a
+            published `critic_*.pth`.
 
     Raises:
         UserError: no pairs, or a motion without its partner.
     """
-    better, worse = _paired_files(pairs)
-    scores = torch.stack([_scores(reward, paths, term, batch) for paths in (better, worse)], dim=1)
-    found = preference_metrics(scores, seeded_swap(len(scores)))
-    numbers = {"accuracy": found.accuracy, **{f"swapped/{k}": v for k, v in _ratios(found.swapped).items()}}
+    found = pairs_at(pairs, reward.representation)
+    sides = [[getattr(pair, side) for pair in found] for side in (BETTER, WORSE)]
+    scores = torch.stack([_scores(reward, clips, term, batch) for clips in sides], dim=1)
+    judged = preference_metrics(scores, seeded_swap(len(scores)))
+    numbers = {"accuracy": judged.accuracy}
+    numbers |= {f"swapped/{metric}": value for metric, value in _ratios(judged.swapped).items()}
+    for kind in sorted({pair.kind for pair in found}):
+        rows = torch.tensor([pair.kind == kind for pair in found])
+        numbers[f"accuracy/{kind}"] = preference_metrics(scores[rows], torch.zeros(int(rows.sum()))).accuracy
     notes = [
-        "accuracy: per pair, a tie is wrong. swapped: a seeded half of the pairs is shown in swapped order (seed 42)."
+        "accuracy: per pair, a tie is wrong. swapped: a seeded half of the pairs is shown in swapped order."
     ]
-    return _result(
-        "preference", name, identity, {"identity": folder_hash(pairs), "items": len(scores)}, numbers, notes
-    )
+    data = {"identity": path_hash(pairs), "split": pairs.name, "items": len(found)}
+    return _result("preference", name, identity, data, numbers, notes, _device(reward))
 
 
 def evaluate_authenticity(
@@ -55,90 +67,110 @@ def evaluate_authenticity(
     generated: Path,
     name: str,
     identity: str,
+    seed: int = 0,
     term: str = "authenticity",
     batch: int = 32,
 ) -> EvaluationResult:
     """Does the reward's term tell real motions from generated ones?
 
+    Each generated motion meets a real one of the same length, so that lengths give nothing away.
+
     Args:
         reward: whose `term` is the probability that a motion is real.
-        real: real motions; generated: folder of generated ones.
+        real: real motions; generated: folder of generated ones. seed: which real motions are met.
     """
-    motions = [real.motion(i, reward.representation) for i in range(len(real))]
-    of_real = _score_motions(reward, motions, reward.representation, term, batch)
-    of_generated = _scores(reward, motion_files([generated]), term, batch)
-    probability = torch.cat((of_real, of_generated)).double()
-    labels = torch.cat((torch.zeros(len(of_real)), torch.ones(len(of_generated)))).long()
-    found = authenticity_metrics(torch.stack((probability, 1 - probability), dim=1), labels)
-    cells = {k: float(v) for k, v in asdict(found).items() if "true" in k or "false" in k}
-    share = len(of_generated) / len(labels)
-    numbers = _ratios(found) | {"share_generated": share} | cells
-    numbers |= {"score/real": of_real.mean().item(), "score/generated": of_generated.mean().item()}
-    data = {"identity": text_hash(real.identity, folder_hash(generated)), "items": len(labels)}
-    notes = [
-        "Positive class: generated. A share of generated motions far from one half inflates precision or recall."
-    ]
-    return _result("authenticity", name, identity, data, numbers, notes)
+    items = matched(real, read_fakes(generated, [reward.representation]), seed)
+    labels = torch.tensor([int(item.label == GENERATED) for item in items])
+    probability = _scores(reward, [item.clip for item in items], term, batch).double()
+    judged = authenticity_metrics(torch.stack((probability, 1 - probability), dim=1), labels)
+    cells = {metric: float(value) for metric, value in asdict(judged).items() if isinstance(value, int)}
+    numbers = _ratios(judged) | {"share_generated": labels.double().mean().item()} | cells
+    for kind, label in (("real", 0), ("generated", 1)):
+        numbers[f"score/{kind}"] = probability[labels == label].mean().item()
+    identities = text_hash(real.identity, path_hash(generated), str(seed))
+    data = {"identity": identities, "split": f"{real.split} and {generated.name}", "items": len(items)}
+    notes = ["Positive class: generated. Every generated motion meets a real one of the same length."]
+    return _result("authenticity", name, identity, data, numbers, notes, _device(reward))
+
+
+def pairs_at(place: Path, representation: str) -> list[Pair]:
+    """Preference pairs in one representation, from any of the forms that `evaluate_preference` reads."""
+    if place.is_dir():
+        listed = place / PAIRS
+        return (
+            read_pairs(listed, [representation])
+            if listed.is_file()
+            else _paired_folder(place, representation)
+        )
+    if place.suffix == ".jsonl":
+        return read_pairs(place, [representation])
+    return _published(place, representation)
+
+
+def _published(place: Path, representation: str) -> list[Pair]:
+    """Pairs of a published file, brought to the representation; what it holds is known by its shape."""
+    content: Any = read_checkpoint(place)
+    found = published_pairs(content, place, "held")
+    held = guess_representation(tuple(found[0].better["held"].shape)) if found else None
+    if held is None:
+        raise UserError(f"{place}: its pairs are of no known representation.")
+    sides = ([getattr(pair, side)["held"] for pair in found] for side in (BETTER, WORSE))
+    better, worse = (clips_of(motions, held, [representation]) for motions in sides)
+    return [Pair(*clips, "published") for clips in zip(better, worse, strict=True)]
+
+
+def _paired_folder(folder: Path, representation: str) -> list[Pair]:
+    sides: dict[str, dict[Path, Path]] = {}
+    for side in (BETTER, WORSE):
+        root = folder / side
+        if not root.is_dir():
+            forms = f"{PAIRS}, or {BETTER}/NAME.npy and {WORSE}/NAME.npy"
+            raise UserError(f"{folder}: no preference pairs: needed is {forms}.")
+        sides[side] = {path.relative_to(root).with_suffix(""): path for path in motion_files([root])}
+    alone = sorted(str(name) for name in sides[BETTER].keys() ^ sides[WORSE].keys())
+    if alone:
+        raise UserError(
+            f"{folder}: {alone[0]} has no partner ({len(alone)} such motions). Pairs share their name."
+        )
+    names = sorted(sides[BETTER])
+    better, worse = (
+        _clips([sides[side][name] for name in names], representation) for side in (BETTER, WORSE)
+    )
+    return [Pair(*clips, "given") for clips in zip(better, worse, strict=True)]
+
+
+def _clips(paths: Sequence[Path], representation: str) -> list[Clip]:
+    motions = [read_motions(path)[0] for path in paths]
+    return [clips_of([torch.from_numpy(m.array)], m.representation, [representation])[0] for m in motions]
+
+
+@torch.no_grad()
+def _scores(reward: Reward, clips: Sequence[Clip], term: str, batch: int) -> Tensor:
+    """(N,) raw values of a term that needs no text, on the CPU."""
+    parts = []
+    for start in range(0, len(clips), batch):
+        motion, lengths = batch_of(clips[start : start + batch], reward.representation, _device(reward))
+        parts.append(reward(motion, lengths, reward.prepare([]))[1][term])
+    return torch.cat(parts).cpu()
 
 
 def _result(
-    kind: str, name: str, identity: str, data: dict, numbers: dict[str, float], notes: list[str]
+    kind: str,
+    name: str,
+    identity: str,
+    data: dict[str, Any],
+    numbers: dict[str, float],
+    notes: list[str],
+    device: torch.device,
 ) -> EvaluationResult:
     metrics = {metric: [value] for metric, value in numbers.items()}
-    data = {"split": "all", **data}
-    return EvaluationResult(
-        kind, {"name": name, "identity": identity}, {}, data, {}, [0], machine("cpu"), metrics, notes=notes
-    )
+    subject = {"name": name, "identity": identity}
+    return EvaluationResult(kind, subject, {}, data, {}, [0], machine(device), metrics, notes=notes)
 
 
 def _ratios(found: BinaryMetrics) -> dict[str, float]:
     return {name: getattr(found, name) for name in ("accuracy", "precision", "recall", "f1")}
 
 
-def _paired_files(folder: Path) -> tuple[list[Path], list[Path]]:
-    sides = []
-    for side in (BETTER, WORSE):
-        if not (folder / side).is_dir():
-            raise UserError(
-                f"{folder}: no preference pairs: needed are {BETTER}/NAME.npy and {WORSE}/NAME.npy."
-            )
-        sides.append(
-            {path.relative_to(folder / side).with_suffix(""): path for path in motion_files([folder / side])}
-        )
-    better, worse = sides
-    alone = sorted(str(name) for name in better.keys() ^ worse.keys())
-    if alone:
-        raise UserError(
-            f"{folder}: {alone[0]} has no partner ({len(alone)} such motions). Pairs share their name."
-        )
-    names = sorted(better)
-    return [better[name] for name in names], [worse[name] for name in names]
-
-
-def _scores(reward: Reward, paths: Sequence[Path], term: str, batch: int) -> Tensor:
-    """(N,) raw scores of the motions in the files."""
-    motions = [motion for path in paths for motion in read_motions(path)]
-    if not motions:
-        raise UserError("there are no motions to judge.")
-    kinds = {motion.representation for motion in motions}
-    if len(kinds) > 1:
-        raise UserError(
-            f"the motions are of several representations ({', '.join(sorted(kinds))}); convert them to one."
-        )
-    arrays = [torch.from_numpy(motion.array) for motion in motions]
-    return _score_motions(reward, arrays, motions[0].representation, term, batch)
-
-
-@torch.no_grad()
-def _score_motions(
-    reward: Reward, motions: Sequence[Tensor], representation: str, term: str, batch: int
-) -> Tensor:
-    device, parts = next(reward.parameters()).device, []
-    for start in range(0, len(motions), batch):
-        padded, lengths = pad(motions[start : start + batch])
-        padded, lengths = converted(
-            padded.to(device), lengths.to(device), representation, reward.representation
-        )
-        terms = reward(padded, lengths, reward.prepare([]))[1]
-        parts.append(terms[term].cpu())
-    return torch.cat(parts)
+def _device(reward: Reward) -> torch.device:
+    return next(reward.parameters()).device

@@ -27,7 +27,7 @@ from motionrft.presets.eval import EvalPreset
 from motionrft.reward.base import Reward
 from motionrft.reward.loading import load_reward, reward_folder
 from motionrft.text import load_text_encoder
-from motionrft.training.fingerprints import folder_hash, path_hash
+from motionrft.training.fingerprints import path_hash
 
 ANY_LENGTH = 10**9
 _PAGE_BYTES, _PICTURE_BYTES = 150_000, 35_000
@@ -128,7 +128,7 @@ class Session:
             raise UserError("name the preference pairs with --data: a folder with better/ and worse/.")
         name = self.preset.name or str(self.preset.reward)
         return evaluate_preference(
-            reward, Path(self.preset.data), name, folder_hash(folder), batch=self.preset.batch
+            reward, Path(self.preset.data), name, path_hash(folder), batch=self.preset.batch
         )
 
     def authenticity(self) -> EvaluationResult:
@@ -138,11 +138,9 @@ class Session:
             raise UserError(
                 "authenticity needs real motions (--data DIR) and generated ones (--motions DIR)."
             )
-        name, identity = self.preset.name or str(self.preset.reward), folder_hash(folder)
+        name, identity = self.preset.name or str(self.preset.reward), path_hash(folder)
         motions = Path(self.preset.motions)
-        return evaluate_authenticity(
-            reward, self._dataset(), motions, name, identity, batch=self.preset.batch
-        )
+        return evaluate_authenticity(reward, self._dataset(), motions, name, identity, self.preset.seed)
 
     def physics(self) -> tuple[EvaluationResult, list[str]]:
         """Physics of the motions of --motions, real ones of --data beside them; and the files that were

@@ -116,7 +116,16 @@ def test_a_mistake_is_one_line_and_exit_code_2(models, folder, tmp_path, monkeyp
 
 def test_a_dry_run_estimates_and_writes_nothing(models, folder, tmp_path, capsys):
     out = tmp_path / "out"
-    more = ["--generator", str(models / "first"), "--set", "steps=7", "--dry-run", "--out", str(out), "--json"]
+    more = [
+        "--generator",
+        str(models / "first"),
+        "--set",
+        "steps=7",
+        "--dry-run",
+        "--out",
+        str(out),
+        "--json",
+    ]
     assert _eval(models, folder, "generation", *more) == 0
     cost = json.loads(capsys.readouterr().out)
     assert cost["items"] == 40 and cost["repetitions"] == 2 and not out.exists()

@@ -52,15 +52,35 @@ def test_a_motion_without_a_partner_is_named(tmp_path):
         evaluate_preference(Height(), tmp_path, "height", "id")
 
 
-def test_authenticity_has_a_confusion_matrix(folder, tmp_path):
+def test_pairs_are_read_from_a_list_and_from_a_published_file(tmp_path):
+    _write(tmp_path / "a.npy", 1.5)
+    _write(tmp_path / "b.npy", 1.0)
+    lines = '{"better": "a.npy", "worse": "b.npy", "kind": "x"}\n{"better": "b.npy", "worse": "a.npy", "kind": "y"}\n'
+    (tmp_path / "pairs.jsonl").write_text(lines)
+    for place in (tmp_path, tmp_path / "pairs.jsonl"):
+        result = evaluate_preference(Height(), place, "height", "id")
+        assert [result.metrics[name] for name in ("accuracy", "accuracy/x", "accuracy/y")] == [
+            [0.5],
+            [1.0],
+            [0.0],
+        ]
+    tall, low = (torch.from_numpy(np.load(tmp_path / f"{name}.npy")) for name in "ab")
+    torch.save([{"motion_better": tall[None], "motion_worse": low[None]}] * 2, tmp_path / "critic.pth")
+    with pytest.raises(UserError, match="dictionary"):
+        evaluate_preference(Height(), tmp_path / "critic.pth", "height", "id")
+    stacks = {"motion_better": torch.stack((tall, tall)), "motion_worse": torch.stack((low, low))}
+    torch.save(stacks, tmp_path / "critic.pth")
+    assert evaluate_preference(Height(), tmp_path / "critic.pth", "height", "id").metrics["accuracy"] == [1.0]
+
+
+def test_authenticity_meets_real_motions_of_the_same_length_and_counts(folder, tmp_path):
     for row in range(5):
         _write(tmp_path / f"{row}.npy", 1.2 if row else 0.8)
     result = evaluate_authenticity(Height(), MotionDataset(folder, "test"), tmp_path, "height", "id")
-    cells = [
-        result.metrics[name][0]
-        for name in ("true_positive", "false_positive", "false_negative", "true_negative")
-    ]
-    assert cells == [1, 40, 4, 0] and result.metrics["share_generated"] == [5 / 45]
+    names = ("true_positive", "false_positive", "false_negative", "true_negative")
+    cells = [result.metrics[name][0] for name in names]
+    assert cells == [1, 5, 4, 0] and result.metrics["share_generated"] == [0.5]
+    assert result.metrics["score/generated"] == [0.8] and result.metrics["score/real"] == [0.0]
 
 
 def test_physics_of_files_with_real_motion_beside_and_bad_files_told(folder, tmp_path):

@@ -76,8 +76,8 @@ def _ours(folder: Path, representation: str | None) -> Evaluator:
 
 
 def _towers(folder: Path, representation: str | None) -> Evaluator:
-    reward = load_reward(folder, representation=representation or "kinematic")
-    if not hasattr(reward, "embed_text"):
+    reward = load_reward(folder, {"semantic": 1.0}, representation or "kinematic")
+    if not hasattr(reward, "embed_motion"):
         raise UserError(
             f"{folder}: this reward has no embeddings of texts and motions, so it is no evaluator."
         )

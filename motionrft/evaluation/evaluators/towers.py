@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from motionrft.data.captions import Caption
 from motionrft.evaluation.evaluators.base import Evaluator
+from motionrft.reward.base import RewardCondition
 
 
 class TwoTowers(Protocol):
-    """What such a reward offers: unit embeddings of texts and of de-normalised motions in its
-    representation."""
+    """What such a reward offers: embeddings of texts and of de-normalised motions in its representation."""
 
     representation: str
 
-    def embed_text(self, texts: Sequence[str]) -> Tensor: ...
+    def prepare(self, texts: Sequence[str]) -> RewardCondition: ...
 
     def embed_motion(self, motion: Tensor, lengths: Tensor) -> Tensor: ...
 
@@ -28,7 +28,7 @@ class TowerEvaluator(Evaluator):
     """The towers behind the evaluator's interface; embeddings have unit length before every metric.
 
     Args:
-        towers: a reward that is a module and offers `TwoTowers`.
+        towers: a reward that offers `TwoTowers`, with a weight on its semantic term.
     """
 
     min_frames = 4
@@ -48,6 +48,6 @@ class TowerEvaluator(Evaluator):
 
     @torch.no_grad()
     def embed_text(self, captions: Sequence[Caption]) -> Tensor:
-        return nn.functional.normalize(
-            self._towers[0].embed_text([caption.text for caption in captions]), dim=1
-        )
+        embedded = self._towers[0].prepare([caption.text for caption in captions]).text
+        assert embedded is not None
+        return nn.functional.normalize(embedded, dim=1)
