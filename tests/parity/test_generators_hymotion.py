@@ -8,6 +8,9 @@ from torch import Tensor
 
 from motionrft.generators import Condition
 from motionrft.generators.hymotion import HyMotion, HyMotionConfig
+from motionrft.generators.hymotion_display import smooth_for_display
+from motionrft.representations.rotation import rotation_matrices, rotation_to_joints
+from motionrft.rotations import matrix_to_sixd
 from motionrft.text.base import TextFeatures
 from motionrft.training.weights import load_state
 from tests.parity.golden import Case, cases
@@ -96,3 +99,19 @@ def test_hymotion_euler_trajectory(case: Case) -> None:
         x = step.sample
     motion = generator.decode(x, lengths, x.shape[1])
     torch.testing.assert_close(motion, valid(case["denormalised"], mask), **TRAJECTORY)
+
+
+@pytest.mark.parametrize("case", cases("generators", op="decode of the 201-wide motion"))
+def test_the_201_features(case: Case) -> None:
+    features = case["latent_denorm"]
+    rotation = features[..., :135]
+    torch.testing.assert_close(rotation[..., :3], case["translation"], **VALUE)
+    torch.testing.assert_close(rotation_matrices(rotation), case["rotation_matrix"], **VALUE)
+    back = matrix_to_sixd(case["rotation_matrix"], "interleaved")
+    torch.testing.assert_close(back, case["rot6d_back"], **VALUE)
+    still = torch.cat([torch.zeros_like(rotation[..., :3]), rotation[..., 3:]], dim=-1)
+    joints = rotation_to_joints(still, case["rest_joints"])
+    torch.testing.assert_close(joints, case["joints_without_translation"], **VALUE)
+    smooth = smooth_for_display(rotation)
+    torch.testing.assert_close(smooth[..., :3], case["translation_smoothed"], **VALUE)
+    torch.testing.assert_close(smooth[..., 3:].unflatten(-1, (22, 6)), case["rot6d_smoothed"], **VALUE)
