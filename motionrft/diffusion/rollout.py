@@ -61,7 +61,10 @@ class Start:
 
     def repeated(self, copies: int) -> "Start":
         """The batch `copies` times over, (copies * B) items."""
-        items = torch.arange(len(self.lengths), device=self.lengths.device).repeat(copies)
+        return self.index(torch.arange(len(self.lengths), device=self.lengths.device).repeat(copies))
+
+    def index(self, items: Tensor) -> "Start":
+        """The chosen items (N,), in that order; `draw` still draws for the whole batch."""
         return replace(
             self,
             noise=self.noise[items],

@@ -5,7 +5,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from motionrft.diffusion.plan import Plan
-from motionrft.finetuning import alignprop, draft, drtune, easytune, easytune_chain, refl
+from motionrft.finetuning import (
+    alignprop,
+    ddpo,
+    dpo,
+    draft,
+    drtune,
+    easytune,
+    easytune_chain,
+    grpo,
+    refl,
+    sft,
+    sopo,
+)
 from motionrft.finetuning.preset import MethodPreset
 
 TRAJECTORY = "motionrft.finetuning.trajectory:updates"
@@ -36,6 +48,11 @@ METHODS: dict[str, Method] = {
     "draft": Method(draft.DraftPreset, draft.plan),
     "alignprop": Method(alignprop.AlignPropPreset, alignprop.plan),
     "drtune": Method(drtune.DRTunePreset, drtune.plan),
+    "ddpo": Method(ddpo.DdpoPreset, ddpo.plan, "motionrft.finetuning.policy:updates"),
+    "grpo": Method(grpo.GrpoPreset, grpo.plan, "motionrft.finetuning.policy:updates"),
+    "sopo": Method(sopo.SopoPreset, sopo.plan, "motionrft.finetuning.preference:sopo"),
+    "dpo": Method(dpo.DpoPreset, dpo.plan, "motionrft.finetuning.preference:dpo"),
+    "sft": Method(sft.SftPreset, sft.plan, "motionrft.finetuning.supervised:updates"),
 }
 
 

@@ -14,7 +14,9 @@ class MethodPreset(PresetPart):
     """Settings of one method; each subclass names itself in its `method` field."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"reward"})
-    """What a batch must bring: `reward`, and `motion` for methods that learn from recorded motions."""
+    """What a batch must bring: `reward`; `motion` (recorded) and `noise` (stochastic steps) for some
+    methods.
+    """
 
     recompute: bool = Field(
         False, description="run network calls again in backward: less memory, about a third more compute"

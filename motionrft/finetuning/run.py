@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from motionrft.errors import UserError
 from motionrft.evaluation.generation import Repetition, evaluate_generator
 from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.result import EvaluationResult, compare
@@ -15,6 +16,7 @@ from motionrft.finetuning.adapters import merged, prepare_training, save_adapter
 from motionrft.finetuning.frozen import FrozenTwin
 from motionrft.finetuning.loading import Parts, identities, load_parts
 from motionrft.finetuning.material import Material, References
+from motionrft.finetuning.methods import METHODS
 from motionrft.finetuning.objective import Trial
 from motionrft.finetuning.trainer import FinetuneTrainer
 from motionrft.finetuning.watch import Looks, read_looks, watch_for
@@ -109,9 +111,15 @@ class Workshop:
         parameters = prepare_training(self.generator, preset.lora, preset.freeze)
         self.frozen = FrozenTwin(self.generator)
         self.guidance = self.generator.guidance if preset.guidance is None else preset.guidance
+        process = self.generator.process(preset.steps, preset.sampler, preset.eta)
+        if "noise" in preset.method.needs and not any(process.stochastic):
+            raise UserError(
+                f"{preset.method.method} learns from stochastic steps, and this sampler has none. "
+                "Set eta (--set eta=1 is usual), or another sampler."
+            )
         trial = Trial(
             self.generator,
-            self.generator.process(preset.steps, preset.sampler, preset.eta),
+            process,
             self.parts.reward,
             self.guidance,
             preset.method,
@@ -133,8 +141,10 @@ class Workshop:
     def _material(self, trial: Trial) -> Material:
         preset, reference = self.preset, self.preset.reference
         references = None
+        # Chance is what policy gradients learn from: the same noise again would teach the same accident again.
+        noises = reference.noises if METHODS[preset.method.method].judges else None
         compared = bool(preset.weights.get("similarity")) and "reward" in preset.method.needs
-        compared_with_motion = compared and reference.source == "motion"
+        compared_with_motion = compared and (reference.source == "motion" or "motion" in preset.method.needs)
         if compared and not compared_with_motion:
             guidance = self.guidance if reference.guidance is None else reference.guidance
             references = References(
@@ -143,7 +153,7 @@ class Workshop:
                 self.parts.reward,
                 guidance,
                 self.frozen,
-                reference.noises is not None,
+                noises is not None,
             )
         return Material(
             self.generator,
@@ -152,7 +162,7 @@ class Workshop:
             preset.seed,
             self.session.device,
             references,
-            reference.noises,
+            noises,
             motions="motion" in preset.method.needs,
             paired=compared_with_motion,
         )
@@ -222,6 +232,7 @@ class Workshop:
         data = self._report(folder, outcome, tables, notes)
         write_report(folder.path / REPORT, replace(data, prompts=pictured))
         report.write_plots(folder.path / PLOTS, data.series)
+        report.write_strips(folder.path / PLOTS, pictured, data.fps)
         return Finetuned(outcome, folder.path / GENERATOR, folder.path / REPORT, tables)
 
     def _choose(self, folder: RunFolder, outcome: Outcome) -> list[str]:

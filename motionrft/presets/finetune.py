@@ -7,16 +7,33 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from motionrft.finetuning.alignprop import AlignPropPreset
+from motionrft.finetuning.ddpo import DdpoPreset
+from motionrft.finetuning.dpo import DpoPreset
 from motionrft.finetuning.draft import DraftPreset
 from motionrft.finetuning.drtune import DRTunePreset
 from motionrft.finetuning.easytune import EasyTunePreset
 from motionrft.finetuning.easytune_chain import EasyTuneChainPreset
+from motionrft.finetuning.grpo import GrpoPreset
 from motionrft.finetuning.methods import plan_of
 from motionrft.finetuning.refl import ReflPreset
+from motionrft.finetuning.sft import SftPreset
+from motionrft.finetuning.sopo import SopoPreset
 from motionrft.presets.base import Preset, PresetPart
 from motionrft.presets.training import OptimiserPreset
 
-AnyMethod = EasyTunePreset | EasyTuneChainPreset | ReflPreset | DraftPreset | AlignPropPreset | DRTunePreset
+AnyMethod = (
+    EasyTunePreset
+    | EasyTuneChainPreset
+    | ReflPreset
+    | DraftPreset
+    | AlignPropPreset
+    | DRTunePreset
+    | DdpoPreset
+    | GrpoPreset
+    | SopoPreset
+    | DpoPreset
+    | SftPreset
+)
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -119,6 +136,8 @@ class FinetunePreset(Preset):
             raise ValueError("set updates, time_limit or both: one of them has to end the run")
         if self.data is not None and self.prompts is not None:
             raise ValueError("data and prompts are both given: prompts come from one of them")
-        if self.reference.source == "motion" and self.prompts is not None:
-            raise ValueError("reference.source motion needs recorded motions: give data instead of prompts")
+        learns_from_motion = "motion" in self.method.needs or self.reference.source == "motion"
+        if learns_from_motion and self.data is None:
+            what = self.method.method if "motion" in self.method.needs else "reference.source motion"
+            raise ValueError(f"{what} learns from recorded motions: name a data set with --data")
         return self

@@ -10,6 +10,7 @@ import torch
 from motionrft.finetuning.adapters import prepare_training
 from motionrft.finetuning.frozen import FrozenTwin
 from motionrft.finetuning.material import Material, References
+from motionrft.finetuning.methods import METHODS
 from motionrft.finetuning.objective import Trial
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.finetuning.trainer import FinetuneTrainer
@@ -94,9 +95,10 @@ def small_trainer(preset: FinetunePreset, **options) -> FinetuneTrainer:
     frozen = FrozenTwin(generator)
     process = generator.process(preset.steps, preset.sampler, preset.eta)
     guidance = preset.guidance or generator.guidance
+    noises = preset.reference.noises if METHODS[preset.method.method].judges else None
     references = References(
         generator, process, reward, preset.reference.guidance or guidance, frozen,
-        keep=preset.reference.noises is not None,
+        keep=noises is not None,
     )  # fmt: skip
     material = Material(
         generator,
@@ -105,7 +107,7 @@ def small_trainer(preset: FinetunePreset, **options) -> FinetuneTrainer:
         preset.seed,
         torch.device("cpu"),
         references,
-        preset.reference.noises,
+        noises,
     )
     meter = GraphBytes([generator, reward])
     trial = Trial(generator, process, reward, guidance, preset.method, frozen, nullcontext, meter)
