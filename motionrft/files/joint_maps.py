@@ -62,7 +62,7 @@ def _weights(source: Source) -> Mapping[str, float]:
 
 def normal(name: str) -> str:
     """A joint name without namespace, case and separators: `mixamorig:LeftUpLeg` and `left_up_leg` are one."""
-    return re.sub(r"[^a-z0-9]", "", re.sub(r"^(.*[:|]|mixamorig\d*_?)", "", name).lower())
+    return re.sub(r"[^a-z0-9]", "", re.sub(r"^(.*[:|]|mixamorig\d*_?|[fm]_avg_)", "", name).lower())
 
 
 def _sided(
