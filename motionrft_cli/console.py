@@ -49,6 +49,7 @@ class Console:
         self.json_output = json_output
         self.quiet = quiet
         self.verbose = verbose
+        self._held: list[str] = []
 
     @cached_property
     def rich(self) -> "RichConsole":
@@ -74,6 +75,16 @@ class Console:
         """A line for curious people: only under --verbose."""
         if self.verbose and not self.quiet:
             self.rich.print(text, soft_wrap=True, style="dim")
+
+    def hold(self, text: str) -> None:
+        """A line worth saying only if the work takes a while: it is said once, when progress is first shown."""
+        if text not in self._held:
+            self._held.append(text)
+
+    def release(self) -> None:
+        """Say what was held."""
+        while self._held:
+            self.info(self._held.pop(0))
 
     def warn(self, text: str) -> None:
         """A line that is worth reading even under --quiet."""
@@ -115,6 +126,7 @@ class Console:
         if self.quiet:
             yield _Silent()
         elif self.live:
+            self.release()
             with self._bar() as bar:
                 yield _Bar(
                     bar, bar.add_task(description, total=total, numbers="", memory=memory_line()), unit
@@ -189,6 +201,7 @@ class _Lines:
             self._print()
 
     def _print(self) -> None:
+        self.console.release()
         self.printed = time.monotonic()
         count = f"{self.done:g}" + (f"/{self.total:g}" if self.total is not None else "")
         seconds = f"{self.printed - self.started:.1f} s"

@@ -64,6 +64,7 @@ Rules of the pattern
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -104,9 +105,13 @@ class Call(Generic[P]):
 
     def device(self) -> "torch.device":
         """The device of --device; raises `UserError` when it is not there."""
+        return self._device
+
+    @cached_property
+    def _device(self) -> "torch.device":
         from motionrft_cli.devices import resolve_device
 
-        return resolve_device(self.preset.device, self.console.detail)
+        return resolve_device(self.preset.device, self.console.hold)
 
     def dtype(self) -> "torch.dtype":
         """The number format of --precision on that device."""

@@ -48,6 +48,23 @@ def test_progress_in_a_log_file_is_plain_lines_now_and_then(
     assert lines[-1].startswith("tuning: 9/9 updates") and "reward 0.8" in lines[-1] and "MiB" in lines[-1]
 
 
+def test_what_is_held_is_said_once_with_the_first_progress(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = Console()
+    console.hold("device: cpu (no GPU found)")
+    console.hold("device: cpu (no GPU found)")
+    with console.progress("reading", 1) as bar:
+        bar.advance()
+    assert capsys.readouterr().err == ""
+    clock = iter(range(0, 1000, 20))
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    for _ in range(2):
+        with console.progress("tuning", 1) as bar:
+            bar.advance()
+    assert capsys.readouterr().err.count("device: cpu") == 1
+
+
 def test_progress_that_is_over_in_a_moment_leaves_no_line(capsys: pytest.CaptureFixture[str]) -> None:
     with Console().progress("reading", 3, "files") as bar:
         bar.advance(3)
