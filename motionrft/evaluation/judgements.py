@@ -19,7 +19,7 @@ from motionrft.evaluation.metrics import (
 )
 from motionrft.evaluation.result import EvaluationResult, machine
 from motionrft.files import motion_files, read_motions
-from motionrft.official.pickles import read_checkpoint
+from motionrft.official.pickles import read_pickle
 from motionrft.representations.names import guess_representation
 from motionrft.reward.base import Reward
 from motionrft.reward.clips import Clip, Pair, batch_of, clips_of
@@ -109,7 +109,7 @@ def pairs_at(place: Path, representation: str) -> list[Pair]:
 
 def _published(place: Path, representation: str) -> list[Pair]:
     """Pairs of a published file, brought to the representation; what it holds is known by its shape."""
-    content: Any = read_checkpoint(place)
+    content: Any = read_pickle(place)
     found = published_pairs(content, place, "held")
     held = guess_representation(tuple(found[0].better["held"].shape)) if found else None
     if held is None:

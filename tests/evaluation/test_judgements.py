@@ -65,12 +65,12 @@ def test_pairs_are_read_from_a_list_and_from_a_published_file(tmp_path):
             [0.0],
         ]
     tall, low = (torch.from_numpy(np.load(tmp_path / f"{name}.npy")) for name in "ab")
-    torch.save([{"motion_better": tall[None], "motion_worse": low[None]}] * 2, tmp_path / "critic.pth")
-    with pytest.raises(UserError, match="dictionary"):
-        evaluate_preference(Height(), tmp_path / "critic.pth", "height", "id")
-    stacks = {"motion_better": torch.stack((tall, tall)), "motion_worse": torch.stack((low, low))}
-    torch.save(stacks, tmp_path / "critic.pth")
-    assert evaluate_preference(Height(), tmp_path / "critic.pth", "height", "id").metrics["accuracy"] == [1.0]
+    listed = [{"motion_better": tall[None], "motion_worse": low[None]}] * 2
+    stacked = {"motion_better": torch.stack((tall, tall)), "motion_worse": torch.stack((low, low))}
+    for content in (listed, stacked):
+        torch.save(content, tmp_path / "critic.pth")
+        result = evaluate_preference(Height(), tmp_path / "critic.pth", "height", "id")
+        assert result.metrics["accuracy"] == [1.0]
 
 
 def test_authenticity_meets_real_motions_of_the_same_length_and_counts(folder, tmp_path):
