@@ -21,7 +21,7 @@ _motionrft() {
         train-reward:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         refine-spl:--variant) COMPREPLY=($(compgen -W 'refinement paper official' -- "$word")); return ;;
         refine-spl:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
-        finetune:--method) COMPREPLY=($(compgen -W 'easytune easytune-chain refl draft alignprop drtune' -- "$word")); return ;;
+        finetune:--method) COMPREPLY=($(compgen -W 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft' -- "$word")); return ;;
         finetune:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         sample:--format) COMPREPLY=($(compgen -W 'npy npz safetensors bvh gif mp4 png html' -- "$word")); return ;;
         sample:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
@@ -33,7 +33,7 @@ _motionrft() {
         convert) COMPREPLY=($(compgen -W '--to --from --fps --joint-map --mirror --jobs --format --unit --null --dataset --check --captions --splits --split-column --family --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         pretrain) COMPREPLY=($(compgen -W '--data --stage --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         train-reward) COMPREPLY=($(compgen -W '--data --stage --base --time-limit --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        refine-spl) COMPREPLY=($(compgen -W '--reward --data --top-k --variant --updates --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        refine-spl) COMPREPLY=($(compgen -W '--reward --data --top-k --variant --updates --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         finetune) COMPREPLY=($(compgen -W '--method --generator --reward --data --prompts --lora --full --steps --guidance --updates --batch --lr --time-limit --show-plan --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         sample) COMPREPLY=($(compgen -W '--text-file --data --split --generator --num --seconds --length --steps --guidance --format --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         score) COMPREPLY=($(compgen -W '--text --text-file --terms --reward --from --fps --frames --fail-under --fail-over --null --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;

@@ -81,6 +81,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l data -d 'da
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l top-k -d 'a retrieval fails when the own motion is not among the k best' -r
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l variant -d 'refinement: bank of the whole training set, one temperature; paper: the article’s equations; official: EasyTune’s in-batch code' -x -a 'refinement paper official'
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l updates -d 'optimiser updates' -r
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ' -r
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft refine-spl --list-presets 2>/dev/null | cut -d' ' -f1)"
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l show-preset -d 'print the resolved preset as YAML and stop'
@@ -98,7 +99,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l verbose -s 
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l debug -d 'show tracebacks'
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a finetune -d 'Fine-tune a generator by reward. The main job.'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l method -d 'easytune, easytune-chain, refl, draft, alignprop, drtune' -x -a 'easytune easytune-chain refl draft alignprop drtune'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l method -d 'easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft' -x -a 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l generator -d 'generator folder or checkpoint, or builtin' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l reward -d 'reward folder, or builtin' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l data -d 'data set folder that prompts are taken from' -r

@@ -114,6 +114,7 @@ _motionrft() {
                     '*--top-k[a retrieval fails when the own motion is not among the k best]:value:_files' \
                     '*--variant[refinement; bank of the whole training set, one temperature; paper; the article’s equations; official; EasyTune’s in-batch code]:value:(refinement paper official)' \
                     '*--updates[optimiser updates]:value:_files' \
+                    '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets refine-spl}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
                     '*--show-preset[print the resolved preset as YAML and stop]' \
@@ -135,7 +136,7 @@ _motionrft() {
                     '*--help[Show this message and exit.]' \
                     '*:file:_files' ;;
                 finetune) _arguments \
-                    '*--method[easytune, easytune-chain, refl, draft, alignprop, drtune]:value:(easytune easytune-chain refl draft alignprop drtune)' \
+                    '*--method[easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
                     '*--generator[generator folder or checkpoint, or builtin]:value:_files' \
                     '*--reward[reward folder, or builtin]:value:_files' \
                     '*--data[data set folder that prompts are taken from]:value:_files' \
