@@ -32,7 +32,7 @@ class MdmConfig:
     denoiser: dict[str, Any] = field(default_factory=dict)
     representation: str = "kinematic"
     fps: float = 20.0
-    text: str = "clip-b32"
+    text: str = "clip-b32-short"
     text_features: TextPart = "pooled"
     train_times: int = 50
     small_variance: bool = True

@@ -34,7 +34,7 @@ def read(source: Source) -> Mdm:
     tensors = without(tensors, *_TABLES)
     tokens = said.get("text_encoder_type", "clip") == "bert"
     settings = {
-        "text": "distilbert" if tokens else "clip-b32",
+        "text": "distilbert" if tokens else "clip-b32-short",
         "text_features": "tokens" if tokens else "pooled",
         "train_times": said.get("diffusion_steps", 1000),
         "small_variance": said.get("sigma_small", True),
