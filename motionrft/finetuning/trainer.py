@@ -69,6 +69,7 @@ class FinetuneTrainer:
             identity=material.prompts.identity,
             rank=self.distribution.rank,
             processes=self.distribution.processes,
+            lengths=material.prompts.lengths,
         )
         self.ema = Ema(trial.generator.denoiser, preset.ema) if preset.ema else None
         self.chain: WeightChain | None = None

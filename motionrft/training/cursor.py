@@ -1,9 +1,13 @@
 """A place in an endless, reproducible stream over a data set, small enough to be saved: one number."""
 
 import torch
+from torch import Tensor
 
 from motionrft.errors import UserError
 from motionrft.training.seeds import generator_for
+
+_GROUP = 8
+"""Batches that share their items out by length: half of the padding is gone, and batches still vary."""
 
 
 class StreamCursor:
@@ -11,22 +15,32 @@ class StreamCursor:
 
     Batches are always full (they run over the end of an epoch). With several processes, each takes its share
     of a batch `processes` times larger, so that two processes see together what one with twice the batch sees
-    alone.
+    alone. Where the items' lengths are known, a few batches share their items out by length, so that little of a
+    batch is padding.
     """
 
     def __init__(
-        self, size: int, batch: int, seed: int, *, identity: str = "", rank: int = 0, processes: int = 1
+        self,
+        size: int,
+        batch: int,
+        seed: int,
+        *,
+        identity: str = "",
+        rank: int = 0,
+        processes: int = 1,
+        lengths: Tensor | None = None,
     ) -> None:
         """
         Args:
             size: items in the data set.
             batch: items a process takes at a time.
             identity: the data set's hash; a saved cursor is refused by another data set.
+            lengths: (size,) of the items, or None to leave the permutation as it is drawn.
         """
         if size < 1:
             raise UserError("The data set holds no items for this split: nothing to train on.")
         self.size, self.batch, self.seed, self.identity = size, batch, seed, identity
-        self.rank, self.processes = rank, processes
+        self.rank, self.processes, self.lengths = rank, processes, lengths
         self.position = 0
         """Items given out so far, by all processes."""
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
@@ -57,5 +71,17 @@ class StreamCursor:
         epoch, index = divmod(place, self.size)
         if epoch != self._epoch:
             self._epoch = epoch
-            self._order = torch.randperm(self.size, generator=generator_for(self.seed, "epoch", epoch))
+            draws = generator_for(self.seed, "epoch", epoch)
+            self._order = torch.randperm(self.size, generator=draws)
+            if self.lengths is not None:
+                self._order = shared_out(self._order, self.lengths, self.batch * self.processes, draws)
         return self._order[index]
+
+
+def shared_out(order: Tensor, lengths: Tensor, batch: int, draws: torch.Generator) -> Tensor:
+    """The same items, those of each few neighbouring batches sorted by length into batches, the batches shuffled."""
+    batches: list[Tensor] = []
+    for chunk in order.split(_GROUP * batch):
+        pieces = chunk[lengths[chunk].argsort(stable=True)].split(batch)
+        batches += [pieces[int(i)] for i in torch.randperm(len(pieces), generator=draws)]
+    return torch.cat(batches)
