@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from motionrft.diffusion.plan import plan_rows, updates
+from motionrft.errors import UserError
 from motionrft.finetuning.methods import METHODS, plan_of
 from motionrft.presets.finetune import FinetunePreset
 from motionrft_cli.options import Call, command, sets
@@ -34,6 +35,9 @@ def finetune(
     batch: Annotated[int | None, sets("batch")] = None,
     lr: Annotated[float | None, sets("optimiser.lr")] = None,
     time_limit: Annotated[str | None, sets("time_limit")] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="run several methods (--method a,b,c) with equal budgets")
+    ] = False,
     show_plan: Annotated[
         bool, typer.Option("--show-plan", help="print what the method does at each denoising step, and stop")
     ] = False,
@@ -44,11 +48,19 @@ def finetune(
     Without a generator, reward or prompts the built-in ones are used. OUT/generator is the result,
     OUT/report.html shows it; the run ends with a table of before and after on held-out prompts.
     """
+    if call.preset.compare and not compare:
+        raise UserError("several methods are named: add --compare to run all of them, or name one")
+    if compare and not call.preset.compare:
+        raise UserError(
+            "--compare needs several methods: --method easytune,refl,draft, or a preset with compare"
+        )
     if show_plan:
         return _show_plan(call)
     if call.dry_run:
         return _dry_run(call)
     out = call.output_folder()
+    if compare:
+        return _compare(call)
     from motionrft.finetuning.report import shown
     from motionrft.finetuning.run import finetune as tune
 
@@ -92,6 +104,18 @@ def _session(call: Call[FinetunePreset], allow_changed: Sequence[str] = ()) -> "
         say=call.console.warn,
         allow_changed=tuple(allow_changed),
     )
+
+
+def _compare(call: Call[FinetunePreset]) -> int:
+    from motionrft.finetuning.comparison import compare_methods, table
+
+    session = _session(call)
+    header, rows = table(compare_methods(call.preset, session))
+    call.console.table("methods at equal budget, held-out prompts", header, rows)
+    for row in rows:
+        call.console.emit(dict(zip(header, row, strict=True)))
+    call.console.info(f"Report: {session.out / 'report.html'}")
+    return 0
 
 
 def _show_plan(call: Call[FinetunePreset]) -> int:

@@ -46,7 +46,8 @@ class Session:
     """How a run is carried out, apart from its preset.
 
     progress: makes the progress of a stage that is called so; say: told what people should know;
-    allow_changed: preset keys that may differ on resume.
+    allow_changed: preset keys that may differ on resume;
+    before: folder of evaluations of the untuned generator, shared by runs that start from it.
     """
 
     out: Path
@@ -57,6 +58,7 @@ class Session:
     progress: Callable[[str], Progress] = lambda _: Silent()
     say: Callable[[str], None] = lambda _: None
     allow_changed: tuple[str, ...] = ()
+    before: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Finetuned:
     generator: Path
     report: Path
     tables: dict[str, list[Row]]
+    results: tuple[EvaluationResult, ...] = ()
+    """Before and after, at the guidance that was tuned."""
 
 
 def finetune(preset: FinetunePreset, session: Session) -> Finetuned:
@@ -222,18 +226,21 @@ class Workshop:
         self._save(folder)
         tables: dict[str, list[Row]] = {}
         pictured: list[Prompt] = []
+        tuned_at: tuple[EvaluationResult, ...] = ()
         for guidance in dict.fromkeys([self.guidance, *self.preset.evaluation.guidance]):
             title = f"guidance {guidance:g}"
             results, shown = self._before_and_after(folder, guidance)
             if results:
                 tables[title] = compare(*results)
+                tuned_at = tuned_at or tuple(results)
                 notes += [note for note in results[1].notes if note not in notes]
-                pictured = pictured or report.prompts(*shown)
+                if len(shown) == 2 and not pictured:
+                    pictured = report.prompts(*shown)
         data = self._report(folder, outcome, tables, notes)
         write_report(folder.path / REPORT, replace(data, prompts=pictured))
         report.write_plots(folder.path / PLOTS, data.series)
         report.write_strips(folder.path / PLOTS, pictured, data.fps)
-        return Finetuned(outcome, folder.path / GENERATOR, folder.path / REPORT, tables)
+        return Finetuned(outcome, folder.path / GENERATOR, folder.path / REPORT, tables, tuned_at)
 
     def _choose(self, folder: RunFolder, outcome: Outcome) -> list[str]:
         """Go back to the best checkpoint if the watch ended the run; sentences for the report."""
@@ -265,6 +272,11 @@ class Workshop:
             return [], []
         seeds, results, shown = list(range(self.preset.evaluation.seeds)), [], []
         for name, state in (("before", self.frozen()), ("after", nullcontext())):
+            shared = self.session.before if name == "before" else None
+            file = (shared or folder.path / EVALUATIONS) / f"{name}-guidance-{guidance:g}.json"
+            if shared is not None and file.is_file():
+                results.append(EvaluationResult.load(file))
+                continue
             seen: list[report.Pictured] = []
 
             def keep(repetition: Repetition, seen: list[report.Pictured] = seen) -> None:
@@ -277,9 +289,8 @@ class Workshop:
                 results.append(self._evaluated(name, self.parts.held_out, seeds, guidance, progress, keep))
             progress.finish()
             shown += seen
-            place = folder.path / EVALUATIONS
-            place.mkdir(exist_ok=True)
-            results[-1].save(place / f"{name}-guidance-{guidance:g}.json")
+            file.parent.mkdir(exist_ok=True)
+            results[-1].save(file)
         return results, shown
 
     def _report(

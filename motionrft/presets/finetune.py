@@ -2,10 +2,11 @@
 
 import random
 import re
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from motionrft.errors import UserError
 from motionrft.finetuning.alignprop import AlignPropPreset
 from motionrft.finetuning.ddpo import DdpoPreset
 from motionrft.finetuning.dpo import DpoPreset
@@ -14,7 +15,7 @@ from motionrft.finetuning.drtune import DRTunePreset
 from motionrft.finetuning.easytune import EasyTunePreset
 from motionrft.finetuning.easytune_chain import EasyTuneChainPreset
 from motionrft.finetuning.grpo import GrpoPreset
-from motionrft.finetuning.methods import plan_of
+from motionrft.finetuning.methods import METHODS, plan_of
 from motionrft.finetuning.refl import ReflPreset
 from motionrft.finetuning.sft import SftPreset
 from motionrft.finetuning.sopo import SopoPreset
@@ -45,6 +46,15 @@ def seconds(value: object) -> object:
 
 
 Seconds = Annotated[float, BeforeValidator(seconds)]
+
+
+def _laid_over(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `update`, group by group."""
+    result = dict(base)
+    for key, value in update.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        result[key] = _laid_over(base[key], value) if both else value
+    return result
 
 
 class LoraPart(PresetPart):
@@ -124,10 +134,44 @@ class FinetunePreset(Preset):
     freeze: list[str] = Field([], description="parts of the denoiser, by name, that stay as they are")
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5, warmup=100)
     ema: float | None = Field(None, gt=0, lt=1, description="decay of a saved weight average; null: none")
+    compare: dict[str, dict[str, Any]] = Field(
+        {}, description="methods to compare, each with what it sets differently; a list of names will do"
+    )
     checkpoint_every: int = Field(200, ge=0, description="updates between checkpoints; 0: only at the end")
     keep: int = Field(2, ge=0, description="newest checkpoints to keep; 0 keeps all")
     watch: WatchPart = WatchPart()
     evaluation: EvaluationPart = EvaluationPart()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_of_methods(cls, values: Any) -> Any:
+        """`method: easytune,refl` and `compare: [easytune, refl]` name methods to compare."""
+        if not isinstance(values, dict):
+            return values
+        method, names = values.get("method"), values.get("compare")
+        named = method.get("method") if isinstance(method, dict) else method
+        if isinstance(named, str) and "," in named:
+            names = [name.strip() for name in named.split(",")]
+            values = {**values, "method": {"method": names[0]}}
+        if isinstance(names, list):
+            values = {**values, "compare": {str(name): {} for name in names}}
+        return values
+
+    def variants(self) -> dict[str, "FinetunePreset"]:
+        """A preset for each method of `compare`; its own settings are laid over this preset.
+
+        Raises:
+            UserError: a method is unknown, or its settings are wrong.
+        """
+        found = {}
+        for name, own in self.compare.items():
+            if name not in METHODS:
+                raise UserError(f"compare: no method {name!r}; there are {', '.join(METHODS)}")
+            values = self.plain()
+            kept = values["method"] if name == self.method.method else {}
+            values |= {"compare": {}, "method": {**kept, "method": name}}
+            found[name] = FinetunePreset.of(_laid_over(values, own), f"compare.{name}")
+        return found
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

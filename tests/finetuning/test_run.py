@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from motionrft.errors import Interrupted, UserError
+from motionrft.finetuning.comparison import compare_methods, table
 from motionrft.finetuning.estimate import estimate
 from motionrft.finetuning.run import Session, finetune
 from motionrft.generators.registry import load_generator, save_generator
@@ -127,3 +128,29 @@ def test_an_estimate_writes_nothing(parts):
     found = estimate(preset(parts), session(parts / "run"))
     assert found.trained < found.parameters and found.graph_bytes > 0 and found.seconds > 0
     assert not (parts / "run").exists()
+
+
+def test_a_list_of_methods_is_compared_from_the_same_start(parts):
+    wanted = preset(parts, method="easytune,draft", updates=4)
+    assert set(wanted.variants()) == {"easytune", "draft"}
+    found = compare_methods(wanted, session(parts / "all"))
+    assert [one.name for one in found] == ["easytune", "draft"]
+    assert [one.done.outcome.step for one in found] == [4, 4]
+    header, rows = table(found)
+    assert header[0] == "method" and [row[0] for row in rows] == ["easytune", "draft"]
+    assert {path.name for path in (parts / "all").iterdir()} >= {
+        "easytune",
+        "draft",
+        "report.html",
+        "plots",
+        "preset.yaml",
+    }
+
+
+def test_each_method_of_a_comparison_may_have_its_own_settings(parts):
+    own = {"draft": {"optimiser": {"lr": 0.5}, "method": {"k": 3}}, "refl": {}}
+    variants = preset(parts, compare=own).variants()
+    assert variants["draft"].optimiser.lr == 0.5 and variants["draft"].method.k == 3
+    assert variants["refl"].optimiser.lr == 1e-3
+    with pytest.raises(UserError, match="no method 'drft'"):
+        preset(parts, compare={"drft": {}}).variants()

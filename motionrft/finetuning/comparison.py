@@ -1,0 +1,149 @@
+"""Several methods from the same start and with the same budget: which one wins on this generator and
+reward.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from motionrft.evaluation.result import EvaluationResult, compare
+from motionrft.evaluation.tables import latex, markdown
+from motionrft.finetuning import report
+from motionrft.finetuning.run import Finetuned, Session, finetune
+from motionrft.pictures import ReportData, Row, Series, write_report
+from motionrft.presets.finetune import FinetunePreset
+from motionrft.training.atomic import write_text
+from motionrft.training.run import METRICS, PRESET
+
+MIB = 2**20
+COLUMNS = ("R@1", "R@2", "R@3", "FID", "MM-Dist", "Diversity", "reward", "jitter")
+_METRICS = ("label_r1", "label_r2", "label_r3", "fid", "mm_dist", "diversity", "reward", "jitter")
+_COST = ("updates", "seconds", "MiB for backward", "peak MiB")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One method's run: its result, and its metrics lines."""
+
+    name: str
+    done: Finetuned
+    metrics: list[dict[str, Any]]
+
+    @property
+    def cost(self) -> tuple[float, ...]:
+        """Updates, seconds of tuning, MiB held for backward, MiB at the peak."""
+        graph = max((line["graph_bytes"] for line in self.metrics), default=math.nan)
+        peak = max((line["peak_bytes"] for line in self.metrics), default=math.nan)
+        return (self.done.outcome.step, self.done.outcome.seconds, graph / MIB, peak / MIB)
+
+
+def compare_methods(preset: FinetunePreset, session: Session) -> list[Compared]:
+    """Tune with every method of `preset.compare`, each in a folder of its own, and write what they have in
+    common.
+
+    Raises: as `motionrft.finetuning.run.finetune`, for the first method that cannot run.
+    """
+    variants = preset.variants()
+    session.out.mkdir(parents=True, exist_ok=True)
+    write_text(session.out / PRESET, preset.to_yaml())
+    found = []
+    for name, variant in variants.items():
+        out = session.out / name
+        own = replace(session, out=out, before=session.out / "before", resume=session.resume and out.is_dir())
+        done = finetune(variant, own)
+        found.append(Compared(name, done, read_lines(out)))
+    _write(preset, session.out, found)
+    return found
+
+
+def table(found: Sequence[Compared]) -> tuple[list[str], list[list[Any]]]:
+    """The layout of the paper's Table V, with time and memory: header and rows, the real motions and the
+    start first.
+    """
+    header = ["method", *COLUMNS, *_COST]
+    results = [one.done.results for one in found if one.done.results]
+    rows: list[list[Any]] = []
+    if results:
+        before, blank = results[0][0], [None] * len(_COST)
+        rows = [["real", *_numbers(before, True), *blank], ["before", *_numbers(before, False), *blank]]
+    for one in found:
+        numbers = _numbers(one.done.results[1], False) if one.done.results else [None] * len(_METRICS)
+        rows.append([one.name, *numbers, *one.cost])
+    return header, rows
+
+
+def curves(found: Sequence[Compared]) -> list[Series]:
+    """Reward and memory against tuning time, one line a method (the paper's figures 10 and 9), and bytes
+    (6).
+    """
+    series = []
+    for one in found:
+        seconds = list(accumulate(line["seconds"] for line in one.metrics))
+        for chart, key, scale, unit in (
+            ("Reward against tuning time", "reward", 1, ""),
+            ("Bytes held for backward against tuning time", "graph_bytes", MIB, "MiB"),
+            ("Peak memory against tuning time", "peak_bytes", MIB, "MiB"),
+        ):
+            points = [
+                (s, line[key] / scale) for s, line in zip(seconds, one.metrics, strict=True) if line.get(key)
+            ]
+            if points:
+                xs, ys = zip(*points, strict=True)
+                series.append(Series(chart, one.name, xs, ys, unit, "seconds", from_zero=unit == "MiB"))
+    return series
+
+
+def read_lines(folder: Path) -> list[dict[str, Any]]:
+    """The metrics of a run."""
+    return [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+
+
+def _write(preset: FinetunePreset, out: Path, found: Sequence[Compared]) -> None:
+    series = curves(found)
+    results = [one.done.results for one in found if one.done.results]
+    judged = [(one.name, one.done.results[1]) for one in found if one.done.results]
+    rows: list[Row] = []
+    if results:
+        named = [replace(after, subject={**after.subject, "name": name}) for name, after in judged]
+        rows = side_by_side(results[0][0], named)
+        write_text(out / "table.md", markdown([results[0][0], *named]))
+        write_text(out / "table.tex", latex([results[0][0], *named]))
+    cost = {one.name: "{:.0f} updates, {:.0f} s, {:.1f} MiB for backward".format(*one.cost) for one in found}
+    write_report(
+        out / "report.html",
+        ReportData(
+            title="Methods compared",
+            columns=("before", *(one.name for one in found)),
+            rows=rows,
+            series=series,
+            cost=cost,
+            command=f"motionrft finetune --preset {out.name}/{PRESET} --compare --out NEW",
+            notes=[f"Equal budget: {_budget(preset)}; the same start, prompts, noise and held-out items."],
+        ),
+    )
+    report.write_plots(out / "plots", series)
+
+
+def side_by_side(before: EvaluationResult, after: Sequence[EvaluationResult]) -> list[Row]:
+    """One row a metric, one column a method, differences from the start paired by seed."""
+    tables = [compare(before, one) for one in after]
+    rows = []
+    for versions in zip(*tables, strict=True):
+        first = versions[0]
+        values = (first.values[0], *(row.values[1] for row in versions))
+        rows.append(replace(first, values=values, changes=tuple(row.changes[0] for row in versions)))
+    return rows
+
+
+def _numbers(result: EvaluationResult, real: bool) -> list[float | None]:
+    values: Mapping[str, Sequence[float]] = result.real if real else result.metrics
+    return [result.mean(name, real) if name in values else None for name in _METRICS]
+
+
+def _budget(preset: FinetunePreset) -> str:
+    limits = [f"{preset.updates} updates"] if preset.updates else []
+    return " or ".join(limits + ([f"{preset.time_limit:g} seconds"] if preset.time_limit else []))
