@@ -24,8 +24,10 @@ def train_reward(
     """Train a reward that judges motions in three representations.
 
     Stages: semantic (text and motion in one space), preference and authenticity (adapters on the frozen
-    first stage). OUT/reward is the result.
+    first stage). OUT/reward is the result. The stage evaluator trains a judge for results, OUT/evaluator.
     """
+    if call.preset.stage == "evaluator":
+        return _train_evaluator(call, tuple(allow_changed or ()))
     from motionrft.official.pickles import read_pickle
     from motionrft.reward.session import REWARD, Session
     from motionrft.reward.training import train_reward
@@ -56,6 +58,29 @@ def train_reward(
     _show(call, reward.about)
     call.console.emit({"reward": str(out / REWARD), **{name: reward.about.get(name) for name in SHOWN}})
     call.console.info(f"Next: motionrft score motions/ --reward {out / REWARD}")
+    return 0
+
+
+def _train_evaluator(call: Call[TrainRewardPreset], allow_changed: tuple[str, ...]) -> int:
+    from motionrft.evaluation.evaluators.run import EVALUATOR, run_evaluator_training
+
+    if call.dry_run:
+        return rehearse(
+            call,
+            lambda folder, progress: run_evaluator_training(
+                call.preset, folder, call.device(), progress(EVALUATOR)
+            ),
+        )
+    out, bar = call.output_folder(), LoopProgress(call.console, EVALUATOR)
+    found = run_evaluator_training(
+        call.preset, out, call.device(), bar, call.resume, call.overwrite, allow_changed
+    )
+    rows = [[name, value] for name, value in found.items()]
+    call.console.table("validation split: real motions and their captions", ["measure", "value"], rows)
+    call.console.emit({"evaluator": str(out / EVALUATOR), **found})
+    call.console.info(
+        f"Next: motionrft eval generation --data DIR --evaluator {out / EVALUATOR} --generator DIR"
+    )
     return 0
 
 

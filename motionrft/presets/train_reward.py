@@ -156,20 +156,34 @@ class AuthenticityPart(JudgePart):
     guidance: float | None = Field(None, description="guidance scale; null: the generator's own")
 
 
+class EvaluatorPart(PresetPart):
+    """The evaluator that judges results: another network, seed and order of data than any reward."""
+
+    updates: int = Field(840, ge=1, description="optimiser updates")
+    batch: int = Field(64, ge=2, description="clips in a batch, no two of the same kind")
+    lr: float = Field(1e-3, gt=0, description="learning rate at the start of its cosine")
+    weight_decay: float = Field(1e-2, ge=0, description="AdamW's decoupled weight decay")
+    label_smoothing: float = Field(0.05, ge=0, lt=1, description="smoothing of the contrastive targets")
+    feature_noise: float = Field(0.15, ge=0, description="deviation of noise on the normalised features")
+
+
 class TrainRewardPreset(Preset):
     """Settings of `motionrft train-reward`."""
 
     command: ClassVar[str] = "train-reward"
 
     data: str | None = Field(None, description="data set folder in HumanML3D's layout")
-    stage: Literal["semantic", "preference", "authenticity", "all"] = Field(
-        "semantic", description="which stage to train; all trains the three in order, skipping finished ones"
+    stage: Literal["semantic", "preference", "authenticity", "all", "evaluator"] = Field(
+        "semantic",
+        description="which stage to train; all trains the first three in order, skipping finished ones; evaluator "
+        "trains a judge for results instead of a reward",
     )
     text: str = Field("minilm", description="frozen text encoder")
     model: RewardModelPart = RewardModelPart()
     semantic: SemanticPart = SemanticPart()
     preference: PreferencePart = PreferencePart()
     authenticity: AuthenticityPart = AuthenticityPart()
+    evaluator: EvaluatorPart = EvaluatorPart()
     checkpoint_every: int = Field(200, ge=1, description="updates between two checkpoints")
     time_limit: float | None = Field(None, gt=0, description="seconds after which a stage ends, or null")
     base: str | None = Field(
