@@ -78,22 +78,9 @@ assets: install
 		--captions $(DATA)/captions.jsonl --splits $(DATA)/index.csv --out $(ASSETS)/data
 	$(BIN)/motionrft pretrain --preset mini-mld --data $(ASSETS)/data --out $(ASSETS)/base $(call again,base)
 	$(BIN)/motionrft train-reward --preset mini --data $(ASSETS)/data --out $(ASSETS)/reward $(call again,reward)
-	test -d $(ASSETS)/evaluator || $(BIN)/python -c "$$TRAIN_EVALUATOR" $(ASSETS)/data $(ASSETS)/evaluator
+	$(BIN)/motionrft train-reward --preset evaluator-mini --data $(ASSETS)/data --out $(ASSETS)/judge $(call again,judge)
 	$(BIN)/python -m motionrft.pretraining.builtin_models --data $(ASSETS)/data --generator $(ASSETS)/base/generator \
-		--reward $(ASSETS)/reward/reward --evaluator $(ASSETS)/evaluator
-
-# The judge of the built-in results has no command of its own: nobody but us trains one.
-define TRAIN_EVALUATOR
-import sys
-from pathlib import Path
-import torch
-from motionrft.data import MotionDataset
-from motionrft.evaluation.evaluators import train_evaluator
-from motionrft.text.registry import load_text_encoder
-data, out = map(Path, sys.argv[1:])
-train_evaluator(MotionDataset(data, "train"), load_text_encoder("minilm"), out, dtype=torch.float16)
-endef
-export TRAIN_EVALUATOR
+		--reward $(ASSETS)/reward/reward --evaluator $(ASSETS)/judge/evaluator
 
 completions: install
 	for shell in bash zsh fish; do $(BIN)/motionrft --show-completion $$shell > completions/motionrft.$$shell || exit 1; done
