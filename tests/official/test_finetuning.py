@@ -1,0 +1,99 @@
+"""EasyTune on every family, from its official checkpoint at tiny size: three updates, finite rewards, flat memory."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from motionrft.finetuning.run import Session, finetune
+from motionrft.official.generators import load_generator, save_official
+from motionrft.presets.finetune import FinetunePreset
+from motionrft.representations.statistics import Statistics
+from motionrft.reward.encoder import MotionRewardNetwork
+from motionrft.reward.folder import save_reward
+from motionrft.reward.motionreward import MotionReward
+from motionrft.reward.sizes import RewardSize
+from motionrft.text import registry
+from tests.generators.families import WordEncoder, encoder_for, tiny
+
+VARIANTS = (
+    "mld",
+    "mld++",
+    "motionlcm",
+    "mdm-decoder",
+    "motiondiffuse",
+    "stablemofusion",
+    "acmdm",
+    "hymotion",
+)
+
+WIDTHS = {"kinematic": 263, "joints": 66, "rotation": 135}
+COMMON: dict[str, Any] = {
+    "guidance": 1.0,
+    "batch": 2,
+    "updates": 3,
+    "frames": 24,
+    "weights": {"semantic": 1.0},
+    "optimiser": {"lr": 1e-3, "warmup": 0},
+    "watch": {"every": 0},
+    "evaluation": {"prompts": 0},
+    "checkpoint_every": 0,
+}
+
+
+@pytest.fixture
+def reward(tmp_path: Path) -> Path:
+    """A tiny reward that judges all three representations."""
+    torch.manual_seed(1)
+    size = RewardSize.from_dict(
+        {
+            **dict.fromkeys(("latent", "width", "feedforward", "text_feedforward", "projection_hidden"), 16),
+            **dict.fromkeys(("layers", "text_layers"), 3),
+            **dict.fromkeys(("heads", "text_heads"), 2),
+            "text_width": WordEncoder().width,
+            "representations": tuple(WIDTHS),
+            "widths": tuple(WIDTHS.values()),
+        }
+    )
+    ones = {name: Statistics(torch.zeros(width), torch.ones(width)) for name, width in WIDTHS.items()}
+    save_reward(
+        tmp_path / "reward", MotionReward(MotionRewardNetwork(size), ones, WordEncoder(), {"semantic": 1.0})
+    )
+    return tmp_path / "reward"
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_three_updates_from_an_official_checkpoint(
+    name: str, reward: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for encoder in [*registry.ENCODERS, "words"]:
+        given = WordEncoder() if encoder == "words" else encoder_for(name)
+        monkeypatch.setitem(registry.ENCODERS, encoder, lambda path, device, given=given: given)
+    (tmp_path / "model").mkdir()
+    save_official(tiny(name), tmp_path / "model" / "model.ckpt")
+    (tmp_path / "prompts.txt").write_text("walks\nwaves\nturns left\n")
+    paths = {
+        "generator": tmp_path / "model" / "model.ckpt",
+        "reward": reward,
+        "prompts": tmp_path / "prompts.txt",
+    }
+    graph_bytes = []
+    for k in (1, 3):
+        preset = FinetunePreset.of(
+            COMMON
+            | {key: str(path) for key, path in paths.items()}
+            | {"steps": 4, "method": {"method": "easytune", "k": k}}
+        )
+        run = tmp_path / f"run-{k}"
+        finetune(preset, Session(run, torch.device("cpu")))
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        assert len(lines) == 3 and all(torch.isfinite(torch.tensor(line["reward"])) for line in lines)
+        graph_bytes.append(max(line["graph_bytes"] for line in lines))
+    assert graph_bytes[1] <= 1.05 * graph_bytes[0]
+    before, after = load_generator(paths["generator"]), load_generator(tmp_path / "run-3" / "generator")
+    moved = [not torch.equal(a, b) for a, b in zip(before.denoiser.parameters(), after.denoiser.parameters())]
+    assert any(moved)
+    frozen = {name: value for name, value in before.state_dict().items() if not name.startswith("denoiser.")}
+    assert all(torch.equal(value, after.state_dict()[name]) for name, value in frozen.items())
