@@ -9,6 +9,7 @@ Masks are (B, T) bool, True where a position is visible; None means that all are
 
 import math
 from collections.abc import Callable
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +47,36 @@ class Attention(nn.Module):
         )
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
 
+    def read(
+        self, query: Tensor, memory: Tensor, mask: Tensor | None = None, join: nn.Linear | None = None
+    ) -> Tensor:
+        """`forward` for few queries (B, Q, D), without projecting the memory.
+
+        q . (W_k m) is (W_k^T q) . m, and a mean of W_v m is W_v of a mean of m: for a few queries it costs less to
+        carry the query to the memory than every memory position to keys and values. Key biases shift all scores of
+        a query alike, so they drop out.
+
+        Args:
+            memory: (B, K, D), or with `join` (B, K, M), where the positions attended to are join(memory).
+        """
+        width, scale = query.shape[-1], (query.shape[-1] // self.heads) ** -0.5
+        weights = self.in_proj_weight.unflatten(0, (3, self.heads, -1))  # (3, H, D / H, D)
+        q = self._split(F.linear(query, self.in_proj_weight[:width], self.in_proj_bias[:width]))
+        seen = torch.einsum("bhqd,hdm->bhqm", q * scale, weights[1])
+        if join is not None:
+            seen = seen @ join.weight
+        scores = seen.flatten(1, 2) @ memory.transpose(1, 2)  # (B, H Q, K)
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, None], float("-inf"))
+        shares = F.dropout(scores.softmax(-1), self.dropout, self.training)
+        mean, total = shares @ memory, shares.sum(-1, keepdim=True)
+        if join is not None:
+            mean = mean @ join.weight.T + total * join.bias
+        mean, total = (x.unflatten(1, (self.heads, -1)) for x in (mean, total))
+        biases = self.in_proj_bias[2 * width :].view(self.heads, 1, -1)
+        mixed = torch.einsum("bhqm,hdm->bhqd", mean, weights[2]) + total * biases
+        return self.out_proj(mixed.transpose(1, 2).flatten(2))
+
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, H, T, D / H)
 
@@ -67,13 +98,18 @@ class EncoderLayer(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, rows: int | None = None) -> Tensor:
-        """x (B, T, D) to (B, T, D), or to (B, rows, D): the first `rows` positions, which still see all T."""
-        if rows is None:
-            h = self.norm1(x + self.drop(self.self_attn(x, mask=mask)))
-        else:
-            first = x[:, :rows]
-            h = self.norm1(first + self.drop(self.self_attn(first, x, mask)))
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """x (B, T, D) with `mask` (B, T) to (B, T, D)."""
+        return self._feed(self.norm1(x + self.drop(self.self_attn(x, mask=mask))))
+
+    def first(
+        self, rows: int, x: Tensor, mask: Tensor | None = None, join: nn.Linear | None = None
+    ) -> Tensor:
+        """The first `rows` positions of `forward(x)`, or of `forward(join(x))`: (B, rows, D), still seeing all T."""
+        head = x[:, :rows] if join is None else join(x[:, :rows])
+        return self._feed(self.norm1(head + self.drop(self.self_attn.read(head, x, mask, join))))
+
+    def _feed(self, h: Tensor) -> Tensor:
         return self.norm2(h + self.drop(self.linear2(self.drop(F.gelu(self.linear1(h))))))
 
 
@@ -108,10 +144,11 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer(width, heads, feedforward, dropout) for _ in range(layers))
 
     def forward(self, x: Tensor, mask: Tensor | None = None, rows: int | None = None) -> Tensor:
-        """As `EncoderLayer.forward`; `rows` restricts the last layer only, so the result is exact."""
+        """x (B, T, D) with `mask` (B, T) to (B, T, D); with `rows`, only the first rows of the result."""
         for layer in self.layers[:-1]:
             x = layer(x, mask)
-        return self.layers[-1](x, mask, rows)
+        last = cast(EncoderLayer, self.layers[-1])
+        return last(x, mask) if rows is None else last.first(rows, x, mask)
 
 
 class Decoder(nn.Module):
@@ -159,11 +196,15 @@ class SkipEncoder(_SkipStack):
         for block in self.input_blocks:
             x = block(x, mask)
             skips.append(x)
-        last = len(self.output_blocks)
-        x = self.middle_block(x, mask, rows if last == 0 else None)
-        for number, (join, block) in enumerate(zip(self.linear_blocks, self.output_blocks, strict=True), 1):
-            x = join(torch.cat((x, skips.pop()), dim=-1))
-            x = block(x, mask, rows if number == last else None)
+        ends = [self.middle_block, *self.output_blocks]
+        joins: list[nn.Linear | None] = [None, *cast(list[nn.Linear], list(self.linear_blocks))]
+        for join, block in zip(joins, cast(list[EncoderLayer], ends), strict=True):
+            if join is not None:
+                x = torch.cat((x, skips.pop()), dim=-1)
+            if rows is not None and block is ends[-1]:
+                x = block.first(rows, x, mask, join)
+            else:
+                x = block(x if join is None else join(x), mask)
         return self.norm(x)
 
 
