@@ -112,6 +112,7 @@ class Workshop:
         seed_everything(preset.seed)
         self.parts: Parts = load_parts(preset, session.device)
         self.generator = self.parts.generator
+        self.parts.reward.settle()
         parameters = prepare_training(self.generator, preset.lora, preset.freeze)
         self.frozen = FrozenTwin(self.generator)
         self.guidance = self.generator.guidance if preset.guidance is None else preset.guidance
@@ -259,7 +260,9 @@ class Workshop:
         if self.trainer.ema is not None:
             averaged = self.trainer.ema.applied()
         with averaged:
-            save_generator(merged(self.generator), folder.path / GENERATOR, card=_card(self.preset))
+            # Tuned at one guidance and sampled at another it would be another model: what it was tuned at travels on.
+            tuned_at = {"guidance": self.guidance, "steps": self.preset.steps}
+            save_generator(merged(self.generator), folder.path / GENERATOR, _card(self.preset), tuned_at)
             save_adapters(self.generator, folder.path / ADAPTERS)
 
     def _before_and_after(

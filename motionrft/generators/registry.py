@@ -1,7 +1,7 @@
 """The generator families by name, one line each, and their folders on disk."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -61,11 +61,20 @@ def build_generator(config: dict[str, Any], origin: str = "the configuration") -
         raise UserError(f"{origin}: no {name} generator can be built from it: {error}") from None
 
 
-def save_generator(generator: Generator, folder: Path | str, card: str | None = None) -> None:
+def save_generator(
+    generator: Generator,
+    folder: Path | str,
+    card: str | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
     """Write a generator's folder: weights, statistics, `config.json`, and a card. The text encoder is only
     named.
+
+    Args:
+        defaults: settings such as `guidance` and `steps` that replace the configuration's; unknown ones are left out.
     """
     config = {"family": generator.family, **generator.to_config()}
+    config.update({name: value for name, value in (defaults or {}).items() if name in config})
     save_weights(folder, generator.state_dict(), config, card)
 
 
