@@ -116,11 +116,11 @@ def _evaluate(
 
     session = Session(call.preset, call.device(), call.dtype())
     if kind == "generation":
-        with call.console.progress("evaluating", None, "repetitions") as bar:
+        with call.console.progress("sampling", session.motions(against), "motions") as bar:
 
-            def watch(subject: str, done: int, total: int) -> None:
-                bar.describe(f"evaluating {subject}, {done} of {total}")
-                bar.advance()
+            def watch(subject: str, motions: int) -> None:
+                bar.describe(f"sampling {subject}")
+                bar.advance(motions)
 
             session.progress = watch
             return session, session.generation(against), []

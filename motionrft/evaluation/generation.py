@@ -7,11 +7,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from motionrft.data import pad
 from motionrft.data.captions import Caption
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.items import Drawn, EvaluationItems, FixedItems
-from motionrft.evaluation.measure import converted, measure
+from motionrft.evaluation.measure import Measured, converted, measure
 from motionrft.evaluation.metrics.exact import exact
 from motionrft.evaluation.numbers import (
     CANDIDATES,
@@ -23,9 +24,9 @@ from motionrft.evaluation.numbers import (
 )
 from motionrft.evaluation.result import EvaluationResult, collect, machine
 from motionrft.generators.base import Generator
-from motionrft.generators.sampling import sample
+from motionrft.generators.sampling import sample_batches
+from motionrft.representations.joints import resample_linear
 from motionrft.reward.base import Reward
-from motionrft.training.precision import autocast
 from motionrft.training.seeds import generator_for, item_seed
 
 
@@ -38,6 +39,15 @@ class Made:
     lengths: Tensor
     representation: str
     fps: float
+
+    def at(self, fps: float) -> "Made":
+        """The same motions at another rate, as joints; unchanged where it is theirs."""
+        if fps == self.fps:
+            return self
+        joints, lengths = converted(self.motion.cpu(), self.lengths.cpu(), self.representation, "joints")
+        spans = zip(joints, lengths.tolist(), strict=True)
+        clips = [resample_linear(clip[:frames], self.fps, fps) for clip, frames in spans]
+        return Made(*pad(clips), "joints", fps)
 
 
 class Source(Protocol):
@@ -74,6 +84,9 @@ class Repetition:
     numbers: Numbers
 
 
+def _nobody_counts(motions: int) -> None: ...
+
+
 @dataclass(frozen=True)
 class GeneratorSource:
     """Samples of a generator, each item's noise from its own seed."""
@@ -85,6 +98,10 @@ class GeneratorSource:
     guidance: float | None = None
     batch: int = 32
     dtype: torch.dtype = torch.float32
+    item_fps: float | None = None
+    """Rate that the items' lengths are counted at; None: the generator's own."""
+    made: Callable[[int], None] = _nobody_counts
+    """Told how many more motions there are, batch by batch."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -112,11 +129,19 @@ class GeneratorSource:
 
     def _sample(self, captions: Sequence[Caption], lengths: Tensor, seeds: list[int]) -> Made:
         generator = self.generator
-        frames = lengths.clamp(generator.min_frames, generator.max_frames)
+        rate = 1.0 if self.item_fps is None else generator.fps / self.item_fps
+        frames = (lengths * rate).round().long().clamp(generator.min_frames, generator.max_frames)
         condition = generator.encode_text([caption.text for caption in captions]).to(generator.device)
-        with autocast(generator.device, self.dtype):
-            motion = sample(generator, condition, frames, seeds, self.steps, self.guidance, self.batch)
-        return Made(motion.float(), frames, generator.representation, generator.fps)
+        precision = None if self.dtype == torch.float32 else self.dtype
+        longest, items, motions = int(frames.max()), [], []
+        for chosen, motion in sample_batches(
+            generator, condition, frames, seeds, self.steps, self.guidance, self.batch, precision=precision
+        ):
+            items.append(chosen)
+            motions.append(torch.nn.functional.pad(motion.float(), (0, 0, 0, longest - motion.shape[1])))
+            self.made(len(chosen))
+        motion = torch.cat(motions)[torch.cat(items).argsort().to(motions[0].device)]
+        return Made(motion, frames, generator.representation, generator.fps)
 
 
 @dataclass
@@ -180,7 +205,7 @@ class GenerationProtocol:
 
     def _repetition(self, source: Source, drawn: Drawn, seed: int) -> Numbers:
         made = source.make(drawn, seed)
-        seen = measure(self.evaluator, made.motion, made.lengths, made.representation, self.batch, made.fps)
+        seen = self._measure(made)
         numbers = generation_numbers(drawn, self._embed_texts(drawn.captions), seen, seed)
         rewards = self._rewards(made, drawn.captions)
         numbers = {name: exact(value).mean() for name, value in rewards.items()} | numbers
@@ -189,6 +214,11 @@ class GenerationProtocol:
         if self.watch is not None:
             self.watch(Repetition(seed, drawn, made, rewards, numbers))
         return numbers
+
+    def _measure(self, made: Made) -> Measured:
+        """At the evaluator's rate: it knows no other."""
+        made = made.at(self.evaluator.fps)
+        return measure(self.evaluator, made.motion, made.lengths, made.representation, self.batch)
 
     @torch.no_grad()
     def _rewards(self, made: Made, captions: Sequence[Caption]) -> dict[str, Tensor]:
@@ -220,7 +250,7 @@ class GenerationProtocol:
 
     def _multimodality(self, source: GeneratorSource, drawn: Drawn, seed: int) -> Tensor:
         made = source.variants(drawn, seed, self.multimodality, self.multimodality_repeats)
-        seen = measure(self.evaluator, made.motion, made.lengths, made.representation, self.batch, made.fps)
+        seen = self._measure(made)
         return multimodality(seen.embeddings.unflatten(0, (-1, self.multimodality_repeats)), seed)
 
     def _judge(self) -> dict[str, Any]:

@@ -70,22 +70,16 @@ def measure(
     lengths: Tensor,
     representation: str,
     batch: int = 64,
-    fps: float | None = None,
 ) -> Measured:
     """Judge N motions.
 
     Args:
-        motion: (N, T, D), de-normalised, in `representation`, at `fps` (None: the evaluator's own rate).
+        motion: (N, T, D), de-normalised, in `representation`, at the evaluator's rate.
         lengths: (N,) frames, on the CPU.
 
     Raises:
-        UserError: the rate is not the evaluator's, or a motion is shorter than it can read.
+        UserError: a motion is shorter than the evaluator can read.
     """
-    if fps is not None and fps != evaluator.fps:
-        raise UserError(
-            f"the motions have {fps:g} frames a second, {evaluator.name} reads {evaluator.fps:g}. "
-            f"Convert them first: motionrft convert ... --fps {evaluator.fps:g}"
-        )
     if int(lengths.min()) < evaluator.min_frames:
         raise UserError(
             f"a motion has {int(lengths.min())} frames; {evaluator.name} needs at least {evaluator.min_frames}."

@@ -34,20 +34,20 @@ _PAGE_BYTES, _PICTURE_BYTES = 150_000, 35_000
 """Of a report without pictures, and of one motion of 100 frames on it."""
 
 
-def _nobody_looks(subject: str, done: int, total: int) -> None: ...
+def _nobody_looks(subject: str, motions: int) -> None: ...
 
 
 @dataclass
 class Session:
     """One call of `motionrft eval`.
 
-    progress: told (subject, repetitions done, of how many).
+    progress: told (subject, how many more motions are judged).
     """
 
     preset: EvalPreset
     device: torch.device
     dtype: torch.dtype = torch.float32
-    progress: Callable[[str, int, int], None] = _nobody_looks
+    progress: Callable[[str, int], None] = _nobody_looks
     galleries: list[Gallery] = field(default_factory=list)
     same_noise: bool = False
     """Whether the systems of the last `generation` sampled each prompt from the same noise."""
@@ -58,7 +58,7 @@ class Session:
 
     @cached_property
     def evaluator(self) -> Evaluator:
-        return load_evaluator(self.preset.evaluator, self.device)
+        return load_evaluator(self.preset.evaluator, self.device, self.preset.representation)
 
     @cached_property
     def items(self) -> EvaluationItems:
@@ -79,6 +79,11 @@ class Session:
         sources = self._sources(against)
         self.same_noise = len(sources) > 1 and all(isinstance(source, GeneratorSource) for source in sources)
         return [self._judge(source) for source in sources]
+
+    def motions(self, against: str | None = None) -> int:
+        """How many motions `generation` will sample, MultiModality aside."""
+        systems = (against is not None) + (self.preset.motions is None)
+        return systems * self.preset.repeats * len(self.items.draw(self.preset.seed).keys)
 
     def estimate(self, against: str | None = None) -> dict[str, float]:
         """What `generation` would cost, from two denoising steps of one batch; everything else is checked on
@@ -166,6 +171,8 @@ class Session:
 
     def _judge(self, source: Source) -> EvaluationResult:
         gallery = Gallery()
+        if isinstance(source, GeneratorSource):
+            source = replace(source, made=partial(self.progress, source.name))
         protocol = GenerationProtocol(
             self.evaluator,
             self.items,
@@ -174,7 +181,6 @@ class Session:
             self.preset.batch,
             self.preset.multimodality,
             precision=str(self.dtype).removeprefix("torch."),
-            progress=partial(self.progress, source.name),
             watch=gallery.keep,
         )
         result = protocol.run(source)
@@ -199,16 +205,17 @@ class Session:
             preset.guidance,
             preset.batch,
             self.dtype,
+            self.evaluator.fps,
         )
 
     def _reward(self, source: Source) -> Reward | None:
         """The reward, reading what the source makes where it can."""
         if self.preset.reward is None:
             return None
-        representation = (
-            source.generator.representation if isinstance(source, GeneratorSource) else "kinematic"
-        )
-        return load_reward(self.preset.reward, representation=representation, device=self.device)
+        if not isinstance(source, GeneratorSource):
+            return load_reward(self.preset.reward, device=self.device)
+        made_by = source.generator
+        return load_reward(self.preset.reward, None, made_by.representation, made_by.fps, self.device)
 
     def _dataset(self, max_frames: int = 196) -> MotionDataset:
         assert self.preset.data is not None

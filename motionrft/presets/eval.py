@@ -22,6 +22,10 @@ class EvalPreset(Preset):
     evaluator: str = Field(
         "builtin", description="evaluator folder (ours, Guo et al.'s, a reward), or builtin"
     )
+    representation: Literal["kinematic", "joints", "rotation"] | None = Field(
+        None,
+        description="what a reward with several representations reads, as evaluator; null: its usual one",
+    )
     name: str | None = Field(None, description="what tables call the result; null: the folder's name")
     repeats: int = Field(20, ge=1, le=10_000, description="repetitions, with seeds SEED, SEED + 1, …")
     selection: Literal["fixed", "official"] = Field(

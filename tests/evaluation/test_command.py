@@ -130,3 +130,13 @@ def test_a_dry_run_estimates_and_writes_nothing(models, folder, tmp_path, capsys
     cost = json.loads(capsys.readouterr().out)
     assert cost["items"] == 40 and cost["repetitions"] == 2 and not out.exists()
     assert cost["seconds"] == pytest.approx(cost["seconds_per_step"] * 2 * 2 * 7)
+
+
+def test_an_evaluator_is_trained_by_its_preset_and_judges_then(models, folder, tmp_path, capsys):
+    out = tmp_path / "judge"
+    small = ["--set", "evaluator.updates=2", "--set", "evaluator.batch=6", "--quiet", "--json"]
+    call = ["train-reward", "--preset", "evaluator-mini", "--data", str(folder), "--out", str(out), *small]
+    assert run(call) == 0
+    assert "label_r1" in json.loads(capsys.readouterr().out)
+    assert run([*call, "--resume"]) == 0
+    assert _eval(models, folder, "retrieval", "--evaluator", str(out)) == 0

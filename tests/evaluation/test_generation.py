@@ -89,14 +89,30 @@ def test_motions_named_after_nothing_are_told_how_to_be_named(items, evaluator, 
         GenerationProtocol(evaluator, items, [0]).run(FolderSource(tmp_path))
 
 
-def test_another_frame_rate_and_another_evaluator_are_refused(generator, evaluator, items):
-    other = toy_evaluator(3)
+def test_another_evaluator_than_the_items_was_embedded_by_is_refused(generator, items):
     with pytest.raises(UserError, match="another evaluator"):
-        _run(generator, other, items)
-    fast = toy_evaluator()
-    fast.fps = 30.0
-    with pytest.raises(UserError, match="reads 30"):
-        _run(generator, fast, items)
+        _run(generator, toy_evaluator(3), items)
+
+
+def test_motions_at_another_rate_are_brought_to_the_evaluators(dataset, evaluator, items):
+    from motionrft.evaluation.generation import Made
+    from motionrft.evaluation.measure import converted
+
+    motion, lengths = dataset.motion(30)[None], torch.tensor([dataset.items[30].length])
+    joints, _ = converted(motion, lengths, "kinematic", "joints")
+    fast = Made(joints.repeat_interleave(2, dim=1), 2 * lengths, "joints", 40.0).at(20.0)
+    assert fast.lengths.tolist() == lengths.tolist() and fast.fps == 20.0
+    assert torch.allclose(fast.motion, joints, atol=1e-5)
+    same = Made(motion, lengths, "kinematic", 20.0)
+    assert same.at(20.0) is same
+
+
+def test_items_lengths_become_frames_of_the_generator(generator, items):
+    from motionrft.evaluation.generation import GeneratorSource
+
+    drawn = items.draw(0).index(torch.tensor([5]))
+    made = GeneratorSource(generator, steps=1, guidance=1.0, item_fps=10.0).make(drawn, 0)
+    assert made.lengths.tolist() == [2 * int(drawn.lengths[0])]
 
 
 def test_bare_prompts_are_judged_without_real_motion(generator, evaluator):
