@@ -74,13 +74,13 @@ class Generator(nn.Module, ABC):
     _text_encoder: TextEncoder | None = None
 
     @classmethod
-    @abstractmethod
     def from_config(cls, config: dict[str, Any]) -> "Generator":
-        """A generator of that configuration with fresh weights.
+        """A generator of that configuration with fresh weights; the constructor's arguments, unless a family says else.
 
         Raises:
             TypeError, ValueError: an unknown or impossible setting.
         """
+        return cls(**config)
 
     @abstractmethod
     def to_config(self) -> dict[str, Any]:
