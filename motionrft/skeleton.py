@@ -10,6 +10,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from motionrft.errors import UserError
+
 _AXES = {
     "+X": (1.0, 0.0, 0.0),
     "-X": (-1.0, 0.0, 0.0),
@@ -71,10 +73,10 @@ class Skeleton:
         """(J, 3) float64, metres: rest direction times bone length of the target skeleton.
 
         Raises:
-            ValueError: the target skeleton of this data set is not public (KIT-ML).
+            UserError: the target skeleton of this data set is not public (KIT-ML).
         """
         if self.bone_lengths is None:
-            raise ValueError(
+            raise UserError(
                 f"the target skeleton of {self.name} is not public: pass target_offsets ({self.joints}, 3)"
             )
         return self.rest_directions * torch.tensor(self.bone_lengths, dtype=torch.float64)[:, None]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +15,7 @@ import torch
 from motionrft.errors import UserError
 from motionrft.files.captions import first_caption
 from motionrft.files.motions import FileFault, Motion, Reading, doubt, motion_files, stream_motions
+from motionrft.files.parallel import mapped
 from motionrft.files.writing import write_motion
 from motionrft.pictures import FORMATS as PICTURES
 from motionrft.pictures import write_picture
@@ -148,15 +147,7 @@ def convert_files(
         keep: leave a job out whose result is there already.
     """
     work = partial(convert_file, conversion=conversion, keep=keep)
-    if processes <= 1:
-        yield from map(work, jobs)
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(
-        processes, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)
-    )
-    with pool:
-        yield from pool.map(work, jobs, chunksize=max(1, min(32, len(jobs) // (4 * processes))))
+    yield from mapped(work, jobs, processes)
 
 
 def convert_file(job: Job, conversion: Conversion, keep: bool = False) -> Outcome:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,9 +15,12 @@ import numpy as np
 import torch
 
 from motionrft.errors import UserError
+from motionrft.files.archives import unpacked
 from motionrft.files.captions import mirror_caption, read_captions, text_lines
 from motionrft.files.joint_maps import JointMap
 from motionrft.files.motions import FileFault, motion_files, read_motions
+from motionrft.files.parallel import mapped
+from motionrft.representations.convert import convert
 from motionrft.representations.joints import mirror_joints
 from motionrft.representations.kinematic import joints_to_kinematic, kinematic_to_joints
 from motionrft.representations.names import JOINTS, KINEMATIC, ROTATION
@@ -38,7 +39,7 @@ DEFAULT_MIN_FRAMES = 16
 class DatasetRecipe:
     """What a data set folder is made of.
 
-    motions: a folder of motion files, or the files themselves.
+    motions: folders of motion files, tar archives of them, or the files themselves.
     captions: JSON lines `{"clip_id": ..., "captions": [...]}`.
     splits: CSV with a column `clip_id` and `split_column`; all its columns travel into `index.csv`.
     fps: rate of the data set; BVH is resampled to it.
@@ -97,10 +98,11 @@ def build_dataset(
     captions = read_captions(recipe.captions)
     rows = read_splits(recipe.splits, recipe.split_column)
     report = DatasetReport()
-    with atomic_folder(out) as folder:
+    with unpacked(recipe.motions, out) as motions, atomic_folder(out) as folder:
         for name in (*FOLDERS.values(), "texts"):
             (folder / name).mkdir()
-        kept = _write_clips(recipe, captions, rows, folder, report, progress)
+        paths = _chosen_files(motions, rows, captions, report)
+        kept = _write_clips(recipe, paths, captions, folder, report, progress)
         split_of = {clip: rows[source][recipe.split_column] for clip, source in kept.items()}
         _write_lists(split_of, folder, report)
         _write_index(rows, kept, folder)
@@ -135,37 +137,23 @@ def read_splits(path: Path, column: str) -> dict[str, dict[str, str]]:
 
 def _write_clips(
     recipe: DatasetRecipe,
+    paths: list[Path],
     captions: Mapping[str, list[str]],
-    rows: Mapping[str, object],
     folder: Path,
     report: DatasetReport,
     progress: Callable[[int, int], None] | None,
 ) -> dict[str, str]:
-    """Convert all clips that have a split; the ids of those kept, each with the id of the row it belongs to."""
-    paths = [path for path in motion_files(recipe.motions) if path.stem in rows]
-    if not paths:
-        raise UserError(
-            f"{recipe.splits}: none of its clips is among the motions (a clip's id is its file's stem)."
-        )
+    """Convert all clips; the ids of those kept, each with the id of the row it belongs to."""
     kept: dict[str, str] = {}
     work = partial(_convert_clip, recipe=recipe, folder=folder)
-    for done, (path, outcome) in enumerate(zip(paths, _mapped(work, paths, recipe.jobs), strict=True), 1):
+    for done, (path, outcome) in enumerate(zip(paths, mapped(work, paths, recipe.jobs), strict=True), 1):
         if isinstance(outcome, FileFault):
             report.faults.append(outcome)
         elif outcome < recipe.min_frames:
             report.too_short.append(path.stem)
-        elif not captions.get(path.stem):
-            report.without_captions.append(path.stem)
         else:
-            for clip in (path.stem, *([f"M{path.stem}"] if recipe.mirror else [])):
-                texts = (
-                    captions[path.stem]
-                    if clip == path.stem
-                    else [mirror_caption(c) for c in captions[path.stem]]
-                )
-                (folder / "texts" / f"{clip}.txt").write_text(text_lines(texts), encoding="utf-8")
-                kept[clip] = path.stem
-                report.frames += outcome
+            kept |= _write_texts(path.stem, captions[path.stem], recipe.mirror, folder)
+            report.frames += outcome * (2 if recipe.mirror else 1)
         if progress is not None:
             progress(done, len(paths))
     if not kept:
@@ -177,36 +165,63 @@ def _write_clips(
     return kept
 
 
-def _mapped(
-    work: Callable[[Path], int | FileFault], paths: list[Path], jobs: int
-) -> Iterator[int | FileFault]:
-    """`work` over all paths in order, in this process or in `jobs` others."""
-    if jobs <= 1:
-        yield from map(work, paths)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        yield from pool.map(work, paths, chunksize=16)
+def _chosen_files(
+    motions: list[Path], rows: Container[str], captions: Mapping[str, list[str]], report: DatasetReport
+) -> list[Path]:
+    """The files that have a split and captions, one a clip.
+
+    Raises:
+        UserError: there is none.
+    """
+    chosen: dict[str, Path] = {}
+    for path in motion_files(motions):
+        clip = path.stem
+        if clip not in rows:
+            continue
+        if clip in chosen:
+            report.faults.append(FileFault(path, f"{path}: the clip {clip} is {chosen[clip]} already."))
+        elif not captions.get(clip):
+            report.without_captions.append(clip)
+        else:
+            chosen[clip] = path
+    if not chosen:
+        raise UserError(
+            "no motion has a row in --splits and a line in --captions; a clip's id is its file's stem."
+        )
+    return list(chosen.values())
+
+
+def _write_texts(clip: str, captions: list[str], mirrored: bool, folder: Path) -> dict[str, str]:
+    """Write the text file of a clip, and of its mirror image; the ids written with the clip they come from."""
+    texts = {clip: captions}
+    if mirrored:
+        texts[f"M{clip}"] = [mirror_caption(caption) for caption in captions]
+    for name, lines in texts.items():
+        (folder / "texts" / f"{name}.txt").write_text(text_lines(lines), encoding="utf-8")
+    return dict.fromkeys(texts, clip)
 
 
 def _convert_clip(path: Path, recipe: DatasetRecipe, folder: Path) -> int | FileFault:
     """Write one clip in every representation; its frames of features, or what is wrong with the file."""
     try:
-        joints = torch.from_numpy(read_motions(path, fps=recipe.fps, joint_map=recipe.joint_map)[0].array)
-        if len(joints) - 1 < recipe.min_frames:
-            return max(len(joints) - 1, 0)
-        _save_clip(path.stem, joints, folder)
-        if recipe.mirror:
-            _save_clip(f"M{path.stem}", mirror_joints(joints), folder)
+        motions = read_motions(path, fps=recipe.fps, joint_map=recipe.joint_map)
+        if len(motions) > 1:
+            raise UserError(
+                f"{path}: holds {len(motions)} motions; a data set has one a file. Convert them first."
+            )
+        joints = convert(torch.from_numpy(motions[0].array)[None], motions[0].representation, JOINTS)
+        frames = joints.shape[1] - 1
+        if frames >= recipe.min_frames:
+            _save_clip(path.stem, joints, folder)
+            if recipe.mirror:
+                _save_clip(f"M{path.stem}", mirror_joints(joints), folder)
     except UserError as error:
         return FileFault(path, str(error))
-    return len(joints) - 1
+    return frames
 
 
 def _save_clip(clip: str, joints: torch.Tensor, folder: Path) -> None:
-    features = joints_to_kinematic(joints[None])
+    features = joints_to_kinematic(joints)
     recovered = kinematic_to_joints(features)
     rotation = joints_to_rotation(recovered)
     for representation, motion in ((KINEMATIC, features), (JOINTS, recovered), (ROTATION, rotation)):

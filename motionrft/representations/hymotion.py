@@ -6,7 +6,6 @@ to 0.046 at the hips), since no public code makes them. Every decoder reads the 
 
 import numpy as np
 import torch
-from scipy.signal import savgol_filter
 from torch import Tensor
 
 from motionrft.errors import UserError
@@ -90,5 +89,7 @@ def _smooth_path(path: Tensor) -> Tensor:
     window = min(_WINDOW, len(path) - (len(path) + 1) % 2)
     if window <= _ORDER:
         return path
+    from scipy.signal import savgol_filter  # half a second of import that few need
+
     smoothed = savgol_filter(path.detach().cpu().double().numpy(), window, _ORDER, axis=0)
     return torch.from_numpy(smoothed).to(path)

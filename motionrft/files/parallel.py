@@ -1,0 +1,59 @@
+"""The same work on many files, in this process or in several."""
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+
+from motionrft.errors import RunError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+_LARGEST_CHUNK = 16
+
+
+def mapped(work: Callable[[Item], Result], items: Sequence[Item], processes: int) -> Iterator[Result]:
+    """`work` over all items, results in order.
+
+    With processes, `work` must be picklable and come from a module, not from the script that runs.
+
+    Raises:
+        RunError: a process died, which is nearly always for want of memory.
+    """
+    if processes <= 1:
+        yield from map(work, items)
+        return
+    # Forking a process that has used torch's threads can hang the child.
+    context = multiprocessing.get_context("spawn")
+    chunk = max(1, min(_LARGEST_CHUNK, len(items) // (4 * processes)))
+    try:
+        with ProcessPoolExecutor(processes, context, torch.set_num_threads, (1,)) as pool:
+            with _main_hidden():
+                results = pool.map(work, items, chunksize=chunk)
+            yield from results
+    except BrokenProcessPool as error:
+        raise RunError(
+            "a worker process was killed, probably for want of memory. Use fewer --jobs."
+        ) from error
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Start processes that do not run the caller's script again.
+
+    A spawned process imports the main script first; one without the usual guard, as some installers write for
+    console commands, would begin all over in every worker.
+    """
+    main = sys.modules["__main__"]
+    names = ("__file__", "__spec__")
+    hidden: dict[str, Any] = {name: main.__dict__.pop(name) for name in names if name in main.__dict__}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__dict__.update(hidden)

@@ -1,0 +1,122 @@
+"""Converting files: where results go, what is kept, what is reported."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from motionrft.errors import UserError
+from motionrft.files import Motion, read_motions, write_motion
+from motionrft.files.conversion import (
+    Conversion,
+    Job,
+    convert_file,
+    convert_files,
+    existing_outputs,
+    plan_jobs,
+    target_name,
+)
+from motionrft.files.parallel import mapped
+from tests.representations.people import people
+
+JOINTS = people(30, 1)[0].float().numpy()
+
+
+def person(path: Path, fps: float = 20.0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_motion(path, Motion(JOINTS, "joints", fps, path))
+    return path
+
+
+def stems(inputs: list[Path], out: Path) -> list[str]:
+    return [job.stem.relative_to(out).as_posix() for job in plan_jobs(inputs, out, Conversion("joints"))]
+
+
+def test_sub_folders_of_a_folder_are_kept(tmp_path: Path) -> None:
+    for name in ("a.npy", "x/a.npy", "x/y/b.npy"):
+        person(tmp_path / "in" / name)
+    assert stems([tmp_path / "in"], tmp_path / "out") == ["a", "x/a", "x/y/b"]
+
+
+def test_a_list_of_files_keeps_what_they_do_not_have_in_common(tmp_path: Path) -> None:
+    files = [tmp_path / "in" / name for name in ("x/a.npy", "y/a.npy")]
+    assert stems(files, tmp_path / "out") == ["x/a", "y/a"]
+    assert stems(files[:1], tmp_path / "out") == ["a"]
+
+
+def test_names_that_would_meet_are_kept_apart(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a.npy", "a.bvh", "a.npy")]
+    assert stems(files, tmp_path / "out") == ["a_npy", "a_bvh", "a_npy_2"]
+
+
+def test_a_single_file_may_name_its_output(tmp_path: Path) -> None:
+    (job,) = plan_jobs([tmp_path / "a.npy"], tmp_path / "walk.bvh", Conversion("bvh"))
+    assert convert_file(Job(person(tmp_path / "a.npy"), job.stem), Conversion("bvh")).outputs == (
+        tmp_path / "walk.bvh",
+    )
+
+
+@pytest.mark.parametrize(
+    "target", ["kinematic", "joints", "rotation", "hymotion", "flowmdm", "bvh", "png", "html"]
+)
+def test_every_target_is_written_and_found_again(tmp_path: Path, target: str) -> None:
+    conversion = Conversion(target)
+    job = Job(person(tmp_path / "a.npy"), tmp_path / "out" / "a")
+    outcome = convert_file(job, conversion)
+    assert not outcome.faults and len(outcome.outputs) == 1
+    assert existing_outputs([job], conversion) == list(outcome.outputs)
+    if target in ("kinematic", "joints", "rotation", "hymotion"):
+        assert read_motions(outcome.outputs[0])[0].representation == target
+
+
+def test_batches_become_numbered_files(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.stack([JOINTS, JOINTS]))
+    outcome = convert_file(Job(tmp_path / "a.npy", tmp_path / "out" / "a"), Conversion("kinematic"))
+    assert [path.name for path in outcome.outputs] == ["a_000.npy", "a_001.npy"]
+
+
+def test_rates_are_those_a_reader_will_assume(tmp_path: Path) -> None:
+    """An array does not say its rate, so 30 fps become 20, and 30 again for hymotion; BVH keeps 30."""
+    job = Job(person(tmp_path / "a.bvh", fps=30.0), tmp_path / "out" / "a")
+    lengths = {}
+    for target in ("joints", "hymotion", "bvh"):
+        (path,) = convert_file(job, Conversion(target)).outputs
+        (motion,) = read_motions(path)
+        lengths[target] = (len(motion), motion.fps)
+    assert lengths == {"joints": (20, 20.0), "hymotion": (30, 30.0), "bvh": (30, 30.0)}
+    (path,) = convert_file(job, Conversion("joints", fps=10.0, suffix=".npz")).outputs
+    assert read_motions(path)[0].fps == 10
+
+
+def test_mirroring_exchanges_the_sides(tmp_path: Path) -> None:
+    job = Job(person(tmp_path / "a.npy"), tmp_path / "out" / "a")
+    (path,) = convert_file(job, Conversion("joints", mirror=True)).outputs
+    np.testing.assert_allclose(read_motions(path)[0].array[:, 20, 0], -JOINTS[:, 21, 0], atol=1e-6)
+
+
+def test_faults_are_in_the_outcome_with_the_files_name(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(b"<html>")
+    np.save(tmp_path / "kit.npy", np.ones((9, 251), np.float32))
+    for name, target in (("a", "joints"), ("kit", "rotation")):
+        outcome = convert_file(Job(tmp_path / f"{name}.npy", tmp_path / "out" / name), Conversion(target))
+        assert not outcome.outputs
+        assert str(tmp_path / f"{name}.npy") in outcome.faults[0].message
+    assert not (tmp_path / "out").exists()
+
+
+def test_keep_leaves_out_what_is_there(tmp_path: Path) -> None:
+    job = Job(person(tmp_path / "a.npy"), tmp_path / "out" / "a")
+    (first,) = convert_files([job], Conversion("joints"))
+    (second,) = convert_files([job], Conversion("joints"), keep=True)
+    assert first.outputs and second.skipped and not second.outputs
+
+
+def test_targets_have_aliases_and_a_list() -> None:
+    assert target_name("22x3") == "joints" and target_name("BVH") == "bvh"
+    with pytest.raises(UserError, match="Legal: kinematic"):
+        target_name("fbx")
+
+
+def test_processes_give_the_same_results_in_order() -> None:
+    assert list(mapped(math.sqrt, range(50), 2)) == [math.sqrt(n) for n in range(50)]

@@ -1,0 +1,149 @@
+"""The data set folder: whole or absent, checked, completed."""
+
+import csv
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from motionrft.errors import UserError
+from motionrft.files import Motion, write_motion
+from motionrft.files.dataset import FOLDERS, DatasetRecipe, build_dataset
+from motionrft.files.existing import check_dataset, complete_dataset, is_dataset
+from motionrft.representations.kinematic import kinematic_to_joints
+from motionrft.representations.rotation import rotation_to_joints
+from motionrft.representations.statistics import Statistics
+from tests.representations.people import people
+
+CLIPS = {"a": ("train", 40), "b": ("train", 50), "c": ("val", 40), "d": ("test", 45), "short": ("train", 12)}
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> DatasetRecipe:
+    motions = tmp_path / "bvh"
+    for number, (clip, (_, frames)) in enumerate(CLIPS.items()):
+        joints = people(frames, number)[0].float().numpy()
+        write_motion(motions / f"{clip}.bvh", Motion(joints, "joints", 30.0, motions))
+    (motions / "broken.bvh").write_text("HIERARCHY")
+    (motions / "mute.bvh").write_text("HIERARCHY")
+    captions = {clip: [f"a person walks to the left#{clip}", "  someone\tturns clockwise"] for clip in CLIPS}
+    captions["broken"] = ["nothing"]
+    lines = [json.dumps({"clip_id": clip, "captions": texts}) for clip, texts in captions.items()]
+    (tmp_path / "captions.jsonl").write_text("\ufeff" + "\n".join(lines) + "\n\n")
+    with open(tmp_path / "splits.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["clip_id", "split", "style"])
+        writer.writerows([clip, split, "calm"] for clip, (split, _) in CLIPS.items())
+        writer.writerows([[clip, "train", "wild"] for clip in ("broken", "mute", "absent")])
+    (tmp_path / "ATTRIBUTION.md").write_text("made up")
+    return DatasetRecipe((motions,), tmp_path / "captions.jsonl", tmp_path / "splits.csv", min_frames=16)
+
+
+def test_the_folder_has_every_representation_and_says_what_is_missing(
+    recipe: DatasetRecipe, tmp_path: Path
+) -> None:
+    out = tmp_path / "data"
+    report = build_dataset(recipe, out)
+    assert report.clips == 4 and report.splits == {"train": 2, "val": 1, "test": 1}
+    assert report.too_short == ["short"] and report.without_captions == ["mute"]
+    assert [fault.source.name for fault in report.faults] == ["broken.bvh"]
+    features = np.load(out / "new_joint_vecs/a.npy")
+    joints = np.load(out / "new_joints/a.npy")
+    rotation = np.load(out / "rotations/a.npy")
+    # 40 frames at 30 fps are 27 at 20, and features have one fewer.
+    assert (features.shape, joints.shape, rotation.shape) == ((26, 263), (26, 22, 3), (26, 135))
+    again = kinematic_to_joints(torch.from_numpy(features)[None])[0]
+    torch.testing.assert_close(again, torch.from_numpy(joints), rtol=0, atol=1e-5)
+    assert (rotation_to_joints(torch.from_numpy(rotation)[None])[0] - again).norm(dim=-1).mean() < 0.03
+    assert (out / "texts/a.txt").read_text() == (
+        "a person walks to the left a##0.0#0.0\nsomeone turns clockwise##0.0#0.0\n"
+    )
+    assert (out / "train.txt").read_text() == "a\nb\n"
+    assert (out / "index.csv").read_text().splitlines()[:2] == ["clip_id,split,style", "a,train,calm"]
+    card = json.loads((out / "dataset.json").read_text())
+    assert card["fps"] == 20 and card["left_out"]["too_short"] == ["short"]
+    assert (out / "ATTRIBUTION.md").is_file() and not (out / "new_joints/short.npy").exists()
+
+
+def test_statistics_are_those_of_the_training_split(recipe: DatasetRecipe, tmp_path: Path) -> None:
+    build_dataset(recipe, tmp_path / "data")
+    for representation, folder in FOLDERS.items():
+        clips = [np.load(tmp_path / "data" / folder / f"{clip}.npy") for clip in "ab"]
+        expected = Statistics.of_clips(clips, representation)
+        found = Statistics.load(tmp_path / "data", representation)
+        torch.testing.assert_close(found.mean, expected.mean)
+        torch.testing.assert_close(found.std, expected.std)
+
+
+def test_mirrored_clips_come_with_mirrored_captions(recipe: DatasetRecipe, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    report = build_dataset(replace(recipe, mirror=True), tmp_path / "data")
+    assert report.clips == 8 and report.splits["train"] == 4
+    text = (tmp_path / "data/texts/Ma.txt").read_text()
+    assert "to the right" in text and "counterclockwise" in text
+    left = np.load(tmp_path / "data/new_joints/a.npy")[:, 20, 0]
+    right = np.load(tmp_path / "data/new_joints/Ma.npy")[:, 21, 0]
+    np.testing.assert_allclose(left, -right, atol=0.05)
+
+
+def test_an_archive_serves_as_well_as_a_folder(recipe: DatasetRecipe, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    with tarfile.open(tmp_path / "bvh.tar.xz", "w:xz") as archive:
+        archive.add(recipe.motions[0], "bvh")
+    report = build_dataset(replace(recipe, motions=(tmp_path / "bvh.tar.xz",)), tmp_path / "data")
+    assert report.clips == 4
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    (tmp_path / "bad.tar.xz").write_bytes(b"not an archive")
+    with pytest.raises(UserError, match="damaged archive"):
+        build_dataset(replace(recipe, motions=(tmp_path / "bad.tar.xz",)), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        ("captions.jsonl", "{nonsense", "line 1: expected"),
+        ("splits.csv", "clip_id,fold\na,train\n", "no column 'split'"),
+        ("splits.csv", "clip_id,split\na,dev\n", "line 2: split is 'dev'"),
+        ("splits.csv", "clip_id,split\nz,train\n", "no motion has a row"),
+        ("splits.csv", "clip_id,split\nc,val\n", "no clip is in the training split"),
+        ("splits.csv", "clip_id,split\nshort,train\n", "no clip is left: 1 too short"),
+    ],
+)
+def test_mistakes_leave_no_folder(
+    recipe: DatasetRecipe, tmp_path: Path, file: str, text: str, says: str
+) -> None:
+    (tmp_path / file).write_text(text)
+    with pytest.raises(UserError, match=says):
+        build_dataset(recipe, tmp_path / "data")
+    assert not list(tmp_path.glob("data*"))
+
+
+def test_an_existing_folder_is_checked_and_completed(recipe: DatasetRecipe, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    build_dataset(recipe, out)
+    expected = np.load(out / "rotations/a.npy")
+    for child in [*(out / "rotations").iterdir(), *out.glob("*_135.npy")]:
+        child.unlink()
+    (out / "rotations").rmdir()
+    bad = np.load(out / "new_joint_vecs/b.npy")
+    bad[3] = np.nan
+    np.save(out / "new_joint_vecs/b.npy", bad)
+    (out / "texts/c.txt").unlink()
+    (out / "test.txt").write_text("d\nghost\n")
+    assert is_dataset(out) and not is_dataset(tmp_path)
+    check = check_dataset(out)
+    assert check.width == 263 and check.lacking == ["rotation"]
+    assert check.problems == {"NaN": ["b"], "no captions": ["c"], "listed but missing": ["ghost"]}
+    assert complete_dataset(check) == 3
+    np.testing.assert_allclose(np.load(out / "rotations/a.npy"), expected, atol=1e-5)
+    assert not (out / "rotations/b.npy").exists()
+    assert Statistics.load(out, "rotation").mean.shape == (135,)
+    assert check_dataset(out).lacking == []
+    with pytest.raises(UserError, match="no data set"):
+        check_dataset(tmp_path)
