@@ -70,17 +70,20 @@ parity: dev
 
 # Every step can be interrupted and taken up again by a second `make assets`.
 ASSETS ?= build/assets
+# Twice as fast as fp32 on a processor with AVX-512 BF16 or AMX; fp32 on any other.
+ASSETS_PRECISION ?= bf16
 again = $(if $(wildcard $(ASSETS)/$(1)),--resume)
 
 assets: install
 	test -d $(ASSETS)/bvh || { mkdir -p $(ASSETS) && tar -xJf $(DATA)/bvh.tar.xz -C $(ASSETS); }
 	test -f $(ASSETS)/data/dataset.json || $(BIN)/motionrft convert $(ASSETS)/bvh --dataset --preset bandai-namco \
 		--captions $(DATA)/captions.jsonl --splits $(DATA)/index.csv --out $(ASSETS)/data
-	$(BIN)/motionrft pretrain --preset mini-mld --data $(ASSETS)/data --out $(ASSETS)/base $(call again,base)
-	$(BIN)/motionrft train-reward --preset mini --data $(ASSETS)/data --out $(ASSETS)/reward $(call again,reward)
+	$(BIN)/motionrft pretrain --preset mini-mld --precision $(ASSETS_PRECISION) --data $(ASSETS)/data --out $(ASSETS)/base $(call again,base)
+	$(BIN)/motionrft train-reward --preset mini --precision $(ASSETS_PRECISION) --data $(ASSETS)/data --out $(ASSETS)/reward $(call again,reward)
 	$(BIN)/motionrft train-reward --preset evaluator-mini --data $(ASSETS)/data --out $(ASSETS)/judge $(call again,judge)
-	$(BIN)/python -m motionrft.pretraining.builtin_models --data $(ASSETS)/data --generator $(ASSETS)/base/generator \
-		--reward $(ASSETS)/reward/reward --evaluator $(ASSETS)/judge/evaluator
+	$(BIN)/python -c "import sys; from pathlib import Path; from motionrft.pretraining.builtin_models import *; \
+		assemble(Sources(*map(Path, sys.argv[1:])))" \
+		$(ASSETS)/data $(ASSETS)/base/generator $(ASSETS)/reward/reward $(ASSETS)/judge/evaluator
 
 completions: install
 	for shell in bash zsh fish; do $(BIN)/motionrft --show-completion $$shell > completions/motionrft.$$shell || exit 1; done

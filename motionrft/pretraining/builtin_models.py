@@ -1,15 +1,12 @@
-"""Put the built-in models together: `python -m motionrft.pretraining.builtin_models` is the last step of `make assets`.
+"""Put the built-in models together: the last step of `make assets`.
 
 Reads a pre-trained generator, a reward, an evaluator and the data set they were trained on; writes `motionrft/builtin/`
 in half precision, with a card for each that says data, licence, seed, command and what was measured.
 """
 
-import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
 
 import motionrft.builtin
 from motionrft.data.folder import MotionDataset
@@ -54,8 +51,9 @@ class Sources:
     evaluator: Path
 
 
-def assemble(sources: Sources, out: Path) -> None:
-    """Write models, prompts and items below `out`, replacing what lies there."""
+def assemble(sources: Sources, out: Path | None = None) -> None:
+    """Write models, prompts and items below `out` (None: into this installation), replacing what lies there."""
+    out = out or Path(motionrft.builtin.__file__).parent
     for name, folder in (("reward", sources.reward), ("evaluator", sources.evaluator)):
         tensors, config = load_weights(folder)
         card = (folder / CARD).read_text(encoding="utf-8")
@@ -134,18 +132,3 @@ def generator_card(generator: Mld, sources: Sources, items: FixedItems) -> str:
             "",
         ]
     )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("data", "generator", "reward", "evaluator"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path(motionrft.builtin.__file__).parent)
-    arguments = vars(parser.parse_args())
-    out = arguments.pop("out")
-    torch.manual_seed(0)
-    assemble(Sources(**arguments), out)
-
-
-if __name__ == "__main__":
-    main()
