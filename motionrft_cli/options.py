@@ -77,6 +77,7 @@ from motionrft.presets.layers import resolve
 from motionrft.presets.shelf import list_presets
 from motionrft_cli.console import Console
 from motionrft_cli.outputs import check_output_file, check_output_folder
+from motionrft_cli.processes import speaks
 from motionrft_cli.shared import SHARED
 from motionrft_cli.signature import field_of, flag_of, keyword, sets, typer_parameter
 
@@ -121,6 +122,8 @@ class Call(Generic[P]):
 
     def output_folder(self) -> Path:
         """--out as a folder that may be written to; raises `UserError` otherwise."""
+        if self.out is not None and not speaks():
+            return self.out  # the first process may have created it already
         return check_output_folder(self.out, self.resume, self.overwrite)
 
     def output_file(self) -> Path:
@@ -197,7 +200,9 @@ def _call(preset: P, values: Values) -> Call[P]:
     return Call(
         command=preset.command,
         preset=preset,
-        console=Console(values["json_output"], values["quiet"], values["verbose"]),
+        console=Console(
+            values["json_output"] and speaks(), values["quiet"] or not speaks(), values["verbose"]
+        ),
         out=values["out"],
         resume=values["resume"],
         overwrite=values["overwrite"],
