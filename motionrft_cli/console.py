@@ -182,7 +182,7 @@ class _Lines:
 
     def __init__(self, console: Console, description: str, total: float | None, unit: str) -> None:
         self.console, self.description, self.total, self.unit = console, description, total, unit
-        self.done, self.numbers = 0.0, ""
+        self.done, self.shown, self.numbers = 0.0, 0.0, ""
         self.started = self.printed = time.monotonic()
 
     def advance(self, amount: float = 1, **numbers: float | str) -> None:
@@ -197,12 +197,12 @@ class _Lines:
 
     def close(self) -> None:
         """The last line, with the seconds it took."""
-        if time.monotonic() - self.started >= PLAIN_MOMENT:
+        if self.done != self.shown and time.monotonic() - self.started >= PLAIN_MOMENT:
             self._print()
 
     def _print(self) -> None:
         self.console.release()
-        self.printed = time.monotonic()
+        self.printed, self.shown = time.monotonic(), self.done
         count = f"{self.done:g}" + (f"/{self.total:g}" if self.total is not None else "")
         seconds = f"{self.printed - self.started:.1f} s"
         parts = [f"{count} {self.unit}".strip(), seconds, self.numbers, memory_line()]
