@@ -136,13 +136,24 @@ class Judge(nn.Module):
         """(B, outputs) of the embedding's mean (published code reads a random sample of the same mean)."""
         return self.head(self.embed(tower, motion, lengths, representation, t).mean)
 
+    def settle(self, tower: MotionTower) -> None:
+        """Merge the frozen adapter and keep the result, as buffers that are not saved."""
+        with torch.no_grad():
+            self._kept = self.adapter.merged(tower)
+        for name, weight in self._kept.items():
+            self.register_buffer(name.replace(".", _CHILD), weight, persistent=False)
+
     def train(self, mode: bool = True) -> "Judge":
-        self._kept = None
+        self._forget()
         return super().train(mode)
 
     def _apply(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-        self._kept = None
+        self._forget()
         return super()._apply(*args, **kwargs)
+
+    def _forget(self) -> None:
+        self._kept = None
+        self._buffers.clear()
 
     def _weights(self, tower: MotionTower) -> dict[str, Tensor]:
         """Merged weights: anew while the adapter is trained, kept once it is frozen."""
@@ -151,8 +162,8 @@ class Judge(nn.Module):
         ):
             return self.adapter.merged(tower)
         if self._kept is None:
-            with torch.no_grad():
-                self._kept = self.adapter.merged(tower)
+            self.settle(tower)
+        assert self._kept is not None
         return self._kept
 
 

@@ -42,6 +42,9 @@ class Reward(nn.Module, ABC):
     """The representation `forward` expects, de-normalised: `kinematic`, `joints` or `rotation`."""
     differentiable: bool = True
 
+    def settle(self) -> None:
+        """Compute, as buffers, what depends on frozen weights alone; call it once before a training loop."""
+
     @abstractmethod
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None

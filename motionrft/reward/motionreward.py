@@ -119,6 +119,10 @@ class MotionReward(Learnt):
         """(B, L) unit means."""
         return F.normalize(self.encode(motion, lengths, t).mean, dim=-1)
 
+    def settle(self) -> None:
+        for judge in self.judges.values():
+            judge.settle(self.network.motion)  # type: ignore[operator]
+
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
     ) -> RewardCondition:

@@ -32,6 +32,10 @@ class UnifiedReward(Reward):
         self.representation = parts[0].reward.representation
         self.differentiable = all(part.reward.differentiable for part in parts)
 
+    def settle(self) -> None:
+        for part in self.parts:
+            part.settle()  # type: ignore[operator]
+
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
     ) -> RewardCondition:

@@ -61,6 +61,7 @@ class Ours:
         self.generator = Mld(MldConfig()).to(self.device).eval().requires_grad_(False)
         self.generator.denoiser.requires_grad_(True)
         self.reward = _reward().to(self.device)
+        self.reward.settle()
         self.meter = GraphBytes([self.generator, self.reward], self.device)
         self.optimiser = Optimiser(self.generator.denoiser, AdamWSettings(1e-5))
         self.method, self.steps = method, steps
