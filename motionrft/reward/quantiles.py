@@ -38,5 +38,6 @@ def training_quantiles(reward: MotionReward, data: MotionDataset, batch: int = 6
 
 
 def percentile(value: float, quantiles: Sequence[float]) -> float:
-    """Per cent of the training clips that score below `value`, in whole steps of the table."""
-    return 100.0 * bisect.bisect_left(quantiles, value) / len(quantiles)
+    """Per cent of the training clips that score below `value`, equals counted half, in steps of the table."""
+    below, not_above = bisect.bisect_left(quantiles, value), bisect.bisect_right(quantiles, value)
+    return 50.0 * (below + not_above) / len(quantiles)
