@@ -17,7 +17,7 @@ _motionrft() {
         convert:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         pretrain:--stage) COMPREPLY=($(compgen -W 'autoencoder denoiser all' -- "$word")); return ;;
         pretrain:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
-        train-reward:--stage) COMPREPLY=($(compgen -W 'semantic preference authenticity all' -- "$word")); return ;;
+        train-reward:--stage) COMPREPLY=($(compgen -W 'semantic preference authenticity all evaluator' -- "$word")); return ;;
         train-reward:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         refine-spl:--variant) COMPREPLY=($(compgen -W 'refinement paper official' -- "$word")); return ;;
         refine-spl:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
@@ -34,7 +34,7 @@ _motionrft() {
         pretrain) COMPREPLY=($(compgen -W '--data --stage --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         train-reward) COMPREPLY=($(compgen -W '--data --stage --base --time-limit --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         refine-spl) COMPREPLY=($(compgen -W '--reward --data --top-k --variant --updates --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        finetune) COMPREPLY=($(compgen -W '--method --generator --reward --data --prompts --lora --full --steps --guidance --updates --batch --lr --time-limit --show-plan --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        finetune) COMPREPLY=($(compgen -W '--method --generator --reward --data --prompts --lora --full --steps --guidance --updates --batch --lr --time-limit --compare --diagnose --show-plan --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         sample) COMPREPLY=($(compgen -W '--text-file --data --split --generator --num --seconds --length --steps --guidance --format --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         score) COMPREPLY=($(compgen -W '--text --text-file --terms --reward --from --fps --frames --fail-under --fail-over --null --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         eval) COMPREPLY=($(compgen -W '--data --generator --motions --reward --evaluator --repeats --name --against --compare --study --ratings --latex --markdown --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;

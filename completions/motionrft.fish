@@ -55,7 +55,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l debug -d 'sho
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a train-reward -d 'Train a reward that judges motions in any representation.'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l data -d 'data set folder in HumanML3D’s layout' -r
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l stage -d 'which stage to train; all trains the three in order, skipping finished ones: semantic, preference, authenticity, all' -x -a 'semantic preference authenticity all'
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l stage -d 'which stage to train; all trains the first three in order, skipping finished ones; evaluator trains a judge for results instead of a reward: semantic, preference, authenticity, all, evaluator' -x -a 'semantic preference authenticity all evaluator'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l base -d 'reward folder that later stages start from; null: the one in --out' -r
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l time-limit -d 'seconds after which a stage ends, or null' -r
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ' -r
@@ -111,6 +111,8 @@ complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l updates -d 'o
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l batch -d 'prompts a trajectory' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l lr -d 'learning rate after the warm-up' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l time-limit -d 'seconds, or 90s, 10m, 1.5h; the first limit ends the run' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l compare -d 'run several methods (--method a,b,c) with equal budgets'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l diagnose -d 'draw why the method works, and stop' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l show-plan -d 'print what the method does at each denoising step, and stop'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft finetune --list-presets 2>/dev/null | cut -d' ' -f1)"

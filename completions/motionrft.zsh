@@ -84,7 +84,7 @@ _motionrft() {
                     '*:file:_files' ;;
                 train-reward) _arguments \
                     '*--data[data set folder in HumanML3D’s layout]:value:_files' \
-                    '*--stage[which stage to train; all trains the three in order, skipping finished ones; semantic, preference, authenticity, all]:value:(semantic preference authenticity all)' \
+                    '*--stage[which stage to train; all trains the first three in order, skipping finished ones; evaluator trains a judge for results instead of a reward; semantic, preference, authenticity, all, evaluator]:value:(semantic preference authenticity all evaluator)' \
                     '*--base[reward folder that later stages start from; null; the one in --out]:value:_files' \
                     '*--time-limit[seconds after which a stage ends, or null]:value:_files' \
                     '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ]:value:_files' \
@@ -149,6 +149,8 @@ _motionrft() {
                     '*--batch[prompts a trajectory]:value:_files' \
                     '*--lr[learning rate after the warm-up]:value:_files' \
                     '*--time-limit[seconds, or 90s, 10m, 1.5h; the first limit ends the run]:value:_files' \
+                    '*--compare[run several methods (--method a,b,c) with equal budgets]' \
+                    '*--diagnose[draw why the method works, and stop]:value:_files' \
                     '*--show-plan[print what the method does at each denoising step, and stop]' \
                     '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets finetune}' \
