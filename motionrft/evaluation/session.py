@@ -11,6 +11,7 @@ import torch
 
 from motionrft import builtin
 from motionrft.data import FOLDERS, MotionDataset
+from motionrft.data.captions import Caption
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators import Evaluator, load_evaluator
 from motionrft.evaluation.folder import FolderSource
@@ -166,7 +167,7 @@ class Session:
         self.evaluator.eval()  # loaded first: a missing evaluator is told before anything slow is read
         sources = [] if against is None else [self._source(against, "before")]
         if preset.motions is not None:
-            return [*sources, FolderSource(Path(preset.motions), preset.name, preset.seed)]
+            return [*sources, FolderSource(Path(preset.motions), preset.name, preset.seed, self._captions())]
         return [*sources, self._generator(preset.generator or builtin.NAME, preset.name)]
 
     def _judge(self, source: Source) -> EvaluationResult:
@@ -191,7 +192,13 @@ class Session:
         """A generator, or a folder of motions: told apart by what lies there."""
         if place == builtin.NAME or (Path(place) / "config.json").is_file():
             return self._generator(place, name)
-        return FolderSource(Path(place), name, self.preset.seed)
+        return FolderSource(Path(place), name, self.preset.seed, self._captions())
+
+    def _captions(self) -> dict[str, tuple[Caption, ...]]:
+        items = self.items
+        if isinstance(items, FixedItems):
+            return {item.key: item.captions for item in items.items}
+        return {}
 
     def _generator(self, place: str, name: str | None) -> GeneratorSource:
         folder = builtin.resolve(place, "generator")

@@ -75,6 +75,19 @@ def test_items_without_a_motion_are_left_out_and_told(dataset, evaluator, items,
     assert set(gallery.captions.values()) == {"a person jumps"}
 
 
+def test_samples_are_found_by_the_caption_beside_them(dataset, evaluator, items, tmp_path):
+    for row, item in enumerate(dataset.items[:36]):
+        np.save(tmp_path / f"{row:02d}-a-sample.npy", dataset.motion(row).numpy())
+        (tmp_path / f"{row:02d}-a-sample.txt").write_text(item.captions[1].text + "\n")
+    captions = {item.key: item.captions for item in items.items}
+    source = FolderSource(tmp_path, captions=captions)
+    drawn = source.available(items.draw(0))
+    assert len(drawn.keys) == 36
+    for key, caption in zip(drawn.keys, drawn.captions, strict=True):
+        assert caption == captions[key][1]
+    assert len({path for key in drawn.keys for path in source.files[key]}) == 36
+
+
 def test_a_folder_of_ten_motions_is_too_small(tmp_path):
     for row in range(10):
         np.save(tmp_path / f"{row}.npy", np.zeros((30, 263), np.float32))
@@ -85,7 +98,7 @@ def test_a_folder_of_ten_motions_is_too_small(tmp_path):
 def test_motions_named_after_nothing_are_told_how_to_be_named(items, evaluator, tmp_path):
     for row in range(33):
         np.save(tmp_path / f"sample{row}.npy", np.zeros((30, 263), np.float32))
-    with pytest.raises(UserError, match="as in clip-000"):
+    with pytest.raises(UserError, match="as in clip-000, clip-001"):
         GenerationProtocol(evaluator, items, [0]).run(FolderSource(tmp_path))
 
 

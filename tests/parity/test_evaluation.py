@@ -10,7 +10,7 @@ from motionrft.evaluation.evaluators.guo import GuoNetwork
 from motionrft.evaluation.evaluators.registry import guo_size
 from motionrft.evaluation.evaluators.words import WordVectorizer
 from motionrft.official.evaluators import deal_out
-from motionrft.skeleton import SKELETONS
+from motionrft.representations.kinematic import skeleton_of_joints
 from tests.parity.golden import Case, cases
 
 
@@ -118,8 +118,8 @@ def word_vectorizer(case: Case) -> None:
 
 def physical_metrics(case: Case) -> None:
     x = case.tensors
-    skeleton = SKELETONS[case.info.get("skeleton", "smpl22")]
     joints, fps = x["in/joints"][None], case.info["fps"]
+    skeleton = skeleton_of_joints(joints.shape[2])
     lengths = torch.tensor([joints.shape[1]])
     feet = metrics.FEET[skeleton.name]
     close(
