@@ -18,8 +18,8 @@ from motionrft.presets.finetune import FinetunePreset
 from motionrft.training.cursor import StreamCursor
 from motionrft.training.distribution import Distribution
 from motionrft.training.ema import Ema
-from motionrft.training.micro_batches import does_not_fit, is_out_of_memory
 from motionrft.training.optimiser import Optimiser
+from motionrft.training.out_of_memory import does_not_fit, is_out_of_memory
 from motionrft.training.seeds import item_seed
 from motionrft.training.watch import Watch
 

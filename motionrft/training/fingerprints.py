@@ -24,19 +24,14 @@ def text_hash(*parts: str) -> str:
     return digest.hexdigest()
 
 
-def folder_hash(folder: Path | str, *, contents: bool = True) -> str:
-    """SHA-256 over the names and bytes of every file below a folder, hidden ones left out.
-
-    Args:
-        contents: False takes each file's size instead of its bytes, for data sets too large to read at each
-            start.
-    """
+def folder_hash(folder: Path | str) -> str:
+    """SHA-256 over the names and bytes of every file below a folder, hidden ones left out."""
     folder = Path(folder)
     parts: list[str] = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         if path.is_file() and not any(part.startswith(".") for part in name.parts):
-            parts += [name.as_posix(), file_hash(path) if contents else str(path.stat().st_size)]
+            parts += [name.as_posix(), file_hash(path)]
     return text_hash(*parts)
 
 

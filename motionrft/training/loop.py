@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from motionrft.errors import Interrupted, RunError, UserError
@@ -64,7 +63,6 @@ def train(
     progress: Progress | None = None,
     watch: Callable[[int], Verdict | str | None] | None = None,
     keep_start: bool = False,
-    export: Callable[[Path], None] | None = None,
     distribution: Distribution | None = None,
 ) -> Outcome:
     """Run a trainer from where its folder stands to the end.
@@ -77,7 +75,6 @@ def train(
         watch: called after each `update` with the updates made. A sentence ends the run, saved; a verdict may also
             warn, and mark this state as the best, saved too.
         keep_start: save the state before the first update, as the best until the watch finds a better one.
-        export: writes further files into each checkpoint's folder.
         distribution: the processes of this run; only the main one writes and reports.
 
     Raises:
@@ -89,7 +86,7 @@ def train(
         raise ValueError("train needs updates, time_limit or both")
     if isinstance(progress, Rehearsal):
         raise Rehearsed(progress.measure(trainer, updates))
-    run = _Session(trainer, folder, progress or Silent(), keep, export, distribution or Distribution())
+    run = _Session(trainer, folder, progress or Silent(), keep, distribution or Distribution())
     run.restore(watched=watch is not None)
     run.progress.start(updates, run.step)
     try:
@@ -123,10 +120,9 @@ class _Session:
         folder: RunFolder | None,
         progress: Progress,
         keep: int,
-        export: Callable[[Path], None] | None,
         distribution: Distribution,
     ) -> None:
-        self.trainer, self.keep, self.export = trainer, keep, export
+        self.trainer, self.keep = trainer, keep
         self.folder = folder if distribution.main else None
         self.progress = progress if distribution.main else Silent()
         self.distribution = distribution
@@ -191,7 +187,7 @@ class _Session:
             "seconds": self.seconds,
             "verdict": self.verdict,
         }
-        self.folder.save_checkpoint(self.step, state, self.export)
+        self.folder.save_checkpoint(self.step, state)
         if self.keep:
             self.folder.prune(self.keep)
 

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,14 +149,12 @@ class RunFolder:
         if file.is_file() and file.stat().st_size > size:
             os.truncate(file, size)
 
-    def save_checkpoint(self, step: int, state: Any, export: Callable[[Path], None] | None = None) -> Path:
+    def save_checkpoint(self, step: int, state: Any) -> Path:
         """Write `checkpoints/step-N/` whole, then point LATEST at it; a step saved already is left alone.
 
         Args:
             step: updates made.
             state: a tree as `motionrft.training.state` takes it.
-            export: writes further files (a model folder, say) into the checkpoint while it is still
-                temporary.
         """
         target = self.checkpoint(step)
         if not target.is_dir():
@@ -164,8 +162,6 @@ class RunFolder:
             with atomic_folder(target) as temporary:
                 write_safetensors(temporary / _STATE_TENSORS, tensors)
                 (temporary / _STATE).write_text(json.dumps(value))
-                if export is not None:
-                    export(temporary)
                 write_manifest(temporary)
         write_text(self.path / LATEST, target.name + "\n")
         return target
@@ -266,7 +262,8 @@ def _check_usable(path: Path, *, resume: bool, overwrite: bool) -> None:
 
 
 def _empty(path: Path) -> None:
-    for child in path.iterdir():
+    # What makes it a run folder goes last: killed half-way, it is one still and can be overwritten again.
+    for child in sorted(path.iterdir(), key=lambda child: child.name in (PRESET, ENVIRONMENT)):
         if child.name == LOCK:
             continue
         if child.is_dir() and not child.is_symlink():

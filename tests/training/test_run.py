@@ -30,11 +30,10 @@ def _files(path: Path) -> set[str]:
 def test_a_run_leaves_these_files(tmp_path: Path) -> None:
     with RunFolder.open(tmp_path / "run", PRESET, {"device": "cpu"}, identity={"data": "d1"}) as folder:
         folder.append_metrics({"update": 1, "loss": float("nan"), "reward/x": 0.5})
-        folder.save_checkpoint(1, _state(1), export=lambda f: (f / "extra").write_text("more") and None)
+        folder.save_checkpoint(1, _state(1))
     assert _files(tmp_path / "run") == {"preset.yaml", "env.json", "metrics.jsonl", "checkpoints", "LATEST"}
     assert json.loads((tmp_path / "run" / "env.json").read_text())["hashes"] == {"data": "d1"}
     assert folder.read_metrics() == [{"update": 1, "loss": None, "reward/x": 0.5}]
-    assert (folder.checkpoint(1) / "extra").read_text() == "more"
     assert (tmp_path / "run" / "LATEST").read_text() == "step-1\n"
 
 
