@@ -38,6 +38,10 @@ def finetune(
     compare: Annotated[
         bool, typer.Option("--compare", help="run several methods (--method a,b,c) with equal budgets")
     ] = False,
+    diagnose: Annotated[
+        str | None,
+        typer.Option(metavar="gradients|similarity|memory|all", help="draw why the method works, and stop"),
+    ] = None,
     show_plan: Annotated[
         bool, typer.Option("--show-plan", help="print what the method does at each denoising step, and stop")
     ] = False,
@@ -59,6 +63,8 @@ def finetune(
     if call.dry_run:
         return _dry_run(call)
     out = call.output_folder()
+    if diagnose is not None:
+        return _diagnose(call, diagnose)
     if compare:
         return _compare(call)
     from motionrft.finetuning.report import shown
@@ -115,6 +121,26 @@ def _compare(call: Call[FinetunePreset]) -> int:
     for row in rows:
         call.console.emit(dict(zip(header, row, strict=True)))
     call.console.info(f"Report: {session.out / 'report.html'}")
+    return 0
+
+
+def _diagnose(call: Call[FinetunePreset], what: str) -> int:
+    """Charts of an untuned generator, into the output folder."""
+    from motionrft.finetuning.diagnostics import DIAGNOSTICS
+    from motionrft.finetuning.report import plot_name, write_plots
+    from motionrft.finetuning.run import Workshop
+
+    names = list(DIAGNOSTICS) if what == "all" else [what]
+    if unknown := [name for name in names if name not in DIAGNOSTICS]:
+        raise UserError(f"--diagnose {unknown[0]}: no such chart; there are {', '.join(DIAGNOSTICS)} and all")
+    session = _session(call)
+    workshop = Workshop(call.preset, session)
+    for name in names:
+        series = DIAGNOSTICS[name](workshop)
+        write_plots(session.out, series)
+        for line in series:
+            call.console.emit({"chart": line.chart, "name": line.name, "x": list(line.x), "y": list(line.y)})
+        call.console.info(f"{name}: {session.out}/{plot_name(series[0].chart)}")
     return 0
 
 

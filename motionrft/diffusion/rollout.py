@@ -22,6 +22,9 @@ from motionrft.diffusion.plan import Plan, StepPlan, sampling_plan, visited
 from motionrft.diffusion.process import Process, Step
 from motionrft.diffusion.schedule import Schedule, StraightPath
 
+Predict = Callable[..., Tensor]
+"""As `Denoises.predict`."""
+
 Judge = Callable[..., tuple[Tensor, dict[str, Tensor]]]
 """A reward: (motion, lengths, condition, t) -> total (B,) and its raw terms by name, each (B,)."""
 
@@ -97,6 +100,7 @@ def rollout(
     guidance: float,
     judge: Judge | None = None,
     recompute: bool = False,
+    glide: Predict | None = None,
 ) -> Iterator[Visit]:
     """Walk a trajectory by its plan.
 
@@ -106,6 +110,7 @@ def rollout(
         judge: the reward, needed where the plan judges. Its gradient reaches the weights through a visit's
             `reward`.
         recompute: keep only the inputs of network calls with a graph, and run them again in backward.
+        glide: a faster `generator.predict` for steps without a graph (compiled, say).
 
     Yields:
         A `Visit` a position. One whose `reward` does not require gradient has nothing to learn from.
@@ -117,7 +122,7 @@ def rollout(
         if answers.copies > 1:
             x = _renoised_copies(generator, process, start, x, memory, i, answers.copies, guidance)
             start, memory = start.repeated(answers.copies), None
-        prediction = _predict(generator, process, start, x, i, guidance, answers, recompute)
+        prediction = _predict(generator, process, start, x, i, guidance, answers, recompute, glide)
         step = process.step(prediction, x, i, _draw(process, start, i), memory)
         del prediction
         reward, terms = _judge(generator, process, start, step, i, answers, judge)
@@ -144,12 +149,15 @@ def _predict(
     guidance: float,
     answers: StepPlan,
     recompute: bool,
+    glide: Predict | None,
 ) -> Tensor:
     seen = x.detach() if answers.detach == "net" else x
     arguments = (seen, process.timesteps[i], start.condition, start.lengths, guidance)
     with torch.set_grad_enabled(answers.graph):
         if recompute and answers.graph:
             return checkpoint(generator.predict, *arguments, use_reentrant=False)
+        if glide is not None and not answers.graph:
+            return glide(*arguments)
         return generator.predict(*arguments)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from motionrft.diffusion.plan import Plan
 from motionrft.diffusion.process import Process
-from motionrft.diffusion.rollout import Judge, Start
+from motionrft.diffusion.rollout import Judge, Predict, Start
 from motionrft.finetuning.preset import MethodPreset
 from motionrft.generators.base import Generator
 from motionrft.training.memory import GraphBytes
@@ -43,6 +43,7 @@ class Trial:
     judge: the reward; frozen: inside this context the generator is the untuned one.
     autocast: the precision of the arithmetic; meter: to be marked right before each backward.
     backward: adds a loss's gradient (through a loss scale, where the precision needs one).
+    glide: a compiled `generator.predict` for steps without a graph, or None.
     """
 
     generator: Generator
@@ -54,6 +55,7 @@ class Trial:
     autocast: Callable[[], AbstractContextManager[object]]
     meter: GraphBytes
     backward: Callable[[Tensor], None] = Tensor.backward
+    glide: Predict | None = None
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def _sampled(trial: Trial, portion: Portion, plan: Plan, group: int) -> Episode:
     start = grouped(portion.start, group)
     steps, end = [], start.noise
     with trial.autocast():
-        for visit in rollout(trial.generator, trial.process, start, plan, trial.guidance):
+        for visit in rollout(trial.generator, trial.process, start, plan, trial.guidance, glide=trial.glide):
             end = visit.step.sample
             # The last step's deviation is zero or next to it, and so its log-probability without bound.
             if trial.process.stochastic[visit.position] and visit.position + 1 < len(plan):

@@ -69,12 +69,16 @@ def curves(metrics: Sequence[Mapping[str, Any]], looks: Sequence[Mapping[str, fl
     return [series for series in found if len(series.x)]
 
 
+def plot_name(chart: str) -> str:
+    """File name of a chart."""
+    return "_".join(chart.lower().replace("-", " ").split()) + ".svg"
+
+
 def write_plots(folder: Path, series: Sequence[Series]) -> None:
     """One SVG a chart, named after it; the same lines as in the report, to be used elsewhere."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for chart in dict.fromkeys(one.chart for one in series):
-        name = "_".join(chart.lower().replace("-", " ").split())
-        write_chart(folder / f"{name}.svg", [one for one in series if one.chart == chart])
+        write_chart(folder / plot_name(chart), [one for one in series if one.chart == chart])
 
 
 def write_strips(folder: Path, prompts: Sequence[Prompt], fps: float) -> None:

@@ -14,6 +14,7 @@ from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
 from motionrft.finetuning.frozen import FrozenTwin
+from motionrft.finetuning.gliding import compiled_predict
 from motionrft.finetuning.loading import Parts, identities, load_parts
 from motionrft.finetuning.material import Material, References
 from motionrft.finetuning.methods import METHODS
@@ -131,6 +132,7 @@ class Workshop:
             self.frozen,
             lambda: autocast(session.device, session.dtype),
             GraphBytes([self.generator, self.parts.reward], session.device),
+            glide=compiled_predict(self.generator) if preset.compile else None,
         )
         self.trainer = FinetuneTrainer(
             preset,

@@ -29,7 +29,14 @@ def _judged(trial: Trial, portion: Portion, plan: Plan) -> Iterator[Visit]:
     """The judged visits of a portion, backward done."""
     recompute = trial.method.recompute
     walk = rollout(
-        trial.generator, trial.process, portion.start, plan, trial.guidance, trial.judge, recompute
+        trial.generator,
+        trial.process,
+        portion.start,
+        plan,
+        trial.guidance,
+        trial.judge,
+        recompute,
+        trial.glide,
     )
     while True:
         with trial.autocast():

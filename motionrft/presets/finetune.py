@@ -133,6 +133,9 @@ class FinetunePreset(Preset):
     lora: LoraPart = LoraPart()
     freeze: list[str] = Field([], description="parts of the denoiser, by name, that stay as they are")
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5, warmup=100)
+    compile: bool = Field(
+        False, description="compile steps without gradient (CUDA graphs on a GPU); not with easytune-chain"
+    )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of a saved weight average; null: none")
     compare: dict[str, dict[str, Any]] = Field(
         {}, description="methods to compare, each with what it sets differently; a list of names will do"

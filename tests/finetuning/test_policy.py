@@ -1,4 +1,6 @@
-"""Policy gradient through replayed steps: ratio one before any update, closed forms, and a reward without gradient."""
+"""Policy gradient through replayed steps: ratio one before any update, closed forms, and a reward without
+gradient.
+"""
 
 from dataclasses import replace
 from random import Random

@@ -1,4 +1,6 @@
-"""Whole runs on small models: what they leave behind, and what a signal, a resume or a wrong name does to them."""
+"""Whole runs on small models: what they leave behind, and what a signal, a resume or a wrong name does to
+them.
+"""
 
 import json
 import os
@@ -9,8 +11,9 @@ import torch
 
 from motionrft.errors import Interrupted, UserError
 from motionrft.finetuning.comparison import compare_methods, table
+from motionrft.finetuning.diagnostics import gradients, memory, similarity
 from motionrft.finetuning.estimate import estimate
-from motionrft.finetuning.run import Session, finetune
+from motionrft.finetuning.run import Session, Workshop, finetune
 from motionrft.generators.registry import load_generator, save_generator
 from motionrft.reward.folder import save_reward
 from motionrft.text import registry
@@ -154,3 +157,15 @@ def test_each_method_of_a_comparison_may_have_its_own_settings(parts):
     assert variants["refl"].optimiser.lr == 1e-3
     with pytest.raises(UserError, match="no method 'drft'"):
         preset(parts, compare={"drft": {}}).variants()
+
+
+def test_the_diagnostics_tell_the_papers_story(parts):
+    workshop = Workshop(preset(parts, steps=8), session(parts / "charts"))
+    chained, alone = gradients(workshop, batch=2)
+    assert len(chained.y) == len(alone.y) == 8 and min(alone.y) > 0
+    states, cleans = similarity(workshop, batch=3)
+    assert cleans.y[-1] == pytest.approx(1.0, abs=0.05) and states.y[-1] == pytest.approx(1.0, abs=1e-4)
+    held = {series.name: series.y for series in memory(workshop, batch=2, steps=(5, 10))}
+    assert held["easytune"][1] == pytest.approx(held["easytune"][0], rel=0.01)
+    assert held["refl"][1] == pytest.approx(held["refl"][0], rel=0.01)
+    assert held["draft"][1] > 1.3 * held["draft"][0]

@@ -2,11 +2,14 @@
 weights.
 """
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
 
 from motionrft.finetuning.adapters import merged
+from motionrft.finetuning.gliding import compiled_predict
 from motionrft.finetuning.methods import METHODS
 from motionrft.training.state import join_tree, split_tree
 from tests.finetuning.small import small_preset, small_trainer
@@ -131,3 +134,13 @@ def test_a_frozen_part_stays_as_it_is():
     tuned(trainer, 4)
     after = dict(trainer.trial.generator.denoiser.emb_proj.named_parameters())
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_compiled_network_call_gives_the_same_trajectory():
+    """Traced, not lowered: what is tested is that the call has no break and that its answers are the same."""
+    plain = small_trainer(small_preset())
+    glided = small_trainer(small_preset())
+    options = {"backend": "eager", "fullgraph": True}
+    glided.trial = replace(glided.trial, glide=compiled_predict(glided.trial.generator, **options))
+    one, other = plain.update(0), glided.update(0)
+    assert_close([line["loss"] for line in one], [line["loss"] for line in other], rtol=1e-5, atol=1e-6)

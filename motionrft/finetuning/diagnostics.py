@@ -1,0 +1,142 @@
+"""The paper's diagnostics on any generator and reward: why step-aware tuning works, in three charts.
+
+- `gradients` (Fig. 4): how much gradient reaches each denoising step, through the chain of all later steps
+  and without.
+- `similarity` (Fig. 5): how near the states and the clean predictions of each step are to the finished
+  motion.
+- `memory` (Fig. 6): bytes held for backward against the number of denoising steps, method by method.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from motionrft.diffusion.plan import StepPlan, sampling_plan
+from motionrft.diffusion.rollout import Start, rollout, sample
+from motionrft.finetuning.methods import METHODS, plan_of
+from motionrft.finetuning.preset import MethodPreset
+from motionrft.finetuning.run import Workshop
+from motionrft.finetuning.trajectory import updates
+from motionrft.pictures import Series
+
+STEPS = (10, 25, 50, 100)
+MIB = 2**20
+
+
+@dataclass
+class Recorded:
+    """A generator that remembers its predictions, and lets gradients stop at them."""
+
+    generator: Any
+    predictions: list[Tensor] = field(default_factory=list)
+
+    def predict(self, *arguments: Any) -> Tensor:
+        prediction = self.generator.predict(*arguments)
+        if prediction.requires_grad:
+            prediction.retain_grad()
+        self.predictions.append(prediction)
+        return prediction
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.generator, name)
+
+
+def gradients(workshop: Workshop, batch: int = 4) -> list[Series]:
+    """Norm of the reward's gradient at each step's prediction, mean over the batch."""
+    start, trial = _start(workshop, batch), workshop.trainer.trial
+    count = trial.process.steps
+    chain = tuple(
+        StepPlan(graph=True, reward="next" if i == count - 1 else None, last=i == count - 1)
+        for i in range(count)
+    )
+    alone = (StepPlan(graph=True, detach="all", reward="x0"),) * count
+    series = []
+    for name, plan in (("through all later steps", chain), ("each step alone", alone)):
+        recorded = Recorded(trial.generator)
+        for visit in rollout(recorded, trial.process, start, plan, trial.guidance, trial.judge):
+            if visit.reward is not None:
+                visit.reward.sum().backward()
+        norms = [_norm(p.grad) for p in recorded.predictions]
+        workshop.trainer.optimiser.zero_grad()
+        series.append(_by_step("Gradient at each denoising step", name, norms))
+    return series
+
+
+def similarity(workshop: Workshop, batch: int = 16) -> list[Series]:
+    """Cosine of the reward's embeddings: each step's next state and clean prediction against the finished
+    motion.
+    """
+    start, trial = _start(workshop, batch), workshop.trainer.trial
+    reward, generator = workshop.parts.reward, trial.generator
+    with torch.no_grad():
+        end = sample(generator, trial.process, start, trial.guidance)
+        texts = [workshop.parts.prompts.texts[i] for i in range(batch)]
+        finished = reward.prepare(texts, generator.decode(end, start.lengths, start.frames), start.lengths)
+        assert finished.reference is not None, "this reward compares with no reference"
+        near: dict[str, list[float]] = {"next state": [], "clean prediction": []}
+        plan = sampling_plan(trial.process.steps)
+        for visit in rollout(generator, trial.process, start, plan, trial.guidance):
+            for name, state in (("next state", visit.step.sample), ("clean prediction", visit.step.x0)):
+                motion = generator.decode(state, start.lengths, start.frames)
+                _, terms = reward(motion, start.lengths, finished, 0)
+                near[name].append(float(terms["similarity"].mean()))
+    return [_by_step("Similarity to the finished motion", name, values) for name, values in near.items()]
+
+
+def memory(workshop: Workshop, batch: int = 4, steps: Sequence[int] = STEPS) -> list[Series]:
+    """Bytes held for backward by one trajectory of every method whose plan judges, for several numbers of
+    steps.
+    """
+    series = []
+    for name, method in METHODS.items():
+        if method.judges:
+            held = [_held(workshop, _largest(method.preset, count), count, batch) / MIB for count in steps]
+            chart = "Bytes held for backward"
+            series.append(Series(chart, name, list(steps), held, "MiB", "denoising steps", from_zero=True))
+    return series
+
+
+DIAGNOSTICS: dict[str, Callable[[Workshop], list[Series]]] = {
+    "gradients": gradients,
+    "similarity": similarity,
+    "memory": memory,
+}
+
+
+def _held(workshop: Workshop, method: MethodPreset, steps: int, batch: int) -> int:
+    preset = workshop.preset
+    process = workshop.generator.process(steps, preset.sampler, preset.eta)
+    trial = replace(workshop.trainer.trial, process=process, method=method)
+    portions = workshop.trainer.material.portions(torch.arange(batch), 0, None)
+    trial.meter.reset()
+    with trial.meter:
+        for _ in updates(trial, portions, plan_of(method, steps, 1.0, Random(0)), Random(0)):
+            workshop.trainer.optimiser.zero_grad()
+    return trial.meter.peak
+
+
+def _largest(preset: type[MethodPreset], steps: int) -> MethodPreset:
+    """The method at its defaults, its k and m fitted to the trajectory; DRaFT through all of it."""
+    fields = preset.model_fields
+    fitted = {name: min(fields[name].default, steps) for name in ("k", "m") if name in fields}
+    if "copies" in fields:
+        fitted["k"] = steps
+    return preset(**fitted)
+
+
+def _start(workshop: Workshop, batch: int) -> Start:
+    return workshop.trainer.material.portions(torch.arange(batch), 0, None)[0].start
+
+
+def _norm(gradient: Tensor | None) -> float:
+    return 0.0 if gradient is None else float(gradient.flatten(1).norm(dim=1).mean())
+
+
+def _by_step(chart: str, name: str, values: Sequence[float]) -> Series:
+    return Series(
+        chart, name, list(range(len(values))), list(values), x_label="denoising step, noisiest first"
+    )
