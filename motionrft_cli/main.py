@@ -10,6 +10,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from difflib import get_close_matches
 from io import TextIOWrapper
 from typing import Annotated, Any
 
@@ -60,9 +61,13 @@ class LazyGroup(TyperGroup):
         return TyperCommand(cmd_name, callback=None, help=COMMANDS[cmd_name])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command to run, or to complete: imported now."""
-        name, found, rest = super().resolve_command(ctx, args)
-        return name, load_command(name) if found is not None and name is not None else found, rest
+        """The command to run: imported now."""
+        name, *rest = args
+        if name not in COMMANDS:
+            close = get_close_matches(name, COMMANDS, n=1)
+            hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(COMMANDS)}."
+            raise UserError(f"motionrft has no command {name!r}. {hint}")
+        return name, load_command(name), rest
 
 
 app = typer.Typer(
@@ -168,7 +173,7 @@ def _message(error: BaseException) -> str:
     if isinstance(error, UserError | RunError | Interrupted):
         return f"error: {error}" if not isinstance(error, Interrupted) else str(error)
     if isinstance(error, typer.TyperException):
-        return f"error: {' '.join(error.format_message().split())}"
+        return f"error: {' '.join(error.format_message().replace('Value error, ', '').split())}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"error: {os.fsdecode(error.filename)}: {error.strerror}"
     kind = type(error).__name__

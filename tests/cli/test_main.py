@@ -76,7 +76,8 @@ def test_debug_shows_the_traceback(run: Run, as_command: Callable[..., None]) ->
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["scor"], "No such command 'scor'"),
+        (["scor"], "motionrft has no command 'scor'. Did you mean score?"),
+        (["xyz"], "There are: convert, pretrain"),
         (["score", "a", "--bog"], "No such option: --bog"),
         (["score", "a", "--seed", "x"], "Invalid value for '--seed'"),
         (["score", "a", "--seed"], "Option '--seed' requires an argument"),
