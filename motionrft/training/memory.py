@@ -20,18 +20,23 @@ class MemoryMeter:
         self._page = resource.getpagesize()
 
     def read(self) -> dict[str, int]:
+        resident = self._resident()
         if torch.cuda.is_available() and torch.cuda.is_initialized():
             peak = torch.cuda.max_memory_allocated()
         else:
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT
-        return {"rss_bytes": self._resident(), "peak_bytes": peak}
+            peak = max(_most_resident(), resident)  # the system brings its own record up to date lazily
+        return {"rss_bytes": resident, "peak_bytes": peak}
 
     def _resident(self) -> int:
         """Bytes in memory now; where the system has no /proc, the most there ever were."""
         try:
             return int(_STATM.read_text().split()[1]) * self._page
         except OSError:
-            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT
+            return _most_resident()
+
+
+def _most_resident() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT
 
 
 class GraphBytes:
