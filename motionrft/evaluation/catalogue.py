@@ -11,7 +11,7 @@ class Metric:
     """How a metric is shown.
 
     label: as in tables. good: `up`, `down`, `near` (to real motion) or `none`. digits: after the point.
-    headline: a comparison's verdict rests on it. raw: a footnote (printed only on request).
+    headline: a comparison's verdict rests on it. note: a few words below its name.
     """
 
     label: str

@@ -11,9 +11,9 @@ import torch
 from motionrft.data import pad
 from motionrft.data.captions import Caption
 from motionrft.errors import UserError
-from motionrft.evaluation.generation import Made
 from motionrft.evaluation.items import Drawn
 from motionrft.evaluation.numbers import CANDIDATES
+from motionrft.evaluation.sources import Made
 from motionrft.files import motion_files, read_motions
 from motionrft.training.fingerprints import folder_hash
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from motionrft.data import pad
 from motionrft.data.captions import Caption
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.base import Evaluator
@@ -23,53 +22,9 @@ from motionrft.evaluation.numbers import (
     real_numbers,
 )
 from motionrft.evaluation.result import EvaluationResult, collect, machine
+from motionrft.evaluation.sources import GeneratorSource, Made, Source
 from motionrft.generators.base import Generator
-from motionrft.generators.sampling import sample_batches
-from motionrft.representations.joints import resample_linear
 from motionrft.reward.base import Reward
-from motionrft.training.seeds import generator_for, item_seed
-
-
-@dataclass(frozen=True)
-class Made:
-    """Motions for the items of one repetition: (N, T, D), de-normalised, in `representation`, (N,)
-    `lengths`."""
-
-    motion: Tensor
-    lengths: Tensor
-    representation: str
-    fps: float
-
-    def at(self, fps: float) -> "Made":
-        """The same motions at another rate, as joints; unchanged where it is theirs."""
-        if fps == self.fps:
-            return self
-        joints, lengths = converted(self.motion.cpu(), self.lengths.cpu(), self.representation, "joints")
-        spans = zip(joints, lengths.tolist(), strict=True)
-        clips = [resample_linear(clip[:frames], self.fps, fps) for clip, frames in spans]
-        return Made(*pad(clips), "joints", fps)
-
-
-class Source(Protocol):
-    """Where motions come from."""
-
-    @property
-    def name(self) -> str:
-        """What tables call it."""
-
-    @property
-    def identity(self) -> str:
-        """A hash of what makes the motions."""
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """What belongs to the record: steps, guidance, …"""
-
-    def available(self, drawn: Drawn) -> Drawn:
-        """The items there are motions for, with the captions they were made from."""
-
-    def make(self, drawn: Drawn, seed: int) -> Made:
-        """Motions for the drawn items; the same seed gives the same motions."""
 
 
 @dataclass(frozen=True)
@@ -82,66 +37,6 @@ class Repetition:
     made: Made
     rewards: Mapping[str, Tensor]
     numbers: Numbers
-
-
-def _nobody_counts(motions: int) -> None: ...
-
-
-@dataclass(frozen=True)
-class GeneratorSource:
-    """Samples of a generator, each item's noise from its own seed."""
-
-    generator: Generator
-    name: str = "generator"
-    identity: str = ""
-    steps: int | None = None
-    guidance: float | None = None
-    batch: int = 32
-    dtype: torch.dtype = torch.float32
-    item_fps: float | None = None
-    """Rate that the items' lengths are counted at; None: the generator's own."""
-    made: Callable[[int], None] = _nobody_counts
-    """Told how many more motions there are, batch by batch."""
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        steps = self.generator.process(self.steps).steps
-        guidance = self.generator.guidance if self.guidance is None else self.guidance
-        return {"steps": steps, "guidance": guidance}
-
-    def available(self, drawn: Drawn) -> Drawn:
-        """All of them: a generator makes what is asked."""
-        return drawn
-
-    def make(self, drawn: Drawn, seed: int) -> Made:
-        """Noise of item `key` depends on (seed, key) alone: not on the batch, its order or the other
-        items."""
-        return self._sample(drawn.captions, drawn.lengths, [item_seed(seed, key) for key in drawn.keys])
-
-    def variants(self, drawn: Drawn, seed: int, captions: int, repeats: int) -> Made:
-        """`repeats` motions of each of `captions` drawn items, item by item: for MultiModality."""
-        random = generator_for(seed, "multimodality captions")
-        chosen = (
-            torch.randperm(len(drawn.keys), generator=random)[:captions].repeat_interleave(repeats).tolist()
-        )
-        seeds = [item_seed(seed, drawn.keys[i], n % repeats) for n, i in enumerate(chosen)]
-        return self._sample([drawn.captions[i] for i in chosen], drawn.lengths[torch.tensor(chosen)], seeds)
-
-    def _sample(self, captions: Sequence[Caption], lengths: Tensor, seeds: list[int]) -> Made:
-        generator = self.generator
-        rate = 1.0 if self.item_fps is None else generator.fps / self.item_fps
-        frames = (lengths * rate).round().long().clamp(generator.min_frames, generator.max_frames)
-        condition = generator.encode_text([caption.text for caption in captions]).to(generator.device)
-        precision = None if self.dtype == torch.float32 else self.dtype
-        longest, items, motions = int(frames.max()), [], []
-        for chosen, motion in sample_batches(
-            generator, condition, frames, seeds, self.steps, self.guidance, self.batch, precision=precision
-        ):
-            items.append(chosen)
-            motions.append(torch.nn.functional.pad(motion.float(), (0, 0, 0, longest - motion.shape[1])))
-            self.made(len(chosen))
-        motion = torch.cat(motions)[torch.cat(items).argsort().to(motions[0].device)]
-        return Made(motion, frames, generator.representation, generator.fps)
 
 
 @dataclass

@@ -15,7 +15,7 @@ from motionrft.data.captions import Caption
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators import Evaluator, load_evaluator
 from motionrft.evaluation.folder import FolderSource
-from motionrft.evaluation.generation import GenerationProtocol, GeneratorSource, Source
+from motionrft.evaluation.generation import GenerationProtocol
 from motionrft.evaluation.items import EvaluationItems, FixedItems, OfficialItems
 from motionrft.evaluation.judgements import evaluate_authenticity, evaluate_preference
 from motionrft.evaluation.numbers import check_enough
@@ -23,6 +23,7 @@ from motionrft.evaluation.physique import evaluate_physics
 from motionrft.evaluation.report import Gallery
 from motionrft.evaluation.result import EvaluationResult
 from motionrft.evaluation.retrieval import evaluate_retrieval
+from motionrft.evaluation.sources import GeneratorSource, Source
 from motionrft.official.generators import load_generator
 from motionrft.presets.eval import EvalPreset
 from motionrft.reward.base import Reward

@@ -108,8 +108,8 @@ def test_another_evaluator_than_the_items_was_embedded_by_is_refused(generator, 
 
 
 def test_motions_at_another_rate_are_brought_to_the_evaluators(dataset, evaluator, items):
-    from motionrft.evaluation.generation import Made
     from motionrft.evaluation.measure import converted
+    from motionrft.evaluation.sources import Made
 
     motion, lengths = dataset.motion(30)[None], torch.tensor([dataset.items[30].length])
     joints, _ = converted(motion, lengths, "kinematic", "joints")
@@ -166,3 +166,13 @@ def test_watching_shows_rewards_item_by_item(generator, evaluator, items):
     rewards = seen[0].rewards
     assert result.metrics["reward"][0] == pytest.approx(rewards["reward"].double().mean().item())
     assert torch.allclose(rewards["reward"], 2 * rewards["reward/height"])
+
+
+def test_a_generator_in_training_is_judged_without_dropout_and_left_as_it_was(generator, evaluator, items):
+    expected = _run(generator, evaluator, items).metrics
+    generator.denoiser.train()
+    modes = [part.training for part in generator.modules()]
+    again = _run(generator, evaluator, items).metrics
+    assert modes == [part.training for part in generator.modules()] and any(modes)
+    generator.eval()
+    assert again == expected
