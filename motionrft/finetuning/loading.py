@@ -2,7 +2,7 @@
 prompts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from motionrft.errors import UserError
 from motionrft.evaluation.evaluators import load_evaluator
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.items import FixedItems
+from motionrft.evaluation.numbers import CANDIDATES
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator
 from motionrft.official.generators import load_generator
@@ -60,8 +61,10 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
     return found
 
 
-def load_parts(preset: FinetunePreset, device: torch.device) -> Parts:
-    """Load everything.
+def load_parts(
+    preset: FinetunePreset, device: torch.device, say: Callable[[str], None] = lambda _: None
+) -> Parts:
+    """Load everything; `say` is told what will not be looked at.
 
     Raises:
         UserError: something is missing, damaged, or does not fit together.
@@ -75,6 +78,8 @@ def load_parts(preset: FinetunePreset, device: torch.device) -> Parts:
         evaluator = load_evaluator(builtin.resolve(preset.evaluator, "evaluator"), device)
         validation = _items(preset, evaluator, preset.validation_split, preset.watch.prompts)
         held_out = _items(preset, evaluator, preset.evaluation.split, preset.evaluation.prompts)
+        if validation is None and held_out is None:
+            say(f"fewer than {CANDIDATES} prompts: no watch and no table of before and after")
     return Parts(generator, reward, load_prompts(preset, generator), evaluator, validation, held_out)
 
 
@@ -91,12 +96,17 @@ def load_prompts(preset: FinetunePreset, generator: Generator) -> PromptSet:
 
 
 def _items(preset: FinetunePreset, evaluator: Evaluator, split: str, count: int) -> FixedItems | None:
-    """Held-out items; with a prompt file there are none but its own prompts."""
+    """Held-out items. A prompt file has none but its own prompts; where those are too few to rank, the
+    built-in
+    items serve, if the built-in evaluator judges."""
     if not count:
         return None
     if preset.prompts is not None:
         texts = read_prompts(Path(preset.prompts))
-        return FixedItems.of_prompts(texts, preset.frames or 80).subset(count)
+        if len(texts) >= CANDIDATES:
+            return FixedItems.of_prompts(texts, preset.frames or 80).subset(count)
+        if preset.evaluator != builtin.NAME:
+            return None
     if preset.data is not None:
         items = FixedItems.of_dataset(MotionDataset(preset.data, split), evaluator, per_label=PER_LABEL)
         return items.subset(count)

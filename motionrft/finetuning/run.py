@@ -111,7 +111,7 @@ class Workshop:
         self.preset, self.session = preset, session
         self.distribution = distribution or Distribution()
         seed_everything(preset.seed)
-        self.parts: Parts = load_parts(preset, session.device)
+        self.parts: Parts = load_parts(preset, session.device, session.say)
         self.generator = self.parts.generator
         self.parts.reward.settle()
         parameters = prepare_training(self.generator, preset.lora, preset.freeze)

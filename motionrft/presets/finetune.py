@@ -85,7 +85,7 @@ class WatchPart(PresetPart):
     """Held-out prompts sampled now and then; what is watched is not what is optimised."""
 
     every: int = Field(300, ge=0, description="updates between two looks; 0 never looks")
-    prompts: int = Field(48, ge=2, description="held-out prompts a look samples")
+    prompts: int = Field(48, ge=32, description="held-out prompts a look samples; R-Precision ranks 32")
     jitter: float = Field(0.25, gt=0, description="relative rise of jitter to warn of")
     mm_dist: float = Field(0.01, gt=0, description="rise of MM-Dist to warn of")
     foot_skating: float = Field(0.25, gt=0, description="relative rise of foot skating to warn of")
@@ -97,7 +97,7 @@ class EvaluationPart(PresetPart):
     """The table before and after, on held-out prompts."""
 
     split: str = Field("test", description="split of the data set whose prompts are held out")
-    prompts: int = Field(152, ge=0, description="held-out prompts; 0 leaves the evaluation out")
+    prompts: int = Field(152, ge=0, description="held-out prompts, at least 32; 0 leaves the evaluation out")
     seeds: int = Field(5, ge=1, description="sampling seeds; differences are paired by them")
     guidance: list[float] = Field([], description="further scales to show beside the tuned one")
 
@@ -183,6 +183,10 @@ class FinetunePreset(Preset):
             raise ValueError("set updates, time_limit or both: one of them has to end the run")
         if self.data is not None and self.prompts is not None:
             raise ValueError("data and prompts are both given: prompts come from one of them")
+        if 0 < self.evaluation.prompts < 32:
+            raise ValueError(
+                f"evaluation.prompts is {self.evaluation.prompts}: R-Precision ranks 32; 0 leaves it out"
+            )
         learns_from_motion = "motion" in self.method.needs or self.reference.source == "motion"
         if learns_from_motion and self.data is None:
             what = self.method.method if "motion" in self.method.needs else "reference.source motion"
