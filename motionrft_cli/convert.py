@@ -8,7 +8,7 @@ import typer
 
 from motionrft.errors import UserError
 from motionrft.presets.convert import ConvertPreset
-from motionrft_cli.inputs import expand_inputs
+from motionrft_cli.inputs import Null, expand_inputs
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.outputs import check_writable_folder
 
@@ -37,9 +37,7 @@ def convert(
     jobs: Annotated[int | None, sets("jobs")] = None,
     format: Annotated[str | None, sets("format")] = None,
     unit: Annotated[str | None, sets("unit")] = None,
-    null: Annotated[
-        bool, typer.Option("--null", help="paths on stdin are separated by NUL, not by newlines")
-    ] = False,
+    null: Null = False,
     dataset: Annotated[
         bool, typer.Option("--dataset", help="build a data set folder, or complete an existing one")
     ] = False,

@@ -24,7 +24,6 @@ from motionrft.errors import UserError
 from motionrft.lengths import length_mask, zero_padding
 from motionrft.rotations import (
     dot,
-    join,
     length,
     normalise,
     planar,
@@ -248,7 +247,7 @@ def joints_to_kinematic(
     step, now = p[:, :, 1:] - p[:, :, :-1], angle[:, :-1].contiguous()
     feet = take(step, skeleton.feet)
     # Whole tracks are computed and their last frame dropped after: unbroken memory is worth more than a frame.
-    local = yaw_rotate(angle, _without_root_path(p))[:, :, :-1]
+    local = yaw_rotate(angle, p - p[:1] * p.new_tensor([1, 0, 1]))[:, :, :-1]
     rotations = _chain_rotations(directions, angle, skeleton)[:, :, :-1]
     parts = (
         yaw_velocity(angle, official_yaw)[None, :, :, None],
@@ -275,12 +274,6 @@ def yaw_velocity(angle: Tensor, official: bool = False) -> Tensor:
     if official:
         return torch.asin(torch.sin(half))
     return half - torch.pi * torch.round(half / torch.pi)
-
-
-def _without_root_path(p: Tensor) -> Tensor:
-    """Joints (J, B, T, 3) less the root's x and z."""
-    x, y, z = p.unbind(-1)
-    return join((x - x[:1], y, z - z[:1]))
 
 
 def _chain_rotations(directions: Tensor, angle: Tensor, skeleton: Skeleton) -> Tensor:
