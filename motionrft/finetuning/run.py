@@ -275,7 +275,10 @@ class Workshop:
         """
         if self.parts.held_out is None or self.parts.evaluator is None:
             return [], []
-        seeds, results, shown = list(range(self.preset.evaluation.seeds)), [], []
+        held_out = self.preset.evaluation
+        seeds = list(range(held_out.seeds if guidance == self.guidance else held_out.further_seeds))
+        results: list[EvaluationResult] = []
+        shown: list[report.Pictured] = []
         for name, state in (("before", self.frozen()), ("after", nullcontext())):
             shared = self.session.before if name == "before" else None
             file = (shared or folder.path / EVALUATIONS) / f"{name}-guidance-{guidance:g}.json"

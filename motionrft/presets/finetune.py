@@ -100,6 +100,7 @@ class EvaluationPart(PresetPart):
     prompts: int = Field(152, ge=0, description="held-out prompts, at least 32; 0 leaves the evaluation out")
     seeds: int = Field(5, ge=1, description="sampling seeds; differences are paired by them")
     guidance: list[float] = Field([], description="further scales to show beside the tuned one")
+    further_seeds: int = Field(3, ge=1, description="sampling seeds at those further scales")
 
 
 class FinetunePreset(Preset):
