@@ -47,7 +47,7 @@ class Outcome:
     step: int
     """Updates made since the very beginning."""
     seconds: float
-    """Time spent in the loop, earlier sessions of the same run included."""
+    """Time spent on updates and checkpoints, earlier sessions included; the watch's looks are not counted."""
     reason: str
     """`updates`, `time`, or the sentence of the watch."""
 
@@ -69,7 +69,7 @@ def train(
 
     Args:
         folder: where to save and from where to resume; None keeps nothing. Only the main process needs it.
-        updates, time_limit: whichever comes first ends the loop; seconds, earlier sessions counted.
+        updates, time_limit: whichever comes first ends the loop; seconds as in `Outcome`.
         checkpoint_every: updates between checkpoints, 0 for none; the end is always saved.
         keep: newest checkpoints that stay (the best stays too); 0 keeps all.
         watch: called after each `update` with the updates made. A sentence ends the run, saved; a verdict may also
@@ -167,7 +167,9 @@ class _Session:
 
     def look(self, watch: Callable[[int], Verdict | str | None] | None) -> bool:
         """Let the watch judge: True for the best state so far; its last word ends the run in every process."""
+        began = time.perf_counter()
         found = watch(self.step) if watch else None
+        self._started += time.perf_counter() - began  # a budget of seconds buys updates, not looks
         verdict = found if isinstance(found, Verdict) else Verdict(stop=found)
         for warning in verdict.warnings:
             self.progress.message(f"Watch, update {self.step}: {warning}.", warn=True)

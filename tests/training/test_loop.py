@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,14 @@ def test_time_limit_counts_earlier_sessions(tmp_path: Path) -> None:
     assert first.reason == "time" and first.step >= 1
     again = _run(tmp_path / "run", ToyTrainer(), resume=True, updates=None, time_limit=0.05)
     assert (again.step, again.reason) == (first.step, "time")
+
+
+def test_looks_cost_none_of_the_time_limit(tmp_path: Path) -> None:
+    def look(step: int) -> None:
+        time.sleep(0.2)
+
+    outcome = train(ToyTrainer(), updates=4, time_limit=0.5, watch=look)
+    assert outcome.reason == "updates" and outcome.seconds < 0.5
 
 
 def test_the_watch_ends_a_run_and_its_state_is_saved(tmp_path: Path) -> None:
