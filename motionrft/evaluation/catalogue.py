@@ -54,12 +54,35 @@ METRICS: dict[str, Metric] = {
 ARROWS = {"up": "↑", "down": "↓", "near": "→", "none": ""}
 
 
+PROTOCOLS = {
+    "32": "32 candidates",
+    "all": "whole set",
+    "threshold": "equal texts count",
+    "dissimilar": "dissimilar items",
+    "small": "groups of 32 (TMR)",
+}
+DIRECTIONS = {"t2m": "text to motion", "m2t": "motion to text"}
+_SHARES = ("accuracy", "precision", "recall", "f1")
+
+
 def metric_of(name: str) -> Metric:
-    """The entry of a metric; `reward/TERM` and names nobody catalogued are shown as they are called."""
+    """The entry of a metric; `reward/TERM`, recalls, shares, and names nobody catalogued as they are called."""
     if name in METRICS:
         return METRICS[name]
-    role: Role = "reward" if name.startswith("reward/") else "judge"
-    return Metric(name.replace("/", ": "), "up" if role == "reward" else "none", role)
+    protocol, *rest = name.split("/")
+    if len(rest) == 2 and rest[0] in DIRECTIONS:
+        rank = recall_name(rest[1])
+        title = f"{rank}, {PROTOCOLS.get(protocol, protocol)}, {DIRECTIONS[rest[0]]}"
+        return Metric(title, "down" if rest[1] == "MedR" else "up", unit="" if rest[1] == "MedR" else "%")
+    if protocol == "reward":
+        return Metric(name.replace("/", ": "), "up", "reward")
+    known = protocol in _SHARES or (rest and rest[-1] in _SHARES)
+    return Metric(name.replace("/", ": ").replace("_", " "), "up" if known else "none")
+
+
+def recall_name(rank: str) -> str:
+    """`R05` as people write it: R@5; `MedR` is the median rank."""
+    return "median rank" if rank == "MedR" else f"R@{int(rank.removeprefix('R'))}"
 
 
 def in_order(names: list[str]) -> list[str]:

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from motionrft.evaluation.catalogue import ARROWS, in_order, metric_of
+from motionrft.evaluation.catalogue import ARROWS, DIRECTIONS, PROTOCOLS, in_order, metric_of, recall_name
 from motionrft.evaluation.result import EvaluationResult
 
 PAPER = (
@@ -14,14 +14,6 @@ PAPER = (
 """Columns of a generation table, as papers order them; what was not measured is left out."""
 REAL = "real motion"
 _NUMBER = re.compile(r"-?[\d.]+(\^\{\\pm [\d.]+)?")
-_PROTOCOLS = {
-    "32": "32 candidates",
-    "all": "whole set",
-    "threshold": "equal texts count",
-    "dissimilar": "dissimilar items",
-    "small": "groups of 32 (TMR)",
-}
-_DIRECTIONS = {"t2m": "text to motion", "m2t": "motion to text"}
 _LATEX = str.maketrans(
     {"↑": "$\\uparrow$", "↓": "$\\downarrow$", "→": "$\\rightarrow$", "–": "--"}
     | {character: f"\\{character}" for character in "_%&#$"}
@@ -120,14 +112,14 @@ def _retrieval_table(results: Sequence[EvaluationResult], between: str) -> tuple
     """A row for each method, protocol and direction; a column for each k and the median rank."""
     lines = {tuple(name.split("/")[:2]): None for name in results[0].metrics if name.count("/") == 2}
     ranks = dict.fromkeys(name.split("/")[2] for name in results[0].metrics if name.count("/") == 2)
-    header = ["method", "protocol", *(f"{name.replace('R0', 'R').replace('R', 'R@')}" for name in ranks)]
+    header = ["method", "protocol", *(recall_name(rank) for rank in ranks)]
     rows = []
     for result in results:
         for protocol, direction in lines:
-            title = f"{_PROTOCOLS.get(protocol, protocol)}, {_DIRECTIONS[direction]}"
+            title = f"{PROTOCOLS.get(protocol, protocol)}, {DIRECTIONS[direction]}"
             cells = (cell(result, f"{protocol}/{direction}/{rank}", between=between) for rank in ranks)
             rows.append([result.subject["name"], title, *cells])
-    return [name.replace("MedR@", "median rank") for name in header], rows
+    return header, rows
 
 
 def _math(value: str) -> str:

@@ -96,3 +96,19 @@ def test_latex_and_markdown_escape_and_leave_out_what_is_not_known():
 def test_one_repetition_has_no_interval():
     single = _result(seeds=[0], metrics={"label_r1": [0.5]}, real={})
     assert tables.shell_table([single]) == (["metric", "a"], [["R@1 label ↑", "0.500"]])
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "good"),
+    [
+        ("32/t2m/R05", "R@5, 32 candidates, text to motion", "up"),
+        ("small/m2t/MedR", "median rank, groups of 32 (TMR), motion to text", "down"),
+        ("swapped/f1", "swapped: f1", "up"),
+        ("reward/semantic", "reward: semantic", "up"),
+        ("true_positive", "true positive", "none"),
+    ],
+)
+def test_names_nobody_listed_are_still_readable(name, label, good):
+    from motionrft.evaluation.catalogue import metric_of
+
+    assert (metric_of(name).label, metric_of(name).good) == (label, good)
