@@ -87,6 +87,7 @@ def finetune(preset: FinetunePreset, session: Session) -> Finetuned:
         with opened or nullcontext() as folder:
             workshop = Workshop(preset, session, distribution)
             outcome = workshop.train(folder)
+            distribution.part()  # the evaluation is long, and the main process's alone
             if folder is None:
                 return Finetuned(outcome, session.out / GENERATOR, session.out / REPORT, {})
             return workshop.finish(folder, outcome)

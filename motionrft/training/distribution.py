@@ -49,12 +49,24 @@ class Distribution:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        """Part in good order: wait until all have come this far, unless one is lost already."""
-        if self.processes > 1:
-            if not isinstance(error, RunError):
-                with suppress(RunError):
-                    self.gather(None)
-            torch.distributed.destroy_process_group()
+        self.part(wait=not isinstance(error, RunError))
+
+    def part(self, wait: bool = True) -> None:
+        """End the company in good order; from then on this process is alone, and keeps its rank.
+
+        Args:
+            wait: until all have come this far, so that nobody is cut off in mid-message. Not where one is lost.
+        """
+        if self.processes == 1:
+            return
+        if wait:
+            with suppress(RunError):
+                self.gather(None)
+        from accelerate import PartialState
+
+        torch.distributed.destroy_process_group()
+        PartialState._reset_state()  # it is shared by all that ask for one, and the next run joins anew
+        self.processes = 1
 
     @property
     def main(self) -> bool:

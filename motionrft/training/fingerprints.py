@@ -19,7 +19,7 @@ def text_hash(*parts: str) -> str:
     """SHA-256 of some strings; no two different lists share one by running together."""
     digest = hashlib.sha256()
     for part in parts:
-        data = part.encode()
+        data = part.encode(errors="surrogateescape")  # a file's name need not be text
         digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()
 

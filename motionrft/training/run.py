@@ -114,7 +114,19 @@ class RunFolder:
 
     def __exit__(self, *exception: object) -> None:
         self._ending.__exit__(*exception)
+        mistaken = isinstance(exception[1], UserError) and not self.resumed
+        unused = not self.steps() and not (self.path / METRICS).exists()
         self.close()
+        if mistaken and unused:
+            self._remove()
+
+    def _remove(self) -> None:
+        """Take back what `open` wrote: a mistake that shows while the run is prepared leaves nothing behind."""
+        for name in (PRESET, ENVIRONMENT):
+            (self.path / name).unlink(missing_ok=True)
+        with suppress(OSError):  # not empty: somebody else's files, which stay
+            (self.path / CHECKPOINTS).rmdir()
+            self.path.rmdir()
 
     def close(self) -> None:
         """Release the lock; nothing else is pending."""

@@ -73,6 +73,14 @@ def test_alone_everything_is_the_identity() -> None:
     assert alone.largest(3, 0) == (3, 0) and alone.gather("x") == ["x"] and alone.first(lambda: 5) == 5
 
 
+def test_who_has_parted_is_alone() -> None:
+    alone = Distribution()
+    alone.part()
+    with alone:
+        pass
+    assert alone.main and alone.processes == 1
+
+
 def test_without_a_launcher_nobody_is_met(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     assert Distribution.join(torch.device("cpu")).processes == 1

@@ -234,3 +234,16 @@ def _save_for_ever(path: Path, step: int, telling: int) -> None:
             folder.save_checkpoint(step, _state(step))
             os.write(telling, b".")
             folder.prune(2)
+
+
+def test_a_mistake_while_the_run_is_prepared_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UserError), RunFolder.open(tmp_path / "run", {"a": 1}, {}):
+        raise UserError("the reward is not there")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mistake_after_the_first_update_keeps_the_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError), RunFolder.open(tmp_path / "run", {"a": 1}, {}) as folder:
+        folder.append_metrics({"update": 1})
+        raise UserError("late")
+    assert (tmp_path / "run" / "preset.yaml").exists()
