@@ -58,6 +58,8 @@ def convert(
         return _check(call, paths)
     if dataset:
         return _dataset(call, paths)
+    if "official" in (call.preset.to, call.preset.format):
+        return _official(call, paths)
     if call.preset.to == "motionrft":
         return _checkpoint(call, paths)
     return _motions(call, paths)
@@ -234,10 +236,22 @@ def _checkpoint(call: ConvertCall, paths: list[Path]) -> int:
     if len(paths) != 1:
         raise UserError("--to motionrft takes one checkpoint.")
     out = call.output_folder()
-    kind = convert_any(paths[0], out, call.preset.family)
+    statistics = None if call.preset.statistics is None else Path(call.preset.statistics)
+    kind = convert_any(paths[0], out, call.preset.family, statistics)
     follow = 'sample "a person waves" --generator' if kind == "generator" else "score motions/ --reward"
     call.console.info(f"Next: motionrft {follow} {out}" + (" --out samples" if kind == "generator" else ""))
     call.console.emit({"out": out, "kind": kind})
+    return 0
+
+
+def _official(call: ConvertCall, paths: list[Path]) -> int:
+    from motionrft.official.generators import export_official
+
+    if len(paths) != 1:
+        raise UserError("--to official takes one generator folder.")
+    file = export_official(paths[0], call.output_folder())
+    call.console.info(f"{file}: for the authors' own code; what it reads beside it lies there too.")
+    call.console.emit({"out": str(file), "kind": "generator"})
     return 0
 
 

@@ -28,6 +28,9 @@ _AUTOENCODERS = (
 )
 _POST = ("AE_2D_Causal_Post_Mean.npy", "AE_2D_Causal_Post_Std.npy")
 
+FILE = "latest.tar"
+"""What the checkpoint is called in its project."""
+
 
 def recognises(content: Mapping[str, Any]) -> bool:
     return any(

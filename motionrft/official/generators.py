@@ -122,6 +122,18 @@ def save_official(generator: Generator, path: Path | str) -> None:
         write_text(path.parent / "args.json", json.dumps(reader.options(generator), indent=2) + "\n")
 
 
+def export_official(folder: Path, out: Path) -> Path:
+    """Our generator folder into its project's layout: the checkpoint under its usual name in `out`. Returns its path."""
+    generator = load_folder(folder)
+    if generator.family not in READERS:
+        raise UserError(
+            f"the family {generator.family} has no official format; there are {', '.join(READERS)}."
+        )
+    path = out / _reader(generator.family).FILE
+    save_official(generator, path)
+    return path
+
+
 def checkpoint_in(path: Path) -> Path:
     """The checkpoint file that `path` is, or the only one in it.
 

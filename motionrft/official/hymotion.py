@@ -14,6 +14,9 @@ _NULLS = ("null_vtxt_feat", "null_ctxt_input")
 _FPS = 30
 _DROPPED = ("special_game_", "body_model.", "text_encoder.")
 
+FILE = "latest.ckpt"
+"""What the checkpoint is called in its project."""
+
 
 def recognises(content: Mapping[str, Any]) -> bool:
     state = content.get("model_state_dict")

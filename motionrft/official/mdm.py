@@ -15,6 +15,9 @@ _TABLES = ("sequence_pos_encoder.pe", "embed_timestep.sequence_pos_encoder.pe")
 _HEADS = 4  # in every published model; no tensor tells
 _FRAMES = 5000  # rows of the position table in releases that do not store it
 
+FILE = "model000000000.pt"
+"""What the checkpoint is called in its project."""
+
 
 def recognises(content: Mapping[str, Any]) -> bool:
     return _MARK in content or (isinstance(content.get("model"), Mapping) and _MARK in content["model"])

@@ -19,6 +19,9 @@ _DROPPED = (
 )
 _HEADS = 4  # in every published model; no tensor tells
 
+FILE = "mld_humanml.ckpt"
+"""What the checkpoint is called in its project."""
+
 
 def recognises(content: Mapping[str, Any]) -> bool:
     state = content.get("state_dict")
@@ -49,7 +52,16 @@ def read(source: Source) -> Mld:
 
 
 def layout(generator: Mld) -> dict[str, Any]:
-    """The published container of these weights."""
+    """The published container of these weights.
+
+    Raises:
+        UserError: another autoencoder or text path than the published ones: nobody else could read it.
+    """
+    kind, path = generator.config.autoencoder["kind"], generator.config.denoiser.get("text_path", "relu")
+    if kind != "transformer" or path not in ("relu", "linear"):
+        raise UserError(
+            f"a generator with a {kind} autoencoder and text path {path!r} has no official format."
+        )
     tensors = generator.state_dict()
     return {
         "state_dict": {

@@ -22,6 +22,9 @@ NAMES = Renaming(
 )
 ours = NAMES.ours
 
+FILE = "latest.tar"
+"""What the checkpoint is called in its project."""
+
 
 def recognises(content: Mapping[str, Any]) -> bool:
     state = content.get("encoder")

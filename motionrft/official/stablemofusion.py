@@ -31,6 +31,10 @@ def ours(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return NAMES.ours(without(tensors, _TABLE))
 
 
+FILE = "latest.tar"
+"""What the checkpoint is called in its project."""
+
+
 def recognises(content: Mapping[str, Any]) -> bool:
     return _container(content) is not None
 

@@ -14,7 +14,8 @@ class ConvertPreset(Preset):
 
     to: str | None = Field(
         None,
-        description="kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; motionrft (checkpoints)",
+        description="kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; "
+        "motionrft (checkpoints); official (generator folders)",
     )
     source: str | None = Field(
         None, description="representation of the inputs, where their shape does not tell"
@@ -34,10 +35,16 @@ class ConvertPreset(Preset):
     source_unit: Literal["metres", "centimetres", "millimetres", "inches", "CMU units"] | None = Field(
         None, description="unit of BVH files that are read; guessed from the length of the legs"
     )
-    format: Literal["npy", "npz", "safetensors"] = Field("npy", description="file format of arrays")
+    format: Literal["npy", "npz", "safetensors", "official"] = Field(
+        "npy",
+        description="file format of arrays; official: a generator folder into its project's own checkpoint",
+    )
     mirror: bool = Field(False, description="mirror left and right; with --dataset, add the mirrored clips")
     jobs: int = Field(1, ge=1, le=256, description="processes")
     family: str | None = Field(None, description="family of a checkpoint, where its keys do not tell")
+    statistics: str | None = Field(
+        None, description="folder of a checkpoint's Mean.npy and Std.npy, where they do not lie beside it"
+    )
     captions: str | None = Field(None, description='data set: JSON lines {"clip_id": ..., "captions": [...]}')
     splits: str | None = Field(
         None, description="data set: CSV with clip_id and a column of train, val, test"

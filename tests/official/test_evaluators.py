@@ -93,6 +93,11 @@ def test_a_checkpoint_of_something_else_is_refused(folder):
         load_evaluator(folder)
 
 
+def test_the_folder_above_says_which_to_name(folder):
+    with pytest.raises(UserError, match="name one of them: t2m"):
+        load_evaluator(folder.parent)
+
+
 def test_an_empty_folder_says_what_is_needed(tmp_path):
     with pytest.raises(UserError, match="evaluator-mini"):
         load_evaluator(tmp_path)

@@ -20,6 +20,7 @@ from motionrft.official.generators import (
     save_official,
 )
 from motionrft.official.pickles import read_checkpoint, write_checkpoint
+from motionrft_cli import main
 from tests.generators.families import TINY, encoder_for, tiny
 
 OFFICIAL = [name for name, config in TINY.items() if config["family"] in READERS and name != "built-in"]
@@ -74,6 +75,23 @@ def test_a_missing_weight_loads_nothing(name: str, tmp_path: Path) -> None:
     write_checkpoint(path, content)
     with pytest.raises(UserError, match=weight.split(".")[-2]):
         load_generator(path)
+
+
+def test_the_command_line_converts_there_and_back(tmp_path: Path) -> None:
+    path = written("mld", tmp_path)
+    assert main.run(["convert", str(path), "--to", "motionrft", "--out", str(tmp_path / "ours")]) == 0
+    assert (
+        main.run(["convert", str(tmp_path / "ours"), "--to", "official", "--out", str(tmp_path / "back")])
+        == 0
+    )
+    again = load_generator(tmp_path / "back" / "mld_humanml.ckpt")
+    torch.testing.assert_close(sampled(again, "mld"), sampled(tiny("mld"), "mld"))
+
+
+def test_a_layout_that_nobody_else_has_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no official format"):
+        save_official(tiny("built-in"), tmp_path / "model.ckpt")
+    assert not list(tmp_path.iterdir())
 
 
 def test_statistics_of_another_width(tmp_path: Path) -> None:
