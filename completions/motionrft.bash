@@ -12,7 +12,7 @@ _motionrft() {
             presets=$(motionrft $command --list-presets 2>/dev/null | cut -d' ' -f1)
             COMPREPLY=($(compgen -f -W "$presets" -- "$word"))
             return ;;
-        convert:--format) COMPREPLY=($(compgen -W 'npy npz safetensors' -- "$word")); return ;;
+        convert:--format) COMPREPLY=($(compgen -W 'npy npz safetensors official' -- "$word")); return ;;
         convert:--unit) COMPREPLY=($(compgen -W 'centimetres metres' -- "$word")); return ;;
         convert:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         pretrain:--stage) COMPREPLY=($(compgen -W 'autoencoder denoiser all' -- "$word")); return ;;

@@ -2,15 +2,15 @@
 complete -c motionrft -n __fish_use_subcommand -l help -s h -d 'Show help.'
 complete -c motionrft -n __fish_use_subcommand -l version -d 'Print the version and stop.'
 complete -c motionrft -f -n __fish_use_subcommand -a convert -d 'Motions between representations and file formats; data sets; official checkpoints.'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l to -d 'kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; motionrft (checkpoints)' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l to -d 'kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; motionrft (checkpoints); official (generator folders)' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l from -d 'representation of the inputs, where their shape does not tell' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l fps -d 'frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l joint-map -d 'YAML or JSON file: SMPL joint to BVH joint, list of joints, or weights' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l mirror -d 'mirror left and right; with --dataset, add the mirrored clips'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l jobs -d 'processes' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l format -d 'file format of arrays' -x -a 'npy npz safetensors'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l format -d 'file format of arrays; official: a generator folder into its project’s own checkpoint' -x -a 'npy npz safetensors official'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l unit -d 'unit of BVH files that are written' -x -a 'centimetres metres'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l null -d 'paths on stdin are separated by NUL, not by newlines'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l null -s 0 -d 'paths from standard input end in NUL, as find -print0 writes them'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l dataset -d 'build a data set folder, or complete an existing one'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l check -d 'check an existing data set folder and write nothing'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l captions -d 'data set: JSON lines {"clip_id": ..., "captions": [...]}' -r

@@ -23,15 +23,16 @@ _motionrft() {
         rest)
             case $words[1] in
                 convert) _arguments \
-                    '*--to[kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; motionrft (checkpoints)]:value:_files' \
+                    '*--to[kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; motionrft (checkpoints); official (generator folders)]:value:_files' \
                     '*--from[representation of the inputs, where their shape does not tell]:value:_files' \
                     '*--fps[frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs]:value:_files' \
                     '*--joint-map[YAML or JSON file; SMPL joint to BVH joint, list of joints, or weights]:value:_files' \
                     '*--mirror[mirror left and right; with --dataset, add the mirrored clips]' \
                     '*--jobs[processes]:value:_files' \
-                    '*--format[file format of arrays]:value:(npy npz safetensors)' \
+                    '*--format[file format of arrays; official; a generator folder into its project’s own checkpoint]:value:(npy npz safetensors official)' \
                     '*--unit[unit of BVH files that are written]:value:(centimetres metres)' \
-                    '*--null[paths on stdin are separated by NUL, not by newlines]' \
+                    '*--null[paths from standard input end in NUL, as find -print0 writes them]' \
+                    '*-0[paths from standard input end in NUL, as find -print0 writes them]' \
                     '*--dataset[build a data set folder, or complete an existing one]' \
                     '*--check[check an existing data set folder and write nothing]' \
                     '*--captions[data set; JSON lines {"clip_id"; ..., "captions"; (...)}]:value:_files' \
