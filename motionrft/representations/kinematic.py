@@ -258,7 +258,8 @@ def joints_to_kinematic(
         yaw_rotate(now, step),
         (dot(feet, feet) < threshold).to(p.dtype).unsqueeze(-1),
     )
-    features = torch.cat([part.movedim(0, 2).flatten(2) for part in parts], dim=-1)
+    planes = torch.cat([part.movedim(-1, 1).flatten(0, 1) for part in parts])  # (D, B, T - 1)
+    features = planes.flatten(1).T.contiguous().unflatten(0, planes.shape[1:])
     return features if lengths is None else zero_padding(features, lengths - 1)
 
 

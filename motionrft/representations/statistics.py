@@ -20,8 +20,9 @@ from motionrft.representations.names import HYMOTION, JOINTS, KINEMATIC, ROTATIO
 from motionrft.training.atomic import atomic_file
 
 _SUFFIX = {KINEMATIC: "", JOINTS: "_22x3", ROTATION: "_135", HYMOTION: "_201"}
-CONSTANT = 1e-8
-"""A standard deviation below this belongs to a value that never changes: it normalises to zero."""
+CONSTANT = 1e-5
+"""A standard deviation below this is a constant with rounding noise on it (a joint that never turns has 1e-6): divided
+by it, the first generated motion that does turn the joint would be a million deviations away. It stays as it is."""
 
 
 @dataclass(frozen=True)
