@@ -10,9 +10,11 @@ from torch import Tensor
 from motionrft.data import pad
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.base import Evaluator
-from motionrft.evaluation.metrics import floating, jitter, motion_energy, penetration, skating_ratio
+from motionrft.evaluation.metrics import FEET, floating, jitter, motion_energy, penetration, skating_ratio
 from motionrft.evaluation.told import raised_hand, turned_side
 from motionrft.representations.convert import convert, converted_lengths
+from motionrft.representations.kinematic import skeleton_of_joints
+from motionrft.skeleton import SMPL22
 
 PHYSICS = ("jitter", "foot_skating", "motion_energy", "penetration", "floating")
 """Measures of the joints that a mean is printed of."""
@@ -110,13 +112,16 @@ def converted(motion: Tensor, lengths: Tensor, source: str, target: str) -> tupl
 
 
 def physics(joints: Tensor, lengths: Tensor, fps: float) -> dict[str, Tensor]:
-    """Physical measures of joints (B, T, 22, 3), by name, (B,) each."""
-    return {
+    """Physical measures of joints (B, T, J, 3), by name, (B,) each; `hand` for SMPL-22 alone."""
+    skeleton = skeleton_of_joints(joints.shape[2])
+    measures = {
         "jitter": jitter(joints, lengths, fps),
-        "foot_skating": skating_ratio(joints, lengths, fps),
+        "foot_skating": skating_ratio(joints, lengths, fps, FEET[skeleton.name]),
         "motion_energy": motion_energy(joints, lengths, fps),
         "penetration": penetration(joints, lengths),
         "floating": floating(joints, lengths),
-        "hand": raised_hand(joints, lengths),
         "turn": turned_side(joints, lengths),
     }
+    if skeleton is SMPL22:
+        measures["hand"] = raised_hand(joints, lengths)
+    return measures

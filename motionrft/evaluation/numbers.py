@@ -89,7 +89,7 @@ def _bodily(drawn: Drawn, made: Measured) -> Numbers:
     result = {name: exact(made.physics[name]).mean() for name in PHYSICS}
     for name, told in (("hand", told_hand), ("turn", told_turn)):
         sides = [told(caption.text) for caption in drawn.captions]
-        if any(sides):
+        if any(sides) and name in made.physics:
             result[f"{name}_as_told"] = share_as_told(sides, made.physics[name])
     return result
 

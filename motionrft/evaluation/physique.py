@@ -13,8 +13,7 @@ from motionrft.evaluation.metrics import bone_length_drift
 from motionrft.evaluation.result import EvaluationResult, collect, machine
 from motionrft.files import Motion, iterate_motions, motion_files
 from motionrft.files.motions import FileFault
-from motionrft.representations.kinematic import normalise_joints
-from motionrft.skeleton import SMPL22
+from motionrft.representations.kinematic import normalise_joints, skeleton_of_joints
 from motionrft.training.fingerprints import folder_hash
 
 SHORTEST = 4
@@ -70,12 +69,10 @@ def _joints(motion: Motion) -> Tensor:
 
 
 def _measures(joints: Tensor, fps: float) -> dict[str, Tensor]:
-    """() measures of one motion (T, 22, 3)."""
-    if joints.shape[1] != SMPL22.joints:
-        raise UserError(f"{joints.shape[1]} joints a frame: physics knows the 22 joints of SMPL.")
+    """() measures of one motion (T, J, 3)."""
     batch, lengths = pad([joints])
     values = physics(batch, lengths, fps)
-    drift = bone_length_drift(batch, lengths, SMPL22.parents)
+    drift = bone_length_drift(batch, lengths, skeleton_of_joints(joints.shape[1]).parents)
     return {name: values[name][0] for name in PHYSICS} | {"bone_length_drift": drift[0]}
 
 

@@ -15,7 +15,7 @@ from motionrft.official.pickles import read_checkpoint
 
 GROUPS = ("movement_encoder", "motion_encoder", "text_encoder")
 CHECKPOINT = Path("text_mot_match/model/finest.tar")
-_STATISTICS = ("Comp_v6_KLD01/meta", "Comp_v6_KLD005/meta")
+_STATISTICS = ("Comp_v6_KLD01/meta", "Comp_v6_KLD005/meta", "meta")
 _WORDS = ("our_vab_data.npy", "our_vab_words.pkl", "our_vab_idx.pkl")
 
 

@@ -55,6 +55,9 @@ def load_evaluator(
 
 def _model_folder(folder: Path) -> Path:
     """The folder itself, or the model inside a training run."""
+    below = sorted(path.name for path in folder.glob("*") if is_published_evaluator(path))
+    if below:
+        raise UserError(f"{folder}: holds several evaluators; name one of them: {', '.join(below)}.")
     for candidate in (folder, folder / "evaluator", folder / "reward"):
         if (candidate / CONFIG).is_file():
             return candidate

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from motionrft.evaluation.metrics.exact import exact
 from motionrft.lengths import length_mask
+from motionrft.representations.kinematic import skeleton_of_joints
 
 FEET = {"smpl22": (10, 11), "kit21": (15, 20)}
 """The joints whose sliding counts, by skeleton."""
@@ -94,9 +95,9 @@ def heading_change(joints: Tensor, lengths: Tensor) -> Tensor:
 
 
 def heading(joints: Tensor) -> Tensor:
-    """Yaw of the facing direction, (B, T) radians: 0 faces +Z, positive to the left (+X). SMPL-22 joints."""
-    left, right = joints[:, :, [1, 16]], joints[:, :, [2, 17]]
-    across = (left - right).sum(dim=2)
+    """Yaw of the facing direction, (B, T) radians: 0 faces +Z, positive to the left (+X). SMPL-22 or KIT-21."""
+    right_hip, left_hip, right_shoulder, left_shoulder = skeleton_of_joints(joints.shape[2]).facing
+    across = (joints[:, :, [left_hip, left_shoulder]] - joints[:, :, [right_hip, right_shoulder]]).sum(dim=2)
     return torch.atan2(-across[..., 2], across[..., 0])
 
 

@@ -98,3 +98,16 @@ def test_padding_changes_nothing(metric):
     joints = torch.randn(1, 30, 22, 3, generator=torch.Generator().manual_seed(0)) * 0.05
     padded = torch.cat((joints, torch.full((1, 9, 22, 3), 7.0)), dim=1)
     assert_close(metric(padded, torch.tensor([30]), FPS), metric(joints, torch.tensor([30]), FPS))
+
+
+def test_kit_skeletons_have_a_heading_too():
+    from motionrft.evaluation.measure import physics
+    from motionrft.skeleton import KIT21
+
+    joints = torch.randn(1, 20, 21, 3, generator=torch.Generator().manual_seed(0)) * 0.01
+    right_hip, left_hip, right_shoulder, left_shoulder = KIT21.facing
+    joints[:, :, [left_hip, left_shoulder], 0] += 0.2
+    joints[:, :, [right_hip, right_shoulder], 0] -= 0.2
+    turned = _turned(joints, torch.linspace(0, 1.0, 20))
+    assert_close(heading_change(turned, torch.tensor([20])).item(), 1.0, rtol=0.2, atol=0)
+    assert "hand" not in physics(turned, torch.tensor([20]), 12.5)
