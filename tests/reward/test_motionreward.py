@@ -113,3 +113,15 @@ def test_physics_terms_join_by_name(reward: MotionReward, dataset: MotionDataset
     assert load_reward("nowhere at all", {"jitter": 1.0}).prepare(TEXTS).text is None
     with pytest.raises(UserError, match="at least one term"):
         load_reward(tmp_path / "reward", {"semantic": 0.0})
+
+
+def test_a_joint_that_never_turned_may_turn(reward: MotionReward, dataset: MotionDataset) -> None:
+    reward.judge_in("rotation")
+    normaliser = reward.normalisers["rotation"]
+    normaliser.get_buffer("std")[40:45] = 2e-6  # rounding noise is all that the data has there
+    motion, lengths = batch(dataset, "rotation")
+    motion[:, :, 40:45] += 0.5
+    motion.requires_grad_()
+    reward(motion, lengths, reward.prepare(TEXTS))[0].sum().backward()
+    assert motion.grad is not None and torch.isfinite(motion.grad).all()
+    assert reward.normalise(motion, lengths, "rotation").abs().max() < 1e3
