@@ -135,7 +135,9 @@ def _summary(call: ConvertCall, outcomes: "list[Outcome]") -> int:
         return 2
     guesses = Counter(note for outcome in outcomes for note in outcome.notes)
     for note, count in guesses.items():
-        call.console.info(f"{note}: {count} files (recognised; --joint-map and source_unit decide otherwise)")
+        call.console.info(
+            f"recognised {note} ({count}x); --joint-map and --set source_unit=... decide otherwise"
+        )
     call.console.info(f"{written} {'motion' if written == 1 else 'motions'} written to {call.out}{also}.")
     return 3 if bad else 0
 
