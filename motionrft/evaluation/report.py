@@ -84,11 +84,12 @@ def report_data(
 
 
 def rows_of(results: Sequence[EvaluationResult]) -> list[Row]:
-    """Table rows; changes against the first result are paired by seed."""
-    if len(results) == 2:
+    """Table rows; changes against the first result are paired by seed, and left out where there are no seeds (physics of
+    different motions)."""
+    if len(results) == 2 and results[0].seeds:
         return compare(*results)
     names = in_order(list(results[0].metrics))
-    pairs = [compare(results[0], other) for other in results[1:]]
+    pairs = [compare(results[0], other) if other.seeds else [] for other in results[1:]]
     changes = [{row.metric: row.changes[0] for row in rows} for rows in pairs]
     return [_row(name, results, changes) for name in names]
 

@@ -112,3 +112,12 @@ def test_names_nobody_listed_are_still_readable(name, label, good):
     from motionrft.evaluation.catalogue import metric_of
 
     assert (metric_of(name).label, metric_of(name).good) == (label, good)
+
+
+def test_physics_of_different_motions_is_shown_side_by_side_without_pairs():
+    one, other = (
+        _result(name, kind="physics", seeds=[], metrics={"jitter": values}, real={})
+        for name, values in (("a", [1.0, 2.0, 3.0]), ("b", [4.0, 5.0]))
+    )
+    (row,) = rows_of([one, other])
+    assert [value.mean for value in row.values] == [2.0, 4.5] and row.sign() == "unknown"
