@@ -60,7 +60,9 @@ def test_joints_to_kinematic(case: Case, dtype: torch.dtype) -> None:
         with pytest.raises(UserError):
             joints_to_kinematic(joints, target_offsets=target)
         return
-    features = joints_to_kinematic(joints, target_offsets=target, contact_threshold=threshold)[0]
+    features = joints_to_kinematic(
+        joints, target_offsets=target, contact_threshold=threshold, official_yaw=True
+    )[0]
     normalised = normalise_joints(joints, target_offsets=target)[0]
     if not info.get("official_is_finite", True):
         assert features.isfinite().all() and normalised.isfinite().all()
@@ -90,7 +92,9 @@ def test_mirror(case: Case) -> None:
     close(mirrored, case["out/mirrored"], 1e-6)
     target = case.group("in/").get("target_offsets")
     threshold = case.info.get("feet_threshold")
-    features = joints_to_kinematic(mirrored[None], target_offsets=target, contact_threshold=threshold)[0]
+    features = joints_to_kinematic(
+        mirrored[None], target_offsets=target, contact_threshold=threshold, official_yaw=True
+    )[0]
     close(features[:, :-4], case["out/kinematic_of_mirrored"][:, :-4], 1e-4)
     assert (features[:, -4:] != case["out/kinematic_of_mirrored"][:, -4:]).sum() <= 1
 
