@@ -92,8 +92,8 @@ def test_the_last_trajectory_is_cut_at_the_number_of_updates():
 
 
 def test_tuning_raises_the_reward():
-    trainer = small_trainer(small_preset(updates=120, batch=6, optimiser={"lr": 3e-3}))
-    lines = tuned(trainer, 120)
+    trainer = small_trainer(small_preset(updates=60, batch=6, optimiser={"lr": 3e-3}))
+    lines = tuned(trainer, 60)
     late = [line for line in lines if line["position"] == 11]
     assert sum(line["reward"] for line in late[-3:]) > sum(line["reward"] for line in late[:3])
 
