@@ -52,9 +52,7 @@ def updates(plan: Plan) -> int:
 
 
 def plan_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
-    """The plan as rows for people: positions, graph, detach, reward, update, last. Equal neighbours share a
-    row.
-    """
+    """The plan as rows for people (positions, graph, detach, reward, update, last); equal neighbours share one."""
     start = 0
     for i in range(1, len(plan) + 1):
         if i < len(plan) and plan[i] == plan[start]:

@@ -79,9 +79,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Visit:
-    """One denoising step as it happened: from state `x` at `position`, with the reward where the plan
-    judged.
-    """
+    """One denoising step as it happened: from state `x`, with the reward where the plan judged."""
 
     position: int
     plan: StepPlan

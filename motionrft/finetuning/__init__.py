@@ -1,3 +1,1 @@
-"""Fine-tuning by reward: one short file a method, and the trainer that brings generator, reward, plan and
-loop together.
-"""
+"""Fine-tuning by reward: one short file a method, and the trainer that brings everything together."""

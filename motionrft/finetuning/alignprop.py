@@ -1,10 +1,8 @@
-"""AlignProp: gradient through a random suffix of the trajectory, recomputed in backward (Prabhudesai et al.
-2023).
+"""AlignProp: gradient through a random suffix of the trajectory, recomputed (Prabhudesai et al. 2023).
 
 The step at which gradient begins is drawn anew for every trajectory from a normal distribution around 84 % of
 the steps (42 of 50 in the authors' code) or uniformly. With `coin`, each step carries gradient with that
-probability
-instead: the estimator that MotionRFT's comparison calls AlignProp.
+probability instead: the estimator that MotionRFT's comparison calls AlignProp.
 """
 
 import random

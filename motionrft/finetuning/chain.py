@@ -10,8 +10,7 @@ from torch import nn
 class WeightChain:
     """Keeps the network at the weights its trajectory started with, and the learner's weights beside them.
 
-    The exchange swaps storages, so it copies nothing; the optimiser's state belongs to the parameters and
-    stays.
+    The exchange swaps storages, so it copies nothing; the optimiser's state stays.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter]):

@@ -1,6 +1,4 @@
-"""Several methods from the same start and with the same budget: which one wins on this generator and
-reward.
-"""
+"""Several methods from the same start with the same budget: which one wins on this generator and reward."""
 
 import json
 import math

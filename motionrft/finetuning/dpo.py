@@ -1,6 +1,4 @@
-"""Diffusion-DPO on the generator's own samples: the reward ranks them, best against worst (Wallace et al.
-2024).
-"""
+"""Diffusion-DPO on own samples: the reward ranks them, best against worst (Wallace et al. 2024)."""
 
 from typing import ClassVar, Literal
 

@@ -1,5 +1,4 @@
-"""EasyTune with chain optimisation: the k updates go to a second copy of the weights, the trajectory keeps
-its own.
+"""EasyTune with chain optimisation: the k updates go to a second copy of the weights.
 
 The sampling policy is fixed within a trajectory, so all k gradients are taken at one point; the next
 trajectory starts from the learner's weights. This is not one update on the summed gradient: the optimiser

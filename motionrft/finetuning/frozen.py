@@ -12,8 +12,7 @@ from motionrft.generators.base import Generator
 class FrozenTwin:
     """Puts the untuned denoiser in place for a while.
 
-    With adapters it is the same network with the adapters off; otherwise a copy, made before the first
-    update.
+    With adapters it is the same network with the adapters off; otherwise an early copy.
     """
 
     def __init__(self, generator: Generator):

@@ -97,8 +97,8 @@ def load_prompts(preset: FinetunePreset, generator: Generator) -> PromptSet:
 
 def _items(preset: FinetunePreset, evaluator: Evaluator, split: str, count: int) -> FixedItems | None:
     """Held-out items. A prompt file has none but its own prompts; where those are too few to rank, the
-    built-in
-    items serve, if the built-in evaluator judges."""
+    built-in items serve, if the built-in evaluator judges.
+    """
     if not count:
         return None
     if preset.prompts is not None:

@@ -1,6 +1,4 @@
-"""What trajectories start from, computed once: text conditions, reward embeddings, noise, reference
-embeddings.
-"""
+"""What trajectories start from, computed once: text conditions, reward embeddings, noise, references."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager

@@ -1,6 +1,4 @@
-"""The objective of DDPO and GRPO: sample with noise, judge the ends, replay every stored step with a
-clipped ratio.
-"""
+"""The objective of DDPO and GRPO: sample with noise, judge the ends, replay each step with a clipped ratio."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,9 +27,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Episode:
-    """N sampled trajectories with the rewards (N,) of their ends; their means over dimensions stand for
-    time.
-    """
+    """N sampled trajectories: their stochastic steps, rewards (N,) of the ends, and raw terms, (N,) each."""
 
     start: Start
     steps: list[Stored]

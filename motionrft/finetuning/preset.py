@@ -1,6 +1,4 @@
-"""What every method's settings share. Free of torch: a preset is checked and its plan shown without loading
-it.
-"""
+"""What every method's settings share. Free of torch: presets are checked and plans shown without loading it."""
 
 from typing import ClassVar
 

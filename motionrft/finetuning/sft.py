@@ -1,6 +1,4 @@
-"""Supervised fine-tuning: the generator's own training loss on recorded motions, the baseline without a
-reward.
-"""
+"""Supervised fine-tuning: the generator's own loss on recorded motions, the baseline without a reward."""
 
 import random
 from typing import ClassVar, Literal

@@ -1,10 +1,8 @@
 """SoPo: recorded motions preferred to the generator's own bad samples (Tan et al. 2024).
 
-Preferred is the ground truth, offline; unpreferred is the worse of the current model's samples, online, and
-only where it is bad enough. The further the samples are from the truth, the more the truth counts. Noise is
-shared by all four
-errors, and the reference is computed without a graph: the same expectation as the published code, with less
-    variance.
+Preferred is the ground truth, offline; unpreferred is the worse of the current model's samples, online, and only
+where it is bad enough. The further the samples are from the truth, the more the truth counts. Noise is shared by
+all four errors and the reference has no graph: the published code's expectation, with less variance.
 """
 
 from typing import ClassVar, Literal
