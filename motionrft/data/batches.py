@@ -61,7 +61,7 @@ class BalancedBatches:
 
 
 class DistinctBatches:
-    """Batches in which no two items share a label, labels drawn with weight sqrt(takes): contrast without false negatives.
+    """Batches in which no two items share a label, labels drawn with weight sqrt(takes): no false negatives.
 
     Without labels, items of equal first caption count as equal.
     """

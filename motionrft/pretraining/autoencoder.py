@@ -7,12 +7,13 @@ from torch import Tensor
 
 from motionrft.data.batches import BalancedBatches, pad
 from motionrft.data.folder import MotionDataset
-from motionrft.data.mirroring import mirror_kinematic
 from motionrft.evaluation.metrics.physics import jitter
 from motionrft.generators.autoencoder import Autoencoder, sample_posterior
 from motionrft.lengths import length_mask
 from motionrft.pretraining.losses import autoencoder_loss, heading_aligned_error_mm
 from motionrft.representations.kinematic import kinematic_to_joints
+from motionrft.representations.mirror import mirror
+from motionrft.representations.names import KINEMATIC
 from motionrft.representations.statistics import Statistics
 from motionrft.training.optimiser import Optimiser, OptimiserSettings
 from motionrft.training.seeds import generator_for
@@ -49,7 +50,7 @@ class AutoencoderTrainer:
         device: torch.device | str = "cpu",
     ):
         self.autoencoder, self.dataset, self.settings = autoencoder.train(), dataset, settings
-        self.statistics, self.seed, self.mirror, self.device = statistics.to(device), seed, mirror, device
+        self.statistics, self.seed, self.mirrored, self.device = statistics.to(device), seed, mirror, device
         self.batches = BalancedBatches(dataset, settings.batch, seed)
         self.optimiser = Optimiser(autoencoder, settings.optimiser, total=settings.updates)
 
@@ -96,9 +97,9 @@ class AutoencoderTrainer:
         draws = generator_for(self.seed, "window", step)
         starts, flips = torch.rand(2, len(items), generator=draws).tolist()
         clips = [self._window(self.dataset.motion(int(i)), s) for i, s in zip(items, starts, strict=True)]
-        if self.mirror:
+        if self.mirrored:
             clips = [
-                mirror_kinematic(clip) if flip < 0.5 else clip
+                mirror(clip, KINEMATIC) if flip < 0.5 else clip
                 for clip, flip in zip(clips, flips, strict=True)
             ]
         motion, lengths = pad([self.statistics.normalise(clip) for clip in clips])

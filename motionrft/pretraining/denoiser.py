@@ -7,9 +7,9 @@ from torch import Tensor
 
 from motionrft.data.batches import BalancedBatches
 from motionrft.data.folder import MotionDataset
-from motionrft.data.mirroring import mirror_caption
 from motionrft.diffusion.parametrisation import training_target
 from motionrft.diffusion.schedule import broadcast
+from motionrft.files.captions import mirror_caption
 from motionrft.generators.mld import Mld
 from motionrft.pretraining.latents import encode_dataset, whitening
 from motionrft.training.ema import Ema

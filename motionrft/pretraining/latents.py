@@ -7,11 +7,12 @@ from torch import Tensor
 
 from motionrft.data.batches import pad
 from motionrft.data.folder import MotionDataset
-from motionrft.data.mirroring import mirror_kinematic
 from motionrft.generators.autoencoder import sample_posterior
 from motionrft.generators.mld import Mld
 from motionrft.lengths import length_mask
 from motionrft.pretraining.autoencoder import latent_mask
+from motionrft.representations.mirror import mirror
+from motionrft.representations.names import KINEMATIC
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def encode_dataset(
     for start in range(0, len(dataset), batch):
         clips = [dataset.motion(item) for item in range(start, min(start + batch, len(dataset)))]
         motion, lengths = (
-            x.to(device) for x in pad([mirror_kinematic(clip) for clip in clips] if mirrored else clips)
+            x.to(device) for x in pad([mirror(clip, KINEMATIC) for clip in clips] if mirrored else clips)
         )
         valid = length_mask(lengths, motion.shape[1])[..., None]
         mean, log_variance = generator.vae.encode((motion - generator.mean) / generator.std * valid, lengths)
