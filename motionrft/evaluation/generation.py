@@ -210,7 +210,9 @@ def _caption_key(caption: Caption) -> str:
 
 
 def _device(module: torch.nn.Module) -> torch.device:
-    return next(module.parameters()).device
+    """Where a module computes; one that has no weights (a reward of physics alone) takes the CPU."""
+    weight = next(module.parameters(), None)
+    return torch.device("cpu") if weight is None else weight.device
 
 
 __all__ = ["GenerationProtocol", "GeneratorSource", "Made", "Repetition", "Source", "evaluate_generator"]

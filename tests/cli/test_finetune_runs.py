@@ -1,4 +1,4 @@
-"""The main job stopped, killed and resumed through the real executable, with the built-in models."""
+"""The main job through the real executable, with the built-in models: stopped, killed, resumed, and hacked."""
 
 import json
 import signal
@@ -12,7 +12,18 @@ import pytest
 from tests.cli.conftest import clean_environment
 
 pytestmark = [pytest.mark.executable, pytest.mark.slow]
-SMALL = ("--updates", "24", "--batch", "2", "--steps", "12", "--set", "method.k=4", "--set", "checkpoint_every=6")
+SMALL = (
+    "--updates",
+    "24",
+    "--batch",
+    "2",
+    "--steps",
+    "12",
+    "--set",
+    "method.k=4",
+    "--set",
+    "checkpoint_every=6",
+)
 UNWATCHED = ("--set", "watch.every=0", "--set", "evaluation.prompts=0")
 
 
@@ -46,3 +57,18 @@ def test_stopped_killed_and_resumed_gives_the_same_generator(tmp_path: Path) -> 
     assert (whole / weights).read_bytes() == (shot / weights).read_bytes()
     updates = [json.loads(line)["update"] for line in (shot / "metrics.jsonl").read_text().splitlines()]
     assert updates == list(range(1, 25))
+
+
+def test_a_reward_that_pays_for_shaking_is_stopped_by_the_watch(tmp_path: Path) -> None:
+    """The reward climbs; what it was not asked about says no, and the best checkpoint is not the last."""
+    watched = ("--set", "watch.every=12", "--set", "watch.prompts=32", "--set", "evaluation.prompts=0")
+    exploit = ("--set", "weights={jitter: -0.01, semantic: 0, similarity: 0}", "--lr", "2e-4")
+    command = ("--updates", "200", "--batch", "4", "--steps", "12", "--set", "method.k=6", *watched, *exploit)
+    process = _start(tmp_path / "run", "--preset", "mini-easytune", *command)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert "jitter went from" in err and "the watch stopped the run" in err
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert len(lines) < 100 and lines[-1]["reward"] > lines[0]["reward"]
+    last, best = ((tmp_path / "run" / name).read_text().strip() for name in ("LATEST", "BEST"))
+    assert last == f"step-{len(lines)}" and best != last
