@@ -16,20 +16,16 @@ def ancestral(
     visited s < t (Nichol and Dhariwal 2021). The last step, at t = 0, adds no noise.
 
     Args:
-        small_variance: the posterior's variance, its entry 0 replaced by entry 1; otherwise beta_t, whose
-            entry 0 is the posterior variance of entry 1.
+        small_variance: the posterior's variance; otherwise beta_t.
     """
     steps = schedule.times if steps is None else steps
-    times = visited_times(schedule.times, steps, "linspace").flip(
-        0
-    )  # clean to noisy, as the chain is defined
+    times = visited_times(schedule.times, steps, "linspace").flip(0)  # clean to noisy, as chains are defined
     a = schedule.alpha_bar[times]
     a_previous = torch.cat([torch.ones(1, dtype=a.dtype), a[:-1]])
     beta = 1 - a / a_previous
-    posterior = beta * (1 - a_previous) / (1 - a)
-    variance = posterior.clone() if small_variance else beta.clone()
-    variance[0] = 0  # entry 0 is never drawn from: that step adds no noise
-    process = tabulate(
+    variance = beta * (1 - a_previous) / (1 - a) if small_variance else beta.clone()
+    variance[0] = 0  # the last step adds no noise, so the entry that papers put there is never drawn from
+    return tabulate(
         kind,
         timesteps=times.flip(0),
         levels=torch.cat([times.flip(0), torch.zeros(1, dtype=torch.int64)]),
@@ -39,4 +35,3 @@ def ancestral(
         mean_x0=(beta * a_previous.sqrt() / (1 - a)).flip(0),
         std=variance.sqrt().flip(0),
     )
-    return process

@@ -8,7 +8,7 @@ from torch import Tensor
 from motionrft.errors import UserError
 from motionrft.generators.mdm import Mdm, MdmConfig
 from motionrft.official.pickles import counted, tensors_under, without
-from motionrft.official.source import Source, filled
+from motionrft.official.source import Source, filled, settings_for
 
 _MARK = "input_process.poseEmbedding.weight"
 _TABLES = ("sequence_pos_encoder.pe", "embed_timestep.sequence_pos_encoder.pe")
@@ -36,13 +36,14 @@ def read(source: Source) -> Mdm:
     positions = next((tensors[name].shape[0] for name in _TABLES if name in tensors), _FRAMES)
     tensors = without(tensors, *_TABLES)
     tokens = said.get("text_encoder_type", "clip") == "bert"
-    settings = {
-        "text": "distilbert" if tokens else "clip-b32-short",
-        "text_features": "tokens" if tokens else "pooled",
-        "train_times": said.get("diffusion_steps", 1000),
-        "small_variance": said.get("sigma_small", True),
-        **source.settings,
-    }
+    settings = settings_for(
+        source,
+        tensors[_MARK].shape[1],
+        text="distilbert" if tokens else "clip-b32-short",
+        text_features="tokens" if tokens else "pooled",
+        train_times=said.get("diffusion_steps", 1000),
+        small_variance=said.get("sigma_small", True),
+    )
     config = MdmConfig(denoiser=_denoiser(tensors, said, positions), **settings)
     generator = Mdm(config)
     statistics = source.find_statistics(generator.features)

@@ -8,7 +8,7 @@ from torch import Tensor
 from motionrft.errors import UserError
 from motionrft.generators.mld import Mld, MldConfig
 from motionrft.official.pickles import below, counted, tensors_under, without
-from motionrft.official.source import Source, filled
+from motionrft.official.source import Source, filled, settings_for
 
 _DROPPED = (
     "text_encoder.",  # frozen, loaded by name
@@ -42,12 +42,11 @@ def read(source: Source) -> Mld:
             raise UserError(f"{source.path}: has ControlNet weights ({prefix}*), which are not supported.")
     if "vae.global_motion_token" not in tensors:
         raise UserError(f"{source.path}: no vae.*: the motion autoencoder is missing from this checkpoint.")
-    settings = _sampling(tensors) | {
-        "text": "clip-l14" if below(state, "denoiser.mem_pos.") else "sentence-t5-large",
-        **source.settings,
-    }
+    features = tensors["vae.skel_embedding.weight"].shape[1]
+    text = "clip-l14" if below(state, "denoiser.mem_pos.") else "sentence-t5-large"
+    settings = settings_for(source, features, text=text, **_sampling(tensors))
     config = MldConfig(autoencoder=_vae(tensors), denoiser=_denoiser(tensors), **settings)
-    statistics = source.find_statistics(tensors["vae.skel_embedding.weight"].shape[1])
+    statistics = source.find_statistics(features)
     return filled(Mld(config), tensors | {"mean": statistics.mean, "std": statistics.std}, source.path)
 
 

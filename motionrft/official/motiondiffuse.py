@@ -8,7 +8,7 @@ from torch import Tensor
 from motionrft.generators.motiondiffuse import MotionDiffuse, MotionDiffuseConfig
 from motionrft.official.pickles import counted, tensors_under, without
 from motionrft.official.renaming import Renaming
-from motionrft.official.source import Source, filled
+from motionrft.official.source import Source, filled, settings_for
 
 _HEADS, _TEXT_HEADS = 8, 4  # in every published model; no tensor tells
 NAMES = Renaming(
@@ -35,7 +35,8 @@ def read(source: Source) -> MotionDiffuse:
     """Build the generator from the shapes. The mean and std are those of `meta/`: their root terms may be biased."""
     tensors = without(tensors_under(source.content, "encoder", source.path), "clip.", "clip_model.")
     denoiser, texts = _denoiser(tensors), _text_layers(tensors)
-    generator = MotionDiffuse(MotionDiffuseConfig(denoiser, texts, **source.settings))
+    settings = settings_for(source, denoiser["features"])
+    generator = MotionDiffuse(MotionDiffuseConfig(denoiser, texts, **settings))
     statistics = source.find_statistics(generator.features)
     weights = ours(tensors) | {"mean": statistics.mean, "std": statistics.std}
     return filled(generator, weights, source.path)

@@ -10,7 +10,9 @@ import yaml
 from torch import Tensor
 
 from motionrft.errors import UserError
+from motionrft.files.motions import usual_fps
 from motionrft.generators import Generator
+from motionrft.representations.names import KINEMATIC
 from motionrft.representations.statistics import Statistics
 from motionrft.training.weights import load_state
 
@@ -76,6 +78,11 @@ class Source:
                 f"{folder}: statistics of {len(found.mean)} features, but {self.path} has {features}."
             )
         return found
+
+
+def settings_for(source: Source, features: int, **published: Any) -> dict[str, Any]:
+    """Settings of a model on kinematic features: the published ones, KIT-ML's frame rate, and what the user says."""
+    return {"fps": usual_fps(KINEMATIC, features), **published, **source.settings}
 
 
 def filled(generator: Family, tensors: Mapping[str, Tensor], origin: Path) -> Family:

@@ -9,7 +9,7 @@ from motionrft.generators.mdm_denoiser import interleaved_sinusoids
 from motionrft.generators.stablemofusion import StableMoFusion, StableMoFusionConfig
 from motionrft.official.pickles import counted, tensors_under, without
 from motionrft.official.renaming import Renaming
-from motionrft.official.source import Source, filled
+from motionrft.official.source import Source, filled, settings_for
 
 _TEXT_HEADS = 4  # in every published model; no tensor tells
 _TABLE = "unet.time_mlp.0.pe"
@@ -45,7 +45,8 @@ def read(source: Source) -> StableMoFusion:
     tensors = tensors_under(source.content, key, source.path)
     tensors = {name.removeprefix("module."): v for name, v in tensors.items() if name != "n_averaged"}
     tensors = without(tensors, "clip_model.")
-    config = StableMoFusionConfig(_denoiser(tensors), _text_layers(tensors), **source.settings)
+    settings = settings_for(source, tensors[_MARK].shape[0])
+    config = StableMoFusionConfig(_denoiser(tensors), _text_layers(tensors), **settings)
     generator = StableMoFusion(config)
     statistics = source.find_statistics(generator.features)
     weights = ours(tensors) | {"mean": statistics.mean, "std": statistics.std}

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from motionrft.errors import UserError
-from motionrft.generators import Generator
+from motionrft.generators import Generator, build_generator
 from motionrft.generators import load_generator as load_folder
 from motionrft.generators.sampling import sample
 from motionrft.official.generators import (
@@ -136,6 +136,13 @@ def test_mdm_options_are_read_from_the_file_beside_it(tmp_path: Path) -> None:
     (tmp_path / "args.json").write_text(json.dumps(options | {"noise_schedule": "linear"}))
     with pytest.raises(UserError, match="linear"):
         load_generator(path)
+
+
+def test_a_kit_checkpoint_has_kits_frame_rate(tmp_path: Path) -> None:
+    config = TINY["mdm"] | {"denoiser": TINY["mdm"]["denoiser"] | {"features": 251}}
+    save_official(build_generator(config), tmp_path / "model.pt")
+    assert load_generator(tmp_path / "model.pt").fps == 12.5
+    assert load_generator(tmp_path / "model.pt", fps=20.0).fps == 20
 
 
 def test_a_folder_with_one_checkpoint_is_enough(tmp_path: Path) -> None:
