@@ -12,6 +12,7 @@ class Metric:
 
     label: as in tables. good: `up`, `down`, `near` (to real motion) or `none`. digits: after the point.
     headline: a comparison's verdict rests on it. note: a few words below its name.
+    least: the smallest change that matters, in `unit`.
     """
 
     label: str
@@ -21,6 +22,7 @@ class Metric:
     unit: str = ""
     headline: bool = False
     note: str = ""
+    least: float = 0.0
 
 
 METRICS: dict[str, Metric] = {
@@ -46,8 +48,8 @@ METRICS: dict[str, Metric] = {
     "jitter": Metric("jitter", "down", "physics", 1, "m/s³"),
     "foot_skating": Metric("foot skating", "down", "physics", note="share of frames"),
     "motion_energy": Metric("motion energy", "near", "physics", unit="m/s", note="without path and heading"),
-    "penetration": Metric("penetration", "down", "physics", 4, "m"),
-    "floating": Metric("floating", "down", "physics", 4, "m"),
+    "penetration": Metric("penetration", "down", "physics", 4, "m", least=0.002),
+    "floating": Metric("floating", "down", "physics", 4, "m", least=0.002),
     "bone_length_drift": Metric("bone length drift", "down", "physics", 4),
 }
 

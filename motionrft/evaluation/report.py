@@ -144,4 +144,5 @@ def _row(
         reference=None if math.isnan(reference) else reference,
         headline=metric.headline,
         note=metric.note,
+        least=metric.least,
     )

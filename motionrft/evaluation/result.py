@@ -145,6 +145,7 @@ def _paired(name: str, before: EvaluationResult, after: EvaluationResult) -> Row
         reference=reference,
         headline=metric.headline,
         note=metric.note,
+        least=metric.least,
     )
 
 

@@ -63,6 +63,7 @@ class Row:
         reference: the value of real motion, shown in a column of its own.
         headline: the verdict rests on these judge rows; when none is marked, on all judge rows.
         note: a few words under the name ("32 candidates, one per label").
+        least: the smallest change that matters, in the row's unit; a smaller one counts as none, however sure.
     """
 
     metric: str
@@ -74,6 +75,7 @@ class Row:
     reference: float | None = None
     headline: bool = False
     note: str = ""
+    least: float = 0.0
 
     @classmethod
     def paired(
@@ -88,18 +90,19 @@ class Row:
         reference: float | None = None,
         headline: bool = False,
         note: str = "",
+        least: float = 0.0,
     ) -> Row:
         """Row of samples paired index by index (same seed, same prompt, same noise)."""
         change = np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64)
         values, changes = (Interval.of(before), Interval.of(after)), (Interval.of(change),)
-        return cls(metric, values, changes, good, role, unit, reference, headline, note)
+        return cls(metric, values, changes, good, role, unit, reference, headline, note, least)
 
     def sign(self, column: int = 1) -> Sign:
         """How column `column` compares with the first one."""
         change = self.changes[column - 1] if column - 1 < len(self.changes) else None
         if change is None or change.low is None:
             return "unknown"
-        if not change.sure:
+        if not change.sure or abs(change.mean) < self.least:
             return "same"
         return self._direction(column, change)
 

@@ -94,3 +94,9 @@ def test_lists_are_read_aloud():
     rows = [row(name, 1, 1) for name in "ABCDE"]
     assert names(rows[:1]) == "A" and names(rows[:2]) == "A and B"
     assert names(rows[:3]) == "A, B and C" and names(rows) == "A, B, C and 2 more"
+
+
+def test_a_change_too_small_to_matter_counts_as_none_however_sure() -> None:
+    before, after = [0.0003, 0.0003, 0.0004], [0.0005, 0.0005, 0.0006]
+    assert Row.paired("penetration", before, after, good="down").sign() == "worse"
+    assert Row.paired("penetration", before, after, good="down", least=0.002).sign() == "same"
