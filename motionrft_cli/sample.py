@@ -229,7 +229,9 @@ def _dry_run(call: Call[SamplePreset], model: "Generator", wanted: list[Wanted])
     from motionrft.generators.sampling import sample
 
     if call.preset.sampler == "dopri5":
-        raise UserError("--dry-run cannot tell how many steps dopri5 will take; estimate with --set sampler=euler.")
+        raise UserError(
+            "--dry-run cannot tell how many steps dopri5 will take; estimate with --set sampler=euler."
+        )
     batch = wanted[: call.preset.batch]
     lengths = torch.tensor([each.frames for each in batch])
     condition = model.encode_text([each.prompt for each in batch])

@@ -1,5 +1,4 @@
-"""MDM against the golden data: encoder and decoder, CLIP and BERT, masks, guidance, ancestral trajectories.
-"""
+"""MDM against the golden data: encoder and decoder, CLIP and BERT, masks, guidance, ancestral trajectories."""
 
 from typing import Any
 
