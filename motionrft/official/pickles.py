@@ -58,8 +58,8 @@ def read_pickle(path: Path | str) -> Any:
     try:
         with torch.serialization.safe_globals(_harmless()):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(_refusal(path, error)) from None
+    except pickle.UnpicklingError:
+        raise UserError(_refusal(path)) from None
     except (RuntimeError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, OSError) as error:
         raise UserError(
             f"{path}: damaged or no checkpoint ({_first_line(error)}). Download or copy it again."
@@ -122,7 +122,7 @@ def _refuse_strangers(path: Path) -> None:
         )
 
 
-def _refusal(path: Path, error: Exception) -> str:
+def _refusal(path: Path) -> str:
     """Why a pickle was not read: the globals it asks for, or that it is none."""
     try:
         with torch.serialization.safe_globals(_harmless()):
@@ -137,9 +137,7 @@ def _refusal(path: Path, error: Exception) -> str:
             f"{path}: refused: reading it would run code ({names}). Nothing was run. Save its state dict "
             "alone, in the project it comes from, and name that file."
         )
-    return (
-        f"{path}: damaged, or a pickle that is no plain checkpoint ({_first_line(error)}). Nothing was run."
-    )
+    return f"{path}: damaged, or no checkpoint at all. Nothing was run. Download or copy it again."
 
 
 def _first_line(error: Exception) -> str:
