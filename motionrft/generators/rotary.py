@@ -19,7 +19,7 @@ def rotate_pairs(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
 
 
 def halved_rotary(positions: int, width: int, base: float) -> tuple[Tensor, Tensor]:
-    """Cosine and sine, (positions, width) each, for pairs (i, i + width / 2); exponents run from 0 to 1, both included."""
+    """Cosine and sine, (positions, width) each, for pairs (i, i + width / 2); exponents from 0 to 1, both included."""
     exponents = torch.linspace(0, 1, width // 2)
     angles = torch.arange(positions, dtype=torch.float32)[:, None] * base**-exponents
     return torch.cat([angles, angles], dim=1).cos(), torch.cat([angles, angles], dim=1).sin()

@@ -77,7 +77,11 @@ def test_no_data_set_is_a_users_mistake(preset, tmp_path):
 
 def test_patience_ends_the_denoiser_once_validation_stops_falling(preset, tmp_path):
     stage = preset.denoiser.model_copy(
-        update={"updates": 400, "patience": 1, "optimiser": preset.denoiser.optimiser.model_copy(update={"lr": 0.3})}
+        update={
+            "updates": 400,
+            "patience": 1,
+            "optimiser": preset.denoiser.optimiser.model_copy(update={"lr": 0.3}),
+        }
     )
     pretraining = _pretraining(preset.model_copy(update={"denoiser": stage}), tmp_path / "out")
     pretraining.train_autoencoder()
