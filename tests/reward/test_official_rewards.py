@@ -74,7 +74,7 @@ def test_a_backbone_with_adapters_of_any_rank(
         reward.network.motion, reward.normalise(motion, lengths, "kinematic"), lengths, "kinematic"
     )
     torch.testing.assert_close(score, expected[:, 0])
-    with pytest.raises(UserError, match="sentence-t5-large, which cannot be run here"):
+    with pytest.raises(UserError, match="sentence-t5-large is not on this machine"):
         loaded.weigh({"semantic": 1.0})
         loaded.prepare(["a person walks"])
 
