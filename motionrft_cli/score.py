@@ -57,7 +57,7 @@ def score(
     )
     scorer = Scorer(model, choose_terms(words, model), call.preset.frames)
     limits.check(scorer.terms)
-    queries = _queries(_paths(motions, null), _Texts(text, text_file), source, fps)
+    queries = _queries(call, _paths(motions, null), _Texts(text, text_file), source, fps)
     if call.dry_run:
         return _dry_run(call, scorer.terms, queries)
     return _report(call, scorer.terms, scorer.score(queries), limits)
@@ -147,13 +147,19 @@ def _paths(inputs: list[str], null: bool) -> Iterator[Path]:
 
 
 def _queries(
-    paths: Iterator[Path], texts: "_Texts", source: str | None, fps: float | None
+    call: Call[ScorePreset], paths: Iterator[Path], texts: "_Texts", source: str | None, fps: float | None
 ) -> "Iterator[Query | FileFault]":
     from motionrft.files import FileFault, iterate_motions
+    from motionrft.files.motions import doubt
     from motionrft.reward.scoring import Query
 
     for found in iterate_motions(paths, source, fps):
-        yield found if isinstance(found, FileFault) else Query(found, texts.of(found.source))
+        if isinstance(found, FileFault):
+            yield found
+            continue
+        if remark := doubt(found):
+            call.console.warn(f"{found.source}: {remark}")
+        yield Query(found, texts.of(found.source))
 
 
 class _Texts:

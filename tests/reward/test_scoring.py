@@ -117,3 +117,11 @@ def test_people_get_a_table(folder: Path, capfd: pytest.CaptureFixture[str]) -> 
     assert program.run(["score", str(folder), "--terms", "physics"]) == 0
     out, err = capfd.readouterr()
     assert out == "" and "foot_skating" in err and "0.npy" in err
+
+
+def test_normalised_features_are_doubted(score: Callable, tmp_path: Path) -> None:
+    features = motions_of(1)["kinematic"].numpy()
+    np.save(tmp_path / "normalised.npy", (features - features.mean(0)) / (features.std(0) + 1.0))
+    code, lines, err = score(tmp_path / "normalised.npy", "--terms", "physics")
+    assert code == 0 and len(lines) == 1
+    assert "is it normalised" in err
