@@ -118,7 +118,7 @@ def test_a_missing_encoder_says_what_to_fetch(
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(UserError, match=r"download revision|system prompt is missing"):
+    with pytest.raises(UserError, match=r"ownload revision|system prompt is missing"):
         load_text_encoder(name, cache=False).encode(["a"])
 
 
