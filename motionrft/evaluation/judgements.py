@@ -15,13 +15,13 @@ from motionrft.evaluation.metrics import (
     BinaryMetrics,
     authenticity_metrics,
     preference_metrics,
-    seeded_swap,
 )
 from motionrft.evaluation.result import EvaluationResult, machine
 from motionrft.files import motion_files, read_motions
 from motionrft.official.pickles import read_pickle
 from motionrft.representations.names import guess_representation
 from motionrft.reward.base import Reward
+from motionrft.reward.classification import official_swaps
 from motionrft.reward.clips import Clip, Pair, batch_of, clips_of
 from motionrft.reward.fakes import GENERATED, matched, read_fakes
 from motionrft.reward.pairs import published_pairs, read_pairs
@@ -48,7 +48,7 @@ def evaluate_preference(
     found = pairs_at(pairs, reward.representation)
     sides = [[getattr(pair, side) for pair in found] for side in (BETTER, WORSE)]
     scores = torch.stack([_scores(reward, clips, term, batch) for clips in sides], dim=1)
-    judged = preference_metrics(scores, seeded_swap(len(scores)))
+    judged = preference_metrics(scores, official_swaps(len(scores)))
     numbers = {"accuracy": judged.accuracy}
     numbers |= {f"swapped/{metric}": value for metric, value in _ratios(judged.swapped).items()}
     for kind in sorted({pair.kind for pair in found}):

@@ -9,7 +9,6 @@ from motionrft.evaluation.metrics.classification import (
     PreferenceMetrics,
     authenticity_metrics,
     preference_metrics,
-    seeded_swap,
 )
 from motionrft.evaluation.metrics.distribution import (
     Gaussian,
@@ -73,7 +72,6 @@ __all__ = [
     "r_precision",
     "replications",
     "retrieval_32",
-    "seeded_swap",
     "skating_ratio",
     "small_batch_order",
     "tmr_all",

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,12 +39,6 @@ class PreferenceMetrics:
 
     accuracy: float
     swapped: BinaryMetrics
-
-
-def seeded_swap(pairs: int, seed: int = 42) -> Tensor:
-    """(pairs,) bool: which pairs the published evaluation presents in swapped order (legacy numpy draw <
-    0.5)."""
-    return torch.from_numpy(np.random.RandomState(seed).rand(pairs) < 0.5)
 
 
 def preference_metrics(scores: Tensor, swap: Tensor) -> PreferenceMetrics:

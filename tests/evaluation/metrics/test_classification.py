@@ -2,7 +2,8 @@
 
 import torch
 
-from motionrft.evaluation.metrics import authenticity_metrics, preference_metrics, replications, seeded_swap
+from motionrft.evaluation.metrics import authenticity_metrics, preference_metrics, replications
+from motionrft.reward.classification import official_swaps
 
 
 def test_authenticity_counts():
@@ -25,7 +26,7 @@ def test_a_tie_is_wrong_before_the_swap_and_swapped_after_it():
 
 
 def test_the_swap_is_the_published_one():
-    assert seeded_swap(8).int().tolist() == [1, 0, 0, 0, 1, 1, 1, 0]
+    assert official_swaps(8).int().tolist() == [1, 0, 0, 0, 1, 1, 1, 0]
 
 
 def test_interval_of_a_constant_is_zero_and_of_two_values_known():
