@@ -6,7 +6,7 @@ that expands to an unreasonable size through aliases is refused before anything 
 """
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -19,7 +19,9 @@ MAX_NODES = 20_000  # after expanding aliases; the largest shipped preset has be
 class PresetLoader(yaml.SafeLoader):
     """The safe loader with YAML 1.2's plain scalars; it knows no tag that makes a Python object."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+
+# A table of our own: the inherited one is shared with every other loader.
+setattr(PresetLoader, "yaml_implicit_resolvers", {})  # noqa: B010  (typed differently by the stubs' releases)
 
 
 class PresetDumper(yaml.SafeDumper):
