@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from motionrft.linear import Linear, gelu_of, linear
+
 
 class Attention(nn.Module):
     """Multi-head attention with torch's packed projection (`in_proj_weight` (3D, D): queries, keys, values)."""
@@ -27,20 +29,20 @@ class Attention(nn.Module):
         self.dropout = dropout
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
-        self.out_proj = nn.Linear(width, width)
+        self.out_proj = Linear(width, width)
         nn.init.xavier_uniform_(self.in_proj_weight)
         nn.init.zeros_(self.out_proj.bias)
 
     def forward(self, query: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """Attend from `query` (B, Q, D) to `memory` (B, K, D), or to itself where memory is None; `mask` (B, K)."""
         if memory is None:
-            q, k, v = F.linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
+            q, k, v = linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
         else:
             width = query.shape[-1]
             if memory.shape[1] == 1:
                 return self._one_token(memory).expand_as(query)
-            q = F.linear(query, self.in_proj_weight[:width], self.in_proj_bias[:width])
-            k, v = F.linear(memory, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, dim=-1)
+            q = linear(query, self.in_proj_weight[:width], self.in_proj_bias[:width])
+            k, v = linear(memory, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, dim=-1)
         visible = None if mask is None else mask[:, None, None, :]  # (B, 1, 1, K)
         mixed = F.scaled_dot_product_attention(
             self._split(q), self._split(k), self._split(v), visible, self.dropout if self.training else 0.0
@@ -61,7 +63,7 @@ class Attention(nn.Module):
         """
         width, scale = query.shape[-1], (query.shape[-1] // self.heads) ** -0.5
         weights = self.in_proj_weight.unflatten(0, (3, self.heads, -1))  # (3, H, D / H, D)
-        q = self._split(F.linear(query, self.in_proj_weight[:width], self.in_proj_bias[:width]))
+        q = self._split(linear(query, self.in_proj_weight[:width], self.in_proj_bias[:width]))
         seen = torch.einsum("bhqd,hdm->bhqm", q * scale, weights[1])
         if join is not None:
             seen = seen @ join.weight
@@ -83,7 +85,7 @@ class Attention(nn.Module):
     def _one_token(self, memory: Tensor) -> Tensor:
         """The softmax over one key is 1 whatever the query: its value, (B, 1, D), is the answer to every query."""
         values = 2 * memory.shape[-1]
-        return self.out_proj(F.linear(memory, self.in_proj_weight[values:], self.in_proj_bias[values:]))
+        return self.out_proj(linear(memory, self.in_proj_weight[values:], self.in_proj_bias[values:]))
 
 
 class EncoderLayer(nn.Module):
@@ -92,8 +94,8 @@ class EncoderLayer(nn.Module):
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float = 0.1) -> None:
         super().__init__()
         self.self_attn = Attention(width, heads, dropout)
-        self.linear1 = nn.Linear(width, feedforward)
-        self.linear2 = nn.Linear(feedforward, width)
+        self.linear1 = Linear(width, feedforward)
+        self.linear2 = Linear(feedforward, width)
         self.norm1 = nn.LayerNorm(width)
         self.norm2 = nn.LayerNorm(width)
         self.drop = nn.Dropout(dropout)
@@ -106,11 +108,16 @@ class EncoderLayer(nn.Module):
         self, rows: int, x: Tensor, mask: Tensor | None = None, join: nn.Linear | None = None
     ) -> Tensor:
         """The first `rows` positions of `forward(x)`, or of `forward(join(x))`: (B, rows, D), still seeing all T."""
+        if join is not None and x.shape[1] <= self.self_attn.heads:
+            x, join = (
+                join(x),
+                None,
+            )  # so few positions cost less to join than H queries do to carry through it
         head = x[:, :rows] if join is None else join(x[:, :rows])
         return self._feed(self.norm1(head + self.drop(self.self_attn.read(head, x, mask, join))))
 
     def _feed(self, h: Tensor) -> Tensor:
-        return self.norm2(h + self.drop(self.linear2(self.drop(F.gelu(self.linear1(h))))))
+        return self.norm2(h + self.drop(self.linear2(self.drop(gelu_of(self.linear1, h)))))
 
 
 class DecoderLayer(nn.Module):
@@ -120,8 +127,8 @@ class DecoderLayer(nn.Module):
         super().__init__()
         self.self_attn = Attention(width, heads, dropout)
         self.multihead_attn = Attention(width, heads, dropout)
-        self.linear1 = nn.Linear(width, feedforward)
-        self.linear2 = nn.Linear(feedforward, width)
+        self.linear1 = Linear(width, feedforward)
+        self.linear2 = Linear(feedforward, width)
         self.norm1 = nn.LayerNorm(width)
         self.norm2 = nn.LayerNorm(width)
         self.norm3 = nn.LayerNorm(width)
@@ -133,7 +140,7 @@ class DecoderLayer(nn.Module):
         """x (B, T, D) with `mask` (B, T), memory (B, M, D) with `memory_mask` (B, M), to (B, T, D)."""
         h = self.norm1(x + self.drop(self.self_attn(x, mask=mask)))
         h = self.norm2(h + self.drop(self.multihead_attn(h, memory, memory_mask)))
-        return self.norm3(h + self.drop(self.linear2(self.drop(F.gelu(self.linear1(h))))))
+        return self.norm3(h + self.drop(self.linear2(self.drop(gelu_of(self.linear1, h)))))
 
 
 class Encoder(nn.Module):
@@ -177,7 +184,7 @@ class _SkipStack(nn.Module):
         self.input_blocks = nn.ModuleList(make_layer() for _ in range(skips))
         self.middle_block = make_layer()
         self.output_blocks = nn.ModuleList(make_layer() for _ in range(skips))
-        self.linear_blocks = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(skips))
+        self.linear_blocks = nn.ModuleList(Linear(2 * width, width) for _ in range(skips))
         self.norm = nn.LayerNorm(width)
         for parameter in self.parameters():
             if parameter.dim() > 1:
@@ -264,8 +271,8 @@ class TimeEmbedding(nn.Module):
 
     def __init__(self, features: int, width: int) -> None:
         super().__init__()
-        self.linear_1 = nn.Linear(features, width)
-        self.linear_2 = nn.Linear(width, width)
+        self.linear_1 = Linear(features, width)
+        self.linear_2 = Linear(width, width)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, features) to (B, D)."""

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from motionrft.generators.rotary import halved_rotary, rotate_halves
+from motionrft.linear import Linear
 from motionrft.transformer import timestep_features
 
 _EPS = 1e-6
@@ -14,7 +15,7 @@ _TIME_WIDTH = 256
 
 
 def modulation(width: int, count: int) -> nn.Sequential:
-    return nn.Sequential(nn.SiLU(), nn.Linear(width, count * width))
+    return nn.Sequential(nn.SiLU(), Linear(width, count * width))
 
 
 class Attention(nn.Module):
@@ -23,10 +24,10 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
+        self.qkv = Linear(width, 3 * width)
         self.q_norm = nn.RMSNorm(width // heads, eps=_EPS)
         self.k_norm = nn.RMSNorm(width // heads, eps=_EPS)
-        self.proj = nn.Linear(width, width)
+        self.proj = Linear(width, width)
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, mask: Tensor | None) -> Tensor:
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
@@ -41,8 +42,8 @@ class SwiGlu(nn.Module):
 
     def __init__(self, width: int, hidden: int):
         super().__init__()
-        self.w12 = nn.Linear(width, 2 * hidden)
-        self.w3 = nn.Linear(hidden, width)
+        self.w12 = Linear(width, 2 * hidden)
+        self.w3 = Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         a, b = self.w12(x).chunk(2, dim=-1)
@@ -72,7 +73,7 @@ class FinalLayer(nn.Module):
     def __init__(self, width: int, outputs: int):
         super().__init__()
         self.norm_final = nn.RMSNorm(width, eps=_EPS)
-        self.linear = nn.Linear(width, outputs)
+        self.linear = Linear(width, outputs)
         self.adaLN_modulation = modulation(width, 2)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
@@ -85,7 +86,7 @@ class TimeEmbedder(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(_TIME_WIDTH, width), nn.SiLU(), nn.Linear(width, width))
+        self.mlp = nn.Sequential(Linear(_TIME_WIDTH, width), nn.SiLU(), Linear(width, width))
 
     def forward(self, t: Tensor, dtype: torch.dtype) -> Tensor:
         return self.mlp(timestep_features(t, _TIME_WIDTH).to(dtype))
@@ -123,7 +124,7 @@ class AcmdmNetwork(nn.Module):
         self.patches = joints // patch
         self.x_embedder = nn.Conv2d(channels, width, (1, patch), (1, patch))
         self.t_embedder = TimeEmbedder(width)
-        self.y_embedder = nn.Linear(text_width, width)
+        self.y_embedder = Linear(text_width, width)
         hidden = int(2 / 3 * (4 * width if feedforward is None else feedforward))
         self.ACMDMTransformer = nn.ModuleList(Layer(width, heads, hidden) for _ in range(layers))
         self.final_layer = FinalLayer(width, patch * channels)

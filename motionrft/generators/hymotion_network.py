@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from motionrft.generators.rotary import interleaved_rotary, rotate_pairs
+from motionrft.linear import Linear
 from motionrft.text.base import TextFeatures
 from motionrft.transformer import timestep_features
 
@@ -17,7 +18,7 @@ class TwoLayers(nn.Module):
     def __init__(self, inputs: int, width: int, name: str):
         super().__init__()
         self.inputs, self.layers = inputs, name
-        self.add_module(name, nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width)))
+        self.add_module(name, nn.Sequential(Linear(inputs, width), nn.SiLU(), Linear(width, width)))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.get_submodule(self.layers)(x)
@@ -29,7 +30,7 @@ class Modulation(nn.Module):
     def __init__(self, width: int, count: int):
         super().__init__()
         self.count = count
-        self.linear = nn.Linear(width, count * width)
+        self.linear = Linear(width, count * width)
 
     def forward(self, conditioning: Tensor) -> tuple[Tensor, ...]:
         """conditioning (B, 1, D) to `count` times (B, 1, D)."""
@@ -42,8 +43,8 @@ class Mlp(nn.Module):
     def __init__(self, width: int, hidden: int, tanh_gelu: bool):
         super().__init__()
         self.tanh_gelu = tanh_gelu
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
+        self.fc1 = Linear(width, hidden)
+        self.fc2 = Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.fc1(x)
@@ -68,10 +69,10 @@ class RefinerBlock(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm1, self.norm2 = nn.LayerNorm(width, eps=_EPS), nn.LayerNorm(width, eps=_EPS)
-        self.self_attn_qkv = nn.Linear(width, 3 * width)
+        self.self_attn_qkv = Linear(width, 3 * width)
         self.self_attn_q_norm = nn.LayerNorm(width // heads, eps=_EPS)
         self.self_attn_k_norm = nn.LayerNorm(width // heads, eps=_EPS)
-        self.self_attn_proj = nn.Linear(width, width)
+        self.self_attn_proj = Linear(width, width)
         self.mlp = Mlp(width, hidden, tanh_gelu=False)
         self.adaLN_modulation = Modulation(width, 2)
 
@@ -91,7 +92,7 @@ class TextRefiner(nn.Module):
         self.width = width
         self.timestep_encoder = TwoLayers(width, width, "blocks")
         self.context_encoder = TwoLayers(width, width, "linears")
-        self.input_embedder = nn.Linear(width, width)
+        self.input_embedder = Linear(width, width)
         stack = nn.ModuleList(RefinerBlock(width, heads, ratio * width) for _ in range(blocks))
         self.individual_token_refiner = nn.ModuleDict({"blocks": stack})
 
@@ -145,10 +146,10 @@ class DoubleBlock(nn.Module):
         self.heads = heads
         for stream in ("motion", "text"):
             self.add_module(f"{stream}_mod", Modulation(width, 6))
-            self.add_module(f"{stream}_qkv", nn.Linear(width, 3 * width))
+            self.add_module(f"{stream}_qkv", Linear(width, 3 * width))
             self.add_module(f"{stream}_q_norm", nn.RMSNorm(width // heads, eps=_EPS))
             self.add_module(f"{stream}_k_norm", nn.RMSNorm(width // heads, eps=_EPS))
-            self.add_module(f"{stream}_out_proj", nn.Linear(width, width))
+            self.add_module(f"{stream}_out_proj", Linear(width, width))
             self.add_module(f"{stream}_mlp", Mlp(width, hidden, tanh_gelu=True))
 
     def forward(
@@ -186,8 +187,8 @@ class SingleBlock(nn.Module):
         super().__init__()
         self.heads, self.width = heads, width
         self.modulation = Modulation(width, 3)
-        self.linear1 = nn.Linear(width, 3 * width + hidden)
-        self.linear2 = nn.Linear(width + hidden, width)
+        self.linear1 = Linear(width, 3 * width + hidden)
+        self.linear2 = Linear(width + hidden, width)
         self.q_norm = nn.RMSNorm(width // heads, eps=_EPS)
         self.k_norm = nn.RMSNorm(width // heads, eps=_EPS)
 
@@ -206,7 +207,7 @@ class FinalLayer(nn.Module):
     def __init__(self, width: int, features: int):
         super().__init__()
         self.adaLN_modulation = Modulation(width, 2)
-        self.linear = nn.Linear(width, features)
+        self.linear = Linear(width, features)
 
     def forward(self, x: Tensor, adapter: Tensor) -> Tensor:
         shift, scale = self.adaLN_modulation(adapter)
@@ -245,8 +246,8 @@ class HyMotionNetwork(nn.Module):
         super().__init__()
         self.features, self.width, self.band, self.train_frames = features, width, band, train_frames
         hidden = int(width * ratio)
-        self.input_encoder = nn.Linear(features, width)
-        self.ctxt_encoder = nn.Linear(token_width, width)
+        self.input_encoder = Linear(features, width)
+        self.ctxt_encoder = Linear(token_width, width)
         self.vtxt_encoder = TwoLayers(sentence_width, width, "linears")
         self.timestep_encoder = TwoLayers(width, width, "blocks")
         self.text_refiner = TextRefiner(width, heads)

@@ -6,6 +6,8 @@ Queries are a softmax over the channels of a head, keys a softmax over positions
 
 from torch import Tensor, nn
 
+from motionrft.linear import Linear
+
 
 def linear_attention(
     query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor | None = None
@@ -55,9 +57,9 @@ class FrameAttention(nn.Module):
         self.heads, self.quadratic = heads, quadratic
         self.norm = nn.LayerNorm(width)
         self.text_norm = None if memory_width is None else nn.LayerNorm(memory_width)
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(memory_width or width, width)
-        self.value = nn.Linear(memory_width or width, width)
+        self.query = Linear(width, width)
+        self.key = Linear(memory_width or width, width)
+        self.value = Linear(memory_width or width, width)
 
     def forward(self, x: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """x (B, T, D), memory (B, L, memory_width), mask (B, T) for self-attention, to (B, T, D)."""

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from motionrft.linear import Linear
 from motionrft.text.base import TextFeatures
 from motionrft.transformer import Decoder, Encoder
 
@@ -26,7 +27,7 @@ class TimestepEmbedder(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.time_embed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.time_embed = nn.Sequential(Linear(width, width), nn.SiLU(), Linear(width, width))
 
     def forward(self, rows: Tensor) -> Tensor:
         return self.time_embed(rows)
@@ -65,10 +66,10 @@ class MdmDenoiser(nn.Module):
         super().__init__()
         self.features, self.architecture, self.mask_frames = features, architecture, mask_frames
         self.time_in_sequence = time_in_sequence and architecture == "decoder"
-        self.input_process = nn.ModuleDict({"poseEmbedding": nn.Linear(features, width)})
-        self.output_process = nn.ModuleDict({"poseFinal": nn.Linear(width, features)})
+        self.input_process = nn.ModuleDict({"poseEmbedding": Linear(features, width)})
+        self.output_process = nn.ModuleDict({"poseFinal": Linear(width, features)})
         self.embed_timestep = TimestepEmbedder(width)
-        self.embed_text = nn.Linear(text_width, width)
+        self.embed_text = Linear(text_width, width)
         if architecture == "encoder":
             self.seqTransEncoder = Encoder(width, layers, heads, feedforward, dropout)
         else:

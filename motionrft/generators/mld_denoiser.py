@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from motionrft.generators.text_paths import text_path as make_text_path
+from motionrft.linear import Linear
 from motionrft.text.base import TextFeatures
 from motionrft.transformer import LearnedPositions, SkipEncoder, TimeEmbedding, timestep_features
 
@@ -16,7 +17,7 @@ class GuidedTimeEmbedding(TimeEmbedding):
 
     def __init__(self, features: int, width: int, guidance_width: int):
         super().__init__(features, width)
-        self.cond_proj = nn.Linear(guidance_width, features, bias=False)
+        self.cond_proj = Linear(guidance_width, features, bias=False)
         nn.init.zeros_(self.cond_proj.weight)
 
     def forward(self, features: Tensor, guidance: Tensor | None = None) -> Tensor:
@@ -65,8 +66,8 @@ class MldDenoiser(nn.Module):
         self.time_width = time_width or text_width
         self.guidance_width = guidance_width
         self.context_first = context_first
-        self.latent_pre = nn.Linear(latent_width, hidden) if project else nn.Identity()
-        self.latent_post = nn.Linear(hidden, latent_width) if project else nn.Identity()
+        self.latent_pre = Linear(latent_width, hidden) if project else nn.Identity()
+        self.latent_post = Linear(hidden, latent_width) if project else nn.Identity()
         if guidance_width is None:
             self.time_embedding = TimeEmbedding(self.time_width, hidden)
         else:

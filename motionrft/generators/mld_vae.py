@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from motionrft.generators.autoencoder import Autoencoder
 from motionrft.lengths import length_mask, zero_padding
+from motionrft.linear import Linear
 from motionrft.transformer import LearnedPositions, SkipDecoder, SkipEncoder
 
 
@@ -37,15 +38,15 @@ class MldVae(Autoencoder):
         super().__init__()
         self.features, self.latent_tokens, self.hidden = features, tokens, hidden
         self.width = hidden if width is None else width
-        self.skel_embedding = nn.Linear(features, hidden)
+        self.skel_embedding = Linear(features, hidden)
         self.global_motion_token = nn.Parameter(torch.randn(2 * tokens, hidden))
         self.query_pos_encoder = LearnedPositions(hidden, positions)
         self.query_pos_decoder = LearnedPositions(hidden, positions)
         self.encoder = SkipEncoder(hidden, layers, heads, feedforward, dropout)
         self.decoder = SkipDecoder(hidden, layers, heads, feedforward, dropout)
-        self.final_layer = nn.Linear(hidden, features)
-        self.latent_pre = nn.Identity() if width is None else nn.Linear(hidden, width)
-        self.latent_post = nn.Identity() if width is None else nn.Linear(width, hidden)
+        self.final_layer = Linear(hidden, features)
+        self.latent_pre = nn.Identity() if width is None else Linear(hidden, width)
+        self.latent_post = nn.Identity() if width is None else Linear(width, hidden)
 
     def tokens(self, frames: int) -> int:
         return self.latent_tokens

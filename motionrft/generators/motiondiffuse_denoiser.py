@@ -1,10 +1,10 @@
 """The denoiser of MotionDiffuse: linear attention over frames, each part modulated by time and text."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from motionrft.generators.linear_attention import FrameAttention
+from motionrft.linear import Linear, gelu_of
 from motionrft.transformer import timestep_features
 
 
@@ -13,9 +13,9 @@ class Stylisation(nn.Module):
 
     def __init__(self, width: int, embedding_width: int, dropout: float):
         super().__init__()
-        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding_width, 2 * width))
+        self.emb_layers = nn.Sequential(nn.SiLU(), Linear(embedding_width, 2 * width))
         self.norm = nn.LayerNorm(width)
-        self.out_layers = nn.Sequential(nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width))
+        self.out_layers = nn.Sequential(nn.SiLU(), nn.Dropout(dropout), Linear(width, width))
 
     def forward(self, y: Tensor, embedding: Tensor) -> Tensor:
         """y (B, T, D), embedding (B, E)."""
@@ -43,12 +43,12 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int, hidden: int, embedding: int, dropout: float):
         super().__init__()
-        self.linear1 = nn.Linear(width, hidden)
-        self.linear2 = nn.Linear(hidden, width)
+        self.linear1 = Linear(width, hidden)
+        self.linear2 = Linear(hidden, width)
         self.proj_out = Stylisation(width, embedding, dropout)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        return x + self.proj_out(self.linear2(F.gelu(self.linear1(x))), embedding)
+        return x + self.proj_out(self.linear2(gelu_of(self.linear1, x)), embedding)
 
 
 class Block(nn.Module):
@@ -99,14 +99,12 @@ class MotionDiffuseDenoiser(nn.Module):
         self.features, self.width, self.quadratic = features, width, quadratic
         embedding = 4 * width
         self.sequence_embedding = nn.Parameter(torch.randn(frames, width))
-        self.joint_embed = nn.Linear(features, width)
-        self.time_embed = nn.Sequential(
-            nn.Linear(width, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
-        )
+        self.joint_embed = Linear(features, width)
+        self.time_embed = nn.Sequential(Linear(width, embedding), nn.SiLU(), Linear(embedding, embedding))
         self.temporal_decoder_blocks = nn.ModuleList(
             Block(width, heads, feedforward, text_width, embedding, quadratic, dropout) for _ in range(layers)
         )
-        self.out = nn.Linear(width, features)
+        self.out = Linear(width, features)
 
     def forward(self, x: Tensor, t: Tensor, text: Tensor, pooled: Tensor, mask: Tensor) -> Tensor:
         """x (B, T, F); t () or (B,); text (B, L, text_width); pooled (B, 4 D); mask (B, T), True at valid frames."""

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from motionrft.generators.linear_attention import FrameAttention
 from motionrft.generators.mdm_denoiser import interleaved_sinusoids
+from motionrft.linear import Linear
 
 _GROUPS = 8
 _HEADS = 8
@@ -42,7 +43,7 @@ class ResidualBlock(nn.Module):
         self.blocks = nn.ModuleList(
             [ConvBlock(inputs, outputs, "group_norm"), ConvBlock(outputs, outputs, "norm")]
         )
-        self.time_mlp = nn.Sequential(nn.Mish(), nn.Linear(time_width, 2 * outputs))
+        self.time_mlp = nn.Sequential(nn.Mish(), Linear(time_width, 2 * outputs))
         self.residual_conv = nn.Conv1d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
@@ -116,9 +117,9 @@ class StableMoFusionUnet(nn.Module):
 
         self.time_mlp = nn.Sequential(
             TimeTable(time_width),
-            nn.Linear(time_width, 4 * time_width),
+            Linear(time_width, 4 * time_width),
             nn.Mish(),
-            nn.Linear(4 * time_width, time_width),
+            Linear(4 * time_width, time_width),
         )
         self.downs, self.ups = nn.ModuleList(), nn.ModuleList()
         for inputs, width in zip((features, *widths), widths):

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from motionrft.linear import Linear
 from motionrft.text.base import TextFeatures
 from motionrft.transformer import Encoder
 
@@ -27,10 +28,10 @@ class TextLayers(nn.Module):
         dropout: float = 0.1,
     ):
         super().__init__()
-        self.embed = nn.Linear(clip_width, width)
+        self.embed = Linear(clip_width, width)
         self.stack = Encoder(width, layers, heads, feedforward, dropout)
         self.norm = nn.LayerNorm(width)
-        self.pooled = None if pooled_width is None else nn.Linear(width, pooled_width)
+        self.pooled = None if pooled_width is None else Linear(width, pooled_width)
 
     def forward(self, clip: TextFeatures) -> TextFeatures:
         """The end-of-text position is where the CLIP state is the pooled one."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import nn
 
 from motionrft.generators.text_queries import TextQueries
+from motionrft.linear import Linear
 from motionrft.text.base import TextFeatures
 
 
@@ -12,7 +13,7 @@ class ProjectedText(nn.Sequential):
     """One linear layer a token, after an activation or none; its published name is `emb_proj.1` either way."""
 
     def __init__(self, activation: nn.Module, text_width: int, hidden: int):
-        super().__init__(activation, nn.Linear(text_width, hidden))
+        super().__init__(activation, Linear(text_width, hidden))
 
     def forward(self, text: TextFeatures) -> TextFeatures:
         return TextFeatures(super().forward(text.tokens), text.mask)

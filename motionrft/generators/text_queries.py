@@ -8,6 +8,7 @@ four queries over the states keep both the speed and the words.
 import torch
 from torch import nn
 
+from motionrft.linear import Linear
 from motionrft.text.base import TextFeatures
 from motionrft.transformer import Attention
 
@@ -23,12 +24,12 @@ class TextQueries(nn.Module):
 
     def __init__(self, text_width: int, width: int, queries: int = 4, heads: int = 4):
         super().__init__()
-        self.enter = nn.Linear(text_width, width)
+        self.enter = Linear(text_width, width)
         self.queries = nn.Parameter(torch.randn(queries, width) * width**-0.5)
         self.attention = Attention(width, heads, dropout=0.0)
         self.norm_states = nn.LayerNorm(width)
         self.norm = nn.LayerNorm(width)
-        self.leave = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.leave = nn.Sequential(Linear(width, 2 * width), nn.GELU(), Linear(2 * width, width))
 
     def forward(self, text: TextFeatures) -> TextFeatures:
         states = self.norm_states(self.enter(text.tokens))

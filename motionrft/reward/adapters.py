@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from motionrft.linear import Linear
 from motionrft.reward.encoder import MotionTower
 from motionrft.reward.gaussian import Gaussian
 from motionrft.transformer import Attention
@@ -88,10 +89,10 @@ class Head(nn.Module):
 
     def __init__(self, latent: int, outputs: int, dropout: float = 0.1) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(latent, 2 * latent)
-        self.fc2 = nn.Linear(2 * latent, latent)
-        self.fc3 = nn.Linear(latent, latent // 2)
-        self.fc4 = nn.Linear(latent // 2, outputs)
+        self.fc1 = Linear(latent, 2 * latent)
+        self.fc2 = Linear(2 * latent, latent)
+        self.fc3 = Linear(latent, latent // 2)
+        self.fc4 = Linear(latent // 2, outputs)
         self.drop = nn.Dropout(dropout)
 
     def forward(self, z: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from motionrft.errors import UserError
 from motionrft.lengths import length_mask, zero_padding
+from motionrft.linear import Linear
 from motionrft.reward.gaussian import Gaussian
 from motionrft.reward.sizes import OFFICIAL_NAMES, RewardSize
 from motionrft.transformer import (
@@ -29,13 +30,13 @@ class Projection(nn.Module):
     def __init__(self, features: int, hidden: int, width: int, layers: int, dropout: float) -> None:
         super().__init__()
         if layers == 1:
-            self.proj: nn.Module = nn.Linear(features, width)
+            self.proj: nn.Module = Linear(features, width)
             return
         parts: list[nn.Module] = []
         for _ in range(layers - 1):
-            parts += [nn.Linear(features, hidden), nn.GELU(), nn.Dropout(dropout)]
+            parts += [Linear(features, hidden), nn.GELU(), nn.Dropout(dropout)]
             features = hidden
-        self.proj = nn.Sequential(*parts, nn.Linear(hidden, width))
+        self.proj = nn.Sequential(*parts, Linear(hidden, width))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.proj(x)
@@ -100,7 +101,7 @@ class TextTower(nn.Module):
     def __init__(self, size: RewardSize) -> None:
         super().__init__()
         self.size = size
-        self.text_embedding = nn.Linear(size.text_width, size.latent)
+        self.text_embedding = Linear(size.text_width, size.latent)
         self.global_text_token = nn.Parameter(torch.randn(1, size.latent))
         self.query_text_pos_encoder = LearnedPositions(size.latent, size.positions)
         self.text_encoder = SkipEncoder(
@@ -133,7 +134,7 @@ class MotionDecoder(nn.Module):
         self.decoder = SkipDecoder(size.latent, size.layers, size.heads, size.feedforward, size.dropout)
         for representation in size.representations:
             features = size.feature_width(representation) * size.stack
-            self.add_module(f"final_layer_{OFFICIAL_NAMES[representation]}", nn.Linear(size.latent, features))
+            self.add_module(f"final_layer_{OFFICIAL_NAMES[representation]}", Linear(size.latent, features))
 
     def forward(self, z: Tensor, lengths: Tensor, representation: str, frames: int) -> Tensor:
         """z (B, L) to (B, frames, F), or (B, frames, 22, 3) for joints; exactly zero beyond each length."""
@@ -173,7 +174,7 @@ class MotionRewardNetwork(nn.Module):
 
 
 def _distribution(width: int, latent: int, log_variance: float | None) -> nn.Linear:
-    layer = nn.Linear(width, 2 * latent)
+    layer = Linear(width, 2 * latent)
     if log_variance is not None:
         nn.init.constant_(layer.bias[latent:].data, log_variance)
     return layer

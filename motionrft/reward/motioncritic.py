@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from motionrft.errors import UserError
+from motionrft.linear import Linear
 from motionrft.representations.convert import convert
 from motionrft.representations.names import representation_name
 from motionrft.representations.rotation import rotation_matrices
@@ -26,8 +27,8 @@ class _Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.proj = Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = (
@@ -39,7 +40,7 @@ class _Attention(nn.Module):
 class _MLP(nn.Module):
     def __init__(self, width: int, hidden: int, outputs: int) -> None:
         super().__init__()
-        self.fc1, self.fc2 = nn.Linear(width, hidden), nn.Linear(hidden, outputs)
+        self.fc1, self.fc2 = Linear(width, hidden), Linear(hidden, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(x)))
@@ -83,15 +84,15 @@ class DualStream(nn.Module):
         joints: int = 25,
     ) -> None:
         super().__init__()
-        self.joints_embed = nn.Linear(3, width)
+        self.joints_embed = Linear(3, width)
         self.pos_embed = nn.Parameter(torch.zeros(1, joints, width))
         self.temp_embed = nn.Parameter(torch.zeros(1, frames, 1, width))
         self.blocks_st = nn.ModuleList(_Block(width, heads, ratio) for _ in range(depth))
         self.blocks_ts = nn.ModuleList(_Block(width, heads, ratio) for _ in range(depth))
-        self.ts_attn = nn.ModuleList(nn.Linear(2 * width, 2) for _ in range(depth))
+        self.ts_attn = nn.ModuleList(Linear(2 * width, 2) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
-        self.pre_logits = nn.ModuleDict({"fc": nn.Linear(width, representation)})
-        self.head = nn.Linear(representation, 3)
+        self.pre_logits = nn.ModuleDict({"fc": Linear(width, representation)})
+        self.head = Linear(representation, 3)
         """Unused; part of the published weights."""
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from motionrft.lengths import length_mask, zero_padding
+from motionrft.linear import Linear
 from motionrft.representations.convert import convert, converted_lengths
 from motionrft.representations.names import representation_name
 from motionrft.representations.statistics import Statistics
@@ -35,7 +36,7 @@ class TMREncoder(nn.Module):
         self, features: int, latent: int = 256, feedforward: int = 1024, layers: int = 6, heads: int = 4
     ):
         super().__init__()
-        self.projection = nn.Linear(features, latent)
+        self.projection = Linear(features, latent)
         self.tokens = nn.Parameter(torch.randn(2, latent))
         self.seqTransEncoder = Encoder(latent, layers, heads, feedforward)
 
@@ -56,7 +57,7 @@ class TMRDecoder(nn.Module):
     ):
         super().__init__()
         self.seqTransDecoder = Decoder(latent, layers, heads, feedforward)
-        self.final_layer = nn.Linear(latent, features)
+        self.final_layer = Linear(latent, features)
 
     def forward(self, z: Tensor, lengths: Tensor, frames: int) -> Tensor:
         """(B, frames, F), zero beyond each length."""

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from motionrft.errors import UserError
+from motionrft.linear import quicken
 from motionrft.text.base import TextEncoder, TextFeatures
 from motionrft.text.pretrained import CLIP_L14, Clip
 from motionrft.text.sources import Source, find, quiet_transformers
@@ -100,6 +101,6 @@ class HyMotionText(TextEncoder):
         with quiet_transformers():
             self._tokenizer = AutoTokenizer.from_pretrained(folder)
             model = AutoModel.from_pretrained(folder, dtype=torch.bfloat16)
-        self._model = model.eval().requires_grad_(False).to(self.device)
+        self._model = quicken(model).eval().requires_grad_(False).to(self.device)
         before = self._chat(_MARKER).split(_MARKER)[0]
         self._start = len(self._tokenizer(before).input_ids)

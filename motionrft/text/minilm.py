@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from motionrft.linear import quicken
 from motionrft.text.base import TextEncoder, TextFeatures
 from motionrft.text.sources import Source, find, quiet_transformers
 
@@ -79,4 +80,4 @@ class MiniLM(TextEncoder):
             folder = find(SOURCE, self.path)
             with quiet_transformers():
                 model = BertModel.from_pretrained(folder, add_pooling_layer=False, dtype=torch.float32)
-            self._model = model.eval().requires_grad_(False).to(self.device)
+            self._model = quicken(model).eval().requires_grad_(False).to(self.device)

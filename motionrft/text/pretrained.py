@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from motionrft.errors import UserError
+from motionrft.linear import quicken
 from motionrft.text.base import TextEncoder, TextFeatures
 from motionrft.text.sources import Source, find, quiet_transformers
 from motionrft.training.fingerprints import folder_hash
@@ -79,7 +80,7 @@ class PretrainedEncoder(TextEncoder):
     def _loaded(self, folder: Path) -> nn.Module:
         try:
             with quiet_transformers():
-                return self._read(folder).eval().requires_grad_(False)
+                return quicken(self._read(folder)).eval().requires_grad_(False)
         except (OSError, RuntimeError, KeyError) as error:
             first = str(error).strip().splitlines()[0]
             raise UserError(

@@ -2,13 +2,16 @@
 cuda]
 
 Prints one JSON line a measurement: milliseconds of both, the ratio, the ratio asked for, and the largest difference of
-their results. On the CPU one thread is timed by processor time, so that a busy machine does not disturb.
+their results (found with equal matrix products, MKL's, so that it shows what our short cuts change and not how two
+libraries round). On the CPU one thread is timed by processor time, so that a busy machine does not disturb; on an AMD
+processor a part of each ratio is oneDNN's (`motionrft/linear.py`): `--mkl` measures without it.
 """
 
 import argparse
 import json
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +21,7 @@ from motionrft.diffusion.rollout import Start
 from motionrft.diffusion.rollout import sample as walk
 from motionrft.generators import Condition, Generator, build_generator
 from motionrft.generators.hymotion_network import HyMotionNetwork
+from motionrft.linear import torch_products
 from motionrft.text.base import TextFeatures
 from tests.benchmarks.plain_generators import (
     plain_hymotion,
@@ -136,8 +140,13 @@ def milliseconds(call: Call, device: str) -> float:
 def measure(name: str, device: str, rounds: int) -> dict[str, object]:
     """Both run in turn, so that whatever disturbs disturbs both; the best round of each counts."""
     race = RACES[name](device)
-    difference = float((race.ours() - race.plain()).abs().max())
-    times = [(milliseconds(race.ours, device), milliseconds(race.plain, device)) for _ in range(rounds)]
+    times = []
+    with torch_products():
+        difference = float((race.ours() - race.plain()).abs().max())
+    for _ in range(rounds):
+        ours = milliseconds(race.ours, device)
+        with torch_products():
+            times.append((ours, milliseconds(race.plain, device)))
     ours, plain = (min(column) for column in zip(*times))
     return {
         "measured": name,
@@ -156,11 +165,13 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[[], *RACES])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--mkl", action="store_true", help="Both with MKL's matrix products.")
     arguments = parser.parse_args()
     if arguments.device == "cpu":
         torch.set_num_threads(1)
-    for name in arguments.names or RACES:
-        print(json.dumps(measure(name, arguments.device, arguments.rounds)), flush=True)
+    with torch_products() if arguments.mkl else nullcontext():
+        for name in arguments.names or RACES:
+            print(json.dumps(measure(name, arguments.device, arguments.rounds)), flush=True)
 
 
 if __name__ == "__main__":

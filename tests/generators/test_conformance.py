@@ -47,7 +47,7 @@ def test_samples_have_the_lengths_asked_for(generator: Generator) -> None:
 def test_a_sample_does_not_depend_on_its_batch(generator: Generator) -> None:
     together = draw(generator)
     alone = draw(generator, seeds=(1,))
-    torch.testing.assert_close(together[:1, :24], alone, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(together[:1, :24], alone, rtol=5e-4, atol=5e-4)
 
 
 def test_seeds_alone_decide(generator: Generator) -> None:

@@ -8,6 +8,7 @@ import torch
 from motionrft.diffusion.dopri5 import integrate
 from motionrft.generators.acmdm_autoencoder import AcmdmAutoencoder
 from motionrft.generators.acmdm_network import AcmdmNetwork
+from motionrft.linear import torch_products
 from motionrft.training.weights import load_state
 from tests.parity.golden import Case, cases
 
@@ -69,12 +70,13 @@ def test_acmdm_euler_and_dopri5(case: Case) -> None:
         x = x + (after - t) * guided(case, network, x, t)
         torch.testing.assert_close(x, case["euler_trajectory"][i + 1], **TRAJECTORY)
     tolerances = case.info["dopri5"]
-    end = integrate(
-        lambda t, x: guided(case, network, x, t),
-        case["euler_trajectory"][0],
-        tolerances["rtol"],
-        tolerances["atol"],
-    )
+    with torch_products():  # another rounding may accept another step
+        end = integrate(
+            lambda t, x: guided(case, network, x, t),
+            case["euler_trajectory"][0],
+            tolerances["rtol"],
+            tolerances["atol"],
+        )
     kept = frame_mask(case, network)[:, None, :, None]
     torch.testing.assert_close(end * kept, case["dopri5_result"] * kept, **ADAPTIVE)
 

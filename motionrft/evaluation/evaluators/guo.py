@@ -18,6 +18,7 @@ from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.evaluators.recurrent import BidirectionalGRU
 from motionrft.evaluation.evaluators.words import TAGS, WordVectorizer
 from motionrft.lengths import length_mask, zero_padding
+from motionrft.linear import Linear
 from motionrft.representations.kinematic import joints_to_kinematic
 from motionrft.representations.statistics import Statistics
 
@@ -83,7 +84,7 @@ class MovementEncoder(nn.Module):
             nn.Dropout(0.2),
             nn.LeakyReLU(0.2),
         )
-        self.out_net = nn.Linear(width, width)
+        self.out_net = Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.out_net(self.main(x[..., : self.inputs].transpose(1, 2)).transpose(1, 2))
@@ -94,10 +95,10 @@ class SequenceEncoder(nn.Module):
 
     def __init__(self, inputs: int, hidden: int, inner: int, embedding: int):
         super().__init__()
-        self.input_emb = nn.Linear(inputs, hidden)
+        self.input_emb = Linear(inputs, hidden)
         self.gru = BidirectionalGRU(hidden, hidden, learned_start=True)
         self.output_net = nn.Sequential(
-            nn.Linear(2 * hidden, inner), nn.LayerNorm(inner), nn.LeakyReLU(0.2), nn.Linear(inner, embedding)
+            Linear(2 * hidden, inner), nn.LayerNorm(inner), nn.LeakyReLU(0.2), Linear(inner, embedding)
         )
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
@@ -109,7 +110,7 @@ class WordEncoder(SequenceEncoder):
 
     def __init__(self, size: GuoSize):
         super().__init__(size.words, size.text_hidden, size.text_hidden, size.embedding)
-        self.pos_emb = nn.Linear(len(TAGS), size.words)
+        self.pos_emb = Linear(len(TAGS), size.words)
 
     def forward(self, words: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:  # type: ignore[override]
         return super().forward(words + self.pos_emb(tags), lengths)

@@ -13,6 +13,7 @@ from motionrft.data.captions import Caption
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.evaluators.recurrent import BidirectionalGRU
 from motionrft.lengths import length_mask
+from motionrft.linear import Linear
 from motionrft.text.base import TextEncoder, TextFeatures
 
 
@@ -41,7 +42,7 @@ class MiniEvaluatorNetwork(nn.Module):
         self.second = nn.Conv1d(size.width, size.width, 4, stride=2, padding=1)
         self.motion_gru = BidirectionalGRU(size.width, size.width)
         self.motion_head = _head(size)
-        self.text_in = nn.Linear(size.text, size.width)
+        self.text_in = Linear(size.text, size.width)
         self.text_gru = BidirectionalGRU(size.width, size.width)
         self.text_head = _head(size)
         self.log_temperature = nn.Parameter(torch.tensor(0.07).log())
@@ -119,6 +120,4 @@ def mini_config(network: MiniEvaluatorNetwork, text_encoder: TextEncoder, fps: f
 
 
 def _head(size: MiniSize) -> nn.Module:
-    return nn.Sequential(
-        nn.Linear(4 * size.width, size.hidden), nn.GELU(), nn.Linear(size.hidden, size.embedding)
-    )
+    return nn.Sequential(Linear(4 * size.width, size.hidden), nn.GELU(), Linear(size.hidden, size.embedding))
