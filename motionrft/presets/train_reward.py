@@ -31,6 +31,9 @@ class RewardModelPart(PresetPart):
         ("kinematic", "joints", "rotation"), min_length=1, description="representations to judge"
     )
     stack: int = Field(1, ge=1, le=16, description="frames joined into one token")
+    local_joints: bool = Field(
+        False, description="read joints from the body, a window of `stack` frames at a time, not in the world"
+    )
     mode: Literal["M0T0", "M1T0", "M0T1", "M1T1"] = Field(
         "M1T0", description="which tower is told the noise level: M1 motion, T1 text"
     )
@@ -105,6 +108,9 @@ class LossPart(PresetPart):
 class SemanticPart(PresetPart):
     """Stage 1: text and motion in one space."""
 
+    mirror: bool = Field(
+        False, description="every other batch as its mirror image, left and right exchanged in captions too"
+    )
     updates: int = Field(27000, ge=1, description="optimiser updates")
     batch: int = Field(128, ge=2, description="clips in a batch")
     batches: Literal["balanced", "distinct"] = Field(

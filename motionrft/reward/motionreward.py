@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from motionrft.lengths import zero_padding
 from motionrft.representations.statistics import Statistics
+from motionrft.representations.windows import seen_from_windows
 from motionrft.reward.adapters import Judge
 from motionrft.reward.base import Learnt, RewardCondition
 from motionrft.reward.encoder import MotionRewardNetwork
@@ -27,10 +28,15 @@ authenticity the probability of being real."""
 
 
 class Normaliser(nn.Module):
-    """One representation's statistics as buffers, so that they follow the module to its device."""
+    """One representation's statistics as buffers, so that they follow the module to its device.
 
-    def __init__(self, statistics: Statistics) -> None:
+    Args:
+        window: joints are seen from the body in windows of that many frames first; None leaves motions as they are.
+    """
+
+    def __init__(self, statistics: Statistics, window: int | None = None) -> None:
         super().__init__()
+        self.window = window
         self.register_buffer("mean", statistics.mean.clone())
         self.register_buffer("std", statistics.std.clone())
 
@@ -40,6 +46,8 @@ class Normaliser(nn.Module):
 
     def forward(self, motion: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, F) de-normalised to z-scores with zero padding."""
+        if self.window is not None:
+            motion = seen_from_windows(motion.view(*motion.shape[:2], -1, 3), self.window).view_as(motion)
         return zero_padding(self.statistics.normalise(motion), lengths)
 
 
@@ -66,7 +74,9 @@ class MotionReward(Learnt):
     ) -> None:
         super().__init__()
         self.network = network
-        self.normalisers = nn.ModuleDict({name: Normaliser(value) for name, value in statistics.items()})
+        self.normalisers = nn.ModuleDict(
+            {name: Normaliser(value, network.size.window(name)) for name, value in statistics.items()}
+        )
         self.text_encoder = text_encoder
         self.about: dict[str, Any] = {}
         """What is known of its making (stages, data, recalls, quantiles of training scores): JSON values."""

@@ -1,14 +1,16 @@
 """Stage 1 of MotionReward: text and motion in one space, the same for every representation."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from motionrft.data import BalancedBatches, DistinctBatches, MotionDataset, collate
+from motionrft.data import BalancedBatches, Batch, DistinctBatches, MotionDataset, collate
+from motionrft.files.captions import mirror_caption
 from motionrft.presets.train_reward import SemanticPart
+from motionrft.representations.mirror import mirror
 from motionrft.reward import losses
 from motionrft.reward.embedding import embed_motions, embed_texts
 from motionrft.reward.gaussian import Gaussian
@@ -77,7 +79,7 @@ class SemanticTrainer:
         aligned = len(names) > 1 and step % self.settings.loss.align_every == 0
         with torch.autocast(self.device.type, self.precision, self.precision != torch.float32):
             items = self.batches[step]
-            texts = collate(self.data, items, self.seed, step, main).texts
+            texts = self._batch(items, step, main).texts
             features = self.reward.text_encoder.encode(texts).to(self.device)
             inputs = {name: self._motion(items, step, name) for name in (names if aligned else (main,))}
             text = _sampled(self.network.encode_text(features.tokens, features.mask, inputs[main].t))
@@ -112,12 +114,21 @@ class SemanticTrainer:
         self.optimiser.load_state_dict(state["optimiser"])
 
     def _motion(self, items: Tensor, step: int, name: str) -> "_Input":
-        batch = collate(self.data, items, self.seed, step, name)
+        batch = self._batch(items, step, name)
         motion, lengths = batch.motion.to(self.device), batch.lengths.to(self.device)
         clean = self.reward.normalise(motion, lengths, name)
         draws = generator_for(self.seed, "noise", step)
         noised = noise_batch(clean, lengths, self.noise, self.table, draws)
         return _Input(noised.motion, noised.target, lengths, noised.t)
+
+    def _batch(self, items: Tensor, step: int, name: str) -> Batch:
+        """Clips and captions; as a whole batch mirrored, so that no clip meets its own image as a negative."""
+        batch = collate(self.data, items, self.seed, step, name)
+        representations = len(self.network.size.representations)
+        if not self.settings.mirror or step // representations % 2 == 0:
+            return batch
+        texts = [mirror_caption(text) for text in batch.texts]
+        return replace(batch, motion=mirror(batch.motion, name), texts=texts)
 
     def _encode(self, part: "_Input", name: str) -> Encoded:
         return _sampled(self.network.encode_motion(part.motion, part.lengths, name, part.t))
@@ -154,10 +165,15 @@ def _sampled(gaussian: Gaussian) -> Encoded:
 
 
 def warm_text_cache(
-    reward: MotionReward, data: MotionDataset, said: Callable[[int, int], None] = lambda done, total: None
+    reward: MotionReward,
+    data: MotionDataset,
+    mirrored: bool = False,
+    said: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Encode every caption of a split once, so that training never waits for the text encoder."""
-    texts = data.texts
+    """Encode every caption of a split (and of its mirror image) once: training never waits for the text encoder."""
+    texts = list(data.texts)
+    if mirrored:
+        texts = list(dict.fromkeys([*texts, *map(mirror_caption, texts)]))
     for start in range(0, len(texts), 512):
         reward.text_encoder.encode(texts[start : start + 512])
         said(min(start + 512, len(texts)), len(texts))

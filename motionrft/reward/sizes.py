@@ -29,6 +29,8 @@ class RewardSize:
     mode: which tower gets the timestep.
     dropout, attention_dropout: on activations and residual branches; on attention weights (where it costs the
         fused attention kernels on a CPU).
+    local_joints: joints are read from the body, one window of `stack` frames at a time (`seen_from_windows`), and
+        not in the world as published.
     log_variance_init: bias of the log-variance half of both towers' last layer; None keeps torch's. At -5 the
         first samples are informative, and a short training gets several times as far.
     """
@@ -47,6 +49,7 @@ class RewardSize:
     representations: tuple[str, ...] = ("kinematic", "joints", "rotation")
     widths: tuple[int, ...] = (263, 66, 135)
     stack: int = 1
+    local_joints: bool = False
     positions: int = 500
     time_features: int = 512
     mode: Mode = "M1T0"
@@ -71,6 +74,10 @@ class RewardSize:
             name: tuple(values[name]) for name in ("representations", "widths") if name in values
         }
         return RewardSize(**{**values, **lists})
+
+    def window(self, representation: str) -> int | None:
+        """Frames that are seen from the body together, or None where a motion is read as it is."""
+        return self.stack if self.local_joints and representation == "joints" else None
 
     def feature_width(self, representation: str) -> int:
         """Features of one frame of the representation.

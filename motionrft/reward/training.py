@@ -5,6 +5,8 @@ from collections.abc import Callable
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
 from motionrft.presets.train_reward import TrainRewardPreset
+from motionrft.representations.statistics import Statistics
+from motionrft.representations.windows import seen_from_windows
 from motionrft.reward.encoder import MotionRewardNetwork
 from motionrft.reward.folder import load_motionreward
 from motionrft.reward.loading import reward_folder
@@ -50,8 +52,8 @@ def train_semantic(preset: TrainRewardPreset, session: Session, data: Splits) ->
     seed_everything(preset.seed)
     reward = new_reward(preset, data.train).to(session.device)
     with stage_folder("semantic", preset, session, data) as folder:
-        for split in (data.train, data.validation):
-            warm_text_cache(reward, split)
+        warm_text_cache(reward, data.train, preset.semantic.mirror)
+        warm_text_cache(reward, data.validation)
         train(
             SemanticTrainer(
                 reward, data.train, data.validation, preset.semantic, preset.seed, session.precision
@@ -84,9 +86,19 @@ def new_reward(preset: TrainRewardPreset, data: MotionDataset) -> MotionReward:
             f"{data.folder}: has no {missing[0]} motions. Complete the folder with "
             f"`motionrft convert --dataset`, or leave it out: --set 'model.representations=[{there}]'"
         )
-    statistics = {name: data.statistics(name) for name in size.representations}
+    statistics = {name: _statistics(data, name, size.window(name)) for name in size.representations}
     return MotionReward(
         MotionRewardNetwork(size), statistics, encoder, representation=size.representations[0]
+    )
+
+
+def _statistics(data: MotionDataset, representation: str, window: int | None) -> Statistics:
+    """The data set's own, or those of what is seen from the body."""
+    if window is None:
+        return data.statistics(representation)
+    clips = (data.motion(item, representation) for item in range(len(data.items)))
+    return Statistics.of_clips(
+        (seen_from_windows(clip.view(1, len(clip), -1, 3), window)[0] for clip in clips), representation
     )
 
 

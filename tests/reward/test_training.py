@@ -60,6 +60,36 @@ def test_training_lowers_the_loss_and_leaves_a_reward(data_folder: Path, tmp_pat
     assert "Command: `motionrft train-reward`" in (tmp_path / "run" / REWARD / "README.md").read_text()
 
 
+def test_joints_seen_from_the_body_are_judged_alike_wherever_they_are(
+    data_folder: Path, tmp_path: Path
+) -> None:
+    own = {"model": {**TINY["model"], "local_joints": True}, "semantic": {**TINY["semantic"], "updates": 2}}
+    train_reward(preset(data_folder, **own), session(tmp_path / "run"))
+    reward = load_reward(tmp_path / "run")
+    here, lengths = torch.randn(2, 20, 22, 3), torch.tensor([20, 13])
+    turned_about = here * torch.tensor([-1.0, 1.0, -1.0]) + torch.tensor([3.0, 0.0, 7.0])
+    motions = [reward.normalise(x.flatten(2), lengths, "joints") for x in (here, turned_about)]
+    places = [reward.network.encode_motion(motion, lengths, "joints") for motion in motions]
+    torch.testing.assert_close(places[0].mean, places[1].mean, rtol=1e-4, atol=1e-4)
+
+
+def test_every_other_round_is_mirrored_with_its_captions(
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from motionrft.reward import semantic
+    from motionrft.reward.session import open_splits
+    from motionrft.reward.training import new_reward
+
+    monkeypatch.setattr(semantic, "mirror_caption", str.upper)
+    settings = preset(data_folder, semantic={**TINY["semantic"], "mirror": True})
+    data = open_splits(settings.data, settings.min_frames, settings.max_frames)
+    trainer = semantic.SemanticTrainer(new_reward(settings, data.train), data.train, None, settings.semantic)
+    plain, image = (trainer._batch(trainer.batches[0], step, "joints") for step in (0, 3))
+    assert all(text.islower() for text in plain.texts) and all(text.isupper() for text in image.texts)
+    left, right = (batch.motion.unflatten(-1, (22, 3))[:, :, (20, 21), 0] for batch in (plain, image))
+    torch.testing.assert_close(right, -left.flip(-1))
+
+
 def test_an_interrupted_run_ends_in_the_same_bits(
     data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
