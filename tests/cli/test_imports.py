@@ -22,6 +22,7 @@ FLOORS = {
         "errors",
         "builtin",
         "lengths",
+        "linear",
         "transformer",
         "skeleton",
         "rotations",
