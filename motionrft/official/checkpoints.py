@@ -3,19 +3,26 @@
 from pathlib import Path
 from typing import Literal
 
-from motionrft.official import generators, rewards
-from motionrft.official.pickles import read_checkpoint
+from motionrft.errors import UserError
+from motionrft.official import generators, rewards, tmr
 
 Kind = Literal["generator", "reward"]
 
 
-def convert_any(path: Path, out: Path, family: str | None = None, statistics: Path | None = None) -> Kind:
+def convert_any(
+    path: Path,
+    out: Path,
+    family: str | None = None,
+    statistics: Path | None = None,
+    critic_window: int | None = None,
+) -> Kind:
     """Read a checkpoint and write our folder.
 
     Args:
-        path: a checkpoint file, or a folder with exactly one in it.
+        path: a checkpoint file, a folder with exactly one in it, or TMR's `last_weights/`.
         family: a generator's or a reward's, where the keys do not tell.
-        statistics: folder of a generator's normalisation statistics; None looks beside the file.
+        statistics: folder of the normalisation statistics; None looks beside the file.
+        critic_window: see `rewards.convert_reward`.
 
     Returns:
         What it was.
@@ -23,12 +30,18 @@ def convert_any(path: Path, out: Path, family: str | None = None, statistics: Pa
     Raises:
         UserError: unknown, incomplete, or not readable without running code; nothing is written.
     """
-    if family not in rewards.READERS:
-        file = generators.checkpoint_in(path)
-        content = read_checkpoint(file) if family is None else {}
-        if family is not None or generators.recognise(content) or not rewards.recognise(content):
-            generators.convert_checkpoint(path, out, family, statistics)
-            return "generator"
-        path = file
-    rewards.convert_reward(path, out, family)
-    return "reward"
+    file = path if tmr.is_weights_folder(path) else generators.checkpoint_in(path)
+    if _is_reward(file, family):
+        rewards.convert_reward(file, out, family, statistics, critic_window)
+        return "reward"
+    if critic_window is not None:
+        raise UserError(f"critic_window = {critic_window}: {file} is no reward.")
+    generators.convert_checkpoint(file, out, family, statistics)
+    return "generator"
+
+
+def _is_reward(file: Path, family: str | None) -> bool:
+    if family is not None:
+        return family in rewards.READERS
+    content = rewards.read_content(file)
+    return generators.recognise(content) is None and rewards.recognise(content) is not None

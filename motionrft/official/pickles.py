@@ -6,6 +6,7 @@ A file that is no checkpoint at all is said to be what it is.
 
 import argparse
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,7 +57,9 @@ def read_pickle(path: Path | str) -> Any:
     path = Path(path)
     _refuse_strangers(path)
     try:
-        with torch.serialization.safe_globals(_harmless()):
+        with torch.serialization.safe_globals(_harmless()), warnings.catch_warnings():
+            # What a newer pickle protocol leads to is told below, as an error.
+            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise UserError(_refusal(path)) from None

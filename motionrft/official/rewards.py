@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
-from motionrft.official import adapters, motionreward, spm
-from motionrft.official.pickles import below, counted, read_checkpoint, tensors_under, without
+from motionrft.official import adapters, motionreward, spm, tmr
+from motionrft.official.motioncritic import motioncritic_size, motioncritic_state
+from motionrft.official.pickles import read_checkpoint, tensors_under, without
 from motionrft.representations.statistics import Statistics
 from motionrft.reward import loading
 from motionrft.reward.adapters import Judge
 from motionrft.reward.base import Learnt, Reward
 from motionrft.reward.encoder import MotionRewardNetwork
 from motionrft.reward.folder import save_reward, text_encoder
-from motionrft.reward.motioncritic import DualStream, MotionCriticNetwork, MotionCriticReward
+from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward
 from motionrft.reward.motionreward import JUDGED_TERMS, MotionReward
 from motionrft.reward.tmr import TMRNetwork, TMRReward
 from motionrft.training.weights import load_state
@@ -38,7 +39,7 @@ def load_reward(
 ) -> Reward:
     """As `motionrft.reward.loading.load_reward`, published checkpoint files included.
 
-    Statistics (`Mean.npy` …) are looked for beside the file, in `meta/`, or in the folder above.
+    Statistics (`Mean.npy` …, TMR's `mean.pt`) are looked for beside the file, in `meta/`, or in the folder above.
     """
     if not is_checkpoint(path):
         return loading.load_reward(path, weights, representation, fps, device)
@@ -47,22 +48,29 @@ def load_reward(
 
 
 def is_checkpoint(path: Path | str) -> bool:
-    """Whether a path looks like another project's checkpoint file."""
-    return Path(path).is_file() and Path(path).suffix in SUFFIXES
+    """Whether a path looks like another project's checkpoint: a file, or TMR's folder of weights."""
+    path = Path(path)
+    return path.suffix in SUFFIXES if path.is_file() else tmr.is_weights_folder(path)
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """What a checkpoint holds, whatever its container; raises `UserError` as `read_checkpoint`."""
+    return tmr.read_weights_folder(path) if tmr.is_weights_folder(path) else read_checkpoint(path)
 
 
 def read_reward(path: Path, family: str | None = None, statistics: Path | None = None) -> Learnt:
     """Read a published checkpoint, strictly: every tensor has its place, or nothing is loaded.
 
     Args:
-        path: a MotionReward backbone (adapters and heads are found beside it), an SPM, TMR, or MotionCritic.
+        path: a MotionReward backbone (adapters and heads are found beside it), an SPM, TMR (also `last_weights/`),
+            or MotionCritic.
         family: a key of `READERS`; None recognises it.
         statistics: folder of the normalisation statistics; None looks beside the file.
 
     Raises:
         UserError: not readable without running code, unknown, incomplete, or without statistics.
     """
-    content = read_checkpoint(path)
+    content = read_content(path)
     found = family or recognise(content)
     if found not in READERS:
         keys = ", ".join(map(str, list(content)[:5]))
@@ -75,8 +83,12 @@ def read_reward(path: Path, family: str | None = None, statistics: Path | None =
         raise UserError(f"{path}: not a {found} checkpoint{f'; it looks like {seems}' if seems else ''}.")
     try:
         return read(content, path, statistics)
+    except UserError:
+        raise
     except KeyError as missing:
         raise UserError(f"{path}: cannot be read as {found}: it has no {missing}.") from None
+    except (ValueError, IndexError):  # of a tensor with fewer axes than its name promises
+        raise UserError(f"{path}: cannot be read as {found}: its tensors have other shapes.") from None
 
 
 def recognise(content: Mapping[str, Any]) -> str | None:
@@ -85,21 +97,49 @@ def recognise(content: Mapping[str, Any]) -> str | None:
 
 
 def convert_reward(
-    path: Path, out: Path, family: str | None = None, statistics: Path | None = None
+    path: Path,
+    out: Path,
+    family: str | None = None,
+    statistics: Path | None = None,
+    critic_window: int | None = None,
 ) -> Learnt:
-    """Read a published checkpoint and write our folder; returns the reward.
+    """Read a published checkpoint and write our folder, whole or not at all; returns the reward.
+
+    Args:
+        critic_window: `MotionReward.critic_window` to write into the folder; None leaves true lengths.
 
     Raises:
-        UserError: as `read_reward`, or a family that has no folder of ours.
+        UserError: as `read_reward`, or a window for a reward without a preference judge.
     """
     reward = read_reward(path, family, statistics)
-    if not isinstance(reward, MotionReward):
-        raise UserError(
-            f"{path}: only MotionReward and SPM become folders of ours; use this file as --reward FILE."
-        )
-    card = f"# MotionReward\n\nConverted from `{path.name}`. Licence: that of the original weights.\n"
-    save_reward(out, reward, card)
+    if critic_window is not None:
+        _set_critic_window(reward, critic_window, path)
+    save_reward(out, reward, card_of(reward, path))
     return reward
+
+
+def card_of(reward: Learnt, path: Path) -> str:
+    """The card of a converted reward: what it is, where it came from, and that its licence came along."""
+    text = reward.text_encoder.name if isinstance(reward, MotionReward | TMRReward) else "none"
+    window = (
+        f"- critic window: {reward.critic_window} frames\n" if getattr(reward, "critic_window", None) else ""
+    )
+    return (
+        f"# {reward.family}, converted from {path.name}\n\n"
+        f"- terms: {', '.join(reward.terms)}\n"
+        f"- text encoder: {text}\n"
+        f"{window}"
+        f"- {sum(p.numel() for p in reward.parameters()):,} parameters\n\n"
+        "The weights keep the licence of the project they come from.\n"
+    )
+
+
+def _set_critic_window(reward: Learnt, frames: int, path: Path) -> None:
+    if not isinstance(reward, MotionReward) or "preference" not in reward.terms:
+        raise UserError(f"critic_window = {frames}: {path} has no preference critic that it could be for.")
+    if frames > reward.max_frames:
+        raise UserError(f"critic_window = {frames}: {path} reads at most {reward.max_frames} frames.")
+    reward.critic_window = frames
 
 
 def _read_motionreward(content: Mapping[str, Any], path: Path, statistics: Path | None) -> Learnt:
@@ -119,7 +159,9 @@ def _motionreward(
     network: MotionRewardNetwork, path: Path, statistics: Path | None, judges: dict[str, Judge]
 ) -> MotionReward:
     size = network.size
-    found = {name: _statistics(path, statistics, name) for name in size.representations}
+    found = {
+        name: _statistics(path, statistics, name, size.feature_width(name)) for name in size.representations
+    }
     encoder = text_encoder(motionreward.TEXT_ENCODER, size.text_width)
     reward = MotionReward(network, found, encoder, representation=size.representations[0], judges=judges)
     reward.about = {"stages": ["semantic", *judges], "data": f"converted from {path.name}", "fps": 20.0}
@@ -168,48 +210,41 @@ def _read_spm(content: Mapping[str, Any], path: Path, statistics: Path | None) -
 
 
 def _read_tmr(content: Mapping[str, Any], path: Path, statistics: Path | None) -> Learnt:
-    state = tensors_under(content, "state_dict", path)
-    parts = ("motion_encoder.", "text_encoder.", "motion_decoder.")
-    state = {name: value for name, value in state.items() if name.startswith(parts)}
-    features = state["motion_encoder.projection.weight"].shape[1]
-    latent, text_width = state["text_encoder.projection.weight"].shape
-    layers = counted(state, "motion_encoder.seqTransEncoder.layers.")
-    feedforward = state["motion_encoder.seqTransEncoder.layers.0.linear1.weight"].shape[0]
-    network = TMRNetwork(features, text_width, latent, feedforward, layers)
-    tables = {name for name in state if name.endswith("sequence_pos_encoding.pe")}
-    load_state(network, {name: value for name, value in state.items() if name not in tables}, str(path))
-    found = _statistics(path, statistics, "kinematic")
-    return TMRReward(network, found, text_encoder("distilbert", text_width))
+    state = tmr.tmr_state(tensors_under(content, "state_dict", path))
+    size = tmr.tmr_size(state)
+    network = TMRNetwork(size)
+    load_state(network, state, str(path))
+    found = _statistics(path, statistics, "kinematic", size.features)
+    return TMRReward(network, found, text_encoder(tmr.TEXT_ENCODER, size.text_width))
 
 
 def _read_motioncritic(content: Mapping[str, Any], path: Path, statistics: Path | None) -> Learnt:
-    state = tensors_under(content, "model_state_dict", path)
-    state = below(state, "module.") or state
-    width = state["dstran.joints_embed.weight"].shape[0]
-    backbone = DualStream(
-        width,
-        state["dstran.pre_logits.fc.weight"].shape[0],
-        counted(state, "dstran.blocks_st."),
-        ratio=state["dstran.blocks_st.0.mlp_s.fc1.weight"].shape[0] / width,
-        frames=state["dstran.temp_embed"].shape[1],
-        joints=state["dstran.pos_embed"].shape[1],
-    )
-    network = MotionCriticNetwork(backbone, state["mlp.fc1.weight"].shape[0])
+    state = motioncritic_state(tensors_under(content, "model_state_dict", path))
+    network = MotionCriticNetwork(motioncritic_size(state))
     load_state(network, state, str(path))
     return MotionCriticReward(network)
 
 
-def _statistics(path: Path, named: Path | None, representation: str) -> Statistics:
-    folders = [named] if named is not None else [path.parent, path.parent / "meta", path.parent.parent]
-    for folder in folders:
-        try:
-            return Statistics.load(folder, representation)
-        except UserError:
-            continue
+def _statistics(path: Path, named: Path | None, representation: str, width: int) -> Statistics:
+    here = path if path.is_dir() else path.parent
+    for folder in [here, here / "meta", here.parent] if named is None else [named]:
+        if (found := _statistics_in(folder, representation)) is not None:
+            if len(found.mean) not in ((3, width) if representation == "joints" else (width,)):
+                raise UserError(
+                    f"{folder}: statistics of {len(found.mean)} features, but {path} has {width}."
+                )
+            return found
     raise UserError(
         f"{path}: the {representation} statistics it was trained with are missing. Copy HumanML3D's Mean.npy and "
-        "Std.npy (Mean_22x3.npy, Mean_135.npy …) beside it."
+        "Std.npy (Mean_22x3.npy, Mean_135.npy …; TMR's mean.pt and std.pt) beside it, or name their folder when "
+        "you convert it: --set statistics=DIR."
     )
+
+
+def _statistics_in(folder: Path, representation: str) -> Statistics | None:
+    if all(file.is_file() for file in Statistics.files(folder, representation)):
+        return Statistics.load(folder, representation)
+    return tmr.read_statistics(folder) if representation == "kinematic" else None
 
 
 def _has(key: str, part: str) -> Callable[[Mapping[str, Any]], bool]:

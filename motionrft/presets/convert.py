@@ -45,6 +45,12 @@ class ConvertPreset(Preset):
     statistics: str | None = Field(
         None, description="folder of a checkpoint's Mean.npy and Std.npy, where they do not lie beside it"
     )
+    critic_window: int | None = Field(
+        None,
+        ge=1,
+        description="reward checkpoint: frames its preference critic attends to, shorter motions padded; published "
+        "critics were trained with 196; null: each motion's own length",
+    )
     captions: str | None = Field(None, description='data set: JSON lines {"clip_id": ..., "captions": [...]}')
     splits: str | None = Field(
         None, description="data set: CSV with clip_id and a column of train, val, test"

@@ -93,7 +93,7 @@ class Statistics:
         Raises:
             UserError: a file is missing or holds something else; nothing is replaced by zeros and ones.
         """
-        paths = [Path(folder) / f"{name}{_SUFFIX[representation]}.npy" for name in ("Mean", "Std")]
+        paths = Statistics.files(folder, representation)
         missing = [path for path in paths if not path.is_file()]
         if missing:
             raise UserError(
@@ -101,6 +101,12 @@ class Statistics:
                 f"{paths[0].name} and {paths[1].name}."
             )
         return Statistics.of_files(*paths)
+
+    @staticmethod
+    def files(folder: Path | str, representation: str = KINEMATIC) -> tuple[Path, Path]:
+        """Where a folder keeps a representation's mean and standard deviation."""
+        suffix = _SUFFIX[representation]
+        return Path(folder) / f"Mean{suffix}.npy", Path(folder) / f"Std{suffix}.npy"
 
     @staticmethod
     def of_files(mean: Path | str, std: Path | str) -> Statistics:
@@ -119,9 +125,6 @@ class Statistics:
 
     def save(self, folder: Path | str, representation: str = KINEMATIC) -> None:
         """Write the pair of files of a representation."""
-        for name, values in (("Mean", self.mean), ("Std", self.std)):
-            with (
-                atomic_file(Path(folder) / f"{name}{_SUFFIX[representation]}.npy") as temporary,
-                open(temporary, "wb") as file,
-            ):
+        for path, values in zip(Statistics.files(folder, representation), (self.mean, self.std), strict=True):
+            with atomic_file(path) as temporary, open(temporary, "wb") as file:
                 np.save(file, values.cpu().numpy())

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -71,8 +72,14 @@ class Reward(nn.Module, ABC):
 class Learnt(Reward):
     """A reward with weights and terms of its own: what can be loaded, weighed and told what it will see."""
 
+    family: ClassVar[str]
+    """Which kind of reward it is: `family` in its folder's `config.json`, by which the folder is read back."""
     weights: dict[str, float]
     """Weight of each term that is computed."""
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """What is needed, beside tensors and weights, to build it again: JSON values for `config.json`."""
 
     @property
     @abstractmethod
@@ -83,6 +90,11 @@ class Learnt(Reward):
     def width(self) -> int:
         """L of its embeddings; 0 for a reward that compares with nothing."""
         return 0
+
+    @property
+    def max_frames(self) -> int | None:
+        """The longest motion it reads; None: there is no limit."""
+        return None
 
     @abstractmethod
     def judge_in(self, representation: str) -> None:

@@ -1,7 +1,11 @@
-"""A MotionReward on disk: `model.safetensors`, `config.json`, `manifest.json` and a card in one folder."""
+"""A reward on disk: `model.safetensors`, `config.json`, `manifest.json` and a card in one folder.
+
+`config.json` says with `family` which reward it is; the tensors hold its statistics too.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -9,24 +13,28 @@ from torch import Tensor
 from motionrft.errors import UserError
 from motionrft.representations.statistics import Statistics
 from motionrft.reward.adapters import Judge
+from motionrft.reward.base import Learnt
 from motionrft.reward.encoder import MotionRewardNetwork
+from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward, MotionCriticSize
 from motionrft.reward.motionreward import JUDGED_TERMS, MotionReward
 from motionrft.reward.sizes import RewardSize
+from motionrft.reward.tmr import TMRNetwork, TMRReward, TMRSize
 from motionrft.text.base import TextEncoder, TextFeatures
 from motionrft.text.registry import ENCODERS, load_text_encoder
-from motionrft.training.weights import load_state, load_weights, save_weights
+from motionrft.training.weights import CONFIG, load_state, load_weights, save_weights
 
-FAMILY = "motionreward"
+Size = TypeVar("Size", TMRSize, MotionCriticSize)
+
 _HALF = {"fp16": torch.float16, "fp32": torch.float32}
 
 
 def save_reward(
     folder: Path | str,
-    reward: MotionReward,
+    reward: Learnt,
     card: str | None = None,
     precision: str = "fp32",
 ) -> None:
-    """Write a reward, whole or not at all. `reward.about` goes into `config.json` with it.
+    """Write a reward of any family, whole or not at all.
 
     Args:
         precision: fp16 halves the file; it is read back as float32. Statistics stay float32.
@@ -36,21 +44,7 @@ def save_reward(
         name: value.to(_HALF[precision]) if name.startswith(("network.", "judges.")) else value
         for name, value in state.items()
     }
-    config = {
-        "family": FAMILY,
-        "size": reward.network.size.to_dict(),
-        "text": reward.text_encoder.name,
-        "text_identity": reward.text_encoder.identity,
-        "weights": reward.weights,
-        "judges": {
-            name: {"rank": judge.adapter.rank, "alpha": judge.adapter.alpha}
-            for name, judge in reward.judges.items()
-            if isinstance(judge, Judge)
-        },
-        "adapter_time": reward.adapter_time,
-        "window": reward.window,
-        "about": dict(reward.about),
-    }
+    config = {"family": reward.family, **reward.config(), "weights": reward.weights}
     save_weights(folder, tensors, config, card)
 
 
@@ -69,11 +63,8 @@ def load_motionreward(
     Raises:
         UserError: no such folder, damaged, of another family or architecture.
     """
-    tensors, config = load_weights(folder)
-    if config.get("family") != FAMILY:
-        raise UserError(f"{folder}: holds a {config.get('family', 'nameless')} model, not a {FAMILY} reward")
+    tensors, config = _read(folder, MotionReward.family)
     size = RewardSize.from_dict(config["size"])
-    tensors = {name: value.float() for name, value in tensors.items()}
     network = MotionRewardNetwork(size)
     judges = {
         name: Judge(network.motion, JUDGED_TERMS[name], **values)
@@ -81,16 +72,40 @@ def load_motionreward(
     }
     reward = MotionReward(
         network,
-        _statistics(tensors, size, Path(folder)),
+        {name: _statistics(tensors, f"normalisers.{name}", folder) for name in size.representations},
         text_encoder(config["text"], size.text_width, device),
         weights or config["weights"],
         representation,
         judges,
     )
     load_state(reward, tensors, str(folder))
-    reward.adapter_time, reward.window = config.get("adapter_time", False), config.get("window")
+    reward.adapter_time = config.get("adapter_time", False)
+    reward.critic_window = config.get("critic_window")
     reward.about = dict(config.get("about", {}))
     return reward.to(device)
+
+
+def load_tmr(folder: Path | str) -> TMRReward:
+    """Read a converted TMR with its statistics; raises as `load_motionreward`."""
+    tensors, config = _read(folder, TMRReward.family)
+    size = _size(TMRSize, config, folder)
+    reward = TMRReward(
+        TMRNetwork(size),
+        _statistics(tensors, "normaliser", folder),
+        text_encoder(config["text"], size.text_width),
+        config["weights"],
+    )
+    load_state(reward, tensors, str(folder))
+    return reward
+
+
+def load_motioncritic(folder: Path | str) -> MotionCriticReward:
+    """Read a converted MotionCritic; raises as `load_motionreward`."""
+    tensors, config = _read(folder, MotionCriticReward.family)
+    size = _size(MotionCriticSize, config, folder)
+    reward = MotionCriticReward(MotionCriticNetwork(size), config["weights"])
+    load_state(reward, tensors, str(folder))
+    return reward
 
 
 class AbsentTextEncoder(TextEncoder):
@@ -111,11 +126,23 @@ def text_encoder(name: str, width: int, device: torch.device | str = "cpu") -> T
     return load_text_encoder(name, device=device) if name in ENCODERS else AbsentTextEncoder(name, width)
 
 
-def _statistics(tensors: Mapping[str, Tensor], size: RewardSize, folder: Path) -> dict[str, Statistics]:
+def _read(folder: Path | str, family: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors in float32, and the configuration, of a reward of that family."""
+    tensors, config = load_weights(folder)
+    if config.get("family") != family:
+        raise UserError(f"{folder}: holds a {config.get('family', 'nameless')} model, not a {family} reward")
+    return {name: value.float() for name, value in tensors.items()}, config
+
+
+def _size(kind: type[Size], config: Mapping[str, Any], folder: Path | str) -> Size:
     try:
-        return {
-            name: Statistics(tensors[f"normalisers.{name}.mean"], tensors[f"normalisers.{name}.std"])
-            for name in size.representations
-        }
+        return kind(**config["size"])
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{Path(folder) / CONFIG}: does not say the size of its network ({error})") from None
+
+
+def _statistics(tensors: Mapping[str, Tensor], place: str, folder: Path | str) -> Statistics:
+    try:
+        return Statistics(tensors[f"{place}.mean"], tensors[f"{place}.std"])
     except KeyError as missing:
         raise UserError(f"{folder}: has no statistics {missing}; train or convert the reward again") from None

@@ -7,12 +7,19 @@ import torch
 
 from motionrft.errors import UserError
 from motionrft.reward.base import Learnt, Reward
-from motionrft.reward.folder import FAMILY, load_motionreward
+from motionrft.reward.folder import load_motioncritic, load_motionreward, load_tmr
+from motionrft.reward.motioncritic import MotionCriticReward
+from motionrft.reward.motionreward import MotionReward
 from motionrft.reward.physics import PHYSICS, PhysicsReward
+from motionrft.reward.tmr import TMRReward
 from motionrft.reward.unified import Part, UnifiedReward
 from motionrft.training.weights import CONFIG, read_json
 
-LOADERS: dict[str, Callable[[Path], Learnt]] = {FAMILY: load_motionreward}
+LOADERS: dict[str, Callable[[Path], Learnt]] = {
+    MotionReward.family: load_motionreward,
+    TMRReward.family: load_tmr,
+    MotionCriticReward.family: load_motioncritic,
+}
 """Families of reward folders, by the `family` of their `config.json`: one line each."""
 
 

@@ -4,6 +4,8 @@ Parameter names are the published ones. Input is (B, T, 25, 3): 24 axis-angle jo
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +21,24 @@ from motionrft.rotations import matrix_to_quaternion
 
 CEILING = 12.0
 """Scores above it are left out of the published clipped mean."""
+
+
+@dataclass(frozen=True)
+class MotionCriticSize:
+    """What fixes the network; the published one by default.
+
+    width, depth, heads, feedforward: of the backbone's blocks. representation: its output a joint.
+    frames, joints: rows of its tables; a longer motion is refused. hidden: width inside the score.
+    """
+
+    width: int = 256
+    representation: int = 512
+    depth: int = 3
+    heads: int = 8
+    feedforward: int = 1024
+    frames: int = 243
+    joints: int = 25
+    hidden: int = 1024
 
 
 class _Attention(nn.Module):
@@ -49,9 +69,8 @@ class _MLP(nn.Module):
 class _Block(nn.Module):
     """Attention over the joints of a frame (`_s`) and over the frames of a joint (`_t`), in either order."""
 
-    def __init__(self, width: int, heads: int, ratio: float) -> None:
+    def __init__(self, width: int, heads: int, hidden: int) -> None:
         super().__init__()
-        hidden = int(width * ratio)
         for stream in ("s", "t"):
             self.add_module(f"norm1_{stream}", nn.LayerNorm(width))
             self.add_module(f"norm2_{stream}", nn.LayerNorm(width))
@@ -73,26 +92,18 @@ class _Block(nn.Module):
 class DualStream(nn.Module):
     """MotionBERT's backbone: two orders of each block, fused per joint by learned weights."""
 
-    def __init__(
-        self,
-        width: int = 256,
-        representation: int = 512,
-        depth: int = 3,
-        heads: int = 8,
-        ratio: float = 4,
-        frames: int = 243,
-        joints: int = 25,
-    ) -> None:
+    def __init__(self, size: MotionCriticSize) -> None:
         super().__init__()
+        width, block = size.width, (size.width, size.heads, size.feedforward)
         self.joints_embed = Linear(3, width)
-        self.pos_embed = nn.Parameter(torch.zeros(1, joints, width))
-        self.temp_embed = nn.Parameter(torch.zeros(1, frames, 1, width))
-        self.blocks_st = nn.ModuleList(_Block(width, heads, ratio) for _ in range(depth))
-        self.blocks_ts = nn.ModuleList(_Block(width, heads, ratio) for _ in range(depth))
-        self.ts_attn = nn.ModuleList(Linear(2 * width, 2) for _ in range(depth))
+        self.pos_embed = nn.Parameter(torch.zeros(1, size.joints, width))
+        self.temp_embed = nn.Parameter(torch.zeros(1, size.frames, 1, width))
+        self.blocks_st = nn.ModuleList(_Block(*block) for _ in range(size.depth))
+        self.blocks_ts = nn.ModuleList(_Block(*block) for _ in range(size.depth))
+        self.ts_attn = nn.ModuleList(Linear(2 * width, 2) for _ in range(size.depth))
         self.norm = nn.LayerNorm(width)
-        self.pre_logits = nn.ModuleDict({"fc": Linear(width, representation)})
-        self.head = Linear(representation, 3)
+        self.pre_logits = nn.ModuleDict({"fc": Linear(width, size.representation)})
+        self.head = Linear(size.representation, 3)
         """Unused; part of the published weights."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -115,11 +126,11 @@ class DualStream(nn.Module):
 class MotionCriticNetwork(nn.Module):
     """The backbone, the mean over frames, and a two-layer score."""
 
-    def __init__(self, backbone: DualStream, hidden: int = 1024) -> None:
+    def __init__(self, size: MotionCriticSize) -> None:
         super().__init__()
-        self.dstran = backbone
-        joints, width = backbone.pos_embed.shape[1], backbone.head.in_features
-        self.mlp = _MLP(joints * width, hidden, 1)
+        self.size = size
+        self.dstran = DualStream(size)
+        self.mlp = _MLP(size.joints * size.representation, size.hidden, 1)
 
     def forward(self, motion: Tensor) -> Tensor:
         """(B, T, 25, 3) to (B,); every frame counts, there is no mask."""
@@ -140,6 +151,8 @@ class MotionCriticReward(Learnt):
     It knows no padding, so motions are judged one by one at their lengths.
     """
 
+    family: ClassVar[str] = "motioncritic"
+
     def __init__(
         self,
         network: MotionCriticNetwork,
@@ -155,6 +168,13 @@ class MotionCriticReward(Learnt):
     @property
     def terms(self) -> tuple[str, ...]:
         return ("preference",)
+
+    @property
+    def max_frames(self) -> int:
+        return self.network.size.frames
+
+    def config(self) -> dict[str, Any]:
+        return {"size": asdict(self.network.size)}
 
     def judge_in(self, representation: str) -> None:
         """Whatever converts to rotations can be judged."""

@@ -5,7 +5,7 @@ once per prompt, in `prepare`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -63,6 +63,8 @@ class MotionReward(Learnt):
         judges: `preference` and `authenticity`, where they have been trained.
     """
 
+    family: ClassVar[str] = "motionreward"
+
     def __init__(
         self,
         network: MotionRewardNetwork,
@@ -82,9 +84,10 @@ class MotionReward(Learnt):
         """What is known of its making (stages, data, recalls, quantiles of training scores): JSON values."""
         self.adapter_time = False
         """Whether judges see the time token: the published code gives it to adapters that never saw one."""
-        self.window: int | None = None
-        """Pad to this many frames and let the preference judge attend to all of them, as published critics were
-        trained; None judges the valid frames."""
+        self.critic_window: int | None = None
+        """Shorter motions are padded to so many frames, and the preference judge attends to all of them: published
+        critics were trained with 196 (MotionPercept's 60 frames and 136 of zeros), though published fine-tuning
+        gives them true lengths. None judges the valid frames."""
         self.judges = nn.ModuleDict(dict(judges or {}))
         self.weigh(weights or {"semantic": 1.0})
         self.judge_in(representation)
@@ -94,6 +97,26 @@ class MotionReward(Learnt):
     def width(self) -> int:
         """L, of the embeddings."""
         return self.network.size.latent
+
+    @property
+    def max_frames(self) -> int:
+        """Two rows of the position table belong to the global token and the timestep."""
+        return (self.network.size.positions - 2) * self.network.size.stack
+
+    def config(self) -> dict[str, Any]:
+        judges = {name: judge for name, judge in self.judges.items() if isinstance(judge, Judge)}
+        return {
+            "size": self.network.size.to_dict(),
+            "text": self.text_encoder.name,
+            "text_identity": self.text_encoder.identity,
+            "judges": {
+                name: {"rank": judge.adapter.rank, "alpha": judge.adapter.alpha}
+                for name, judge in judges.items()
+            },
+            "adapter_time": self.adapter_time,
+            "critic_window": self.critic_window,
+            "about": dict(self.about),
+        }
 
     def normalise(self, motion: Tensor, lengths: Tensor, representation: str) -> Tensor:
         """(B, T, F) de-normalised to z-scores with zero padding."""
@@ -173,9 +196,9 @@ class MotionReward(Learnt):
 
     def _judged(self, name: str, normalised: Tensor, lengths: Tensor, t: Tensor | int) -> Tensor:
         """(B,) of one judge, from normalised motions."""
-        if name == "preference" and self.window is not None:
-            normalised = F.pad(normalised, (0, 0, 0, max(0, self.window - normalised.shape[1])))
-            lengths = torch.full_like(lengths, normalised.shape[1])
+        if name == "preference" and self.critic_window is not None:
+            normalised = F.pad(normalised, (0, 0, 0, max(0, self.critic_window - normalised.shape[1])))
+            lengths = lengths.clamp(min=self.critic_window)
         time = t if self.adapter_time and self.network.size.mode[1] == "1" else None
         answer = self.judges[name](self.network.motion, normalised, lengths, self.representation, time)
         return answer.softmax(-1)[:, 0] if answer.shape[-1] == 2 else answer[:, 0]

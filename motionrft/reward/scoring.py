@@ -124,16 +124,16 @@ class Scorer:
             joints, name = resample_linear(joints, motion.fps, self.fps), "joints"
         if name == "joints":
             array = normalise_joints(joints[None])[0].flatten(1)
-        if not isinstance(self.reward, MotionReward):
-            return array, name
-        size = self.reward.network.size
-        if name not in size.representations:
+        assert self.reward is not None
+        size = self.reward.network.size if isinstance(self.reward, MotionReward) else None
+        if size is not None and name not in size.representations:
             target = size.representations[0]
             array, name = convert(array[None], name, target)[0].flatten(1), target
-        longest = (size.positions - 2) * size.stack
-        if len(array) > longest:
+        longest = self.reward.max_frames
+        if longest is not None and len(array) > longest:
             raise UserError(f"{len(array)} frames; this reward reads at most {longest}. Cut it into clips.")
-        if array.shape[-1] != size.feature_width(name):
+        fits = joints.shape[-2] == 22 if size is None else array.shape[-1] == size.feature_width(name)
+        if not fits:
             raise UserError(f"a {name} motion with {array.shape[-1]} values; this reward knows 22 joints.")
         return array, name
 

@@ -5,6 +5,8 @@ log-variance; positions are sinusoids; there is no final norm.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -29,16 +31,30 @@ def sinusoids(positions: int, width: int) -> Tensor:
     return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)[:, :width]
 
 
+@dataclass(frozen=True)
+class TMRSize:
+    """What fixes the network; the published one by default.
+
+    features: F of a motion's frame. text_width: of a token state. latent: L.
+    feedforward, layers, heads: of all three transformers.
+    """
+
+    features: int = 263
+    text_width: int = 768
+    latent: int = 256
+    feedforward: int = 1024
+    layers: int = 6
+    heads: int = 4
+
+
 class TMREncoder(nn.Module):
     """Features (B, T, F) to a Gaussian over (B, L): [mean token, log-variance token, features]."""
 
-    def __init__(
-        self, features: int, latent: int = 256, feedforward: int = 1024, layers: int = 6, heads: int = 4
-    ):
+    def __init__(self, features: int, size: TMRSize):
         super().__init__()
-        self.projection = Linear(features, latent)
-        self.tokens = nn.Parameter(torch.randn(2, latent))
-        self.seqTransEncoder = Encoder(latent, layers, heads, feedforward)
+        self.projection = Linear(features, size.latent)
+        self.tokens = nn.Parameter(torch.randn(2, size.latent))
+        self.seqTransEncoder = Encoder(size.latent, size.layers, size.heads, size.feedforward)
 
     def forward(self, x: Tensor, mask: Tensor) -> Gaussian:
         """x (B, T, F), mask (B, T) bool True where valid."""
@@ -52,12 +68,10 @@ class TMREncoder(nn.Module):
 class TMRDecoder(nn.Module):
     """A latent (B, L) to features (B, T, F): zero queries with positions, one memory token."""
 
-    def __init__(
-        self, features: int, latent: int = 256, feedforward: int = 1024, layers: int = 6, heads: int = 4
-    ):
+    def __init__(self, size: TMRSize):
         super().__init__()
-        self.seqTransDecoder = Decoder(latent, layers, heads, feedforward)
-        self.final_layer = Linear(latent, features)
+        self.seqTransDecoder = Decoder(size.latent, size.layers, size.heads, size.feedforward)
+        self.final_layer = Linear(size.latent, size.features)
 
     def forward(self, z: Tensor, lengths: Tensor, frames: int) -> Tensor:
         """(B, frames, F), zero beyond each length."""
@@ -69,20 +83,12 @@ class TMRDecoder(nn.Module):
 class TMRNetwork(nn.Module):
     """TMR's three networks under their published names."""
 
-    def __init__(
-        self,
-        features: int = 263,
-        text_width: int = 768,
-        latent: int = 256,
-        feedforward: int = 1024,
-        layers: int = 6,
-        heads: int = 4,
-    ):
+    def __init__(self, size: TMRSize):
         super().__init__()
-        shape = (latent, feedforward, layers, heads)
-        self.motion_encoder = TMREncoder(features, *shape)
-        self.text_encoder = TMREncoder(text_width, *shape)
-        self.motion_decoder = TMRDecoder(features, *shape)
+        self.size = size
+        self.motion_encoder = TMREncoder(size.features, size)
+        self.text_encoder = TMREncoder(size.text_width, size)
+        self.motion_decoder = TMRDecoder(size)
 
 
 def tmr_score(text: Tensor, motion: Tensor) -> Tensor:
@@ -97,6 +103,8 @@ class TMRReward(Learnt):
         statistics: TMR's own; its motions are kinematic features of AMASS, whatever the generator was trained on.
         text_encoder: of token states 768 wide, DistilBERT as published.
     """
+
+    family: ClassVar[str] = "tmr"
 
     def __init__(
         self,
@@ -123,7 +131,11 @@ class TMRReward(Learnt):
     @property
     def width(self) -> int:
         """L, of the embeddings."""
-        return self.network.motion_encoder.projection.out_features
+        return self.network.size.latent
+
+    def config(self) -> dict[str, Any]:
+        encoder = self.text_encoder
+        return {"size": asdict(self.network.size), "text": encoder.name, "text_identity": encoder.identity}
 
     def embed_motion(self, motion: Tensor, lengths: Tensor) -> Tensor:
         """(B, L) unit means of de-normalised motions in `representation`; differentiable."""

@@ -124,6 +124,14 @@ def dataset(data_folder: Path) -> MotionDataset:
     return MotionDataset(data_folder, "train")
 
 
+@pytest.fixture
+def checkpoints(tmp_path: Path, data_folder: Path) -> Path:
+    """A folder with the statistics that published checkpoints lie beside."""
+    for file in data_folder.glob("*.npy"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path
+
+
 SMALL = RewardSize(
     latent=16,
     width=32,

@@ -11,46 +11,12 @@ from motionrft.data import MotionDataset, pad
 from motionrft.errors import UserError
 from motionrft.official.motionreward import collect, deal_out, size_of
 from motionrft.official.rewards import convert_reward, is_checkpoint, load_reward, read_reward
-from motionrft.reward.adapters import Judge
 from motionrft.reward.encoder import MotionRewardNetwork
-from motionrft.reward.motioncritic import DualStream, MotionCriticNetwork, axis_angles
+from motionrft.reward.motioncritic import axis_angles
 from motionrft.reward.motionreward import MotionReward
 from motionrft.reward.sizes import PUBLISHED_SIZES, RewardSize
-from motionrft.reward.tmr import TMRNetwork
 from motionrft_cli import main as program
-
-
-@pytest.fixture
-def checkpoints(tmp_path: Path, data_folder: Path) -> Path:
-    """A folder with the statistics that published checkpoints lie beside."""
-    for file in data_folder.glob("*.npy"):
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    return tmp_path
-
-
-def adapter_content(judge: Judge, prefix: str, projections: str) -> dict[str, Any]:
-    """A judge's adapter under the published names."""
-    named = {}
-    for key, value in judge.adapter.state_dict().items():
-        _, target, factor = key.split(".")
-        words = target.split("-")
-        if words[0] == "encoder":
-            place = (
-                "middle_block" if words[1] == "middle_block" else f"{words[1].split('_')[0]}_block_{words[2]}"
-            )
-            layer = f"attn.lora_{words[-1]}" if words[-2] == "self_attn" else f"ffn{words[-1][-1]}.lora"
-            named[f"{prefix}_{place}_{layer}.{factor}"] = value
-        else:
-            named[f"{projections}_{words[0]}_layer{words[2]}.lora.{factor}"] = value
-    return {"lora_state_dict": named, "lora_rank": 99, "lora_alpha": judge.adapter.alpha}
-
-
-def write_backbone(folder: Path, network: MotionRewardNetwork, **more: Any) -> Path:
-    path = folder / "stage1_retrieval_backbone.pth"
-    config = {"encoder_num_heads": network.size.heads, "text_num_heads": network.size.text_heads}
-    state = collect(network.state_dict())
-    torch.save({"state_dict": {**state, **more}, "epoch": 3, "metrics": {}, "model_config": config}, path)
-    return path
+from tests.reward.published import write_backbone, write_critic, write_motioncritic, write_tmr
 
 
 def test_a_backbone_with_adapters_of_any_rank(
@@ -59,18 +25,14 @@ def test_a_backbone_with_adapters_of_any_rank(
     dataset: MotionDataset,
 ) -> None:
     path = write_backbone(checkpoints, reward.network, **{"clip.weight": torch.ones(2)})
-    judge = Judge(reward.network.motion, 1, rank=6, alpha=12)
-    for update in judge.adapter.updates.values():
-        torch.nn.init.normal_(update.lora_B)
-    torch.save(adapter_content(judge, "critic", "critic"), checkpoints / "stage2_critic_lora_r16.pth")
-    torch.save({"state_dict": judge.head.state_dict()}, checkpoints / "stage2_critic_head.pth")
+    judge = write_critic(checkpoints, reward.network)
     assert is_checkpoint(path)
     loaded = read_reward(path)
     assert isinstance(loaded, MotionReward) and loaded.terms == ("semantic", "similarity", "preference")
     loaded.weigh({"preference": 1.0})
     motion, lengths = pad([dataset.motion(number) for number in range(3)])
     score = loaded(motion, lengths, loaded.prepare([]))[0]
-    expected = judge.eval()(
+    expected = judge(
         reward.network.motion, reward.normalise(motion, lengths, "kinematic"), lengths, "kinematic"
     )
     torch.testing.assert_close(score, expected[:, 0])
@@ -146,9 +108,8 @@ def test_conversion_gives_a_folder_that_judges_alike(
     convert_reward(path, checkpoints / "converted")
     direct, converted = load_reward(path), load_reward(checkpoints / "converted")
     motion, lengths = pad([dataset.motion(number) for number in range(2)])
-    for one, other in ((direct, converted),):
-        a = one.embed_motion(motion, lengths)  # type: ignore[operator]
-        torch.testing.assert_close(a, other.embed_motion(motion, lengths))  # type: ignore[operator]
+    expected = direct.embed_motion(motion, lengths)  # type: ignore[operator]
+    torch.testing.assert_close(converted.embed_motion(motion, lengths), expected)  # type: ignore[operator]
 
 
 def test_published_sizes_tell_the_heads() -> None:
@@ -159,26 +120,17 @@ def test_published_sizes_tell_the_heads() -> None:
 
 
 def test_tmr_reads_with_its_prefixes(checkpoints: Path, dataset: MotionDataset) -> None:
-    torch.manual_seed(0)
-    network = TMRNetwork(263, 24, 32, 48, 2)
-    path = checkpoints / "last.ckpt"
-    torch.save({"state_dict": {**network.state_dict(), "contrastive.temperature": torch.ones(1)}}, path)
-    loaded = load_reward(path, {"similarity": 1.0})
+    loaded = load_reward(write_tmr(checkpoints), {"similarity": 1.0})
     motion, lengths = pad([dataset.motion(number) for number in range(2)])
     total, _ = loaded(motion, lengths, loaded.prepare([], motion, lengths))
     torch.testing.assert_close(total, torch.ones(2))
 
 
 def test_motioncritic_reads_and_judges_without_padding(checkpoints: Path, dataset: MotionDataset) -> None:
-    torch.manual_seed(0)
-    network = MotionCriticNetwork(DualStream(16, 24, 1, 8, 2, 60), 32)
-    state = {f"module.{name}": value for name, value in network.state_dict().items()}
-    path = checkpoints / "motioncritic_pre.pth"
-    torch.save({"model_state_dict": state}, path)
-    loaded = load_reward(path, representation="rotation")
+    loaded = load_reward(write_motioncritic(checkpoints), representation="rotation")
     motion, lengths = pad([dataset.motion(number, "rotation") for number in range(3)])
     scores = loaded(motion, lengths, loaded.prepare([]))[1]["preference"]
-    alone = network.eval()(axis_angles(motion[:1, : int(lengths[0])]))
+    alone = loaded.network(axis_angles(motion[:1, : int(lengths[0])]))  # type: ignore[operator]
     torch.testing.assert_close(scores[:1], alone)
 
 
