@@ -21,16 +21,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-RATES = (2e-5, 5e-5, 2e-4)
+RATES = (2e-5, 1e-4, 5e-4)
 GUIDED = 2.5
+RARE = {"warmup": 3}
+"""Of the optimiser, where a trajectory ends in one update and a run has tens of them, not hundreds."""
 SETTINGS: dict[str, dict[str, Any]] = {
     "easytune": {"method": {"k": 10, "rho": 0}},
+    "refl": {"optimiser": RARE},
+    "draft": {"method": {"k": 10}, "optimiser": RARE},
+    "alignprop": {"optimiser": RARE},
+    "drtune": {"optimiser": RARE},
     "easytune-chain": {"method": {"k": 10, "rho": 0}},
-    "refl": {},
-    "draft": {"method": {"k": 10}},
-    "alignprop": {},
-    "drtune": {},
-    "ddpo": {"method": {"clip": 0.01}, "eta": 1.0},
+    "ddpo": {"method": {"clip": 0.01}, "eta": 1.0, "optimiser": RARE},
 }
 COLUMNS = {
     "reward": "reward",
@@ -92,14 +94,14 @@ def carry_out(job: Job, out: Path) -> Done:
 
     torch.set_num_threads(1)
     base = resolve(FinetunePreset, "mini-compare").plain()
-    own = {key: value for key, value in SETTINGS[job.method].items() if key != "method"}
+    own = SETTINGS[job.method]
     preset = FinetunePreset.of(
         {
             **base,
-            **own,
+            "eta": own.get("eta"),
             "compare": {},
-            "method": {"method": job.method, **SETTINGS[job.method].get("method", {})},
-            "optimiser": {**base["optimiser"], "lr": job.rate},
+            "method": {"method": job.method, **own.get("method", {})},
+            "optimiser": {**base["optimiser"], **own.get("optimiser", {}), "lr": job.rate},
             "seed": job.seed,
             "updates": job.updates,
             "time_limit": job.seconds,
@@ -218,7 +220,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of tuning, for every run")
+    parser.add_argument("--seconds", type=float, default=120.0, help="of tuning, for every run")
     parser.add_argument("--seeds", type=int, default=3, help="training seeds of the runs that are shown")
     parser.add_argument("--sampling-seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=1)
