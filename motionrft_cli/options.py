@@ -78,6 +78,7 @@ from motionrft.presets.shelf import list_presets
 from motionrft_cli.console import Console
 from motionrft_cli.outputs import check_output_file, check_output_folder
 from motionrft_cli.processes import speaks
+from motionrft_cli.resuming import check_allowed
 from motionrft_cli.shared import SHARED
 from motionrft_cli.signature import field_of, flag_of, keyword, sets, typer_parameter
 
@@ -150,6 +151,7 @@ def command(model: type[P], example: str) -> Callable[[Callable[..., int | None]
             if values["list_the_presets"]:
                 return _list(model)
             preset = _preset_of(model, values, parameters)
+            check_allowed(values.get("allow_changed") or (), model, values["out"])
             if values["show_preset"]:
                 typer.echo(preset.to_yaml(), nl=False)
                 return 0

@@ -29,6 +29,11 @@ def field_at(model: type[BaseModel], path: str) -> FieldInfo | None:
     return field
 
 
+def is_open(field: FieldInfo) -> bool:
+    """Whether the names below a field are the user's own: a dictionary, such as reward terms and their weights."""
+    return any(get_origin(part) is dict for part in (field.annotation, *get_args(field.annotation)))
+
+
 def choices_of(field: FieldInfo) -> tuple[str, ...]:
     """The words a field accepts: of a Literal, or the names of a union's variants; empty when it is open."""
     if isinstance(field.discriminator, str):

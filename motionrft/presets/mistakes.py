@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from motionrft.presets.fields import models_of
+from motionrft.presets.fields import is_open, models_of
 
 
 def explain(error: ValidationError, model: type[BaseModel], source: Callable[[str], str]) -> str:
@@ -19,6 +19,20 @@ def explain(error: ValidationError, model: type[BaseModel], source: Callable[[st
     """
     lines = [_sentence(item, model, source) for item in error.errors(include_url=False)]
     return "\n".join(dict.fromkeys(lines))
+
+
+def unknown_field(path: str, model: type[BaseModel]) -> str | None:
+    """What is wrong with the dotted path of a field or a group, with the nearest names; None when it is one."""
+    parents: list[type[BaseModel]] = [model]
+    for name in path.split("."):
+        fields = [parent.model_fields[name] for parent in parents if name in parent.model_fields]
+        if not fields:
+            valid = sorted({field for parent in parents for field in parent.model_fields})
+            return f"unknown field. {_nearest(name, valid)}" if valid else "unknown field; it has no parts"
+        if any(is_open(field) for field in fields):
+            return None
+        parents = [found for field in fields for found in models_of(field.annotation)]
+    return None
 
 
 def _sentence(item: Any, model: type[BaseModel], source: Callable[[str], str]) -> str:

@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from threading import Timer
 
 import numpy as np
 import pytest
 
-from motionrft_cli.main import COMMANDS
+from motionrft_cli.main import COMMANDS, load_function
 from tests.cli.conftest import Result, clean_environment
 
 Run = Callable[..., Result]
@@ -27,6 +28,7 @@ WRITING = {
     "eval": ["eval", "physics", "--motions", "{motions}"],
 }
 FOLDERS = [name for name in WRITING if name not in {"convert", "sample"}]
+RESUMABLE = [name for name in COMMANDS if "allow_changed" in signature(load_function(name)).parameters]
 
 
 @pytest.fixture
@@ -78,6 +80,23 @@ def test_a_device_that_is_not_there(run: Run, place: dict[str, str], tmp_path: P
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_unknown_key_names_the_nearest(run: Run, command: str) -> None:
     refused(run(command, "--show-preset", "--set", "sed=3"), "--set sed: unknown field (value 3)", "seed")
+
+
+@pytest.mark.parametrize("command", RESUMABLE)
+def test_an_unknown_key_that_may_change_names_the_nearest(
+    run: Run, place: dict[str, str], tmp_path: Path, command: str
+) -> None:
+    words = (*line(command, place), "--out", str(tmp_path / "out"), "--resume")
+    refused(run(*words, "--allow-changed", "sed"), "--allow-changed sed: unknown field. Did you mean seed")
+    assert not (tmp_path / "out").exists()
+    assert run(command, "--show-preset", "--allow-changed", "seed", "--allow-changed", "data").code == 0
+
+
+def test_a_field_that_a_run_once_had_may_have_changed(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "preset.yaml").write_text("long_gone: {field: 3}\n")
+    words = ("finetune", "--preset", "mini-easytune", "--show-preset", "--out", str(tmp_path))
+    assert run(*words, "--allow-changed", "long_gone.field").code == 0
+    refused(run(*words, "--allow-changed", "long_gone.other"), "long_gone.other: unknown field")
 
 
 @pytest.mark.parametrize("command", ["pretrain", "train-reward", "refine-spl"])

@@ -3,6 +3,8 @@
 import pytest
 
 from motionrft.presets.fields import choices_of, field_at
+from motionrft.presets.finetune import FinetunePreset
+from motionrft.presets.mistakes import unknown_field
 from tests.presets.models import ToyPreset
 
 
@@ -24,3 +26,23 @@ def test_a_wrong_path_finds_nothing(path: str) -> None:
 def test_legal_words(path: str, words: tuple[str, ...]) -> None:
     field = field_at(ToyPreset, path)
     assert field is not None and choices_of(field) == words
+
+
+@pytest.mark.parametrize(
+    "path", ["seed", "optimiser", "optimiser.lr", "method.k", "weights", "weights.my_own"]
+)
+def test_a_field_a_group_or_an_open_name_is_known(path: str) -> None:
+    assert unknown_field(path, FinetunePreset) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("optimizer", "unknown field. Did you mean optimiser"),
+        ("optimiser.lrr", "unknown field. Did you mean lr"),
+        ("steps.k", "unknown field; it has no parts"),
+        ("", "unknown field. Valid names: batch, "),
+    ],
+)
+def test_an_unknown_path_is_answered_with_the_nearest(path: str, said: str) -> None:
+    assert str(unknown_field(path, FinetunePreset)).startswith(said)
