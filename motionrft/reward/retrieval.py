@@ -1,7 +1,8 @@
 """Retrieval of motions by text and texts by motion among 32 candidates: how a semantic reward is validated.
 
 Embedding means, fixed captions, a seeded shuffle, the incomplete last group dropped. In `label` recall, a
-candidate of the query's own kind counts as found too.
+candidate of the query's own kind counts as found too. A tie counts as found, which cosines of a trained reward
+hardly ever meet; the protocols of `motionrft.evaluation`, which judge generators, take the mean of the tied places.
 """
 
 import torch
@@ -11,14 +12,27 @@ from torch import Tensor
 from motionrft.training.seeds import generator_for
 
 RANKS = (1, 2, 3, 5, 10)
+"""The k of R@k."""
 CANDIDATES = 32
+
+
+def consecutive_groups(order: Tensor, size: int = CANDIDATES) -> Tensor:
+    """Cut an order of items, (N,) int64, into whole groups: (N // size, size). The incomplete tail is
+    dropped."""
+    whole = order.shape[0] // size
+    return order[: whole * size].reshape(whole, size)
+
+
+def same_label(labels: Tensor) -> Tensor:
+    """(G, n) labels to (G, n, n) bool: which candidates are of the query's kind."""
+    return labels[:, :, None] == labels[:, None, :]
 
 
 def shuffled_groups(items: int, seed: int = 42, candidates: int = CANDIDATES) -> Tensor:
     """(G, candidates) int64: items in a seeded order, in groups. Fewer items than that make one group."""
     candidates = min(candidates, items)
     order = torch.randperm(items, generator=generator_for(seed, "retrieval"))
-    return order[: items // candidates * candidates].view(-1, candidates)
+    return consecutive_groups(order, candidates)
 
 
 def distinct_groups(labels: Tensor, groups: int, seed: int = 42, candidates: int = CANDIDATES) -> Tensor:
@@ -51,7 +65,7 @@ def recall(text: Tensor, motion: Tensor, groups: Tensor, labels: Tensor | None =
     if labels is None:
         right = torch.eye(groups.shape[1], dtype=torch.bool).expand_as(similarity)
     else:
-        right = labels[groups][:, :, None] == labels[groups][:, None, :]
+        right = same_label(labels[groups])
     result = {}
     for direction, scores, good in (
         ("t2m", similarity, right),

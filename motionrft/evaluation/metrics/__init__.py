@@ -5,7 +5,6 @@ beside the metric, so that a result can be repeated from its recorded draws.
 """
 
 from motionrft.evaluation.metrics.classification import (
-    BinaryMetrics,
     PreferenceMetrics,
     authenticity_metrics,
     preference_metrics,
@@ -31,23 +30,22 @@ from motionrft.evaluation.metrics.physics import (
 )
 from motionrft.evaluation.metrics.precision import (
     coin_flip_bound,
-    consecutive_groups,
     distinct_groups,
     matching_distance,
     r_precision,
 )
 from motionrft.evaluation.metrics.retrieval import (
-    RECALLS,
     retrieval_32,
     small_batch_order,
     tmr_all,
     tmr_small_batches,
     tmr_threshold,
 )
+from motionrft.reward.classification import BinaryMetrics
+from motionrft.reward.retrieval import consecutive_groups
 
 __all__ = [
     "FEET",
-    "RECALLS",
     "BinaryMetrics",
     "Gaussian",
     "Interval",

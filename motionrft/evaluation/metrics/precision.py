@@ -12,15 +12,9 @@ import torch
 from torch import Tensor
 
 from motionrft.evaluation.metrics.exact import distances, exact
+from motionrft.reward.retrieval import same_label
 
 TOPS = (1, 2, 3)
-
-
-def consecutive_groups(order: Tensor, size: int = 32) -> Tensor:
-    """Cut an order of items, (N,) int64, into whole groups: (N // size, size). The incomplete tail is
-    dropped."""
-    whole = order.shape[0] // size
-    return order[: whole * size].reshape(whole, size)
 
 
 def distinct_groups(labels: Tensor, size: int, groups: int, generator: torch.Generator) -> Tensor:
@@ -65,13 +59,13 @@ def r_precision(
     if labels is None:
         right = torch.eye(groups.shape[1], dtype=torch.bool, device=cost.device).expand_as(cost)
     else:
-        right = _same(labels[groups.to(labels.device)]).to(cost.device)
+        right = same_label(labels[groups.to(labels.device)]).to(cost.device)
     return torch.stack([_hit(cost, right, top).mean() for top in tops])
 
 
 def coin_flip_bound(labels: Tensor, groups: Tensor, tops: Sequence[int] = TOPS) -> Tensor:
     """Raw R-Precision of a judge that knows every label and nothing else: (len(tops),) float64."""
-    equals = _same(labels[groups.to(labels.device)]).sum(dim=2).double()  # (G, n), itself included
+    equals = same_label(labels[groups.to(labels.device)]).sum(dim=2).double()  # (G, n), itself included
     return torch.stack([(top / equals).clamp(max=1.0).mean() for top in tops])
 
 
@@ -79,10 +73,6 @@ def matching_distance(text: Tensor, motion: Tensor, groups: Tensor) -> Tensor:
     """MM-Dist: mean distance of a text to its own motion over the items of the groups, () float64."""
     items = groups.flatten().to(text.device)
     return (exact(text[items]) - exact(motion[items])).norm(dim=1).mean()
-
-
-def _same(labels: Tensor) -> Tensor:
-    return labels[:, :, None] == labels[:, None, :]
 
 
 def _hit(cost: Tensor, right: Tensor, top: int) -> Tensor:

@@ -9,10 +9,7 @@ import torch
 from torch import Tensor
 
 from motionrft.evaluation.metrics.exact import exact
-from motionrft.evaluation.metrics.precision import consecutive_groups
-
-RECALLS = (1, 2, 3, 5, 10)
-"""The k of R@k."""
+from motionrft.reward.retrieval import RANKS, consecutive_groups
 
 Recalls = dict[str, Tensor]
 
@@ -84,5 +81,5 @@ def _ranks(similarity: Tensor, right: Tensor) -> Tensor:
 
 
 def _recalls(ranks: Tensor) -> dict[str, Tensor]:
-    recalls = {f"R{k:02d}": 100 * (ranks < k).double().mean() for k in RECALLS}
+    recalls = {f"R{k:02d}": 100 * (ranks < k).double().mean() for k in RANKS}
     return recalls | {"MedR": (ranks.quantile(0.5, dim=1) + 1).mean()}
