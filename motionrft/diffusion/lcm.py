@@ -30,9 +30,7 @@ def lcm(schedule: Schedule, kind: Parametrisation, steps: int, times: Times) -> 
     """
     visited = lcm_times(schedule.times, steps, times)
     a = schedule.alpha_bar[visited]
-    tau = TIME_SCALE * visited.double()
-    c_skip = SIGMA_DATA**2 / (tau**2 + SIGMA_DATA**2)
-    c_out = tau / (tau**2 + SIGMA_DATA**2).sqrt()
+    c_skip, c_out = boundary(visited)
     a_next = torch.cat([a[1:], torch.ones(1, dtype=a.dtype)])
     return tabulate(
         kind,
@@ -44,6 +42,13 @@ def lcm(schedule: Schedule, kind: Parametrisation, steps: int, times: Times) -> 
         mean_x0=a_next.sqrt() * c_out,
         std=(1 - a_next).sqrt(),
     )
+
+
+def boundary(times: Tensor) -> tuple[Tensor, Tensor]:
+    """(c_skip, c_out), float64 like `times`: a jump is c_out x0 + c_skip x, and at time 0 it is x itself."""
+    tau = TIME_SCALE * times.double()
+    c_skip = SIGMA_DATA**2 / (tau**2 + SIGMA_DATA**2)
+    return c_skip, tau / (tau**2 + SIGMA_DATA**2).sqrt()
 
 
 def lcm_times(train_times: int, steps: int, times: Times) -> Tensor:

@@ -15,7 +15,7 @@ from motionrft.generators.acmdm_autoencoder import AcmdmAutoencoder
 from motionrft.generators.acmdm_network import AcmdmNetwork
 from motionrft.generators.base import Condition, Generator
 from motionrft.generators.frames import read_texts
-from motionrft.generators.guidance import doubled, guided
+from motionrft.generators.guidance import doubled, guided, without_states
 from motionrft.lengths import length_mask, zero_padding
 from motionrft.representations.names import JOINTS
 from motionrft.text.base import TextFeatures
@@ -81,6 +81,9 @@ class Acmdm(Generator):
     def encode_text(self, texts: Sequence[str]) -> Condition:
         text = read_texts(self.text_encoder, texts, "pooled", self.device)
         return Condition(text, TextFeatures(text.tokens[:1] * 0, text.mask[:1]))
+
+    def encode_for_training(self, texts: Sequence[str], dropped: Tensor | None = None) -> Condition:
+        return without_states(self.encode_text(texts), dropped)
 
     def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
         return (lengths.shape[0], self.ae.channels, self._latent_frames(int(lengths.max())), self.joints)

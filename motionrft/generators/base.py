@@ -107,6 +107,16 @@ class Generator(nn.Module, ABC):
         self._text_encoder = encoder
 
     @property
+    def trained(self) -> nn.Module:
+        """What supervised training changes: the denoiser, and a family's own layers above the text encoder."""
+        return self.denoiser
+
+    @property
+    def trained_on(self) -> str:
+        """Representation of the motions that `encode` takes and whose statistics are `mean` and `std`."""
+        return self.representation
+
+    @property
     @abstractmethod
     def lora_targets(self) -> list[str]:
         """Names, inside `denoiser`, of the linear layers suited to low-rank adapters (peft `target_modules`)."""
@@ -114,6 +124,20 @@ class Generator(nn.Module, ABC):
     @abstractmethod
     def encode_text(self, texts: Sequence[str]) -> Condition:
         """Encode B prompts (through the cache) with their null condition."""
+
+    def encode_for_training(self, texts: Sequence[str], dropped: Tensor | None = None) -> Condition:
+        """Encode B prompts for supervised training at guidance 1, with gradient for layers that are trained.
+
+        Families whose null condition is not the empty text say so here.
+
+        Args:
+            dropped: (B,) bool, True where the null condition takes the prompt's place (Ho and Salimans 2022).
+
+        Raises:
+            UserError: some are dropped and the family has no null condition.
+        """
+        drops = [False] * len(texts) if dropped is None else dropped.tolist()
+        return self.encode_text(["" if drop else text for text, drop in zip(texts, drops, strict=True)])
 
     @abstractmethod
     def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:

@@ -24,7 +24,16 @@ def doubled(x: Tensor) -> Tensor:
     return x if x.dim() == 0 else torch.cat([x, x])
 
 
-def guided(prediction: Tensor, scale: float) -> Tensor:
-    """null + scale (text - null) of a (2B, ...) prediction, (B, ...)."""
+def guided(prediction: Tensor, scale: float | Tensor) -> Tensor:
+    """null + scale (text - null) of a (2B, ...) prediction, (B, ...); a tensor of scales broadcasts against that."""
     text, null = prediction.chunk(2)
     return null + scale * (text - null)
+
+
+def without_states(condition: Condition, dropped: Tensor | None) -> Condition:
+    """Zeros in place of the text states where (B,) `dropped`; the token mask stays the prompt's."""
+    if dropped is None:
+        return condition
+    text = condition.text
+    tokens = text.tokens.masked_fill(dropped.to(text.tokens.device)[:, None, None], 0.0)
+    return Condition(TextFeatures(tokens, text.mask), condition.null)

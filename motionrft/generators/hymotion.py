@@ -76,6 +76,10 @@ class HyMotion(Generator):
         return asdict(self.config)
 
     @property
+    def trained_on(self) -> str:
+        return HYMOTION
+
+    @property
     def lora_targets(self) -> list[str]:
         # The single blocks' linears too, which a filter by qkv, proj, fc1 and fc2 would leave out.
         return [
@@ -87,6 +91,15 @@ class HyMotion(Generator):
         text = self.text_encoder.encode(texts).to(self.device)
         one = torch.ones(1, 1, dtype=torch.bool, device=self.device)
         return Condition(text, TextFeatures(self.null_ctxt_input, one, self.null_vtxt_feat[:, 0]))
+
+    def encode_for_training(self, texts: Sequence[str], dropped: Tensor | None = None) -> Condition:
+        """The null features are kept as they are: from scratch they are zeros, which the layers that read them offset."""
+        condition = self.encode_text(texts)
+        if dropped is None:
+            return condition
+        both = self._both(condition)
+        items = torch.arange(len(texts)) + len(texts) * dropped
+        return Condition(both.index(items.to(self.device)), condition.null)
 
     def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
         return (lengths.shape[0], int(lengths.max()), self.features)

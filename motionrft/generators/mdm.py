@@ -14,7 +14,7 @@ from motionrft.diffusion.schedule import Schedule, cosine
 from motionrft.errors import UserError
 from motionrft.generators.base import Condition, Generator
 from motionrft.generators.frames import TextPart, from_motion, read_texts, to_motion
-from motionrft.generators.guidance import doubled, guided
+from motionrft.generators.guidance import doubled, guided, without_states
 from motionrft.generators.mdm_denoiser import MdmDenoiser
 from motionrft.lengths import length_mask
 from motionrft.text.base import TextFeatures
@@ -76,6 +76,9 @@ class Mdm(Generator):
     def encode_text(self, texts: Sequence[str]) -> Condition:
         text = read_texts(self.text_encoder, texts, self.config.text_features, self.device)
         return Condition(text, _zeroed(text.index(torch.zeros(1, dtype=torch.int64, device=self.device))))
+
+    def encode_for_training(self, texts: Sequence[str], dropped: Tensor | None = None) -> Condition:
+        return without_states(self.encode_text(texts), dropped)
 
     def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
         return (lengths.shape[0], int(lengths.max()), self.features)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from motionrft.diffusion.ancestral import ancestral
 from motionrft.diffusion.ddim import ddim
@@ -70,11 +70,20 @@ class MotionDiffuse(Generator):
         return asdict(self.config)
 
     @property
+    def trained(self) -> nn.Module:
+        return nn.ModuleDict({"denoiser": self.denoiser, "text_layers": self.text_layers})
+
+    @property
     def lora_targets(self) -> list[str]:
         return ["query", "key", "value", "linear1", "linear2"]
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Condition:
+        return self.encode_for_training(texts)
+
+    def encode_for_training(self, texts: Sequence[str], dropped: Tensor | None = None) -> Condition:
+        if dropped is not None:
+            raise UserError("MotionDiffuse has no null prompt: train it with denoiser.text_drop 0")
         return Condition(self.text_layers(self.text_encoder.encode(texts).to(self.device, self.mean.dtype)))
 
     def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:

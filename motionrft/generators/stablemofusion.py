@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from motionrft.diffusion.ddim import ddim
 from motionrft.diffusion.dpm import dpm
@@ -68,14 +68,25 @@ class StableMoFusion(Generator):
         return asdict(self.config)
 
     @property
+    def trained(self) -> nn.Module:
+        return nn.ModuleDict({"denoiser": self.denoiser, "text_layers": self.text_layers})
+
+    @property
     def lora_targets(self) -> list[str]:
         return ["query", "key", "value", "block"]
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Condition:
+        return self.encode_for_training(texts)
+
+    def encode_for_training(self, texts: Sequence[str], dropped: Tensor | None = None) -> Condition:
+        """A dropped prompt has no position left to attend to: its mask is False throughout."""
         text = self.text_layers(self.text_encoder.encode(texts).to(self.device, self.mean.dtype))
         # Nothing is read of the null features: their presence says that guidance is possible.
-        return Condition(text, TextFeatures(text.tokens[:1] * 0, text.mask[:1]))
+        null = TextFeatures(text.tokens[:1] * 0, text.mask[:1])
+        if dropped is None:
+            return Condition(text, null)
+        return Condition(TextFeatures(text.tokens, text.mask & ~dropped.to(self.device)[:, None]), null)
 
     def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
         return (lengths.shape[0], int(lengths.max()), self.features)
@@ -85,7 +96,7 @@ class StableMoFusion(Generator):
 
     def predict(self, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, guidance: float) -> Tensor:
         if guidance == 1:
-            return self.denoiser(x, t, condition.text.tokens)
+            return self.denoiser(x, t, condition.text.tokens, condition.text.mask.any(dim=1))
         return guided(self.denoiser(doubled(x), doubled(t), condition.text.tokens), guidance)
 
     def process(

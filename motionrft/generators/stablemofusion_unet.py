@@ -60,10 +60,12 @@ class Stage(nn.Module):
         attention = FrameAttention(outputs, _HEADS, text_width, quadratic)
         self.cross_attn = nn.ModuleDict({"cross_attention": attention})
 
-    def forward(self, x: Tensor, time: Tensor, text: Tensor) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, text: Tensor, told: Tensor | None) -> Tensor:
         hidden = self.conv1d(x, time)
-        told = hidden[: len(text)].transpose(1, 2)
-        answer = self.cross_attn["cross_attention"](told, text).transpose(1, 2)
+        asking = hidden[: len(text)].transpose(1, 2)
+        answer = self.cross_attn["cross_attention"](asking, text).transpose(1, 2)
+        if told is not None:
+            answer = answer * told[:, None, None].to(answer.dtype)
         return hidden + F.pad(answer, (0, 0, 0, 0, 0, len(hidden) - len(text)))
 
 
@@ -131,20 +133,26 @@ class StableMoFusionUnet(nn.Module):
             self.ups.append(nn.ModuleList([up, stage(2 * width, width), stage(width, width)]))
         self.final_conv = nn.Conv1d(widths[0], features, 1)
 
-    def forward(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
-        """x (B, T, F); t () or (B,); text (P, L, text_width) of the first P <= B items, the others see none."""
+    def forward(self, x: Tensor, t: Tensor, text: Tensor, told: Tensor | None = None) -> Tensor:
+        """Clean frames like x.
+
+        Args:
+            x: (B, T, F). t: () or (B,).
+            text: (P, L, text_width) of the first P <= B items, the others see none.
+            told: (P,) bool, False for those of the P that see none either (dropped in training); None tells all.
+        """
         frames = x.shape[1]
-        time = self.time_mlp(t).to(x.dtype)
+        context = (self.time_mlp(t).to(x.dtype), text, told)
         hidden = F.pad(x.transpose(1, 2), (0, -frames % 2**self.levels))
         skips = []
         for level in self.downs:
             first, second, down = level.children()
-            hidden = second(first(hidden, time, text), time, text)
+            hidden = second(first(hidden, *context), *context)
             skips.append(hidden)
             hidden = down(hidden)
-        hidden = self.mid_block2(self.mid_block1(hidden, time, text), time, text)
+        hidden = self.mid_block2(self.mid_block1(hidden, *context), *context)
         for level in self.ups:
             up, first, second = level.children()
             hidden = torch.cat([up(hidden), skips.pop()], dim=1)
-            hidden = second(first(hidden, time, text), time, text)
+            hidden = second(first(hidden, *context), *context)
         return self.final_conv(hidden)[..., :frames].transpose(1, 2)
