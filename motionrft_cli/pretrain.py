@@ -1,4 +1,4 @@
-"""pretrain: the base generator by ordinary supervised training."""
+"""pretrain: the base generator by ordinary supervised training, or by distillation from a teacher."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,11 +15,13 @@ from motionrft_cli.resuming import AllowChanged
 def pretrain(
     call: Call[PretrainPreset],
     data: Annotated[str | None, sets("data")] = None,
+    teacher: Annotated[str | None, sets("teacher")] = None,
     stage: Annotated[Literal["autoencoder", "denoiser", "all"] | None, sets("stage")] = None,
     allow_changed: AllowChanged = None,
 ) -> int:
-    """Train a base generator: its autoencoder, then its denoiser.
+    """Train a base generator of any family: its autoencoder where it has one, then its denoiser.
 
+    With --teacher a MotionLCM is distilled from an MLD instead.
     OUT/generator is what sample, finetune and eval take as --generator.
     """
     if call.dry_run:
@@ -40,14 +42,14 @@ def pretrain(
         allow_changed=allow_changed or (),
     )
     result: dict[str, float] = {}
-    if call.preset.stage in ("autoencoder", "all"):
+    if "autoencoder" in pretraining.stages:
         result |= pretraining.train_autoencoder()
-    if call.preset.stage in ("denoiser", "all"):
+    if "denoiser" in pretraining.stages:
         result |= pretraining.train_denoiser()
     rows = [[name, f"{value:.4g}"] for name, value in result.items()]
     console.table("validation split", ["measure", "value"], rows)
     console.emit({"out": str(out), **result})
-    if call.preset.stage != "autoencoder":
+    if "denoiser" in pretraining.stages:
         console.info(f'Next: motionrft sample "a person waves" --generator {out / "generator"} --out samples')
     return 0
 
@@ -57,7 +59,7 @@ def _begin(call: Call[PretrainPreset], folder: Path, progress: Callable[[str], A
     from motionrft.pretraining.run import Pretraining
 
     pretraining = Pretraining.prepare(call.preset, folder, call.device(), progress)
-    if call.preset.stage != "denoiser":
+    if "autoencoder" in pretraining.stages:
         pretraining.train_autoencoder()
         return
     if call.out is not None and (call.out / "autoencoder").is_dir():

@@ -15,7 +15,7 @@ from motionrft.evaluation.generation import evaluate_generator
 from motionrft.evaluation.items import FixedItems, capped
 from motionrft.generators.mld import Mld
 from motionrft.generators.registry import load_generator
-from motionrft.pretraining.autoencoder import reconstruction_quality
+from motionrft.pretraining.posterior_stage import reconstruction_quality
 from motionrft.representations.statistics import Statistics
 from motionrft.training.atomic import write_text
 from motionrft.training.seeds import item_seed

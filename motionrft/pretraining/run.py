@@ -1,4 +1,4 @@
-"""Both stages of pre-training in one output folder: `autoencoder/`, `denoiser/` (run folders) and `generator/`."""
+"""The stages of pre-training in one output folder: `autoencoder/`, `denoiser/` (run folders) and `generator/`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,18 +9,33 @@ import torch
 
 from motionrft.data.folder import MotionDataset
 from motionrft.errors import UserError
+from motionrft.generators.base import Generator
 from motionrft.generators.mld import Mld
 from motionrft.generators.registry import build_generator, load_generator, save_generator
+from motionrft.official.generators import load_generator as load_any_generator
 from motionrft.presets.pretrain import PretrainPreset
-from motionrft.pretraining.autoencoder import AutoencoderTrainer, reconstruction_quality
+from motionrft.pretraining.autoencoder import AutoencoderTrainer
 from motionrft.pretraining.denoiser import DenoiserTrainer
+from motionrft.pretraining.distillation import (
+    ConsistencyDistillation,
+    start_from_teacher,
+    student_config,
+)
+from motionrft.pretraining.first_stage import FirstStage
+from motionrft.pretraining.motions import Motions, biased
+from motionrft.pretraining.objective import Objective, Regression
+from motionrft.pretraining.stages import first_stage, states_of
+from motionrft.pretraining.windows import Windows
 from motionrft.representations.statistics import Statistics
 from motionrft.training.environment import environment
+from motionrft.training.fingerprints import path_hash
 from motionrft.training.loop import train
 from motionrft.training.progress import Progress
 from motionrft.training.run import RunFolder
 from motionrft.training.seeds import seed_everything
 from motionrft.training.stages import open_stage
+
+_ORIGIN = "preset field generator"
 
 
 @dataclass(frozen=True)
@@ -28,9 +43,14 @@ class Pretraining:
     """A pre-training on its way: preset, folders, data of two splits."""
 
     preset: PretrainPreset
+    config: dict[str, Any]
+    """Of the generator: the preset's, laid over the teacher's where there is one."""
+    teacher: Generator | None
     out: Path
-    train: MotionDataset
-    validation: MotionDataset
+    train: Motions
+    validation: Motions
+    stages: tuple[str, ...]
+    """What the preset asks for and the family has, in order: `autoencoder`, `denoiser`."""
     device: torch.device
     progress: Callable[[str], Progress]
     """Gives the progress display of a stage."""
@@ -56,79 +76,85 @@ class Pretraining:
         """Read the data set's index and check the generator before anything is trained.
 
         Raises:
-            UserError: no data set, no generator, or a generator without an autoencoder to train.
+            UserError: no data set, no generator, a stage that the family does not have, or a teacher that does not fit.
         """
         if preset.data is None:
             raise UserError("no data set: name a folder in HumanML3D's layout with --data.")
-        train_set, validation = (
+        datasets = [
             MotionDataset(preset.data, split, preset.min_frames, preset.max_frames)
             for split in ("train", "val")
-        )
+        ]
+        teacher = None if preset.teacher is None else load_any_generator(preset.teacher, str(device))
+        config = preset.generator if teacher is None else student_config(teacher, preset.generator)
+        with torch.device("meta"):
+            described = build_generator(config, _ORIGIN)
+        stages = _stages(preset, described)
+        train_set, validation = (Motions(dataset, described) for dataset in datasets)
         running = (progress, dtype, resume, overwrite, allow_changed)
-        pretraining = cls(preset, out, train_set, validation, device, *running)
-        pretraining.build()
+        pretraining = cls(preset, config, teacher, out, train_set, validation, stages, device, *running)
+        pretraining.statistics(described)
         return pretraining
 
-    def build(self) -> Mld:
+    def statistics(self, generator: Generator) -> Statistics:
+        """What the generator's motions are normalised with.
+
+        Raises:
+            UserError: the data set has none, or its motions are as wide as another generator's.
+        """
+        found = biased(self.train.statistics, self.train.representation, self.preset.feature_bias)
+        if found.mean.shape != generator.mean.shape:
+            raise UserError(
+                f"{self.train.dataset.folder}: {self.train.representation} statistics of {len(found.mean)} values; "
+                f"this generator has {len(generator.mean)}."
+            )
+        return found
+
+    def build(self) -> Generator:
         """The preset's generator with fresh weights and the data set's statistics."""
         seed_everything(self.preset.seed)
-        generator = build_generator(self.preset.generator, "preset field generator")
-        if not isinstance(generator, Mld):
-            raise UserError(f"pretrain knows latent generators (family mld), not {generator.family}.")
-        statistics = self.train.statistics(generator.representation)
+        generator = build_generator(self.config, _ORIGIN)
+        statistics = self.statistics(generator)
         generator.mean.copy_(statistics.mean)
         generator.std.copy_(statistics.std)
         return generator.to(self.device)
 
     def train_autoencoder(self) -> dict[str, float]:
         """Stage 1; writes `autoencoder/model/` and returns the reconstruction's quality on the validation split."""
-        generator, stage = self.build(), self.preset.autoencoder
+        generator, settings = self.build(), self.preset.autoencoder
+        stage = _first_stage(generator)
         statistics = Statistics(generator.mean.cpu(), generator.std.cpu())
+        seed, mirror = self.preset.seed, self.preset.mirror
         with self._folder("autoencoder") as folder:
-            seed, mirror = self.preset.seed, self.preset.mirror
-            trainer = AutoencoderTrainer(
-                generator.vae, self.train, statistics, stage, seed, mirror, self.device
-            )
+            windows = Windows(self.train, statistics, settings.batch, settings.window, seed, mirror)
+            trainer = AutoencoderTrainer(stage, windows, settings, seed, self.device)
             train(
                 trainer,
                 folder,
-                updates=stage.updates,
+                updates=settings.updates,
                 progress=self.progress("autoencoder"),
                 **self._saving(),
             )
-            quality = reconstruction_quality(generator.vae, self.validation, statistics)
+            quality = stage.quality(self.validation)
             save_generator(generator, self._autoencoder)
         return quality
 
     def train_denoiser(self) -> dict[str, float]:
-        """Stage 2; writes `generator/` and returns the best validation loss with the update that reached it.
+        """Stage 2, or a distillation; writes `generator/` and returns the best validation loss and its update.
 
         Raises:
             UserError: stage 1 has not been trained.
         """
-        if not self._autoencoder.is_dir():
-            raise UserError(
-                f"{self._autoencoder}: missing. Train the first stage: --stage autoencoder, or all."
-            )
-        generator, stage = self.build(), self.preset.denoiser
-        trained = load_generator(self._autoencoder)
-        assert isinstance(trained, Mld)
-        generator.vae.load_state_dict(trained.vae.state_dict())
-        generator.vae.requires_grad_(False)
+        settings = self.preset.denoiser
+        generator, objective = self._begun()
         with self._folder("denoiser") as folder:
-            trainer = DenoiserTrainer(
-                generator,
-                self.train,
-                self.validation,
-                stage,
-                self.preset.seed,
-                self.preset.mirror,
-                self.dtype,
-            )
+            mirror, alone = self.preset.mirror, self.teacher is None
+            states = states_of(generator, self.train, self.validation, mirror, whiten=alone)
+            datasets = (self.train.dataset, self.validation.dataset)
+            trainer = DenoiserTrainer(generator, objective, states, *datasets, settings, self.preset.seed)
             train(
                 trainer,
                 folder,
-                updates=stage.updates,
+                updates=settings.updates,
                 progress=self.progress("denoiser"),
                 watch=trainer.ended,
                 **self._saving(),
@@ -137,14 +163,41 @@ class Pretraining:
             save_generator(generator, self.out / "generator")
         return {"validation_loss": trainer.best["loss"], "update": trainer.best["step"]}
 
+    def _begun(self) -> tuple[Generator, Objective]:
+        """The generator as stage 2 finds it, and what stage 2 minimises."""
+        generator = self.build()
+        if self.teacher is not None:
+            return generator, self._distillation(generator, self.teacher)
+        if first_stage(generator) is not None:
+            if not self._autoencoder.is_dir():
+                raise UserError(
+                    f"{self._autoencoder}: missing. Train the first stage: --stage autoencoder, or all."
+                )
+            trained = _first_stage(load_generator(self._autoencoder)).autoencoder
+            autoencoder = _first_stage(generator).autoencoder
+            autoencoder.load_state_dict(trained.state_dict())
+            autoencoder.requires_grad_(False)
+        return generator, Regression(generator, self.preset.denoiser.loss_weight_cap, self.dtype)
+
+    def _distillation(self, student: Generator, teacher: Generator) -> Objective:
+        assert isinstance(student, Mld) and isinstance(teacher, Mld)
+        start_from_teacher(student, teacher)
+        teacher.use_text_encoder(student.text_encoder)
+        for frozen in (teacher, student.vae):
+            frozen.requires_grad_(False)
+        return ConsistencyDistillation(student, teacher, self.preset.distillation, self.dtype)
+
     @property
     def _autoencoder(self) -> Path:
         return self.out / "autoencoder" / "model"
 
     def _folder(self, stage: str) -> RunFolder:
+        others = ("denoiser", "distillation", "teacher") if stage == "autoencoder" else ()
         fields = self.preset.result_fields()
-        other = "denoiser" if stage == "autoencoder" else None
-        fields = {key: value for key, value in fields.items() if key not in ("stage", other)}
+        fields = {key: value for key, value in fields.items() if key not in ("stage", *others)}
+        identity = {"data": self.train.dataset.identity}
+        if self.preset.teacher is not None:
+            identity["teacher"] = path_hash(self.preset.teacher)
         return open_stage(
             self.out,
             stage,
@@ -154,8 +207,27 @@ class Pretraining:
             resume=self.resume,
             overwrite=self.overwrite,
             allow_changed=self.allow_changed,
-            identity={"data": self.train.identity},
+            identity=identity,
         )
 
     def _saving(self) -> dict[str, Any]:
         return {"checkpoint_every": self.preset.checkpoint_every}
+
+
+def _stages(preset: PretrainPreset, generator: Generator) -> tuple[str, ...]:
+    """What there is to train: a teacher brings its autoencoder along, and some families have none."""
+    if preset.teacher is None and isinstance(generator, Mld) and generator.config.sampler == "lcm":
+        raise UserError("a consistency model is distilled: name the MLD that is its teacher with --teacher.")
+    alone = preset.teacher is not None or first_stage(generator) is None
+    stages = ("denoiser",) if alone else ("autoencoder", "denoiser")
+    if preset.stage == "all":
+        return stages
+    if preset.stage not in stages:
+        raise UserError(f"{generator.family}: there is no autoencoder to train; --stage denoiser, or all.")
+    return (preset.stage,)
+
+
+def _first_stage(generator: Generator) -> FirstStage:
+    stage = first_stage(generator)
+    assert stage is not None
+    return stage

@@ -1,0 +1,48 @@
+"""The first stage of a latent family: what training its autoencoder asks, and the latents that the second stage reads."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from motionrft.pretraining.motions import Motions
+from motionrft.pretraining.states import States
+
+
+class FirstStageSettings(Protocol):
+    """What the losses read from a preset's `autoencoder` group."""
+
+    @property
+    def kl_weight(self) -> float: ...
+    @property
+    def motion_weight(self) -> float: ...
+
+
+class FirstStage(ABC):
+    """An autoencoder of one kind. Concrete ones are final."""
+
+    autoencoder: nn.Module
+
+    @abstractmethod
+    def losses(
+        self, motion: Tensor, lengths: Tensor, draws: torch.Generator, settings: FirstStageSettings
+    ) -> dict[str, Tensor]:
+        """Scalar terms of a batch, `loss` is what is minimised.
+
+        Args:
+            motion: (B, T, D), normalised, zero beyond each length.
+            draws: for posterior samples.
+        """
+
+    @abstractmethod
+    def quality(self, motions: Motions) -> dict[str, float]:
+        """`error_mm`, mean joint error of reconstructions, and `jitter_ratio`, their jitter over the clips' own."""
+
+    @abstractmethod
+    def latents(self, motions: Motions, mirrored: bool = False) -> States:
+        """Encode every clip once with the trained autoencoder."""
+
+    @abstractmethod
+    def whiten(self, latents: Any) -> None:
+        """Set the generator's `latent_mean` and `latent_std` from these latents of the training clips."""

@@ -1,0 +1,80 @@
+"""ACMDM: a plain autoencoder over joint positions, and its latents whitened channel by channel (Meng et al. 2025)."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from motionrft.evaluation.metrics.physics import jitter
+from motionrft.generators.acmdm import Acmdm
+from motionrft.lengths import length_mask
+from motionrft.pretraining.first_stage import FirstStage, FirstStageSettings
+from motionrft.pretraining.motions import Motions
+from motionrft.pretraining.states import stack_padded
+
+
+@dataclass(frozen=True)
+class JointLatents:
+    """Latents (C, L, J) of N clips, not whitened."""
+
+    generator: Acmdm
+    latents: list[Tensor]
+    lengths: Tensor
+
+    def draw(self, items: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(B, C, L, J), whitened, zero beyond each item's own latent frames."""
+        g = self.generator
+        mean, std = (x.cpu()[:, None, None] for x in (g.latent_mean, g.latent_std))
+        chosen = [(self.latents[int(item)] - mean) / std for item in items]
+        return stack_padded(chosen).to(g.device), self.lengths[items].to(g.device)
+
+
+class JointStage(FirstStage):
+    """Smooth L1 on normalised joints. There is no posterior, so no KL and nothing is drawn."""
+
+    def __init__(self, generator: Acmdm):
+        self.generator, self.autoencoder = generator, generator.ae
+
+    def losses(
+        self, motion: Tensor, lengths: Tensor, draws: torch.Generator, settings: FirstStageSettings
+    ) -> dict[str, Tensor]:
+        joints = motion.unflatten(-1, (-1, 3))  # (B, T, J, 3)
+        made = self.generator.ae.decode(self.generator.ae.encode(joints))[:, : joints.shape[1]]
+        mask = length_mask(lengths, joints.shape[1])
+        return {"loss": F.smooth_l1_loss(made, joints, reduction="none")[mask].mean()}
+
+    @torch.no_grad()
+    def quality(self, motions: Motions) -> dict[str, float]:
+        g, training = self.generator, self.autoencoder.training
+        self.autoencoder.eval()
+        errors, made_jitter, real_jitter = [], [], []
+        for item in range(len(motions)):
+            real = motions.motion(item)[None].to(g.device)
+            lengths = torch.tensor([real.shape[1]], device=g.device)
+            made, real = (
+                x.unflatten(-1, (-1, 3)) for x in (g.decode(g.encode(real, lengths), lengths), real)
+            )
+            errors.append((made - real).norm(dim=-1).mean())
+            made_jitter.append(jitter(made, lengths, motions.fps))
+            real_jitter.append(jitter(real, lengths, motions.fps))
+        self.autoencoder.train(training)
+        ratio = torch.cat(made_jitter).mean() / torch.cat(real_jitter).mean()
+        return {"error_mm": 1000 * torch.stack(errors).mean().item(), "jitter_ratio": ratio.item()}
+
+    @torch.no_grad()
+    def latents(self, motions: Motions, mirrored: bool = False) -> JointLatents:
+        # One clip at a time: the last latent frame of a padded clip would see the padding.
+        g, latents, frames = self.generator, [], []
+        for item in range(len(motions)):
+            clip = motions.motion(item, mirrored).to(g.device)
+            joints = (clip.unflatten(-1, (-1, 3)) - g.mean) / g.std
+            latents.append(g.ae.encode(joints[None])[0].cpu())
+            frames.append(len(clip))
+        return JointLatents(g, latents, torch.tensor(frames))
+
+    def whiten(self, latents: JointLatents) -> None:
+        """Mean and standard deviation (C,) over all latent frames and joints of all clips."""
+        values = torch.cat([latent.flatten(1) for latent in latents.latents], dim=1)
+        self.generator.latent_mean.copy_(values.mean(1))
+        self.generator.latent_std.copy_(values.std(1))

@@ -1,0 +1,82 @@
+"""What the second stage minimises, and the usual answer: regression on whatever the network predicts."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from motionrft.diffusion.parametrisation import training_target
+from motionrft.diffusion.schedule import broadcast
+from motionrft.generators.base import Condition, Generator
+
+
+class Objective(ABC):
+    """A loss of a batch of clean states. Concrete ones are final."""
+
+    @abstractmethod
+    def loss(self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator) -> Tensor:
+        """Scalar to minimise.
+
+        Args:
+            x0: (B, ...) clean states as the denoiser sees them. lengths: (B,) frames.
+            draws: for times and noise; on the CPU, so that every device draws the same.
+        """
+
+    @abstractmethod
+    def validation_loss(
+        self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator
+    ) -> Tensor:
+        """Scalar that says how good the generator is; the weights with the smallest one are kept."""
+
+    def stepped(self) -> None:  # noqa: B027
+        """Called after each optimiser update, for weights that follow the trained ones. Nothing by default."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `stepped` changed."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027
+        """Go back to a state."""
+
+
+class Regression(Objective):
+    """Masked mean squared error of the network's own target: noise, clean state, v or velocity.
+
+    Times, signal and noise are those of the generator's schedule, the target that of its parametrisation, so this is
+    the training of every family: Ho et al. 2020 (eps), Tevet et al. 2023 (x0), Lipman et al. 2023 (velocity).
+
+    Args:
+        cap: the loss of a time is weighed by clamp(noise / signal, 1, cap); 1 weighs all times equally.
+        dtype: of the network's arithmetic (autocast).
+    """
+
+    def __init__(self, generator: Generator, cap: float, dtype: torch.dtype = torch.float32):
+        self.generator, self.cap, self.dtype = generator, cap, dtype
+
+    def loss(self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator) -> Tensor:
+        return self._error(x0, lengths, condition, draws, self.cap)
+
+    def validation_loss(
+        self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator
+    ) -> Tensor:
+        return self._error(x0, lengths, condition, draws, 1.0)
+
+    def _error(
+        self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator, cap: float
+    ) -> Tensor:
+        g = self.generator
+        t = g.schedule.draw_times(len(x0), draws).to(x0.device)
+        noise = torch.randn(x0.shape, generator=draws).to(x0.device)
+        alpha, sigma = (broadcast(level, x0) for level in g.schedule.levels(t))
+        state = g.schedule.add_noise(x0, noise, t)
+        with torch.autocast(x0.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            prediction = g.predict(state, t, condition, lengths, guidance=1.0)
+        error = (prediction.float() - training_target(g.parametrisation, x0, noise, alpha, sigma)) ** 2
+        error = error * (sigma / alpha).square().clamp(1.0, cap)
+        return masked_mean(error, g.state_mask(state, lengths))
+
+
+def masked_mean(error: Tensor, mask: Tensor | None) -> Tensor:
+    """Mean over the numbers that count; mask as `Generator.state_mask` gives it."""
+    return error.mean() if mask is None else (error * mask).sum() / mask.expand_as(error).sum()

@@ -1,0 +1,132 @@
+"""MLD, MLD++ and the built-in generator: a variational autoencoder over kinematic features (Chen et al. 2023)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from motionrft.data.batches import pad
+from motionrft.data.folder import MotionDataset
+from motionrft.errors import UserError
+from motionrft.evaluation.metrics.physics import jitter
+from motionrft.generators.autoencoder import Autoencoder, sample_posterior
+from motionrft.generators.mld import Mld
+from motionrft.lengths import length_mask
+from motionrft.pretraining.first_stage import FirstStage, FirstStageSettings
+from motionrft.pretraining.losses import autoencoder_loss, heading_aligned_error_mm
+from motionrft.pretraining.motions import Motions
+from motionrft.representations.kinematic import kinematic_to_joints
+from motionrft.representations.names import KINEMATIC
+from motionrft.representations.statistics import Statistics
+
+_CLIPS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class PosteriorLatents:
+    """Posteriors of N clips: `mean` and `log_variance` hold one (tokens, d_z) tensor a clip, not whitened."""
+
+    generator: Mld
+    mean: list[Tensor]
+    log_variance: list[Tensor]
+    lengths: Tensor
+
+    def draw(self, items: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(B, tokens, d_z) posterior samples, whitened."""
+        g = self.generator
+        mean, _ = pad([self.mean[int(item)] for item in items])
+        log_variance, _ = pad([self.log_variance[int(item)] for item in items])
+        latent = sample_posterior(mean, log_variance, torch.randn(mean.shape, generator=draws)).to(g.device)
+        return (latent - g.latent_mean) / g.latent_std, self.lengths[items].to(g.device)
+
+
+class PosteriorStage(FirstStage):
+    """Smooth L1 on features and joints, and KL: see `autoencoder_loss`."""
+
+    def __init__(self, generator: Mld):
+        if generator.representation != KINEMATIC:
+            raise UserError(
+                f"the autoencoder's loss is of kinematic motions; this generator makes {generator.representation}"
+            )
+        self.generator, self.autoencoder = generator, generator.vae
+
+    def losses(
+        self, motion: Tensor, lengths: Tensor, draws: torch.Generator, settings: FirstStageSettings
+    ) -> dict[str, Tensor]:
+        vae = self.generator.vae
+        mean, log_variance = vae.encode(motion, lengths)
+        noise = torch.randn(mean.shape, generator=draws).to(mean.device)
+        made = vae.decode(sample_posterior(mean, log_variance, noise), lengths)
+        loss = autoencoder_loss(
+            made,
+            motion,
+            lengths,
+            (mean, log_variance),
+            latent_mask(vae, lengths, mean),
+            Statistics(self.generator.mean, self.generator.std),
+            settings.kl_weight,
+            settings.motion_weight,
+        )
+        terms = {"features": loss.features, "joints": loss.joints, "motion": loss.motion, "kl": loss.kl}
+        return {"loss": loss.total, **{f"loss/{name}": term for name, term in terms.items()}}
+
+    def quality(self, motions: Motions) -> dict[str, float]:
+        statistics = Statistics(self.generator.mean, self.generator.std)
+        return reconstruction_quality(self.generator.vae, motions, statistics)
+
+    @torch.no_grad()
+    def latents(self, motions: Motions, mirrored: bool = False) -> PosteriorLatents:
+        g = self.generator
+        means, log_variances, frames = [], [], []
+        for start in range(0, len(motions), _CLIPS_AT_ONCE):
+            items = range(start, min(start + _CLIPS_AT_ONCE, len(motions)))
+            motion, lengths = (x.to(g.device) for x in pad([motions.motion(i, mirrored) for i in items]))
+            valid = length_mask(lengths, motion.shape[1])[..., None]
+            mean, log_variance = g.vae.encode((motion - g.mean) / g.std * valid, lengths)
+            counts = latent_mask(g.vae, lengths, mean).sum(1).tolist()
+            means += [row[:count].cpu() for row, count in zip(mean, counts, strict=True)]
+            log_variances += [row[:count].cpu() for row, count in zip(log_variance, counts, strict=True)]
+            frames.append(lengths.cpu())
+        return PosteriorLatents(g, means, log_variances, torch.cat(frames))
+
+    def whiten(self, latents: PosteriorLatents) -> None:
+        """Mean and standard deviation (d_z,) of posterior samples, over all valid tokens of all clips."""
+        mean = torch.cat(latents.mean)
+        variance = mean.var(0) + torch.cat(latents.log_variance).exp().mean(0)
+        self.generator.latent_mean.copy_(mean.mean(0))
+        self.generator.latent_std.copy_(variance.sqrt())
+
+
+def latent_mask(autoencoder: Autoencoder, lengths: Tensor, latent: Tensor) -> Tensor:
+    """(B, tokens) bool, True where a latent token counts."""
+    tokens = autoencoder.latent_lengths(lengths)
+    if tokens is None:
+        return torch.ones(latent.shape[:2], dtype=torch.bool, device=latent.device)
+    return length_mask(tokens, latent.shape[1])
+
+
+@torch.no_grad()
+def reconstruction_quality(
+    autoencoder: Autoencoder, clips: Motions | MotionDataset, statistics: Statistics, batch: int = 64
+) -> dict[str, float]:
+    """Reconstruct every clip from its latent mean.
+
+    Returns:
+        `error_mm`: heading-aligned joint error, mean over clips; `jitter_ratio`: jitter of the reconstructions over
+        jitter of the clips.
+    """
+    training = autoencoder.training
+    autoencoder.eval()
+    device = next(autoencoder.parameters()).device
+    errors, made_jitter, real_jitter = [], [], []
+    for start in range(0, len(clips), batch):
+        chosen = [clips.motion(item) for item in range(start, min(start + batch, len(clips)))]
+        real, lengths = (x.to(device) for x in pad(chosen))
+        normalised = statistics.normalise(real) * length_mask(lengths, real.shape[1])[..., None]
+        made = statistics.denormalise(autoencoder.decode(autoencoder.encode(normalised, lengths)[0], lengths))
+        errors.append(heading_aligned_error_mm(made, real, lengths))
+        made_jitter.append(jitter(kinematic_to_joints(made), lengths, clips.fps))
+        real_jitter.append(jitter(kinematic_to_joints(real), lengths, clips.fps))
+    autoencoder.train(training)
+    ratio = torch.cat(made_jitter).mean() / torch.cat(real_jitter).mean()
+    return {"error_mm": torch.cat(errors).mean().item(), "jitter_ratio": ratio.item()}

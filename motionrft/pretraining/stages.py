@@ -1,0 +1,44 @@
+"""Which families have a first stage, and the states that the second stage of any family reads."""
+
+from collections.abc import Callable
+from typing import Any
+
+from motionrft.generators.acmdm import Acmdm
+from motionrft.generators.base import Generator
+from motionrft.generators.mld import Mld
+from motionrft.pretraining.first_stage import FirstStage
+from motionrft.pretraining.joint_stage import JointStage
+from motionrft.pretraining.motions import Motions
+from motionrft.pretraining.posterior_stage import PosteriorStage
+from motionrft.pretraining.states import Frames, Splits, States
+
+FIRST_STAGES: dict[type[Generator], Callable[[Any], FirstStage]] = {Mld: PosteriorStage, Acmdm: JointStage}
+"""Latent families. Every other family denoises frames and is trained in one stage."""
+
+
+def first_stage(generator: Generator) -> FirstStage | None:
+    """The generator's first stage, or None for a family without an autoencoder."""
+    make = FIRST_STAGES.get(type(generator))
+    return None if make is None else make(generator)
+
+
+def states_of(
+    generator: Generator, train: Motions, validation: Motions, mirror: bool, whiten: bool = True
+) -> Splits:
+    """The clean states of both splits, by the trained autoencoder where there is one.
+
+    Args:
+        whiten: set the generator's latent statistics from the training clips; False keeps those it has.
+    """
+    stage = first_stage(generator)
+    if stage is None:
+        sides: tuple[States, ...] = (Frames(generator, train),)
+        if mirror:
+            sides += (Frames(generator, train, mirrored=True),)
+        return Splits(sides, Frames(generator, validation))
+    sides = (stage.latents(train),)
+    if mirror:
+        sides += (stage.latents(train, mirrored=True),)
+    if whiten:
+        stage.whiten(sides[0])
+    return Splits(sides, stage.latents(validation))

@@ -1,0 +1,58 @@
+"""Clean states: what the second stage learns to denoise, drawn by item."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from motionrft.data.batches import pad
+from motionrft.generators.base import Generator
+from motionrft.pretraining.motions import Motions
+
+
+class States(Protocol):
+    """The clean states of a split, or of its mirror image."""
+
+    def draw(self, items: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
+        """States of the items (B,) on the generator's device.
+
+        Args:
+            draws: for states that are themselves drawn (from a posterior).
+
+        Returns:
+            (B, ...) in the scale that the denoiser sees, zero or noise beyond each item's own size, and (B,) frames.
+        """
+
+
+@dataclass(frozen=True)
+class Frames:
+    """States of a generator that denoises the frames themselves: normalised when drawn, not kept."""
+
+    generator: Generator
+    motions: Motions
+    mirrored: bool = False
+
+    @torch.no_grad()
+    def draw(self, items: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
+        clips = [self.motions.motion(int(item), self.mirrored) for item in items]
+        motion, lengths = (x.to(self.generator.device) for x in pad(clips))
+        return self.generator.encode(motion, lengths), lengths
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What the second stage reads: the training clips, their mirror images unless that is off, the validation clips."""
+
+    train: tuple[States, ...]
+    validation: States
+
+
+def stack_padded(states: Sequence[Tensor]) -> Tensor:
+    """(B, ...) of states of unequal sizes, zeros behind each along every axis."""
+    shape = [max(sizes) for sizes in zip(*(state.shape for state in states), strict=True)]
+    stacked = torch.zeros(len(states), *shape)
+    for row, state in zip(stacked, states, strict=True):
+        row[tuple(slice(size) for size in state.shape)] = state
+    return stacked

@@ -1,0 +1,155 @@
+"""Every pretrain preset at tiny size: it trains, its generator loads and samples, and a resumed run has the same bits."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from motionrft.errors import UserError
+from motionrft.generators.base import Generator
+from motionrft.generators.registry import load_generator
+from motionrft.generators.sampling import sample
+from motionrft.presets.pretrain import PretrainPreset
+from motionrft.presets.shelf import shipped_folder
+from motionrft.pretraining.run import Pretraining
+from motionrft.training.progress import Silent
+from tests.generators.families import WordEncoder
+from tests.pretraining.people_data import SMALLER, tiny, write_people
+
+PRESETS = sorted(file.stem for file in (shipped_folder() / "pretrain").glob("*.yaml"))
+LENGTHS = torch.tensor([24, 40])
+CLIP_STATES = ("motiondiffuse", "stablemofusion")
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_people(tmp_path_factory.mktemp("people") / "set")
+
+
+@pytest.fixture(autouse=True)
+def texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts are read without a pretrained encoder; CLIP's states come at a fixed number of positions."""
+    monkeypatch.setattr(
+        "motionrft.text.load_text_encoder",
+        lambda name: WordEncoder(positions=16 if name == "clip-b32-states" else None),
+    )
+
+
+def run(preset: PretrainPreset, out: Path, **options: bool) -> Path:
+    """Train every stage that there is."""
+    pretraining = Pretraining.prepare(preset, out, torch.device("cpu"), lambda stage: Silent(), **options)
+    if "autoencoder" in pretraining.stages:
+        assert pretraining.train_autoencoder()["error_mm"] > 0
+    if "denoiser" in pretraining.stages:
+        pretraining.train_denoiser()
+    return out
+
+
+def losses(out: Path) -> list[float]:
+    lines = (out / "denoiser" / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["loss"] for line in lines]
+
+
+@pytest.fixture(scope="module")
+def teacher(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("motionrft.text.load_text_encoder", lambda name: WordEncoder())
+        return run(tiny("mldpp", people, 2), tmp_path_factory.mktemp("teacher") / "out") / "generator"
+
+
+def shrunk(name: str, people: Path, teacher: Path, updates: int, *settings: str) -> PretrainPreset:
+    more = [f"teacher={teacher}"] if name == "motionlcm" else []
+    return tiny(name, people, updates, *more, *settings)
+
+
+def motions_of(generator: Generator) -> torch.Tensor:
+    condition = generator.encode_text(["left hand", "both hand"])
+    return sample(generator, condition, LENGTHS, [1, 2], steps=min(4, generator.process().steps))
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    a, b = (load_generator(path / "generator").state_dict() for path in (one, other))
+    return all(torch.equal(tensor, b[name]) for name, tensor in a.items())
+
+
+def test_every_shipped_preset_has_a_tiny_size() -> None:
+    assert sorted(SMALLER) == PRESETS
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_trains_and_its_generator_samples(
+    name: str, people: Path, teacher: Path, tmp_path: Path
+) -> None:
+    out = run(shrunk(name, people, teacher, 3), tmp_path / "out")
+    assert len(losses(out)) == 3 and all(loss > 0 for loss in losses(out))
+    generator = load_generator(out / "generator")
+    found = motions_of(generator)
+    assert found.shape[:2] == (2, 40) and torch.isfinite(found).all() and (found[0, :24] != 0).any()
+    assert (generator.std > 0).any() and not torch.equal(generator.std, torch.ones_like(generator.std))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_run_cut_short_and_resumed_has_the_same_bits(
+    name: str, people: Path, teacher: Path, tmp_path: Path
+) -> None:
+    preset = shrunk(name, people, teacher, 4)
+    whole = run(preset, tmp_path / "whole")
+    shutil.copytree(whole, tmp_path / "part")
+    stage = tmp_path / "part" / "denoiser"
+    shutil.rmtree(stage / "checkpoints" / "step-4")
+    (stage / "LATEST").write_text("step-2\n")
+    shutil.rmtree(tmp_path / "part" / "generator")
+    part = run(preset, tmp_path / "part", resume=True)
+    assert losses(part) == losses(whole)
+    assert same_weights(part, whole)
+
+
+@pytest.mark.parametrize("name", ["mdm", "motiondiffuse", "stablemofusion", "acmdm", "hymotion", "motionlcm"])
+def test_the_loss_falls(name: str, people: Path, teacher: Path, tmp_path: Path) -> None:
+    fast = ("denoiser.optimiser.lr=1e-2", "denoiser.optimiser.warmup=0", "denoiser.validate_every=100")
+    found = losses(run(shrunk(name, people, teacher, 40, *fast, "denoiser.batch=8"), tmp_path / "out"))
+    assert sum(found[-10:]) < 0.95 * sum(found[:10])
+
+
+def test_text_layers_are_trained_with_their_denoiser(people: Path, tmp_path: Path) -> None:
+    preset = tiny("motiondiffuse", people, 2)
+    pretraining = Pretraining.prepare(preset, tmp_path / "out", torch.device("cpu"), lambda stage: Silent())
+    before = pretraining.build().state_dict()
+    after = load_generator(run(preset, tmp_path / "out") / "generator").state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"denoiser", "text_layers"}
+
+
+def test_a_distilled_generator_keeps_its_teachers_autoencoder(
+    people: Path, teacher: Path, tmp_path: Path
+) -> None:
+    ours = load_generator(run(shrunk("motionlcm", people, teacher, 2), tmp_path / "out") / "generator")
+    theirs = load_generator(teacher)
+    for name, tensor in theirs.state_dict().items():
+        assert name.startswith("denoiser.") or torch.equal(tensor, ours.state_dict()[name]), name
+    assert not torch.equal(theirs.denoiser.query_pos.pe, ours.denoiser.query_pos.pe)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "words"),
+    [
+        ("mdm", ["stage=autoencoder"], "no autoencoder to train"),
+        ("mdm", ["generator.denoiser.features=251"], "statistics of 263 values"),
+        ("hymotion", ["feature_bias=5"], "feature_bias is of kinematic"),
+        ("motionlcm", ["teacher=null"], "--teacher"),
+        ("motionlcm", ["generator.denoiser.feedforward=16"], "they are the teacher's"),
+        ("motionlcm", ["generator.sampler=ddim"], "guidance_width"),
+        ("motionlcm", ["generator.family=mdm"], "only the family mld"),
+        ("mdm", ["teacher={teacher}"], "only the family mld"),
+        ("motiondiffuse", ["denoiser.text_drop=0.5"], "no null prompt"),
+    ],
+)
+def test_what_does_not_fit_is_said(
+    name: str, settings: list[str], words: str, people: Path, teacher: Path, tmp_path: Path
+) -> None:
+    settings = [setting.format(teacher=teacher) for setting in settings]
+    with pytest.raises(UserError, match=words):
+        run(shrunk(name, people, teacher, 2, *settings), tmp_path / "out")
+    assert not (tmp_path / "out" / "denoiser").exists()

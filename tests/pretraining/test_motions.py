@@ -1,0 +1,76 @@
+"""A data set in a generator's terms: converted and resampled where it must be, untouched where it need not."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from motionrft.data.folder import MotionDataset
+from motionrft.errors import UserError
+from motionrft.generators.registry import build_generator
+from motionrft.pretraining.motions import Motions, biased
+from motionrft.pretraining.states import stack_padded
+from motionrft.representations.convert import convert
+from motionrft.representations.mirror import mirror
+from motionrft.representations.statistics import Statistics
+from tests.generators.families import TINY
+from tests.pretraining.people_data import write_people
+
+
+def motions(folder: Path, name: str, **settings: object) -> Motions:
+    return Motions(MotionDataset(folder, "train"), build_generator(TINY[name] | settings))
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_people(tmp_path_factory.mktemp("people") / "set")
+
+
+def test_the_folders_own_motions_and_statistics_are_taken_as_they_are(people: Path) -> None:
+    for name, representation in (("mdm", "kinematic"), ("acmdm", "joints")):
+        found = motions(people, name)
+        assert torch.equal(found.motion(0), found.dataset.motion(0, representation))
+        assert torch.equal(found.statistics.std, found.dataset.statistics(representation).std)
+
+
+def test_hymotion_gets_201_features_at_30_frames_a_second(people: Path) -> None:
+    found = motions(people, "hymotion")
+    stored = found.dataset.motion(0, "rotation")
+    clip = found.motion(0)
+    assert clip.shape == (1 + (len(stored) - 1) * 3 // 2, 201)
+    # Every third of the new frames is every second of the old ones, and the positions are those of the rotations.
+    torch.testing.assert_close(clip[::3, :135], stored[::2], atol=1e-5, rtol=0)
+    whole = convert(clip[None, :, :135], "rotation", "hymotion")[0]
+    torch.testing.assert_close(clip, whole, atol=1e-5, rtol=0)
+    assert found.statistics.mean.shape == (201,)
+
+
+def test_a_folder_of_one_representation_serves_every_family(tmp_path: Path) -> None:
+    folder = write_people(tmp_path / "set", ["rotation"])
+    widths = {name: motions(folder, name).motion(0).shape[1] for name in ("mdm", "acmdm", "hymotion")}
+    assert widths == {"mdm": 263, "acmdm": 66, "hymotion": 201}
+
+
+def test_clips_are_cut_to_the_generators_longest(people: Path) -> None:
+    assert len(motions(people, "mdm", max_frames=30).motion(0)) == 30
+
+
+def test_a_mirrored_clip_is_the_mirror_image_of_the_clip(people: Path) -> None:
+    found = motions(people, "hymotion")
+    clip, mirrored = found.motion(0), found.motion(0, mirrored=True)
+    assert not torch.allclose(mirrored, clip)
+    torch.testing.assert_close(mirror(mirrored, "hymotion"), clip)
+
+
+def test_a_bias_divides_the_roots_and_the_contacts_std() -> None:
+    plain = Statistics(torch.zeros(263), torch.ones(263))
+    std = biased(plain, "kinematic", 5.0).std
+    assert (std == 0.2).nonzero()[:, 0].tolist() == [0, 1, 2, 3, 259, 260, 261, 262]
+    assert (plain.std == 1).all() and biased(plain, "joints", 1.0) is plain
+    with pytest.raises(UserError, match="joints"):
+        biased(plain, "joints", 5.0)
+
+
+def test_states_of_unequal_sizes_are_stacked_with_zeros_behind() -> None:
+    stacked = stack_padded([torch.ones(4, 2, 3), torch.ones(4, 5, 3)])
+    assert stacked.shape == (2, 4, 5, 3) and (stacked[0, :, 2:] == 0).all() and stacked.sum() == 24 + 60
