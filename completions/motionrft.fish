@@ -35,6 +35,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l debug -d 'show
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a pretrain -d 'Train the base generator by ordinary supervision.'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l data -d 'data set folder in HumanML3D’s layout' -r
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l teacher -d 'MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages' -r
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l stage -d 'which stage to train' -x -a 'autoencoder denoiser all'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ' -r
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft pretrain --list-presets 2>/dev/null | cut -d' ' -f1)"

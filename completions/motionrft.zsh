@@ -61,6 +61,7 @@ _motionrft() {
                     '*:file:_files' ;;
                 pretrain) _arguments \
                     '*--data[data set folder in HumanML3D’s layout]:value:_files' \
+                    '*--teacher[MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages]:value:_files' \
                     '*--stage[which stage to train]:value:(autoencoder denoiser all)' \
                     '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets pretrain}' \
