@@ -6,11 +6,12 @@ A file that is no checkpoint at all is said to be what it is.
 
 import argparse
 import pickle
+import pickletools
 import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from motionrft.errors import UserError
 from motionrft.training.atomic import atomic_file
 
 _LISTED = 5
+_READ_ANYWAY = ("torch.", "collections.OrderedDict")
+"""Globals of every pickled state dict, which `weights_only` knows."""
 _NUMPY_TYPES = [
     np.dtype,
     *(type(np.dtype(kind)) for kind in ("f8", "f4", "f2", "i8", "i4", "i2", "u1", "b1")),
@@ -131,7 +134,7 @@ def _refusal(path: Path) -> str:
         with torch.serialization.safe_globals(_harmless()):
             asked = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
     except (ValueError, RuntimeError, pickle.UnpicklingError):
-        asked = []
+        asked = sorted(name for name in _bare_globals(path) if not name.startswith(_READ_ANYWAY))
     if asked:
         names = ", ".join(asked[:_LISTED]) + (
             f" and {len(asked) - _LISTED} more" if len(asked) > _LISTED else ""
@@ -141,6 +144,34 @@ def _refusal(path: Path) -> str:
             "alone, in the project it comes from, and name that file."
         )
     return f"{path}: damaged, or no checkpoint at all. Nothing was run. Download or copy it again."
+
+
+def _bare_globals(path: Path) -> set[str]:
+    """Globals that pickles without a zip container ask for. They are parsed, not run; what is no whole pickle asks
+    for nothing."""
+    asked: set[str] = set()
+    with path.open("rb") as file:
+        try:
+            while file.peek(1):
+                asked |= _globals_of_one(file)
+        except (ValueError, IndexError, OverflowError):  # tensors' bytes follow the pickles, or it is none
+            pass
+    return asked
+
+
+def _globals_of_one(file: IO[bytes]) -> set[str]:
+    asked: set[str] = set()
+    words = ["?", "?"]
+    for operation, argument, _ in pickletools.genops(file):
+        if operation.name in ("GLOBAL", "INST"):
+            asked.add(str(argument).replace(" ", "."))
+        elif operation.name == "STACK_GLOBAL":
+            asked.add(".".join(words[-2:]))
+        elif "GET" in operation.name:  # a word said before, which is not looked up
+            words.append("?")
+        elif isinstance(argument, str):
+            words.append(argument)
+    return asked
 
 
 def _first_line(error: Exception) -> str:

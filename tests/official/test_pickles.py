@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import pickle
 from collections import OrderedDict
 from pathlib import Path
 
@@ -40,6 +41,27 @@ def test_a_malicious_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
     torch.save({"state_dict": Payload(tmp_path / "ran")}, tmp_path / "evil.ckpt")
     with pytest.raises(UserError, match="mkdir"):
         read_checkpoint(tmp_path / "evil.ckpt")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_malicious_pickle_without_a_container_is_refused_by_name(tmp_path: Path, protocol: int) -> None:
+    content = {
+        "state_dict": Payload(tmp_path / "ran"),
+        "optimizer": OrderedDict(),
+        "again": Payload(tmp_path),
+    }
+    (tmp_path / "evil.pth").write_bytes(pickle.dumps(content, protocol))
+    with pytest.raises(UserError, match=r"would run code \(posix\.mkdir\)\. Nothing was run"):
+        read_checkpoint(tmp_path / "evil.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_malicious_file_of_an_old_torch_is_refused_by_name(tmp_path: Path) -> None:
+    content = {"state_dict": {"a": torch.ones(3)}, "more": Payload(tmp_path / "ran")}
+    torch.save(content, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    with pytest.raises(UserError, match=r"\(posix\.mkdir\)"):
+        read_checkpoint(tmp_path / "old.pth")
     assert not (tmp_path / "ran").exists()
 
 

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from motionrft.data import MotionDataset, pad
+from motionrft.data.captions import Caption
 from motionrft.errors import UserError
+from motionrft.evaluation.evaluators import load_evaluator
 from motionrft.official.rewards import convert_reward, load_reward
 from motionrft.reward.base import Reward
 from motionrft.reward.folder import load_motioncritic, load_tmr
@@ -65,6 +67,16 @@ def test_tmr_brings_its_own_statistics(checkpoints: Path, dataset: MotionDataset
     statistics = load_tmr(checkpoints / "out").normaliser.statistics
     assert torch.equal(statistics.mean, torch.full((TMR.features,), 0.25))
     assert torch.equal(statistics.std, torch.full((TMR.features,), 2.0))
+
+
+def test_a_tmr_folder_is_an_evaluator_too(checkpoints: Path, dataset: MotionDataset) -> None:
+    convert_reward(write_tmr(checkpoints), checkpoints / "out")
+    evaluator = load_evaluator(checkpoints / "out")
+    embedded = evaluator.embed_motion(*pad([dataset.motion(number) for number in range(2)]))
+    assert (
+        embedded.shape == evaluator.embed_text([Caption(text, ()) for text in TEXTS]).shape == (2, TMR.latent)
+    )
+    torch.testing.assert_close(embedded.norm(dim=1), torch.ones(2))
 
 
 def test_a_folder_of_another_family_is_said_to_be_one(checkpoints: Path) -> None:
