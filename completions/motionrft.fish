@@ -163,7 +163,7 @@ complete -c motionrft -f -n __fish_use_subcommand -a score -d 'Judge motion file
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l text -d 'one text for all motions' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l text-file -d 'texts, one a line: one for all, or one a motion' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l terms -d 'comma-separated: semantic, preference, authenticity, physics, jitter, …' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l reward -d 'reward folder, or builtin' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l reward -d 'reward folder, published checkpoint, or builtin' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l from -d 'what the files hold, if not to be guessed' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l fps -d 'frame rate of files that do not say one' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l frames -d 'give physics per frame as well (with --json)'

@@ -210,7 +210,7 @@ _motionrft() {
                     '*--text[one text for all motions]:value:_files' \
                     '*--text-file[texts, one a line; one for all, or one a motion]:value:_files' \
                     '*--terms[comma-separated; semantic, preference, authenticity, physics, jitter, …]:value:_files' \
-                    '*--reward[reward folder, or builtin]:value:_files' \
+                    '*--reward[reward folder, published checkpoint, or builtin]:value:_files' \
                     '*--from[what the files hold, if not to be guessed]:value:_files' \
                     '*--fps[frame rate of files that do not say one]:value:_files' \
                     '*--frames[give physics per frame as well (with --json)]' \

@@ -12,7 +12,7 @@ class ScorePreset(Preset):
 
     command: ClassVar[str] = "score"
 
-    reward: str = Field("builtin", description="reward folder, or builtin")
+    reward: str = Field("builtin", description="reward folder, published checkpoint, or builtin")
     terms: list[str] | None = Field(
         None,
         description="semantic, preference, authenticity, physics, or single physics terms; null: all there are",
