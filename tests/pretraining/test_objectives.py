@@ -9,7 +9,7 @@ from torch import Tensor
 from motionrft.diffusion.ddim import ddim
 from motionrft.generators.mld import Mld
 from motionrft.pretraining.distillation import ConsistencyDistillation, start_from_teacher
-from motionrft.pretraining.objective import Regression
+from motionrft.pretraining.objective import Regression, masked_mean
 from tests.generators.families import TINY, tiny
 
 TEXTS = ["a person walks", "someone waves the left hand"]
@@ -47,6 +47,13 @@ def test_a_perfect_network_costs_nothing_and_a_blind_one_does(
     assert perfect.item() < 1e-6
     monkeypatch.setattr(generator, "predict", lambda state, *rest, **named: 0 * state)
     assert Regression(generator, cap=1.0).loss(x0, LENGTHS, condition, draws()).item() > 0.3
+
+
+def test_the_masked_mean_of_equal_errors_is_that_error_whatever_the_shapes() -> None:
+    error = torch.full((2, 4, 5, 22), 3.0)
+    mask = torch.rand(2, 1, 5, 1, generator=draws()) < 0.5
+    for each in (mask, None):
+        torch.testing.assert_close(masked_mean(error, each), torch.tensor(3.0))
 
 
 @pytest.mark.parametrize("name", ["built-in", "mdm-masked", "acmdm", "hymotion"])
