@@ -140,7 +140,7 @@ _motionrft() {
                 finetune) _arguments \
                     '*--method[easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
                     '*--generator[generator folder or checkpoint, or builtin]:value:_files' \
-                    '*--reward[reward folder, or builtin]:value:_files' \
+                    '*--reward[reward folder, published checkpoint, or builtin]:value:_files' \
                     '*--data[data set folder that prompts are taken from]:value:_files' \
                     '*--prompts[text file, one prompt a line, instead of a data set]:value:_files' \
                     '*--lora[train low-rank adapters instead of full weights]' \
@@ -242,7 +242,7 @@ _motionrft() {
                     '*--data[data set folder in HumanML3D’s layout; null; the built-in test items]:value:_files' \
                     '*--generator[generator folder, or builtin]:value:_files' \
                     '*--motions[folder of motions named by clip, instead of a generator]:value:_files' \
-                    '*--reward[reward folder, or builtin; null leaves it out]:value:_files' \
+                    '*--reward[reward folder, published checkpoint, or builtin; null; none]:value:_files' \
                     '*--evaluator[evaluator folder (ours, Guo et al.’s, a reward), or builtin]:value:_files' \
                     '*--repeats[repetitions, with seeds SEED, SEED + 1, …]:value:_files' \
                     '*--name[what tables call the result; null; the folder’s name]:value:_files' \

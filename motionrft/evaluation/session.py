@@ -25,9 +25,9 @@ from motionrft.evaluation.result import EvaluationResult
 from motionrft.evaluation.retrieval import evaluate_retrieval
 from motionrft.evaluation.sources import GeneratorSource, Source
 from motionrft.official.generators import load_generator
+from motionrft.official.rewards import load_reward, reward_identity
 from motionrft.presets.eval import EvalPreset
 from motionrft.reward.base import Reward
-from motionrft.reward.loading import load_reward, reward_folder
 from motionrft.text import load_text_encoder
 from motionrft.training.fingerprints import path_hash
 
@@ -130,23 +130,20 @@ class Session:
 
     def preference(self) -> EvaluationResult:
         """How well the reward's critic prefers what people preferred."""
-        reward, folder = self._judging_reward("preference")
+        reward, identity = self._judging_reward("preference")
         if self.preset.data is None:
             raise UserError("name the preference pairs with --data: a folder with better/ and worse/.")
         name = self.preset.name or str(self.preset.reward)
-        return evaluate_preference(
-            reward, Path(self.preset.data), name, path_hash(folder), batch=self.preset.batch
-        )
+        return evaluate_preference(reward, Path(self.preset.data), name, identity, batch=self.preset.batch)
 
     def authenticity(self) -> EvaluationResult:
         """How well the reward tells the real motions of --data from the generated ones of --motions."""
-        reward, folder = self._judging_reward("authenticity")
+        reward, identity = self._judging_reward("authenticity")
         if self.preset.data is None or self.preset.motions is None:
             raise UserError(
                 "authenticity needs real motions (--data DIR) and generated ones (--motions DIR)."
             )
-        name, identity = self.preset.name or str(self.preset.reward), path_hash(folder)
-        motions = Path(self.preset.motions)
+        name, motions = self.preset.name or str(self.preset.reward), Path(self.preset.motions)
         return evaluate_authenticity(reward, self._dataset(), motions, name, identity, self.preset.seed)
 
     def physics(self) -> tuple[EvaluationResult, list[str]]:
@@ -157,9 +154,9 @@ class Session:
         real = None if self.preset.data is None else self._dataset()
         return evaluate_physics(Path(self.preset.motions), real, self.preset.name, self.preset.limit)
 
-    def _judging_reward(self, term: str) -> tuple[Reward, Path]:
-        folder = reward_folder(self.preset.reward or builtin.NAME)
-        return load_reward(folder, {term: 1.0}, device=self.device), folder
+    def _judging_reward(self, term: str) -> tuple[Reward, str]:
+        path = self.preset.reward or builtin.NAME
+        return load_reward(path, {term: 1.0}, device=self.device), reward_identity(path)
 
     def _sources(self, against: str | None) -> list[Source]:
         preset = self.preset

@@ -19,9 +19,9 @@ from motionrft.evaluation.numbers import CANDIDATES
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator
 from motionrft.official.generators import load_generator
+from motionrft.official.rewards import load_reward, reward_identity
 from motionrft.presets.finetune import FinetunePreset
 from motionrft.reward.base import Reward
-from motionrft.reward.loading import load_reward, reward_folder
 from motionrft.training.fingerprints import path_hash, text_hash
 
 PER_LABEL = 12
@@ -51,7 +51,7 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
     """
     found = {"generator": _hash(builtin.resolve(preset.generator, "generator"), "generator")}
     if set(preset.weights) - {name for name, weight in preset.weights.items() if not weight}:
-        found["reward"] = _hash(reward_folder(preset.reward), "reward")
+        found["reward"] = reward_identity(preset.reward)
     if preset.prompts is not None:
         found["data"] = text_hash(*read_prompts(Path(preset.prompts)))
     elif preset.data is not None:

@@ -21,6 +21,7 @@ from motionrft.reward.folder import save_reward, text_encoder
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward
 from motionrft.reward.motionreward import JUDGED_TERMS, MotionReward
 from motionrft.reward.tmr import TMRNetwork, TMRReward
+from motionrft.training.fingerprints import folder_hash, path_hash, text_hash
 from motionrft.training.weights import load_state
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".tar")
@@ -45,6 +46,19 @@ def load_reward(
         return loading.load_reward(path, weights, representation, fps, device)
     reward = read_reward(Path(path))
     return loading.weighted(reward, weights, representation, fps).to(device)
+
+
+def reward_identity(path: Path | str) -> str:
+    """A hash of what a reward is read from: our folder, or a checkpoint with whatever lies beside it.
+
+    Raises:
+        UserError: there is no reward.
+    """
+    if not is_checkpoint(path):
+        return folder_hash(loading.reward_folder(path))
+    here = Path(path) if Path(path).is_dir() else Path(path).parent
+    beside = sorted(file for file in here.iterdir() if file.suffix in (*SUFFIXES, ".npy"))
+    return text_hash(*map(path_hash, [Path(path), *beside]))
 
 
 def is_checkpoint(path: Path | str) -> bool:

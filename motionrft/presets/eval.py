@@ -18,7 +18,9 @@ class EvalPreset(Preset):
     split: str = Field("test", description="split to evaluate on")
     generator: str | None = Field(None, description="generator folder, or builtin")
     motions: str | None = Field(None, description="folder of motions named by clip, instead of a generator")
-    reward: str | None = Field(None, description="reward folder, or builtin; null leaves it out")
+    reward: str | None = Field(
+        None, description="reward folder, published checkpoint, or builtin; null: none"
+    )
     evaluator: str = Field(
         "builtin", description="evaluator folder (ours, Guo et al.'s, a reward), or builtin"
     )

@@ -109,7 +109,7 @@ class FinetunePreset(Preset):
     command: ClassVar[str] = "finetune"
 
     generator: str = Field("builtin", description="generator folder or checkpoint, or builtin")
-    reward: str = Field("builtin", description="reward folder, or builtin")
+    reward: str = Field("builtin", description="reward folder, published checkpoint, or builtin")
     evaluator: str = Field("builtin", description="evaluator folder for the watch and the tables, or builtin")
     data: str | None = Field(None, description="data set folder that prompts are taken from")
     split: str = Field("train", description="split of the data set to tune on")

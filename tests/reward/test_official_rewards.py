@@ -9,8 +9,16 @@ import torch
 
 from motionrft.data import MotionDataset, pad
 from motionrft.errors import UserError
+from motionrft.finetuning.loading import identities, load_parts
 from motionrft.official.motionreward import collect, deal_out, size_of
-from motionrft.official.rewards import convert_reward, is_checkpoint, load_reward, read_reward
+from motionrft.official.rewards import (
+    convert_reward,
+    is_checkpoint,
+    load_reward,
+    read_reward,
+    reward_identity,
+)
+from motionrft.presets.finetune import FinetunePreset
 from motionrft.reward.encoder import MotionRewardNetwork
 from motionrft.reward.motioncritic import axis_angles
 from motionrft.reward.motionreward import MotionReward
@@ -39,6 +47,26 @@ def test_a_backbone_with_adapters_of_any_rank(
     with pytest.raises(UserError, match="sentence-t5-large is not on this machine"):
         loaded.weigh({"semantic": 1.0})
         loaded.prepare(["a person walks"])
+
+
+def test_the_identity_of_a_checkpoint_covers_the_judges_beside_it(
+    checkpoints: Path, reward: MotionReward
+) -> None:
+    path = write_backbone(checkpoints, reward.network)
+    alone = reward_identity(path)
+    assert reward_identity(path) == alone
+    write_critic(checkpoints, reward.network)
+    assert reward_identity(path) != alone
+
+
+def test_fine_tuning_names_a_checkpoint_as_its_reward(checkpoints: Path, reward: MotionReward) -> None:
+    path = write_motioncritic(checkpoints)
+    preset = FinetunePreset.of({"reward": str(path), "weights": {"preference": 1.0}})
+    assert identities(preset)["reward"] == reward_identity(path)
+    parts = load_parts(preset, torch.device("cpu"))
+    motion = torch.randn(1, 60, 263) * parts.generator.get_buffer("std") + parts.generator.get_buffer("mean")
+    score, _ = parts.reward(motion, torch.tensor([60]), parts.reward.prepare(["a person walks"]))
+    assert torch.isfinite(score).all()
 
 
 def test_names_with_injected_adapters_are_read_whole(checkpoints: Path, reward: MotionReward) -> None:
