@@ -79,7 +79,8 @@ assets: install
 	test -f $(ASSETS)/data/dataset.json || $(BIN)/motionrft convert $(ASSETS)/bvh --dataset --preset bandai-namco \
 		--captions $(DATA)/captions.jsonl --splits $(DATA)/index.csv --out $(ASSETS)/data
 	$(BIN)/motionrft pretrain --preset mini-mld --precision $(ASSETS_PRECISION) --data $(ASSETS)/data --out $(ASSETS)/base $(call again,base)
-	$(BIN)/motionrft train-reward --preset mini --precision $(ASSETS_PRECISION) --data $(ASSETS)/data --out $(ASSETS)/reward $(call again,reward)
+	$(BIN)/motionrft train-reward --preset mini --stage all --precision $(ASSETS_PRECISION) --data $(ASSETS)/data \
+		--set authenticity.fakes=$(ASSETS)/base/generator --out $(ASSETS)/reward $(call again,reward)
 	$(BIN)/motionrft train-reward --preset evaluator-mini --data $(ASSETS)/data --out $(ASSETS)/judge $(call again,judge)
 	$(BIN)/python -c "import sys; from pathlib import Path; from motionrft.pretraining.builtin_models import *; \
 		assemble(Sources(*map(Path, sys.argv[1:])))" \
