@@ -93,9 +93,21 @@ def _show(call: Call[TrainRewardPreset], about: dict[str, Any]) -> None:
     ]
     title = "validation split: text finds motion among 32, per cent"
     call.console.table(title, ["representation", "protocol", "R@1", "R@2", "R@3", "R@5", "R@10"], rows)
+    held_out = about.get("preference_held_out", [])
     for stage in ("preference", "authenticity"):
         report = about.get(stage, {})
         if report:
-            names = list(next(iter(report.values())))
-            table = [[name, *(f"{values[key]:.3g}" for key in names)] for name, values in report.items()]
-            call.console.table(f"validation split: {stage}", ["representation", *names], table)
+            measures = next(iter(report.values()))
+            rows = [
+                [_in_words(key, held_out), *(f"{values[key]:.3g}" for values in report.values())]
+                for key in measures
+            ]
+            call.console.table(f"validation split: {stage}", ["measure", *report], rows)
+
+
+def _in_words(measure: str, held_out: list[str]) -> str:
+    """`acc/jitter` is the accuracy on pairs of that fault."""
+    _, _, kind = measure.partition("/")
+    if not kind:
+        return measure
+    return f"acc, {kind}{' (never trained on)' if kind in held_out else ''}"
