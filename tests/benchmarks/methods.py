@@ -6,9 +6,9 @@
 Every method gets the same seconds (of processor time, on one thread), prompts, noise, frozen references and held-out
 items (`mini-compare`). Each gets its own learning rate, found the same way: one short list for all, one training seed,
 validation prompts; the highest reward counts among the runs that leave the independent evaluator's FID and MM-Dist no
-worse than the start (`best_rate`). The runs that are shown have other training seeds and the test
-prompts. Equal updates are those that the slowest method makes in the equal time; a run that made at most a tenth more
-counts as it is. A job that is finished is not repeated; the tables are written to OUT/table.md.
+worse than the start (`best_rate`). The runs that are shown have other training seeds and the test prompts. Equal
+updates are those that the slowest method makes in the equal time; a run that made at most a quarter more counts as it
+is. A job that is finished is not repeated; the tables are written to OUT/table.md.
 """
 
 import argparse
@@ -252,7 +252,7 @@ def main() -> None:
         ]
     )
     fewest = min(done.updates for done in equal_time.values())
-    made = {job: done for job, done in equal_time.items() if done.updates <= 1.1 * fewest}
+    made = {job: done for job, done in equal_time.items() if done.updates <= 1.25 * fewest}
     shorter = [
         Job(job.method, job.rate, job.seed, "test", options.sampling_seeds, updates=fewest)
         for job in equal_time
@@ -266,7 +266,7 @@ def main() -> None:
             equal_time,
             f"{GUIDED:g}",
         ),
-        *table(f"{fewest} updates each (up to a tenth more), without guidance", equal_updates, "1"),
+        *table(f"{fewest} updates each (up to a quarter more), without guidance", equal_updates, "1"),
     ]
     (options.out / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
