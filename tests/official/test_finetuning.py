@@ -1,4 +1,4 @@
-"""EasyTune on every family, from its official checkpoint at tiny size: three updates, finite rewards, flat memory."""
+"""EasyTune by every family's preset, from its official checkpoint at tiny size: three updates, finite rewards, flat memory."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,7 @@ import torch
 from motionrft.finetuning.run import Session, finetune
 from motionrft.official.generators import load_generator, save_official
 from motionrft.presets.finetune import FinetunePreset
+from motionrft.presets.layers import resolve
 from motionrft.representations.statistics import Statistics
 from motionrft.reward.encoder import MotionRewardNetwork
 from motionrft.reward.folder import save_reward
@@ -18,19 +19,20 @@ from motionrft.reward.sizes import RewardSize
 from motionrft.text import registry
 from tests.generators.families import WordEncoder, encoder_for, tiny
 
-VARIANTS = (
-    "mld",
-    "mld++",
-    "motionlcm",
-    "mdm-decoder",
-    "motiondiffuse",
-    "stablemofusion",
-    "acmdm",
-    "hymotion",
-)
+PRESETS = {
+    "mld": "mld",
+    "mld++": "mldpp",
+    "motionlcm": "motionlcm",
+    "mdm-decoder": "mdm",
+    "motiondiffuse": "motiondiffuse",
+    "stablemofusion": "stablemofusion",
+    "acmdm": "acmdm",
+    "hymotion": "hymotion",
+}
+"""Tiny variant of each family to its fine-tuning preset, NAME-easytune."""
 
 WIDTHS = {"kinematic": 263, "joints": 66, "rotation": 135}
-COMMON: dict[str, Any] = {
+TINY: dict[str, Any] = {
     "guidance": 1.0,
     "batch": 2,
     "updates": 3,
@@ -64,8 +66,8 @@ def reward(tmp_path: Path) -> Path:
     return tmp_path / "reward"
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_three_updates_from_an_official_checkpoint(
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_makes_three_updates_from_an_official_checkpoint(
     name: str, reward: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for encoder in [*registry.ENCODERS, "words"]:
@@ -81,11 +83,14 @@ def test_three_updates_from_an_official_checkpoint(
     }
     graph_bytes = []
     for k in (1, 3):
-        preset = FinetunePreset.of(
-            COMMON
-            | {key: str(path) for key, path in paths.items()}
-            | {"steps": 4, "method": {"method": "easytune", "k": k}}
-        )
+        published = resolve(FinetunePreset, f"{PRESETS[name]}-easytune").plain()
+        method = published["method"] | {"k": k}
+        changed = {key: str(path) for key, path in paths.items()} | {
+            "data": None,
+            "steps": 4,
+            "method": method,
+        }
+        preset = FinetunePreset.of(published | TINY | changed)
         run = tmp_path / f"run-{k}"
         finetune(preset, Session(run, torch.device("cpu")))
         lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
