@@ -1,4 +1,4 @@
-"""EasyTune by every family's preset, from its official checkpoint at tiny size: three updates, finite rewards, flat memory."""
+"""EasyTune by every family's preset, from its official checkpoint at tiny size: finite rewards, flat memory."""
 
 import json
 from pathlib import Path
