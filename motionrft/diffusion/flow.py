@@ -1,4 +1,6 @@
-"""Fixed-step solvers of straight-path flows: Euler and Heun from noise (t = 0) to data (t = 1)."""
+"""Fixed-step solvers of straight-path flows from noise (t = 0) to data (t = 1): Euler, plain or with noise, and Heun."""
+
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -9,15 +11,18 @@ from motionrft.errors import UserError
 TRAIN_TIMES = 1000
 
 
-def flow_process(steps: int, sampler: str, family: str) -> TableProcess:
+def flow_process(steps: int, sampler: str, family: str, eta: float | None = None) -> TableProcess:
     """The fixed-step solver of that name: `steps` counts network evaluations for `euler`, half of them for `heun`.
 
     Raises:
-        UserError: no solver has that name. `dopri5` is adaptive and has no positions: it samples, but cannot be tuned.
+        UserError: no solver has that name, or it takes no noise. `dopri5` is adaptive and has no positions: it
+            samples, but cannot be tuned.
     """
     if sampler == "euler":
-        return euler(steps)
+        return euler(steps, eta or 0.0)
     if sampler == "heun":
+        if eta:
+            raise UserError(f"heun takes no noise, but eta is {eta:g}. Set sampler to euler, or eta to 0.")
         return heun(steps)
     hint = " (dopri5 takes steps of its own choice, so only `sample` knows it)" if sampler == "dopri5" else ""
     raise UserError(
@@ -25,11 +30,27 @@ def flow_process(steps: int, sampler: str, family: str) -> TableProcess:
     )
 
 
-def euler(steps: int) -> TableProcess:
-    """x + (t' - t) v on a uniform grid: as many network evaluations as steps."""
+def euler(steps: int, eta: float = 0.0) -> TableProcess:
+    """As many network evaluations as steps, on a uniform grid.
+
+    eta 0 is x + (t' - t) v. Above it, noise is added and the drift corrected so that the states keep the
+    distributions of the flow (Flow-GRPO, Liu et al. 2025, Eq. 9, where eta is called a, 0.7 is usual, and time runs
+    the other way): with g = eta sqrt((1 - t) / t), t at least the first step's end, and h = t' - t,
+
+        mean = (1 - g^2 h / (2 (1 - t))) x + (1 + g^2 t / (2 (1 - t))) h v,    std = g sqrt(h).
+    """
     grid = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
-    ones = torch.ones(steps, dtype=torch.float64)
-    return _flow_table(grid[:-1], grid, mean_prediction=grid.diff(), mean_memory=0 * ones, memory=False)
+    t, h = grid[:-1], grid.diff()
+    # g^2 / (1 - t), which stays finite where t is 0.
+    strength = eta**2 / t.clamp(min=grid[1])
+    return _flow_table(
+        t,
+        grid,
+        mean_x=1 - strength * h / 2,
+        mean_prediction=(1 + strength * t / 2) * h,
+        mean_memory=0 * h,
+        std=(strength * (1 - t) * h).sqrt(),
+    )
 
 
 def heun(steps: int) -> TableProcess:
@@ -46,9 +67,11 @@ def heun(steps: int) -> TableProcess:
     return _flow_table(
         times,
         states,
+        mean_x=torch.ones_like(times),
         mean_prediction=torch.stack([h, h / 2], dim=1).flatten(),
         mean_memory=torch.stack([0 * h, -h / 2], dim=1).flatten(),
-        memory=True,
+        std=torch.zeros_like(times),
+        memory="prediction",
     )
 
 
@@ -58,18 +81,23 @@ def flow_level(t: Tensor) -> Tensor:
 
 
 def _flow_table(
-    times: Tensor, states: Tensor, mean_prediction: Tensor, mean_memory: Tensor, memory: bool
+    times: Tensor,
+    states: Tensor,
+    mean_x: Tensor,
+    mean_prediction: Tensor,
+    mean_memory: Tensor,
+    std: Tensor,
+    memory: Literal["prediction"] | None = None,
 ) -> TableProcess:
-    ones = torch.ones(times.shape[0])
     return TableProcess(
         timesteps=times.float(),
         noise_levels=flow_level(states),
-        clean_x=ones,
+        clean_x=torch.ones(times.shape[0]),
         clean_prediction=(1 - times).float(),
-        mean_x=ones,
+        mean_x=mean_x.float(),
         mean_prediction=mean_prediction.float(),
         mean_memory=mean_memory.float(),
-        std=torch.zeros(times.shape[0]),
-        stochastic=(False,) * times.shape[0],
-        memory="prediction" if memory else None,
+        std=std.float(),
+        stochastic=tuple((std > 0).tolist()),
+        memory=memory,
     )

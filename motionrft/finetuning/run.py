@@ -122,7 +122,7 @@ class Workshop:
         if "noise" in preset.method.needs and not any(process.stochastic):
             raise UserError(
                 f"{preset.method.method} learns from stochastic steps, and this sampler has none. "
-                "Set eta (--set eta=1 is usual), or another sampler."
+                "Set eta (--set eta=1 is usual, 0.7 for flows), or another sampler."
             )
         trial = Trial(
             self.generator,

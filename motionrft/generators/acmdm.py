@@ -108,7 +108,7 @@ class Acmdm(Generator):
         self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
     ) -> Process:
         sampler, steps = sampler or self.config.sampler, steps or self.config.steps
-        return flow_process(steps, sampler, self.family).to(self.device)
+        return flow_process(steps, sampler, self.family, eta).to(self.device)
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         frames = int(lengths.max()) if frames is None else frames

@@ -125,7 +125,7 @@ class HyMotion(Generator):
         self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
     ) -> Process:
         sampler, steps = sampler or self.config.sampler, steps or self.config.steps
-        return flow_process(steps, sampler, self.family).to(self.device)
+        return flow_process(steps, sampler, self.family, eta).to(self.device)
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         std = torch.where(self.std < SMALLEST_STD, torch.zeros_like(self.std), self.std)

@@ -119,7 +119,9 @@ class FinetunePreset(Preset):
     method: AnyMethod = Field(EasyTunePreset(), discriminator="method")
     steps: int = Field(50, ge=1, description="denoising steps of a trajectory")
     sampler: str | None = Field(None, description="sampler; null: the generator's published choice")
-    eta: float | None = Field(None, ge=0, le=1, description="noise of DDIM steps; null: the published choice")
+    eta: float | None = Field(
+        None, ge=0, le=1, description="noise of DDIM or Euler steps; null: the published choice"
+    )
     guidance: float | None = Field(None, description="guidance scale; 1 runs no second pass; null: published")
     batch: int = Field(16, ge=1, description="prompts a trajectory")
     micro_batch: int | None = Field(None, ge=1, description="prompts computed at once; null: the whole batch")

@@ -34,7 +34,9 @@ class SamplePreset(Preset):
     steps: int | None = Field(None, ge=1, description="denoising steps; null: as published")
     guidance: float | None = Field(None, ge=0, description="guidance scale; null: as published; 1: none")
     sampler: str | None = Field(None, description="sampler of the family; null: as published")
-    eta: float | None = Field(None, ge=0, le=1, description="noise of DDIM, 0 to 1; null: none")
+    eta: float | None = Field(
+        None, ge=0, le=1, description="noise of DDIM or Euler steps, 0 to 1; null: none"
+    )
     batch: int = Field(16, ge=1, description="motions made at once; the result does not depend on it")
     formats: Annotated[list[Format], BeforeValidator(separated)] = Field(
         ["npy", "html"], min_length=1, description="files written for each motion"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
@@ -145,6 +146,43 @@ def test_euler_and_heun_converge_at_their_order() -> None:
         ratio = error(make(40)) / error(make(80))
         assert math.log2(ratio) == pytest.approx(order, abs=0.35)
     assert error(heun(20)) < 0.1 * error(euler(40))
+
+
+@pytest.mark.parametrize("eta", [0.3, 0.7, 1.0])
+def test_noisy_euler_steps_keep_the_distribution_of_the_flow(eta: float) -> None:
+    """Each step from the exact state distribution leads to the exact one of the next time: moments by closed form."""
+    process, steps = euler(2000, eta), 2000
+    mean, variance = torch.zeros((), dtype=torch.float64), torch.ones((), dtype=torch.float64)
+    for i in range(steps):
+        t = process.timesteps[i].double()
+        # The velocity is affine in x, so a Gaussian stays one.
+        slope = flow_velocity(t, torch.ones_like(mean)) - flow_velocity(t, torch.zeros_like(mean))
+        gain = process.mean_x[i].double() + process.mean_prediction[i].double() * slope
+        mean = gain * mean + process.mean_prediction[i].double() * flow_velocity(t, torch.zeros_like(mean))
+        variance = gain**2 * variance + process.std[i].double() ** 2
+    assert float(mean) == pytest.approx(MEAN, abs=0.01)
+    assert float(variance.sqrt()) == pytest.approx(SPREAD, rel=0.02)
+
+
+def test_noisy_euler_steps_are_those_of_flow_grpo() -> None:
+    """Its own statement: time sigma runs from 1 to 0, velocity is noise minus data (Liu et al. 2025)."""
+    a, process = 0.7, euler(10, 0.7)
+    x, v = torch.randn(2, 5, dtype=torch.float64)
+    sigmas = torch.linspace(1, 0, 11, dtype=torch.float64)
+    for i, (sigma, after) in enumerate(pairwise(sigmas)):
+        d, kept = after - sigma, 1 - (sigma if i else after)
+        g = a * (sigma / kept).sqrt()
+        mean = x * (1 + g**2 * d / (2 * sigma)) + v * (1 + g**2 * (1 - sigma) / (2 * sigma)) * d
+        step = process.step(-v, x, i, torch.zeros_like(x))
+        assert_close(step.mean, mean, rtol=1e-6, atol=1e-6)
+        assert_close(step.std.double(), g * (-d).sqrt(), rtol=1e-6, atol=1e-6)
+
+
+def test_euler_without_noise_is_deterministic_and_heun_refuses_noise() -> None:
+    assert euler(4).stochastic == flow_process(4, "euler", "toy", 0.0).stochastic == (False,) * 4
+    assert flow_process(4, "euler", "toy", 0.5).stochastic == (True,) * 4
+    with pytest.raises(UserError, match="heun takes no noise"):
+        flow_process(4, "heun", "toy", 0.5)
 
 
 def test_dopri5_lands_within_its_tolerance() -> None:

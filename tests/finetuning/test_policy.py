@@ -2,6 +2,7 @@
 gradient.
 """
 
+from contextlib import nullcontext
 from dataclasses import replace
 from random import Random
 
@@ -10,10 +11,18 @@ import torch
 from torch.testing import assert_close
 
 from motionrft.diffusion.plan import sampling_plan
+from motionrft.diffusion.process import log_prob
+from motionrft.diffusion.rollout import rollout
 from motionrft.errors import UserError
 from motionrft.finetuning import policy
+from motionrft.finetuning.ddpo import DdpoPreset
+from motionrft.finetuning.material import Material
+from motionrft.finetuning.objective import Trial
+from motionrft.finetuning.prompts import PromptSet
 from motionrft.presets.finetune import FinetunePreset
+from motionrft.training.memory import GraphBytes
 from tests.finetuning.small import small_preset, small_trainer
+from tests.generators.families import tiny
 
 
 def trainer_of(method="ddpo", **settings):
@@ -38,6 +47,26 @@ def test_the_log_probability_of_every_stored_step_is_reproduced():
         with torch.no_grad():
             again, _ = policy.step_log_prob(trainer.trial, episode.start, stored)
         assert torch.equal(again, stored.log_prob)
+
+
+@pytest.mark.parametrize("family", ["acmdm", "hymotion"])
+def test_flows_are_replayed_by_noisy_euler_steps(family):
+    generator = tiny(family)
+    process = generator.process(5, eta=0.7)
+    prompts = PromptSet(["walks", "sits down"], torch.tensor([40, 24]))
+    start = (
+        Material(generator, None, prompts, 0, torch.device("cpu")).portions(torch.arange(2), 0, None)[0].start
+    )
+    trial = Trial(
+        generator, process, None, 1.0, DdpoPreset(), nullcontext, nullcontext, GraphBytes([generator])
+    )
+    for visit in rollout(generator, process, start, sampling_plan(5), 1.0):
+        mask = generator.state_mask(visit.x, start.lengths)
+        drawn = log_prob(visit.step, visit.step.sample, mask)
+        stored = policy.Stored(visit.position, visit.x, visit.step.sample, visit.memory, drawn)
+        with torch.no_grad():
+            again, _ = policy.step_log_prob(trial, start, stored)
+        assert torch.equal(again, drawn) and again.isfinite().all()
 
 
 def test_later_updates_of_a_batch_move_the_ratio():
