@@ -1,44 +1,56 @@
 """Which method makes the built-in generator better: all of them at equal time and at equal updates.
 
-    python -m tests.benchmarks.methods --out build/methods                   # about two hours of one core
-    python -m tests.benchmarks.methods --out build/methods --workers 2      # two at a time, each on a core of its own
+    python -m tests.benchmarks.methods --out build/methods --workers 2 --data DATA  # about five hours of two cores
+    python -m tests.benchmarks.methods --out build/methods --methods easytune refl  # some of them, one at a time
 
-Every method gets the same seconds (of processor time, on one thread), prompts, noise, frozen references and held-out
-items (`mini-compare`). Each gets its own learning rate, found the same way: one short list for all, one training seed,
-validation prompts; the highest reward counts among the runs that leave the independent evaluator's FID and MM-Dist no
-worse than the start (`best_rate`). The runs that are shown have other training seeds and the test prompts. Equal
-updates are those that the slowest method makes in the equal time; a run that made at most a quarter more counts as it
-is. A job that is finished is not repeated; the tables are written to OUT/table.md.
+Contests without guidance and with it, in tuning and sampling: each at equal seconds (of processor time, on one thread)
+and at equal updates. In a contest every method gets the same prompts, noise, frozen references and held-out items
+(`mini-compare`); SoPo and supervised tuning learn from the recorded motions of DATA besides, and are left out without
+it. Each method gets its own learning rate, found the same way: one training seed, validation prompts, rates a factor
+of five apart until the best lies between two that are worse (`search`, `best_rate`). The runs that are shown have
+other training seeds and the test prompts. Equal updates are about what the slowest differentiable method makes in the
+equal time; a run that made as many but for a fifth counts as it is. A job that is finished is not repeated, and the
+tables are written to OUT/table.md after every contest.
 """
 
 import argparse
 import json
 import multiprocessing
 import os
+import shutil
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-RATES = (2e-5, 1e-4, 5e-4)
+FIRST, FACTOR, FURTHER = (2e-5, 1e-4), 5, 2
+"""Learning rates tried first, how far apart they lie, and how many more may follow in one direction."""
 NOISE = 0.002
 """Of the reward: two sampling seeds leave about twice that in doubt."""
-GUIDED = 2.5
+ALIKE = 1.25
+"""Runs whose updates differ by less than this factor count as equal."""
+TUNING_SEED, TUNING_SAMPLES = 100, 2
 RARE = {"warmup": 3}
 """Of the optimiser, where a trajectory ends in one update and a run has tens of them, not hundreds."""
 SETTINGS: dict[str, dict[str, Any]] = {
     "easytune": {"method": {"k": 10, "rho": 0}},
+    "easytune-chain": {"method": {"k": 10, "rho": 0}},
     "refl": {"optimiser": RARE},
     "draft": {"method": {"k": 10}, "optimiser": RARE},
     "alignprop": {"optimiser": RARE},
     "drtune": {"optimiser": RARE},
-    "easytune-chain": {"method": {"k": 10, "rho": 0}},
     "ddpo": {"method": {"clip": 0.01}, "eta": 1.0, "optimiser": RARE},
+    "grpo": {"method": {"clip": 0.01, "updates": 2}, "eta": 1.0, "batch": 4, "optimiser": RARE},
+    "dpo": {"optimiser": RARE},
+    "sopo": {"optimiser": RARE},
+    "sft": {},
 }
+RECORDED = ("sopo", "sft")
+"""Methods that learn from recorded motions."""
 COLUMNS = {
     "reward": "reward",
     "label_r1": "label R@1",
@@ -54,6 +66,33 @@ COLUMNS = {
 
 
 @dataclass(frozen=True)
+class Contest:
+    """What all methods have in common in one table: the scale tuned and sampled at, and the budget of a run."""
+
+    guidance: float
+    seconds: float | None = None
+    updates: int | None = None
+
+    @property
+    def scale(self) -> str:
+        return f"{self.guidance:g}"
+
+    @property
+    def budget(self) -> str:
+        return f"{self.seconds:g}s" if self.seconds else f"{self.updates}u"
+
+    @property
+    def suffix(self) -> str:
+        return "" if self.guidance == 1 else f"-guidance-{self.scale}"
+
+    @property
+    def title(self) -> str:
+        how = "without guidance" if self.guidance == 1 else f"with guidance {self.scale}"
+        what = f"{self.seconds:g} seconds" if self.seconds else f"{self.updates} updates"
+        return f"{what} each, tuned and sampled {how}"
+
+
+@dataclass(frozen=True)
 class Job:
     """One run of one method."""
 
@@ -62,14 +101,17 @@ class Job:
     seed: int
     split: str
     sampling_seeds: int
-    seconds: float | None = None
-    updates: int | None = None
-    guided: bool = False
+    contest: Contest
+    data: str | None = None
 
     @property
     def name(self) -> str:
-        budget = f"{self.seconds:g}s" if self.seconds else f"{self.updates}u"
-        return f"{self.method}-{self.rate:g}-{budget}-seed{self.seed}-{self.split}"
+        return f"{self.method}-{self.rate:g}-{self.contest.budget}-seed{self.seed}-{self.split}{self.contest.suffix}"
+
+    @property
+    def before(self) -> str:
+        """Name of the folder of the evaluations of the untuned generator."""
+        return f"before-{self.split}-{self.sampling_seeds}{self.contest.suffix}"
 
 
 @dataclass(frozen=True)
@@ -94,51 +136,55 @@ def carry_out(job: Job, out: Path) -> Done:
 
     from motionrft.finetuning.comparison import read_lines
     from motionrft.finetuning.run import Session, finetune
-    from motionrft.presets.finetune import FinetunePreset
-    from motionrft.presets.layers import resolve
 
     torch.set_num_threads(1)
-    base = resolve(FinetunePreset, "mini-compare").plain()
-    own = SETTINGS[job.method]
-    preset = FinetunePreset.of(
-        {
-            **base,
-            "eta": own.get("eta"),
-            "compare": {},
-            "method": {"method": job.method, **own.get("method", {})},
-            "optimiser": {**base["optimiser"], **own.get("optimiser", {}), "lr": job.rate},
-            "seed": job.seed,
-            "updates": job.updates,
-            "time_limit": job.seconds,
-            "evaluation": {
-                **base["evaluation"],
-                "split": job.split,
-                "seeds": job.sampling_seeds,
-                "guidance": [GUIDED] if job.guided else [],
-            },
-        },
-        job.name,
-    )
-    before = out / f"before-{job.split}-{job.sampling_seeds}"
-    session = Session(out / job.name, torch.device("cpu"), resume=(out / job.name).is_dir(), before=before)
+    shutil.rmtree(out / job.name, ignore_errors=True)
+    session = Session(out / job.name, torch.device("cpu"), before=out / job.before)
     # One thread's processor time is what its wall time would be on a quiet machine, whoever else is busy.
     with patch("time.perf_counter", time.process_time):
-        done = finetune(preset, session)
+        done = finetune(_preset(job), session)
     lines = read_lines(out / job.name)
     found = Done(
         done.outcome.step,
         done.outcome.seconds,
         max(line["graph_bytes"] for line in lines),
-        _means(before, "before", "metrics"),
+        _means(session.before, "before", "metrics"),
         _means(out / job.name / "evaluation", "after", "metrics"),
-        next(iter(_means(before, "before", "real").values())),
+        next(iter(_means(session.before, "before", "real").values())),
     )
     file.write_text(json.dumps(asdict(found)), encoding="utf-8")
     return found
 
 
-def _means(folder: Path, name: str, part: str) -> dict[str, dict[str, float]]:
+def _preset(job: Job) -> Any:
+    from motionrft.presets.finetune import FinetunePreset
+    from motionrft.presets.layers import resolve
+
+    base = resolve(FinetunePreset, "mini-compare").plain()
+    own = SETTINGS[job.method]
+    evaluation = {"split": job.split, "seeds": job.sampling_seeds, "guidance": []}
+    return FinetunePreset.of(
+        {
+            **base,
+            "eta": own.get("eta"),
+            "batch": own.get("batch", base["batch"]),
+            "guidance": job.contest.guidance,
+            "data": job.data,
+            "compare": {},
+            "method": {"method": job.method, **own.get("method", {})},
+            "optimiser": {**base["optimiser"], **own.get("optimiser", {}), "lr": job.rate},
+            "seed": job.seed,
+            "updates": job.contest.updates,
+            "time_limit": job.contest.seconds,
+            "evaluation": {**base["evaluation"], **evaluation},
+        },
+        job.name,
+    )
+
+
+def _means(folder: Path | None, name: str, part: str) -> dict[str, dict[str, float]]:
     """Guidance scale to means over sampling seeds."""
+    assert folder is not None
     found = {}
     for file in sorted(folder.glob(f"{name}-guidance-*.json")):
         values = json.loads(file.read_text(encoding="utf-8"))[part]
@@ -147,18 +193,18 @@ def _means(folder: Path, name: str, part: str) -> dict[str, dict[str, float]]:
     return found
 
 
-def best_rate(tried: Mapping[float, Done]) -> float:
+def best_rate(tried: Mapping[float, Done], scale: str) -> float:
     """The highest validation reward among rates that leave FID and MM-Dist no worse (the lower MM-Dist of those that
     are equal but for noise); where all make them worse, the lowest FID.
     """
 
     def after(rate: float, metric: str) -> float:
-        return tried[rate].after["1"][metric]
+        return tried[rate].after[scale][metric]
 
     honest = [
         rate
         for rate in tried
-        if all(after(rate, metric) <= tried[rate].before["1"][metric] for metric in ("fid", "mm_dist"))
+        if all(after(rate, metric) <= tried[rate].before[scale][metric] for metric in ("fid", "mm_dist"))
     ]
     if honest:
         best = max(after(rate, "reward") for rate in honest)
@@ -167,14 +213,25 @@ def best_rate(tried: Mapping[float, Done]) -> float:
     return min(tried, key=lambda rate: after(rate, "fid"))
 
 
+def next_rate(tried: Iterable[float], best: float) -> float | None:
+    """The rate beyond the best one, where that is the lowest or the highest tried, within FURTHER steps of FIRST."""
+    low, high = min(tried), max(tried)
+    beyond = {low: low / FACTOR, high: high * FACTOR}.get(best)
+    reach = 1.01 * FACTOR**FURTHER
+    if beyond is None or not FIRST[0] / reach <= beyond <= FIRST[-1] * reach:
+        return None
+    return float(f"{beyond:.3g}")
+
+
 class Bench:
     """Carries jobs out, several at a time."""
 
-    def __init__(self, out: Path, workers: int):
-        self.out, self.workers = out, workers
+    def __init__(self, out: Path, workers: int, data: str | None):
+        self.out, self.workers, self.data = out, workers, data
 
     def run(self, jobs: Sequence[Job]) -> dict[Job, Done]:
         self.out.mkdir(parents=True, exist_ok=True)
+        jobs = [replace(job, data=self.data if job.method in RECORDED else None) for job in jobs]
         if self.workers == 1:
             return {job: self._said(job, carry_out(job, self.out)) for job in jobs}
         context = multiprocessing.get_context("spawn")
@@ -186,9 +243,9 @@ class Bench:
             return {job: self._said(job, done) for job, done in zip(jobs, found, strict=True)}
 
     def _said(self, job: Job, done: Done) -> Done:
-        after = done.after["1"]
+        after = done.after[job.contest.scale]
         print(
-            f"{job.name:48} {done.updates:5} updates {done.seconds:6.1f} s  reward {after['reward']:.3f}  "
+            f"{job.name:58} {done.updates:5} updates {done.seconds:6.1f} s  reward {after['reward']:.3f}  "
             f"FID {after['fid']:.3f}  distinct R@3 {after['distinct_r3']:.3f}",
             flush=True,
         )
@@ -197,6 +254,54 @@ class Bench:
 
 def _pin(cores: Any) -> None:
     os.sched_setaffinity(0, {cores.get()})
+
+
+def search(bench: Bench, methods: Sequence[str], contest: Contest) -> dict[str, float]:
+    """Every method's own rate."""
+    tried: dict[str, dict[float, Done]] = {method: {} for method in methods}
+    wanted = {method: list(FIRST) for method in methods}
+    best: dict[str, float] = {}
+    while wanted:
+        trials = [
+            Job(method, rate, TUNING_SEED, "val", TUNING_SAMPLES, contest)
+            for method, rates in wanted.items()
+            for rate in rates
+        ]
+        for job, done in bench.run(trials).items():
+            tried[job.method][job.rate] = done
+        best |= {method: best_rate(tried[method], contest.scale) for method in wanted}
+        beyond = {method: next_rate(tried[method], best[method]) for method in wanted}
+        wanted = {method: [rate] for method, rate in beyond.items() if rate is not None}
+    return best
+
+
+def hold(bench: Bench, methods: Sequence[str], contest: Contest, seeds: int, samples: int) -> dict[Job, Done]:
+    """A contest: the runs that are shown."""
+    rates = search(bench, methods, contest)
+    return bench.run(
+        [
+            Job(method, rates[method], seed, "test", samples, contest)
+            for method in methods
+            for seed in range(1, seeds + 1)
+        ]
+    )
+
+
+def by_method(found: Mapping[Job, Done]) -> dict[str, dict[Job, Done]]:
+    runs: dict[str, dict[Job, Done]] = {}
+    for job, done in found.items():
+        runs.setdefault(job.method, {})[job] = done
+    return runs
+
+
+def alike(found: Mapping[Job, Done], updates: int) -> dict[Job, Done]:
+    """The runs of methods that made about that many updates."""
+    return {
+        job: done
+        for runs in by_method(found).values()
+        if all(updates / ALIKE <= done.updates <= updates * ALIKE for done in runs.values())
+        for job, done in runs.items()
+    }
 
 
 def table(title: str, found: Mapping[Job, Done], scale: str) -> Iterator[str]:
@@ -208,22 +313,13 @@ def table(title: str, found: Mapping[Job, Done], scale: str) -> Iterator[str]:
     for name, values in (("real", first.real), ("start", first.before[scale])):
         cells = [f"{values[key]:.3f}" if key in values else "" for key in COLUMNS]
         yield f"| {name} | | " + " | ".join(cells) + " | | | |"
-    for method in dict.fromkeys(job.method for job in found):
-        runs = {job: done for job, done in found.items() if job.method == method}
+    for method, runs in by_method(found).items():
         cells = [_spread(done.after[scale][key] for done in runs.values()) for key in COLUMNS]
         cost = [
             f"{statistics.fmean(values):.0f}"
             for values in zip(*((d.updates, d.seconds, d.graph_bytes / 2**20) for d in runs.values()))
         ]
         yield f"| {method} | {next(iter(runs)).rate:g} | " + " | ".join(cells + cost) + " |"
-
-
-def slowest(found: Mapping[Job, Done]) -> int:
-    """Updates of the method that makes the fewest, in its median run."""
-    made: dict[str, list[int]] = {}
-    for job, done in found.items():
-        made.setdefault(job.method, []).append(done.updates)
-    return min(int(statistics.median(updates)) for updates in made.values())
 
 
 def _spread(values: Iterable[float]) -> str:
@@ -237,46 +333,43 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=120.0, help="of tuning, for every run")
+    parser.add_argument(
+        "--seconds", type=float, nargs="+", default=[30.0, 120.0], help="of tuning without guidance"
+    )
+    parser.add_argument("--updates", type=int, default=35, help="of tuning without guidance")
+    parser.add_argument("--guidance", type=float, default=2.5)
+    parser.add_argument(
+        "--guided-seconds", type=float, nargs="+", default=[60.0], help="of tuning with guidance"
+    )
+    parser.add_argument("--guided-updates", type=int, default=10, help="of tuning with guidance")
     parser.add_argument("--seeds", type=int, default=3, help="training seeds of the runs that are shown")
     parser.add_argument("--sampling-seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--methods", nargs="*", default=list(SETTINGS), choices=list(SETTINGS))
+    parser.add_argument("--data", help=f"data folder whose recorded motions {' and '.join(RECORDED)} need")
     options = parser.parse_args()
-    bench = Bench(options.out, options.workers)
+    bench = Bench(options.out, options.workers, options.data)
+    methods = [m for m in options.methods if options.data or m not in RECORDED]
 
-    trials = [Job(m, rate, 100, "val", 2, options.seconds) for m in options.methods for rate in RATES]
-    tried = bench.run(trials)
-    rates = {
-        method: best_rate({job.rate: done for job, done in tried.items() if job.method == method})
-        for method in options.methods
-    }
-    seeds = range(1, options.seeds + 1)
-    equal_time = bench.run(
-        [
-            Job(m, rates[m], seed, "test", options.sampling_seeds, options.seconds, guided=True)
-            for m in options.methods
-            for seed in seeds
-        ]
-    )
-    fewest = slowest(equal_time)
-    made = {job: done for job, done in equal_time.items() if done.updates <= 1.25 * fewest}
-    shorter = [
-        Job(job.method, job.rate, job.seed, "test", options.sampling_seeds, updates=fewest)
-        for job in equal_time
-        if job not in made
-    ]
-    equal_updates = bench.run(shorter) | made
-    lines = [
-        *table(f"{options.seconds:g} seconds each, sampled without guidance, as tuned", equal_time, "1"),
-        *table(
-            f"The same runs, sampled with guidance {GUIDED:g} (three sampling seeds)",
-            equal_time,
-            f"{GUIDED:g}",
-        ),
-        *table(f"{fewest} updates each (up to a quarter more), without guidance", equal_updates, "1"),
-    ]
-    (options.out / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    lines: list[str] = []
+
+    def show(contest: Contest, found: Mapping[Job, Done]) -> None:
+        lines.extend(table(contest.title, found, contest.scale))
+        (options.out / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    for guidance, budgets, updates in (
+        (1.0, options.seconds, options.updates),
+        (options.guidance, options.guided_seconds, options.guided_updates),
+    ):
+        timed: dict[Job, Done] = {}
+        for seconds in budgets:
+            contest = Contest(guidance, seconds=seconds)
+            timed = hold(bench, methods, contest, options.seeds, options.sampling_seeds)
+            show(contest, timed)
+        contest = Contest(guidance, updates=updates)
+        made = alike(timed, updates)
+        others = [method for method in methods if method not in by_method(made)]
+        show(contest, made | hold(bench, others, contest, options.seeds, options.sampling_seeds))
     print("\n".join(lines))
 
 
