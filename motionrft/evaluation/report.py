@@ -12,7 +12,7 @@ from motionrft.evaluation.generation import Repetition
 from motionrft.evaluation.measure import converted
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.evaluation.tables import footnotes
-from motionrft.pictures.report import Interval, Prompt, ReportData, Row
+from motionrft.pictures import Interval, Prompt, ReportData, Row
 from motionrft.pictures.study import StudyPair
 from motionrft.training.seeds import item_seed
 

@@ -6,7 +6,9 @@
 Joints are numpy (T, 22, 3) or (T, 21, 3) everywhere, metres, Y up. Nothing here imports torch.
 """
 
-from motionrft.pictures.report import Interval, Prompt, ReportData, Row, Series, write_report
+from motionrft.pictures.report import Prompt, ReportData, Series
+from motionrft.pictures.report_page import write_report
+from motionrft.pictures.verdict import Interval, Row
 from motionrft.pictures.write import FORMATS, write_picture, write_strip
 
 __all__ = [

@@ -1,21 +1,13 @@
-"""report.html: one self-contained page that says within five seconds whether a fine-tune helped, where, and at what cost.
-
-Fill a `ReportData` and call `write_report(path, data)`. Nothing in here evaluates anything: numbers come in, a page
-comes out.
-"""
+"""What a report shows, filled in by those who measured it; `motionrft.pictures.report_page` draws it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from motionrft.pictures.verdict import Interval, Row
-from motionrft.training import atomic
-
-__all__ = ["Interval", "Prompt", "ReportData", "Row", "Series", "write_report"]
+from motionrft.pictures.verdict import Row
 
 
 @dataclass(frozen=True)
@@ -96,11 +88,3 @@ class ReportData:
     notes: Sequence[str] = ()
     subject: str = "The fine-tune"
     fps: float = 20.0
-
-
-def write_report(path: str | Path, data: ReportData) -> Path:
-    """Write the page to `path` (atomically, UTF-8, no network needed to read it) and return the path."""
-    from motionrft.pictures.report_page import report_html
-
-    atomic.write_text(path, report_html(data))
-    return Path(path)

@@ -1,10 +1,15 @@
-"""Lays out report.html: verdict first, then the table, the motions, the curves, and how to make it again."""
+"""report.html: one self-contained page that says within five seconds whether a fine-tune helped, where, and at what cost.
+
+Verdict first, then the table, the motions, the curves, and how to make it again. Nothing in here evaluates anything:
+numbers come in, a page comes out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +34,7 @@ from motionrft.pictures.report import Prompt, ReportData, Series
 from motionrft.pictures.report_table import KEY, table_html
 from motionrft.pictures.verdict import Row, Verdict, verdict
 from motionrft.pictures.video import follow
+from motionrft.training import atomic
 
 LEVELS = {
     "better": "It helped",
@@ -37,6 +43,12 @@ LEVELS = {
     "unclear": "No clear effect",
     "none": "Not compared",
 }
+
+
+def write_report(path: str | Path, data: ReportData) -> Path:
+    """Write the page to `path` (atomically, UTF-8, no network needed to read it) and return the path."""
+    atomic.write_text(path, report_html(data))
+    return Path(path)
 
 
 def report_html(data: ReportData) -> str:
