@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from motionrft.errors import UserError
-from motionrft_cli.main import COMMANDS, load_command, load_function
+from motionrft_cli.commands import COMMANDS, load_command, load_function
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -4,7 +4,6 @@ Exit codes: 0 done, 1 the run failed, 2 the input is wrong, 3 some inputs were s
 and resumable, 130 interrupted with the state saved.
 """
 
-import importlib
 import os
 import sys
 import traceback
@@ -18,33 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from motionrft.errors import Interrupted, RunError, UserError
-
-COMMANDS = {
-    "convert": "Motions between representations and file formats; data sets; official checkpoints.",
-    "pretrain": "Train the base generator by ordinary supervision.",
-    "train-reward": "Train a reward that judges motions in any representation.",
-    "refine-spl": "Refine a reward on its own mistakes (self-refinement preference learning).",
-    "finetune": "Fine-tune a generator by reward. The main job.",
-    "sample": "Make motions from text.",
-    "score": "Judge motion files with a reward and with physics.",
-    "eval": "Evaluate by the field's protocols.",
-}
-
-
-def load_function(name: str) -> Any:
-    """The function of a command, from the file that has the same name."""
-    function_name = name.replace("-", "_")
-    return getattr(importlib.import_module(f"motionrft_cli.{function_name}"), function_name)
-
-
-def load_command(name: str) -> TyperCommand:
-    """Import one command's file and build its Typer command."""
-    function = load_function(name)
-    app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    settings = {"help_option_names": ["-h", "--help"]}
-    app.command(name, epilog=f"Example: {function.example}", context_settings=settings)(function)
-    built: Any = typer.main.get_command(app)
-    return built
+from motionrft_cli.commands import COMMANDS, load_command
 
 
 class LazyGroup(TyperGroup):

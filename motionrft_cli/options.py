@@ -46,7 +46,7 @@ and its preset model, `motionrft/presets/score.py`:
 
 Rules of the pattern
 - The file is motionrft_cli/<name with underscores>.py and the function has the same name: `train_reward.py`,
-  `def train_reward`, command `train-reward`. Its line in `motionrft_cli/main.py`'s COMMANDS exists already.
+  `def train_reward`, command `train-reward`. Its line in `motionrft_cli/commands.py`'s COMMANDS exists already.
 - `sets("a.b")` marks a flag that writes the preset field `a.b`: read `call.preset.a.b`, not the parameter.
   Its help is the field's description. Combine it with `typer.Option("--lr", ...)` for another flag name;
   the parameter's default must be None, so that "not given" is known.

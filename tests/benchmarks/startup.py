@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from motionrft_cli.main import COMMANDS
+from motionrft_cli.commands import COMMANDS
 
 REPEATS = 5
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from motionrft_cli.commands import COMMANDS
 from motionrft_cli.completions import SHELLS, completion_script, describe
-from motionrft_cli.main import COMMANDS
 
 FOLDER = Path(__file__).parents[2] / "completions"
 

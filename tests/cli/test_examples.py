@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from motionrft.presets.shelf import find_preset, shipped_folder
+from motionrft_cli.commands import COMMANDS, load_function
 from motionrft_cli.completions import describe
-from motionrft_cli.main import COMMANDS, load_function
 from tests.cli.test_presets import FILES
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from threading import Timer
 import numpy as np
 import pytest
 
-from motionrft_cli.main import COMMANDS, load_function
+from motionrft_cli.commands import COMMANDS, load_function
 from tests.cli.conftest import Result, clean_environment
 
 Run = Callable[..., Result]

@@ -4,13 +4,14 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import motionrft
 import motionrft_cli
-from motionrft_cli.main import COMMANDS
+from motionrft_cli.commands import COMMANDS
 from tests.cli.conftest import clean_environment
 
 ROOT = Path(motionrft.__file__).parent
@@ -59,6 +60,14 @@ def imported_modules(file: Path) -> Iterator[str]:
                 yield f"{node.module}.{name.name}" if node.module == "motionrft" else str(node.module)
 
 
+def imported_files(file: Path) -> Iterator[str]:
+    """As `imported_modules`, with every imported name as a module of its own besides: it may be one."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+    yield from imported_modules(file)
+
+
 def ours(file: Path) -> set[str]:
     """The rooms of ours that a file imports from."""
     rooms = {
@@ -82,6 +91,17 @@ def test_imports_never_go_upwards() -> None:
             if FLOOR_OF[other] > FLOOR_OF[room]:
                 upwards.append(f"{file.relative_to(ROOT)} (floor {FLOOR_OF[room]}) imports {other}")
     assert upwards == []
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    folders = (ROOT, CLI)
+    files = {
+        ".".join(file.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): file
+        for folder in folders
+        for file in folder.rglob("*.py")
+    }
+    graph = {name: (set(imported_files(file)) & files.keys()) - {name} for name, file in files.items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 def test_the_library_never_imports_the_command_line_and_never_prints() -> None:

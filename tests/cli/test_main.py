@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from motionrft.errors import Interrupted, RunError, UserError
-from motionrft_cli.main import COMMANDS
+from motionrft_cli.commands import COMMANDS
 from motionrft_cli.options import Call, command, sets
 from tests.cli.conftest import Result, clean_environment
 from tests.presets.models import ToyPreset

@@ -11,7 +11,7 @@ from motionrft.presets.fields import models_of
 from motionrft.presets.layers import resolve
 from motionrft.presets.plain_yaml import read_yaml
 from motionrft.presets.shelf import purpose_of, shipped_folder
-from motionrft_cli.main import COMMANDS
+from motionrft_cli.commands import COMMANDS
 
 FILES = sorted(shipped_folder().glob("*/*"))
 
