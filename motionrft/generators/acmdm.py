@@ -1,7 +1,7 @@
 """ACMDM: a flow on latents of absolute joint positions (Meng et al. 2025)."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,7 +13,8 @@ from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import StraightPath
 from motionrft.generators.acmdm_autoencoder import AcmdmAutoencoder
 from motionrft.generators.acmdm_network import AcmdmNetwork
-from motionrft.generators.base import Condition, Generator
+from motionrft.generators.base import Condition
+from motionrft.generators.family import Family
 from motionrft.generators.frames import read_texts
 from motionrft.generators.guidance import doubled, guided, without_states
 from motionrft.lengths import length_mask, zero_padding
@@ -40,39 +41,26 @@ class AcmdmConfig:
     max_frames: int = 196
 
 
-class Acmdm(Generator):
+class Acmdm(Family[AcmdmConfig]):
     """A flow on whitened latents (B, C, ceil(T / 4), 22). The null condition is a text vector of zeros.
 
     mean, std: (3,), one value a coordinate; latent_mean, latent_std: (C,), one a channel.
     """
 
-    family = "acmdm"
+    family, settings = "acmdm", AcmdmConfig
     parametrisation = "flow"
     representation = JOINTS
     latent_mean: Tensor
     latent_std: Tensor
 
     def __init__(self, config: AcmdmConfig):
-        super().__init__()
-        self.config = config
-        self.fps, self.guidance = config.fps, config.guidance
-        self.min_frames, self.max_frames = config.min_frames, config.max_frames
-        self.text_encoder_name = config.text
+        super().__init__(config)
         self.ae = AcmdmAutoencoder(**config.autoencoder)
         denoiser = AcmdmNetwork(**config.denoiser)
         self.joints, self.denoiser = denoiser.joints, denoiser
         self.schedule = StraightPath()
-        self.register_buffer("mean", torch.zeros(3))
-        self.register_buffer("std", torch.ones(3))
-        self.register_buffer("latent_mean", torch.zeros(self.ae.channels))
-        self.register_buffer("latent_std", torch.ones(self.ae.channels))
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Acmdm":
-        return cls(AcmdmConfig(**config))
-
-    def to_config(self) -> dict[str, Any]:
-        return asdict(self.config)
+        self.register_statistics(3)
+        self.register_statistics(self.ae.channels, "latent_")
 
     @property
     def lora_targets(self) -> list[str]:

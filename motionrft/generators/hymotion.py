@@ -1,7 +1,7 @@
 """HY-Motion 1.0, lite and full: a flow on 201 features at 30 frames a second (Tencent Hunyuan 2025)."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -10,7 +10,8 @@ from torch import Tensor
 from motionrft.diffusion.flow import flow_process
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import StraightPath
-from motionrft.generators.base import Condition, Generator
+from motionrft.generators.base import Condition
+from motionrft.generators.family import FrameFamily
 from motionrft.generators.frames import from_motion, to_motion
 from motionrft.generators.guidance import doubled, guided
 from motionrft.generators.hymotion_network import HyMotionNetwork
@@ -45,35 +46,24 @@ class HyMotionConfig:
     max_frames: int = 360
 
 
-class HyMotion(Generator):
+class HyMotion(FrameFamily[HyMotionConfig]):
     """A flow on normalised frames (B, T, 201). Padded frames are not computed: see `HyMotionNetwork`."""
 
-    family = "hymotion"
+    family, settings = "hymotion", HyMotionConfig
     parametrisation = "flow"
     null_vtxt_feat: Tensor
     null_ctxt_input: Tensor
 
     def __init__(self, config: HyMotionConfig):
-        super().__init__()
-        self.config = config
-        self.representation, self.fps, self.guidance = config.representation, config.fps, config.guidance
-        self.min_frames, self.max_frames = config.min_frames, config.max_frames
-        self.text_encoder_name = config.text
+        super().__init__(config)
+        self.representation = config.representation
         denoiser = HyMotionNetwork(**config.denoiser)
         self.features, self.denoiser = denoiser.features, denoiser
         self.schedule = StraightPath()
-        self.register_buffer("mean", torch.zeros(self.features))
-        self.register_buffer("std", torch.ones(self.features))
+        self.register_statistics(self.features)
         sentence, tokens = denoiser.vtxt_encoder.inputs, denoiser.ctxt_encoder.in_features
         self.register_buffer("null_vtxt_feat", torch.zeros(1, 1, sentence))
         self.register_buffer("null_ctxt_input", torch.zeros(1, 1, tokens))
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "HyMotion":
-        return cls(HyMotionConfig(**config))
-
-    def to_config(self) -> dict[str, Any]:
-        return asdict(self.config)
 
     @property
     def trained_on(self) -> str:
@@ -100,12 +90,6 @@ class HyMotion(Generator):
         both = self._both(condition)
         items = torch.arange(len(texts)) + len(texts) * dropped
         return Condition(both.index(items.to(self.device)), condition.null)
-
-    def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
-        return (lengths.shape[0], int(lengths.max()), self.features)
-
-    def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
-        return length_mask(lengths, x.shape[1])[..., None]
 
     def predict(self, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, guidance: float) -> Tensor:
         mask = length_mask(lengths, x.shape[1])

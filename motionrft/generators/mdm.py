@@ -1,7 +1,7 @@
 """MDM: diffusion on frames with clean-motion prediction (Tevet et al. 2023), in all its released variants."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,8 +12,9 @@ from motionrft.diffusion.ddim import ddim
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, cosine
 from motionrft.errors import UserError
-from motionrft.generators.base import Condition, Generator
-from motionrft.generators.frames import TextPart, from_motion, read_texts, to_motion
+from motionrft.generators.base import Condition
+from motionrft.generators.family import FrameFamily
+from motionrft.generators.frames import TextPart, read_texts
 from motionrft.generators.guidance import doubled, guided, without_states
 from motionrft.generators.mdm_denoiser import MdmDenoiser
 from motionrft.lengths import length_mask
@@ -41,33 +42,22 @@ class MdmConfig:
     max_frames: int = 196
 
 
-class Mdm(Generator):
+class Mdm(FrameFamily[MdmConfig]):
     """A diffusion generator on normalised frames (B, T, F). The null condition is text features of zeros."""
 
-    family = "mdm"
+    family, settings = "mdm", MdmConfig
     parametrisation = "x0"
     schedule: Schedule
     denoiser: MdmDenoiser
 
     def __init__(self, config: MdmConfig):
-        super().__init__()
-        self.config = config
-        self.representation, self.fps, self.guidance = config.representation, config.fps, config.guidance
-        self.min_frames, self.max_frames = config.min_frames, config.max_frames
-        self.text_encoder_name = config.text
+        super().__init__(config)
+        self.representation = config.representation
         self.denoiser = MdmDenoiser(**config.denoiser)
         self.sees_padding = not self.denoiser.mask_frames
         self.schedule = cosine(config.train_times)
         self.features = self.denoiser.features
-        self.register_buffer("mean", torch.zeros(self.features))
-        self.register_buffer("std", torch.ones(self.features))
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Mdm":
-        return cls(MdmConfig(**config))
-
-    def to_config(self) -> dict[str, Any]:
-        return asdict(self.config)
+        self.register_statistics(self.features)
 
     @property
     def lora_targets(self) -> list[str]:
@@ -79,12 +69,6 @@ class Mdm(Generator):
 
     def encode_for_training(self, texts: Sequence[str], dropped: Tensor | None = None) -> Condition:
         return without_states(self.encode_text(texts), dropped)
-
-    def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
-        return (lengths.shape[0], int(lengths.max()), self.features)
-
-    def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
-        return length_mask(lengths, x.shape[1])[..., None]
 
     def predict(self, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, guidance: float) -> Tensor:
         mask = length_mask(lengths, x.shape[1])
@@ -110,12 +94,6 @@ class Mdm(Generator):
         else:
             raise UserError(f"no sampler {sampler!r} for the family mdm; there are ddpm and ddim")
         return process.to(self.device)
-
-    def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
-        return to_motion(x, self.mean, self.std, lengths, frames)
-
-    def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
-        return from_motion(motion, self.mean, self.std, lengths)
 
 
 def doubled_with_zeros(states: Tensor) -> Tensor:

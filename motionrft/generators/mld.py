@@ -6,10 +6,9 @@ the built-in generator, which puts a convolutional autoencoder into the same pla
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
 from motionrft.diffusion.ddim import ddim
@@ -18,8 +17,9 @@ from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, scaled_linear
 from motionrft.errors import UserError
 from motionrft.generators.autoencoder import Autoencoder
-from motionrft.generators.base import Condition, Generator
+from motionrft.generators.base import Condition
 from motionrft.generators.convolutional import ConvolutionalAutoencoder
+from motionrft.generators.family import Family
 from motionrft.generators.frames import TextPart, from_motion, read_texts, to_motion
 from motionrft.generators.guidance import both_halves, doubled, guided
 from motionrft.generators.mld_denoiser import MldDenoiser
@@ -57,7 +57,7 @@ class MldConfig:
     max_frames: int = 200
 
 
-class Mld(Generator):
+class Mld(Family[MldConfig]):
     """A latent diffusion generator: autoencoder `vae`, `denoiser`, statistics of features and latents, text
     encoder.
 
@@ -65,33 +65,21 @@ class Mld(Generator):
     the autoencoder's latent grows with the motion, padded latent tokens are masked in the denoiser.
     """
 
-    family = "mld"
+    family, settings = "mld", MldConfig
     parametrisation = "eps"
     schedule: Schedule
     latent_mean: Tensor
     latent_std: Tensor
 
     def __init__(self, config: MldConfig):
-        super().__init__()
-        self.config = config
-        self.representation, self.fps, self.guidance = config.representation, config.fps, config.guidance
-        self.min_frames, self.max_frames = config.min_frames, config.max_frames
-        self.text_encoder_name = config.text
+        super().__init__(config)
+        self.representation = config.representation
         arguments = dict(config.autoencoder)
         self.vae = AUTOENCODERS[arguments.pop("kind")](**arguments)
         self.denoiser = MldDenoiser(**config.denoiser)
         self.schedule = scaled_linear()
-        self.register_buffer("mean", torch.zeros(self.vae.features))
-        self.register_buffer("std", torch.ones(self.vae.features))
-        self.register_buffer("latent_mean", torch.zeros(self.vae.width))
-        self.register_buffer("latent_std", torch.ones(self.vae.width))
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Mld":
-        return cls(MldConfig(**config))
-
-    def to_config(self) -> dict[str, Any]:
-        return asdict(self.config)
+        self.register_statistics(self.vae.features)
+        self.register_statistics(self.vae.width, "latent_")
 
     @property
     def lora_targets(self) -> list[str]:

@@ -1,7 +1,7 @@
 """MotionDiffuse: noise prediction on frames, no guidance (Zhang et al. 2022)."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,8 +12,8 @@ from motionrft.diffusion.ddim import ddim
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, linear
 from motionrft.errors import UserError
-from motionrft.generators.base import Condition, Generator
-from motionrft.generators.frames import from_motion, to_motion
+from motionrft.generators.base import Condition
+from motionrft.generators.family import FrameFamily
 from motionrft.generators.motiondiffuse_denoiser import MotionDiffuseDenoiser
 from motionrft.generators.text_layers import TextLayers
 from motionrft.lengths import length_mask
@@ -39,35 +39,28 @@ class MotionDiffuseConfig:
     min_frames: int = 16
     max_frames: int = 196
 
+    @property
+    def guidance(self) -> float:
+        """There is no null prompt to guide away from."""
+        return 1.0
 
-class MotionDiffuse(Generator):
+
+class MotionDiffuse(FrameFamily[MotionDiffuseConfig]):
     """A diffusion generator on normalised frames (B, T, F); it was trained without a null condition."""
 
-    family = "motiondiffuse"
+    family, settings = "motiondiffuse", MotionDiffuseConfig
     parametrisation = "eps"
-    guidance = 1.0
     schedule: Schedule
 
     def __init__(self, config: MotionDiffuseConfig):
-        super().__init__()
-        self.config = config
-        self.representation, self.fps = config.representation, config.fps
-        self.min_frames, self.max_frames = config.min_frames, config.max_frames
-        self.text_encoder_name = config.text
+        super().__init__(config)
+        self.representation = config.representation
         denoiser = MotionDiffuseDenoiser(**config.denoiser)
         self.features, self.sees_padding = denoiser.features, denoiser.quadratic
         self.denoiser = denoiser
         self.text_layers = TextLayers(**config.text_layers)
         self.schedule = linear()
-        self.register_buffer("mean", torch.zeros(self.features))
-        self.register_buffer("std", torch.ones(self.features))
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "MotionDiffuse":
-        return cls(MotionDiffuseConfig(**config))
-
-    def to_config(self) -> dict[str, Any]:
-        return asdict(self.config)
+        self.register_statistics(self.features)
 
     @property
     def trained(self) -> nn.Module:
@@ -85,12 +78,6 @@ class MotionDiffuse(Generator):
         if dropped is not None:
             raise UserError("MotionDiffuse has no null prompt: train it with denoiser.text_drop 0")
         return Condition(self.text_layers(self.text_encoder.encode(texts).to(self.device, self.mean.dtype)))
-
-    def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
-        return (lengths.shape[0], int(lengths.max()), self.features)
-
-    def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
-        return length_mask(lengths, x.shape[1])[..., None]
 
     def predict(self, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, guidance: float) -> Tensor:
         if guidance != 1:
@@ -113,9 +100,3 @@ class MotionDiffuse(Generator):
         else:
             raise UserError(f"no sampler {sampler!r} for the family motiondiffuse; there are ddpm and ddim")
         return process.to(self.device)
-
-    def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
-        return to_motion(x, self.mean, self.std, lengths, frames)
-
-    def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
-        return from_motion(motion, self.mean, self.std, lengths)

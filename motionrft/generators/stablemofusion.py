@@ -1,7 +1,7 @@
 """StableMoFusion: a U-Net over frames with clean-motion prediction (Huang et al. 2024)."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,12 +12,11 @@ from motionrft.diffusion.dpm import dpm
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, linear
 from motionrft.errors import UserError
-from motionrft.generators.base import Condition, Generator
-from motionrft.generators.frames import from_motion, to_motion
+from motionrft.generators.base import Condition
+from motionrft.generators.family import FrameFamily
 from motionrft.generators.guidance import doubled, guided
 from motionrft.generators.stablemofusion_unet import StableMoFusionUnet
 from motionrft.generators.text_layers import TextLayers
-from motionrft.lengths import length_mask
 from motionrft.text.base import TextFeatures
 
 
@@ -39,33 +38,22 @@ class StableMoFusionConfig:
     max_frames: int = 196
 
 
-class StableMoFusion(Generator):
+class StableMoFusion(FrameFamily[StableMoFusionConfig]):
     """A diffusion generator on normalised frames (B, T, F). The null condition is no attention to text at all."""
 
-    family = "stablemofusion"
+    family, settings = "stablemofusion", StableMoFusionConfig
     parametrisation = "x0"
     schedule: Schedule
     sees_padding = True
 
     def __init__(self, config: StableMoFusionConfig):
-        super().__init__()
-        self.config = config
-        self.representation, self.fps, self.guidance = config.representation, config.fps, config.guidance
-        self.min_frames, self.max_frames = config.min_frames, config.max_frames
-        self.text_encoder_name = config.text
+        super().__init__(config)
+        self.representation = config.representation
         denoiser = StableMoFusionUnet(**config.denoiser)
         self.features, self.denoiser = denoiser.features, denoiser
         self.text_layers = TextLayers(**config.text_layers)
         self.schedule = linear()
-        self.register_buffer("mean", torch.zeros(self.features))
-        self.register_buffer("std", torch.ones(self.features))
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "StableMoFusion":
-        return cls(StableMoFusionConfig(**config))
-
-    def to_config(self) -> dict[str, Any]:
-        return asdict(self.config)
+        self.register_statistics(self.features)
 
     @property
     def trained(self) -> nn.Module:
@@ -88,12 +76,6 @@ class StableMoFusion(Generator):
             return Condition(text, null)
         return Condition(TextFeatures(text.tokens, text.mask & ~dropped.to(self.device)[:, None]), null)
 
-    def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
-        return (lengths.shape[0], int(lengths.max()), self.features)
-
-    def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
-        return length_mask(lengths, x.shape[1])[..., None]
-
     def predict(self, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, guidance: float) -> Tensor:
         if guidance == 1:
             return self.denoiser(x, t, condition.text.tokens, condition.text.mask.any(dim=1))
@@ -114,9 +96,3 @@ class StableMoFusion(Generator):
                 f"no sampler {sampler!r} for the family stablemofusion; there are dpm-sde, dpm and ddim"
             )
         return process.to(self.device)
-
-    def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
-        return to_motion(x, self.mean, self.std, lengths, frames)
-
-    def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
-        return from_motion(motion, self.mean, self.std, lengths)

@@ -1,0 +1,72 @@
+"""What the published families share: settings that build a generator again, and states that are frames."""
+
+from dataclasses import asdict
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from motionrft.generators.base import Generator
+from motionrft.generators.frames import from_motion, to_motion
+from motionrft.lengths import length_mask
+
+
+class Settings(Protocol):
+    """What the settings of every family name; a frozen dataclass of JSON values."""
+
+    @property
+    def fps(self) -> float: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def guidance(self) -> float: ...
+    @property
+    def min_frames(self) -> int: ...
+    @property
+    def max_frames(self) -> int: ...
+
+
+S = TypeVar("S", bound=Settings)
+
+
+class Family(Generator, Generic[S]):
+    """A generator built from its settings alone, which are saved beside its weights."""
+
+    settings: ClassVar[type[Any]]
+    """The dataclass of its settings."""
+
+    def __init__(self, config: S):
+        super().__init__()
+        self.config = config
+        self.fps, self.text_encoder_name, self.guidance = config.fps, config.text, config.guidance
+        self.min_frames, self.max_frames = config.min_frames, config.max_frames
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(cls.settings(**config))
+
+    def to_config(self) -> dict[str, Any]:
+        return asdict(self.config)  # type: ignore[call-overload]
+
+    def register_statistics(self, features: int, prefix: str = "") -> None:
+        """Buffers `mean` and `std`, (features,), that change nothing until real ones are loaded."""
+        self.register_buffer(f"{prefix}mean", torch.zeros(features))
+        self.register_buffer(f"{prefix}std", torch.ones(features))
+
+
+class FrameFamily(Family[S]):
+    """A state is a motion's normalised frames (B, T, F)."""
+
+    features: int
+
+    def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
+        return (lengths.shape[0], int(lengths.max()), self.features)
+
+    def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
+        return length_mask(lengths, x.shape[1])[..., None]
+
+    def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
+        return to_motion(x, self.mean, self.std, lengths, frames)
+
+    def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
+        return from_motion(motion, self.mean, self.std, lengths)
