@@ -169,11 +169,8 @@ def _dry_run(call: Call[FinetunePreset]) -> int:
     found = estimate(call.preset, _session(call))
     rows = [
         ("parameters trained", f"{found.trained:,} of {found.parameters:,}"),
-        (
-            "held for backward",
-            f"{found.graph_bytes / MIB:.1f} MiB, whatever the number of denoising steps or as the plan says",
-        ),
-        ("peak memory so far", f"{found.peak_bytes / MIB:.0f} MiB"),
+        ("held for backward", f"{found.graph_bytes / MIB:.1f} MiB with the longest prompts"),
+        ("peak memory", f"{found.peak_bytes / MIB:.0f} MiB"),
         ("time an update", f"{found.seconds_an_update:.3f} s"),
         ("time of the run", "-" if found.seconds is None else f"{found.seconds / 60:.1f} min"),
         ("disk needed", f"{found.disk_bytes / MIB:.0f} MiB"),

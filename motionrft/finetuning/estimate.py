@@ -1,4 +1,4 @@
-"""What a run would cost, from two timed trajectories; nothing is written."""
+"""What a run would cost: time of an ordinary trajectory, memory of that of the longest prompts; nothing is written."""
 
 from dataclasses import dataclass
 
@@ -26,15 +26,18 @@ class Estimate:
 
 
 def estimate(preset: FinetunePreset, session: Session) -> Estimate:
-    """Load everything and walk two trajectories.
+    """Load everything and walk three trajectories.
 
     Raises:
         UserError: something that the preset names is missing or wrong.
     """
     workshop = Workshop(preset, session)
-    workshop.trainer.update(0)  # the first pays for what is computed once
-    lines = workshop.trainer.update(0)
-    trained = sum(p.numel() for p in workshop.trainer.parameters.values())
+    trainer = workshop.trainer
+    trainer.update(0)  # the first pays for what is computed once
+    lines = trainer.update(0)
+    lengths = workshop.parts.prompts.lengths
+    longest = trainer.walk(lengths.argsort(descending=True)[: preset.batch], 0, 0)
+    trained = sum(p.numel() for p in trainer.parameters.values())
     parameters = sum(p.numel() for p in workshop.generator.parameters())
     an_update = sum(line["seconds"] for line in lines) / max(len(lines), 1)
     copies = max(preset.keep, 1) + 1  # the best stays beside the newest
@@ -44,7 +47,7 @@ def estimate(preset: FinetunePreset, session: Session) -> Estimate:
     return Estimate(
         trained,
         parameters,
-        max((line["graph_bytes"] for line in lines), default=0),
+        max((line["graph_bytes"] for line in longest), default=0),
         MemoryMeter().read()["peak_bytes"],
         4 * (trained * _ADAM_COPIES * copies + parameters),
         an_update,

@@ -78,7 +78,10 @@ class FinetuneTrainer:
 
     def update(self, step: int) -> list[dict[str, Any]]:
         """Walk one trajectory, making the updates its method asks for, at most up to the total."""
-        items, epoch = self.cursor.next(), int(self.cursor.epoch)
+        return self.walk(self.cursor.next(), int(self.cursor.epoch), step)
+
+    def walk(self, items: Tensor, epoch: int, step: int) -> list[dict[str, Any]]:
+        """`update` for chosen prompts: (B,) positions among them, met for the `epoch`-th time."""
         lines: list[dict[str, Any]] = []
         while not self._walked(items, epoch, step, lines):
             self._halve()

@@ -13,6 +13,7 @@ from motionrft.errors import Interrupted, UserError
 from motionrft.finetuning.comparison import compare_methods, table
 from motionrft.finetuning.diagnostics import gradients, memory, similarity
 from motionrft.finetuning.estimate import estimate
+from motionrft.finetuning.prompts import PromptSet
 from motionrft.finetuning.run import Session, Workshop, finetune
 from motionrft.generators.registry import load_generator, save_generator
 from motionrft.reward.folder import save_reward
@@ -131,6 +132,17 @@ def test_an_estimate_writes_nothing(parts):
     found = estimate(preset(parts), session(parts / "run"))
     assert found.trained < found.parameters and found.graph_bytes > 0 and found.seconds > 0
     assert not (parts / "run").exists()
+
+
+def test_an_estimate_of_memory_holds_for_the_longest_prompts(parts, monkeypatch):
+    lengths = torch.tensor([24] * 20 + [40] * 3)
+    prompts = PromptSet([f"walks {number}" for number in range(23)], lengths)
+    monkeypatch.setattr("motionrft.finetuning.loading.load_prompts", lambda preset, generator: prompts)
+    wanted = preset(parts, batch=3, updates=32)
+    found = estimate(wanted, session(parts / "guess"))
+    finetune(wanted, session(parts / "run"))
+    held = [line["graph_bytes"] for line in lines(parts / "run")]
+    assert min(held) < max(held) <= found.graph_bytes
 
 
 def test_a_list_of_methods_is_compared_from_the_same_start(parts):
