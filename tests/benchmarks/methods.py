@@ -35,7 +35,7 @@ ALIKE = 1.25
 """Runs whose updates differ by less than this factor count as equal."""
 TUNING_SEED, TUNING_SAMPLES = 100, 2
 RARE = {"warmup": 3}
-"""Of the optimiser, where a trajectory ends in one update and a run has tens of them, not hundreds."""
+"""Of the optimiser, where a run has tens of updates, not hundreds."""
 SETTINGS: dict[str, dict[str, Any]] = {
     "easytune": {"method": {"k": 10, "rho": 0}},
     "easytune-chain": {"method": {"k": 10, "rho": 0}},
@@ -51,7 +51,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 RECORDED = ("sopo", "sft")
 """Methods that learn from recorded motions."""
+SEEN = 152
+"""Training prompts whose reward is measured, as many as there are test prompts."""
 COLUMNS = {
+    "seen": "reward, training prompts",
     "reward": "reward",
     "label_r1": "label R@1",
     "label_r3": "label R@3",
@@ -116,7 +119,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What a run cost and gave; metrics are means over sampling seeds, by guidance scale."""
+    """What a run cost and gave; metrics are means over sampling seeds, by guidance scale.
+
+    `seen` among them, in a run that is shown: the reward of whole trajectories for training prompts.
+    """
 
     updates: int
     seconds: float
@@ -128,23 +134,38 @@ class Done:
 
 def carry_out(job: Job, out: Path) -> Done:
     """Run a job, or read what it gave before."""
-    file = out / job.name / "done.json"
-    if file.is_file():
-        return Done(**json.loads(file.read_text(encoding="utf-8")))
+    import torch
 
+    torch.set_num_threads(1)
+    file = out / job.name / "done.json"
+    if not file.is_file():
+        _write(file, _tuned(job, out))
+    found = Done(**json.loads(file.read_text(encoding="utf-8")))
+    if job.split == "test" and "seen" not in found.after[job.contest.scale]:
+        found = _with_training_prompts(job, out, found)
+        _write(file, found)
+    return found
+
+
+def _write(file: Path, found: Done) -> None:
+    from motionrft.training.atomic import write_text
+
+    write_text(file, json.dumps(asdict(found)))
+
+
+def _tuned(job: Job, out: Path) -> Done:
     import torch
 
     from motionrft.finetuning.comparison import read_lines
     from motionrft.finetuning.run import Session, finetune
 
-    torch.set_num_threads(1)
     shutil.rmtree(out / job.name, ignore_errors=True)
     session = Session(out / job.name, torch.device("cpu"), before=out / job.before)
     # One thread's processor time is what its wall time would be on a quiet machine, whoever else is busy.
     with patch("time.perf_counter", time.process_time):
         done = finetune(_preset(job), session)
     lines = read_lines(out / job.name)
-    found = Done(
+    return Done(
         done.outcome.step,
         done.outcome.seconds,
         max(line["graph_bytes"] for line in lines),
@@ -152,8 +173,45 @@ def carry_out(job: Job, out: Path) -> Done:
         _means(out / job.name / "evaluation", "after", "metrics"),
         next(iter(_means(session.before, "before", "real").values())),
     )
-    file.write_text(json.dumps(asdict(found)), encoding="utf-8")
-    return found
+
+
+def _with_training_prompts(job: Job, out: Path, found: Done) -> Done:
+    """`found` with the reward for training prompts as `seen`, before and after."""
+    from motionrft.training.atomic import write_text
+
+    start = out / job.before / "seen.json"
+    if not start.is_file():
+        write_text(start, json.dumps(_seen("builtin", job)))
+    scale = job.contest.scale
+    before = {**found.before[scale], "seen": json.loads(start.read_text(encoding="utf-8"))}
+    after = {**found.after[scale], "seen": _seen(str(out / job.name / "generator"), job)}
+    return replace(found, before={**found.before, scale: before}, after={**found.after, scale: after})
+
+
+def _seen(generator_name: str, job: Job) -> float:
+    """Mean semantic reward of whole trajectories for SEEN training prompts, from noise that no run has met."""
+    import torch
+
+    from motionrft.finetuning.loading import load_parts
+    from motionrft.generators.sampling import sample
+    from motionrft.presets.finetune import FinetunePreset
+
+    values = _preset(replace(job, method="easytune", data=None)).plain()
+    own = {"generator": generator_name, "weights": {"semantic": 1.0}, "evaluation": {"prompts": 0}}
+    preset = FinetunePreset.of({**values, **own}, job.name)
+    parts = load_parts(preset, torch.device("cpu"))
+    prompts = parts.prompts.head(SEEN)
+    motion = sample(
+        parts.generator,
+        parts.generator.encode_text(prompts.texts),
+        prompts.lengths,
+        range(SEEN),
+        preset.steps,
+        preset.guidance,
+    )
+    with torch.no_grad():
+        rewards, _ = parts.reward(motion, prompts.lengths, parts.reward.prepare(prompts.texts))
+    return float(rewards.mean())
 
 
 def _preset(job: Job) -> Any:
@@ -162,6 +220,7 @@ def _preset(job: Job) -> Any:
 
     base = resolve(FinetunePreset, "mini-compare").plain()
     own = SETTINGS[job.method]
+    few = RARE if job.contest.updates else own.get("optimiser", {})
     evaluation = {"split": job.split, "seeds": job.sampling_seeds, "guidance": []}
     return FinetunePreset.of(
         {
@@ -172,7 +231,7 @@ def _preset(job: Job) -> Any:
             "data": job.data,
             "compare": {},
             "method": {"method": job.method, **own.get("method", {})},
-            "optimiser": {**base["optimiser"], **own.get("optimiser", {}), "lr": job.rate},
+            "optimiser": {**base["optimiser"], **few, "lr": job.rate},
             "seed": job.seed,
             "updates": job.contest.updates,
             "time_limit": job.contest.seconds,
