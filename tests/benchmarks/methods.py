@@ -393,14 +393,16 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
-        "--seconds", type=float, nargs="+", default=[30.0, 120.0], help="of tuning without guidance"
+        "--seconds", type=float, nargs="*", default=[30.0, 120.0], help="of tuning without guidance"
     )
-    parser.add_argument("--updates", type=int, default=35, help="of tuning without guidance")
+    parser.add_argument("--updates", type=int, default=35, help="of tuning without guidance; 0: leave out")
     parser.add_argument("--guidance", type=float, default=2.5)
     parser.add_argument(
-        "--guided-seconds", type=float, nargs="+", default=[60.0], help="of tuning with guidance"
+        "--guided-seconds", type=float, nargs="*", default=[60.0], help="of tuning with guidance"
     )
-    parser.add_argument("--guided-updates", type=int, default=10, help="of tuning with guidance")
+    parser.add_argument(
+        "--guided-updates", type=int, default=14, help="of tuning with guidance; 0: leave out"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="training seeds of the runs that are shown")
     parser.add_argument("--sampling-seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=1)
@@ -425,10 +427,11 @@ def main() -> None:
             contest = Contest(guidance, seconds=seconds)
             timed = hold(bench, methods, contest, options.seeds, options.sampling_seeds)
             show(contest, timed)
-        contest = Contest(guidance, updates=updates)
-        made = alike(timed, updates)
-        others = [method for method in methods if method not in by_method(made)]
-        show(contest, made | hold(bench, others, contest, options.seeds, options.sampling_seeds))
+        if updates:
+            contest = Contest(guidance, updates=updates)
+            made = alike(timed, updates)
+            others = [method for method in methods if method not in by_method(made)]
+            show(contest, made | hold(bench, others, contest, options.seeds, options.sampling_seeds))
     print("\n".join(lines))
 
 
