@@ -34,20 +34,20 @@ NOISE = 0.002
 ALIKE = 1.25
 """Runs whose updates differ by less than this factor count as equal."""
 TUNING_SEED, TUNING_SAMPLES = 100, 2
-RARE = {"warmup": 3}
-"""Of the optimiser, where a run has tens of updates, not hundreds."""
+MANY, FEW = {"warmup": 20}, {"warmup": 3}
+"""Of the optimiser, where a run has hundreds of updates or tens of them."""
 SETTINGS: dict[str, dict[str, Any]] = {
-    "easytune": {"method": {"k": 10, "rho": 0}},
-    "easytune-chain": {"method": {"k": 10, "rho": 0}},
-    "refl": {"optimiser": RARE},
-    "draft": {"method": {"k": 10}, "optimiser": RARE},
-    "alignprop": {"optimiser": RARE},
-    "drtune": {"optimiser": RARE},
-    "ddpo": {"method": {"clip": 0.01}, "eta": 1.0, "optimiser": RARE},
-    "grpo": {"method": {"clip": 0.01, "updates": 2}, "eta": 1.0, "batch": 4, "optimiser": RARE},
-    "dpo": {"optimiser": RARE},
-    "sopo": {"optimiser": RARE},
-    "sft": {},
+    "easytune": {"method": {"k": 10, "rho": 0}, "optimiser": MANY},
+    "easytune-chain": {"method": {"k": 10, "rho": 0}, "optimiser": MANY},
+    "refl": {"optimiser": FEW},
+    "draft": {"method": {"k": 10}, "optimiser": FEW},
+    "alignprop": {"optimiser": FEW},
+    "drtune": {"optimiser": FEW},
+    "ddpo": {"method": {"clip": 0.01}, "eta": 1.0, "optimiser": FEW},
+    "grpo": {"method": {"clip": 0.01, "updates": 2}, "eta": 1.0, "batch": 4, "optimiser": FEW},
+    "dpo": {"optimiser": FEW},
+    "sopo": {"optimiser": FEW},
+    "sft": {"optimiser": MANY},
 }
 RECORDED = ("sopo", "sft")
 """Methods that learn from recorded motions."""
@@ -220,7 +220,7 @@ def _preset(job: Job) -> Any:
 
     base = resolve(FinetunePreset, "mini-compare").plain()
     own = SETTINGS[job.method]
-    few = RARE if job.contest.updates else own.get("optimiser", {})
+    warmup = FEW if job.contest.updates else own["optimiser"]
     evaluation = {"split": job.split, "seeds": job.sampling_seeds, "guidance": []}
     return FinetunePreset.of(
         {
@@ -231,7 +231,7 @@ def _preset(job: Job) -> Any:
             "data": job.data,
             "compare": {},
             "method": {"method": job.method, **own.get("method", {})},
-            "optimiser": {**base["optimiser"], **few, "lr": job.rate},
+            "optimiser": {**base["optimiser"], **warmup, "lr": job.rate},
             "seed": job.seed,
             "updates": job.contest.updates,
             "time_limit": job.contest.seconds,
