@@ -7,10 +7,10 @@ Contests without guidance and with it, in tuning and sampling: each at equal sec
 and at equal updates. In a contest every method gets the same prompts, noise, frozen references and held-out items
 (`mini-compare`); SoPo and supervised tuning learn from the recorded motions of DATA besides, and are left out without
 it. Each method gets its own learning rate, found the same way: one training seed, validation prompts, rates a factor
-of five apart until the best lies between two that are worse (`search`, `best_rate`). The runs that are shown have
-other training seeds and the test prompts. Equal updates are about what the slowest differentiable method makes in the
-equal time; a run that made as many but for a fifth counts as it is. A job that is finished is not repeated, and the
-tables are written to OUT/table.md after every contest.
+of five apart until the best lies between two that are worse (`search`, `best_rate`); `--rate` gives one rate to all
+instead, as the paper does. The runs that are shown have other training seeds and the test prompts. Equal updates are
+about what the slowest differentiable method makes in the equal time; runs that made as many but for a quarter count as
+they are. A job that is finished is not repeated, and the tables are written to OUT/table.md after every contest.
 """
 
 import argparse
@@ -334,9 +334,16 @@ def search(bench: Bench, methods: Sequence[str], contest: Contest) -> dict[str, 
     return best
 
 
-def hold(bench: Bench, methods: Sequence[str], contest: Contest, seeds: int, samples: int) -> dict[Job, Done]:
-    """A contest: the runs that are shown."""
-    rates = search(bench, methods, contest)
+def hold(
+    bench: Bench,
+    methods: Sequence[str],
+    contest: Contest,
+    seeds: int,
+    samples: int,
+    rate: float | None = None,
+) -> dict[Job, Done]:
+    """A contest: the runs that are shown, at every method's own learning rate or at one for all."""
+    rates = dict.fromkeys(methods, rate) if rate else search(bench, methods, contest)
     return bench.run(
         [
             Job(method, rates[method], seed, "test", samples, contest)
@@ -405,6 +412,9 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=3, help="training seeds of the runs that are shown")
     parser.add_argument("--sampling-seeds", type=int, default=5)
+    parser.add_argument(
+        "--rate", type=float, help="one learning rate for all, instead of the search for each"
+    )
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--methods", nargs="*", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--data", help=f"data folder whose recorded motions {' and '.join(RECORDED)} need")
@@ -413,6 +423,9 @@ def main() -> None:
     methods = [m for m in options.methods if options.data or m not in RECORDED]
 
     lines: list[str] = []
+
+    def compete(some: Sequence[str], contest: Contest) -> dict[Job, Done]:
+        return hold(bench, some, contest, options.seeds, options.sampling_seeds, options.rate)
 
     def show(contest: Contest, found: Mapping[Job, Done]) -> None:
         lines.extend(table(contest.title, found, contest.scale))
@@ -425,13 +438,13 @@ def main() -> None:
         timed: dict[Job, Done] = {}
         for seconds in budgets:
             contest = Contest(guidance, seconds=seconds)
-            timed = hold(bench, methods, contest, options.seeds, options.sampling_seeds)
+            timed = compete(methods, contest)
             show(contest, timed)
         if updates:
             contest = Contest(guidance, updates=updates)
             made = alike(timed, updates)
             others = [method for method in methods if method not in by_method(made)]
-            show(contest, made | hold(bench, others, contest, options.seeds, options.sampling_seeds))
+            show(contest, made | compete(others, contest))
     print("\n".join(lines))
 
 
