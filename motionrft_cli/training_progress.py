@@ -18,8 +18,8 @@ class LoopProgress:
         self._bar: Progress | None = None
         self._done = 0
 
-    def start(self, total: int | None, done: int) -> None:
-        self._bar = self._stack.enter_context(self.console.progress(self.description, total, "updates"))
+    def start(self, total: int | None, done: int, unit: str = "updates") -> None:
+        self._bar = self._stack.enter_context(self.console.progress(self.description, total, unit))
         self._done = 0
         self._advance(done)
 

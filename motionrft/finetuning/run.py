@@ -293,7 +293,7 @@ class Workshop:
                     seen.append(report.picture(repetition))
 
             progress = self.session.progress(f"evaluating {name}, guidance {guidance:g}")
-            progress.start(len(seeds), 0)
+            progress.start(len(seeds), 0, "sampling seeds")
             with state:
                 results.append(self._evaluated(name, self.parts.held_out, seeds, guidance, progress, keep))
             progress.finish()

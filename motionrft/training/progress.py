@@ -7,8 +7,8 @@ from typing import Protocol
 class Progress(Protocol):
     """Receives what a loop does, from the loop's own thread."""
 
-    def start(self, total: int | None, done: int) -> None:
-        """A loop begins at update `done` of `total` (None: until a time limit)."""
+    def start(self, total: int | None, done: int, unit: str = "updates") -> None:
+        """A loop begins at `done` of `total` (None: until a time limit); `unit` is what it counts."""
 
     def update(self, done: int, metrics: Mapping[str, float]) -> None:
         """`done` updates are made; `metrics` are those of the last one, memory included."""
@@ -23,7 +23,7 @@ class Progress(Protocol):
 class Silent:
     """Nobody looks."""
 
-    def start(self, total: int | None, done: int) -> None: ...
+    def start(self, total: int | None, done: int, unit: str = "updates") -> None: ...
 
     def update(self, done: int, metrics: Mapping[str, float]) -> None: ...
 

@@ -8,6 +8,7 @@ from rich.console import Console as RichConsole
 from motionrft_cli import console as module
 from motionrft_cli.console import Console
 from motionrft_cli.memory import memory_line, resident_bytes
+from motionrft_cli.training_progress import LoopProgress
 
 
 def test_quiet_leaves_warnings_only(capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,6 +47,17 @@ def test_progress_in_a_log_file_is_plain_lines_now_and_then(
     lines = capsys.readouterr().err.splitlines()
     assert 2 <= len(lines) <= 6 and "\x1b" not in "".join(lines)
     assert lines[-1].startswith("tuning: 9/9 updates") and "reward 0.8" in lines[-1] and "MiB" in lines[-1]
+
+
+def test_progress_says_what_it_counts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PLAIN_SECONDS", 0.0)
+    progress = LoopProgress(Console(), "evaluating")
+    progress.start(2, 0, "sampling seeds")
+    progress.update(1, {})
+    progress.finish()
+    assert "evaluating: 1/2 sampling seeds" in capsys.readouterr().err
 
 
 def test_what_is_held_is_said_once_with_the_first_progress(
