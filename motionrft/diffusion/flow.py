@@ -34,7 +34,7 @@ def euler(steps: int, eta: float = 0.0) -> TableProcess:
     """As many network evaluations as steps, on a uniform grid.
 
     eta 0 is x + (t' - t) v. Above it, noise is added and the drift corrected so that the states keep the
-    distributions of the flow (Flow-GRPO, Liu et al. 2025, Eq. 9, where eta is called a, 0.7 is usual, and time runs
+    distributions of the flow (Flow-GRPO, Liu et al. 2025, where eta is called a, 0.7 is usual, and time runs
     the other way): with g = eta sqrt((1 - t) / t), t at least the first step's end, and h = t' - t,
 
         mean = (1 - g^2 h / (2 (1 - t))) x + (1 + g^2 t / (2 (1 - t))) h v,    std = g sqrt(h).

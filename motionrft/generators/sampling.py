@@ -8,6 +8,7 @@ from torch import Tensor
 from motionrft.diffusion.dopri5 import integrate
 from motionrft.diffusion.rollout import Start
 from motionrft.diffusion.rollout import sample as walk_process
+from motionrft.errors import UserError
 from motionrft.generators.base import Condition, Generator
 
 
@@ -83,6 +84,8 @@ def _walker(
 ) -> Callable[[Start], Tensor]:
     """From a start to the clean state: by the process of that name, or for flows by adaptive `dopri5`."""
     if sampler == "dopri5" and generator.parametrisation == "flow":
+        if eta:
+            raise UserError(f"dopri5 takes no noise, but eta is {eta:g}. Set sampler to euler, or eta to 0.")
         return lambda start: integrate(
             lambda t, x: generator.predict(x, t, start.condition, start.lengths, guidance),  # type: ignore[arg-type]
             start.noise,

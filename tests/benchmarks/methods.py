@@ -10,22 +10,21 @@ it. Each method gets its own learning rate, found the same way: one training see
 of five apart until the best lies between two that are worse (`search`, `best_rate`); `--rate` gives one rate to all
 instead, as the paper does. The runs that are shown have other training seeds and the test prompts. Equal updates are
 about what the slowest differentiable method makes in the equal time; runs that made as many but for a quarter count as
-they are. A job that is finished is not repeated, and the tables are written to OUT/table.md after every contest.
+they are. A job that is finished is not repeated, whatever has changed since: another OUT begins anew. The tables are
+written to OUT/table.md after every contest.
 """
 
 import argparse
-import json
 import multiprocessing
 import os
-import shutil
 import statistics
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+
+from tests.benchmarks.method_runs import RECORDED, SETTINGS, Contest, Done, Job, carry_out
 
 FIRST, FACTOR, FURTHER = (2e-5, 1e-4), 5, 2
 """Learning rates tried first, how far apart they lie, and how many more may follow in one direction."""
@@ -34,25 +33,6 @@ NOISE = 0.002
 ALIKE = 1.25
 """Runs whose updates differ by less than this factor count as equal."""
 TUNING_SEED, TUNING_SAMPLES = 100, 2
-MANY, FEW = {"warmup": 20}, {"warmup": 3}
-"""Of the optimiser, where a run has hundreds of updates or tens of them."""
-SETTINGS: dict[str, dict[str, Any]] = {
-    "easytune": {"method": {"k": 10, "rho": 0}, "optimiser": MANY},
-    "easytune-chain": {"method": {"k": 10, "rho": 0}, "optimiser": MANY},
-    "refl": {"optimiser": FEW},
-    "draft": {"method": {"k": 10}, "optimiser": FEW},
-    "alignprop": {"optimiser": FEW},
-    "drtune": {"optimiser": FEW},
-    "ddpo": {"method": {"clip": 0.01}, "eta": 1.0, "optimiser": FEW},
-    "grpo": {"method": {"clip": 0.01, "updates": 2}, "eta": 1.0, "batch": 4, "optimiser": FEW},
-    "dpo": {"optimiser": FEW},
-    "sopo": {"optimiser": FEW},
-    "sft": {"optimiser": MANY},
-}
-RECORDED = ("sopo", "sft")
-"""Methods that learn from recorded motions."""
-SEEN = 152
-"""Training prompts whose reward is measured, as many as there are test prompts."""
 COLUMNS = {
     "seen": "reward, training prompts",
     "reward": "reward",
@@ -68,202 +48,18 @@ COLUMNS = {
 }
 
 
-@dataclass(frozen=True)
-class Contest:
-    """What all methods have in common in one table: the scale tuned and sampled at, and the budget of a run."""
-
-    guidance: float
-    seconds: float | None = None
-    updates: int | None = None
-
-    @property
-    def scale(self) -> str:
-        return f"{self.guidance:g}"
-
-    @property
-    def budget(self) -> str:
-        return f"{self.seconds:g}s" if self.seconds else f"{self.updates}u"
-
-    @property
-    def suffix(self) -> str:
-        return "" if self.guidance == 1 else f"-guidance-{self.scale}"
-
-    @property
-    def title(self) -> str:
-        how = "without guidance" if self.guidance == 1 else f"with guidance {self.scale}"
-        what = f"{self.seconds:g} seconds" if self.seconds else f"{self.updates} updates"
-        return f"{what} each, tuned and sampled {how}"
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run of one method."""
-
-    method: str
-    rate: float
-    seed: int
-    split: str
-    sampling_seeds: int
-    contest: Contest
-    data: str | None = None
-
-    @property
-    def name(self) -> str:
-        return f"{self.method}-{self.rate:g}-{self.contest.budget}-seed{self.seed}-{self.split}{self.contest.suffix}"
-
-    @property
-    def before(self) -> str:
-        """Name of the folder of the evaluations of the untuned generator."""
-        return f"before-{self.split}-{self.sampling_seeds}{self.contest.suffix}"
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a run cost and gave; metrics are means over sampling seeds, by guidance scale.
-
-    `seen` among them, in a run that is shown: the reward of whole trajectories for training prompts.
-    """
-
-    updates: int
-    seconds: float
-    graph_bytes: float
-    before: dict[str, dict[str, float]]
-    after: dict[str, dict[str, float]]
-    real: dict[str, float]
-
-
-def carry_out(job: Job, out: Path) -> Done:
-    """Run a job, or read what it gave before."""
-    import torch
-
-    torch.set_num_threads(1)
-    file = out / job.name / "done.json"
-    if not file.is_file():
-        _write(file, _tuned(job, out))
-    found = Done(**json.loads(file.read_text(encoding="utf-8")))
-    if job.split == "test" and "seen" not in found.after[job.contest.scale]:
-        found = _with_training_prompts(job, out, found)
-        _write(file, found)
-    return found
-
-
-def _write(file: Path, found: Done) -> None:
-    from motionrft.training.atomic import write_text
-
-    write_text(file, json.dumps(asdict(found)))
-
-
-def _tuned(job: Job, out: Path) -> Done:
-    import torch
-
-    from motionrft.finetuning.comparison import read_lines
-    from motionrft.finetuning.run import Session, finetune
-
-    shutil.rmtree(out / job.name, ignore_errors=True)
-    session = Session(out / job.name, torch.device("cpu"), before=out / job.before)
-    # One thread's processor time is what its wall time would be on a quiet machine, whoever else is busy.
-    with patch("time.perf_counter", time.process_time):
-        done = finetune(_preset(job), session)
-    lines = read_lines(out / job.name)
-    return Done(
-        done.outcome.step,
-        done.outcome.seconds,
-        max(line["graph_bytes"] for line in lines),
-        _means(session.before, "before", "metrics"),
-        _means(out / job.name / "evaluation", "after", "metrics"),
-        next(iter(_means(session.before, "before", "real").values())),
-    )
-
-
-def _with_training_prompts(job: Job, out: Path, found: Done) -> Done:
-    """`found` with the reward for training prompts as `seen`, before and after."""
-    from motionrft.training.atomic import write_text
-
-    start = out / job.before / "seen.json"
-    if not start.is_file():
-        write_text(start, json.dumps(_seen("builtin", job)))
-    scale = job.contest.scale
-    before = {**found.before[scale], "seen": json.loads(start.read_text(encoding="utf-8"))}
-    after = {**found.after[scale], "seen": _seen(str(out / job.name / "generator"), job)}
-    return replace(found, before={**found.before, scale: before}, after={**found.after, scale: after})
-
-
-def _seen(generator_name: str, job: Job) -> float:
-    """Mean semantic reward of whole trajectories for SEEN training prompts, from noise that no run has met."""
-    import torch
-
-    from motionrft.finetuning.loading import load_parts
-    from motionrft.generators.sampling import sample
-    from motionrft.presets.finetune import FinetunePreset
-
-    values = _preset(replace(job, method="easytune", data=None)).plain()
-    own = {"generator": generator_name, "weights": {"semantic": 1.0}, "evaluation": {"prompts": 0}}
-    preset = FinetunePreset.of({**values, **own}, job.name)
-    parts = load_parts(preset, torch.device("cpu"))
-    prompts = parts.prompts.head(SEEN)
-    motion = sample(
-        parts.generator,
-        parts.generator.encode_text(prompts.texts),
-        prompts.lengths,
-        range(SEEN),
-        preset.steps,
-        preset.guidance,
-    )
-    with torch.no_grad():
-        rewards, _ = parts.reward(motion, prompts.lengths, parts.reward.prepare(prompts.texts))
-    return float(rewards.mean())
-
-
-def _preset(job: Job) -> Any:
-    from motionrft.presets.finetune import FinetunePreset
-    from motionrft.presets.layers import resolve
-
-    base = resolve(FinetunePreset, "mini-compare").plain()
-    own = SETTINGS[job.method]
-    warmup = FEW if job.contest.updates else own["optimiser"]
-    evaluation = {"split": job.split, "seeds": job.sampling_seeds, "guidance": []}
-    return FinetunePreset.of(
-        {
-            **base,
-            "eta": own.get("eta"),
-            "batch": own.get("batch", base["batch"]),
-            "guidance": job.contest.guidance,
-            "data": job.data,
-            "compare": {},
-            "method": {"method": job.method, **own.get("method", {})},
-            "optimiser": {**base["optimiser"], **warmup, "lr": job.rate},
-            "seed": job.seed,
-            "updates": job.contest.updates,
-            "time_limit": job.contest.seconds,
-            "evaluation": {**base["evaluation"], **evaluation},
-        },
-        job.name,
-    )
-
-
-def _means(folder: Path | None, name: str, part: str) -> dict[str, dict[str, float]]:
-    """Guidance scale to means over sampling seeds."""
-    assert folder is not None
-    found = {}
-    for file in sorted(folder.glob(f"{name}-guidance-*.json")):
-        values = json.loads(file.read_text(encoding="utf-8"))[part]
-        scale = file.stem.rpartition("-")[2]
-        found[scale] = {key: statistics.fmean(numbers) for key, numbers in values.items()}
-    return found
-
-
-def best_rate(tried: Mapping[float, Done], scale: str) -> float:
+def best_rate(tried: Mapping[float, Done]) -> float:
     """The highest validation reward among rates that leave FID and MM-Dist no worse (the lower MM-Dist of those that
     are equal but for noise); where all make them worse, the lowest FID.
     """
 
     def after(rate: float, metric: str) -> float:
-        return tried[rate].after[scale][metric]
+        return tried[rate].after[metric]
 
     honest = [
         rate
         for rate in tried
-        if all(after(rate, metric) <= tried[rate].before[scale][metric] for metric in ("fid", "mm_dist"))
+        if all(after(rate, metric) <= tried[rate].before[metric] for metric in ("fid", "mm_dist"))
     ]
     if honest:
         best = max(after(rate, "reward") for rate in honest)
@@ -302,7 +98,7 @@ class Bench:
             return {job: self._said(job, done) for job, done in zip(jobs, found, strict=True)}
 
     def _said(self, job: Job, done: Done) -> Done:
-        after = done.after[job.contest.scale]
+        after = done.after
         print(
             f"{job.name:58} {done.updates:5} updates {done.seconds:6.1f} s  reward {after['reward']:.3f}  "
             f"FID {after['fid']:.3f}  distinct R@3 {after['distinct_r3']:.3f}",
@@ -328,7 +124,7 @@ def search(bench: Bench, methods: Sequence[str], contest: Contest) -> dict[str, 
         ]
         for job, done in bench.run(trials).items():
             tried[job.method][job.rate] = done
-        best |= {method: best_rate(tried[method], contest.scale) for method in wanted}
+        best |= {method: best_rate(tried[method]) for method in wanted}
         beyond = {method: next_rate(tried[method], best[method]) for method in wanted}
         wanted = {method: [rate] for method, rate in beyond.items() if rate is not None}
     return best
@@ -370,17 +166,17 @@ def alike(found: Mapping[Job, Done], updates: int) -> dict[Job, Done]:
     }
 
 
-def table(title: str, found: Mapping[Job, Done], scale: str) -> Iterator[str]:
+def table(title: str, found: Mapping[Job, Done]) -> Iterator[str]:
     """Markdown: the real motions, the start, then each method, mean +- deviation over training seeds."""
     yield f"\n## {title}\n"
     yield "| method | rate | " + " | ".join(COLUMNS.values()) + " | updates | seconds | MiB for backward |"
     yield "|---" * (len(COLUMNS) + 5) + "|"
     first = next(iter(found.values()))
-    for name, values in (("real", first.real), ("start", first.before[scale])):
+    for name, values in (("real", first.real), ("start", first.before)):
         cells = [f"{values[key]:.3f}" if key in values else "" for key in COLUMNS]
         yield f"| {name} | | " + " | ".join(cells) + " | | | |"
     for method, runs in by_method(found).items():
-        cells = [_spread(done.after[scale][key] for done in runs.values()) for key in COLUMNS]
+        cells = [_spread(done.after[key] for done in runs.values()) for key in COLUMNS]
         cost = [
             f"{statistics.fmean(values):.0f}"
             for values in zip(*((d.updates, d.seconds, d.graph_bytes / 2**20) for d in runs.values()))
@@ -428,7 +224,7 @@ def main() -> None:
         return hold(bench, some, contest, options.seeds, options.sampling_seeds, options.rate)
 
     def show(contest: Contest, found: Mapping[Job, Done]) -> None:
-        lines.extend(table(contest.title, found, contest.scale))
+        lines.extend(table(contest.title, found))
         (options.out / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     for guidance, budgets, updates in (

@@ -2,26 +2,27 @@
 
 import pytest
 
-from tests.benchmarks.methods import FIRST, Contest, Done, Job, alike, best_rate, next_rate, search
+from tests.benchmarks.method_runs import Contest, Done, Job
+from tests.benchmarks.methods import FIRST, alike, best_rate, next_rate, search
 
 
 def done(reward: float = 0.8, fid: float = 0.1, mm_dist: float = 1.0, updates: int = 10) -> Done:
     after = {"reward": reward, "fid": fid, "mm_dist": mm_dist}
     before = {"reward": 0.7, "fid": 0.12, "mm_dist": 1.02}
-    return Done(updates, 1.0, 0.0, {"1": before}, {"1": after}, {})
+    return Done(updates, 1.0, 0.0, before, after, {})
 
 
 def test_the_best_rate_has_the_highest_reward_that_the_evaluator_does_not_deny() -> None:
     tried = {1e-5: done(0.80), 1e-4: done(0.85), 1e-3: done(0.95, fid=0.3)}
-    assert best_rate(tried, "1") == 1e-4
+    assert best_rate(tried) == 1e-4
 
 
 def test_rewards_that_differ_by_noise_alone_leave_the_choice_to_mm_dist() -> None:
-    assert best_rate({1e-5: done(0.850, mm_dist=0.98), 1e-4: done(0.851, mm_dist=1.01)}, "1") == 1e-5
+    assert best_rate({1e-5: done(0.850, mm_dist=0.98), 1e-4: done(0.851, mm_dist=1.01)}) == 1e-5
 
 
 def test_where_every_rate_does_harm_the_least_fid_is_best() -> None:
-    assert best_rate({1e-5: done(0.8, fid=0.2), 1e-4: done(0.9, fid=0.4)}, "1") == 1e-5
+    assert best_rate({1e-5: done(0.8, fid=0.2), 1e-4: done(0.9, fid=0.4)}) == 1e-5
 
 
 def test_the_search_goes_on_beyond_an_end_and_stops_inside() -> None:

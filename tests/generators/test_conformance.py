@@ -154,3 +154,8 @@ def test_a_misspelt_family_or_setting_is_named() -> None:
         build_generator({"family": "mlb"})
     with pytest.raises(UserError, match="guidanse"):
         build_generator(TINY["mld"] | {"guidanse": 1})
+
+
+def test_the_adaptive_solver_refuses_noise() -> None:
+    with pytest.raises(UserError, match="dopri5 takes no noise"):
+        draw(tiny("acmdm"), sampler="dopri5", eta=0.5)
