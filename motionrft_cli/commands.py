@@ -1,21 +1,55 @@
 """The commands by name, in the order of the pipeline; a command's file is imported when it is asked for."""
 
 import importlib
+from dataclasses import dataclass
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
+from motionrft.settings.base import Preset
+
+
+@dataclass(frozen=True)
+class Command:
+    """help: one line. preset: where the command's settings are, `module:Class`, free of torch."""
+
+    help: str
+    preset: str
+
+
 COMMANDS = {
-    "convert": "Motions between representations and file formats; data sets; official checkpoints.",
-    "pretrain": "Train the base generator by ordinary supervision.",
-    "train-reward": "Train a reward that judges motions in any representation.",
-    "refine-spl": "Refine a reward on its own mistakes (self-refinement preference learning).",
-    "finetune": "Fine-tune a generator by reward. The main job.",
-    "sample": "Make motions from text.",
-    "score": "Judge motion files with a reward and with physics.",
-    "eval": "Evaluate by the field's protocols.",
+    "convert": Command(
+        "Motions between representations and file formats; data sets; official checkpoints.",
+        "motionrft.files.preset:ConvertPreset",
+    ),
+    "pretrain": Command(
+        "Train the base generator by ordinary supervision.", "motionrft.pretraining.preset:PretrainPreset"
+    ),
+    "train-reward": Command(
+        "Train a reward that judges motions in any representation.",
+        "motionrft.reward.motionreward.preset:TrainRewardPreset",
+    ),
+    "refine-spl": Command(
+        "Refine a reward on its own mistakes (self-refinement preference learning).",
+        "motionrft.reward.spl.spl_preset:RefineSplPreset",
+    ),
+    "finetune": Command(
+        "Fine-tune a generator by reward. The main job.", "motionrft.finetuning.preset:FinetunePreset"
+    ),
+    "sample": Command("Make motions from text.", "motionrft.generators.preset:SamplePreset"),
+    "score": Command(
+        "Judge motion files with a reward and with physics.", "motionrft.reward.score_preset:ScorePreset"
+    ),
+    "eval": Command("Evaluate by the field's protocols.", "motionrft.evaluation.preset:EvalPreset"),
 }
+
+
+def preset_model(name: str) -> type[Preset]:
+    """The settings of a command."""
+    module, _, attribute = COMMANDS[name].preset.partition(":")
+    model: type[Preset] = getattr(importlib.import_module(module), attribute)
+    return model
 
 
 def load_function(name: str) -> Any:

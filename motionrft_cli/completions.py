@@ -41,7 +41,7 @@ def describe(name: str) -> Command:
     choices = load_function(name).choices
     options = [option for option in load_command(name).params if option.param_type_name == "option"]
     flags = [_flag(option, choices.get(option.name, ())) for option in options]
-    return Command(name, COMMANDS[name], (*flags, HELP))
+    return Command(name, COMMANDS[name].help, (*flags, HELP))
 
 
 HELP = Flag(("-h", "--help"), "Show this message and exit.", takes_value=False)

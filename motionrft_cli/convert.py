@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from motionrft.errors import UserError
-from motionrft.presets.convert import ConvertPreset
+from motionrft.files.preset import ConvertPreset
 from motionrft_cli.inputs import Null, expand_inputs
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.outputs import check_writable_folder

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from motionrft.errors import UserError
-from motionrft.presets.eval import EvalPreset
+from motionrft.evaluation.preset import EvalPreset
+from motionrft_cli.dry_run import duration
 from motionrft_cli.memory import MIB
 from motionrft_cli.options import Call, command, sets
-from motionrft_cli.rehearsal import duration
 
 if TYPE_CHECKING:
+    from motionrft.evaluation.evaluation_session import EvaluationSession
     from motionrft.evaluation.result import EvaluationResult
-    from motionrft.evaluation.session import Session
 
 Kind = Literal["generation", "retrieval", "preference", "authenticity", "physics"]
 
@@ -86,9 +86,9 @@ def eval(
 
 def _dry_run(call: Call[EvalPreset], kind: Kind, against: str | None) -> int:
     """Check everything and say what it would cost; a generator makes two denoising steps."""
-    from motionrft.evaluation.session import Session
+    from motionrft.evaluation.evaluation_session import EvaluationSession
 
-    session = Session(call.preset, call.device(), call.dtype())
+    session = EvaluationSession(call.preset, call.device(), call.dtype())
     if kind != "generation":
         call.console.info(
             f"dry run: {kind} only reads and embeds motions, which takes seconds to a few minutes"
@@ -111,10 +111,10 @@ def _dry_run(call: Call[EvalPreset], kind: Kind, against: str | None) -> int:
 
 def _evaluate(
     call: Call[EvalPreset], kind: Kind, against: str | None
-) -> tuple["Session", list["EvaluationResult"], list[str]]:
-    from motionrft.evaluation.session import Session
+) -> tuple["EvaluationSession", list["EvaluationResult"], list[str]]:
+    from motionrft.evaluation.evaluation_session import EvaluationSession
 
-    session = Session(call.preset, call.device(), call.dtype())
+    session = EvaluationSession(call.preset, call.device(), call.dtype())
     if kind == "generation":
         with call.console.progress("sampling", session.motions(against), "motions") as bar:
 
@@ -143,7 +143,7 @@ def _read_results(files: list[Path]) -> list["EvaluationResult"]:
 
 
 def _read_ratings(call: Call[EvalPreset], files: list[Path], key: Path) -> int:
-    from motionrft.pictures.study import read_ratings
+    from motionrft.report.study import read_ratings
 
     result = read_ratings(files, key)
     if call.json:
@@ -173,13 +173,13 @@ def _write(
     call: Call[EvalPreset],
     out: Path,
     results: list["EvaluationResult"],
-    session: "Session | None",
+    session: "EvaluationSession | None",
     study: int | None,
 ) -> None:
     from motionrft.evaluation import tables
     from motionrft.evaluation.report import report_data, study_pairs
     from motionrft.evaluation.result import RESULT
-    from motionrft.pictures import write_report
+    from motionrft.report.page import write_report
     from motionrft.training.atomic import write_text
 
     results[-1].save(out / RESULT)
@@ -196,7 +196,7 @@ def _write(
     data = report_data(results, galleries, call.preset.pictures, title, same_noise, command_line, cost)
     page = write_report(out / "report.html", data)
     if study is not None:
-        from motionrft.pictures.study import write_study
+        from motionrft.report.study import write_study
 
         names = (results[0].subject["name"], results[-1].subject["name"])
         pairs = study_pairs(galleries, study, call.preset.seed)

@@ -8,14 +8,14 @@ import typer
 
 from motionrft.diffusion.plan import plan_rows, updates
 from motionrft.errors import UserError
-from motionrft.finetuning.methods import METHODS, plan_of
-from motionrft.presets.finetune import FinetunePreset
+from motionrft.finetuning.methods.table import METHODS, plan_of
+from motionrft.finetuning.preset import FinetunePreset
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.resuming import AllowChanged
 from motionrft_cli.training_progress import LoopProgress
 
 if TYPE_CHECKING:
-    from motionrft.finetuning.run import Session
+    from motionrft.finetuning.run import FinetuneSession
 
 MIB = 2**20
 
@@ -95,12 +95,12 @@ def finetune(
     return 0
 
 
-def _session(call: Call[FinetunePreset], allow_changed: Sequence[str] = ()) -> "Session":
+def _session(call: Call[FinetunePreset], allow_changed: Sequence[str] = ()) -> "FinetuneSession":
     from pathlib import Path
 
-    from motionrft.finetuning.run import Session
+    from motionrft.finetuning.run import FinetuneSession
 
-    return Session(
+    return FinetuneSession(
         call.out or Path(),
         call.device(),
         call.dtype(),
@@ -128,15 +128,15 @@ def _diagnose(call: Call[FinetunePreset], what: str) -> int:
     """Charts of an untuned generator, into the output folder."""
     from motionrft.finetuning.diagnostics import DIAGNOSTICS
     from motionrft.finetuning.report import plot_name, write_plots
-    from motionrft.finetuning.run import Workshop
+    from motionrft.finetuning.run import FinetuneRun
 
     names = list(DIAGNOSTICS) if what == "all" else [what]
     if unknown := [name for name in names if name not in DIAGNOSTICS]:
         raise UserError(f"--diagnose {unknown[0]}: no such chart; there are {', '.join(DIAGNOSTICS)} and all")
     session = _session(call)
-    workshop = Workshop(call.preset, session)
+    tuning = FinetuneRun(call.preset, session)
     for name in names:
-        series = DIAGNOSTICS[name](workshop)
+        series = DIAGNOSTICS[name](tuning)
         write_plots(session.out, series)
         for line in series:
             call.console.emit({"chart": line.chart, "name": line.name, "x": list(line.x), "y": list(line.y)})

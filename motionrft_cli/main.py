@@ -31,7 +31,7 @@ class LazyGroup(TyperGroup):
         """A stand-in that is enough for a list of commands; `resolve_command` gives the real one."""
         if cmd_name not in COMMANDS:
             return None
-        return TyperCommand(cmd_name, callback=None, help=COMMANDS[cmd_name])
+        return TyperCommand(cmd_name, callback=None, help=COMMANDS[cmd_name].help)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command to run: imported now."""

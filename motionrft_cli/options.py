@@ -12,7 +12,7 @@ A complete command file:
 
     import typer
 
-    from motionrft.presets.score import ScorePreset
+    from motionrft.reward.score_preset import ScorePreset
     from motionrft_cli.options import Call, command, sets
 
 
@@ -38,7 +38,7 @@ A complete command file:
         call.console.table("scores", ["file", "semantic"], rows)   # stderr
         return 3 if skipped else 0
 
-and its preset model, `motionrft/presets/score.py`:
+and its preset model, `motionrft/reward/score_preset.py`:
 
     class ScorePreset(Preset):
         command: ClassVar[str] = "score"
@@ -71,10 +71,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import typer
 
 from motionrft.errors import UserError
-from motionrft.presets.base import Preset
-from motionrft.presets.fields import choices_of, field_at
-from motionrft.presets.layers import resolve
-from motionrft.presets.shelf import list_presets
+from motionrft.settings.base import Preset
+from motionrft.settings.discovery import list_presets
+from motionrft.settings.fields import choices_of, field_at
+from motionrft.settings.layers import resolve
 from motionrft_cli.console import Console
 from motionrft_cli.outputs import check_output_file, check_output_folder
 from motionrft_cli.processes import speaks

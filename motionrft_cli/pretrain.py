@@ -5,9 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from motionrft.presets.pretrain import PretrainPreset
+from motionrft.pretraining.preset import PretrainPreset
+from motionrft_cli.dry_run import measure_cost
 from motionrft_cli.options import Call, command, sets
-from motionrft_cli.rehearsal import rehearse
 from motionrft_cli.resuming import AllowChanged
 
 
@@ -25,7 +25,7 @@ def pretrain(
     OUT/generator is what sample, finetune and eval take as --generator.
     """
     if call.dry_run:
-        return rehearse(call, partial(_begin, call))
+        return measure_cost(call, partial(_begin, call))
     out = call.output_folder()
     from motionrft.pretraining.run import Pretraining
     from motionrft_cli.training_progress import LoopProgress

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from motionrft.presets.refine_spl import RefineSplPreset
+from motionrft.reward.spl.spl_preset import RefineSplPreset
+from motionrft_cli.dry_run import measure_cost
 from motionrft_cli.options import Call, command, sets
-from motionrft_cli.rehearsal import rehearse
 from motionrft_cli.resuming import AllowChanged
 from motionrft_cli.training_progress import LoopProgress
 
@@ -27,14 +27,14 @@ def refine_spl(
 
     Wrong answers come from the whole training set; recalls before and after are those of the validation split.
     """
-    from motionrft.reward.refining import refine
-    from motionrft.reward.session import REWARD, Session
+    from motionrft.reward.motionreward.reward_session import REWARD, RewardSession
+    from motionrft.reward.spl.refining import refine
 
     if call.dry_run:
-        return rehearse(
+        return measure_cost(
             call,
             lambda folder, progress: refine(
-                call.preset, Session(folder, call.device(), call.dtype(), progress)
+                call.preset, RewardSession(folder, call.device(), call.dtype(), progress)
             ),
         )
     out = call.output_folder()
@@ -42,7 +42,7 @@ def refine_spl(
     def watch(stage: str) -> LoopProgress:
         return LoopProgress(call.console, stage)
 
-    session = Session(
+    session = RewardSession(
         out, call.device(), call.dtype(), watch, call.resume, call.overwrite, tuple(allow_changed or ())
     )
     result = refine(call.preset, session)

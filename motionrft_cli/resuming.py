@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from motionrft.errors import UserError
-from motionrft.presets.base import Preset
-from motionrft.presets.mistakes import unknown_field
-from motionrft.presets.plain_yaml import read_yaml
+from motionrft.settings.base import Preset
+from motionrft.settings.messages import unknown_field
+from motionrft.settings.plain_yaml import read_yaml
 
 FLAG = "--allow-changed"
 

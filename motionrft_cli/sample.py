@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motionrft.errors import UserError
-from motionrft.presets.sample import SamplePreset
+from motionrft.generators.preset import SamplePreset
 from motionrft_cli.options import Call, command, sets
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motionrft.errors import UserError
-from motionrft.presets.score import ScorePreset
+from motionrft.reward.score_preset import ScorePreset
 from motionrft_cli.inputs import Null, listed_paths
 from motionrft_cli.options import Call, command, sets
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 from typer.models import OptionInfo, ParameterInfo
 
-from motionrft.presets.base import Preset
-from motionrft.presets.fields import choices_of, field_at
+from motionrft.settings.base import Preset
+from motionrft.settings.fields import choices_of, field_at
 
 METAVAR_WIDTH = 28  # columns; more legal words than that are listed in the help text instead
 

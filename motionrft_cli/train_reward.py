@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any
 
-from motionrft.presets.train_reward import TrainRewardPreset
+from motionrft.reward.motionreward.preset import TrainRewardPreset
+from motionrft_cli.dry_run import measure_cost
 from motionrft_cli.options import Call, command, sets
-from motionrft_cli.rehearsal import rehearse
 from motionrft_cli.resuming import AllowChanged
 from motionrft_cli.training_progress import LoopProgress
 
@@ -29,14 +29,14 @@ def train_reward(
     if call.preset.stage == "evaluator":
         return _train_evaluator(call, tuple(allow_changed or ()))
     from motionrft.official.pickles import read_pickle
-    from motionrft.reward.session import REWARD, Session
-    from motionrft.reward.training import train_reward
+    from motionrft.reward.motionreward.reward_session import REWARD, RewardSession
+    from motionrft.reward.motionreward.training import train_reward
 
     if call.dry_run:
-        return rehearse(
+        return measure_cost(
             call,
             lambda folder, progress: train_reward(
-                call.preset, Session(folder, call.device(), call.dtype(), progress)
+                call.preset, RewardSession(folder, call.device(), call.dtype(), progress)
             ),
         )
     out = call.output_folder()
@@ -44,7 +44,7 @@ def train_reward(
     def watch(stage: str) -> LoopProgress:
         return LoopProgress(call.console, stage)
 
-    session = Session(
+    session = RewardSession(
         out,
         call.device(),
         call.dtype(),
@@ -65,7 +65,7 @@ def _train_evaluator(call: Call[TrainRewardPreset], allow_changed: tuple[str, ..
     from motionrft.evaluation.evaluators.run import EVALUATOR, run_evaluator_training
 
     if call.dry_run:
-        return rehearse(
+        return measure_cost(
             call,
             lambda folder, progress: run_evaluator_training(
                 call.preset, folder, call.device(), progress(EVALUATOR)

@@ -50,7 +50,7 @@ class Start:
     """What a trajectory of B items starts from.
 
     noise: initial state, the generator's `noise_shape`.
-    condition: the generator's condition of B prompts; verdict: what the reward knows of them.
+    condition: the generator's condition of B prompts; reward condition: what the reward knows of them.
     lengths: (B,) valid frames; frames: T that motions are padded to, None asks the device for the longest.
     draw: fresh noise like `noise` for draw number n, needed by stochastic steps and re-noised copies.
     """
@@ -58,7 +58,7 @@ class Start:
     noise: Tensor
     condition: Indexed
     lengths: Tensor
-    verdict: Indexed | None = None
+    reward_condition: Indexed | None = None
     frames: int | None = None
     draw: Callable[[int], Tensor] | None = None
 
@@ -73,7 +73,7 @@ class Start:
             noise=self.noise[items],
             condition=self.condition.index(items),
             lengths=self.lengths[items],
-            verdict=None if self.verdict is None else self.verdict.index(items),
+            reward_condition=None if self.reward_condition is None else self.reward_condition.index(items),
         )
 
 
@@ -98,7 +98,7 @@ def rollout(
     guidance: float,
     judge: Judge | None = None,
     recompute: bool = False,
-    glide: Predict | None = None,
+    compiled_predict: Predict | None = None,
 ) -> Iterator[Visit]:
     """Walk a trajectory by its plan.
 
@@ -108,7 +108,7 @@ def rollout(
         judge: the reward, needed where the plan judges. Its gradient reaches the weights through a visit's
             `reward`.
         recompute: keep only the inputs of network calls with a graph, and run them again in backward.
-        glide: a faster `generator.predict` for steps without a graph (compiled, say).
+        compiled_predict: a faster `generator.predict` for steps without a graph (compiled, say).
 
     Yields:
         A `Visit` a position. One whose `reward` does not require gradient has nothing to learn from.
@@ -120,7 +120,7 @@ def rollout(
         if answers.copies > 1:
             x = _renoised_copies(generator, process, start, x, memory, i, answers.copies, guidance)
             start, memory = start.repeated(answers.copies), None
-        prediction = _predict(generator, process, start, x, i, guidance, answers, recompute, glide)
+        prediction = _predict(generator, process, start, x, i, guidance, answers, recompute, compiled_predict)
         step = process.step(prediction, x, i, _draw(process, start, i), memory)
         del prediction
         reward, terms = _judge(generator, process, start, step, i, answers, judge)
@@ -147,15 +147,15 @@ def _predict(
     guidance: float,
     answers: StepPlan,
     recompute: bool,
-    glide: Predict | None,
+    compiled_predict: Predict | None,
 ) -> Tensor:
     seen = x.detach() if answers.detach == "net" else x
     arguments = (seen, process.timesteps[i], start.condition, start.lengths, guidance)
     with torch.set_grad_enabled(answers.graph):
         if recompute and answers.graph:
             return checkpoint(generator.predict, *arguments, use_reentrant=False)
-        if glide is not None and not answers.graph:
-            return glide(*arguments)
+        if compiled_predict is not None and not answers.graph:
+            return compiled_predict(*arguments)
         return generator.predict(*arguments)
 
 
@@ -175,7 +175,7 @@ def _judge(
     state, level = (step.x0, 0) if answers.reward == "x0" else (step.sample, process.levels[i + 1])
     with torch.set_grad_enabled(state.requires_grad):
         motion = generator.decode(state, start.lengths, start.frames)
-        return judge(motion, start.lengths, start.verdict, level)
+        return judge(motion, start.lengths, start.reward_condition, level)
 
 
 def _renoised_copies(

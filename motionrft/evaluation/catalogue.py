@@ -3,7 +3,7 @@ here."""
 
 from dataclasses import dataclass
 
-from motionrft.pictures.verdict import Good, Role
+from motionrft.report.verdict import Good, Role
 
 
 @dataclass(frozen=True)

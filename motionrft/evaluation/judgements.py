@@ -22,9 +22,9 @@ from motionrft.official.pickles import read_pickle
 from motionrft.representations.names import guess_representation
 from motionrft.reward.base import Reward
 from motionrft.reward.classification import official_swaps
-from motionrft.reward.clips import Clip, Pair, batch_of, clips_of
-from motionrft.reward.fakes import GENERATED, matched, read_fakes
-from motionrft.reward.pairs import published_pairs, read_pairs
+from motionrft.reward.motionreward.clips import Clip, Pair, batch_of, clips_of
+from motionrft.reward.motionreward.fakes import GENERATED, matched, read_fakes
+from motionrft.reward.motionreward.pairs import published_pairs, read_pairs
 from motionrft.training.fingerprints import path_hash, text_hash
 
 PAIRS = "pairs.jsonl"

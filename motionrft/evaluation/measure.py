@@ -9,9 +9,9 @@ from torch import Tensor
 
 from motionrft.data import pad
 from motionrft.errors import UserError
+from motionrft.evaluation.caption_agreement import raised_hand, turned_side
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.metrics import FEET, floating, jitter, motion_energy, penetration, skating_ratio
-from motionrft.evaluation.told import raised_hand, turned_side
 from motionrft.representations.convert import convert, converted_lengths
 from motionrft.representations.kinematic import skeleton_of_joints
 from motionrft.skeleton import SMPL22

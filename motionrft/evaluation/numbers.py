@@ -6,10 +6,10 @@ from torch import Tensor
 
 from motionrft.errors import UserError
 from motionrft.evaluation import metrics
+from motionrft.evaluation.caption_agreement import share_as_told, told_hand, told_turn
 from motionrft.evaluation.items import Drawn
 from motionrft.evaluation.measure import PHYSICS, Measured
 from motionrft.evaluation.metrics.exact import exact
-from motionrft.evaluation.told import share_as_told, told_hand, told_turn
 from motionrft.training.seeds import generator_for
 
 CANDIDATES = 32

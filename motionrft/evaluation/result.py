@@ -15,7 +15,7 @@ from motionrft.errors import UserError
 from motionrft.evaluation.catalogue import in_order, metric_of
 from motionrft.evaluation.metrics import replications
 from motionrft.evaluation.metrics.exact import exact
-from motionrft.pictures.verdict import Row
+from motionrft.report.verdict import Row
 from motionrft.training.atomic import write_text
 from motionrft.training.environment import environment
 

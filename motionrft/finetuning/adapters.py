@@ -9,8 +9,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
 from motionrft.errors import UserError
+from motionrft.finetuning.preset import LoraPart
 from motionrft.generators.base import Generator
-from motionrft.presets.finetune import LoraPart
 from motionrft.training.atomic import atomic_folder
 
 

@@ -11,9 +11,11 @@ from typing import Any
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.evaluation.tables import latex, markdown
 from motionrft.finetuning import report
-from motionrft.finetuning.run import Finetuned, Session, finetune
-from motionrft.pictures import ReportData, Row, Series, write_report
-from motionrft.presets.finetune import FinetunePreset
+from motionrft.finetuning.preset import FinetunePreset
+from motionrft.finetuning.run import Finetuned, FinetuneSession, finetune
+from motionrft.report.content import ReportData, Series
+from motionrft.report.page import write_report
+from motionrft.report.verdict import Row
 from motionrft.training.atomic import write_text
 from motionrft.training.run import METRICS, PRESET
 
@@ -39,7 +41,7 @@ class Compared:
         return (self.done.outcome.step, self.done.outcome.seconds, graph / MIB, peak / MIB)
 
 
-def compare_methods(preset: FinetunePreset, session: Session) -> list[Compared]:
+def compare_methods(preset: FinetunePreset, session: FinetuneSession) -> list[Compared]:
     """Tune with every method of `preset.compare`, each in a folder of its own, and write what they have in
     common.
 

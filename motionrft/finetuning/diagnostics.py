@@ -17,11 +17,11 @@ from torch import Tensor
 
 from motionrft.diffusion.plan import StepPlan, sampling_plan
 from motionrft.diffusion.rollout import Start, rollout, sample
-from motionrft.finetuning.methods import METHODS, plan_of
-from motionrft.finetuning.preset import MethodPreset
-from motionrft.finetuning.run import Workshop
+from motionrft.finetuning.methods.base import MethodPreset
+from motionrft.finetuning.methods.table import METHODS, plan_of
+from motionrft.finetuning.run import FinetuneRun
 from motionrft.finetuning.trajectory import updates
-from motionrft.pictures import Series
+from motionrft.report.content import Series
 
 STEPS = (10, 25, 50, 100)
 MIB = 2**20
@@ -45,10 +45,10 @@ class Recorded:
         return getattr(self.generator, name)
 
 
-def gradients(workshop: Workshop, batch: int = 4) -> list[Series]:
+def gradients(tuning: FinetuneRun, batch: int = 4) -> list[Series]:
     """Norm of the reward's gradient at each step's prediction, mean over the batch."""
-    start, trial = _start(workshop, batch), workshop.trainer.trial
-    count = trial.process.steps
+    start, context = _start(tuning, batch), tuning.trainer.context
+    count = context.process.steps
     chain = tuple(
         StepPlan(graph=True, reward="next" if i == count - 1 else None, last=i == count - 1)
         for i in range(count)
@@ -56,30 +56,30 @@ def gradients(workshop: Workshop, batch: int = 4) -> list[Series]:
     alone = (StepPlan(graph=True, detach="all", reward="x0"),) * count
     series = []
     for name, plan in (("through all later steps", chain), ("each step alone", alone)):
-        recorded = Recorded(trial.generator)
-        for visit in rollout(recorded, trial.process, start, plan, trial.guidance, trial.judge):
+        recorded = Recorded(context.generator)
+        for visit in rollout(recorded, context.process, start, plan, context.guidance, context.judge):
             if visit.reward is not None:
                 visit.reward.sum().backward()
         norms = [_norm(p.grad) for p in recorded.predictions]
-        workshop.trainer.optimiser.zero_grad()
+        tuning.trainer.optimiser.zero_grad()
         series.append(_by_step("Gradient at each denoising step", name, norms))
     return series
 
 
-def similarity(workshop: Workshop, batch: int = 16) -> list[Series]:
+def similarity(tuning: FinetuneRun, batch: int = 16) -> list[Series]:
     """Cosine of the reward's embeddings: each step's next state and clean prediction against the finished
     motion.
     """
-    start, trial = _start(workshop, batch), workshop.trainer.trial
-    reward, generator = workshop.parts.reward, trial.generator
+    start, context = _start(tuning, batch), tuning.trainer.context
+    reward, generator = tuning.parts.reward, context.generator
     with torch.no_grad():
-        end = sample(generator, trial.process, start, trial.guidance)
-        texts = [workshop.parts.prompts.texts[i] for i in range(batch)]
+        end = sample(generator, context.process, start, context.guidance)
+        texts = [tuning.parts.prompts.texts[i] for i in range(batch)]
         finished = reward.prepare(texts, generator.decode(end, start.lengths, start.frames), start.lengths)
         assert finished.reference is not None, "this reward compares with no reference"
         near: dict[str, list[float]] = {"next state": [], "clean prediction": []}
-        plan = sampling_plan(trial.process.steps)
-        for visit in rollout(generator, trial.process, start, plan, trial.guidance):
+        plan = sampling_plan(context.process.steps)
+        for visit in rollout(generator, context.process, start, plan, context.guidance):
             for name, state in (("next state", visit.step.sample), ("clean prediction", visit.step.x0)):
                 motion = generator.decode(state, start.lengths, start.frames)
                 _, terms = reward(motion, start.lengths, finished, 0)
@@ -87,36 +87,36 @@ def similarity(workshop: Workshop, batch: int = 16) -> list[Series]:
     return [_by_step("Similarity to the finished motion", name, values) for name, values in near.items()]
 
 
-def memory(workshop: Workshop, batch: int = 4, steps: Sequence[int] = STEPS) -> list[Series]:
+def memory(tuning: FinetuneRun, batch: int = 4, steps: Sequence[int] = STEPS) -> list[Series]:
     """Bytes held for backward by one trajectory of every method whose plan judges, for several numbers of
     steps.
     """
     series = []
     for name, method in METHODS.items():
         if method.judges:
-            held = [_held(workshop, _largest(method.preset, count), count, batch) / MIB for count in steps]
+            held = [_held(tuning, _largest(method.preset, count), count, batch) / MIB for count in steps]
             chart = "Bytes held for backward"
             series.append(Series(chart, name, list(steps), held, "MiB", "denoising steps", from_zero=True))
     return series
 
 
-DIAGNOSTICS: dict[str, Callable[[Workshop], list[Series]]] = {
+DIAGNOSTICS: dict[str, Callable[[FinetuneRun], list[Series]]] = {
     "gradients": gradients,
     "similarity": similarity,
     "memory": memory,
 }
 
 
-def _held(workshop: Workshop, method: MethodPreset, steps: int, batch: int) -> int:
-    preset = workshop.preset
-    process = workshop.generator.process(steps, preset.sampler, preset.eta)
-    trial = replace(workshop.trainer.trial, process=process, method=method)
-    portions = workshop.trainer.material.portions(torch.arange(batch), 0, None)
-    trial.meter.reset()
-    with trial.meter:
-        for _ in updates(trial, portions, plan_of(method, steps, 1.0, Random(0)), Random(0)):
-            workshop.trainer.optimiser.zero_grad()
-    return trial.meter.peak
+def _held(tuning: FinetuneRun, method: MethodPreset, steps: int, batch: int) -> int:
+    preset = tuning.preset
+    process = tuning.generator.process(steps, preset.sampler, preset.eta)
+    context = replace(tuning.trainer.context, process=process, method=method)
+    micro_batches = tuning.trainer.prepared.micro_batches(torch.arange(batch), 0, None)
+    context.meter.reset()
+    with context.meter:
+        for _ in updates(context, micro_batches, plan_of(method, steps, 1.0, Random(0)), Random(0)):
+            tuning.trainer.optimiser.zero_grad()
+    return context.meter.peak
 
 
 def _largest(preset: type[MethodPreset], steps: int) -> MethodPreset:
@@ -128,8 +128,8 @@ def _largest(preset: type[MethodPreset], steps: int) -> MethodPreset:
     return preset(**fitted)
 
 
-def _start(workshop: Workshop, batch: int) -> Start:
-    return workshop.trainer.material.portions(torch.arange(batch), 0, None)[0].start
+def _start(tuning: FinetuneRun, batch: int) -> Start:
+    return tuning.trainer.prepared.micro_batches(torch.arange(batch), 0, None)[0].start
 
 
 def _norm(gradient: Tensor | None) -> float:

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from motionrft.finetuning.run import Session, Workshop
-from motionrft.presets.finetune import FinetunePreset
+from motionrft.finetuning.preset import FinetunePreset
+from motionrft.finetuning.run import FinetuneRun, FinetuneSession
 from motionrft.training.memory import MemoryMeter
 
 _ADAM_COPIES = 3
-"""A checkpoint holds the trained weights and AdamW's two moments."""
+"""A checkpoint holds the trained weights and AdamW's two update points."""
 
 
 @dataclass(frozen=True)
@@ -25,20 +25,20 @@ class Estimate:
     seconds: float | None
 
 
-def estimate(preset: FinetunePreset, session: Session) -> Estimate:
+def estimate(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
     """Load everything and walk three trajectories.
 
     Raises:
         UserError: something that the preset names is missing or wrong.
     """
-    workshop = Workshop(preset, session)
-    trainer = workshop.trainer
+    tuning = FinetuneRun(preset, session)
+    trainer = tuning.trainer
     trainer.update(0)  # the first pays for what is computed once
     lines = trainer.update(0)
-    lengths = workshop.parts.prompts.lengths
+    lengths = tuning.parts.prompts.lengths
     longest = trainer.walk(lengths.argsort(descending=True)[: preset.batch], 0, 0)
     trained = sum(p.numel() for p in trainer.parameters.values())
-    parameters = sum(p.numel() for p in workshop.generator.parameters())
+    parameters = sum(p.numel() for p in tuning.generator.parameters())
     an_update = sum(line["seconds"] for line in lines) / max(len(lines), 1)
     copies = max(preset.keep, 1) + 1  # the best stays beside the newest
     whole = None if preset.updates is None else preset.updates * an_update

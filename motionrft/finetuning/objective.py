@@ -1,7 +1,7 @@
-"""What a batch of prompts becomes: gradients, and the moments at which the weights should move.
+"""What a batch of prompts becomes: gradients, and the update points at which the weights should move.
 
-An objective is a generator function `(trial, portions, plan, rng) -> Iterator[Moment]`. It runs backward
-itself and yields when an optimiser step is due; the trainer steps and asks for the next moment. Nothing else
+An objective is a generator function `(context, micro-batches, plan, rng) -> Iterator[UpdatePoint]`. It runs backward
+itself and yields when an optimiser step is due; the trainer steps and asks for the next update point. Nothing else
 tells methods apart.
 """
 
@@ -16,13 +16,13 @@ from torch import Tensor
 from motionrft.diffusion.plan import Plan
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.rollout import Judge, Predict, Start
-from motionrft.finetuning.preset import MethodPreset
+from motionrft.finetuning.methods.base import MethodPreset
 from motionrft.generators.base import Generator
 from motionrft.training.memory import GraphBytes
 
 
 @dataclass(frozen=True)
-class Portion:
+class MicroBatch:
     """The part of a batch that is computed at once.
 
     share: its part of the whole batch, by which its mean loss is weighted.
@@ -37,13 +37,13 @@ class Portion:
 
 
 @dataclass(frozen=True)
-class Trial:
+class TuningContext:
     """What an objective works with.
 
     judge: the reward; frozen: inside this context the generator is the untuned one.
     autocast: the precision of the arithmetic; meter: to be marked right before each backward.
     backward: adds a loss's gradient (through a loss scale, where the precision needs one).
-    glide: a compiled `generator.predict` for steps without a graph, or None.
+    compiled_predict: a compiled `generator.predict` for steps without a graph, or None.
     """
 
     generator: Generator
@@ -55,11 +55,11 @@ class Trial:
     autocast: Callable[[], AbstractContextManager[object]]
     meter: GraphBytes
     backward: Callable[[Tensor], None] = Tensor.backward
-    glide: Predict | None = None
+    compiled_predict: Predict | None = None
 
 
 @dataclass(frozen=True)
-class Moment:
+class UpdatePoint:
     """Gradients are in place and the weights should move.
 
     position, t: of the denoising step, None where the loss belongs to none.
@@ -77,7 +77,7 @@ class Moment:
     chain: bool = False
 
 
-Objective = Callable[[Trial, Sequence[Portion], Plan, Random], Iterator[Moment]]
+Objective = Callable[[TuningContext, Sequence[MicroBatch], Plan, Random], Iterator[UpdatePoint]]
 
 
 def load_objective(name: str) -> Objective:

@@ -10,8 +10,8 @@ from torch import Tensor
 from motionrft.diffusion.plan import Plan
 from motionrft.diffusion.process import Step, log_prob
 from motionrft.diffusion.rollout import Start, rollout
-from motionrft.finetuning.ddpo import DdpoPreset
-from motionrft.finetuning.objective import Moment, Portion, Trial
+from motionrft.finetuning.methods.ddpo import DdpoPreset
+from motionrft.finetuning.objective import MicroBatch, TuningContext, UpdatePoint
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,20 @@ class Episode:
     share: float
 
 
-def updates(trial: Trial, portions: Sequence[Portion], plan: Plan, rng: Random) -> Iterator[Moment]:
-    """Moments of one stored batch: `epochs` x `updates`, each over all positions of some of the samples."""
-    method = trial.method
+def updates(
+    context: TuningContext, micro_batches: Sequence[MicroBatch], plan: Plan, rng: Random
+) -> Iterator[UpdatePoint]:
+    """Update points of one stored batch: `epochs` x `updates`, each over all positions of some of the samples."""
+    method = context.method
     assert isinstance(method, DdpoPreset)
-    episodes = [_sampled(trial, portion, plan, method.group) for portion in portions]
+    episodes = [_sampled(context, micro_batch, plan, method.group) for micro_batch in micro_batches]
     scores = advantages(torch.cat([e.rewards for e in episodes]), method.group, method.normalise)
     scores = scores.clamp(-method.advantage_clip, method.advantage_clip)
     parts = scores.split([len(e.rewards) for e in episodes])
     for _ in range(method.epochs):
         shuffles = [_shuffled(len(part), method.updates, rng) for part in parts]
         for chosen in zip(*shuffles, strict=True):
-            yield _replayed(trial, episodes, parts, chosen, rng)
+            yield _replayed(context, episodes, parts, chosen, rng)
 
 
 def advantages(rewards: Tensor, group: int, normalise: str) -> Tensor:
@@ -67,33 +69,40 @@ def clipped_loss(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
     return torch.maximum(-advantage * ratio, -advantage * ratio.clamp(1 - clip, 1 + clip)).mean()
 
 
-def step_log_prob(trial: Trial, start: Start, stored: Stored) -> tuple[Tensor, Step]:
+def step_log_prob(context: TuningContext, start: Start, stored: Stored) -> tuple[Tensor, Step]:
     """Log-probability (N,) of a stored action under the weights of now."""
-    t = trial.process.timesteps[stored.position]
-    prediction = trial.generator.predict(stored.x, t, start.condition, start.lengths, trial.guidance)  # type: ignore[arg-type]
+    t = context.process.timesteps[stored.position]
+    prediction = context.generator.predict(stored.x, t, start.condition, start.lengths, context.guidance)  # type: ignore[arg-type]
     # The noise is of no consequence: the mean and the deviation are asked for, not the sample.
-    step = trial.process.step(
+    step = context.process.step(
         prediction, stored.x, stored.position, torch.zeros_like(stored.x), stored.memory
     )
-    mask = trial.generator.state_mask(stored.x, start.lengths)
+    mask = context.generator.state_mask(stored.x, start.lengths)
     return log_prob(step, stored.action, mask), step
 
 
 @torch.no_grad()
-def _sampled(trial: Trial, portion: Portion, plan: Plan, group: int) -> Episode:
-    start = grouped(portion.start, group)
+def _sampled(context: TuningContext, micro_batch: MicroBatch, plan: Plan, group: int) -> Episode:
+    start = grouped(micro_batch.start, group)
     steps, end = [], start.noise
-    with trial.autocast():
-        for visit in rollout(trial.generator, trial.process, start, plan, trial.guidance, glide=trial.glide):
+    with context.autocast():
+        for visit in rollout(
+            context.generator,
+            context.process,
+            start,
+            plan,
+            context.guidance,
+            compiled_predict=context.compiled_predict,
+        ):
             end = visit.step.sample
             # The last step's deviation is zero or next to it, and so its log-probability without bound.
-            if trial.process.stochastic[visit.position] and visit.position + 1 < len(plan):
-                mask = trial.generator.state_mask(visit.x, start.lengths)
+            if context.process.stochastic[visit.position] and visit.position + 1 < len(plan):
+                mask = context.generator.state_mask(visit.x, start.lengths)
                 old = log_prob(visit.step, end, mask)
                 steps.append(Stored(visit.position, visit.x, end, visit.memory, old))
-        motion = trial.generator.decode(end, start.lengths, start.frames)
-        rewards, terms = trial.judge(motion, start.lengths, start.verdict, 0)
-    return Episode(start, steps, rewards, terms, portion.share)
+        motion = context.generator.decode(end, start.lengths, start.frames)
+        rewards, terms = context.judge(motion, start.lengths, start.reward_condition, 0)
+    return Episode(start, steps, rewards, terms, micro_batch.share)
 
 
 def grouped(start: Start, group: int) -> Start:
@@ -120,14 +129,14 @@ def _shuffled(count: int, parts: int, rng: Random) -> list[Tensor]:
 
 
 def _replayed(
-    trial: Trial,
+    context: TuningContext,
     episodes: Sequence[Episode],
     advantages: Sequence[Tensor],
     chosen: Sequence[Tensor],
     rng: Random,
-) -> Moment:
+) -> UpdatePoint:
     """Backward over all stored positions of the chosen samples; one graph is alive at a time."""
-    method = trial.method
+    method = context.method
     assert isinstance(method, DdpoPreset)
     total = sum(e.share * len(part) / len(e.rewards) for e, part in zip(episodes, chosen, strict=True))
     sums = {name: torch.zeros(()) for name in ("loss", "kl", "clipped", "ratio")}
@@ -137,29 +146,29 @@ def _replayed(
         weight = episode.share * len(part) / len(episode.rewards) / total / len(episode.steps)
         for stored in rng.sample(episode.steps, len(episode.steps)):
             step = _rows(stored, items)
-            with trial.autocast():
-                loss, numbers = _step_loss(trial, start, step, advantage[items])
-            trial.meter.mark()
-            trial.backward(loss * weight)
+            with context.autocast():
+                loss, numbers = _step_loss(context, start, step, advantage[items])
+            context.meter.mark()
+            context.backward(loss * weight)
             for name, value in (("loss", loss), *numbers.items()):
                 sums[name] = sums[name] + weight * value.detach().cpu()
     rewards = torch.cat([e.rewards for e in episodes])
     terms = {name: torch.cat([e.terms[name] for e in episodes]) for name in episodes[0].terms}
     loss = sums.pop("loss")
-    return Moment(loss, rewards=rewards, terms=terms, numbers=sums)
+    return UpdatePoint(loss, rewards=rewards, terms=terms, numbers=sums)
 
 
 def _step_loss(
-    trial: Trial, start: Start, stored: Stored, advantage: Tensor
+    context: TuningContext, start: Start, stored: Stored, advantage: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    method = trial.method
+    method = context.method
     assert isinstance(method, DdpoPreset)
-    now, step = step_log_prob(trial, start, stored)
+    now, step = step_log_prob(context, start, stored)
     ratio = torch.exp(now - stored.log_prob)
     loss = clipped_loss(ratio, advantage, method.clip)
     if method.kl:
-        with torch.no_grad(), trial.frozen():
-            _, untuned = step_log_prob(trial, start, stored)
+        with torch.no_grad(), context.frozen():
+            _, untuned = step_log_prob(context, start, stored)
         loss = loss + method.kl * ((step.mean - untuned.mean) / step.std).square().mean() / 2
     numbers = {
         "kl": 0.5 * (now - stored.log_prob).square().mean(),

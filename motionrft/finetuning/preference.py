@@ -9,10 +9,10 @@ from torch import Tensor
 
 from motionrft.diffusion.plan import Plan
 from motionrft.diffusion.rollout import Start, sample
-from motionrft.finetuning.dpo import DpoPreset
-from motionrft.finetuning.objective import Moment, Portion, Trial
+from motionrft.finetuning.methods.dpo import DpoPreset
+from motionrft.finetuning.methods.sopo import SopoPreset
+from motionrft.finetuning.objective import MicroBatch, TuningContext, UpdatePoint
 from motionrft.finetuning.policy import grouped
-from motionrft.finetuning.sopo import SopoPreset
 from motionrft.finetuning.supervised import Corruption, denoising_error, drawn, recorded_state
 
 Numbers = dict[str, Tensor]
@@ -32,63 +32,69 @@ def sopo_loss(
     return -F.logsigmoid(-beta * (weight * (won - won_ref) - keep * (lost - lost_ref)))
 
 
-def dpo(trial: Trial, portions: Sequence[Portion], plan: Plan, rng: Random) -> Iterator[Moment]:
-    """One moment: best against worst of the candidates of each prompt."""
-    method = trial.method
+def dpo(
+    context: TuningContext, micro_batches: Sequence[MicroBatch], plan: Plan, rng: Random
+) -> Iterator[UpdatePoint]:
+    """One update point: best against worst of the candidates of each prompt."""
+    method = context.method
     assert isinstance(method, DpoPreset)
 
-    def loss(portion: Portion) -> tuple[Tensor, Numbers, Tensor, Numbers]:
-        states, rewards, terms = candidates(trial, portion.start, method.candidates)
+    def loss(micro_batch: MicroBatch) -> tuple[Tensor, Numbers, Tensor, Numbers]:
+        states, rewards, terms = candidates(context, micro_batch.start, method.candidates)
         rows = torch.arange(len(rewards), device=rewards.device)
         best, worst = states[rows, rewards.argmax(1)], states[rows, rewards.argmin(1)]
-        errors = _compared(trial, portion.start, best, worst, drawn(trial, portion.start, rng))
+        errors = _compared(context, micro_batch.start, best, worst, drawn(context, micro_batch.start, rng))
         clear = rewards.amax(1) - rewards.amin(1) > method.margin
         value = dpo_loss(*errors, beta=method.beta) * clear
         return value.mean(), _told(*errors), rewards.flatten(), terms
 
-    yield _accumulated(trial, portions, loss)
+    yield _accumulated(context, micro_batches, loss)
 
 
-def sopo(trial: Trial, portions: Sequence[Portion], plan: Plan, rng: Random) -> Iterator[Moment]:
-    """One moment: the recorded motion against the worst sample, where that is bad enough."""
-    method = trial.method
+def sopo(
+    context: TuningContext, micro_batches: Sequence[MicroBatch], plan: Plan, rng: Random
+) -> Iterator[UpdatePoint]:
+    """One update point: the recorded motion against the worst sample, where that is bad enough."""
+    method = context.method
     assert isinstance(method, SopoPreset)
 
-    def loss(portion: Portion) -> tuple[Tensor, Numbers, Tensor, Numbers]:
-        states, rewards, terms = candidates(trial, portion.start, method.candidates)
+    def loss(micro_batch: MicroBatch) -> tuple[Tensor, Numbers, Tensor, Numbers]:
+        states, rewards, terms = candidates(context, micro_batch.start, method.candidates)
         likeness = (terms["semantic"].view_as(rewards) + 1) / 2  # cosine to a similarity in [0, 1]
-        truth = recorded_state(trial, portion)
+        truth = recorded_state(context, micro_batch)
         rows = torch.arange(len(rewards), device=rewards.device)
         worst = likeness.argmin(1)
         keep = (likeness[rows, worst] < method.tau).to(truth.dtype)
         weight = torch.full_like(keep, method.c)
         if "similarity" in terms:
             weight = method.c - (terms["similarity"].view_as(rewards).amin(1) + 1) / 2
-        errors = _compared(trial, portion.start, truth, states[rows, worst], drawn(trial, portion.start, rng))
+        errors = _compared(
+            context, micro_batch.start, truth, states[rows, worst], drawn(context, micro_batch.start, rng)
+        )
         value = sopo_loss(*errors, weight=weight, keep=keep, beta=method.beta)
         return value.mean(), {**_told(*errors), "kept": keep.mean()}, rewards.flatten(), terms
 
-    yield _accumulated(trial, portions, loss)
+    yield _accumulated(context, micro_batches, loss)
 
 
 @torch.no_grad()
-def candidates(trial: Trial, start: Start, count: int) -> tuple[Tensor, Tensor, Numbers]:
+def candidates(context: TuningContext, start: Start, count: int) -> tuple[Tensor, Tensor, Numbers]:
     """`count` samples of each prompt: clean states (B, count, ...), rewards (B, count), terms (B * count,)."""
     several = grouped(start, count)
-    with trial.autocast():
-        states = sample(trial.generator, trial.process, several, trial.guidance)
-        motion = trial.generator.decode(states, several.lengths, several.frames)
-        rewards, terms = trial.judge(motion, several.lengths, several.verdict, 0)
+    with context.autocast():
+        states = sample(context.generator, context.process, several, context.guidance)
+        motion = context.generator.decode(states, several.lengths, several.frames)
+        rewards, terms = context.judge(motion, several.lengths, several.reward_condition, 0)
     return states.unflatten(0, (-1, count)), rewards.view(-1, count), terms
 
 
 def _compared(
-    trial: Trial, start: Start, won: Tensor, lost: Tensor, corruption: Corruption
+    context: TuningContext, start: Start, won: Tensor, lost: Tensor, corruption: Corruption
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Errors of both states under the tuned and the untuned generator, with the same times and noise."""
-    errors = [denoising_error(trial, start, state, corruption) for state in (won, lost)]
-    with torch.no_grad(), trial.frozen():
-        untuned = [denoising_error(trial, start, state, corruption) for state in (won, lost)]
+    errors = [denoising_error(context, start, state, corruption) for state in (won, lost)]
+    with torch.no_grad(), context.frozen():
+        untuned = [denoising_error(context, start, state, corruption) for state in (won, lost)]
     return errors[0], errors[1], untuned[0], untuned[1]
 
 
@@ -99,26 +105,26 @@ def _told(won: Tensor, lost: Tensor, won_ref: Tensor, lost_ref: Tensor) -> Numbe
 
 
 def _accumulated(
-    trial: Trial,
-    portions: Sequence[Portion],
-    loss_of: Callable[[Portion], tuple[Tensor, Numbers, Tensor, Numbers]],
-) -> Moment:
-    """Backward over the portions, one graph at a time, and what to log of all of them."""
+    context: TuningContext,
+    micro_batches: Sequence[MicroBatch],
+    loss_of: Callable[[MicroBatch], tuple[Tensor, Numbers, Tensor, Numbers]],
+) -> UpdatePoint:
+    """Backward over the micro-batches, one graph at a time, and what to log of all of them."""
     total, rewards = torch.zeros(()), []
     numbers: Numbers = {}
     terms: dict[str, list[Tensor]] = {}
-    for portion in portions:
-        with trial.autocast():
-            loss, told, judged, raw = loss_of(portion)
-        trial.meter.mark()
-        trial.backward(loss * portion.share)
-        total = total + loss.detach().cpu() * portion.share
+    for micro_batch in micro_batches:
+        with context.autocast():
+            loss, told, judged, raw = loss_of(micro_batch)
+        context.meter.mark()
+        context.backward(loss * micro_batch.share)
+        total = total + loss.detach().cpu() * micro_batch.share
         rewards.append(judged)
         for name, value in told.items():
-            numbers[name] = numbers.get(name, torch.zeros(())) + value.detach().cpu() * portion.share
+            numbers[name] = numbers.get(name, torch.zeros(())) + value.detach().cpu() * micro_batch.share
         for name, value in raw.items():
             terms.setdefault(name, []).append(value)
-    return Moment(
+    return UpdatePoint(
         total,
         rewards=torch.cat(rewards),
         terms={name: torch.cat(values) for name, values in terms.items()},

@@ -1,34 +1,197 @@
-"""What every method's settings share. Free of torch: presets are checked and plans shown without loading it."""
+"""finetune: the preset."""
 
-from typing import ClassVar
+import random
+import re
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from motionrft.errors import UserError
-from motionrft.presets.base import PresetPart
+from motionrft.finetuning.methods.alignprop import AlignPropPreset
+from motionrft.finetuning.methods.ddpo import DdpoPreset
+from motionrft.finetuning.methods.dpo import DpoPreset
+from motionrft.finetuning.methods.draft import DraftPreset
+from motionrft.finetuning.methods.drtune import DRTunePreset
+from motionrft.finetuning.methods.easytune import EasyTunePreset
+from motionrft.finetuning.methods.easytune_chain import EasyTuneChainPreset
+from motionrft.finetuning.methods.grpo import GrpoPreset
+from motionrft.finetuning.methods.refl import ReflPreset
+from motionrft.finetuning.methods.sft import SftPreset
+from motionrft.finetuning.methods.sopo import SopoPreset
+from motionrft.finetuning.methods.table import METHODS, plan_of
+from motionrft.settings.base import Preset, PresetPart
+from motionrft.training.preset import OptimiserPreset
+
+AnyMethod = (
+    EasyTunePreset
+    | EasyTuneChainPreset
+    | ReflPreset
+    | DraftPreset
+    | AlignPropPreset
+    | DRTunePreset
+    | DdpoPreset
+    | GrpoPreset
+    | SopoPreset
+    | DpoPreset
+    | SftPreset
+)
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
-class MethodPreset(PresetPart):
-    """Settings of one method; each subclass names itself in its `method` field."""
+def seconds(value: object) -> object:
+    """`10m`, `90s`, `1.5h` or a number of seconds, as seconds; anything else is left to the validator."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([smh]?)\s*", value) if isinstance(value, str) else None
+    return float(found[1]) * _UNITS[found[2]] if found else value
 
-    needs: ClassVar[frozenset[str]] = frozenset({"reward"})
-    """What a batch must bring: `reward`; `motion` (recorded) and `noise` (stochastic steps) for some
-    methods.
-    """
 
-    recompute: bool = Field(
-        False, description="run network calls again in backward: less memory, about a third more compute"
+Seconds = Annotated[float, BeforeValidator(seconds)]
+
+
+def _laid_over(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `update`, group by group."""
+    result = dict(base)
+    for key, value in update.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        result[key] = _laid_over(base[key], value) if both else value
+    return result
+
+
+class LoraPart(PresetPart):
+    """Low-rank adapters on the denoiser instead of its full weights."""
+
+    enabled: bool = Field(False, description="train low-rank adapters instead of full weights")
+    rank: int = Field(8, ge=1, description="rank of the adapters")
+    alpha: int = Field(16, ge=1, description="scale; the adapter is multiplied by alpha / rank")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout on an adapter's input")
+    targets: list[str] | None = Field(None, description="layers of the denoiser; null: the family's own")
+
+
+class ReferencePart(PresetPart):
+    """What the `similarity` term compares a motion with; it guards against reward hacking."""
+
+    source: Literal["frozen", "motion"] = Field(
+        "frozen", description="frozen: the untuned generator's own output; motion: the data set's motion"
+    )
+    guidance: float | None = Field(
+        None, description="guidance of the frozen output; null: that of the tuning"
+    )
+    noises: int | None = Field(
+        1, ge=1, description="noises a prompt meets in turn, their references kept; null: ever new"
     )
 
 
-def check_fits(count: int, steps: int, field: str) -> None:
-    """Refuse a number of denoising steps that the trajectory does not have.
+class WatchPart(PresetPart):
+    """Held-out prompts sampled now and then; what is watched is not what is optimised."""
 
-    Raises:
-        UserError: `count` exceeds `steps`.
-    """
-    if count > steps:
-        raise UserError(
-            f"method.{field} is {count}, but the trajectory has {steps} denoising steps. "
-            f"Lower method.{field} or raise --steps."
-        )
+    every: int = Field(300, ge=0, description="updates between two looks; 0 never looks")
+    prompts: int = Field(48, ge=32, description="held-out prompts a look samples; R-Precision ranks 32")
+    jitter: float = Field(0.25, gt=0, description="relative rise of jitter to warn of")
+    mm_dist: float = Field(0.01, gt=0, description="rise of MM-Dist to warn of")
+    foot_skating: float = Field(0.25, gt=0, description="relative rise of foot skating to warn of")
+    motion_energy: float = Field(0.2, gt=0, description="relative change of motion energy to warn of")
+    stop: float = Field(3.0, ge=1, description="a rise this many times as large stops the run")
+
+
+class EvaluationPart(PresetPart):
+    """The table before and after, on held-out prompts."""
+
+    split: str = Field("test", description="split of the data set whose prompts are held out")
+    prompts: int = Field(152, ge=0, description="held-out prompts, at least 32; 0 leaves the evaluation out")
+    seeds: int = Field(5, ge=1, description="sampling seeds; differences are paired by them")
+    guidance: list[float] = Field([], description="further scales to show beside the tuned one")
+    further_seeds: int = Field(3, ge=1, description="sampling seeds at those further scales")
+
+
+class FinetunePreset(Preset):
+    """Settings of `motionrft finetune`."""
+
+    command: ClassVar[str] = "finetune"
+
+    generator: str = Field("builtin", description="generator folder or checkpoint, or builtin")
+    reward: str = Field("builtin", description="reward folder, published checkpoint, or builtin")
+    evaluator: str = Field("builtin", description="evaluator folder for the watch and the tables, or builtin")
+    data: str | None = Field(None, description="data set folder that prompts are taken from")
+    split: str = Field("train", description="split of the data set to tune on")
+    validation_split: str = Field("val", description="split of the data set that the watch looks at")
+    prompts: str | None = Field(None, description="text file, one prompt a line, instead of a data set")
+    frames: int | None = Field(None, ge=1, description="length of prompts without one; null: 4 seconds")
+    method: AnyMethod = Field(EasyTunePreset(), discriminator="method")
+    steps: int = Field(50, ge=1, description="denoising steps of a trajectory")
+    sampler: str | None = Field(None, description="sampler; null: the generator's published choice")
+    eta: float | None = Field(
+        None, ge=0, le=1, description="noise of DDIM or Euler steps; null: the published choice"
+    )
+    guidance: float | None = Field(None, description="guidance scale; 1 runs no second pass; null: published")
+    batch: int = Field(16, ge=1, description="prompts a trajectory")
+    micro_batch: int | None = Field(None, ge=1, description="prompts computed at once; null: the whole batch")
+    updates: int | None = Field(1000, ge=1, description="optimiser updates")
+    time_limit: Seconds | None = Field(
+        None, gt=0, description="seconds, or 90s, 10m, 1.5h; the first limit ends the run"
+    )
+    weights: dict[str, float] = Field(
+        {"semantic": 1.0, "similarity": 1.0}, description="reward terms and their weights; 0 leaves one out"
+    )
+    reference: ReferencePart = ReferencePart()
+    lora: LoraPart = LoraPart()
+    freeze: list[str] = Field([], description="parts of the denoiser, by name, that stay as they are")
+    optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5, warmup=100)
+    compile: bool = Field(
+        False, description="compile steps without gradient (CUDA graphs on a GPU); not with easytune-chain"
+    )
+    ema: float | None = Field(None, gt=0, lt=1, description="decay of a saved weight average; null: none")
+    compare: dict[str, dict[str, Any]] = Field(
+        {}, description="methods to compare, each with what it sets differently; a list of names will do"
+    )
+    checkpoint_every: int = Field(200, ge=0, description="updates between checkpoints; 0: only at the end")
+    keep: int = Field(2, ge=0, description="newest checkpoints to keep; 0 keeps all")
+    watch: WatchPart = WatchPart()
+    evaluation: EvaluationPart = EvaluationPart()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_of_methods(cls, values: Any) -> Any:
+        """`method: easytune,refl` and `compare: [easytune, refl]` name methods to compare."""
+        if not isinstance(values, dict):
+            return values
+        method, names = values.get("method"), values.get("compare")
+        named = method.get("method") if isinstance(method, dict) else method
+        if isinstance(named, str) and "," in named:
+            names = [name.strip() for name in named.split(",")]
+            values = {**values, "method": {"method": names[0]}}
+        if isinstance(names, list):
+            values = {**values, "compare": {str(name): {} for name in names}}
+        return values
+
+    def variants(self) -> dict[str, "FinetunePreset"]:
+        """A preset for each method of `compare`; its own settings are laid over this preset.
+
+        Raises:
+            UserError: a method is unknown, or its settings are wrong.
+        """
+        found = {}
+        for name, own in self.compare.items():
+            if name not in METHODS:
+                raise UserError(f"compare: no method {name!r}; there are {', '.join(METHODS)}")
+            values = self.plain()
+            kept = values["method"] if name == self.method.method else {}
+            values |= {"compare": {}, "method": {**kept, "method": name}}
+            found[name] = FinetunePreset.of(_laid_over(values, own), f"compare.{name}")
+        return found
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        plan_of(self.method, self.steps, 1.0, random.Random(0))
+        if self.updates is None and self.time_limit is None:
+            raise ValueError("set updates, time_limit or both: one of them has to end the run")
+        if self.data is not None and self.prompts is not None:
+            raise ValueError("data and prompts are both given: prompts come from one of them")
+        if 0 < self.evaluation.prompts < 32:
+            raise ValueError(
+                f"evaluation.prompts is {self.evaluation.prompts}: R-Precision ranks 32; 0 leaves it out"
+            )
+        learns_from_motion = "motion" in self.method.needs or self.reference.source == "motion"
+        if learns_from_motion and self.data is None:
+            what = self.method.method if "motion" in self.method.needs else "reference.source motion"
+            raise ValueError(f"{what} learns from recorded motions: name a data set with --data")
+        return self

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 
 from motionrft.evaluation.generation import Repetition
-from motionrft.pictures import Prompt, Row, Series, write_strip
-from motionrft.pictures.chart_files import write_chart
+from motionrft.pictures import write_strip
+from motionrft.report.chart_files import write_chart
+from motionrft.report.content import Prompt, Series
+from motionrft.report.verdict import Row
 from motionrft.representations.convert import convert, converted_lengths
 
 PICTURED = 12

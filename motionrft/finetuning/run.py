@@ -13,17 +13,19 @@ from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
+from motionrft.finetuning.compiled import compiled_predict
 from motionrft.finetuning.frozen import FrozenTwin
-from motionrft.finetuning.gliding import compiled_predict
 from motionrft.finetuning.loading import Parts, identities, load_parts
-from motionrft.finetuning.material import Material, References
-from motionrft.finetuning.methods import METHODS
-from motionrft.finetuning.objective import Trial
+from motionrft.finetuning.methods.table import METHODS
+from motionrft.finetuning.objective import TuningContext
+from motionrft.finetuning.prepared_prompts import PreparedPrompts, References
+from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.trainer import FinetuneTrainer
 from motionrft.finetuning.watch import Looks, read_looks, watch_for
 from motionrft.generators.registry import save_generator
-from motionrft.pictures import Prompt, ReportData, Row, write_report
-from motionrft.presets.finetune import FinetunePreset
+from motionrft.report.content import Prompt, ReportData
+from motionrft.report.page import write_report
+from motionrft.report.verdict import Row
 from motionrft.training.distribution import Distribution
 from motionrft.training.environment import environment
 from motionrft.training.loop import Outcome, train
@@ -43,7 +45,7 @@ GENERATOR, ADAPTERS, EVALUATIONS, PLOTS, REPORT = (
 
 
 @dataclass(frozen=True)
-class Session:
+class FinetuneSession:
     """How a run is carried out, apart from its preset.
 
     progress: makes the progress of a stage that is called so; say: told what people should know;
@@ -74,7 +76,7 @@ class Finetuned:
     """Before and after, at the guidance that was tuned."""
 
 
-def finetune(preset: FinetunePreset, session: Session) -> Finetuned:
+def finetune(preset: FinetunePreset, session: FinetuneSession) -> Finetuned:
     """Run `motionrft finetune`.
 
     Raises:
@@ -85,15 +87,15 @@ def finetune(preset: FinetunePreset, session: Session) -> Finetuned:
         session = replace(session, device=distribution.device or session.device)
         opened = distribution.first(lambda: _open(preset, session))
         with opened or nullcontext() as folder:
-            workshop = Workshop(preset, session, distribution)
-            outcome = workshop.train(folder)
+            tuning = FinetuneRun(preset, session, distribution)
+            outcome = tuning.train(folder)
             distribution.part()  # the evaluation is long, and the main process's alone
             if folder is None:
                 return Finetuned(outcome, session.out / GENERATOR, session.out / REPORT, {})
-            return workshop.finish(folder, outcome)
+            return tuning.finish(folder, outcome)
 
 
-def _open(preset: FinetunePreset, session: Session) -> RunFolder:
+def _open(preset: FinetunePreset, session: FinetuneSession) -> RunFolder:
     return RunFolder.open(
         session.out,
         preset.plain(),
@@ -105,10 +107,12 @@ def _open(preset: FinetunePreset, session: Session) -> RunFolder:
     )
 
 
-class Workshop:
+class FinetuneRun:
     """Generator, reward and prompts of a preset, with the trainer that brings them together."""
 
-    def __init__(self, preset: FinetunePreset, session: Session, distribution: Distribution | None = None):
+    def __init__(
+        self, preset: FinetunePreset, session: FinetuneSession, distribution: Distribution | None = None
+    ):
         self.preset, self.session = preset, session
         self.distribution = distribution or Distribution()
         seed_everything(preset.seed)
@@ -124,7 +128,7 @@ class Workshop:
                 f"{preset.method.method} learns from stochastic steps, and this sampler has none. "
                 "Set eta (--set eta=1 is usual, 0.7 for flows), or another sampler."
             )
-        trial = Trial(
+        context = TuningContext(
             self.generator,
             process,
             self.parts.reward,
@@ -133,12 +137,12 @@ class Workshop:
             self.frozen,
             lambda: autocast(session.device, session.dtype),
             GraphBytes([self.generator, self.parts.reward], session.device),
-            glide=compiled_predict(self.generator) if preset.compile else None,
+            compiled_predict=compiled_predict(self.generator) if preset.compile else None,
         )
         self.trainer = FinetuneTrainer(
             preset,
-            trial,
-            self._material(trial),
+            context,
+            self._prepared(context),
             parameters,
             dtype=session.dtype,
             distribution=self.distribution,
@@ -146,7 +150,7 @@ class Workshop:
             watch=watch_for(preset.watch) if preset.watch.every and self.parts.validation else None,
         )
 
-    def _material(self, trial: Trial) -> Material:
+    def _prepared(self, context: TuningContext) -> PreparedPrompts:
         preset, reference = self.preset, self.preset.reference
         references = None
         # Chance is what policy gradients learn from: the same noise again would teach the same accident again.
@@ -157,13 +161,13 @@ class Workshop:
             guidance = self.guidance if reference.guidance is None else reference.guidance
             references = References(
                 self.generator,
-                trial.process,
+                context.process,
                 self.parts.reward,
                 guidance,
                 self.frozen,
                 noises is not None,
             )
-        return Material(
+        return PreparedPrompts(
             self.generator,
             self.parts.reward if "reward" in preset.method.needs else None,
             self.parts.prompts,

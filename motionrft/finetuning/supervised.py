@@ -11,8 +11,8 @@ from motionrft.diffusion.parametrisation import training_target
 from motionrft.diffusion.plan import Plan
 from motionrft.diffusion.rollout import Start
 from motionrft.diffusion.schedule import broadcast
-from motionrft.finetuning.objective import Moment, Portion, Trial
-from motionrft.finetuning.sft import SftPreset
+from motionrft.finetuning.methods.sft import SftPreset
+from motionrft.finetuning.objective import MicroBatch, TuningContext, UpdatePoint
 from motionrft.generators.base import Condition
 from motionrft.generators.guidance import both_halves
 
@@ -25,47 +25,49 @@ class Corruption:
     noise: Tensor
 
 
-def updates(trial: Trial, portions: Sequence[Portion], plan: Plan, rng: Random) -> Iterator[Moment]:
-    """One moment: the mean denoising error of the recorded motions."""
-    method = trial.method
+def updates(
+    context: TuningContext, micro_batches: Sequence[MicroBatch], plan: Plan, rng: Random
+) -> Iterator[UpdatePoint]:
+    """One update point: the mean denoising error of the recorded motions."""
+    method = context.method
     assert isinstance(method, SftPreset)
     loss = torch.zeros(())
-    for portion in portions:
-        start = with_dropped_text(portion.start, method.drop_text, rng)
-        with trial.autocast():
+    for micro_batch in micro_batches:
+        start = with_dropped_text(micro_batch.start, method.drop_text, rng)
+        with context.autocast():
             error = denoising_error(
-                trial, start, recorded_state(trial, portion), drawn(trial, portion.start, rng)
+                context, start, recorded_state(context, micro_batch), drawn(context, micro_batch.start, rng)
             )
-            mean = error.mean() * portion.share
-        trial.meter.mark()
-        trial.backward(mean)
+            mean = error.mean() * micro_batch.share
+        context.meter.mark()
+        context.backward(mean)
         loss = loss + mean.detach().cpu()
-    yield Moment(loss)
+    yield UpdatePoint(loss)
 
 
-def recorded_state(trial: Trial, portion: Portion) -> Tensor:
+def recorded_state(context: TuningContext, micro_batch: MicroBatch) -> Tensor:
     """The clean state of the recorded motions, without gradient."""
-    assert portion.motion is not None, "this method learns from recorded motions"
+    assert micro_batch.motion is not None, "this method learns from recorded motions"
     with torch.no_grad():
-        return trial.generator.encode(portion.motion, portion.start.lengths)
+        return context.generator.encode(micro_batch.motion, micro_batch.start.lengths)
 
 
-def drawn(trial: Trial, start: Start, rng: Random) -> Corruption:
+def drawn(context: TuningContext, start: Start, rng: Random) -> Corruption:
     """Times by the trajectory's own random numbers, noise by the items' own."""
     random = torch.Generator().manual_seed(rng.getrandbits(63))
-    t = trial.generator.schedule.draw_times(len(start.lengths), random)
+    t = context.generator.schedule.draw_times(len(start.lengths), random)
     return Corruption(t.to(start.noise.device), start.noise)
 
 
-def denoising_error(trial: Trial, start: Start, clean: Tensor, corruption: Corruption) -> Tensor:
+def denoising_error(context: TuningContext, start: Start, clean: Tensor, corruption: Corruption) -> Tensor:
     """(B,) mean squared error of the network's own target over valid numbers, without guidance."""
-    schedule, t = trial.generator.schedule, corruption.t
+    schedule, t = context.generator.schedule, corruption.t
     alpha, sigma = (broadcast(level, clean) for level in schedule.levels(t))
     x = schedule.add_noise(clean, corruption.noise, t)
-    answer = trial.generator.predict(x, t, start.condition, start.lengths, 1.0)  # type: ignore[arg-type]
-    target = training_target(trial.generator.parametrisation, clean, corruption.noise, alpha, sigma)
+    answer = context.generator.predict(x, t, start.condition, start.lengths, 1.0)  # type: ignore[arg-type]
+    target = training_target(context.generator.parametrisation, clean, corruption.noise, alpha, sigma)
     squares = (answer - target).square()
-    mask = trial.generator.state_mask(x, start.lengths)
+    mask = context.generator.state_mask(x, start.lengths)
     if mask is None:
         return squares.flatten(1).mean(1)
     weight = mask.to(squares.dtype).expand_as(squares)

@@ -1,4 +1,4 @@
-"""The trainer: a batch of prompts at a time becomes a trajectory, and its moments become optimiser steps."""
+"""The trainer: a batch of prompts at a time becomes a trajectory, and its update points become optimiser steps."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from motionrft.finetuning.chain import WeightChain
-from motionrft.finetuning.material import Material
-from motionrft.finetuning.methods import METHODS, plan_of
-from motionrft.finetuning.objective import Moment, Trial, load_objective
-from motionrft.presets.finetune import FinetunePreset
+from motionrft.finetuning.methods.table import METHODS, plan_of
+from motionrft.finetuning.objective import TuningContext, UpdatePoint, load_objective
+from motionrft.finetuning.prepared_prompts import PreparedPrompts
+from motionrft.finetuning.preset import FinetunePreset
 from motionrft.training.cursor import StreamCursor
 from motionrft.training.distribution import Distribution
 from motionrft.training.ema import Ema
@@ -34,15 +34,15 @@ class FinetuneTrainer:
 
     Args:
         parameters: what is trained, by name (`motionrft.finetuning.adapters.prepare_training`).
-        say: told when the batch is worked on in smaller portions.
+        say: told when the batch is worked on in smaller micro-batches.
         watch: what judges the run from outside; its memory belongs to the run's state.
     """
 
     def __init__(
         self,
         preset: FinetunePreset,
-        trial: Trial,
-        material: Material,
+        context: TuningContext,
+        prepared: PreparedPrompts,
         parameters: Sequence[tuple[str, nn.Parameter]],
         *,
         dtype: torch.dtype = torch.float32,
@@ -50,7 +50,7 @@ class FinetuneTrainer:
         say: Callable[[str], None] | None = None,
         watch: Watch | None = None,
     ):
-        self.preset, self.material, self.say, self.watch = preset, material, say, watch
+        self.preset, self.prepared, self.say, self.watch = preset, prepared, say, watch
         self.parameters = dict(parameters)
         self.distribution = distribution or Distribution()
         self.total = preset.updates
@@ -60,21 +60,21 @@ class FinetuneTrainer:
         self.optimiser = Optimiser(
             parameters, preset.optimiser, total=self.total, synchronise=self.distribution.average, dtype=dtype
         )
-        self.trial = replace(trial, backward=self.optimiser.backward)
+        self.context = replace(context, backward=self.optimiser.backward)
         self.objective = load_objective(METHODS[preset.method.method].objective)
         self.cursor = StreamCursor(
-            len(material.prompts),
+            len(prepared.prompts),
             preset.batch,
             preset.seed,
-            identity=material.prompts.identity,
+            identity=prepared.prompts.identity,
             rank=self.distribution.rank,
             processes=self.distribution.processes,
-            lengths=material.prompts.lengths,
+            lengths=prepared.prompts.lengths,
         )
-        self.ema = Ema(trial.generator.denoiser, preset.ema) if preset.ema else None
+        self.ema = Ema(context.generator.denoiser, preset.ema) if preset.ema else None
         self.chain: WeightChain | None = None
         self.trajectory = 0
-        self.portion = preset.micro_batch or preset.batch
+        self.micro_batch = preset.micro_batch or preset.batch
 
     def update(self, step: int) -> list[dict[str, Any]]:
         """Walk one trajectory, making the updates its method asks for, at most up to the total."""
@@ -100,8 +100,8 @@ class FinetuneTrainer:
         """
         try:
             began = time.perf_counter()
-            for moment in self._moments(items, epoch, step):
-                line = self._step(moment)
+            for point in self._moments(items, epoch, step):
+                line = self._step(point)
                 now = time.perf_counter()
                 lines.append({**line, "seconds": now - began})
                 began = now
@@ -111,34 +111,36 @@ class FinetuneTrainer:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            if self.portion == 1:
+            if self.micro_batch == 1:
                 raise does_not_fit(error, "--lora, --guidance 1 or --set method.recompute=true") from error
         # Outside the except block: the exception's traceback would keep the failed walk's tensors alive.
         self.optimiser.zero_grad()
         return bool(lines)
 
-    def _moments(self, items: Tensor, epoch: int, step: int) -> Iterator[Moment]:
-        """The moments of a trajectory, with the meter on while each is made."""
+    def _moments(self, items: Tensor, epoch: int, step: int) -> Iterator[UpdatePoint]:
+        """The update points of a trajectory, with the meter on while each is made."""
         seed = item_seed(self.preset.seed, "plan", self.trajectory)
         plan = plan_of(self.preset.method, self.preset.steps, self._progress(step), Random(seed))
-        portions = self.material.portions(items, epoch, self.portion)
-        moments, meter = self.objective(self.trial, portions, plan, Random(seed)), self.trial.meter
+        micro_batches = self.prepared.micro_batches(items, epoch, self.micro_batch)
+        points, meter = self.objective(self.context, micro_batches, plan, Random(seed)), self.context.meter
         while True:
             meter.reset()
             with meter:
-                moment = next(moments, None)
-            if moment is None:
+                point = next(points, None)
+            if point is None:
                 return
-            yield moment
+            yield point
 
     def _progress(self, step: int) -> float:
         return 0.0 if self.total is None else step / self.total
 
     def _halve(self) -> None:
-        self.portion = (self.portion + 1) // 2
+        self.micro_batch = (self.micro_batch + 1) // 2
         torch.cuda.empty_cache()
         if self.say is not None:
-            self.say(f"Out of memory: {self.portion} prompts at a time; the batch stays {self.preset.batch}.")
+            self.say(
+                f"Out of memory: {self.micro_batch} prompts at a time; the batch stays {self.preset.batch}."
+            )
 
     def _estimate_total(self, step: int, lines: Sequence[dict[str, Any]]) -> None:
         assert self.preset.time_limit is not None
@@ -146,22 +148,22 @@ class FinetuneTrainer:
         estimate = step + len(lines) + round(self.preset.time_limit / max(seconds, 1e-6))
         self.total = self.optimiser.total = max(self.distribution.gather(estimate))
 
-    def _step(self, moment: Moment) -> dict[str, Any]:
-        if moment.chain and self.chain is None:
+    def _step(self, point: UpdatePoint) -> dict[str, Any]:
+        if point.chain and self.chain is None:
             self.chain = WeightChain(list(self.parameters.values()))
-        with self.chain.learning() if moment.chain and self.chain is not None else nullcontext():
+        with self.chain.learning() if point.chain and self.chain is not None else nullcontext():
             made = self.optimiser.step()
             if self.ema is not None:
                 self.ema.update()
         return {
             "trajectory": self.trajectory,
-            **_numbers(moment),
+            **_numbers(point),
             **made,
-            "graph_bytes": self.trial.meter.peak,
+            "graph_bytes": self.context.meter.peak,
         }
 
     def state_dict(self) -> dict[str, Any]:
-        references = self.material.references
+        references = self.prepared.references
         return {
             "weights": {name: p.detach() for name, p in self.parameters.items()},
             "optimiser": self.optimiser.state_dict(),
@@ -185,17 +187,17 @@ class FinetuneTrainer:
             self.ema.load_state_dict(state["ema"])
         if self.watch is not None:
             self.watch.load_state_dict(state["watch"])
-        if self.material.references is not None:
-            self.material.references.load_state_dict(state["references"])
+        if self.prepared.references is not None:
+            self.prepared.references.load_state_dict(state["references"])
 
 
-def _numbers(moment: Moment) -> dict[str, Any]:
-    """A moment as plain numbers, read from the device in one go."""
-    means = {"loss": moment.loss}
-    if moment.rewards is not None:
-        means["reward"] = moment.rewards.mean()
-    means |= {f"reward/{name}": value.mean() for name, value in moment.terms.items()}
-    means |= moment.numbers
+def _numbers(point: UpdatePoint) -> dict[str, Any]:
+    """A update point as plain numbers, read from the device in one go."""
+    means = {"loss": point.loss}
+    if point.rewards is not None:
+        means["reward"] = point.rewards.mean()
+    means |= {f"reward/{name}": value.mean() for name, value in point.terms.items()}
+    means |= point.numbers
     values = torch.stack([value.detach().float().reshape(()) for value in means.values()]).tolist()
-    t = None if moment.t is None else moment.t.item()
-    return {"position": moment.position, "t": t, **dict(zip(means, values, strict=True))}
+    t = None if point.t is None else point.t.item()
+    return {"position": point.position, "t": t, **dict(zip(means, values, strict=True))}

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from motionrft.presets.finetune import WatchPart
+from motionrft.finetuning.preset import WatchPart
 from motionrft.training.watch import Verdict, Watch, Watched
 
 LOOKS = "watch.jsonl"

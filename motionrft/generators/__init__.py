@@ -1,14 +1,36 @@
 """Text-to-motion generators, one file a family, behind one interface."""
 
-from motionrft.generators.base import Condition, Generator
-from motionrft.generators.registry import FAMILIES, build_generator, family, load_generator, save_generator
+from typing import TYPE_CHECKING
+
+from motionrft.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from motionrft.generators.base import Condition, Generator
+    from motionrft.generators.registry import (
+        FAMILIES,
+        build_generator,
+        family,
+        load_generator,
+        save_generator,
+    )
 
 __all__ = [
-    "FAMILIES",
     "Condition",
+    "FAMILIES",
     "Generator",
     "build_generator",
     "family",
     "load_generator",
     "save_generator",
 ]
+
+_HOMES = {
+    "Condition": "motionrft.generators.base",
+    "Generator": "motionrft.generators.base",
+    "FAMILIES": "motionrft.generators.registry",
+    "build_generator": "motionrft.generators.registry",
+    "family": "motionrft.generators.registry",
+    "load_generator": "motionrft.generators.registry",
+    "save_generator": "motionrft.generators.registry",
+}
+__getattr__ = lazy_names(__name__, _HOMES)

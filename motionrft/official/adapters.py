@@ -14,7 +14,7 @@ _PROJECTION = re.compile(r"(?:critic|ai)_proj_(263|22x3|135)(?:_layer(\d+))?\.lo
 
 
 def adapter_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Published keys to those of `motionrft.reward.adapters.Adapter`.
+    """Published keys to those of `motionrft.reward.motionreward.adapters.Adapter`.
 
     Raises:
         UserError: keys of no known form; the first five are named.

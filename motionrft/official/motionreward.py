@@ -7,7 +7,7 @@ from torch import Tensor
 
 from motionrft.errors import UserError
 from motionrft.official.pickles import counted
-from motionrft.reward.sizes import OFFICIAL_NAMES, PUBLISHED_SIZES, RewardSize
+from motionrft.reward.motionreward.sizes import OFFICIAL_NAMES, PUBLISHED_SIZES, RewardSize
 
 TEXT_ENCODER = "sentence-t5-large"
 _MOTION = ("global_motion_token", "query_pos_encoder", "encoder", "dist_layer", "time_embedding")

@@ -14,12 +14,12 @@ from motionrft.official.motioncritic import motioncritic_size, motioncritic_stat
 from motionrft.official.pickles import read_checkpoint, tensors_under, without
 from motionrft.representations.statistics import Statistics
 from motionrft.reward import loading
-from motionrft.reward.adapters import Judge
 from motionrft.reward.base import Learnt, Reward
-from motionrft.reward.encoder import MotionRewardNetwork
 from motionrft.reward.folder import save_reward, text_encoder
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward
-from motionrft.reward.motionreward import JUDGED_TERMS, MotionReward
+from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.encoder import MotionRewardNetwork
+from motionrft.reward.motionreward.motionreward import JUDGED_TERMS, MotionReward
 from motionrft.reward.tmr import TMRNetwork, TMRReward
 from motionrft.training.fingerprints import folder_hash, path_hash, text_hash
 from motionrft.training.weights import load_state

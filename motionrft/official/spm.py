@@ -6,7 +6,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from motionrft.errors import UserError
-from motionrft.reward.sizes import OFFICIAL_NAMES, Mode, RewardSize
+from motionrft.reward.motionreward.sizes import OFFICIAL_NAMES, Mode, RewardSize
 
 _WIDTHS = {263: "kinematic", 251: "kinematic", 66: "joints", 135: "rotation"}
 _RENAMED = {

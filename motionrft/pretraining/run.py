@@ -13,7 +13,6 @@ from motionrft.generators.base import Generator
 from motionrft.generators.mld import Mld
 from motionrft.generators.registry import build_generator, load_generator, save_generator
 from motionrft.official.generators import load_generator as load_any_generator
-from motionrft.presets.pretrain import PretrainPreset
 from motionrft.pretraining.autoencoder import AutoencoderTrainer
 from motionrft.pretraining.denoiser import DenoiserTrainer
 from motionrft.pretraining.distillation import (
@@ -24,6 +23,7 @@ from motionrft.pretraining.distillation import (
 from motionrft.pretraining.first_stage import FirstStage
 from motionrft.pretraining.motions import Motions, biased
 from motionrft.pretraining.objective import Objective, Regression
+from motionrft.pretraining.preset import PretrainPreset
 from motionrft.pretraining.stages import first_stage, states_of
 from motionrft.pretraining.windows import Windows
 from motionrft.representations.statistics import Statistics

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from motionrft.data import MotionDataset, pad
-from motionrft.reward.motionreward import MotionReward
+from motionrft.reward.motionreward.motionreward import MotionReward
 
 
 @torch.no_grad()

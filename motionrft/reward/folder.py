@@ -12,12 +12,12 @@ from torch import Tensor
 
 from motionrft.errors import UserError
 from motionrft.representations.statistics import Statistics
-from motionrft.reward.adapters import Judge
 from motionrft.reward.base import Learnt
-from motionrft.reward.encoder import MotionRewardNetwork
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward, MotionCriticSize
-from motionrft.reward.motionreward import JUDGED_TERMS, MotionReward
-from motionrft.reward.sizes import RewardSize
+from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.encoder import MotionRewardNetwork
+from motionrft.reward.motionreward.motionreward import JUDGED_TERMS, MotionReward
+from motionrft.reward.motionreward.sizes import RewardSize
 from motionrft.reward.tmr import TMRNetwork, TMRReward, TMRSize
 from motionrft.text.base import TextEncoder, TextFeatures
 from motionrft.text.registry import ENCODERS, load_text_encoder

@@ -9,7 +9,7 @@ from motionrft.errors import UserError
 from motionrft.reward.base import Learnt, Reward
 from motionrft.reward.folder import load_motioncritic, load_motionreward, load_tmr
 from motionrft.reward.motioncritic import MotionCriticReward
-from motionrft.reward.motionreward import MotionReward
+from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.physics import PHYSICS, PhysicsReward
 from motionrft.reward.tmr import TMRReward
 from motionrft.reward.unified import Part, UnifiedReward

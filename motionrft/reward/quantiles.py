@@ -7,7 +7,7 @@ import torch
 
 from motionrft.data import MotionDataset, pad
 from motionrft.representations.convert import convert
-from motionrft.reward.motionreward import MotionReward
+from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.physics import physics_terms
 from motionrft.training.seeds import generator_for
 

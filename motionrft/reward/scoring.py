@@ -14,7 +14,7 @@ from motionrft.representations.convert import convert
 from motionrft.representations.joints import resample_linear
 from motionrft.representations.kinematic import normalise_joints
 from motionrft.reward.base import Learnt
-from motionrft.reward.motionreward import SHARED_TERMS, MotionReward
+from motionrft.reward.motionreward.motionreward import SHARED_TERMS, MotionReward
 from motionrft.reward.physics import PHYSICS, physics_curves, physics_terms
 from motionrft.reward.quantiles import percentile
 

@@ -18,8 +18,8 @@ from motionrft.representations.convert import convert, converted_lengths
 from motionrft.representations.names import representation_name
 from motionrft.representations.statistics import Statistics
 from motionrft.reward.base import Learnt, RewardCondition
-from motionrft.reward.gaussian import Gaussian
-from motionrft.reward.motionreward import Normaliser
+from motionrft.reward.motionreward.gaussian import Gaussian
+from motionrft.reward.motionreward.motionreward import Normaliser
 from motionrft.text.base import TextEncoder
 from motionrft.transformer import Decoder, Encoder
 

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from motionrft.errors import Interrupted, RunError, UserError
 from motionrft.training.distribution import Distribution
+from motionrft.training.dry_run import DryRun, DryRunDone
 from motionrft.training.memory import MemoryMeter
 from motionrft.training.progress import Progress, Silent
-from motionrft.training.rehearsal import Rehearsal, Rehearsed
 from motionrft.training.run import RunFolder
 from motionrft.training.seeds import global_random_state, restore_global_random_state
 from motionrft.training.signals import TERMINATED, Signals
@@ -78,14 +78,14 @@ def train(
         distribution: the processes of this run; only the main one writes and reports.
 
     Raises:
-        Rehearsed: `progress` is a `Rehearsal`: the cost was measured, nothing was trained or saved.
+        DryRunDone: `progress` is a `DryRun`: the cost was measured, nothing was trained or saved.
         Interrupted: SIGINT or SIGTERM, after saving; carries the exit code.
         RunError: the trainer gave up, or writing failed. The last checkpoint stays.
     """
     if updates is None and time_limit is None:
         raise ValueError("train needs updates, time_limit or both")
-    if isinstance(progress, Rehearsal):
-        raise Rehearsed(progress.measure(trainer, updates))
+    if isinstance(progress, DryRun):
+        raise DryRunDone(progress.measure(trainer, updates))
     run = _Session(trainer, folder, progress or Silent(), keep, distribution or Distribution())
     run.restore(watched=watch is not None)
     run.progress.start(updates, run.step)

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from motionrft.errors import RunError, UserError
-from motionrft.presets.plain_yaml import write_yaml
+from motionrft.settings.plain_yaml import write_yaml
 from motionrft.training.atomic import TEMPORARY, atomic_folder, clean_temporaries, write_text
 from motionrft.training.changes import changed_keys
 from motionrft.training.lock import LOCK, FolderLock

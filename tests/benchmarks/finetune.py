@@ -20,20 +20,20 @@ import torch
 from torch import Tensor
 
 from motionrft.diffusion.rollout import Start
-from motionrft.finetuning.draft import DraftPreset
-from motionrft.finetuning.easytune import EasyTunePreset
-from motionrft.finetuning.methods import plan_of
-from motionrft.finetuning.objective import Portion, Trial
-from motionrft.finetuning.preset import MethodPreset
+from motionrft.finetuning.methods.base import MethodPreset
+from motionrft.finetuning.methods.draft import DraftPreset
+from motionrft.finetuning.methods.easytune import EasyTunePreset
+from motionrft.finetuning.methods.table import plan_of
+from motionrft.finetuning.objective import MicroBatch, TuningContext
 from motionrft.finetuning.trajectory import updates
 from motionrft.generators.base import Condition
 from motionrft.generators.mld import Mld, MldConfig
 from motionrft.representations.statistics import Statistics
-from motionrft.reward.adapters import Judge
 from motionrft.reward.base import RewardCondition
-from motionrft.reward.encoder import MotionRewardNetwork
-from motionrft.reward.motionreward import MotionReward
-from motionrft.reward.sizes import PUBLISHED_SIZES
+from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.encoder import MotionRewardNetwork
+from motionrft.reward.motionreward.motionreward import MotionReward
+from motionrft.reward.motionreward.sizes import PUBLISHED_SIZES
 from motionrft.text.base import TextEncoder, TextFeatures
 from motionrft.training.memory import GraphBytes
 from motionrft.training.optimiser import AdamWSettings, Optimiser
@@ -65,19 +65,19 @@ class Ours:
         self.meter = GraphBytes([self.generator, self.reward], self.device)
         self.optimiser = Optimiser(self.generator.denoiser, AdamWSettings(1e-5))
         self.method, self.steps = method, steps
-        self.trial = Trial(
+        self.context = TuningContext(
             self.generator, self.generator.process(steps), self.reward, GUIDANCE, method, nullcontext, nullcontext,
             self.meter, self.optimiser.backward,
         )  # fmt: skip
-        self.portion = Portion(_start(batch, self.device), 1.0, torch.arange(batch))
+        self.micro_batch = MicroBatch(_start(batch, self.device), 1.0, torch.arange(batch))
 
     def trajectory(self) -> int:
         """Walk one; the number of updates."""
         plan = plan_of(self.method, self.steps, 1.0, Random(0))
-        moments, made = updates(self.trial, [self.portion], plan, Random(0)), 0
+        points, made = updates(self.context, [self.micro_batch], plan, Random(0)), 0
         while True:
             with self.meter:
-                if next(moments, None) is None:
+                if next(points, None) is None:
                     return made
             self.optimiser.step()
             made += 1

@@ -13,13 +13,13 @@ from motionrft.builtin import resolve
 from motionrft.data import MotionDataset
 from motionrft.generators import load_generator
 from motionrft.reward.embedding import embed_motions, embed_texts
-from motionrft.reward.fakes import length_baseline, matched, sampled_fakes
 from motionrft.reward.folder import load_motionreward
-from motionrft.reward.judging import authenticity_report, preference_report
 from motionrft.reward.loading import reward_folder
-from motionrft.reward.motionreward import MotionReward
-from motionrft.reward.pairs import perturbed_pairs
-from motionrft.reward.perturbations import PERTURBATIONS
+from motionrft.reward.motionreward.fakes import length_baseline, matched, sampled_fakes
+from motionrft.reward.motionreward.judging import authenticity_report, preference_report
+from motionrft.reward.motionreward.motionreward import MotionReward
+from motionrft.reward.motionreward.pairs import perturbed_pairs
+from motionrft.reward.motionreward.perturbations import PERTURBATIONS
 from motionrft.reward.retrieval import RANKS, distinct_groups, recall, shuffled_groups
 
 DRAWS = 10

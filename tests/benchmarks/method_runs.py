@@ -119,10 +119,10 @@ def _tuned(job: Job, out: Path) -> Done:
     import torch
 
     from motionrft.finetuning.comparison import read_lines
-    from motionrft.finetuning.run import Session, finetune
+    from motionrft.finetuning.run import FinetuneSession, finetune
 
     shutil.rmtree(out / job.name, ignore_errors=True)
-    session = Session(out / job.name, torch.device("cpu"), before=out / job.before)
+    session = FinetuneSession(out / job.name, torch.device("cpu"), before=out / job.before)
     # One thread's processor time is what its wall time would be on a quiet machine, whoever else is busy.
     with patch("time.perf_counter", time.process_time):
         done = finetune(_preset(job), session)
@@ -156,8 +156,8 @@ def _seen(generator_name: str, job: Job) -> float:
     import torch
 
     from motionrft.finetuning.loading import load_parts
+    from motionrft.finetuning.preset import FinetunePreset
     from motionrft.generators.sampling import sample
-    from motionrft.presets.finetune import FinetunePreset
 
     values = _preset(replace(job, method="easytune", data=None)).plain()
     own = {"generator": generator_name, "weights": {"semantic": 1.0}, "evaluation": {"prompts": 0}}
@@ -178,8 +178,8 @@ def _seen(generator_name: str, job: Job) -> float:
 
 
 def _preset(job: Job) -> Any:
-    from motionrft.presets.finetune import FinetunePreset
-    from motionrft.presets.layers import resolve
+    from motionrft.finetuning.preset import FinetunePreset
+    from motionrft.settings.layers import resolve
 
     base = resolve(FinetunePreset, "mini-compare").plain()
     own = SETTINGS[job.method]

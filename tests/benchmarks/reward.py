@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from motionrft.lengths import length_mask
-from motionrft.reward.encoder import MotionTower
-from motionrft.reward.sizes import PUBLISHED_SIZES
+from motionrft.reward.motionreward.encoder import MotionTower
+from motionrft.reward.motionreward.sizes import PUBLISHED_SIZES
 
 BATCH, FRAMES, ROUNDS = 16, 196, 12
 

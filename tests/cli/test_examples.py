@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from motionrft.presets.shelf import find_preset, shipped_folder
+from motionrft.settings.discovery import find_preset, shipped_folder
 from motionrft_cli.commands import COMMANDS, load_function
 from motionrft_cli.completions import describe
 from tests.cli.test_presets import FILES

@@ -15,7 +15,7 @@ from motionrft.errors import Interrupted, RunError, UserError
 from motionrft_cli.commands import COMMANDS
 from motionrft_cli.options import Call, command, sets
 from tests.cli.conftest import Result, clean_environment
-from tests.presets.models import ToyPreset
+from tests.settings.models import ToyPreset
 
 Run = Callable[..., Result]
 

@@ -1,28 +1,17 @@
 """Every preset file that travels with the package is a test case: it names its purpose and resolves."""
 
-import importlib
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
-from motionrft.presets.base import Preset
-from motionrft.presets.fields import models_of
-from motionrft.presets.layers import resolve
-from motionrft.presets.plain_yaml import read_yaml
-from motionrft.presets.shelf import purpose_of, shipped_folder
-from motionrft_cli.commands import COMMANDS
+from motionrft.settings.discovery import purpose_of, shipped_folder
+from motionrft.settings.fields import models_of
+from motionrft.settings.layers import resolve
+from motionrft.settings.plain_yaml import read_yaml
+from motionrft_cli.commands import COMMANDS, preset_model
 
 FILES = sorted(shipped_folder().glob("*/*"))
-
-
-def model_of(command: str) -> type[Preset]:
-    module = importlib.import_module(f"motionrft.presets.{command.replace('-', '_')}")
-    return next(
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Preset) and value.command == command
-    )
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
@@ -33,7 +22,7 @@ def test_a_shipped_preset_resolves_to_what_it_says(file: Path) -> None:
         line for line in file.read_text().splitlines() if line.startswith(f"# motionrft {file.parent.name} ")
     ]
     assert any(f"--preset {file.stem}" in line for line in heads), "the head says how to run it"
-    model = model_of(file.parent.name)
+    model = preset_model(file.parent.name)
     preset = resolve(model, str(file), environment={})
     assert model.of(read_yaml(preset.to_yaml(), "shown")) == preset
 
@@ -52,4 +41,4 @@ def silent_fields(model: type[BaseModel], prefix: str = "") -> list[str]:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_field_explains_itself(command: str) -> None:
     """Descriptions feed the help texts and the completions, so none may be missing."""
-    assert silent_fields(model_of(command)) == []
+    assert silent_fields(preset_model(command)) == []

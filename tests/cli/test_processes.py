@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from motionrft.presets.base import Preset
+from motionrft.settings.base import Preset
 from motionrft_cli.options import Call
 from tests.cli.conftest import Result
 from tests.cli.test_main import toy

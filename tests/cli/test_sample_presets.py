@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from motionrft.generators import save_generator
-from motionrft.presets.shelf import shipped_folder
+from motionrft.settings.discovery import shipped_folder
 from tests.cli.conftest import Result
 from tests.generators.families import encoder_for, tiny
 

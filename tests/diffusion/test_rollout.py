@@ -9,14 +9,14 @@ from torch.testing import assert_close
 
 from motionrft.diffusion.plan import StepPlan, sampling_plan
 from motionrft.diffusion.rollout import rollout, sample
-from motionrft.finetuning.alignprop import AlignPropPreset
 from motionrft.finetuning.chain import WeightChain
-from motionrft.finetuning.draft import DraftPreset
-from motionrft.finetuning.drtune import DRTunePreset
-from motionrft.finetuning.easytune import EasyTunePreset
-from motionrft.finetuning.easytune_chain import EasyTuneChainPreset
-from motionrft.finetuning.methods import plan_of
-from motionrft.finetuning.refl import ReflPreset
+from motionrft.finetuning.methods.alignprop import AlignPropPreset
+from motionrft.finetuning.methods.draft import DraftPreset
+from motionrft.finetuning.methods.drtune import DRTunePreset
+from motionrft.finetuning.methods.easytune import EasyTunePreset
+from motionrft.finetuning.methods.easytune_chain import EasyTuneChainPreset
+from motionrft.finetuning.methods.refl import ReflPreset
+from motionrft.finetuning.methods.table import plan_of
 from tests.finetuning.toys import (
     ALPHA_BAR,
     GUIDANCE,
@@ -58,7 +58,9 @@ def unrolled_gradient(graph, net_cut=False, stop=STEPS - 1, judged="next", noise
         x0 = (x - (1 - a).sqrt() * e) / a.sqrt()
         x = b.sqrt() * x0 + (1 - b - s**2).sqrt() * e + (s * start.draw(i) if eta else 0)
     state, level = (x0, 0) if judged == "x0" else (x, STEPS - 1 - stop)
-    reward, _ = ToyReward()(generator.decode(state, start.lengths), start.lengths, start.verdict, level)
+    reward, _ = ToyReward()(
+        generator.decode(state, start.lengths), start.lengths, start.reward_condition, level
+    )
     (-reward.mean()).backward()
     return gradient(generator)
 
@@ -132,7 +134,9 @@ def easytune_by_hand(judged, window, chain):
         onward = b.sqrt() * x0 + (1 - b).sqrt() * e
         if i in window:
             state, level = (x0, 0) if judged == "x0" else (onward, STEPS - 1 - i)
-            reward, _ = ToyReward()(sampler.decode(state, start.lengths), start.lengths, start.verdict, level)
+            reward, _ = ToyReward()(
+                sampler.decode(state, start.lengths), start.lengths, start.reward_condition, level
+            )
             slopes = torch.autograd.grad(-reward.mean(), list(sampler.denoiser.parameters()))
             for p, slope in zip(learner.denoiser.parameters(), slopes, strict=True):
                 p.grad = slope
@@ -193,7 +197,7 @@ def test_draft_lv_judges_re_noised_copies_of_the_finished_sample():
         laid_back = a.sqrt() * clean + (1 - a).sqrt() * start.draw(STEPS + n)
         e = generator.predict(laid_back, torch.tensor(0), start.condition, start.lengths, GUIDANCE)
         motion = generator.decode(process.step(e, laid_back, i).sample, start.lengths)
-        losses.append(-ToyReward()(motion, start.lengths, start.verdict, 0)[0])
+        losses.append(-ToyReward()(motion, start.lengths, start.reward_condition, 0)[0])
     torch.cat(losses).mean().backward()
     assert_close(rolled_gradient(plan), gradient(generator), rtol=1e-6, atol=1e-12)
 

@@ -9,17 +9,17 @@ import torch
 
 from motionrft.finetuning.adapters import prepare_training
 from motionrft.finetuning.frozen import FrozenTwin
-from motionrft.finetuning.material import Material, References
-from motionrft.finetuning.methods import METHODS
-from motionrft.finetuning.objective import Trial
+from motionrft.finetuning.methods.table import METHODS
+from motionrft.finetuning.objective import TuningContext
+from motionrft.finetuning.prepared_prompts import PreparedPrompts, References
+from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.finetuning.trainer import FinetuneTrainer
 from motionrft.generators.mld import Mld, MldConfig
-from motionrft.presets.finetune import FinetunePreset
 from motionrft.representations.statistics import Statistics
-from motionrft.reward.encoder import MotionRewardNetwork
-from motionrft.reward.motionreward import MotionReward
-from motionrft.reward.sizes import RewardSize
+from motionrft.reward.motionreward.encoder import MotionRewardNetwork
+from motionrft.reward.motionreward.motionreward import MotionReward
+from motionrft.reward.motionreward.sizes import RewardSize
 from motionrft.text.base import TextEncoder, TextFeatures
 from motionrft.training.memory import GraphBytes
 from motionrft.training.seeds import generator_for
@@ -100,7 +100,7 @@ def small_trainer(preset: FinetunePreset, **options) -> FinetuneTrainer:
         generator, process, reward, preset.reference.guidance or guidance, frozen,
         keep=noises is not None,
     )  # fmt: skip
-    material = Material(
+    prepared = PreparedPrompts(
         generator,
         reward,
         small_prompts(),
@@ -110,5 +110,5 @@ def small_trainer(preset: FinetunePreset, **options) -> FinetuneTrainer:
         noises,
     )
     meter = GraphBytes([generator, reward])
-    trial = Trial(generator, process, reward, guidance, preset.method, frozen, nullcontext, meter)
-    return FinetuneTrainer(preset, trial, material, parameters, **options)
+    context = TuningContext(generator, process, reward, guidance, preset.method, frozen, nullcontext, meter)
+    return FinetuneTrainer(preset, context, prepared, parameters, **options)

@@ -15,11 +15,11 @@ from motionrft.diffusion.process import log_prob
 from motionrft.diffusion.rollout import rollout
 from motionrft.errors import UserError
 from motionrft.finetuning import policy
-from motionrft.finetuning.ddpo import DdpoPreset
-from motionrft.finetuning.material import Material
-from motionrft.finetuning.objective import Trial
+from motionrft.finetuning.methods.ddpo import DdpoPreset
+from motionrft.finetuning.objective import TuningContext
+from motionrft.finetuning.prepared_prompts import PreparedPrompts
+from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet
-from motionrft.presets.finetune import FinetunePreset
 from motionrft.training.memory import GraphBytes
 from tests.finetuning.small import small_preset, small_trainer
 from tests.generators.families import tiny
@@ -38,14 +38,14 @@ def test_the_ratio_is_exactly_one_before_any_update(method):
 
 def test_the_log_probability_of_every_stored_step_is_reproduced():
     trainer = trainer_of("ddpo")
-    portion = trainer.material.portions(torch.tensor([0, 1, 2]), 0, None)[0]
-    episode = policy._sampled(trainer.trial, portion, sampling_plan(5), 1)
+    micro_batch = trainer.prepared.micro_batches(torch.tensor([0, 1, 2]), 0, None)[0]
+    episode = policy._sampled(trainer.context, micro_batch, sampling_plan(5), 1)
     assert [stored.position for stored in episode.steps] == [0, 1, 2, 3], (
         "the last step is nearly deterministic and left out"
     )
     for stored in episode.steps:
         with torch.no_grad():
-            again, _ = policy.step_log_prob(trainer.trial, episode.start, stored)
+            again, _ = policy.step_log_prob(trainer.context, episode.start, stored)
         assert torch.equal(again, stored.log_prob)
 
 
@@ -55,9 +55,11 @@ def test_flows_are_replayed_by_noisy_euler_steps(family):
     process = generator.process(5, eta=0.7)
     prompts = PromptSet(["walks", "sits down"], torch.tensor([40, 24]))
     start = (
-        Material(generator, None, prompts, 0, torch.device("cpu")).portions(torch.arange(2), 0, None)[0].start
+        PreparedPrompts(generator, None, prompts, 0, torch.device("cpu"))
+        .micro_batches(torch.arange(2), 0, None)[0]
+        .start
     )
-    trial = Trial(
+    context = TuningContext(
         generator, process, None, 1.0, DdpoPreset(), nullcontext, nullcontext, GraphBytes([generator])
     )
     for visit in rollout(generator, process, start, sampling_plan(5), 1.0):
@@ -65,7 +67,7 @@ def test_flows_are_replayed_by_noisy_euler_steps(family):
         drawn = log_prob(visit.step, visit.step.sample, mask)
         stored = policy.Stored(visit.position, visit.x, visit.step.sample, visit.memory, drawn)
         with torch.no_grad():
-            again, _ = policy.step_log_prob(trial, start, stored)
+            again, _ = policy.step_log_prob(context, start, stored)
         assert torch.equal(again, drawn) and again.isfinite().all()
 
 
@@ -76,7 +78,7 @@ def test_later_updates_of_a_batch_move_the_ratio():
 
 def test_samples_of_one_prompt_differ_in_noise_alone():
     trainer = trainer_of("grpo", group=2)
-    start = trainer.material.portions(torch.tensor([0, 1, 2]), 0, None)[0].start
+    start = trainer.prepared.micro_batches(torch.tensor([0, 1, 2]), 0, None)[0].start
     several = policy.grouped(start, 2)
     assert several.lengths.tolist() == start.lengths.repeat_interleave(2).tolist()
     assert torch.equal(several.condition.text.tokens[0], several.condition.text.tokens[1])
@@ -115,13 +117,13 @@ def test_a_reward_without_gradient_is_learnt_by_trying():
         paid = -motion[..., 3].detach().sum(1) / lengths
         return paid, {"low": paid}
 
-    trainer.trial = replace(trainer.trial, judge=judge)
+    trainer.context = replace(trainer.context, judge=judge)
     rewards = [trainer.update(step)[0]["reward"] for step in range(16)]
     assert sum(rewards[-4:]) > sum(rewards[:4])
 
 
 def test_a_deterministic_sampler_is_refused(tmp_path, monkeypatch):
-    from motionrft.finetuning.run import Session, Workshop
+    from motionrft.finetuning.run import FinetuneRun, FinetuneSession
     from motionrft.generators.registry import save_generator
     from motionrft.reward.folder import save_reward
     from motionrft.text import registry
@@ -142,7 +144,7 @@ def test_a_deterministic_sampler_is_refused(tmp_path, monkeypatch):
         }
     )
     with pytest.raises(UserError, match="ddpo learns from stochastic steps"):
-        Workshop(preset, Session(tmp_path / "run", torch.device("cpu")))
+        FinetuneRun(preset, FinetuneSession(tmp_path / "run", torch.device("cpu")))
 
 
 def test_plain_random_is_all_a_shuffle_needs():

@@ -8,8 +8,8 @@ from torch.testing import assert_close
 
 from motionrft.diffusion.schedule import broadcast
 from motionrft.finetuning.preference import dpo_loss, sopo_loss
+from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.supervised import Corruption, denoising_error, with_dropped_text
-from motionrft.presets.finetune import FinetunePreset
 from tests.finetuning.small import small_preset, small_prompts, small_trainer
 
 
@@ -45,11 +45,11 @@ def trainer_with_motion(**method):
         data="somewhere", method=method, steps=4, weights={"semantic": 1.0, "similarity": 1.0}
     )
     trainer = small_trainer(preset)
-    material = trainer.material
-    material.references, material.motions, material.paired = None, True, "reward" in preset.method.needs
+    prepared = trainer.prepared
+    prepared.references, prepared.motions, prepared.paired = None, True, "reward" in preset.method.needs
     lengths = small_prompts().lengths
     motion = Recorded().motions(torch.arange(6), "kinematic")
-    material.recorded = lambda items: motion[items][:, : int(lengths[items].max())]
+    prepared.recorded = lambda items: motion[items][:, : int(lengths[items].max())]
     return trainer
 
 
@@ -86,17 +86,17 @@ def test_supervised_tuning_lowers_its_own_error():
 
 def test_the_denoising_error_of_a_known_answer():
     trainer = trainer_with_motion(method="sft")
-    trial = trainer.trial
-    portion = trainer.material.portions(torch.tensor([0, 1, 2]), 0, None)[0]
-    clean = torch.zeros_like(portion.start.noise)
+    context = trainer.context
+    micro_batch = trainer.prepared.micro_batches(torch.tensor([0, 1, 2]), 0, None)[0]
+    clean = torch.zeros_like(micro_batch.start.noise)
     times = torch.tensor([100, 500, 900])
-    alpha, sigma = (broadcast(level, clean) for level in trial.generator.schedule.levels(times))
+    alpha, sigma = (broadcast(level, clean) for level in context.generator.schedule.levels(times))
     with torch.no_grad():
-        x = alpha * clean + sigma * portion.start.noise
-        start = portion.start
-        answer = trial.generator.predict(x, times, start.condition, start.lengths, 1.0)
-        error = denoising_error(trial, start, clean, Corruption(times, start.noise))
-    mask = trial.generator.state_mask(x, start.lengths).expand_as(x)
+        x = alpha * clean + sigma * micro_batch.start.noise
+        start = micro_batch.start
+        answer = context.generator.predict(x, times, start.condition, start.lengths, 1.0)
+        error = denoising_error(context, start, clean, Corruption(times, start.noise))
+    mask = context.generator.state_mask(x, start.lengths).expand_as(x)
     for row in range(3):
         wanted = ((answer - start.noise)[row][mask[row]] ** 2).mean()
         assert_close(error[row], wanted)
@@ -106,7 +106,7 @@ def test_dropped_prompts_become_the_null_prompt():
     from random import Random
 
     trainer = trainer_with_motion(method="sft")
-    start = trainer.material.portions(torch.tensor([0, 1, 2]), 0, None)[0].start
+    start = trainer.prepared.micro_batches(torch.tensor([0, 1, 2]), 0, None)[0].start
     null = start.condition.null.tokens[0]
     assert torch.equal(with_dropped_text(start, 1.0, Random(0)).condition.text.tokens[1], null)
     same = with_dropped_text(start, 0.0, Random(0))

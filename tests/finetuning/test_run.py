@@ -14,7 +14,7 @@ from motionrft.finetuning.comparison import compare_methods, table
 from motionrft.finetuning.diagnostics import gradients, memory, similarity
 from motionrft.finetuning.estimate import estimate
 from motionrft.finetuning.prompts import PromptSet
-from motionrft.finetuning.run import Session, Workshop, finetune
+from motionrft.finetuning.run import FinetuneRun, FinetuneSession, finetune
 from motionrft.generators.registry import load_generator, save_generator
 from motionrft.reward.folder import save_reward
 from motionrft.text import registry
@@ -40,7 +40,7 @@ def preset(parts, **values):
 
 
 def session(out, **options):
-    return Session(out, torch.device("cpu"), **options)
+    return FinetuneSession(out, torch.device("cpu"), **options)
 
 
 class Terminated(Silent):
@@ -172,12 +172,12 @@ def test_each_method_of_a_comparison_may_have_its_own_settings(parts):
 
 
 def test_the_diagnostics_tell_the_papers_story(parts):
-    workshop = Workshop(preset(parts, steps=8), session(parts / "charts"))
-    chained, alone = gradients(workshop, batch=2)
+    tuning = FinetuneRun(preset(parts, steps=8), session(parts / "charts"))
+    chained, alone = gradients(tuning, batch=2)
     assert len(chained.y) == len(alone.y) == 8 and min(alone.y) > 0
-    states, cleans = similarity(workshop, batch=3)
+    states, cleans = similarity(tuning, batch=3)
     assert cleans.y[-1] == pytest.approx(1.0, abs=0.05) and states.y[-1] == pytest.approx(1.0, abs=1e-4)
-    held = {series.name: series.y for series in memory(workshop, batch=2, steps=(5, 10))}
+    held = {series.name: series.y for series in memory(tuning, batch=2, steps=(5, 10))}
     assert held["easytune"][1] == pytest.approx(held["easytune"][0], rel=0.01)
     assert held["refl"][1] == pytest.approx(held["refl"][0], rel=0.01)
     assert held["draft"][1] > 1.3 * held["draft"][0]

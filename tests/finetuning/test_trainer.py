@@ -9,8 +9,8 @@ import torch
 from torch.testing import assert_close
 
 from motionrft.finetuning.adapters import merged
-from motionrft.finetuning.gliding import compiled_predict
-from motionrft.finetuning.methods import METHODS
+from motionrft.finetuning.compiled import compiled_predict
+from motionrft.finetuning.methods.table import METHODS
 from motionrft.training.state import join_tree, split_tree
 from tests.finetuning.small import small_preset, small_trainer
 
@@ -114,14 +114,14 @@ def test_low_rank_adapters_train_alone_and_fold_into_the_saved_generator():
     assert all("lora_" in name for name in trainer.parameters)
     line = tuned(trainer)[0]
     assert line["reward/similarity"] < 1.0001
-    generator = trainer.trial.generator
+    generator = trainer.context.generator
     folded = merged(generator)
     x = torch.randn(2, *generator.noise_shape(torch.tensor([40, 40]))[1:])
-    condition = trainer.material.condition.index(torch.tensor([0, 1]))
+    condition = trainer.prepared.condition.index(torch.tensor([0, 1]))
     arguments = (x, torch.tensor(400), condition, torch.tensor([40, 40]), 1.0)
     with torch.no_grad():
         assert_close(folded.predict(*arguments), generator.predict(*arguments), rtol=1e-4, atol=1e-5)
-        with trainer.trial.frozen():
+        with trainer.context.frozen():
             untuned = generator.predict(*arguments)
     assert (untuned - generator.predict(*arguments).detach()).abs().max() > 1e-4
     assert not any("lora" in name for name in folded.state_dict())
@@ -130,9 +130,9 @@ def test_low_rank_adapters_train_alone_and_fold_into_the_saved_generator():
 def test_a_frozen_part_stays_as_it_is():
     trainer = small_trainer(small_preset(freeze=["emb_proj"]))
     assert not any(name.startswith("emb_proj") for name in trainer.parameters)
-    before = {name: p.clone() for name, p in trainer.trial.generator.denoiser.emb_proj.named_parameters()}
+    before = {name: p.clone() for name, p in trainer.context.generator.denoiser.emb_proj.named_parameters()}
     tuned(trainer, 4)
-    after = dict(trainer.trial.generator.denoiser.emb_proj.named_parameters())
+    after = dict(trainer.context.generator.denoiser.emb_proj.named_parameters())
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
@@ -141,6 +141,8 @@ def test_a_compiled_network_call_gives_the_same_trajectory():
     plain = small_trainer(small_preset())
     glided = small_trainer(small_preset())
     options = {"backend": "eager", "fullgraph": True}
-    glided.trial = replace(glided.trial, glide=compiled_predict(glided.trial.generator, **options))
+    glided.context = replace(
+        glided.context, compiled_predict=compiled_predict(glided.context.generator, **options)
+    )
     one, other = plain.update(0), glided.update(0)
     assert_close([line["loss"] for line in one], [line["loss"] for line in other], rtol=1e-5, atol=1e-6)

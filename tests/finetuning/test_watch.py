@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import torch
 
+from motionrft.finetuning.preset import WatchPart
 from motionrft.finetuning.watch import Looks, read_looks, watch_for
-from motionrft.presets.finetune import WatchPart
 from motionrft.training.loop import train
 from motionrft.training.run import RunFolder
 from tests.finetuning.small import small_preset, small_trainer
@@ -21,13 +21,13 @@ def pays_for_high_hands(motion, lengths, condition, t=0):
 
 def sampled_numbers(trainer):
     """Crude held-out numbers of the generator as it is: what a reward for hands does not see."""
-    start = trainer.material.portions(torch.tensor([3, 4, 5]), 0, None)[0].start
-    trial = trainer.trial
+    start = trainer.prepared.micro_batches(torch.tensor([3, 4, 5]), 0, None)[0].start
+    context = trainer.context
     from motionrft.diffusion.rollout import sample
 
     with torch.no_grad():
-        state = sample(trial.generator, trial.process, start, trial.guidance)
-        motion = trial.generator.decode(state, start.lengths, start.frames)
+        state = sample(context.generator, context.process, start, context.guidance)
+        motion = context.generator.decode(state, start.lengths, start.frames)
     return {
         "mm_dist": 1.0,
         "jitter": float(motion.diff(n=3, dim=1).abs().mean()),
@@ -40,7 +40,7 @@ def test_the_watch_stops_a_run_that_exploits_its_reward(tmp_path):
     settings = WatchPart(every=8, jitter=0.1, motion_energy=0.1)
     preset = small_preset(updates=400, batch=6, optimiser={"lr": 2e-3}, method=METHOD)
     trainer = small_trainer(preset, watch=watch_for(settings))
-    trainer.trial = replace(trainer.trial, judge=pays_for_high_hands)
+    trainer.context = replace(trainer.context, judge=pays_for_high_hands)
     with RunFolder.open(tmp_path / "run", {}, {}) as folder:
         looks = Looks(settings, trainer.watch, lambda: sampled_numbers(trainer), folder.path)
         looks.begin()

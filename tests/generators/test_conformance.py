@@ -95,7 +95,7 @@ def test_a_judged_rollout_gives_the_weights_a_gradient(generator: Generator) -> 
     plan = (StepPlan(graph=True, reward="x0", update="step", last=True),) * process.steps
 
     def judge(
-        motion: Tensor, lengths: Tensor, verdict: object, level: object
+        motion: Tensor, lengths: Tensor, reward_condition: object, level: object
     ) -> tuple[Tensor, dict[str, Tensor]]:
         return -motion.square().mean(dim=(1, 2)), {}
 

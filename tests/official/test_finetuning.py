@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 import torch
 
-from motionrft.finetuning.run import Session, finetune
+from motionrft.finetuning.preset import FinetunePreset
+from motionrft.finetuning.run import FinetuneSession, finetune
 from motionrft.official.generators import load_generator, save_official
-from motionrft.presets.finetune import FinetunePreset
-from motionrft.presets.layers import resolve
 from motionrft.representations.statistics import Statistics
-from motionrft.reward.encoder import MotionRewardNetwork
 from motionrft.reward.folder import save_reward
-from motionrft.reward.motionreward import MotionReward
-from motionrft.reward.sizes import RewardSize
+from motionrft.reward.motionreward.encoder import MotionRewardNetwork
+from motionrft.reward.motionreward.motionreward import MotionReward
+from motionrft.reward.motionreward.sizes import RewardSize
+from motionrft.settings.layers import resolve
 from motionrft.text import registry
 from tests.generators.families import WordEncoder, encoder_for, tiny
 
@@ -92,7 +92,7 @@ def test_a_preset_makes_three_updates_from_an_official_checkpoint(
         }
         preset = FinetunePreset.of(published | TINY | changed)
         run = tmp_path / f"run-{k}"
-        finetune(preset, Session(run, torch.device("cpu")))
+        finetune(preset, FinetuneSession(run, torch.device("cpu")))
         lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
         assert len(lines) == 3 and all(torch.isfinite(torch.tensor(line["reward"])) for line in lines)
         graph_bytes.append(max(line["graph_bytes"] for line in lines))

@@ -5,8 +5,8 @@ from torch import Tensor
 
 from motionrft.official.adapters import adapter_rank, adapter_state
 from motionrft.official.motionreward import deal_out, size_from_config
-from motionrft.reward.adapters import Judge
-from motionrft.reward.encoder import MotionRewardNetwork
+from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from tests.parity.golden import Case
 
 REPRESENTATIONS = {"263": "kinematic", "22x3": "joints", "135": "rotation"}

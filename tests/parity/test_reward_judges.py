@@ -10,11 +10,11 @@ from torch import Tensor
 
 from motionrft.lengths import length_mask
 from motionrft.representations.statistics import Statistics
-from motionrft.reward.adapters import ranking_loss
 from motionrft.reward.base import RewardCondition
 from motionrft.reward.classification import authenticity_metrics, official_swaps, preference_metrics
-from motionrft.reward.gaussian import divergence
-from motionrft.reward.motionreward import MotionReward
+from motionrft.reward.motionreward.adapters import ranking_loss
+from motionrft.reward.motionreward.gaussian import divergence
+from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.retrieval import RANKS, recall
 from motionrft.text.base import TextEncoder, TextFeatures
 from tests.parity.golden import Case, cases

@@ -5,8 +5,9 @@ import torch
 
 from motionrft.lengths import length_mask
 from motionrft.official.motionreward import deal_out
-from motionrft.reward import losses, noise, spl
-from motionrft.reward.losses import Encoded
+from motionrft.reward.motionreward import losses, noise
+from motionrft.reward.motionreward.losses import Encoded
+from motionrft.reward.spl import objective as spl
 from tests.parity.golden import Case, cases
 from tests.parity.rewards import REPRESENTATIONS, close, network_of
 

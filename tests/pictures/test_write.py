@@ -72,7 +72,7 @@ def test_motions_that_fell_apart_are_drawn_all_the_same(tmp_path, scale):
 
 
 def test_pictures_do_not_load_torch():
-    modules = "motionrft.pictures, motionrft.pictures.report_page, motionrft.pictures.study"
+    modules = "motionrft.pictures, motionrft.report.page, motionrft.report.study"
     code = f"import sys, {modules}; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"

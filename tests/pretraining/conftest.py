@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from motionrft.presets.pretrain import PretrainPreset
+from motionrft.pretraining.preset import PretrainPreset
 from motionrft.text.base import TextEncoder, TextFeatures
 from motionrft.training.seeds import item_seed
 

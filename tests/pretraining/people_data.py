@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from motionrft.presets.layers import resolve
-from motionrft.presets.pretrain import PretrainPreset
+from motionrft.pretraining.preset import PretrainPreset
 from motionrft.representations.convert import convert
 from motionrft.representations.names import JOINTS, KINEMATIC, ROTATION
 from motionrft.representations.statistics import Statistics
+from motionrft.settings.layers import resolve
 from tests.generators.families import TEXT_WIDTH
 from tests.representations.people import rotations
 

@@ -11,9 +11,9 @@ from motionrft.errors import UserError
 from motionrft.generators.base import Generator
 from motionrft.generators.registry import load_generator
 from motionrft.generators.sampling import sample
-from motionrft.presets.pretrain import PretrainPreset
-from motionrft.presets.shelf import shipped_folder
+from motionrft.pretraining.preset import PretrainPreset
 from motionrft.pretraining.run import Pretraining
+from motionrft.settings.discovery import shipped_folder
 from motionrft.training.progress import Silent
 from tests.generators.families import WordEncoder
 from tests.pretraining.people_data import SMALLER, tiny, write_people

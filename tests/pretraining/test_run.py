@@ -8,7 +8,7 @@ import torch
 
 from motionrft.errors import UserError
 from motionrft.generators.registry import load_generator
-from motionrft.presets.pretrain import PretrainPreset
+from motionrft.pretraining.preset import PretrainPreset
 from motionrft.pretraining.run import Pretraining
 from motionrft.training.progress import Silent
 

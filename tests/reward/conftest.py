@@ -12,9 +12,9 @@ import torch
 from motionrft.data import MotionDataset
 from motionrft.representations.convert import convert
 from motionrft.representations.statistics import Statistics
-from motionrft.reward.encoder import MotionRewardNetwork
-from motionrft.reward.motionreward import MotionReward
-from motionrft.reward.sizes import RewardSize
+from motionrft.reward.motionreward.encoder import MotionRewardNetwork
+from motionrft.reward.motionreward.motionreward import MotionReward
+from motionrft.reward.motionreward.sizes import RewardSize
 from motionrft.text import registry
 from motionrft.text.base import TextEncoder, TextFeatures
 

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 
 from motionrft.official.motionreward import collect
-from motionrft.reward.adapters import Judge
-from motionrft.reward.encoder import MotionRewardNetwork
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticSize
+from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.tmr import TMRNetwork, TMRSize
 
 TMR = TMRSize(text_width=24, latent=32, feedforward=48, layers=2)

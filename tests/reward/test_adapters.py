@@ -3,9 +3,9 @@
 import torch
 import torch.nn.functional as F
 
-from motionrft.reward.adapters import Judge, ranking_loss
-from motionrft.reward.encoder import MotionRewardNetwork
-from motionrft.reward.sizes import RewardSize
+from motionrft.reward.motionreward.adapters import Judge, ranking_loss
+from motionrft.reward.motionreward.encoder import MotionRewardNetwork
+from motionrft.reward.motionreward.sizes import RewardSize
 
 LENGTHS = torch.tensor([9, 4])
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from motionrft.errors import UserError
-from motionrft.reward.encoder import MotionRewardNetwork
-from motionrft.reward.sizes import PUBLISHED_SIZES, RewardSize
+from motionrft.reward.motionreward.encoder import MotionRewardNetwork
+from motionrft.reward.motionreward.sizes import PUBLISHED_SIZES, RewardSize
 
 LENGTHS = torch.tensor([21, 10, 1])
 

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from motionrft.reward.gaussian import Gaussian, divergence
-from motionrft.reward.losses import (
+from motionrft.reward.motionreward.gaussian import Gaussian, divergence
+from motionrft.reward.motionreward.losses import (
     Encoded,
     alignment_loss,
     alignment_pairs,

@@ -8,10 +8,10 @@ import torch
 
 from motionrft.data import MotionDataset, pad
 from motionrft.errors import UserError
-from motionrft.reward.adapters import Judge
 from motionrft.reward.folder import load_motionreward, save_reward
 from motionrft.reward.loading import load_reward
-from motionrft.reward.motionreward import MotionReward
+from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.motionreward import MotionReward
 
 TEXTS = ["a person walks", "a person waves", "a person sits"]
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from motionrft.reward.noise import (
+from motionrft.reward.motionreward.noise import (
     NoiseSettings,
     add_noise,
     alphas_cumprod,

@@ -10,6 +10,7 @@ import torch
 from motionrft.data import MotionDataset, pad
 from motionrft.errors import UserError
 from motionrft.finetuning.loading import identities, load_parts
+from motionrft.finetuning.preset import FinetunePreset
 from motionrft.official.motionreward import collect, deal_out, size_of
 from motionrft.official.rewards import (
     convert_reward,
@@ -18,11 +19,10 @@ from motionrft.official.rewards import (
     read_reward,
     reward_identity,
 )
-from motionrft.presets.finetune import FinetunePreset
-from motionrft.reward.encoder import MotionRewardNetwork
 from motionrft.reward.motioncritic import axis_angles
-from motionrft.reward.motionreward import MotionReward
-from motionrft.reward.sizes import PUBLISHED_SIZES, RewardSize
+from motionrft.reward.motionreward.encoder import MotionRewardNetwork
+from motionrft.reward.motionreward.motionreward import MotionReward
+from motionrft.reward.motionreward.sizes import PUBLISHED_SIZES, RewardSize
 from motionrft_cli import main as program
 from tests.reward.published import write_backbone, write_critic, write_motioncritic, write_tmr
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from motionrft.data import MotionDataset
-from motionrft.presets.layers import resolve
-from motionrft.presets.refine_spl import RefineSplPreset
 from motionrft.reward.folder import save_reward
 from motionrft.reward.loading import load_reward
-from motionrft.reward.motionreward import MotionReward
-from motionrft.reward.refinement import Refiner, mine_failures
+from motionrft.reward.motionreward.motionreward import MotionReward
+from motionrft.reward.spl.refinement import Refiner, mine_failures
+from motionrft.reward.spl.spl_preset import RefineSplPreset
+from motionrft.settings.layers import resolve
 from motionrft_cli import main as program
 
 SMALL = {"updates": 4, "batch": 4, "bank_every": 2, "top_k": 1, "optimiser": {"lr": 1e-3}}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from motionrft.reward.folder import save_reward
-from motionrft.reward.motionreward import MotionReward
+from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft_cli import main as program
 from tests.reward.conftest import motions_of
 

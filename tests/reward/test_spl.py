@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from motionrft.reward import spl
+from motionrft.reward.spl import objective as spl
 
 
 def test_a_retrieval_fails_beyond_the_k_best() -> None:

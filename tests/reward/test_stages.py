@@ -9,17 +9,17 @@ import torch
 
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
-from motionrft.presets.train_reward import TrainRewardPreset
-from motionrft.reward import stages
-from motionrft.reward.clips import clips_of
-from motionrft.reward.fakes import GENERATED, REAL, length_baseline, matched, published_fakes
 from motionrft.reward.folder import save_reward
 from motionrft.reward.loading import load_reward
-from motionrft.reward.motionreward import MotionReward
-from motionrft.reward.pairs import perturbed_pairs, published_pairs, read_pairs
-from motionrft.reward.perturbations import PERTURBATIONS
-from motionrft.reward.session import Session
-from motionrft.reward.training import train_reward
+from motionrft.reward.motionreward import stages
+from motionrft.reward.motionreward.clips import clips_of
+from motionrft.reward.motionreward.fakes import GENERATED, REAL, length_baseline, matched, published_fakes
+from motionrft.reward.motionreward.motionreward import MotionReward
+from motionrft.reward.motionreward.pairs import perturbed_pairs, published_pairs, read_pairs
+from motionrft.reward.motionreward.perturbations import PERTURBATIONS
+from motionrft.reward.motionreward.preset import TrainRewardPreset
+from motionrft.reward.motionreward.reward_session import RewardSession
+from motionrft.reward.motionreward.training import train_reward
 from motionrft.training.progress import Silent
 from tests.reward.conftest import motions_of, person
 
@@ -120,8 +120,8 @@ def settings(data: Path, stage: str, fakes: Path | None = None) -> TrainRewardPr
     return TrainRewardPreset.of(values)
 
 
-def session(out: Path, **options: bool) -> Session:
-    return Session(out, torch.device("cpu"), torch.float32, lambda stage: Silent(), **options)  # type: ignore[arg-type]
+def session(out: Path, **options: bool) -> RewardSession:
+    return RewardSession(out, torch.device("cpu"), torch.float32, lambda stage: Silent(), **options)  # type: ignore[arg-type]
 
 
 def test_all_later_stages_from_a_base(

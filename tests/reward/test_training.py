@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from motionrft.errors import Interrupted, UserError
-from motionrft.presets.layers import resolve
-from motionrft.presets.train_reward import TrainRewardPreset
 from motionrft.reward.loading import load_reward
-from motionrft.reward.session import REWARD, Session
-from motionrft.reward.training import train_reward
+from motionrft.reward.motionreward.preset import TrainRewardPreset
+from motionrft.reward.motionreward.reward_session import REWARD, RewardSession
+from motionrft.reward.motionreward.training import train_reward
+from motionrft.settings.layers import resolve
 from motionrft.training.progress import Silent
 
 TINY = {
@@ -40,8 +40,8 @@ def preset(data: Path, **changes: object) -> TrainRewardPreset:
     return TrainRewardPreset.of({**TINY, "data": str(data), **changes})
 
 
-def session(out: Path, **options: bool) -> Session:
-    return Session(out, torch.device("cpu"), torch.float32, lambda stage: Silent(), **options)
+def session(out: Path, **options: bool) -> RewardSession:
+    return RewardSession(out, torch.device("cpu"), torch.float32, lambda stage: Silent(), **options)
 
 
 def weights_of(out: Path) -> dict[str, torch.Tensor]:
@@ -76,9 +76,9 @@ def test_joints_seen_from_the_body_are_judged_alike_wherever_they_are(
 def test_every_other_round_is_mirrored_with_its_captions(
     data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from motionrft.reward import semantic
-    from motionrft.reward.session import open_splits
-    from motionrft.reward.training import new_reward
+    from motionrft.reward.motionreward import semantic
+    from motionrft.reward.motionreward.reward_session import open_splits
+    from motionrft.reward.motionreward.training import new_reward
 
     monkeypatch.setattr(semantic, "mirror_caption", str.upper)
     settings = preset(data_folder, semantic={**TINY["semantic"], "mirror": True})
@@ -95,7 +95,7 @@ def test_an_interrupted_run_ends_in_the_same_bits(
 ) -> None:
     settings = preset(data_folder)
     train_reward(settings, session(tmp_path / "whole"))
-    from motionrft.reward import semantic
+    from motionrft.reward.motionreward import semantic
 
     update = semantic.SemanticTrainer.update
 

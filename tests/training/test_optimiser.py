@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from motionrft.errors import RunError
-from motionrft.presets.training import OptimiserPreset
 from motionrft.training.optimiser import AdamWSettings, Optimiser
+from motionrft.training.preset import OptimiserPreset
 from motionrft.training.schedule import rate_factor
 
 SETTINGS = AdamWSettings(lr=0.01, weight_decay=0.1, clip=0.5, warmup=3, floor=0.1)

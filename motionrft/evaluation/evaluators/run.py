@@ -15,7 +15,7 @@ from motionrft.evaluation.evaluators.training import EvaluatorTraining, train_ev
 from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.numbers import CANDIDATES, real_numbers
 from motionrft.evaluation.result import collect
-from motionrft.presets.train_reward import TrainRewardPreset
+from motionrft.reward.motionreward.preset import TrainRewardPreset
 from motionrft.text import load_text_encoder
 from motionrft.training.atomic import write_text
 from motionrft.training.environment import environment

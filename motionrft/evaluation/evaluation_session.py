@@ -1,0 +1,238 @@
+"""From the preset of `motionrft eval` to results: what is loaded, for which kind of evaluation, in which
+order."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+import torch
+
+from motionrft import builtin
+from motionrft.data import FOLDERS, MotionDataset
+from motionrft.data.captions import Caption
+from motionrft.errors import UserError
+from motionrft.evaluation.evaluators import Evaluator, load_evaluator
+from motionrft.evaluation.folder import FolderSource
+from motionrft.evaluation.generation import GenerationProtocol
+from motionrft.evaluation.items import EvaluationItems, FixedItems, OfficialItems
+from motionrft.evaluation.judgements import evaluate_authenticity, evaluate_preference
+from motionrft.evaluation.motion_physics import evaluate_physics
+from motionrft.evaluation.numbers import check_enough
+from motionrft.evaluation.preset import EvalPreset
+from motionrft.evaluation.report import Gallery
+from motionrft.evaluation.result import EvaluationResult
+from motionrft.evaluation.retrieval import evaluate_retrieval
+from motionrft.evaluation.sources import GeneratorSource, Source
+from motionrft.official.generators import load_generator
+from motionrft.official.rewards import load_reward, reward_identity
+from motionrft.reward.base import Reward
+from motionrft.text import load_text_encoder
+from motionrft.training.fingerprints import path_hash
+
+ANY_LENGTH = 10**9
+_PAGE_BYTES, _PICTURE_BYTES = 150_000, 35_000
+"""Of a report without pictures, and of one motion of 100 frames on it."""
+
+
+def _nobody_looks(subject: str, motions: int) -> None: ...
+
+
+@dataclass
+class EvaluationSession:
+    """One call of `motionrft eval`.
+
+    progress: told (subject, how many more motions are judged).
+    """
+
+    preset: EvalPreset
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+    progress: Callable[[str, int], None] = _nobody_looks
+    galleries: list[Gallery] = field(default_factory=list)
+    same_noise: bool = False
+    """Whether the systems of the last `generation` sampled each prompt from the same noise."""
+
+    @property
+    def seeds(self) -> list[int]:
+        return list(range(self.preset.seed, self.preset.seed + self.preset.repeats))
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        return load_evaluator(self.preset.evaluator, self.device, self.preset.representation)
+
+    @cached_property
+    def items(self) -> EvaluationItems:
+        """The test items: of the data set, or those that travel with the package."""
+        preset = self.preset
+        if preset.selection == "official":
+            if preset.data is None:
+                raise UserError("the official selection crops real motions: name their data set with --data.")
+            return OfficialItems(self._dataset(ANY_LENGTH), self.evaluator, preset.min_frames)
+        if preset.data is None:
+            items = FixedItems.builtin(preset.split)
+        else:
+            items = FixedItems.of_dataset(self._dataset(), self.evaluator, preset.per_label)
+        return items if preset.limit is None else items.subset(preset.limit)
+
+    def generation(self, against: str | None = None) -> list[EvaluationResult]:
+        """Judge the generator or folder, after `against` (a generator or folder too) where that is given."""
+        sources = self._sources(against)
+        self.same_noise = len(sources) > 1 and all(isinstance(source, GeneratorSource) for source in sources)
+        return [self._judge(source) for source in sources]
+
+    def motions(self, against: str | None = None) -> int:
+        """How many motions `generation` will sample, MultiModality aside."""
+        systems = (against is not None) + (self.preset.motions is None)
+        return systems * self.preset.repeats * len(self.items.draw(self.preset.seed).keys)
+
+    def estimate(self, against: str | None = None) -> dict[str, float]:
+        """What `generation` would cost, from two denoising steps of one batch; everything else is checked on
+        the way.
+
+        Returns:
+            items, repetitions, parameters, seconds_per_step (of a batch), seconds and bytes in all.
+        """
+        preset, sources, seconds, each_step = self.preset, self._sources(against), 0.0, 0.0
+        for source in sources:
+            drawn = source.available(self.items.draw(preset.seed))
+            check_enough(len(drawn.keys))
+            if isinstance(source, GeneratorSource):
+                first = drawn.index(torch.arange(min(preset.batch, len(drawn.keys))))
+                start = time.perf_counter()
+                replace(source, steps=2).make(first, preset.seed)
+                each_step = (time.perf_counter() - start) / 2
+                batches = preset.repeats * -(-len(drawn.keys) // preset.batch)
+                seconds += each_step * batches * int(source.settings["steps"])
+        generators = [source.generator for source in sources if isinstance(source, GeneratorSource)]
+        return {
+            "items": len(self.items.draw(preset.seed).keys),
+            "repetitions": preset.repeats,
+            "parameters": sum(p.numel() for generator in generators for p in generator.parameters()),
+            "seconds_per_step": each_step,
+            "seconds": seconds,
+            "bytes": _PAGE_BYTES + preset.pictures * len(sources) * _PICTURE_BYTES,
+        }
+
+    def retrieval(self) -> EvaluationResult:
+        """How well the evaluator, or the reward where one is named, finds real motions by text and back."""
+        preset = self.preset
+        judge = self.evaluator if preset.reward is None else load_evaluator(preset.reward, self.device)
+        if preset.data is None:
+            items = FixedItems.builtin(preset.split)
+        else:
+            items = FixedItems.of_dataset(self._dataset(), judge, preset.per_label)
+        items = items if preset.limit is None else items.subset(preset.limit)
+        subset = None if preset.subset is None else Path(preset.subset)
+        sentences = load_text_encoder(preset.sentences)
+        return evaluate_retrieval(judge, items, self.seeds, sentences, preset.threshold, subset)
+
+    def preference(self) -> EvaluationResult:
+        """How well the reward's critic prefers what people preferred."""
+        reward, identity = self._judging_reward("preference")
+        if self.preset.data is None:
+            raise UserError("name the preference pairs with --data: a folder with better/ and worse/.")
+        name = self.preset.name or str(self.preset.reward)
+        return evaluate_preference(reward, Path(self.preset.data), name, identity, batch=self.preset.batch)
+
+    def authenticity(self) -> EvaluationResult:
+        """How well the reward tells the real motions of --data from the generated ones of --motions."""
+        reward, identity = self._judging_reward("authenticity")
+        if self.preset.data is None or self.preset.motions is None:
+            raise UserError(
+                "authenticity needs real motions (--data DIR) and generated ones (--motions DIR)."
+            )
+        name, motions = self.preset.name or str(self.preset.reward), Path(self.preset.motions)
+        return evaluate_authenticity(reward, self._dataset(), motions, name, identity, self.preset.seed)
+
+    def physics(self) -> tuple[EvaluationResult, list[str]]:
+        """Physics of the motions of --motions, real ones of --data beside them; and the files that were
+        skipped."""
+        if self.preset.motions is None:
+            raise UserError("name the motions to measure with --motions DIR.")
+        real = None if self.preset.data is None else self._dataset()
+        return evaluate_physics(Path(self.preset.motions), real, self.preset.name, self.preset.limit)
+
+    def _judging_reward(self, term: str) -> tuple[Reward, str]:
+        path = self.preset.reward or builtin.NAME
+        return load_reward(path, {term: 1.0}, device=self.device), reward_identity(path)
+
+    def _sources(self, against: str | None) -> list[Source]:
+        preset = self.preset
+        if preset.generator is not None and preset.motions is not None:
+            raise UserError("both --generator and --motions are given: one of them is judged.")
+        self.evaluator.eval()  # loaded first: a missing evaluator is told before anything slow is read
+        sources = [] if against is None else [self._source(against, "before")]
+        if preset.motions is not None:
+            return [*sources, FolderSource(Path(preset.motions), preset.name, preset.seed, self._captions())]
+        return [*sources, self._generator(preset.generator or builtin.NAME, preset.name)]
+
+    def _judge(self, source: Source) -> EvaluationResult:
+        gallery = Gallery()
+        if isinstance(source, GeneratorSource):
+            source = replace(source, made=partial(self.progress, source.name))
+        protocol = GenerationProtocol(
+            self.evaluator,
+            self.items,
+            self.seeds,
+            self._reward(source),
+            self.preset.batch,
+            self.preset.multimodality,
+            precision=str(self.dtype).removeprefix("torch."),
+            watch=gallery.keep,
+        )
+        result = protocol.run(source)
+        self.galleries.append(gallery)
+        return result
+
+    def _source(self, place: str, name: str) -> Source:
+        """A generator, or a folder of motions: told apart by what lies there."""
+        if place == builtin.NAME or (Path(place) / "config.json").is_file():
+            return self._generator(place, name)
+        return FolderSource(Path(place), name, self.preset.seed, self._captions())
+
+    def _captions(self) -> dict[str, tuple[Caption, ...]]:
+        items = self.items
+        if isinstance(items, FixedItems):
+            return {item.key: item.captions for item in items.items}
+        return {}
+
+    def _generator(self, place: str, name: str | None) -> GeneratorSource:
+        folder = builtin.resolve(place, "generator")
+        generator = load_generator(folder, str(self.device))
+        preset = self.preset
+        return GeneratorSource(
+            generator,
+            name or _short_name(place),
+            path_hash(folder),
+            preset.steps,
+            preset.guidance,
+            preset.batch,
+            self.dtype,
+            self.evaluator.fps,
+        )
+
+    def _reward(self, source: Source) -> Reward | None:
+        """The reward, reading what the source makes where it can."""
+        if self.preset.reward is None:
+            return None
+        if not isinstance(source, GeneratorSource):
+            return load_reward(self.preset.reward, device=self.device)
+        made_by = source.generator
+        return load_reward(self.preset.reward, None, made_by.representation, made_by.fps, self.device)
+
+    def _dataset(self, max_frames: int = 196) -> MotionDataset:
+        assert self.preset.data is not None
+        folder = Path(self.preset.data)
+        if folder.is_dir() and not any((folder / name).is_dir() for name in FOLDERS.values()):
+            raise UserError(
+                f"{folder}: no motions there: needed is one of {', '.join(FOLDERS.values())} beside texts."
+            )
+        return MotionDataset(self.preset.data, self.preset.split, max_frames=max_frames)
+
+
+def _short_name(place: str) -> str:
+    """A folder's own name; of a `generator` inside a run, the run's."""
+    path = Path(place)
+    return path.resolve().parent.name if path.name in ("generator", "model") else path.name

@@ -1,0 +1,57 @@
+"""What `motionrft eval` can be told."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from motionrft.settings.base import Preset
+
+
+class EvalPreset(Preset):
+    """Settings of `motionrft eval`."""
+
+    command: ClassVar[str] = "eval"
+
+    data: str | None = Field(
+        None, description="data set folder in HumanML3D's layout; null: the built-in test items"
+    )
+    split: str = Field("test", description="split to evaluate on")
+    generator: str | None = Field(None, description="generator folder, or builtin")
+    motions: str | None = Field(None, description="folder of motions named by clip, instead of a generator")
+    reward: str | None = Field(
+        None, description="reward folder, published checkpoint, or builtin; null: none"
+    )
+    evaluator: str = Field(
+        "builtin", description="evaluator folder (ours, Guo et al.'s, a reward), or builtin"
+    )
+    representation: Literal["kinematic", "joints", "rotation"] | None = Field(
+        None,
+        description="what a reward with several representations reads, as evaluator; null: its usual one",
+    )
+    name: str | None = Field(None, description="what tables call the result; null: the folder's name")
+    repeats: int = Field(20, ge=1, le=10_000, description="repetitions, with seeds SEED, SEED + 1, …")
+    selection: Literal["fixed", "official"] = Field(
+        "fixed",
+        description="fixed: whole clips, caption by seed; official: random crops and captions, recorded",
+    )
+    min_frames: int = Field(
+        40, ge=4, description="shortest clip of the official selection (HumanML3D 40, KIT-ML 24)"
+    )
+    per_label: int | None = Field(None, ge=1, description="at most so many clips of each kind; null: all")
+    limit: int | None = Field(None, ge=1, description="at most so many clips, a seeded choice; null: all")
+    steps: int | None = Field(
+        None, ge=1, description="denoising steps; null: the generator's published number"
+    )
+    guidance: float | None = Field(None, description="guidance scale; null: the generator's published one")
+    batch: int = Field(32, ge=1, description="motions computed at once; results do not depend on it")
+    multimodality: int = Field(
+        0, ge=0, description="captions to make 30 motions of; 0 leaves MultiModality out"
+    )
+    sentences: str = Field(
+        "minilm", description="text encoder whose sentence vectors decide TMR's threshold protocol"
+    )
+    threshold: float = Field(
+        0.95, gt=0.5, le=1, description="texts as like as this (TMR's scale) are the same"
+    )
+    subset: str | None = Field(None, description="file of clip names for TMR's protocol on dissimilar items")
+    pictures: int = Field(12, ge=0, description="prompts shown as moving figures in the report; 0: none")

@@ -1,0 +1,60 @@
+"""Settings of `motionrft convert`."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from motionrft.settings.base import Preset
+
+
+class ConvertPreset(Preset):
+    """Everything `motionrft convert` decides."""
+
+    command: ClassVar[str] = "convert"
+
+    to: str | None = Field(
+        None,
+        description="kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; "
+        "motionrft (checkpoints); official (generator folders)",
+    )
+    source: str | None = Field(
+        None, description="representation of the inputs, where their shape does not tell"
+    )
+    fps: float | None = Field(
+        None,
+        gt=0,
+        description="frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs",
+    )
+    source_fps: float | None = Field(None, gt=0, description="frame rate of inputs that do not say it")
+    joint_map: str | None = Field(
+        None, description="YAML or JSON file: SMPL joint to BVH joint, list of joints, or weights"
+    )
+    unit: Literal["centimetres", "metres"] = Field(
+        "centimetres", description="unit of BVH files that are written"
+    )
+    source_unit: Literal["metres", "centimetres", "millimetres", "inches", "CMU units"] | None = Field(
+        None, description="unit of BVH files that are read; guessed from the length of the legs"
+    )
+    format: Literal["npy", "npz", "safetensors", "official"] = Field(
+        "npy",
+        description="file format of arrays; official: a generator folder into its project's own checkpoint",
+    )
+    mirror: bool = Field(False, description="mirror left and right; with --dataset, add the mirrored clips")
+    jobs: int = Field(1, ge=1, le=256, description="processes")
+    family: str | None = Field(None, description="family of a checkpoint, where its keys do not tell")
+    statistics: str | None = Field(
+        None, description="folder of a checkpoint's Mean.npy and Std.npy, where they do not lie beside it"
+    )
+    critic_window: int | None = Field(
+        None,
+        ge=1,
+        description="reward checkpoint: frames its preference critic attends to, shorter motions padded; published "
+        "critics were trained with 196; null: each motion's own length",
+    )
+    captions: str | None = Field(None, description='data set: JSON lines {"clip_id": ..., "captions": [...]}')
+    splits: str | None = Field(
+        None, description="data set: CSV with clip_id and a column of train, val, test"
+    )
+    split_column: str = Field("split", description="data set: the column of --splits to use")
+    min_frames: int = Field(16, ge=1, description="data set: shortest clip kept, frames of features")
+    licence: str = Field("", description="data set: licence to note in dataset.json")

@@ -1,0 +1,20 @@
+"""Diffusion-DPO on own samples: the reward ranks them, best against worst (Wallace et al. 2024)."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from motionrft.finetuning.methods.base import MethodPreset
+from motionrft.finetuning.methods.sft import plan
+
+__all__ = ["DpoPreset", "plan"]
+
+
+class DpoPreset(MethodPreset):
+    method: Literal["dpo"] = "dpo"
+    needs: ClassVar[frozenset[str]] = frozenset({"reward"})
+    candidates: int = Field(
+        4, ge=2, description="samples of each prompt, of which best and worst are compared"
+    )
+    beta: float = Field(5000.0, gt=0, description="strength of the pull towards the untuned generator")
+    margin: float = Field(0.0, ge=0, description="pairs whose rewards differ by less are left out")

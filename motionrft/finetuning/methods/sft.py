@@ -1,0 +1,21 @@
+"""Supervised fine-tuning: the generator's own loss on recorded motions, the baseline without a reward."""
+
+import random
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from motionrft.diffusion.plan import Plan, sampling_plan
+from motionrft.finetuning.methods.base import MethodPreset
+
+
+class SftPreset(MethodPreset):
+    method: Literal["sft"] = "sft"
+    needs: ClassVar[frozenset[str]] = frozenset({"motion"})
+    drop_text: float = Field(
+        0.1, ge=0, le=1, description="probability that a prompt is replaced by the null prompt"
+    )
+
+
+def plan(steps: int, preset: MethodPreset, progress: float, rng: random.Random) -> Plan:
+    return sampling_plan(steps)

@@ -1,0 +1,46 @@
+"""What `motionrft sample` can be told."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from motionrft.settings.base import Preset
+
+Format = Literal["npy", "npz", "safetensors", "bvh", "gif", "mp4", "png", "html"]
+Representation = Literal["kinematic", "joints", "rotation"]
+
+
+def separated(value: object) -> object:
+    """`npy,bvh` as a list of words; anything else is left to the validator."""
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+
+class SamplePreset(Preset):
+    """Settings of `motionrft sample`."""
+
+    command: ClassVar[str] = "sample"
+
+    generator: str = Field("builtin", description="generator folder, official checkpoint, or builtin")
+    family: str | None = Field(
+        None, description="family of an official checkpoint; null: recognised from its keys"
+    )
+    statistics: str | None = Field(
+        None, description="folder of an official checkpoint's Mean.npy and Std.npy; null: beside it"
+    )
+    num: int = Field(1, ge=1, description="motions a prompt")
+    seconds: float = Field(4.0, gt=0, description="length of a motion in seconds")
+    length: int | None = Field(None, ge=1, description="length in frames, instead of seconds")
+    split: str = Field("test", description="split of the data set whose captions are the prompts")
+    steps: int | None = Field(None, ge=1, description="denoising steps; null: as published")
+    guidance: float | None = Field(None, ge=0, description="guidance scale; null: as published; 1: none")
+    sampler: str | None = Field(None, description="sampler of the family; null: as published")
+    eta: float | None = Field(
+        None, ge=0, le=1, description="noise of DDIM or Euler steps, 0 to 1; null: none"
+    )
+    batch: int = Field(16, ge=1, description="motions made at once; the result does not depend on it")
+    formats: Annotated[list[Format], BeforeValidator(separated)] = Field(
+        ["npy", "html"], min_length=1, description="files written for each motion"
+    )
+    representation: Representation | None = Field(
+        None, description="representation of the array files; null: the generator's own"
+    )

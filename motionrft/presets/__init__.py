@@ -1,1 +1,0 @@
-"""Pydantic models of every preset; imports no torch."""

@@ -1,0 +1,76 @@
+"""Settings of `motionrft pretrain`: a generator's autoencoder and denoiser, or its distillation from a teacher."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from motionrft.settings.base import Preset, PresetPart
+from motionrft.training.preset import OptimiserPreset
+
+
+class AutoencoderStage(PresetPart):
+    """Stage 1, of families that have an autoencoder: reconstruction, and KL where it has a posterior."""
+
+    updates: int = Field(6000, ge=1, description="optimiser updates")
+    batch: int = Field(32, ge=1, description="clips an update")
+    window: int = Field(64, ge=4, description="frames of each clip that an update sees")
+    kl_weight: float = Field(
+        2e-4, ge=0, description="weight of the KL divergence to N(0, I), per latent token"
+    )
+    motion_weight: float = Field(10.0, ge=0, description="weight of joint displacements, metres per frame")
+    optimiser: OptimiserPreset = Field(OptimiserPreset(lr=2e-3), description="optimiser of the stage")
+
+
+class DenoiserStage(PresetPart):
+    """Stage 2: the denoiser, on frames or on latents of the frozen autoencoder."""
+
+    updates: int = Field(12000, ge=1, description="optimiser updates")
+    batch: int = Field(64, ge=1, description="clips an update")
+    text_drop: float = Field(0.1, ge=0, le=1, description="share of captions replaced by the null text")
+    loss_weight_cap: float = Field(
+        10.0, ge=1, description="loss weight is clamp(noise/signal ratio, 1, cap); 1 weighs all times equally"
+    )
+    ema: float = Field(0.997, ge=0, lt=1, description="decay of the weights' moving average, which is kept")
+    validate_every: int = Field(500, ge=1, description="updates between validations")
+    patience: int = Field(
+        0, ge=0, description="validations without improvement that end the stage; 0 never does"
+    )
+    optimiser: OptimiserPreset = Field(OptimiserPreset(lr=1e-3), description="optimiser of the stage")
+
+
+class Distillation(PresetPart):
+    """What stage 2 minimises where there is a teacher: consistency between neighbouring times (MotionLCM)."""
+
+    times: int = Field(
+        10, ge=1, le=1000, description="DDIM times of the teacher; a step skips 1000 / times training times"
+    )
+    guidance_from: float = Field(6.0, ge=1, description="least guidance scale of the teacher that is drawn")
+    guidance_to: float = Field(16.0, ge=1, description="largest guidance scale of the teacher that is drawn")
+    ema: float = Field(0.95, ge=0, lt=1, description="decay of the target network's moving average")
+    huber: float = Field(0.5, gt=0, description="error at which the pseudo-Huber loss turns linear")
+
+
+class PretrainPreset(Preset):
+    """Everything `motionrft pretrain` decides."""
+
+    command: ClassVar[str] = "pretrain"
+
+    generator: dict[str, Any] = Field(
+        default_factory=dict,
+        description="family and settings of the generator (`config.json` of a generator folder)",
+    )
+    teacher: str | None = Field(
+        None, description="MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages"
+    )
+    data: str | None = Field(None, description="data set folder in HumanML3D's layout")
+    min_frames: int = Field(16, ge=2, description="shortest clip used, frames of the data set")
+    max_frames: int = Field(196, ge=2, description="longer clips are cut, frames of the data set")
+    mirror: bool = Field(True, description="mirror half of the clips and their captions")
+    feature_bias: float = Field(
+        1.0, gt=0, description="divides the std of root terms and foot contacts (kinematic); 1 leaves it"
+    )
+    stage: Literal["autoencoder", "denoiser", "all"] = Field("all", description="which stage to train")
+    checkpoint_every: int = Field(500, ge=1, description="updates between checkpoints")
+    autoencoder: AutoencoderStage = Field(AutoencoderStage(), description="stage 1")
+    denoiser: DenoiserStage = Field(DenoiserStage(), description="stage 2")
+    distillation: Distillation = Field(Distillation(), description="stage 2 with a teacher")

@@ -1,0 +1,1 @@
+"""MotionReward: network, losses, noise, adapters and training."""

@@ -1,0 +1,157 @@
+"""Stages 2 and 3: adapters and heads for preference and authenticity, on the frozen motion tower.
+
+Lengths are the clips' own. (The published critics were trained with all 196 frames of the window declared valid, and
+the published authenticity labels can be read off the lengths.)
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from motionrft.reward.classification import authenticity_metrics, preference_metrics
+from motionrft.reward.motionreward.adapters import Judge, ranking_loss
+from motionrft.reward.motionreward.clips import Clip, Pair, batch_of
+from motionrft.reward.motionreward.fakes import Labelled
+from motionrft.reward.motionreward.motionreward import MotionReward
+from motionrft.reward.motionreward.preset import JudgePart
+from motionrft.training.optimiser import Optimiser
+from motionrft.training.seeds import generator_for
+
+
+class JudgeTrainer:
+    """What both stages share: which clips a step sees, in which representation, and the update.
+
+    Args:
+        reward: its tower stays as it is; the judge is trained in place.
+        judge: on the reward's device.
+    """
+
+    def __init__(self, reward: MotionReward, judge: Judge, preset: JudgePart, seed: int) -> None:
+        self.reward, self.judge, self.preset, self.seed = reward, judge, preset, seed
+        self.device = next(reward.network.parameters()).device
+        reward.network.requires_grad_(False).train()  # dropout stays active, as published
+        judge.requires_grad_(True).train()
+        self.optimiser = Optimiser(judge, preset.optimiser, total=preset.updates)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"judge": self.judge.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.judge.load_state_dict(state["judge"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+    def answers(self, clips: Sequence[Clip], name: str) -> Tensor:
+        """(B, outputs) of the judge."""
+        return judge_clips(self.reward, self.judge, clips, name, self.device)
+
+    def rows(self, count: int, step: int) -> list[int]:
+        """Items of a step."""
+        draws = generator_for(self.seed, "judge", step)
+        return torch.randperm(count, generator=draws)[: self.preset.batch].tolist()
+
+    def descend(self, loss: Tensor) -> dict[str, float]:
+        """Backward and step."""
+        loss.backward()
+        return {"loss": loss.item(), **self.optimiser.step()}
+
+
+class PreferenceTrainer(JudgeTrainer):
+    """Ranking loss on pairs; the representation changes from update to update."""
+
+    def __init__(
+        self, reward: MotionReward, judge: Judge, pairs: Sequence[Pair], preset: JudgePart, seed: int
+    ) -> None:
+        super().__init__(reward, judge, preset, seed)
+        self.pairs = {name: [pair for pair in pairs if name in pair.better] for name in _names(reward, pairs)}
+
+    def update(self, step: int) -> dict[str, float]:
+        """One optimiser update."""
+        name = list(self.pairs)[step % len(self.pairs)]
+        here = self.pairs[name]
+        chosen = [here[row] for row in self.rows(len(here), step)]
+        clips = [pair.better for pair in chosen] + [pair.worse for pair in chosen]
+        better, worse = self.answers(clips, name)[:, 0].chunk(2)
+        metrics = {"accuracy": (better > worse).double().mean().item()}
+        return metrics | self.descend(ranking_loss(better, worse))
+
+
+class AuthenticityTrainer(JudgeTrainer):
+    """Two-class cross entropy; class 0 real, 1 generated."""
+
+    def __init__(
+        self, reward: MotionReward, judge: Judge, clips: Sequence[Labelled], preset: JudgePart, seed: int
+    ) -> None:
+        super().__init__(reward, judge, preset, seed)
+        names = [name for name in reward.network.size.representations if any(name in c.clip for c in clips)]
+        self.clips = {name: [clip for clip in clips if name in clip.clip] for name in names}
+
+    def update(self, step: int) -> dict[str, float]:
+        """One optimiser update."""
+        name = list(self.clips)[step % len(self.clips)]
+        here = self.clips[name]
+        chosen = [here[row] for row in self.rows(len(here), step)]
+        logits = self.answers([item.clip for item in chosen], name)
+        labels = torch.tensor([item.label for item in chosen], device=self.device)
+        metrics = {"accuracy": (logits.argmax(-1) == labels).double().mean().item()}
+        return metrics | self.descend(F.cross_entropy(logits, labels))
+
+
+def judge_clips(
+    reward: MotionReward, judge: Judge, clips: Sequence[Clip], name: str, device: torch.device
+) -> Tensor:
+    """(B, outputs) of a judge about de-normalised clips in one representation."""
+    motion, lengths = batch_of(clips, name, device)
+    return judge(reward.network.motion, reward.normalise(motion, lengths, name), lengths, name)
+
+
+@torch.no_grad()
+def judge_all(reward: MotionReward, judge: Judge, clips: Sequence[Clip], name: str) -> Tensor:
+    """(N, outputs) of a judge in eval mode, clips of like length together."""
+    reward.network.eval()
+    judge.eval()
+    device = next(reward.network.parameters()).device
+    order = sorted(range(len(clips)), key=lambda number: len(clips[number][name]))
+    parts = [order[start : start + 64] for start in range(0, len(order), 64)]
+    found = torch.cat([judge_clips(reward, judge, [clips[i] for i in part], name, device) for part in parts])
+    return found[torch.tensor(order, device=device).argsort()].float().cpu()
+
+
+def preference_report(
+    reward: MotionReward, judge: Judge, pairs: Sequence[Pair]
+) -> dict[str, dict[str, float]]:
+    """Per representation: accuracy, precision, recall, F1 over all pairs, and the accuracy of each kind of fault."""
+    report = {}
+    for name in _names(reward, pairs):
+        here = [pair for pair in pairs if name in pair.better]
+        better, worse = (
+            judge_all(reward, judge, clips, name)[:, 0]
+            for clips in ([pair.better for pair in here], [pair.worse for pair in here])
+        )
+        report[name] = preference_metrics(better, worse)
+        for kind in sorted({pair.kind for pair in here}):
+            rows = torch.tensor([pair.kind == kind for pair in here])
+            report[name][f"acc/{kind}"] = (better > worse)[rows].double().mean().item()
+    return report
+
+
+def authenticity_report(
+    reward: MotionReward, judge: Judge, clips: Sequence[Labelled]
+) -> dict[str, dict[str, float]]:
+    """Per representation: accuracy, precision, recall, F1 and the confusion; generated is the positive class."""
+    report = {}
+    for name in reward.network.size.representations:
+        here = [item for item in clips if name in item.clip]
+        if here:
+            logits = judge_all(reward, judge, [item.clip for item in here], name)
+            report[name] = authenticity_metrics(logits, torch.tensor([item.label for item in here]))
+    return report
+
+
+def _names(reward: MotionReward, pairs: Sequence[Pair]) -> list[str]:
+    """Representations that both the reward and the pairs have."""
+    return [
+        name for name in reward.network.size.representations if any(name in pair.better for pair in pairs)
+    ]

@@ -1,0 +1,204 @@
+"""MotionReward as a reward: cosines of embedding means, in any of its representations.
+
+One encoder pass serves every term that reads the shared embedding; text and reference embeddings are computed
+once per prompt, in `prepare`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from motionrft.lengths import zero_padding
+from motionrft.representations.statistics import Statistics
+from motionrft.representations.windows import seen_from_windows
+from motionrft.reward.base import Learnt, RewardCondition
+from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.encoder import MotionRewardNetwork
+from motionrft.reward.motionreward.gaussian import Gaussian
+from motionrft.text.base import TextEncoder
+
+SHARED_TERMS = ("semantic", "similarity")
+"""Terms read from the shared embedding: cosine to the text, cosine to the reference motion."""
+JUDGED_TERMS = {"preference": 1, "authenticity": 2}
+"""Terms that have adapters and a head of their own, and the head's outputs. Preference is an unbounded score,
+authenticity the probability of being real."""
+
+
+class Normaliser(nn.Module):
+    """One representation's statistics as buffers, so that they follow the module to its device.
+
+    Args:
+        window: joints are seen from the body in windows of that many frames first; None leaves motions as they are.
+    """
+
+    def __init__(self, statistics: Statistics, window: int | None = None) -> None:
+        super().__init__()
+        self.window = window
+        self.register_buffer("mean", statistics.mean.clone())
+        self.register_buffer("std", statistics.std.clone())
+
+    @property
+    def statistics(self) -> Statistics:
+        return Statistics(self.get_buffer("mean"), self.get_buffer("std"))
+
+    def forward(self, motion: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, F) de-normalised to z-scores with zero padding."""
+        if self.window is not None:
+            motion = seen_from_windows(motion.view(*motion.shape[:2], -1, 3), self.window).view_as(motion)
+        return zero_padding(self.statistics.normalise(motion), lengths)
+
+
+class MotionReward(Learnt):
+    """The unified reward of MotionRFT.
+
+    Args:
+        network: both towers and the decoder.
+        statistics: of every representation that the network judges.
+        text_encoder: the frozen encoder whose token states the text tower reads.
+        weights: term to weight; terms without weight are neither computed nor reported.
+        representation: of the motions that `forward` gets.
+        judges: `preference` and `authenticity`, where they have been trained.
+    """
+
+    family: ClassVar[str] = "motionreward"
+
+    def __init__(
+        self,
+        network: MotionRewardNetwork,
+        statistics: Mapping[str, Statistics],
+        text_encoder: TextEncoder,
+        weights: Mapping[str, float] | None = None,
+        representation: str = "kinematic",
+        judges: Mapping[str, Judge] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.normalisers = nn.ModuleDict(
+            {name: Normaliser(value, network.size.window(name)) for name, value in statistics.items()}
+        )
+        self.text_encoder = text_encoder
+        self.about: dict[str, Any] = {}
+        """What is known of its making (stages, data, recalls, quantiles of training scores): JSON values."""
+        self.adapter_time = False
+        """Whether judges see the time token: the published code gives it to adapters that never saw one."""
+        self.critic_window: int | None = None
+        """Shorter motions are padded to so many frames, and the preference judge attends to all of them: published
+        critics were trained with 196 (MotionPercept's 60 frames and 136 of zeros), though published fine-tuning
+        gives them true lengths. None judges the valid frames."""
+        self.judges = nn.ModuleDict(dict(judges or {}))
+        self.weigh(weights or {"semantic": 1.0})
+        self.judge_in(representation)
+        self.eval().requires_grad_(False)
+
+    @property
+    def width(self) -> int:
+        """L, of the embeddings."""
+        return self.network.size.latent
+
+    @property
+    def max_frames(self) -> int:
+        """Two rows of the position table belong to the global token and the timestep."""
+        return (self.network.size.positions - 2) * self.network.size.stack
+
+    def config(self) -> dict[str, Any]:
+        judges = {name: judge for name, judge in self.judges.items() if isinstance(judge, Judge)}
+        return {
+            "size": self.network.size.to_dict(),
+            "text": self.text_encoder.name,
+            "text_identity": self.text_encoder.identity,
+            "judges": {
+                name: {"rank": judge.adapter.rank, "alpha": judge.adapter.alpha}
+                for name, judge in judges.items()
+            },
+            "adapter_time": self.adapter_time,
+            "critic_window": self.critic_window,
+            "about": dict(self.about),
+        }
+
+    def normalise(self, motion: Tensor, lengths: Tensor, representation: str) -> Tensor:
+        """(B, T, F) de-normalised to z-scores with zero padding."""
+        return self.normalisers[representation](motion, lengths)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Every term this reward can give."""
+        return (*SHARED_TERMS, *self.judges)
+
+    def judge_in(self, representation: str) -> None:
+        """Expect motions in this representation from now on.
+
+        Raises:
+            UserError: the network was not built for it.
+        """
+        self.network.size.feature_width(representation)
+        self.representation = representation
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """(B, L) unit means, through the text cache, without gradient."""
+        device = next(self.network.parameters()).device
+        with torch.no_grad():
+            features = self.text_encoder.encode(texts).to(device)
+            return F.normalize(self.network.encode_text(features.tokens, features.mask).mean, dim=-1)
+
+    def encode(self, motion: Tensor, lengths: Tensor, t: Tensor | int = 0) -> Gaussian:
+        """The shared embedding of motions (B, T, F), de-normalised, in `representation`; differentiable."""
+        normalised = self.normalise(motion.flatten(2), lengths, self.representation)
+        return self.network.encode_motion(normalised, lengths, self.representation, t)
+
+    def embed_motion(self, motion: Tensor, lengths: Tensor, t: Tensor | int = 0) -> Tensor:
+        """(B, L) unit means."""
+        return F.normalize(self.encode(motion, lengths, t).mean, dim=-1)
+
+    def settle(self) -> None:
+        for judge in self.judges.values():
+            judge.settle(self.network.motion)  # type: ignore[operator]
+
+    def prepare(
+        self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
+    ) -> RewardCondition:
+        text = self.embed_text(texts) if texts and "semantic" in self.weights else None
+        reference = None
+        if references is not None and lengths is not None and "similarity" in self.weights:
+            with torch.no_grad():
+                reference = self.embed_motion(references, lengths)
+        return RewardCondition(text, reference)
+
+    def forward(
+        self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        terms = self.raw_terms(motion, lengths, condition, t)
+        total = motion.new_zeros(len(motion))
+        for name, value in terms.items():
+            total = total + self.weights[name] * value
+        return total, terms
+
+    def raw_terms(
+        self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
+    ) -> dict[str, Tensor]:
+        """The weighted terms' raw values, each (B,), where the condition has something to compare with."""
+        normalised = self.normalise(motion.flatten(2), lengths, self.representation)
+        against = {"semantic": condition.text, "similarity": condition.reference}
+        compared = {
+            name: other for name, other in against.items() if name in self.weights and other is not None
+        }
+        terms = {}
+        if compared:
+            mean = self.network.encode_motion(normalised, lengths, self.representation, t).mean
+            own = F.normalize(mean, dim=-1)
+            terms = {name: (own * other).sum(-1) for name, other in compared.items()}
+        for name in self.judges:
+            if name in self.weights:
+                terms[name] = self._judged(name, normalised, lengths, t)
+        return terms
+
+    def _judged(self, name: str, normalised: Tensor, lengths: Tensor, t: Tensor | int) -> Tensor:
+        """(B,) of one judge, from normalised motions."""
+        if name == "preference" and self.critic_window is not None:
+            normalised = F.pad(normalised, (0, 0, 0, max(0, self.critic_window - normalised.shape[1])))
+            lengths = lengths.clamp(min=self.critic_window)
+        time = t if self.adapter_time and self.network.size.mode[1] == "1" else None
+        answer = self.judges[name](self.network.motion, normalised, lengths, self.representation, time)
+        return answer.softmax(-1)[:, 0] if answer.shape[-1] == 2 else answer[:, 0]

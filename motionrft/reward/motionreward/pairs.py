@@ -1,0 +1,110 @@
+"""Preference pairs: made from real motion and known faults, read from a list, or from the published files."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from motionrft.data import MotionDataset
+from motionrft.errors import UserError
+from motionrft.files import read_motions
+from motionrft.reward.motionreward.clips import Pair, clips_of
+from motionrft.reward.motionreward.perturbations import PERTURBATIONS
+from motionrft.training.seeds import generator_for, item_seed
+
+STRENGTHS = (0.0, 0.15, 0.35, 0.65, 1.0)
+"""The grades. A pair is two different ones of the same fault; the fainter is better."""
+
+
+def perturbed_pairs(
+    data: MotionDataset, count: int, kinds: Sequence[str], representations: Sequence[str], seed: int
+) -> list[Pair]:
+    """Pairs from clips of a split and faults of graded strength.
+
+    Every clip is used about equally often. Half of the better ones are the untouched clip.
+
+    Raises:
+        UserError: an unknown kind of fault.
+    """
+    unknown = [kind for kind in kinds if kind not in PERTURBATIONS]
+    if unknown:
+        raise UserError(f"no perturbation is called {unknown[0]!r}; there are {', '.join(PERTURBATIONS)}")
+    draws = generator_for(seed, "pairs", data.split)
+    better: list[Tensor] = []
+    worse: list[Tensor] = []
+    names: list[str] = []
+    order = torch.randperm(len(data), generator=draws)
+    for number in range(count):
+        joints = data.motion(int(order[number % len(data)]), "joints").unflatten(-1, (22, 3))
+        kind = kinds[number % len(kinds)]
+        faint, plain = _grades(draws)
+        own = item_seed(seed, "fault", number)
+        for strength, into in ((faint, better), (plain, worse)):
+            into.append(PERTURBATIONS[kind](joints, strength, torch.Generator().manual_seed(own)))
+        names.append(kind)
+    good, bad = (clips_of(side, "joints", representations) for side in (better, worse))
+    return [Pair(*three) for three in zip(good, bad, names, strict=True)]
+
+
+def _grades(draws: torch.Generator) -> tuple[float, float]:
+    first = 0 if torch.rand((), generator=draws) < 0.5 else int(torch.randint(1, 4, (), generator=draws))
+    second = int(torch.randint(first + 1, len(STRENGTHS), (), generator=draws))
+    return STRENGTHS[first], STRENGTHS[second]
+
+
+def read_pairs(path: Path, representations: Sequence[str]) -> list[Pair]:
+    """Pairs from `pairs.jsonl`: one `{"better": FILE, "worse": FILE, "kind": "…"}` a line, files beside it.
+
+    Raises:
+        UserError: a line is no such object, or a file is no motion.
+    """
+    pairs = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            files = [path.parent / entry[side] for side in ("better", "worse")]
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f'{path}:{number}: write it as {{"better": "a.npy", "worse": "b.npy"}}') from None
+        clips = []
+        for file in files:
+            motion = read_motions(file)[0]
+            clips += clips_of([torch.from_numpy(motion.array)], motion.representation, representations)
+        pairs.append(Pair(clips[0], clips[1], str(entry.get("kind", "given"))))
+    if not pairs:
+        raise UserError(f"{path}: holds no pair")
+    return pairs
+
+
+def published_pairs(content: Any, path: Path, representation: str) -> list[Pair]:
+    """Pairs from a published `critic_*.pth`, opened: a list of pairs, or one dictionary of two stacks.
+
+    Motions are raw, one representation a file, (T, F), (1, T, F), (T, 22, 3) or (1, T, 22, 3).
+
+    Raises:
+        UserError: it holds something else.
+    """
+    try:
+        if isinstance(content, dict) and "motion_better" in content:
+            sides = [content["motion_better"], content["motion_worse"]]
+        else:
+            sides = [[entry[f"motion_{side}"] for entry in content] for side in ("better", "worse")]
+    except (KeyError, TypeError):
+        raise UserError(f"{path}: no list of pairs with motion_better and motion_worse") from None
+    better, worse = ([_flat(motion) for motion in side] for side in sides)
+    return [
+        Pair({representation: good}, {representation: bad}, "published")
+        for good, bad in zip(better, worse, strict=True)
+    ]
+
+
+def _flat(motion: Any) -> Tensor:
+    """(T, F), whichever of the published shapes it has."""
+    frames = torch.as_tensor(motion).float()
+    if frames.dim() == 4 or (frames.dim() == 3 and frames.shape[-2:] != (22, 3)):
+        frames = frames[0]
+    return frames.flatten(1)

@@ -1,0 +1,201 @@
+"""Stage 1 of MotionReward: text and motion in one space, the same for every representation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from motionrft.data import BalancedBatches, Batch, DistinctBatches, MotionDataset, collate
+from motionrft.files.captions import mirror_caption
+from motionrft.representations.mirror import mirror
+from motionrft.reward.embedding import embed_motions, embed_texts
+from motionrft.reward.motionreward import losses
+from motionrft.reward.motionreward.gaussian import Gaussian
+from motionrft.reward.motionreward.losses import Encoded
+from motionrft.reward.motionreward.motionreward import MotionReward
+from motionrft.reward.motionreward.noise import NoiseSettings, alphas_cumprod, noise_batch
+from motionrft.reward.motionreward.preset import SemanticPart
+from motionrft.reward.retrieval import recall_protocols
+from motionrft.text.base import TextFeatures
+from motionrft.training.optimiser import Optimiser
+from motionrft.training.seeds import generator_for
+
+
+class SemanticTrainer:
+    """One update: a batch of clips in one representation against its captions, and the others aligned with
+    it.
+
+    The representation that carries the reconstruction changes from update to update; every representation
+    that is encoded for the alignment meets the captions too, since the text is encoded already.
+
+    Args:
+        reward: trained in place; its text encoder stays frozen.
+        train: the training split.
+        validation: looked at every `validate_every` updates, or None. Never the test split.
+    """
+
+    def __init__(
+        self,
+        reward: MotionReward,
+        train: MotionDataset,
+        validation: MotionDataset | None,
+        settings: SemanticPart,
+        seed: int = 0,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
+        self.reward, self.data, self.validation, self.settings = reward, train, validation, settings
+        self.seed, self.precision = seed, precision
+        self.network = reward.network.requires_grad_(True).train()
+        self.weights = losses.LossWeights(
+            reconstruction=settings.loss.reconstruction,
+            kl=settings.loss.kl,
+            latent=settings.loss.latent,
+            contrastive=settings.loss.contrastive,
+            alignment=settings.loss.alignment,
+        )
+        kind = DistinctBatches if settings.batches == "distinct" else BalancedBatches
+        self.batches = kind(train, settings.batch, seed)
+        self.optimiser = Optimiser(self.network, settings.optimiser, total=settings.updates)
+        self.noise = NoiseSettings(**settings.noise.model_dump())
+        self.table = alphas_cumprod()
+        self.device = next(self.network.parameters()).device
+
+    def update(self, step: int) -> dict[str, float]:
+        """One optimiser update; metrics are the loss, its terms, and now and then validation recalls."""
+        terms, total = self.loss(step)
+        total.backward()
+        metrics = {"loss": total.item(), **{name: value.item() for name, value in terms.items()}}
+        metrics.update(self.optimiser.step())
+        if (step + 1) % self.settings.validate_every == 0:
+            metrics.update(flat_recalls(self.validate()))
+        return metrics
+
+    def loss(self, step: int) -> tuple[dict[str, Tensor], Tensor]:
+        """Terms and weighted total of one batch."""
+        names = self.network.size.representations
+        main = names[step % len(names)]
+        aligned = len(names) > 1 and step % self.settings.loss.align_every == 0
+        with torch.autocast(self.device.type, self.precision, self.precision != torch.float32):
+            items = self.batches[step]
+            texts = self._batch(items, step, main).texts
+            features = self.reward.text_encoder.encode(texts).to(self.device)
+            inputs = {name: self._motion(items, step, name) for name in (names if aligned else (main,))}
+            text = _sampled(self.network.encode_text(features.tokens, features.mask, inputs[main].t))
+            encoded = {name: self._encode(part, name) for name, part in inputs.items()}
+            terms = self._reconstruction(text, encoded[main], inputs[main], main)
+        blocked = self._blocked(features)
+        temperature = self.settings.loss.temperature
+        terms.update(losses.matching_terms(text, encoded[main], temperature, blocked))
+        total = losses.weighted_total(terms, self.weights)
+        if aligned:
+            for name in names:
+                if name != main:
+                    others = losses.matching_terms(text, encoded[name], temperature, blocked)
+                    total = total + losses.weighted_total(others, self.weights)
+            terms["align"] = losses.alignment_loss(
+                encoded, self.settings.loss.pairs, self.weights, temperature
+            )
+            total = total + self.weights.alignment * terms["align"]
+        return terms, total
+
+    def validate(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Recalls on the validation split: representation, protocol, name."""
+        if self.validation is None:
+            return {}
+        return validate(self.reward, self.validation)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+    def _motion(self, items: Tensor, step: int, name: str) -> "_Input":
+        batch = self._batch(items, step, name)
+        motion, lengths = batch.motion.to(self.device), batch.lengths.to(self.device)
+        clean = self.reward.normalise(motion, lengths, name)
+        draws = generator_for(self.seed, "noise", step)
+        noised = noise_batch(clean, lengths, self.noise, self.table, draws)
+        return _Input(noised.motion, noised.target, lengths, noised.t)
+
+    def _batch(self, items: Tensor, step: int, name: str) -> Batch:
+        """Clips and captions; as a whole batch mirrored, so that no clip meets its own image as a negative."""
+        batch = collate(self.data, items, self.seed, step, name)
+        representations = len(self.network.size.representations)
+        if not self.settings.mirror or step // representations % 2 == 0:
+            return batch
+        texts = [mirror_caption(text) for text in batch.texts]
+        return replace(batch, motion=mirror(batch.motion, name), texts=texts)
+
+    def _encode(self, part: "_Input", name: str) -> Encoded:
+        return _sampled(self.network.encode_motion(part.motion, part.lengths, name, part.t))
+
+    def _reconstruction(self, text: Encoded, motion: Encoded, part: "_Input", name: str) -> dict[str, Tensor]:
+        rows = max(1, round(self.settings.loss.decoded * len(text.z)))
+        lengths, target = part.lengths[:rows], part.target[:rows]
+        frames = target.shape[1]
+        both = torch.cat((text.z[:rows], motion.z[:rows]))
+        decoded = self.network.decoder(both, lengths.repeat(2), name, frames).flatten(2).float()
+        masked = lengths if self.settings.loss.mask_padding else None
+        return losses.reconstruction_terms(decoded[:rows], decoded[rows:], target, masked)
+
+    def _blocked(self, features: TextFeatures) -> Tensor | None:
+        threshold = self.settings.loss.false_negatives
+        if threshold is None or features.pooled is None:
+            return None
+        return losses.false_negatives(features.pooled, threshold)
+
+
+@dataclass(frozen=True)
+class _Input:
+    """One representation of a batch: the tower's input, the decoder's target, lengths, timesteps."""
+
+    motion: Tensor
+    target: Tensor
+    lengths: Tensor
+    t: Tensor
+
+
+def _sampled(gaussian: Gaussian) -> Encoded:
+    gaussian = Gaussian(gaussian.mean.float(), gaussian.log_variance.float())
+    return Encoded(gaussian, gaussian.sample())
+
+
+def warm_text_cache(
+    reward: MotionReward,
+    data: MotionDataset,
+    mirrored: bool = False,
+    said: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Encode every caption of a split (and of its mirror image) once: training never waits for the text encoder."""
+    texts = list(data.texts)
+    if mirrored:
+        texts = list(dict.fromkeys([*texts, *map(mirror_caption, texts)]))
+    for start in range(0, len(texts), 512):
+        reward.text_encoder.encode(texts[start : start + 512])
+        said(min(start + 512, len(texts)), len(texts))
+
+
+def validate(reward: MotionReward, data: MotionDataset) -> dict[str, dict[str, dict[str, float]]]:
+    """Recalls of a reward on a split, every clip with its first caption: representation, protocol, name."""
+    captions = [item.captions[0].text for item in data.items]
+    text = embed_texts(reward, captions)
+    result = {}
+    for name in reward.network.size.representations:
+        motion = embed_motions(reward, data, name)
+        result[name] = recall_protocols(text, motion, data.labels)
+    return result
+
+
+def flat_recalls(recalls: dict[str, dict[str, dict[str, float]]]) -> dict[str, float]:
+    """`val/kinematic/label/t2m/R1` and so on: R@1 and R@3 of every protocol."""
+    return {
+        f"val/{representation}/{protocol}/{name}": value
+        for representation, protocols in recalls.items()
+        for protocol, values in protocols.items()
+        for name, value in values.items()
+        if name.endswith(("/R1", "/R3"))
+    }

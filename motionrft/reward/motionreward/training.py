@@ -1,0 +1,127 @@
+"""`train-reward` as a function: the stages in order, each resumable, the reward written after each."""
+
+from collections.abc import Callable
+
+from motionrft.data import MotionDataset
+from motionrft.errors import UserError
+from motionrft.representations.statistics import Statistics
+from motionrft.representations.windows import seen_from_windows
+from motionrft.reward.folder import load_motionreward
+from motionrft.reward.loading import reward_folder
+from motionrft.reward.motionreward.encoder import MotionRewardNetwork
+from motionrft.reward.motionreward.motionreward import MotionReward
+from motionrft.reward.motionreward.preset import TrainRewardPreset
+from motionrft.reward.motionreward.reward_session import (
+    REWARD,
+    STAGES,
+    RewardSession,
+    Splits,
+    finish_stage,
+    open_splits,
+    stage_folder,
+)
+from motionrft.reward.motionreward.semantic import SemanticTrainer, validate, warm_text_cache
+from motionrft.reward.motionreward.stages import train_authenticity, train_preference
+from motionrft.text.registry import load_text_encoder
+from motionrft.training.loop import train
+from motionrft.training.seeds import seed_everything
+
+
+def train_reward(preset: TrainRewardPreset, session: RewardSession) -> MotionReward:
+    """Train the stages that the preset asks for and that OUT/reward does not have yet.
+
+    Returns:
+        The reward as it lies in OUT/reward, in eval mode.
+
+    Raises:
+        UserError: no data, or a stage whose forerunner is missing.
+        Interrupted: a signal; what is saved can be resumed.
+    """
+    data = open_splits(preset.data, preset.min_frames, preset.max_frames)
+    reward = _finished(preset, session)
+    for stage in STAGES if preset.stage == "all" else (preset.stage,):
+        if reward is not None and stage in reward.about.get("stages", ()) and not session.overwrite:
+            session.watch(stage).message(f"{stage}: finished before, skipped.")
+        elif stage == "semantic":
+            reward = train_semantic(preset, session, data)
+        elif reward is None:
+            raise UserError(
+                f"{stage} is trained on a finished first stage, and {session.out / REWARD} has none. Train "
+                "--stage semantic (or all) there first, or name a reward with --base DIR."
+            )
+        else:
+            LATER_STAGES[stage](preset, session, data, reward)
+    assert reward is not None
+    return reward
+
+
+def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Splits) -> MotionReward:
+    """Stage 1, from new weights."""
+    seed_everything(preset.seed)
+    reward = new_reward(preset, data.train).to(session.device)
+    with stage_folder("semantic", preset, session, data) as folder:
+        warm_text_cache(reward, data.train, preset.semantic.mirror)
+        warm_text_cache(reward, data.validation)
+        train(
+            SemanticTrainer(
+                reward, data.train, data.validation, preset.semantic, preset.seed, session.precision
+            ),
+            folder,
+            updates=preset.semantic.updates,
+            time_limit=preset.time_limit,
+            checkpoint_every=preset.checkpoint_every,
+            progress=session.watch("semantic"),
+        )
+        reward.about = {
+            "data": data.train.folder.name,
+            "licence": data.train.properties.get("licence"),
+            "fps": data.train.fps,
+            "seed": preset.seed,
+            "recall": validate(reward, data.validation),
+        }
+        finish_stage("semantic", reward, preset, session, data)
+    return reward
+
+
+def new_reward(preset: TrainRewardPreset, data: MotionDataset) -> MotionReward:
+    """An untrained reward with the data set's statistics."""
+    encoder = load_text_encoder(preset.text)
+    size = preset.model.resolved(encoder.width)
+    missing = [name for name in size.representations if name not in data.representations]
+    if missing:
+        there = ", ".join(data.representations)
+        raise UserError(
+            f"{data.folder}: has no {missing[0]} motions. Complete the folder with "
+            f"`motionrft convert --dataset`, or leave it out: --set 'model.representations=[{there}]'"
+        )
+    statistics = {name: _statistics(data, name, size.window(name)) for name in size.representations}
+    return MotionReward(
+        MotionRewardNetwork(size), statistics, encoder, representation=size.representations[0]
+    )
+
+
+def _statistics(data: MotionDataset, representation: str, window: int | None) -> Statistics:
+    """The data set's own, or those of what is seen from the body."""
+    if window is None:
+        return data.statistics(representation)
+    clips = (data.motion(item, representation) for item in range(len(data.items)))
+    return Statistics.of_clips(
+        (seen_from_windows(clip.view(1, len(clip), -1, 3), window)[0] for clip in clips), representation
+    )
+
+
+def _finished(preset: TrainRewardPreset, session: RewardSession) -> MotionReward | None:
+    """The reward that later stages build on: OUT/reward of an earlier session, or the preset's base."""
+    folder = session.out / REWARD
+    from_anew = session.overwrite and preset.stage in ("semantic", "all")
+    if folder.is_dir() and not from_anew:
+        return load_motionreward(folder, device=session.device)
+    if preset.base is not None:
+        return load_motionreward(reward_folder(preset.base), device=session.device)
+    return None
+
+
+LATER_STAGES: dict[str, Callable[[TrainRewardPreset, RewardSession, Splits, MotionReward], None]] = {
+    "preference": train_preference,
+    "authenticity": train_authenticity,
+}

@@ -1,0 +1,22 @@
+"""What `motionrft score` can be told."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from motionrft.settings.base import Preset
+
+
+class ScorePreset(Preset):
+    """Settings of `motionrft score`."""
+
+    command: ClassVar[str] = "score"
+
+    reward: str = Field("builtin", description="reward folder, published checkpoint, or builtin")
+    terms: list[str] | None = Field(
+        None,
+        description="semantic, preference, authenticity, physics, or single physics terms; null: all there are",
+    )
+    frames: bool = Field(False, description="give physics per frame as well (with --json)")
+    fail_under: dict[str, float] = Field({}, description="term: lowest score that passes")
+    fail_over: dict[str, float] = Field({}, description="term: highest score that passes")

@@ -1,0 +1,1 @@
+"""Self-refinement preference learning: a reward learns from its own failed retrievals."""

@@ -1,0 +1,182 @@
+"""How a preset is resolved: flag > `--set a.b=c` > environment > `--preset` file > defaults."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from motionrft.errors import UserError
+from motionrft.settings.base import Preset
+from motionrft.settings.discovery import find_preset
+from motionrft.settings.fields import models_of
+from motionrft.settings.messages import explain
+from motionrft.settings.plain_yaml import read_yaml
+
+P = TypeVar("P", bound=Preset)
+ENVIRONMENT_PREFIX = "MOTIONRFT_SET_"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Nested values and, for error messages, where they came from."""
+
+    values: dict[str, Any]
+    source: str
+
+
+def resolve(
+    model: type[P],
+    preset: str | None = None,
+    settings: Sequence[str] = (),
+    flags: Mapping[str, tuple[str, Any]] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> P:
+    """Build the preset a command runs with.
+
+    Args:
+        model: the command's preset class.
+        preset: NAME below presets/COMMAND or a YAML file; None for the defaults alone.
+        settings: the `--set` arguments, `a.b=c` each.
+        flags: dotted path -> (flag's name, value) of the flags that were given.
+        environment: os.environ unless a test says otherwise.
+
+    Raises:
+        UserError: every mistake at once.
+    """
+    environment = os.environ if environment is None else environment
+    layers = [*_file_layer(model, preset, environment), *_environment_layers(environment)]
+    layers += [_setting_layer(text) for text in settings]
+    layers += [Layer(nest(path, value), flag) for path, (flag, value) in (flags or {}).items()]
+    variants: dict[str, str] = {}
+    for layer in layers:
+        variants |= chosen_variants(layer.values, (model,))
+    merged: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for layer in layers:
+        merge(merged, layer.values, (model,), variants)
+        sources |= dict.fromkeys(_paths(layer.values), layer.source)
+    try:
+        return model.model_validate(merged)
+    except ValidationError as error:
+        raise UserError(explain(error, model, lambda path: _source_of(path, sources))) from None
+
+
+def _file_layer(model: type[Preset], preset: str | None, environment: Mapping[str, str]) -> list[Layer]:
+    if preset is None:
+        return []
+    path = find_preset(model.command, preset, environment)
+    try:
+        values = read_yaml(path.read_bytes(), str(path))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise UserError(
+            f"{path}: a preset is a mapping of fields to values, this is a {type(values).__name__}"
+        )
+    return [Layer({str(key): value for key, value in values.items()}, str(path))]
+
+
+def _environment_layers(environment: Mapping[str, str]) -> list[Layer]:
+    layers = []
+    if environment.get("MOTIONRFT_DEVICE"):
+        layers.append(Layer({"device": environment["MOTIONRFT_DEVICE"]}, "MOTIONRFT_DEVICE"))
+    for name in sorted(environment):
+        if name.startswith(ENVIRONMENT_PREFIX) and len(name) > len(ENVIRONMENT_PREFIX):
+            path = name.removeprefix(ENVIRONMENT_PREFIX).replace("__", ".")
+            layers.append(Layer(nest(path, read_yaml(environment[name], name)), name))
+    return layers
+
+
+def _setting_layer(text: str) -> Layer:
+    path, equals, value = text.partition("=")
+    if not equals or not all(path.strip().split(".")):
+        raise UserError(f"--set {text}: write it as KEY=VALUE, with a dotted path as the key (a.b=c)")
+    return Layer(nest(path.strip(), read_yaml(value, f"--set {path.strip()}")), f"--set {path.strip()}")
+
+
+def nest(path: str, value: Any) -> dict[str, Any]:
+    """`nest("a.b", 1)` is `{"a": {"b": 1}}`."""
+    for name in reversed(path.split(".")):
+        value = {name: value}
+    return value
+
+
+# A union told apart by a field (`method:`) needs care. A word stands for a variant (`method: draft` is
+# `method: {method: draft}`); the last layer that names a variant chooses it; what a layer says of a variant
+# that was not chosen does not count, and fields given without naming one are meant for the chosen one.
+
+
+def chosen_variants(
+    values: Mapping[str, Any], models: Sequence[type[BaseModel]], prefix: str = ""
+) -> dict[str, str]:
+    """Dotted path of each union in `values` -> the variant they name."""
+    chosen: dict[str, str] = {}
+    for key, field, value in _fields(values, models):
+        tag = _tag(field)
+        if isinstance(value, Mapping):
+            if tag in value:
+                chosen[prefix + key] = str(value[tag])
+            chosen |= chosen_variants(value, _below(field), f"{prefix}{key}.")
+    return chosen
+
+
+def merge(
+    base: dict[str, Any],
+    update: Mapping[str, Any],
+    models: Sequence[type[BaseModel]],
+    variants: Mapping[str, str],
+    prefix: str = "",
+) -> None:
+    """Lay `update` over `base`, in place, key by key; `variants` are the chosen ones of all layers."""
+    for key, field, value in _fields(update, models):
+        path, tag = prefix + key, _tag(field)
+        if not isinstance(value, Mapping):
+            base[key] = deepcopy(value)
+            continue
+        below = base[key] = dict(base[key]) if isinstance(base.get(key), dict) else {}
+        if tag is not None:
+            default = getattr(field.default, tag, None) if field is not None else None
+            below[tag] = variants.get(path, default)
+            if str(value.get(tag, below[tag])) != below[tag]:
+                continue
+        merge(below, value, _below(field), variants, f"{path}.")
+
+
+def _fields(
+    values: Mapping[str, Any], models: Sequence[type[BaseModel]]
+) -> Iterator[tuple[str, FieldInfo | None, Any]]:
+    """Each key with its field, if the models have it, and its value, a variant's name written out."""
+    for key, value in values.items():
+        field = next((model.model_fields[key] for model in models if key in model.model_fields), None)
+        tag = _tag(field)
+        yield key, field, {tag: value} if tag is not None and isinstance(value, str) else value
+
+
+def _tag(field: FieldInfo | None) -> str | None:
+    return field.discriminator if field is not None and isinstance(field.discriminator, str) else None
+
+
+def _below(field: FieldInfo | None) -> tuple[type[BaseModel], ...]:
+    return tuple(models_of(field.annotation)) if field is not None else ()
+
+
+def _paths(values: Mapping[str, Any], prefix: str = "") -> list[str]:
+    paths = []
+    for key, value in values.items():
+        paths.append(f"{prefix}{key}")
+        if isinstance(value, Mapping):
+            paths += _paths(value, f"{prefix}{key}.")
+    return paths
+
+
+def _source_of(path: str, sources: Mapping[str, str]) -> str:
+    """The source of the nearest enclosing path: a value inside a list is found under the list's name."""
+    while path and path not in sources:
+        path = path.rpartition(".")[0]
+    return sources.get(path, "")
