@@ -78,7 +78,8 @@ def test_acmdm_euler_and_dopri5(case: Case) -> None:
             tolerances["atol"],
         )
     kept = frame_mask(case, network)[:, None, :, None]
-    torch.testing.assert_close(end * kept, case["dopri5_result"] * kept, **ADAPTIVE)
+    allowed = {**ADAPTIVE, "atol": max(ADAPTIVE["atol"], tolerances.get("compare_atol", 0.0))}
+    torch.testing.assert_close(end * kept, case["dopri5_result"] * kept, **allowed)
 
 
 @pytest.mark.parametrize("case", cases("generators", op="AE_2D", where=lambda info: info["causal"]))
