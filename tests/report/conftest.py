@@ -1,0 +1,5 @@
+"""The reports show the pictures' person, in the pictures' browser."""
+
+from tests.pictures.conftest import browser, walk
+
+__all__ = ["browser", "walk"]
