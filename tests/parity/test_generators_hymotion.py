@@ -93,8 +93,7 @@ def test_hymotion_euler_trajectory(case: Case) -> None:
         velocity = generator.predict(x, process.timesteps[i], condition, lengths, case.info["guidance_scale"])
         step = process.step(velocity, x, i)
         assert_trajectory(valid(velocity, mask), valid(case["velocity"][i], mask))
-        assert_trajectory(
-            valid(step.sample, mask), valid(case["trajectory"][i + 1], mask))
+        assert_trajectory(valid(step.sample, mask), valid(case["trajectory"][i + 1], mask))
         x = step.sample
     motion = generator.decode(x, lengths, x.shape[1])
     assert_trajectory(motion, valid(case["denormalised"], mask))

@@ -109,9 +109,7 @@ def test_motiondiffuse(case: Case) -> None:
 @pytest.mark.parametrize("case", cases("generators", op="MotionTransformer + ancestral sampling"))
 def test_motiondiffuse_chain(case: Case) -> None:
     generator = motiondiffuse_of(case)
-    small = {"fixed small": True, "fixed large": False}[
-        case.info.get("variance", "fixed small")
-    ]
+    small = {"fixed small": True, "fixed large": False}[case.info.get("variance", "fixed small")]
     process = ancestral(generator.schedule, "eps", small_variance=small)
     condition = states(case["xf_out"], case["xf_proj"])
     for part in sorted({name.split(".")[0] for name in case.info["shapes"] if name.endswith(".samples")}):
