@@ -171,7 +171,11 @@ def joint_map_of(mapping: Mapping[str, object], file: str) -> JointMap:
 
 def _total(weights: Mapping[object, object]) -> float:
     """The sum of a user's weights; 0 where one of them is no finite number."""
-    numbers = [float(weight) for weight in weights.values() if type(weight) in (int, float)]
+    numbers = [
+        float(weight)
+        for weight in weights.values()
+        if isinstance(weight, int | float) and not isinstance(weight, bool)
+    ]
     legal = len(numbers) == len(weights) and all(abs(number) < _LARGEST_WEIGHT for number in numbers)
     return math.fsum(numbers) if legal else 0.0
 
