@@ -61,7 +61,7 @@ def test_a_package_that_does_not_import_is_named_when_asked_for_and_harms_nobody
     install(tmp_path, "broken", "theirs = broken:thing", "import no_such_module\n")
     assert toys.load("ours") is UserError
     with pytest.raises(
-        UserError, match="broken:thing of the package broken cannot be imported.*no_such_module"
+        UserError, match=r"broken:thing of the package broken cannot be imported.*no_such_module"
     ):
         toys.load("theirs")
 
