@@ -144,7 +144,9 @@ def test_both_towers_are_read_at_the_level_they_were_trained_at(
     condition = timed.prepare(TEXTS).index(torch.tensor([0, 1, 2]))
     for told, level in ((0, 0), (torch.tensor([20, 300, 450]), torch.tensor([20, 300, 450])), (980, 499)):
         expected = torch.cosine_similarity(
-            timed.network.encode_motion(timed.normalise(motion, lengths, "kinematic"), lengths, "kinematic", level).mean,
+            timed.network.encode_motion(
+                timed.normalise(motion, lengths, "kinematic"), lengths, "kinematic", level
+            ).mean,
             timed.network.encode_text(features.tokens, features.mask, level).mean,
         )
         torch.testing.assert_close(timed(motion, lengths, condition, told)[1]["semantic"], expected)
