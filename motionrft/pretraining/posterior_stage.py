@@ -118,7 +118,9 @@ def reconstruction_quality(
     training = autoencoder.training
     autoencoder.eval()
     device = next(autoencoder.parameters()).device
-    errors, made_jitter, real_jitter = [], [], []
+    errors: list[Tensor] = []
+    made_jitter: list[Tensor] = []
+    real_jitter: list[Tensor] = []
     for start in range(0, len(clips), batch):
         chosen = [clips.motion(item) for item in range(start, min(start + batch, len(clips)))]
         real, lengths = (x.to(device) for x in pad(chosen))
