@@ -7,7 +7,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,7 @@ class RunFolder:
         overwrite: bool = False,
         identity: Mapping[str, str] | None = None,
         allow_changed: Sequence[str] = (),
+        complete: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
     ) -> "RunFolder":
         """Create a run folder, or take up an old one.
 
@@ -83,6 +84,7 @@ class RunFolder:
                 `env.json` and compared on resume as the preset is.
             allow_changed: dotted preset keys, groups of them (`optimiser`) or identity names that may differ
                 on resume.
+            complete: fills in what the preset of a run of an older version does not say.
 
         Raises:
             UserError: the folder exists (neither flag given), is no run, is in use, cannot be written, or was
@@ -94,7 +96,7 @@ class RunFolder:
             clean_temporaries(path)
             resumed = resume and (path / PRESET).is_file()
             if resumed:
-                _refuse_changes(path, preset, identity or {}, allow_changed)
+                _refuse_changes(path, preset, identity or {}, allow_changed, complete)
             elif overwrite:
                 _empty(path)
             write_text(
@@ -286,9 +288,15 @@ def _empty(path: Path) -> None:
 
 
 def _refuse_changes(
-    path: Path, preset: Mapping[str, Any], identity: Mapping[str, str], allow_changed: Sequence[str]
+    path: Path,
+    preset: Mapping[str, Any],
+    identity: Mapping[str, str],
+    allow_changed: Sequence[str],
+    complete: Callable[[dict[str, Any]], Mapping[str, Any]] | None,
 ) -> None:
     before = yaml.safe_load((path / PRESET).read_text(encoding="utf-8")) or {}
+    if complete is not None:
+        before = _completed(before, complete)
     now = yaml.safe_load(yaml.safe_dump(dict(preset)))
     changed = changed_keys(before, now, allow_changed)
     changed += changed_keys(read_json(path / ENVIRONMENT).get("hashes", {}), identity, allow_changed)
@@ -298,6 +306,16 @@ def _refuse_changes(
             f"{path}: the run was started with something else: {'; '.join(changed[:_LISTED])}{more}. "
             "Resume with what it was started with, or allow a difference with --allow-changed KEY."
         )
+
+
+def _completed(
+    before: dict[str, Any], complete: Callable[[dict[str, Any]], Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """What an older version left out is what it did not change: the defaults."""
+    try:
+        return complete(before)
+    except UserError:  # it says something that is no longer understood: compared as it stands
+        return before
 
 
 def _finite(value: Any) -> Any:

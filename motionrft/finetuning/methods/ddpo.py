@@ -28,6 +28,10 @@ class DdpoPreset(MethodPreset):
     advantage_clip: float = Field(5.0, gt=0, description="largest advantage, in deviations")
     kl: float = Field(0.0, ge=0, description="weight of the distance to the untuned generator's steps")
 
+    @property
+    def updates_a_batch(self) -> int:
+        return self.epochs * self.updates
+
 
 def plan(steps: int, preset: DdpoPreset, progress: float, rng: random.Random) -> Plan:
     return sampling_plan(steps)
