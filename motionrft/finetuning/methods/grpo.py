@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from motionrft.finetuning.methods.base import Method
 from motionrft.finetuning.methods.ddpo import DdpoPreset, plan
 
-__all__ = ["GrpoPreset", "plan"]
+__all__ = ["METHOD", "GrpoPreset", "plan"]
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "flow": {"advantages": "flow", "kl": 0.04},
@@ -35,3 +36,6 @@ class GrpoPreset(DdpoPreset):
         if not isinstance(values, dict):
             return values
         return {**VARIANTS.get(str(values.get("variant", "flow")), {}), **values}
+
+
+METHOD = Method(GrpoPreset, plan, "motionrft.finetuning.policy:updates")
