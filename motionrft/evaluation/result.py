@@ -16,6 +16,7 @@ from motionrft.evaluation.catalogue import in_order, metric_of
 from motionrft.evaluation.metrics import replications
 from motionrft.evaluation.metrics.exact import exact
 from motionrft.parsing import parse_json, parsing, read_text
+from motionrft.physics import RENAMED_MEASURES, current_names
 from motionrft.report.verdict import Row
 from motionrft.training.atomic import write_text
 from motionrft.training.environment import environment
@@ -80,7 +81,7 @@ class EvaluationResult:
             values = parse_json(read_text(path))
             if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
                 place.fail("no result of motionrft eval.")
-            return cls(**_not_a_number(values))
+            return cls(**_current(_not_a_number(values)))
 
 
 def collect(repetitions: Sequence[Mapping[str, Tensor]]) -> dict[str, list[float]]:
@@ -167,6 +168,13 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _current(values: dict[str, Any]) -> dict[str, Any]:
+    """A document of an earlier version with the names that its metrics have today."""
+    for group in ("metrics", "real"):
+        values[group] = current_names(values[group], RENAMED_MEASURES)
+    return values
 
 
 def _not_a_number(values: dict[str, Any]) -> dict[str, Any]:
