@@ -24,7 +24,7 @@ PHYSICS = ("jitter", "foot_skating", "motion_energy", "penetration", "floating")
 class Measured:
     """N motions as the metrics see them, on the device that judged them.
 
-    embeddings: (N, E). physics: by name (N,): `PHYSICS`, and the sides `hand` and `turn` (see `told`).
+    embeddings: (N, E). physics: by name (N,): `PHYSICS`, and the sides `hand` and `turn` (see `caption_agreement`).
     """
 
     embeddings: Tensor

@@ -117,7 +117,7 @@ def test_a_reward_without_gradient_is_learnt_by_trying():
         paid = -motion[..., 3].detach().sum(1) / lengths
         return paid, {"low": paid}
 
-    trainer.context = replace(trainer.context, judge=judge)
+    trainer.context = replace(trainer.context, reward=judge)
     rewards = [trainer.update(step)[0]["reward"] for step in range(16)]
     assert sum(rewards[-4:]) > sum(rewards[:4])
 
