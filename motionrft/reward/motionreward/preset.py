@@ -183,7 +183,7 @@ class TrainRewardPreset(Preset):
     stage: Literal["semantic", "preference", "authenticity", "all", "evaluator"] = Field(
         "semantic",
         description="which stage to train; all trains the first three in order, skipping finished ones; evaluator "
-        "trains a critic for results instead of a reward",
+        "trains a judge for results instead of a reward",
     )
     text: str = Field("minilm", description="frozen text encoder")
     model: RewardModelPart = RewardModelPart()
