@@ -56,7 +56,7 @@ def gradients(tuning: FinetuneRun, batch: int = 4) -> list[Series]:
     series = []
     for name, plan in (("through all later steps", chain), ("each step alone", alone)):
         recorded = Recorded(context.generator)
-        for visit in rollout(recorded, context.process, start, plan, context.guidance, context.judge):
+        for visit in rollout(recorded, context.process, start, plan, context.guidance, context.reward):
             if visit.reward is not None:
                 visit.reward.sum().backward()
         norms = [_norm(p.grad) for p in recorded.predictions]
@@ -92,7 +92,7 @@ def memory(tuning: FinetuneRun, batch: int = 4, steps: Sequence[int] = STEPS) ->
     """
     series = []
     for name, method in usable_methods().items():
-        if method.judges:
+        if method.follows_plan:
             held = [_held(tuning, _largest(method.preset, count), count, batch) / MIB for count in steps]
             chart = "Bytes held for backward"
             series.append(Series(chart, name, list(steps), held, "MiB", "denoising steps", from_zero=True))

@@ -154,7 +154,7 @@ class FinetuneRun:
         preset, reference = self.preset, self.preset.reference
         references = None
         # Chance is what policy gradients learn from: the same noise again would teach the same accident again.
-        noises = reference.noises if method_named(preset.method.method).judges else None
+        noises = reference.noises if method_named(preset.method.method).follows_plan else None
         compared = bool(preset.weights.get("similarity")) and "reward" in preset.method.needs
         compared_with_motion = compared and (reference.source == "motion" or "motion" in preset.method.needs)
         if compared and not compared_with_motion:
