@@ -6,8 +6,9 @@ from typing import Any
 
 from motionrft.errors import UserError
 from motionrft.generators.base import Generator
+from motionrft.parsing import read_json
 from motionrft.registry import GENERATORS
-from motionrft.training.weights import load_state, load_weights, read_json, save_weights
+from motionrft.training.weights import load_state, load_weights, save_weights
 
 
 def family(name: str) -> type[Generator]:
