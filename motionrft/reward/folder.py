@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
+from motionrft.registry import TEXT_ENCODERS
 from motionrft.representations.statistics import Statistics
 from motionrft.reward.base import Learnt
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward, MotionCriticSize
@@ -20,7 +21,7 @@ from motionrft.reward.motionreward.motionreward import JUDGED_TERMS, MotionRewar
 from motionrft.reward.motionreward.sizes import RewardSize
 from motionrft.reward.tmr import TMRNetwork, TMRReward, TMRSize
 from motionrft.text.base import TextEncoder, TextFeatures
-from motionrft.text.registry import ENCODERS, load_text_encoder
+from motionrft.text.registry import load_text_encoder
 from motionrft.training.weights import CONFIG, load_state, load_weights, save_weights
 
 Size = TypeVar("Size", TMRSize, MotionCriticSize)
@@ -116,14 +117,15 @@ class AbsentTextEncoder(TextEncoder):
 
     def encode(self, texts: Sequence[str]) -> TextFeatures:
         raise UserError(
-            f"this reward reads text with {self.name}, which cannot be run here (there are {', '.join(ENCODERS)}); "
+            f"this reward reads text with {self.name}, which cannot be run here (there are "
+            f"{', '.join(TEXT_ENCODERS.names())}); "
             "ask for terms without text, such as preference, authenticity or physics."
         )
 
 
 def text_encoder(name: str, width: int, device: torch.device | str = "cpu") -> TextEncoder:
     """The text encoder of that name, or a stand-in that only fails when a text has to be read."""
-    return load_text_encoder(name, device=device) if name in ENCODERS else AbsentTextEncoder(name, width)
+    return load_text_encoder(name, device=device) if name in TEXT_ENCODERS else AbsentTextEncoder(name, width)
 
 
 def _read(folder: Path | str, family: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,26 +1,16 @@
 """`load_reward`: any reward, from any place it may lie in, with the terms that are asked for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from motionrft.errors import UserError
+from motionrft.registry import REWARDS
 from motionrft.reward.base import Learnt, Reward
-from motionrft.reward.folder import load_motioncritic, load_motionreward, load_tmr
-from motionrft.reward.motioncritic import MotionCriticReward
-from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.physics import PHYSICS, PhysicsReward
-from motionrft.reward.tmr import TMRReward
 from motionrft.reward.unified import Part, UnifiedReward
 from motionrft.training.weights import CONFIG, read_json
-
-LOADERS: dict[str, Callable[[Path], Learnt]] = {
-    MotionReward.family: load_motionreward,
-    TMRReward.family: load_tmr,
-    MotionCriticReward.family: load_motioncritic,
-}
-"""Families of reward folders, by the `family` of their `config.json`: one line each."""
 
 
 def reward_folder(path: Path | str) -> Path:
@@ -69,9 +59,11 @@ def load_reward(
         return PhysicsReward(_split(weights)[1], representation, fps).to(device)
     folder = reward_folder(path)
     family = str(read_json(folder / CONFIG).get("family"))
-    if family not in LOADERS:
-        raise UserError(f"{folder}: holds a {family} model, which is no reward ({', '.join(LOADERS)} are)")
-    return weighted(LOADERS[family](folder), weights, representation, fps).to(device)
+    if family not in REWARDS:
+        raise UserError(
+            f"{folder}: holds a {family} model, which is no reward ({', '.join(REWARDS.names())} are)"
+        )
+    return weighted(REWARDS.load(family)(folder), weights, representation, fps).to(device)
 
 
 def weighted(

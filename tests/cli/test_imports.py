@@ -18,7 +18,7 @@ ROOT = Path(motionrft.__file__).parent
 CLI = Path(motionrft_cli.__file__).parent
 
 FLOORS = {
-    0: ["errors", "lazy", "settings"],
+    0: ["errors", "lazy", "parsing", "registry", "settings"],
     1: [
         "builtin",
         "lengths",
