@@ -219,8 +219,15 @@ TEXT_ENCODERS = Kind(
 SAMPLERS = Kind("sampler", None, {})
 """Functions that turn a generator's diffusion into a `motionrft.diffusion.process.Process`."""
 
-FORMATS = Kind("motion format", "motionrft.formats", {})
-"""Motion files: what is recognised, read and written."""
+FORMATS = Kind(
+    "motion format",
+    "motionrft.formats",
+    {
+        "bvh": Entry("motionrft.files.formats.bvh:FORMAT", "BVH of any human skeleton"),
+        "arrays": Entry("motionrft.files.formats.bare_arrays:FORMAT", "arrays: npy, npz, safetensors, pkl"),
+    },
+)
+"""`motionrft.files.formats.base.MotionFormat` objects, asked in this order; those of other packages before `arrays`."""
 
 KINDS = {
     "generators": GENERATORS,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from motionrft.errors import UserError
-from motionrft.files.bvh import joint_positions, parse_bvh
+from motionrft.files.bvh_reading import joint_positions, parse_bvh
 from motionrft.files.bvh_writer import bvh_text
 from motionrft.files.retarget import bvh_to_joints
 from motionrft.rotations import yaw_rotate

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
-from motionrft.files.bvh import parse_bvh
+from motionrft.files.bvh_reading import parse_bvh
 from motionrft.files.joint_maps import UNITS, JointMap, recognise
 from motionrft.files.retarget import bvh_to_joints
 from motionrft.representations.hymotion import (
