@@ -71,7 +71,7 @@ class WatchPart(PresetPart):
     prompts: int = Field(48, ge=32, description="held-out prompts a look samples; R-Precision ranks 32")
     jitter: float = Field(0.25, gt=0, description="relative rise of jitter to warn of")
     mm_dist: float = Field(0.01, gt=0, description="rise of MM-Dist to warn of")
-    foot_skating: float = Field(0.25, gt=0, description="relative rise of foot skating to warn of")
+    foot_skating: float = Field(0.25, gt=0, description="relative rise of the skating ratio to warn of")
     motion_energy: float = Field(0.2, gt=0, description="relative change of motion energy to warn of")
     stop: float = Field(3.0, ge=1, description="a rise this many times as large stops the run")
 

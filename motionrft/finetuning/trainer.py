@@ -173,6 +173,7 @@ class FinetuneTrainer:
             "ema": self.ema.state_dict() if self.ema else None,
             "references": references.state_dict() if references else None,
             "watch": self.watch.state_dict() if self.watch else None,
+            "memory": dict(self.context.memory),
         }
 
     @torch.no_grad()
@@ -183,6 +184,8 @@ class FinetuneTrainer:
         self.cursor.load_state_dict(state["cursor"])
         self.trajectory, self.chain = state["trajectory"], None
         self.total = self.optimiser.total = state["total"]
+        self.context.memory.clear()
+        self.context.memory.update(state.get("memory", {}))
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
         if self.watch is not None:

@@ -17,7 +17,11 @@ from motionrft.reward.base import Learnt
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward, MotionCriticSize
 from motionrft.reward.motionreward.adapters import Judge
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
-from motionrft.reward.motionreward.motionreward import JUDGED_TERMS, MotionReward
+from motionrft.reward.motionreward.motionreward import (
+    JUDGED_TERMS,
+    PUBLISHED_NOISE_STEPS,
+    MotionReward,
+)
 from motionrft.reward.motionreward.sizes import RewardSize
 from motionrft.reward.tmr import TMRNetwork, TMRReward, TMRSize
 from motionrft.text.base import TextEncoder, TextFeatures
@@ -82,6 +86,8 @@ def load_motionreward(
     load_state(reward, tensors, str(folder))
     reward.adapter_time = config.get("adapter_time", False)
     reward.critic_window = config.get("critic_window")
+    # Folders from before this was written down: whoever is told the level is taken to have been trained on levels.
+    reward.noise_steps = config.get("noise_steps", PUBLISHED_NOISE_STEPS if size.mode != "M0T0" else None)
     reward.about = dict(config.get("about", {}))
     return reward.to(device)
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import torch
 
 from motionrft.errors import UserError
+from motionrft.physics import COSTS, current_names
 from motionrft.registry import REWARDS
 from motionrft.reward.base import Learnt, Reward
-from motionrft.reward.physics import PHYSICS, PhysicsReward
+from motionrft.reward.physics import PhysicsReward
 from motionrft.reward.unified import Part, UnifiedReward
 from motionrft.training.weights import CONFIG, read_json
 
@@ -82,8 +83,8 @@ def weighted(
 
 def _split(weights: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
     """Learnt terms and physics terms, zeros left out."""
-    given = {name: weight for name, weight in weights.items() if weight}
+    given = {name: weight for name, weight in current_names(weights).items() if weight}
     if not given:
         raise UserError("a reward needs at least one term with a weight other than 0")
-    physics = {name: weight for name, weight in given.items() if name in PHYSICS}
-    return {name: weight for name, weight in given.items() if name not in PHYSICS}, physics
+    physics = {name: weight for name, weight in given.items() if name in COSTS}
+    return {name: weight for name, weight in given.items() if name not in COSTS}, physics

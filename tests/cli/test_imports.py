@@ -30,7 +30,7 @@ FLOORS = {
         "diffusion",
         "training",
     ],
-    2: ["representations", "pictures"],
+    2: ["representations", "physics", "pictures"],
     2.5: ["report"],
     3: ["files", "generators"],
     4: ["data"],
