@@ -223,11 +223,13 @@ FORMATS = Kind(
     "motion format",
     "motionrft.formats",
     {
-        "bvh": Entry("motionrft.files.formats.bvh:FORMAT", "BVH of any human skeleton"),
-        "arrays": Entry("motionrft.files.formats.bare_arrays:FORMAT", "arrays: npy, npz, safetensors, pkl"),
+        "bvh": Entry("motionrft.files.formats.bvh:BvhFormat", "BVH of any human skeleton"),
+        "arrays": Entry(
+            "motionrft.files.formats.bare_arrays:ArrayFormat", "arrays: npy, npz, safetensors, pkl"
+        ),
     },
 )
-"""`motionrft.files.formats.base.MotionFormat` objects, asked in this order; those of other packages before `arrays`."""
+"""Subclasses of `motionrft.files.formats.base.MotionFormat`, asked in this order; other packages' before `arrays`."""
 
 KINDS = {
     "generators": GENERATORS,

@@ -13,7 +13,7 @@ from motionrft_cli.options import Call, command, sets
 from motionrft_cli.outputs import check_writable_folder
 
 if TYPE_CHECKING:
-    from motionrft.files.conversion import Conversion, Outcome
+    from motionrft.files.conversion import Conversion, Existing, Outcome
     from motionrft.files.dataset import DatasetRecipe
     from motionrft.files.existing import DatasetCheck
 
@@ -83,7 +83,7 @@ def _motions(call: ConvertCall, paths: list[Path]) -> int:
         return 0
     with call.console.progress("converting", len(jobs), "files") as bar:
         outcomes = []
-        existing = "keep" if call.resume else "replace" if call.overwrite else "refuse"
+        existing: Existing = "keep" if call.resume else "replace" if call.overwrite else "refuse"
         for outcome in convert_files(jobs, conversion, call.preset.jobs, existing):
             _tell(call, outcome)
             outcomes.append(outcome)
@@ -131,9 +131,7 @@ def _summary(call: ConvertCall, outcomes: "list[Outcome]") -> int:
         return 2
     guesses = Counter(note for outcome in outcomes for note in outcome.notes)
     for note, count in guesses.items():
-        call.console.info(
-            f"recognised: {note} ({count}x)"
-        )
+        call.console.info(f"recognised: {note} ({count}x)")
     call.console.info(f"{written} {'motion' if written == 1 else 'motions'} written to {call.out}{also}.")
     return 3 if bad else 0
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from motionrft.errors import UserError
-from motionrft.files.motions import SUFFIXES
+from motionrft.files.formats.table import suffixes
 
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
 
@@ -46,7 +46,7 @@ def _unpack(path: Path, folder: Path) -> None:
     try:
         with tarfile.open(path) as archive:
             for member in archive:
-                if member.isreg() and Path(member.name).suffix.lower() in SUFFIXES:
+                if member.isreg() and Path(member.name).suffix.lower() in suffixes():
                     archive.extract(member, folder, filter="data")
     except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
         raise UserError(f"{path}: damaged archive ({error}).") from error

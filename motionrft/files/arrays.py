@@ -221,7 +221,9 @@ def pick_motion(members: Mapping[str, Any], path: Path) -> tuple[Stored, tuple[s
     """
     arrays = {name: value for name, value in members.items() if isinstance(value, np.ndarray)}
     motions = [name for name, array in arrays.items() if _is_motion(array)]
-    candidates = motions or [name for name, array in arrays.items() if name not in _LENGTHS and array.ndim >= 2]
+    candidates = motions or [
+        name for name, array in arrays.items() if name not in _LENGTHS and array.ndim >= 2
+    ]
     named = [name for name in MAIN_NAMES if name in candidates]
     if not named and "" in arrays:
         named = [""]
@@ -240,7 +242,10 @@ def _is_motion(array: np.ndarray) -> bool:
     if array.dtype.kind not in "iufb":
         return False
     shape = tuple(array.shape[axis] for axis in joints_layout(array.shape).order)
-    return guess_representation((*shape[:-2], 22, 3) if shape[-1:] == (3,) and shape[-2] in BODIES else shape) is not None
+    return (
+        guess_representation((*shape[:-2], 22, 3) if shape[-1:] == (3,) and shape[-2] in BODIES else shape)
+        is not None
+    )
 
 
 def rate_of(members: Mapping[str, Any], path: Path) -> float | None:

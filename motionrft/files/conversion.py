@@ -133,7 +133,9 @@ def convert_file(job: Job, conversion: Conversion, existing: Existing = "refuse"
         if isinstance(motion, FileFault):
             outcome = replace(outcome, faults=(*outcome.faults, motion))
         else:
-            outcome = _with_motion(outcome, motion, output_path(job, motion.name, conversion), conversion, existing)
+            outcome = _with_motion(
+                outcome, motion, output_path(job, motion.name, conversion), conversion, existing
+            )
     return outcome
 
 
@@ -160,7 +162,10 @@ def _with_motion(
         outcome,
         outputs=(*outcome.outputs, path),
         notes=(*outcome.notes, *motion.notes),
-        warnings=(*outcome.warnings, *(f"{motion.name}: {each}" if motion.batched else each for each in motion.warnings)),
+        warnings=(
+            *outcome.warnings,
+            *(f"{motion.name}: {each}" if motion.batched else each for each in motion.warnings),
+        ),
     )
 
 

@@ -56,9 +56,13 @@ def read_cuts(path: Path) -> dict[str, tuple[Cut, ...]]:
         UserError: a column is missing, or a number is none.
     """
     columns, rows = csv_rows(path)
-    column = {what: next((name for name in names if name in columns), None) for what, names in _COLUMNS.items()}
+    column = {
+        what: next((name for name in names if name in columns), None) for what, names in _COLUMNS.items()
+    }
     if column["file"] is None:
-        raise UserError(f"{path}: no column file; it has {', '.join(columns)}. Legal: file, start, end, caption.")
+        raise UserError(
+            f"{path}: no column file; it has {', '.join(columns)}. Legal: file, start, end, caption."
+        )
     found: dict[str, list[Cut]] = {}
     for place, row in rows:
         cells = {what: row[name].strip() for what, name in column.items() if name is not None}
@@ -109,7 +113,9 @@ def cuts_of(path: Path, cuts: Mapping[str, tuple[Cut, ...]]) -> tuple[Cut, ...]:
         if found := cuts.get(ending) or cuts.get(f"./{ending}"):
             return found
     tails = {_tail(key): key for key in cuts}
-    match = next((tails[ending] for start in range(len(parts)) if (ending := "/".join(parts[start:])) in tails), None)
+    match = next(
+        (tails[ending] for start in range(len(parts)) if (ending := "/".join(parts[start:])) in tails), None
+    )
     return cuts[match] if match is not None else ()
 
 
@@ -120,5 +126,7 @@ def _tail(key: str) -> str:
 
 def not_found(cuts: Iterable[str], files: Iterable[Path]) -> list[str]:
     """Entries of a table that none of the files is."""
-    have = {"/".join(path.with_suffix("").parts[start:]) for path in files for start in range(len(path.parts))}
+    have = {
+        "/".join(path.with_suffix("").parts[start:]) for path in files for start in range(len(path.parts))
+    }
     return [key for key in cuts if key not in have and _tail(key) not in have]

@@ -36,7 +36,9 @@ def read_pickled(data: bytes, name: str) -> Any:
         UserError: it needs code to be read (the globals are named, nothing is run), or it is damaged.
     """
     if len(data) > LARGEST_PICKLE:
-        raise UserError(f"{name}: a pickle of {len(data) >> 20} MiB; at most {LARGEST_PICKLE >> 20} are read.")
+        raise UserError(
+            f"{name}: a pickle of {len(data) >> 20} MiB; at most {LARGEST_PICKLE >> 20} are read."
+        )
     _refuse_code(data, name)
     try:
         return _plain(_Machine(io.BytesIO(data), encoding="latin1").load())
@@ -60,9 +62,9 @@ def _refuse_code(data: bytes, name: str) -> None:
             elif code.name == "MEMOIZE":
                 kept[len(kept)] = words[-1] if words else ""
             elif code.name in ("PUT", "BINPUT", "LONG_BINPUT"):
-                kept[int(argument)] = words[-1] if words else ""
+                kept[int(str(argument))] = words[-1] if words else ""
             elif "GET" in code.name:
-                words.append(kept.get(int(argument), "?"))
+                words.append(kept.get(int(str(argument)), "?"))
             elif isinstance(argument, str) and "UNICODE" in code.name:
                 words.append(argument)
     except Exception as error:
@@ -101,7 +103,7 @@ class _Dtype:
         dtype = np.dtype(self.spec)
         if dtype.kind not in _KINDS or dtype.itemsize == 0:
             raise ValueError(f"values of {self.spec}")
-        return dtype.newbyteorder(self.order) if self.order in "<>" else dtype
+        return dtype.newbyteorder(">") if self.order == ">" else dtype
 
 
 class _Array:
@@ -149,7 +151,10 @@ def _rebuilt(*_: object) -> _Array:
 _STAND_INS: dict[str, Callable[..., Any]] = {
     **{f"{core}.multiarray._reconstruct": _rebuilt for core in _CORES},
     **{f"{core}.multiarray.scalar": _scalar for core in _CORES},
-    **{f"{core}.numeric._frombuffer": lambda raw, dtype, shape, order="C": _numbers(raw, dtype, shape, order) for core in _CORES},
+    **{
+        f"{core}.numeric._frombuffer": lambda raw, dtype, shape, order="C": _numbers(raw, dtype, shape, order)
+        for core in _CORES
+    },
     "numpy.ndarray": _NdarrayName,
     "numpy.dtype": _Dtype,
     "_codecs.encode": _encoded,
@@ -188,4 +193,6 @@ def members_of(value: Any, path: Path) -> dict[str, Any]:
         return value
     if isinstance(value, np.ndarray):
         return {"": value}
-    raise UserError(f"{path}: a pickled {type(value).__name__}; motions are arrays, or a dictionary that names them.")
+    raise UserError(
+        f"{path}: a pickled {type(value).__name__}; motions are arrays, or a dictionary that names them."
+    )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from motionrft.errors import UserError
+from motionrft.files.checks import doubtful
 from motionrft.files.formats.base import FileFault, OpenedFile
 from motionrft.files.formats.table import format_of, is_motion_file, suffixes
 from motionrft.files.joint_maps import JointMap
@@ -14,7 +15,15 @@ from motionrft.files.reading import ReadingOptions
 from motionrft.files.recording import Motion, Recording, motions_of
 from motionrft.parsing import parsing
 
-__all__ = ["FileFault", "Motion", "doubt", "iterate_motions", "motion_files", "read_motions", "stream_motions"]
+__all__ = [
+    "FileFault",
+    "Motion",
+    "doubt",
+    "iterate_motions",
+    "motion_files",
+    "read_motions",
+    "stream_motions",
+]
 
 
 def motion_files(inputs: Iterable[Path | str]) -> list[Path]:
@@ -86,7 +95,9 @@ def _options(
     representation: str | None, fps: float | None, joint_map: JointMap | None, options: ReadingOptions | None
 ) -> ReadingOptions:
     given = {"representation": representation, "fps": fps, "joint_map": joint_map}
-    return replace(options or ReadingOptions(), **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    return replace(
+        options or ReadingOptions(), **{name: value for name, value in given.items() if value is not None}
+    )  # type: ignore[arg-type]
 
 
 def stream_motions(path: Path, options: ReadingOptions) -> Iterator[Motion | FileFault]:
@@ -117,4 +128,4 @@ def _members(recording: Recording, options: ReadingOptions) -> Iterator[Motion |
 
 def doubt(motion: Motion) -> str | None:
     """What a person should look at, in one line, or None."""
-    return "; ".join(motion.warnings) or None
+    return "; ".join(motion.warnings) or doubtful(motion.array, motion.representation)

@@ -44,7 +44,9 @@ def plan_jobs(inputs: Sequence[Path], out: Path, ending: str, options: ReadingOp
     if options.cuts:
         files = [path for path in files if cuts_of(path, options.cuts)]
     if not files:
-        raise UserError("no motion file to convert" + (" that the table of cuts names." if options.cuts else "."))
+        raise UserError(
+            "no motion file to convert" + (" that the table of cuts names." if options.cuts else ".")
+        )
     if len(inputs) == 1 and not inputs[0].is_dir() and out.suffix == ending and not out.is_dir():
         return [Job(files[0], out.with_suffix(""))]
     base = inputs[0] if len(inputs) == 1 and inputs[0].is_dir() else _common_folder(files)
@@ -90,7 +92,9 @@ def _away_from_members(jobs: list[Job], options: ReadingOptions) -> list[Job]:
                 made[owner] = set(result_places(by_stem[owner], options))
                 taken |= made[owner]
         if any(job.stem in made[owner] for owner in suspects[job.stem]):
-            job = Job(job.source, _free(job.stem.with_name(f"{job.stem.name}_{job.source.suffix[1:]}"), taken))
+            job = Job(
+                job.source, _free(job.stem.with_name(f"{job.stem.name}_{job.source.suffix[1:]}"), taken)
+            )
             taken.add(job.stem)
         moved.append(job)
     return moved
@@ -114,7 +118,10 @@ def result_places(job: Job, options: ReadingOptions) -> list[Path]:
 def _check_names(jobs: Sequence[Job], options: ReadingOptions) -> None:
     """Refuse a table of cuts that calls two results the same."""
     named = [
-        job.place(cut.name) for job in jobs for cut in cuts_of(job.source, options.cuts) if cut.name is not None
+        job.place(cut.name)
+        for job in jobs
+        for cut in cuts_of(job.source, options.cuts)
+        if cut.name is not None
     ]
     double = next((path for path, count in Counter(named).items() if count > 1), None)
     if double is not None:

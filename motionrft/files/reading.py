@@ -54,13 +54,17 @@ class Part:
     text: str | None = None
 
 
-def parts_of(frames: int, fps: float, options: ReadingOptions, cuts: tuple[Cut, ...], file: str) -> Iterator[Part]:
+def parts_of(
+    frames: int, fps: float, options: ReadingOptions, cuts: tuple[Cut, ...], file: str
+) -> Iterator[Part]:
     """The parts of a motion of so many frames that the options ask for, in order.
 
     Raises:
         UserError: a part lies outside the motion or holds fewer than two frames.
     """
-    wanted = [(cut, _whole(cut, frames, fps, file)) for cut in cuts or (Cut(options.start or 0.0, options.end),)]
+    wanted = [
+        (cut, _whole(cut, frames, fps, file)) for cut in cuts or (Cut(options.start or 0.0, options.end),)
+    ]
     pieces = [(cut, *piece) for cut, whole in wanted for piece in _pieces(*whole, fps, options.split_long)]
     for number, (cut, start, stop) in enumerate(pieces):
         numbered = options.split_long is not None or (cut.name is None and len(pieces) > 1)
@@ -71,7 +75,8 @@ def _whole(cut: Cut, frames: int, fps: float, file: str) -> tuple[int, int]:
     start, stop = cut.frames(frames, fps)
     if stop - start < 2:
         raise UserError(
-            f"{file}: {_said(cut)} holds {max(0, stop - start)} frames of its {frames / fps:.4g} s: a motion has at least two."
+            f"{file}: {_said(cut)} holds {max(0, stop - start)} frames of its {frames / fps:.4g} s: "
+            f"a motion has at least two."
         )
     return start, stop
 

@@ -46,7 +46,8 @@ class ReadingPreset(Preset):
         None, gt=0, description="seconds after which a motion is cut into another one"
     )
     cut: str | None = Field(
-        None, description="CSV of file, start, end (seconds) and caption: the parts to read; or HumanML3D's index.csv"
+        None,
+        description="CSV of file, start, end (seconds) and caption: the parts to read; or HumanML3D's index.csv",
     )
 
     @model_validator(mode="before")

@@ -76,12 +76,12 @@ def recognise(tree: SkeletonTree, file: str) -> Recognition:
 
 def limbs_by_name(tree: SkeletonTree) -> Limbs | None:
     """Legs and arms as their names tell; None where one of the four is not to be found."""
-    legs = [_leg(tree, side) for side in ("left", "right")]
-    arms = [_arm(tree, side) for side in ("left", "right")]
-    if None in legs or None in arms:
+    legs = [leg for side in ("left", "right") if (leg := _leg(tree, side)) is not None]
+    arms = [arm for side in ("left", "right") if (arm := _arm(tree, side)) is not None]
+    if len(legs) < 2 or len(arms) < 2 or legs[0][0] is None:
         return None
     word = spoken(tree.names[legs[0][0]]).word
-    return Limbs((legs[0], legs[1]), (arms[0], arms[1]), _KINDS.get(word, word))  # type: ignore[arg-type]
+    return Limbs((legs[0], legs[1]), (arms[0], arms[1]), _KINDS.get(word, word))
 
 
 def _chain(tree: SkeletonTree, side: str, words: frozenset[str]) -> list[int]:
@@ -113,9 +113,7 @@ def _leg(tree: SkeletonTree, side: str) -> tuple[int | None, ...] | None:
 def _arm(tree: SkeletonTree, side: str) -> tuple[int | None, ...] | None:
     chain = _chain(tree, side, ARM)
     words = [spoken(tree.names[joint]).word for joint in chain]
-    collared = len(words) > 1 and (
-        words[0] in COLLAR or (words[0] == "shoulder" and words[1] in UPPER_ARM)
-    )
+    collared = len(words) > 1 and (words[0] in COLLAR or (words[0] == "shoulder" and words[1] in UPPER_ARM))
     limb = chain[1:] if collared else chain
     if len(limb) < 3:
         return None
@@ -140,7 +138,10 @@ def trunk_and_limbs(tree: SkeletonTree, limbs: Limbs, file: str) -> tuple[Source
         pelvis = above
     neck, skull = _neck_and_head(tree, chest, head)
     spine = _spine(tree, pelvis, chest, neck)
-    legs = [[_named(tree, joint, f"{file}: its ankle has no toe and no End Site") for joint in leg] for leg in limbs.legs]
+    legs = [
+        [_named(tree, joint, f"{file}: its ankle has no toe and no End Site") for joint in leg]
+        for leg in limbs.legs
+    ]
     arms = [_arm_sources(tree, arm, chest) for arm in limbs.arms]
     return arranged(names[pelvis], legs, arms, (*spine, neck, skull))
 

@@ -20,9 +20,9 @@ from motionrft.files.reading import Part, ReadingOptions, parts_of
 from motionrft.files.reference_pose import ROWS_LOOKED_AT, reference_rows, t_pose_rows
 from motionrft.files.units import UNITS, guess_unit, rigid
 from motionrft.files.up_axis import detect_up, lying_share, up_turn
-from motionrft.representations.names import HYMOTION, JOINTS, ROTATION
-from motionrft.representations.rotation import turn_rotation
 from motionrft.representations.hymotion import hymotion_to_rotation, rotation_to_hymotion
+from motionrft.representations.names import HYMOTION, JOINTS
+from motionrft.representations.rotation import turn_rotation
 
 _LOOKED_AT = 200
 """Frames, spread over a clip, by which its unit and its up axis are told."""
@@ -120,7 +120,12 @@ def motions_of(recording: Recording, options: ReadingOptions) -> Iterator[Motion
         return
     count = recording.frames - placing.first
     for part in parts_of(count, recording.fps, options, cuts, recording.label):
-        yield _motion(recording, replace(part, start=part.start + placing.first, stop=part.stop + placing.first), placing, options)
+        yield _motion(
+            recording,
+            replace(part, start=part.start + placing.first, stop=part.stop + placing.first),
+            placing,
+            options,
+        )
 
 
 def check_frames_held(recording: Recording) -> None:
@@ -134,7 +139,7 @@ def _motion(recording: Recording, part: Part, placing: _Placing, options: Readin
     made = (part.stop - part.start - 1) * rate / recording.fps + 1
     if made > MOST_FRAMES:
         raise UserError(
-            f"{recording.label}: {made:,.0f} frames at {rate:g} fps; at most {MOST_FRAMES:,} make one motion. "
+            f"{recording.label}: {made:,.0f} frames at {rate:g} fps; at most {MOST_FRAMES} make one motion. "
             f"Cut it: --split-long 10, or --start and --end."
         )
     array = recording.take(part.start, part.stop, options.fps)
@@ -181,11 +186,14 @@ def _place(recording: Recording, options: ReadingOptions) -> _Placing:
         turn = up_turn(up.axis)
         if up.axis != "y":
             told = "the body stands along it" if up.sure else "such files have it; the body does not tell"
-            warnings.append(f"read with {up.axis.upper()} up and turned to Y up ({told}); --up y keeps it as it is")
+            warnings.append(
+                f"read with {up.axis.upper()} up and turned to Y up ({told}); --up y keeps it as it is"
+            )
     lying = lying_share(joints @ turn.T)
     if lying > _LYING:
         warnings.append(
-            f"its trunk is near horizontal in {lying:.0%} of the frames: does it lie, or is another axis up (--up z, --up x)?"
+            f"its trunk is near horizontal in {lying:.0%} of the frames: "
+            f"does it lie, or is another axis up (--up z, --up x)?"
         )
     return _Placing(turn, scale, first, notes, warnings)
 
@@ -223,7 +231,9 @@ def _scale(
     guess = guess_unit(joints)
     if guess.unit is None:
         sizes = " or ".join(f"{guess.height * UNITS[unit]:.2f} m in {unit}" for unit in guess.others)
-        raise UserError(f"{recording.label}: the unit is unclear: a body of {sizes}. Say it with --unit m|cm|mm|inch|cmu.")
+        raise UserError(
+            f"{recording.label}: the unit is unclear: a body of {sizes}. Say it with --unit m|cm|mm|inch|cmu."
+        )
     if recording.usual_unit is not None:
         if not guess.human or guess.unit == recording.usual_unit or not rigid(joints):
             return UNITS[recording.usual_unit]
@@ -244,9 +254,10 @@ def _placed(array: np.ndarray, representation: str, placing: _Placing) -> np.nda
         values = np.asarray(array, dtype=np.float64) * placing.scale
         return np.ascontiguousarray(values @ placing.turn.T if turned else values, dtype=np.float32)
     if turned:
-        values, turn = torch.from_numpy(np.asarray(array, dtype=np.float64)), torch.from_numpy(placing.turn)
-        if representation == ROTATION:
-            array = turn_rotation(values, turn).numpy()
-        elif representation == HYMOTION:
-            array = rotation_to_hymotion(turn_rotation(hymotion_to_rotation(values), turn)[None])[0].numpy()
+        motion, turn = torch.from_numpy(np.asarray(array, dtype=np.float64)), torch.from_numpy(placing.turn)
+        if representation == HYMOTION:
+            rotation = turn_rotation(hymotion_to_rotation(motion), turn)
+            array = rotation_to_hymotion(rotation[None])[0].numpy()
+        else:
+            array = turn_rotation(motion, turn).numpy()
     return np.ascontiguousarray(array, dtype=np.float32)

@@ -24,7 +24,10 @@ _SHORTEST = 0.3
 
 @dataclass(frozen=True)
 class GuessedLimbs:
-    """legs: hip, knee, ankle, toe or None; arms: collar or None, shoulder, elbow, wrist; left first, indices into the tree."""
+    """Indices into the tree, left first.
+
+    legs: hip, knee, ankle, toe or None. arms: collar or None, shoulder, elbow, wrist.
+    """
 
     legs: tuple[tuple[int | None, ...], tuple[int | None, ...]]
     arms: tuple[tuple[int | None, ...], tuple[int | None, ...]]
@@ -52,7 +55,9 @@ def guess_limbs(tree: SkeletonTree) -> GuessedLimbs | None:
     middle = [_middle(tree, way) for way in (legs.first, legs.second, arms.first, arms.second)]
     if None in middle:
         return None
-    leg_limbs = [_leg(tree, way, place) for way, place in zip((legs.first, legs.second), middle[:2], strict=True)]
+    leg_limbs = [
+        _leg(tree, way, place) for way, place in zip((legs.first, legs.second), middle[:2], strict=True)
+    ]
     arm_limbs = [_arm(way, place) for way, place in zip((arms.first, arms.second), middle[2:], strict=True)]
     swap_legs, sure_legs = _sides(tree, legs, leg_limbs, leg_limbs)
     swap_arms, sure_arms = _sides(tree, arms, arm_limbs, leg_limbs)
@@ -104,23 +109,31 @@ def _legs_and_arms(tree: SkeletonTree, pairs: Sequence[_Pair]) -> tuple[_Pair, _
 
 
 def _middle(tree: SkeletonTree, way: Sequence[int]) -> tuple[int, int, int] | None:
-    """Places on a limb of hip, knee and ankle (shoulder, elbow, wrist): two like bones that make up most of it."""
+    """Places on a limb of hip, knee and ankle (shoulder, elbow, wrist): two like bones, and a fifth of it beyond them."""
     at = np.cumsum([0.0, *(tree.lengths[joint] for joint in way[1:])])
     best, chosen = math.inf, None
     for start, bend, end in combinations(range(len(way)), 3):
         upper, lower = at[bend] - at[start], at[end] - at[bend]
         if min(upper, lower) <= 0.1 * at[-1]:
             continue
-        cost = abs(math.log(upper / lower)) + abs(math.log((upper + lower) / (0.8 * at[-1])))
+        beyond = (at[-1] - at[end]) / at[-1]
+        cost = (
+            abs(math.log(upper / lower))
+            + abs(math.log((upper + lower) / (0.75 * at[-1])))
+            + 2 * abs(beyond - 0.2)
+        )
         if cost < best:
             best, chosen = cost, (start, bend, end)
     return chosen
 
 
-def _leg(tree: SkeletonTree, way: Sequence[int], places: tuple[int, int, int] | None) -> tuple[int | None, ...]:
+def _leg(
+    tree: SkeletonTree, way: Sequence[int], places: tuple[int, int, int] | None
+) -> tuple[int | None, ...]:
     assert places is not None
     joints = tuple(way[place] for place in places)
-    return (*joints, tree.nearest_below(joints[2]))
+    beyond = [joint for joint in way[places[2] + 1 :] if tree.apart(joint)]
+    return (*joints, beyond[-2] if len(beyond) > 1 else beyond[0] if beyond else None)
 
 
 def _arm(way: Sequence[int], places: tuple[int, int, int] | None) -> tuple[int | None, ...]:

@@ -65,6 +65,7 @@ def guess_unit(joints: np.ndarray) -> UnitGuess:
 
 def _sizes(joints: np.ndarray) -> tuple[float, float]:
     """Leg and whole height in the file's unit: medians over the frames."""
+
     def along(bones: tuple[tuple[int, int], ...]) -> float:
         lengths = [np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1) for parent, child in bones]
         return float(np.median(np.sum(lengths, axis=0)))

@@ -70,7 +70,9 @@ def array_recordings(
     array = layout.applied(stored.array)
     name = recognise_shape(array.shape, str(path), options.representation)
     cartesian = array.shape[-1] == 3
-    fps = stored.fps or options.source_fps or usual_fps(name, array.shape[-2] if cartesian else array.shape[-1])
+    fps = (
+        stored.fps or options.source_fps or usual_fps(name, array.shape[-2] if cartesian else array.shape[-1])
+    )
     notes += _rate_note(stored, options, name, fps) + layout.notes
     single = array.ndim == (3 if cartesian else 2)
     if single:
@@ -112,7 +114,11 @@ def _recording(
 def _rate_note(stored: Stored, options: ReadingOptions, name: str, fps: float) -> tuple[str, ...]:
     if stored.fps is not None and options.source_fps not in (None, stored.fps):
         return (f"it says {stored.fps:g} fps itself, so --source-fps {options.source_fps:g} is not used",)
-    return () if stored.fps or options.source_fps else (f"taken to be at {fps:g} fps (--source-fps decides otherwise)",)
+    return (
+        ()
+        if stored.fps or options.source_fps
+        else (f"taken to be at {fps:g} fps (--source-fps decides otherwise)",)
+    )
 
 
 def _batch_lengths(stored: Stored, layout: Layout, path: Path) -> list[int]:
@@ -144,6 +150,3 @@ class ArrayFormat(MotionFormat):
 
     def write(self, path: Path, motion: Motion, options: WritingOptions) -> None:
         write_arrays(path, motion.array, motion.fps)
-
-
-FORMAT = ArrayFormat()

@@ -35,10 +35,8 @@ class Retargeted:
             found = recognise(tree_of(bvh), file)
             joint_map = found.joint_map
             if found.guessed:
-                self.warnings = (
-                    f"the skeleton's names are not known: guessed by its tree, {found.confidence:.0%} sure "
-                    f"(--show-joint-map shows it)",
-                )
+                sure = f"{found.confidence:.0%} sure (--show-joint-map shows it)"
+                self.warnings = (f"the skeleton's names are not known: guessed by its tree, {sure}",)
         self.joint_map = joint_map.checked(bvh.names, file)
         self.notes = (f"{self.joint_map.name} skeleton",)
 
@@ -102,6 +100,3 @@ class BvhFormat(MotionFormat):
 
         joints = convert(torch.from_numpy(motion.array)[None], motion.representation, JOINTS)[0]
         write_bvh(path, joints.reshape(len(joints), -1, 3), motion.fps, options.unit)
-
-
-FORMAT = BvhFormat()
