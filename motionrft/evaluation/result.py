@@ -18,6 +18,7 @@ from motionrft.evaluation.metrics.exact import exact
 from motionrft.report.verdict import Row
 from motionrft.training.atomic import write_text
 from motionrft.training.environment import environment
+from motionrft.training.fingerprints import text_hash
 
 FORMAT = "motionrft-evaluation-1"
 RESULT = "result.json"
@@ -59,9 +60,15 @@ class EvaluationResult:
         found = replications(torch.tensor(values, dtype=torch.float64)[:, None])
         return found.mean.item(), found.half_width.item()
 
+    @property
+    def identity(self) -> str:
+        """A hash of all that the numbers depend on: subject, judge, data, protocol with its sampling, and seeds."""
+        made = [self.kind, self.subject, self.judge, self.data, self.protocol, self.seeds]
+        return text_hash(json.dumps(made, sort_keys=True))
+
     def plain(self) -> dict[str, Any]:
         """JSON values; numbers that are not finite become null. The same evaluation gives the same text."""
-        return _finite({"format": FORMAT, **asdict(self)})
+        return _finite({"format": FORMAT, "identity": self.identity, **asdict(self)})
 
     def save(self, path: Path) -> None:
         """Write the JSON document."""
@@ -79,6 +86,7 @@ class EvaluationResult:
             values = json.loads(path.read_text(encoding="utf-8"))
             if values.pop("format") != FORMAT:
                 raise KeyError("format")
+            values.pop("identity", None)  # follows from the rest
             return cls(**_not_a_number(values))
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
@@ -150,7 +158,7 @@ def _paired(name: str, before: EvaluationResult, after: EvaluationResult) -> Row
 
 
 def _identities(a: EvaluationResult, b: EvaluationResult) -> list[tuple[str, Any, Any]]:
-    own = ("steps", "guidance", "sampler", "eta")  # of the generator, not of the way it is judged
+    own = ("steps", "guidance", "sampler", "eta", "fps")  # of the generator, not of the way it is judged
     mine, theirs = ({k: v for k, v in r.protocol.items() if k not in own} for r in (a, b))
     return [
         ("kind of evaluation", a.kind, b.kind),
