@@ -13,17 +13,17 @@ from motionrft import builtin
 from motionrft.data import FOLDERS, MotionDataset
 from motionrft.data.captions import Caption
 from motionrft.errors import UserError
+from motionrft.evaluation.critics import evaluate_authenticity, evaluate_preference
 from motionrft.evaluation.evaluators import Evaluator, load_evaluator
 from motionrft.evaluation.folder import FolderSource
 from motionrft.evaluation.generation import GenerationProtocol
 from motionrft.evaluation.items import EvaluationItems, FixedItems, OfficialItems
-from motionrft.evaluation.judgements import evaluate_authenticity, evaluate_preference
 from motionrft.evaluation.motion_physics import evaluate_physics
 from motionrft.evaluation.numbers import check_enough
 from motionrft.evaluation.preset import EvalPreset
 from motionrft.evaluation.report import Gallery
 from motionrft.evaluation.result import EvaluationResult
-from motionrft.evaluation.retrieval import evaluate_retrieval
+from motionrft.evaluation.retrieval_protocols import evaluate_retrieval
 from motionrft.evaluation.sources import GeneratorSource, Source
 from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.official.generators import load_generator
@@ -81,7 +81,7 @@ class EvaluationSession:
         """Judge the generator or folder, after `against` (a generator or folder too) where that is given."""
         sources = self._sources(against)
         self.same_noise = len(sources) > 1 and all(isinstance(source, GeneratorSource) for source in sources)
-        return [self._judge(source) for source in sources]
+        return [self._evaluate(source) for source in sources]
 
     def motions(self, against: str | None = None) -> int:
         """How many motions `generation` will sample, MultiModality aside."""
@@ -140,7 +140,7 @@ class EvaluationSession:
 
     def preference(self) -> EvaluationResult:
         """How well the reward's critic prefers what people preferred."""
-        reward, identity = self._judging_reward("preference")
+        reward, identity = self._reward_of("preference")
         if self.preset.data is None:
             raise UserError("name the preference pairs with --data: a folder with better/ and worse/.")
         name = self.preset.name or str(self.preset.reward)
@@ -148,7 +148,7 @@ class EvaluationSession:
 
     def authenticity(self) -> EvaluationResult:
         """How well the reward tells the real motions of --data from the generated ones of --motions."""
-        reward, identity = self._judging_reward("authenticity")
+        reward, identity = self._reward_of("authenticity")
         if self.preset.data is None or self.preset.motions is None:
             raise UserError(
                 "authenticity needs real motions (--data DIR) and generated ones (--motions DIR)."
@@ -164,7 +164,7 @@ class EvaluationSession:
         real = None if self.preset.data is None else self._dataset()
         return evaluate_physics(Path(self.preset.motions), real, self.preset.name, self.preset.limit)
 
-    def _judging_reward(self, term: str) -> tuple[Reward, str]:
+    def _reward_of(self, term: str) -> tuple[Reward, str]:
         path = self.preset.reward or builtin.NAME
         return load_reward(path, {term: 1.0}, device=self.device), reward_identity(path)
 
@@ -178,7 +178,7 @@ class EvaluationSession:
             return [*sources, FolderSource(Path(preset.motions), preset.name, preset.seed, self._captions())]
         return [*sources, self._generator(preset.generator or builtin.NAME, preset.name)]
 
-    def _judge(self, source: Source) -> EvaluationResult:
+    def _evaluate(self, source: Source) -> EvaluationResult:
         gallery = Gallery()
         if isinstance(source, GeneratorSource):
             source = replace(source, made=partial(self.progress, source.name))

@@ -88,7 +88,7 @@ class GenerationProtocol:
         return EvaluationResult(
             "generation",
             {"name": source.name, "identity": source.identity},
-            self._judge(),
+            self._evaluator_record(),
             {"identity": self.items.identity, "split": self.items.split, "items": len(drawn.keys)},
             self._protocol(left_out) | dict(source.settings),
             list(self.seeds),
@@ -149,7 +149,7 @@ class GenerationProtocol:
         seen = self._measure(made)
         return multimodality(seen.embeddings.unflatten(0, (-1, self.multimodality_repeats)), seed)
 
-    def _judge(self) -> dict[str, Any]:
+    def _evaluator_record(self) -> dict[str, Any]:
         judge = self.evaluator
         return {"name": judge.name, "identity": judge.identity, "comparable": judge.comparable}
 

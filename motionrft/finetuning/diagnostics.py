@@ -17,8 +17,7 @@ from torch import Tensor
 
 from motionrft.diffusion.plan import StepPlan, sampling_plan
 from motionrft.diffusion.rollout import Start, rollout, sample
-from motionrft.finetuning.methods.base import MethodPreset
-from motionrft.finetuning.methods.table import METHODS, plan_of
+from motionrft.finetuning.methods.base import MethodPreset, plan_of, usable_methods
 from motionrft.finetuning.run import FinetuneRun
 from motionrft.finetuning.trajectory import updates
 from motionrft.report.content import Series
@@ -57,7 +56,7 @@ def gradients(tuning: FinetuneRun, batch: int = 4) -> list[Series]:
     series = []
     for name, plan in (("through all later steps", chain), ("each step alone", alone)):
         recorded = Recorded(context.generator)
-        for visit in rollout(recorded, context.process, start, plan, context.guidance, context.judge):
+        for visit in rollout(recorded, context.process, start, plan, context.guidance, context.reward):
             if visit.reward is not None:
                 visit.reward.sum().backward()
         norms = [_norm(p.grad) for p in recorded.predictions]
@@ -92,8 +91,8 @@ def memory(tuning: FinetuneRun, batch: int = 4, steps: Sequence[int] = STEPS) ->
     steps.
     """
     series = []
-    for name, method in METHODS.items():
-        if method.judges:
+    for name, method in usable_methods().items():
+        if method.follows_plan:
             held = [_held(tuning, _largest(method.preset, count), count, batch) / MIB for count in steps]
             chart = "Bytes held for backward"
             series.append(Series(chart, name, list(steps), held, "MiB", "denoising steps", from_zero=True))

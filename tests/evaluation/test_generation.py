@@ -47,13 +47,15 @@ def test_the_same_seed_gives_the_same_document(generator, evaluator, items):
     assert first["protocol"] == {
         "selection": "fixed",
         "candidates": 32,
-        **{"sampler": "ddim", "eta": 0.0, "steps": 3, "guidance": 1.0, "fps": 20.0},
+        "sampler": "ddim", "eta": 0.0, "steps": 3, "guidance": 1.0, "fps": 20.0,
     }
     assert first["judge"]["identity"] == evaluator.identity and first["seeds"] == [0, 1]
 
 
 @pytest.mark.parametrize(
-    "other", [{"sampler": "lcm"}, {"eta": 1.0}, {"steps": 2}, {"guidance": 2.0}], ids=lambda one: next(iter(one))
+    "other",
+    [{"sampler": "lcm"}, {"eta": 1.0}, {"steps": 2}, {"guidance": 2.0}],
+    ids=lambda one: next(iter(one)),
 )
 def test_each_part_of_the_sampling_changes_numbers_and_identity(generator, evaluator, items, other):
     usual = {"sampler": "ddim", "eta": 0.0, "steps": 4, "guidance": 1.0}
@@ -75,7 +77,7 @@ def test_batches_of_8_and_32_agree(generator, evaluator, items):
 def test_every_metric_that_people_expect_is_there(generator, evaluator, items):
     result = _run(generator, evaluator, items)
     wanted = {f"{p}_r{k}" for p in ("raw", "bound", "label", "distinct") for k in (1, 2, 3)}
-    wanted |= {"mm_dist", "fid", "diversity", "jitter", "foot_skating", "motion_energy"}
+    wanted |= {"mm_dist", "fid", "diversity", "jitter", "skating_ratio", "motion_energy"}
     wanted |= {"hand_as_told", "turn_as_told", "penetration", "floating"}
     assert wanted == set(result.metrics) == set(result.real)
     assert all(len(values) == 2 for values in result.metrics.values())

@@ -15,14 +15,16 @@ from motionrft.lengths import zero_padding
 from motionrft.representations.statistics import Statistics
 from motionrft.representations.windows import seen_from_windows
 from motionrft.reward.base import Learnt, RewardCondition
-from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.adapters import Critic
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward.gaussian import Gaussian
-from motionrft.text.base import TextEncoder
+from motionrft.text.base import TextEncoder, TextFeatures
 
 SHARED_TERMS = ("semantic", "similarity")
 """Terms read from the shared embedding: cosine to the text, cosine to the reference motion."""
-JUDGED_TERMS = {"preference": 1, "authenticity": 2}
+PUBLISHED_NOISE_STEPS = 500
+"""Published noise-aware rewards were trained on timesteps below it, whatever their file says."""
+CRITIC_OUTPUTS = {"preference": 1, "authenticity": 2}
 """Terms that have adapters and a head of their own, and the head's outputs. Preference is an unbounded score,
 authenticity the probability of being real."""
 
@@ -56,11 +58,11 @@ class MotionReward(Learnt):
 
     Args:
         network: both towers and the decoder.
-        statistics: of every representation that the network judges.
+        statistics: of every representation that the network critics.
         text_encoder: the frozen encoder whose token states the text tower reads.
         weights: term to weight; terms without weight are neither computed nor reported.
         representation: of the motions that `forward` gets.
-        judges: `preference` and `authenticity`, where they have been trained.
+        critics: `preference` and `authenticity`, where they have been trained.
     """
 
     family: ClassVar[str] = "motionreward"
@@ -72,7 +74,7 @@ class MotionReward(Learnt):
         text_encoder: TextEncoder,
         weights: Mapping[str, float] | None = None,
         representation: str = "kinematic",
-        judges: Mapping[str, Judge] | None = None,
+        critics: Mapping[str, Critic] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -82,15 +84,17 @@ class MotionReward(Learnt):
         self.text_encoder = text_encoder
         self.about: dict[str, Any] = {}
         """What is known of its making (stages, data, recalls, quantiles of training scores): JSON values."""
+        self.noise_steps: int | None = None
+        """Timesteps below which it was trained on noisy motions; None: it never was, and judges clean ones."""
         self.adapter_time = False
-        """Whether judges see the time token: the published code gives it to adapters that never saw one."""
+        """Whether critics see the time token: the published code gives it to adapters that never saw one."""
         self.critic_window: int | None = None
-        """Shorter motions are padded to so many frames, and the preference judge attends to all of them: published
+        """Shorter motions are padded to so many frames, and the preference critic attends to all of them: published
         critics were trained with 196 (MotionPercept's 60 frames and 136 of zeros), though published fine-tuning
         gives them true lengths. None judges the valid frames."""
-        self.judges = nn.ModuleDict(dict(judges or {}))
+        self.critics = nn.ModuleDict(dict(critics or {}))
         self.weigh(weights or {"semantic": 1.0})
-        self.judge_in(representation)
+        self.expect(representation)
         self.eval().requires_grad_(False)
 
     @property
@@ -104,16 +108,17 @@ class MotionReward(Learnt):
         return (self.network.size.positions - 2) * self.network.size.stack
 
     def config(self) -> dict[str, Any]:
-        judges = {name: judge for name, judge in self.judges.items() if isinstance(judge, Judge)}
+        critics = {name: critic for name, critic in self.critics.items() if isinstance(critic, Critic)}
         return {
             "size": self.network.size.to_dict(),
             "text": self.text_encoder.name,
             "text_identity": self.text_encoder.identity,
-            "judges": {
-                name: {"rank": judge.adapter.rank, "alpha": judge.adapter.alpha}
-                for name, judge in judges.items()
+            "critics": {
+                name: {"rank": critic.adapter.rank, "alpha": critic.adapter.alpha}
+                for name, critic in critics.items()
             },
             "adapter_time": self.adapter_time,
+            "noise_steps": self.noise_steps,
             "critic_window": self.critic_window,
             "about": dict(self.about),
         }
@@ -125,9 +130,9 @@ class MotionReward(Learnt):
     @property
     def terms(self) -> tuple[str, ...]:
         """Every term this reward can give."""
-        return (*SHARED_TERMS, *self.judges)
+        return (*SHARED_TERMS, *self.critics)
 
-    def judge_in(self, representation: str) -> None:
+    def expect(self, representation: str) -> None:
         """Expect motions in this representation from now on.
 
         Raises:
@@ -136,12 +141,21 @@ class MotionReward(Learnt):
         self.network.size.feature_width(representation)
         self.representation = representation
 
+    @property
+    def learnt_noise(self) -> bool:
+        return self.noise_steps is not None
+
     def embed_text(self, texts: Sequence[str]) -> Tensor:
-        """(B, L) unit means, through the text cache, without gradient."""
-        device = next(self.network.parameters()).device
-        with torch.no_grad():
-            features = self.text_encoder.encode(texts).to(device)
-            return F.normalize(self.network.encode_text(features.tokens, features.mask).mean, dim=-1)
+        """(B, L) unit means of texts of clean motions, through the text cache, without gradient."""
+        return self.read(self._features(texts), 0)
+
+    @torch.no_grad()
+    def read(self, features: TextFeatures, t: Tensor | int) -> Tensor:
+        """(B, L) unit means of texts, read at the noise level of the motions they are compared with."""
+        return F.normalize(self.network.encode_text(features.tokens, features.mask, t).mean, dim=-1)
+
+    def _features(self, texts: Sequence[str]) -> TextFeatures:
+        return self.text_encoder.encode(texts).to(next(self.network.parameters()).device)
 
     def encode(self, motion: Tensor, lengths: Tensor, t: Tensor | int = 0) -> Gaussian:
         """The shared embedding of motions (B, T, F), de-normalised, in `representation`; differentiable."""
@@ -153,18 +167,32 @@ class MotionReward(Learnt):
         return F.normalize(self.encode(motion, lengths, t).mean, dim=-1)
 
     def settle(self) -> None:
-        for judge in self.judges.values():
-            judge.settle(self.network.motion)  # type: ignore[operator]
+        for critic in self.critics.values():
+            critic.settle(self.network.motion)  # type: ignore[operator]
 
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
     ) -> RewardCondition:
-        text = self.embed_text(texts) if texts and "semantic" in self.weights else None
-        reference = None
+        text = reference = features = None
+        if texts and "semantic" in self.weights:
+            features = self._features(texts)
+            text = self.read(features, 0)
         if references is not None and lengths is not None and "similarity" in self.weights:
             with torch.no_grad():
                 reference = self.embed_motion(references, lengths)
-        return RewardCondition(text, reference)
+        return RewardCondition(text, reference, features if self._reads_anew else None)
+
+    @property
+    def _reads_anew(self) -> bool:
+        """Modes T1: the text tower is told the noise level, so a text has an embedding at each."""
+        return self.network.size.mode[3] == "1"
+
+    def _known_level(self, t: Tensor | int) -> Tensor | int:
+        """A level noisier than any it was trained on is judged as the noisiest of those, as published."""
+        if self.noise_steps is None:
+            return t
+        last = self.noise_steps - 1
+        return t.clamp(max=last) if isinstance(t, Tensor) else min(t, last)
 
     def forward(
         self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
@@ -180,7 +208,11 @@ class MotionReward(Learnt):
     ) -> dict[str, Tensor]:
         """The weighted terms' raw values, each (B,), where the condition has something to compare with."""
         normalised = self.normalise(motion.flatten(2), lengths, self.representation)
-        against = {"semantic": condition.text, "similarity": condition.reference}
+        t, text = self._known_level(t), condition.text
+        clean = isinstance(t, int) and t == 0
+        if self._reads_anew and not clean and condition.features is not None:
+            text = self.read(condition.features, t)
+        against = {"semantic": text, "similarity": condition.reference}
         compared = {
             name: other for name, other in against.items() if name in self.weights and other is not None
         }
@@ -189,16 +221,16 @@ class MotionReward(Learnt):
             mean = self.network.encode_motion(normalised, lengths, self.representation, t).mean
             own = F.normalize(mean, dim=-1)
             terms = {name: (own * other).sum(-1) for name, other in compared.items()}
-        for name in self.judges:
+        for name in self.critics:
             if name in self.weights:
-                terms[name] = self._judged(name, normalised, lengths, t)
+                terms[name] = self._answered(name, normalised, lengths, t)
         return terms
 
-    def _judged(self, name: str, normalised: Tensor, lengths: Tensor, t: Tensor | int) -> Tensor:
-        """(B,) of one judge, from normalised motions."""
+    def _answered(self, name: str, normalised: Tensor, lengths: Tensor, t: Tensor | int) -> Tensor:
+        """(B,) of one critic, from normalised motions."""
         if name == "preference" and self.critic_window is not None:
             normalised = F.pad(normalised, (0, 0, 0, max(0, self.critic_window - normalised.shape[1])))
             lengths = lengths.clamp(min=self.critic_window)
         time = t if self.adapter_time and self.network.size.mode[1] == "1" else None
-        answer = self.judges[name](self.network.motion, normalised, lengths, self.representation, time)
+        answer = self.critics[name](self.network.motion, normalised, lengths, self.representation, time)
         return answer.softmax(-1)[:, 0] if answer.shape[-1] == 2 else answer[:, 0]
