@@ -13,8 +13,8 @@ from torch import Tensor
 
 from motionrft.errors import UserError
 from motionrft.evaluation.catalogue import in_order, metric_of
-from motionrft.evaluation.metrics import replications
 from motionrft.evaluation.metrics.exact import exact
+from motionrft.intervals import replications
 from motionrft.parsing import parse_json, parsing, read_text
 from motionrft.physics import RENAMED_MEASURES, current_names
 from motionrft.report.verdict import Row
@@ -59,8 +59,8 @@ class EvaluationResult:
     def interval(self, name: str, real: bool = False) -> tuple[float, float]:
         """Mean and half-width of the 95 % interval as papers print it."""
         values = (self.real if real else self.metrics)[name]
-        found = replications(torch.tensor(values, dtype=torch.float64)[:, None])
-        return found.mean.item(), found.half_width.item()
+        found = replications(values)
+        return found.mean, found.half_width
 
     @property
     def identity(self) -> str:
