@@ -47,7 +47,11 @@ def test_the_same_seed_gives_the_same_document(generator, evaluator, items):
     assert first["protocol"] == {
         "selection": "fixed",
         "candidates": 32,
-        "sampler": "ddim", "eta": 0.0, "steps": 3, "guidance": 1.0, "fps": 20.0,
+        "sampler": "ddim",
+        "eta": 0.0,
+        "steps": 3,
+        "guidance": 1.0,
+        "fps": 20.0,
     }
     assert first["judge"]["identity"] == evaluator.identity and first["seeds"] == [0, 1]
 
