@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,12 +12,12 @@ import torch
 
 from motionrft.errors import UserError
 from motionrft.files.captions import first_caption
-from motionrft.files.checks import check_resampling
+from motionrft.files.checks import check_finite, check_resampling
 from motionrft.files.formats.base import FileFault, WritingOptions
 from motionrft.files.formats.table import format_named, written_formats
 from motionrft.files.motions import stream_motions
 from motionrft.files.parallel import mapped
-from motionrft.files.planning import Job
+from motionrft.files.planning import Job, named_places, with_owners
 from motionrft.files.reading import ReadingOptions
 from motionrft.files.recording import Motion
 from motionrft.pictures import FORMATS as PICTURES
@@ -78,8 +78,8 @@ class Outcome:
 
     @property
     def skipped(self) -> bool:
-        """Whether all that it would write was there."""
-        return bool(self.kept) and not self.outputs and not self.faults
+        """Whether results that were there already were kept."""
+        return bool(self.kept)
 
 
 def target_name(text: str) -> str:
@@ -96,12 +96,15 @@ def target_name(text: str) -> str:
         raise UserError(f"--to {text}: unknown. Legal: {', '.join(targets())}, motionrft.") from None
 
 
-def existing_outputs(jobs: Iterable[Job], conversion: Conversion) -> list[Path]:
-    """Results that are there already, as far as names tell without reading (of batches, their first motion's)."""
-    found: list[Path] = []
-    for job in jobs:
-        names = (job.source.stem, f"{job.source.stem}_000")
-        found.extend(path for name in names if (path := output_path(job, name, conversion)).exists())
+def existing_outputs(jobs: Sequence[Job], conversion: Conversion) -> list[Path]:
+    """Files that are there already and are called as a result is, or as a member of a batch would be."""
+    stems = {job.stem for job in jobs} | set(named_places(jobs, conversion.reading))
+    found = []
+    for folder in sorted({stem.parent for stem in stems}):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.name.endswith(conversion.ending):
+                name = path.name.removesuffix(conversion.ending)
+                found += [path] if any(folder / each in stems for each in with_owners(name)) else []
     return found
 
 
@@ -127,8 +130,8 @@ def convert_files(
 def convert_file(job: Job, conversion: Conversion, existing: Existing = "refuse") -> Outcome:
     """Convert every motion in one file; what cannot be read or written is in the outcome, not raised."""
     outcome = Outcome(job.source)
-    if existing == "keep" and (there := existing_outputs([job], conversion)) and not _numbered(there, job):
-        return replace(outcome, kept=tuple(there))
+    if existing == "keep" and (whole := output_path(job, job.source.stem, conversion)).exists():
+        return replace(outcome, kept=(whole,))
     for motion in stream_motions(job.source, _reading_of(job.source, conversion)):
         if isinstance(motion, FileFault):
             outcome = replace(outcome, faults=(*outcome.faults, motion))
@@ -137,11 +140,6 @@ def convert_file(job: Job, conversion: Conversion, existing: Existing = "refuse"
                 outcome, motion, output_path(job, motion.name, conversion), conversion, existing
             )
     return outcome
-
-
-def _numbered(there: Sequence[Path], job: Job) -> bool:
-    """Whether what is there is a member of a batch, of which others may be missing."""
-    return all(path.stem != job.stem.name for path in there)
 
 
 def _with_motion(
@@ -193,6 +191,7 @@ def convert_motion(motion: Motion, conversion: Conversion) -> Motion:
         check_resampling(len(values), motion.fps, rate, str(motion.source))
         values = resample(values, motion.representation, motion.fps, rate)
     values = convert(values[None], motion.representation, target)[0]
+    check_finite(values.numpy(), f"{motion.source}: as {target}")
     return replace(motion, array=values.numpy(), representation=target, fps=rate)
 
 

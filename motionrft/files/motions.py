@@ -94,10 +94,13 @@ def read_motions(
 def _options(
     representation: str | None, fps: float | None, joint_map: JointMap | None, options: ReadingOptions | None
 ) -> ReadingOptions:
-    given = {"representation": representation, "fps": fps, "joint_map": joint_map}
+    given = options or ReadingOptions()
     return replace(
-        options or ReadingOptions(), **{name: value for name, value in given.items() if value is not None}
-    )  # type: ignore[arg-type]
+        given,
+        representation=given.representation if representation is None else representation,
+        fps=given.fps if fps is None else fps,
+        joint_map=given.joint_map if joint_map is None else joint_map,
+    )
 
 
 def stream_motions(path: Path, options: ReadingOptions) -> Iterator[Motion | FileFault]:

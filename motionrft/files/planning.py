@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,36 +77,40 @@ def _free(wanted: Path, taken: set[Path]) -> Path:
 
 
 def _away_from_members(jobs: list[Job], options: ReadingOptions) -> list[Job]:
-    """The jobs, those renamed whose name a member of another file's batch will have.
+    """The jobs, batches renamed of which a member would be called as another file's result is.
 
-    Files are looked into only where a name ends in the digits that a member would get.
+    A file is looked into only where another's name is its own with the digits behind it that a member gets.
     """
-    by_stem = {job.stem: job for job in jobs}
-    suspects = {job.stem: _owners(job.stem, by_stem) for job in jobs}
-    made: dict[Path, set[Path]] = {}
+    stems = {job.stem for job in jobs}
+    suspects = {job.stem.with_name(owner) for job in jobs for owner in with_owners(job.stem.name)[1:]} & stems
+    taken = set(stems)
     moved = []
-    taken = set(by_stem)
     for job in jobs:
-        for owner in suspects[job.stem]:
-            if owner not in made:
-                made[owner] = set(result_places(by_stem[owner], options))
-                taken |= made[owner]
-        if any(job.stem in made[owner] for owner in suspects[job.stem]):
-            job = Job(
-                job.source, _free(job.stem.with_name(f"{job.stem.name}_{job.source.suffix[1:]}"), taken)
-            )
-            taken.add(job.stem)
+        if job.stem in suspects:
+            endings = [place.name.removeprefix(job.stem.name) for place in result_places(job, options)]
+            if endings != [""]:
+                stem = _free_for(job, endings, taken - {job.stem})
+                job = Job(job.source, stem)
+                taken |= {stem.with_name(stem.name + ending) for ending in endings}
         moved.append(job)
     return moved
 
 
-def _owners(stem: Path, stems: Iterable[Path]) -> list[Path]:
-    """Other stems of which this one could be a member: `y` for `y_000` and for `y_000_001`."""
-    shorter = [stem.name]
-    while found := re.fullmatch(r"(.+)_\d{3,}", shorter[-1]):
-        shorter.append(found[1])
-    known = set(stems)
-    return [path for name in shorter[1:] if (path := stem.with_name(name)) in known]
+def _free_for(job: Job, endings: Sequence[str], taken: set[Path]) -> Path:
+    """The job's stem, or the nearest one with which none of its results is called as something else."""
+    number, stem = 1, job.stem
+    while any(stem.with_name(stem.name + ending) in taken for ending in endings):
+        ending = f"_{job.source.suffix[1:]}" + (f"_{number}" if number > 1 else "")
+        number, stem = number + 1, job.stem.with_name(job.stem.name + ending)
+    return stem
+
+
+def with_owners(name: str) -> list[str]:
+    """The name, and those of batches or split motions of which it would be a member: `y_000`, and `y`."""
+    names = [name]
+    while found := re.fullmatch(r"(.+)_\d{3,}", names[-1], re.ASCII):
+        names.append(found[1])
+    return names
 
 
 def result_places(job: Job, options: ReadingOptions) -> list[Path]:
@@ -115,15 +119,19 @@ def result_places(job: Job, options: ReadingOptions) -> list[Path]:
     return [job.place(motion.name) for motion in found if isinstance(motion, Motion)]
 
 
-def _check_names(jobs: Sequence[Job], options: ReadingOptions) -> None:
-    """Refuse a table of cuts that calls two results the same."""
-    named = [
+def named_places(jobs: Sequence[Job], options: ReadingOptions) -> list[Path]:
+    """The paths, without ending, of the results that a table of cuts names."""
+    return [
         job.place(cut.name)
         for job in jobs
         for cut in cuts_of(job.source, options.cuts)
         if cut.name is not None
     ]
-    double = next((path for path, count in Counter(named).items() if count > 1), None)
+
+
+def _check_names(jobs: Sequence[Job], options: ReadingOptions) -> None:
+    """Refuse a table of cuts that calls two results the same."""
+    double = next((path for path, count in Counter(named_places(jobs, options)).items() if count > 1), None)
     if double is not None:
         raise UserError(f"the table of cuts calls two results {double.name}: give each a name of its own.")
 
