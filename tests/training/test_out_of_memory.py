@@ -17,7 +17,9 @@ def test_the_allocators_own_words_are_understood() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        RuntimeError("could not create a primitive descriptor for a matmul primitive. could not create a memory"),
+        RuntimeError(
+            "could not create a primitive descriptor for a matmul primitive. could not create a memory"
+        ),
         RuntimeError("could not create a primitive"),
         RuntimeError("could not execute a primitive"),
         RuntimeError("std::bad_alloc"),
