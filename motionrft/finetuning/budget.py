@@ -19,6 +19,6 @@ def planned_updates(preset: FinetunePreset, prompts: int, processes: int = 1) ->
 
 def updates_a_batch(method: MethodPreset, steps: int) -> int:
     """Optimiser updates that one batch of prompts makes; a method that draws its plan may now and then make fewer."""
-    if not method_named(method.method).judges:
+    if not method_named(method.method).follows_plan:
         return method.updates_a_batch
     return max(1, updates(plan_of(method, steps, 1.0, random.Random(0))))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from motionrft.errors import is_out_of_memory
 from motionrft.finetuning.budget import planned_updates, updates_a_batch
 from motionrft.finetuning.chain import WeightChain
 from motionrft.finetuning.methods.base import method_named, plan_of
@@ -20,7 +21,7 @@ from motionrft.training.cursor import StreamCursor
 from motionrft.training.distribution import Distribution
 from motionrft.training.ema import Ema
 from motionrft.training.optimiser import Optimiser
-from motionrft.training.out_of_memory import does_not_fit, is_out_of_memory
+from motionrft.training.out_of_memory import does_not_fit
 from motionrft.training.seeds import item_seed
 from motionrft.training.watch import Watch
 
@@ -118,7 +119,7 @@ class FinetuneTrainer:
         """
         try:
             began = time.perf_counter()
-            for point in self._moments(items, visits, step):
+            for point in self._update_points(items, visits, step):
                 line = self._step(point)
                 now = time.perf_counter()
                 lines.append({**line, "seconds": now - began})
@@ -135,7 +136,7 @@ class FinetuneTrainer:
         self.optimiser.zero_grad()
         return bool(lines)
 
-    def _moments(self, items: Tensor, visits: Tensor | int, step: int) -> Iterator[UpdatePoint]:
+    def _update_points(self, items: Tensor, visits: Tensor | int, step: int) -> Iterator[UpdatePoint]:
         """The update points of a trajectory, with the meter on while each is made."""
         seed = item_seed(self.preset.seed, "plan", self.trajectory)
         plan = plan_of(self.preset.method, self.preset.steps, self._progress(step), Random(seed))
@@ -191,6 +192,7 @@ class FinetuneTrainer:
             "ema": self.ema.state_dict() if self.ema else None,
             "references": references.state_dict() if references else None,
             "watch": self.watch.state_dict() if self.watch else None,
+            "memory": dict(self.context.memory),
         }
 
     @torch.no_grad()
@@ -203,6 +205,8 @@ class FinetuneTrainer:
         # Asked for other numbers than the run was started with, schedule and end follow what is asked now.
         self.total = self.optimiser.total = state["total"] if self.planned is None else self.planned
         self._remembered = 0
+        self.context.memory.clear()
+        self.context.memory.update(state.get("memory", {}))
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
         if self.watch is not None:

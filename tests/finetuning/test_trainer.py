@@ -16,7 +16,7 @@ from motionrft.training.schedule import rate_factor
 from motionrft.training.state import join_tree, split_tree
 from tests.finetuning.small import TEXTS, small_preset, small_trainer
 
-PLANNED = [name for name, method in usable_methods().items() if method.judges]
+PLANNED = [name for name, method in usable_methods().items() if method.follows_plan]
 KEYS = {"trajectory", "position", "t", "loss", "reward", "reward/semantic", "reward/similarity", "grad_norm"}
 
 
