@@ -100,7 +100,7 @@ class FinetuneTrainer:
         """
         try:
             began = time.perf_counter()
-            for point in self._moments(items, epoch, step):
+            for point in self._update_points(items, epoch, step):
                 line = self._step(point)
                 now = time.perf_counter()
                 lines.append({**line, "seconds": now - began})
@@ -117,7 +117,7 @@ class FinetuneTrainer:
         self.optimiser.zero_grad()
         return bool(lines)
 
-    def _moments(self, items: Tensor, epoch: int, step: int) -> Iterator[UpdatePoint]:
+    def _update_points(self, items: Tensor, epoch: int, step: int) -> Iterator[UpdatePoint]:
         """The update points of a trajectory, with the meter on while each is made."""
         seed = item_seed(self.preset.seed, "plan", self.trajectory)
         plan = plan_of(self.preset.method, self.preset.steps, self._progress(step), Random(seed))

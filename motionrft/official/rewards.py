@@ -17,10 +17,10 @@ from motionrft.reward import loading
 from motionrft.reward.base import Learnt, Reward
 from motionrft.reward.folder import save_reward, text_encoder
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward
-from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.adapters import Critic
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward.motionreward import (
-    JUDGED_TERMS,
+    CRITIC_OUTPUTS,
     PUBLISHED_NOISE_STEPS,
     MotionReward,
 )
@@ -127,7 +127,7 @@ def convert_reward(
         critic_window: `MotionReward.critic_window` to write into the folder; None leaves true lengths.
 
     Raises:
-        UserError: as `read_reward`, or a window for a reward without a preference judge.
+        UserError: as `read_reward`, or a window for a reward without a preference critic.
     """
     reward = read_reward(path, family, statistics)
     if critic_window is not None:
@@ -165,29 +165,29 @@ def _read_motionreward(content: Mapping[str, Any], path: Path, statistics: Path 
     size = motionreward.size_of(state, content.get("model_config"))
     network = MotionRewardNetwork(size)
     load_state(network, motionreward.deal_out(state), str(path))
-    judges = {
-        name: judge
+    critics = {
+        name: critic
         for name in _ADAPTER_FILES
-        if (judge := _read_judge(network, name, path.parent)) is not None
+        if (critic := _read_critic(network, name, path.parent)) is not None
     }
-    return _motionreward(network, path, statistics, judges)
+    return _motionreward(network, path, statistics, critics)
 
 
 def _motionreward(
-    network: MotionRewardNetwork, path: Path, statistics: Path | None, judges: dict[str, Judge]
+    network: MotionRewardNetwork, path: Path, statistics: Path | None, critics: dict[str, Critic]
 ) -> MotionReward:
     size = network.size
     found = {
         name: _statistics(path, statistics, name, size.feature_width(name)) for name in size.representations
     }
     encoder = text_encoder(motionreward.TEXT_ENCODER, size.text_width)
-    reward = MotionReward(network, found, encoder, representation=size.representations[0], judges=judges)
+    reward = MotionReward(network, found, encoder, representation=size.representations[0], critics=critics)
     reward.noise_steps = None if size.mode == "M0T0" else PUBLISHED_NOISE_STEPS
-    reward.about = {"stages": ["semantic", *judges], "data": f"converted from {path.name}", "fps": 20.0}
+    reward.about = {"stages": ["semantic", *critics], "data": f"converted from {path.name}", "fps": 20.0}
     return reward
 
 
-def _read_judge(network: MotionRewardNetwork, name: str, folder: Path) -> Judge | None:
+def _read_critic(network: MotionRewardNetwork, name: str, folder: Path) -> Critic | None:
     """The adapter and head beside a backbone. The rank is read from the tensors, never from a file's name."""
     lora, head = (_only(folder, pattern) for pattern in _ADAPTER_FILES[name])
     if lora is None:
@@ -198,10 +198,10 @@ def _read_judge(network: MotionRewardNetwork, name: str, folder: Path) -> Judge 
     alpha = content.get("lora_alpha")
     if not isinstance(alpha, int | float):
         raise UserError(f"{lora}: has no lora_alpha, so the adapter's scale is unknown.")
-    judge = Judge(network.motion, JUDGED_TERMS[name], rank, float(alpha))
-    load_state(judge.adapter, adapters.adapter_state(state), str(lora))
-    load_state(judge.head, _head_state(content, head, lora), str(head or lora))
-    return judge
+    critic = Critic(network.motion, CRITIC_OUTPUTS[name], rank, float(alpha))
+    load_state(critic.adapter, adapters.adapter_state(state), str(lora))
+    load_state(critic.head, _head_state(content, head, lora), str(head or lora))
+    return critic
 
 
 def _head_state(content: Mapping[str, Any], head: Path | None, lora: Path) -> dict[str, Tensor]:

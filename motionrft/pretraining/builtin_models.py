@@ -102,7 +102,10 @@ def generator_card(generator: Mld, sources: Sources, items: FixedItems) -> str:
     statistics = Statistics(generator.mean, generator.std)
     quality = reconstruction_quality(generator.vae, MotionDataset(sources.data, "test"), statistics)
     evaluator = load_evaluator(sources.evaluator)
-    measured = [evaluate_generator(generator, None, evaluator, items, SEEDS, guidance=g) for g in (1.0, 2.5)]
+    measured = [
+        evaluate_generator(generator, None, evaluator, items, SEEDS, generator.sampling(guidance=g))
+        for g in (1.0, 2.5)
+    ]
     rows = [
         f"| {name} | {measured[0].mean(name):.3f} | {measured[1].mean(name):.3f} | "
         f"{sum(measured[0].real[name]) / len(SEEDS):.3f} |"

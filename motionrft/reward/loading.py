@@ -72,7 +72,7 @@ def weighted(
 ) -> Reward:
     """A reward with these terms and weights; physics terms join it by name."""
     learnt, physics = ({}, {}) if weights is None else _split(weights)
-    reward.judge_in(representation)
+    reward.expect(representation)
     if learnt:
         reward.weigh(learnt)
     if not physics:

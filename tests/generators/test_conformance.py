@@ -32,10 +32,10 @@ def steps_of(generator: Generator) -> int:
     return min(4, generator.process().steps)
 
 
-def draw(generator: Generator, seeds: tuple[int, ...] = (1, 2), **options: object) -> Tensor:
+def draw(generator: Generator, seeds: tuple[int, ...] = (1, 2), **chosen: object) -> Tensor:
     condition = generator.encode_text(TEXTS[: len(seeds)])
-    options = {"steps": steps_of(generator), **options}
-    return sample(generator, condition, LENGTHS[: len(seeds)], list(seeds), **options)  # type: ignore[arg-type]
+    sampling = generator.sampling(**({"steps": steps_of(generator)} | chosen))  # type: ignore[arg-type]
+    return sample(generator, condition, LENGTHS[: len(seeds)], list(seeds), sampling)
 
 
 def test_samples_have_the_lengths_asked_for(generator: Generator) -> None:
@@ -158,4 +158,4 @@ def test_a_misspelt_family_or_setting_is_named() -> None:
 
 def test_the_adaptive_solver_refuses_noise() -> None:
     with pytest.raises(UserError, match="dopri5 takes no noise"):
-        draw(tiny("acmdm"), sampler="dopri5", eta=0.5)
+        draw(tiny("acmdm"), sampler="dopri5", eta=0.5, steps=None)

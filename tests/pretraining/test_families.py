@@ -66,7 +66,9 @@ def shrunk(name: str, people: Path, teacher: Path, updates: int, *settings: str)
 
 def motions_of(generator: Generator) -> torch.Tensor:
     condition = generator.encode_text(["left hand", "both hand"])
-    return sample(generator, condition, LENGTHS, [1, 2], steps=min(4, generator.process().steps))
+    return sample(
+        generator, condition, LENGTHS, [1, 2], generator.sampling(steps=min(4, generator.process().steps))
+    )
 
 
 def same_weights(one: Path, other: Path) -> bool:
