@@ -100,7 +100,9 @@ class Gradients:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batches", type=int, default=BATCHES)
     parser.add_argument("--sampler", help="another sampler than DDIM with eta 1")
     options = parser.parse_args()
