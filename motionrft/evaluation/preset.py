@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from motionrft.settings.base import Preset
+from motionrft.files.reading_preset import ReadingPreset
 
 
-class EvalPreset(Preset):
+class EvalPreset(ReadingPreset):
     """Settings of `motionrft eval`."""
 
     command: ClassVar[str] = "eval"
