@@ -89,7 +89,9 @@ def test_a_trajectory_that_would_pass_the_new_end_is_cut_there():
 
 
 def test_epochs_are_counted_in_prompts():
-    assert small_trainer(small_preset(epochs=2)).planned == 2 * 2 * 4  # 6 prompts by 3, four updates each
+    assert (
+        small_trainer(small_preset(epochs=2, updates=None)).planned == 2 * 2 * 4
+    )  # 6 prompts by 3, four updates each
     assert small_trainer(small_preset(epochs=2, updates=5)).planned == 5
     policy = {"method": "ddpo", "updates": 2, "epochs": 3}
     assert small_trainer(small_preset(epochs=0.5, method=policy, eta=1.0)).planned == 6
