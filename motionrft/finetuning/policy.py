@@ -12,6 +12,7 @@ from motionrft.diffusion.process import Step, log_prob
 from motionrft.diffusion.rollout import Start, rollout
 from motionrft.finetuning.methods.ddpo import DdpoPreset
 from motionrft.finetuning.objective import MicroBatch, TuningContext, UpdatePoint
+from motionrft.moving import moved
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,9 @@ def _replayed(
     method = context.method
     assert isinstance(method, DdpoPreset)
     total = sum(e.share * len(part) / len(e.rewards) for e, part in zip(episodes, chosen, strict=True))
-    sums = {name: torch.zeros(()) for name in ("loss", "kl", "clipped", "ratio")}
+    sums = {name: advantages[0].new_zeros(()) for name in ("loss", "kl", "clipped", "ratio")}
     for episode, advantage, part in zip(episodes, advantages, chosen, strict=True):
-        items = part.to(advantage.device)
+        items = moved(part, advantage.device)
         start = episode.start.index(items)
         weight = episode.share * len(part) / len(episode.rewards) / total / len(episode.steps)
         for stored in rng.sample(episode.steps, len(episode.steps)):
@@ -151,7 +152,7 @@ def _replayed(
             context.meter.mark()
             context.backward(loss * weight)
             for name, value in (("loss", loss), *numbers.items()):
-                sums[name] = sums[name] + weight * value.detach().cpu()
+                sums[name] = sums[name] + weight * value.detach()
     rewards = torch.cat([e.rewards for e in episodes])
     terms = {name: torch.cat([e.terms[name] for e in episodes]) for name in episodes[0].terms}
     loss = sums.pop("loss")

@@ -194,7 +194,7 @@ class FinetuneRun:
             keep=self.preset.keep,
             progress=self.session.progress(self.preset.method.method),
             watch=looks,
-            keep_start=looks is not None,
+            keep_start=self.trainer.watch is not None,  # in every process: saving is done together
             distribution=self.distribution,
         )
 
