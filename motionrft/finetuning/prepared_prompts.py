@@ -157,7 +157,9 @@ class PreparedPrompts:
         texts = moved(self.text_of[items], self.device)
         reward_condition = reward_condition or self._text_condition(items)
         frames, condition = int(lengths.max()), self.condition.index(texts)
-        return Start(noise.draw(), condition, moved(lengths, self.device), reward_condition, frames, noise.draw)
+        return Start(
+            noise.draw(), condition, moved(lengths, self.device), reward_condition, frames, noise.draw
+        )
 
     def _text_condition(self, items: Tensor) -> RewardCondition:
         return self.reward_condition.index(moved(self.text_of[items], self.device))

@@ -55,5 +55,7 @@ class LastGood:
 def _copied(value: Tensor, into: Tensor | None) -> Tensor:
     """`value` in host memory, in `into` where that is given."""
     if into is None:
-        into = torch.empty(value.shape, dtype=value.dtype, pin_memory=value.is_cuda and torch.cuda.is_available())
+        into = torch.empty(
+            value.shape, dtype=value.dtype, pin_memory=value.is_cuda and torch.cuda.is_available()
+        )
     return into.copy_(value, non_blocking=True)

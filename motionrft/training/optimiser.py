@@ -156,7 +156,11 @@ class Optimiser:
         self._apply(norm, finite, lr)
         self.zero_grad()
         self.updates += 1
-        return {"grad_norm": float(norm) if self._read_every == 1 else norm, "lr": lr, "skipped": float(self.skipped)}
+        return {
+            "grad_norm": float(norm) if self._read_every == 1 else norm,
+            "lr": lr,
+            "skipped": float(self.skipped),
+        }
 
     def state_dict(self) -> dict[str, Any]:
         self._count()

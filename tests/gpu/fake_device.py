@@ -25,7 +25,15 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-_WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2", "unique_dim", "unique_consecutive"}
+_WAITS = {
+    "_local_scalar_dense",
+    "nonzero",
+    "masked_select",
+    "equal",
+    "_unique2",
+    "unique_dim",
+    "unique_consecutive",
+}
 _INDEXES = {"index", "index_put", "index_put_", "_index_put_impl_"}
 _OURS = "/motionrft/"
 
@@ -89,7 +97,11 @@ class FakeDevice(TorchDispatchMode):
         made = [leaf for leaf in tree_leaves(after) if isinstance(leaf, Tensor)]
         if name in ("_to_copy", "copy_"):
             self._note_move(args[1] if name == "copy_" else args[0], made[0])
-        if any(tensor.is_cuda for tensor in made) and not func.is_view and not name.startswith(("view", "empty")):
+        if (
+            any(tensor.is_cuda for tensor in made)
+            and not func.is_view
+            and not name.startswith(("view", "empty"))
+        ):
             self.kernels[name] += 1
             if any(tensor.dtype == torch.float64 and tensor.dim() for tensor in made):
                 self.doubles[f"{name} at {_place()}"] += 1
@@ -108,7 +120,9 @@ def _by_mask(indices: Any) -> bool:
 
 def _place() -> str:
     """The innermost lines of the product, outermost first."""
-    frames = [f for f in traceback.extract_stack() if _OURS in f.filename and "site-packages" not in f.filename]
+    frames = [
+        f for f in traceback.extract_stack() if _OURS in f.filename and "site-packages" not in f.filename
+    ]
     return " > ".join(f"{frame.filename.rpartition(_OURS)[2]}:{frame.lineno}" for frame in frames[-3:])
 
 
@@ -149,6 +163,7 @@ def _register_device() -> None:
         source.write_text(_ONE_DEVICE)
         places = (f"-I{root / 'include'}", f"-L{root / 'lib'}")
         subprocess.run(
-            ["c++", "-std=c++20", "-shared", "-fPIC", *places, str(source), "-o", str(library), "-lc10"], check=True
+            ["c++", "-std=c++20", "-shared", "-fPIC", *places, str(source), "-o", str(library), "-lc10"],
+            check=True,
         )
         _registered.append(ctypes.CDLL(str(library)))

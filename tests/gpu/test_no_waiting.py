@@ -78,6 +78,9 @@ def _on(device: FakeDevice, trainer: FinetuneTrainer, micro_batch: MicroBatch) -
         context, process=context.process.to(device.device), meter=GraphBytes([], device.device)
     )
     start.draw.__self__.device = device.device
-    moved = {name: getattr(start, name).to(device.device) for name in ("noise", "condition", "lengths", "reward_condition")}
+    moved = {
+        name: getattr(start, name).to(device.device)
+        for name in ("noise", "condition", "lengths", "reward_condition")
+    }
     motion = torch.randn(len(start.lengths), FRAMES, 263, device=device.device)
     return replace(micro_batch, start=replace(start, **moved), motion=motion)
