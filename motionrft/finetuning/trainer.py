@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from motionrft.finetuning.chain import WeightChain
-from motionrft.finetuning.methods.table import METHODS, plan_of
+from motionrft.finetuning.methods.base import method_named, plan_of
 from motionrft.finetuning.objective import TuningContext, UpdatePoint, load_objective
 from motionrft.finetuning.prepared_prompts import PreparedPrompts
 from motionrft.finetuning.preset import FinetunePreset
@@ -62,7 +62,7 @@ class FinetuneTrainer:
             parameters, preset.optimiser, total=self.total, synchronise=self.distribution.average, dtype=dtype
         )
         self.context = replace(context, backward=self.optimiser.backward)
-        self.objective = load_objective(METHODS[preset.method.method].objective)
+        self.objective = load_objective(method_named(preset.method.method).objective)
         self.cursor = StreamCursor(
             len(prepared.prompts),
             preset.batch,

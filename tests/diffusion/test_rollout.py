@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from motionrft.finetuning.methods.table import plan_of
 from torch.testing import assert_close
 
 from motionrft.diffusion.plan import StepPlan, sampling_plan
@@ -16,7 +17,6 @@ from motionrft.finetuning.methods.drtune import DRTunePreset
 from motionrft.finetuning.methods.easytune import EasyTunePreset
 from motionrft.finetuning.methods.easytune_chain import EasyTuneChainPreset
 from motionrft.finetuning.methods.refl import ReflPreset
-from motionrft.finetuning.methods.table import plan_of
 from tests.finetuning.toys import (
     ALPHA_BAR,
     GUIDANCE,

@@ -125,11 +125,11 @@ def test_a_reward_without_gradient_is_learnt_by_trying():
 def test_a_deterministic_sampler_is_refused(tmp_path, monkeypatch):
     from motionrft.finetuning.run import FinetuneRun, FinetuneSession
     from motionrft.generators.registry import save_generator
+    from motionrft.registry import TEXT_ENCODERS
     from motionrft.reward.folder import save_reward
-    from motionrft.text import registry
     from tests.finetuning.small import TEXTS, HashedText, small_generator, small_reward
 
-    monkeypatch.setitem(registry.ENCODERS, "hashed", lambda path, device: HashedText())
+    monkeypatch.setitem(TEXT_ENCODERS.added, "hashed", (lambda path, device: HashedText(), "a test"))
     save_generator(small_generator(), tmp_path / "g")
     save_reward(tmp_path / "r", small_reward())
     (tmp_path / "p.txt").write_text("\n".join(TEXTS))

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from motionrft.diffusion.plan import Plan, sampling_plan
-from motionrft.finetuning.methods.base import MethodPreset
+from motionrft.finetuning.methods.base import Method, MethodPreset
 
 
 class DdpoPreset(MethodPreset):
@@ -31,3 +31,6 @@ class DdpoPreset(MethodPreset):
 
 def plan(steps: int, preset: DdpoPreset, progress: float, rng: random.Random) -> Plan:
     return sampling_plan(steps)
+
+
+METHOD = Method(DdpoPreset, plan, "motionrft.finetuning.policy:updates")

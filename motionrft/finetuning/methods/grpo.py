@@ -8,9 +8,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from motionrft.finetuning.methods.base import Method
 from motionrft.finetuning.methods.ddpo import DdpoPreset, plan
 
-__all__ = ["GrpoPreset", "plan"]
+__all__ = ["METHOD", "GrpoPreset", "plan"]
 
 
 class GrpoPreset(DdpoPreset):
@@ -20,3 +21,6 @@ class GrpoPreset(DdpoPreset):
         "group", description="whose mean and deviation advantages use"
     )
     kl: float = Field(0.04, ge=0, description="weight of the distance to the untuned generator's steps")
+
+
+METHOD = Method(GrpoPreset, plan, "motionrft.finetuning.policy:updates")
