@@ -5,10 +5,10 @@ from random import Random
 
 import pytest
 import torch
+from motionrft.finetuning.methods.table import METHODS, plan_of
 
 from motionrft.diffusion.plan import sampling_plan
 from motionrft.diffusion.rollout import Start, rollout
-from motionrft.finetuning.methods.table import METHODS, plan_of
 from motionrft.finetuning.objective import MicroBatch
 from motionrft.finetuning.trainer import FinetuneTrainer
 from motionrft.training.ema import Ema
