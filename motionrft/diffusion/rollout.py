@@ -29,6 +29,22 @@ Judge = Callable[..., tuple[Tensor, dict[str, Tensor]]]
 """A reward: (motion, lengths, condition, t) -> total (B,) and its raw terms by name, each (B,)."""
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """Faster forms of what a step calls; each is the same function of the same arguments.
+
+    predict: `Denoises.predict`.
+    judged: (state, lengths, frames, reward condition, level) to what a `Judge` gives, decoding included.
+    chains: whether `predict` may run again before the backward of an earlier call; a captured graph may not.
+    begin: called at the start of every step.
+    """
+
+    predict: Predict
+    judged: Judge
+    chains: bool = True
+    begin: Callable[[], None] | None = None
+
+
 class Indexed(Protocol):
     """A batch of conditions, of a generator or of a reward."""
 
@@ -98,7 +114,7 @@ def rollout(
     guidance: float,
     judge: Judge | None = None,
     recompute: bool = False,
-    compiled_predict: Predict | None = None,
+    compiled: Compiled | None = None,
 ) -> Iterator[Visit]:
     """Walk a trajectory by its plan.
 
@@ -108,22 +124,24 @@ def rollout(
         judge: the reward, needed where the plan judges. Its gradient reaches the weights through a visit's
             `reward`.
         recompute: keep only the inputs of network calls with a graph, and run them again in backward.
-        compiled_predict: a faster `generator.predict` for steps without a graph (compiled, say).
+        compiled: faster forms of the generator's and the reward's calls.
 
     Yields:
         A `Visit` a position. One whose `reward` does not require gradient has nothing to learn from.
     """
     x, memory = start.noise, None
     for i, answers in enumerate(visited(plan)):
+        if compiled is not None and compiled.begin is not None:
+            compiled.begin()
         if answers.detach == "all":
             x, memory = _cut(x), _cut(memory)
         if answers.copies > 1:
             x = _renoised_copies(generator, process, start, x, memory, i, answers.copies, guidance)
             start, memory = start.repeated(answers.copies), None
-        prediction = _predict(generator, process, start, x, i, guidance, answers, recompute, compiled_predict)
+        prediction = _predict(generator, process, start, x, i, guidance, answers, recompute, compiled)
         step = process.step(prediction, x, i, _draw(process, start, i), memory)
         del prediction
-        reward, terms = _judge(generator, process, start, step, i, answers, judge)
+        reward, terms = _judge(generator, process, start, step, i, answers, judge, compiled)
         yield Visit(i, answers, x, step, memory, reward, terms)
         cut = answers.update is not None or answers.detach == "all"
         x, memory = (_cut(step.sample), _cut(step.memory)) if cut else (step.sample, step.memory)
@@ -147,15 +165,16 @@ def _predict(
     guidance: float,
     answers: StepPlan,
     recompute: bool,
-    compiled_predict: Predict | None,
+    compiled: Compiled | None,
 ) -> Tensor:
     seen = x.detach() if answers.detach == "net" else x
     arguments = (seen, process.timesteps[i], start.condition, start.lengths, guidance)
     with torch.set_grad_enabled(answers.graph):
         if recompute and answers.graph:
             return checkpoint(generator.predict, *arguments, use_reentrant=False)
-        if compiled_predict is not None and not answers.graph:
-            return compiled_predict(*arguments)
+        # A graph that reaches back over several calls holds them all until its one backward.
+        if compiled is not None and (compiled.chains or not answers.graph or answers.detach == "all"):
+            return compiled.predict(*arguments)
         return generator.predict(*arguments)
 
 
@@ -167,6 +186,7 @@ def _judge(
     i: int,
     answers: StepPlan,
     judge: Judge | None,
+    compiled: Compiled | None,
 ) -> tuple[Tensor | None, dict[str, Tensor]]:
     """Decode and judge what the plan names, under autograd exactly when there is something to learn."""
     if answers.reward is None:
@@ -174,6 +194,8 @@ def _judge(
     assert judge is not None, "the plan judges, but the rollout was given no reward"
     state, level = (step.x0, 0) if answers.reward == "x0" else (step.sample, process.levels[i + 1])
     with torch.set_grad_enabled(state.requires_grad):
+        if compiled is not None:
+            return compiled.judged(state, start.lengths, start.frames, start.reward_condition, level)
         motion = generator.decode(state, start.lengths, start.frames)
         return judge(motion, start.lengths, start.reward_condition, level)
 

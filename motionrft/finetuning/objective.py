@@ -15,7 +15,7 @@ from torch import Tensor
 
 from motionrft.diffusion.plan import Plan
 from motionrft.diffusion.process import Process
-from motionrft.diffusion.rollout import Judge, Predict, Start
+from motionrft.diffusion.rollout import Compiled, Judge, Start
 from motionrft.finetuning.methods.base import MethodPreset
 from motionrft.generators.base import Generator
 from motionrft.training.memory import GraphBytes
@@ -43,7 +43,7 @@ class TuningContext:
     judge: the reward; frozen: inside this context the generator is the untuned one.
     autocast: the precision of the arithmetic; meter: to be marked right before each backward.
     backward: adds a loss's gradient (through a loss scale, where the precision needs one).
-    compiled_predict: a compiled `generator.predict` for steps without a graph, or None.
+    compiled: faster forms of the generator's and the reward's calls, or None.
     """
 
     generator: Generator
@@ -55,7 +55,7 @@ class TuningContext:
     autocast: Callable[[], AbstractContextManager[object]]
     meter: GraphBytes
     backward: Callable[[Tensor], None] = Tensor.backward
-    compiled_predict: Predict | None = None
+    compiled: Compiled | None = None
 
 
 @dataclass(frozen=True)

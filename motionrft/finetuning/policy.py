@@ -93,7 +93,7 @@ def _sampled(context: TuningContext, micro_batch: MicroBatch, plan: Plan, group:
             start,
             plan,
             context.guidance,
-            compiled_predict=context.compiled_predict,
+            compiled=context.compiled,
         ):
             end = visit.step.sample
             # The last step's deviation is zero or next to it, and so its log-probability without bound.

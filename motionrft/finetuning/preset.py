@@ -120,7 +120,7 @@ class FinetunePreset(Preset):
     freeze: list[str] = Field([], description="parts of the denoiser, by name, that stay as they are")
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5, warmup=100)
     compile: bool = Field(
-        False, description="compile steps without gradient (CUDA graphs on a GPU); not with easytune-chain"
+        False, description="compile the network, and decoding with judgement (CUDA graphs on a GPU)"
     )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of a saved weight average; null: none")
     compare: dict[str, dict[str, Any]] = Field(

@@ -17,7 +17,7 @@ from dataclasses import replace
 from random import Random
 
 import torch
-from motionrft.finetuning.methods.table import plan_of
+from motionrft.finetuning.methods.base import plan_of
 from torch import Tensor
 
 from motionrft.diffusion.rollout import Start

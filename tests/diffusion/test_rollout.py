@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from motionrft.finetuning.methods.table import plan_of
+from motionrft.finetuning.methods.base import plan_of
 from torch.testing import assert_close
 
 from motionrft.diffusion.plan import StepPlan, sampling_plan

@@ -2,7 +2,7 @@
 
 Inside `FakeDevice` tensors have shapes, types and devices but no numbers. Every operator passes one method, which notes
 what makes the host wait (reading a number, a size that depends on numbers), copies from the host, float64 results and the
-kernels of the forward pass, each with the lines of ours that led there. Tensors of two devices in one operator fail as they
+kernels of the forward pass, each with our lines that led there. Tensors of two devices in one operator fail as they
 would on a GPU. Not seen: numbers, speed, memory, what backward does (leaves get zero gradients).
 """
 

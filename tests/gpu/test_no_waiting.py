@@ -5,7 +5,8 @@ from random import Random
 
 import pytest
 import torch
-from motionrft.finetuning.methods.table import METHODS, plan_of
+from motionrft.finetuning.methods.base import plan_of
+from motionrft.registry import METHODS
 
 from motionrft.diffusion.plan import sampling_plan
 from motionrft.diffusion.rollout import Start, rollout
@@ -46,7 +47,7 @@ SETTINGS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", METHODS.names())
 def test_no_update_of_any_method_asks_the_device(name: str) -> None:
     settings = {"method": name, **SETTINGS.get(name, {})}
     preset = small_preset(method=settings, steps=STEPS, eta=1.0, data="somewhere", ema=0.9, guidance=2.0)
