@@ -5,13 +5,31 @@ device, which is what makes this possible. Weights may be updated in place betwe
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from motionrft.diffusion.rollout import Compiled, Judge
+from motionrft.errors import UserError
+from motionrft.finetuning.captured import captured
 from motionrft.generators.base import Generator
+
+
+def quickened(how: bool | Literal["graphs"], generator: Generator, judge: Judge) -> Compiled | None:
+    """What the preset's `compile` asks for.
+
+    Raises:
+        UserError: CUDA graphs are asked for, and the generator is on another device.
+    """
+    if how == "graphs":
+        if generator.device.type != "cuda":
+            raise UserError(
+                f"compile: graphs captures CUDA graphs, and the device is {generator.device.type}. "
+                "Set compile to true or false, or name --device cuda."
+            )
+        return captured(generator, judge)
+    return compiled(generator, judge) if how else None
 
 
 def compiled(generator: Generator, judge: Judge, **options: Any) -> Compiled:

@@ -13,7 +13,7 @@ from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
-from motionrft.finetuning.compiled import compiled
+from motionrft.finetuning.compiled import quickened
 from motionrft.finetuning.frozen import FrozenTwin
 from motionrft.finetuning.loading import Parts, identities, load_parts
 from motionrft.finetuning.methods.base import method_named
@@ -137,7 +137,7 @@ class FinetuneRun:
             self.frozen,
             lambda: autocast(session.device, session.dtype),
             GraphBytes([self.generator, self.parts.reward], session.device),
-            compiled=compiled(self.generator, self.parts.reward) if preset.compile else None,
+            compiled=quickened(preset.compile, self.generator, self.parts.reward),
         )
         self.trainer = FinetuneTrainer(
             preset,
