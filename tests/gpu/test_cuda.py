@@ -14,7 +14,6 @@ from motionrft.diffusion.plan import sampling_plan
 from motionrft.diffusion.rollout import Start, rollout
 from motionrft.errors import RunError
 from motionrft.finetuning.captured import captured
-from motionrft.finetuning.compiled import compiled
 from motionrft.finetuning.methods.base import plan_of
 from motionrft.registry import METHODS
 from motionrft.representations.convert import convert
@@ -84,19 +83,15 @@ def test_no_update_of_any_method_waits(name: str) -> None:
     assert all(line["loss"] == line["loss"] for line in read(lines))
 
 
-@pytest.mark.parametrize("how", ["graphs", "compiled"])
 @pytest.mark.parametrize("name", ["easytune", "easytune-chain", "draft"])
-def test_captured_and_compiled_calls_learn_what_plain_calls_do(name: str, how: str) -> None:
-    if how == "compiled" and name != "easytune":
-        pytest.skip("compiling takes long; the capture shares the road")
+def test_captured_calls_learn_what_plain_calls_do(name: str) -> None:
     seen = []
-    for faster in (None, how):
+    for graphs in (False, True):
         trainer, batch = trainer_of(name)
         batch = placed(trainer, batch, CUDA)
         context = trainer.context
-        if faster:
-            make = captured if faster == "graphs" else compiled
-            trainer.context = replace(context, compiled=make(context.generator, context.judge))
+        if graphs:
+            trainer.context = replace(context, compiled=captured(context.generator, context.judge))
         seen.append([line for _ in range(3) for line in lines_of(trainer, batch)])
     for key in ("loss", "grad_norm"):
         plain, other = ([line[key] for line in lines] for lines in seen)
@@ -143,7 +138,7 @@ def test_a_bad_gradient_is_skipped_there_and_ten_bring_back_the_last_good_state(
     assert torch.equal(before, network.weight)
     optimiser = Optimiser(network, AdamWSettings(lr=0.1))
     step(1.0)
-    for _ in range(20):
+    for _ in range(10):
         step(float("nan"))
     assert torch.equal(before, network.weight) and optimiser.lr == 0.05
     with pytest.raises(RunError, match="gradient of weight"):
@@ -151,9 +146,7 @@ def test_a_bad_gradient_is_skipped_there_and_ten_bring_back_the_last_good_state(
             step(float("nan"))
 
 
-@pytest.mark.parametrize("target", ["joints", "rotation"])
-def test_conversions_agree_with_the_host(target: str) -> None:
-    motion = 0.1 * torch.randn(2, 30, 263)
-    assert_close(
-        convert(motion.to(CUDA), "kinematic", target).cpu(), convert(motion, "kinematic", target), rtol=1e-2, atol=1e-2
-    )
+def test_features_of_joints_agree_with_the_host() -> None:
+    joints = torch.randn(2, 30, 22, 3).cumsum(1) * 0.01 + torch.randn(1, 1, 22, 3)
+    there = convert(joints.to(CUDA), "joints", "kinematic").cpu()
+    assert_close(there, convert(joints, "joints", "kinematic"), rtol=1e-2, atol=1e-2)
