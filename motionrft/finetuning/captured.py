@@ -27,7 +27,9 @@ def captured(generator: Generator, judge: Judge) -> Compiled:
         generator: on a CUDA device; its weights may change in place between calls, but may not be replaced.
     """
 
-    def decode_and_judge(state: Tensor, lengths: Tensor, frames: int | None, condition: Any, level: Any) -> Any:
+    def decode_and_judge(
+        state: Tensor, lengths: Tensor, frames: int | None, condition: Any, level: Any
+    ) -> Any:
         return judge(generator.decode(state, lengths, frames), lengths, condition, level)
 
     return Compiled(

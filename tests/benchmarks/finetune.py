@@ -16,11 +16,10 @@ from dataclasses import replace
 from random import Random
 
 import torch
-from motionrft.finetuning.methods.base import plan_of
 from torch import Tensor
 
 from motionrft.diffusion.rollout import Start
-from motionrft.finetuning.methods.base import MethodPreset
+from motionrft.finetuning.methods.base import MethodPreset, plan_of
 from motionrft.finetuning.methods.draft import DraftPreset
 from motionrft.finetuning.methods.easytune import EasyTunePreset
 from motionrft.finetuning.objective import MicroBatch, TuningContext

@@ -73,7 +73,10 @@ def run(record: Record, name: str, rows: Callable[[], Iterator[Row]], needs: flo
                 return
     except Exception as error:  # the next section has nothing to do with it
         where = traceback.extract_tb(error.__traceback__)[-1]
-        record.add(name, {"error": f"{type(error).__name__}: {error}"[:400], "in": f"{where.filename}:{where.lineno}"})
+        record.add(
+            name,
+            {"error": f"{type(error).__name__}: {error}"[:400], "in": f"{where.filename}:{where.lineno}"},
+        )
     finally:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -113,7 +116,9 @@ def compiling(options: argparse.Namespace, timeout: float) -> Iterator[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--out", type=Path, default=Path("gpu-results"))
     parser.add_argument("--tiny", action="store_true", help="tiny networks: to see that it runs")
@@ -121,7 +126,11 @@ def main() -> None:
     parser.add_argument("--only", help="comma-separated sections")
     options = parser.parse_args()
     size = sections.TINY if options.tiny else sections.FULL
-    name = torch.cuda.get_device_name() if options.device.startswith("cuda") else "the processor: no GPU was seen"
+    name = (
+        torch.cuda.get_device_name()
+        if options.device.startswith("cuda")
+        else "the processor: no GPU was seen"
+    )
     record = Record(options.out, name, options.budget)
     table: dict[str, tuple[Callable[[], Iterator[Row]], float]] = {
         "environment": (lambda: sections.environment(options.device), 0),

@@ -22,12 +22,15 @@ from motionrft.finetuning.methods.refl import ReflPreset
 from motionrft.generators import build_generator
 from motionrft.generators.mld import Mld, MldConfig
 from motionrft.text.base import TextEncoder, TextFeatures
-from tests.benchmarks.finetune import GUIDANCE, MIB, Ours, reward_of_four_terms
+from tests.benchmarks.finetune import MIB, Ours, reward_of_four_terms
+from tests.benchmarks.reference_loop import ReferenceLoop
 from tests.finetuning.small import small_generator, small_reward
 from tests.generators.families import TEXT_WIDTH
 from tests.generators.families import TINY as TINY_FAMILIES
 
 Row = dict[str, Any]
+_LONGEST = 50
+"""Denoising steps that are sampled at most: some families' published number is 1000, and a step costs what it costs."""
 
 
 class GivenText(TextEncoder):
@@ -83,7 +86,11 @@ def environment(device: str) -> Iterator[Row]:
     row: Row = {"torch": torch.__version__, "python": platform.python_version(), "device": device}
     if device.startswith("cuda"):
         free, total = torch.cuda.mem_get_info()
-        row |= {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda, "free GiB": round(free / 2**30, 1)}
+        row |= {
+            "gpu": torch.cuda.get_device_name(),
+            "cuda": torch.version.cuda,
+            "free GiB": round(free / 2**30, 1),
+        }
         row |= {"total GiB": round(total / 2**30, 1)}
     yield row
 
@@ -133,8 +140,32 @@ def optimisations(size: Size, device: str) -> Iterator[Row]:
     if not device.startswith("cuda"):
         ways = {name: way for name, way in ways.items() if "faster" not in way}
     for batch in size.batches:
+        if size is FULL:
+            yield _textbook({"way": "a textbook loop", "batch": batch, "steps": steps}, size, device)
         for name, how in ways.items():
             yield _tried({"way": name, "batch": batch, "steps": steps}, size, device, method, **how)
+
+
+def _textbook(head: Row, size: Size, device: str) -> Row:
+    """The plain loop that ours is compared with on a processor too (`tests.benchmarks.reference_loop`)."""
+    steps = head["steps"]
+    try:
+        with torch.device(device):
+            states = torch.randn(head["batch"], 20, 1024)
+            loop = ReferenceLoop(
+                head["batch"], size.frames, steps, range(steps - size.k, steps), lambda: states
+            )
+            loop.trajectory()
+            if device.startswith("cuda"):
+                torch.cuda.reset_peak_memory_stats()
+            taken = seconds_of(loop.trajectory, device)
+            row: Row = {"s/update": round(taken / size.k, 5), "s/trajectory": round(taken, 4)}
+            if device.startswith("cuda"):
+                row["peak MiB"] = round(torch.cuda.max_memory_allocated() / MIB, 1)
+                row |= launches(loop.trajectory)
+        return head | row
+    except Exception as error:
+        return head | {"error": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
 
 
 def compiled_calls(size: Size, device: str) -> Iterator[Row]:
@@ -166,7 +197,9 @@ def cost(
     ours = Ours(batch, method, device, steps, size.frames, dtype, size.parts())
     if not settled:
         for judge in ours.reward.judges.values():
-            judge.requires_grad_(True)  # as a loop does that never merges: adapters meet the weights at every call
+            judge.requires_grad_(
+                True
+            )  # as a loop does that never merges: adapters meet the weights at every call
     if faster is not None:
         context = ours.context
         ours.context = replace(context, compiled=faster(context.generator, context.judge))
@@ -174,7 +207,9 @@ def cost(
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
     made = [0]
-    taken = seconds_of(lambda: made.__setitem__(0, sum(ours.trajectory() for _ in range(size.repeats))), device)
+    taken = seconds_of(
+        lambda: made.__setitem__(0, sum(ours.trajectory() for _ in range(size.repeats))), device
+    )
     row: Row = {
         "s/update": round(taken / made[0], 5),
         "s/trajectory": round(taken / size.repeats, 4),
@@ -240,7 +275,7 @@ def _sampled(size: Size, device: str, config: dict[str, Any], text: GivenText) -
     shape = generator.noise_shape(lengths)
     generator.use_text_encoder(text)
     condition = generator.encode_text(["a person walks"] * size.sampled)
-    process, row = generator.process(), Row()
+    process, row = generator.process(min(generator.process().steps, _LONGEST)), Row()
     start = Start(
         torch.randn(shape, device=device), condition, lengths.to(device), None, frames,
         lambda _: torch.randn(shape, device=device),

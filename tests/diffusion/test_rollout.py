@@ -5,13 +5,13 @@ from itertools import pairwise
 
 import pytest
 import torch
-from motionrft.finetuning.methods.base import plan_of
 from torch.testing import assert_close
 
 from motionrft.diffusion.plan import StepPlan, sampling_plan
 from motionrft.diffusion.rollout import rollout, sample
 from motionrft.finetuning.chain import WeightChain
 from motionrft.finetuning.methods.alignprop import AlignPropPreset
+from motionrft.finetuning.methods.base import plan_of
 from motionrft.finetuning.methods.draft import DraftPreset
 from motionrft.finetuning.methods.drtune import DRTunePreset
 from motionrft.finetuning.methods.easytune import EasyTunePreset

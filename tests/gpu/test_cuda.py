@@ -25,7 +25,9 @@ from tests.gpu.placing import FRAMES, STEPS, placed, trainer_of
 
 pytestmark = [
     pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; `make gpu` where there is one"),
+    pytest.mark.skipif(
+        not torch.cuda.is_available(), reason="needs a CUDA device; `make gpu` where there is one"
+    ),
 ]
 CUDA = torch.device("cuda", 0)
 
