@@ -140,8 +140,10 @@ complete -c motionrft -n '__fish_seen_subcommand_from sample' -l generator -d 'g
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l num -d 'motions a prompt' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l seconds -d 'length of a motion in seconds' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l length -d 'length in frames, instead of seconds' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l steps -d 'denoising steps; null: as published' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l guidance -d 'guidance scale; null: as published; 1: none' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l steps -d 'denoising steps; null: as tuned, else as published' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l guidance -d 'guidance scale; null: as tuned, else as published; 1: none' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l sampler -d 'sampler of the family; null: as tuned, else as published' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l eta -d 'noise of DDIM or Euler steps, 0 to 1; null: as tuned, else none' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l format -d 'files written for each motion: npy, npz, safetensors, bvh, gif, mp4, png, html' -x -a 'npy npz safetensors bvh gif mp4 png html'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft sample --list-presets 2>/dev/null | cut -d' ' -f1)"
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
@@ -192,6 +194,10 @@ complete -c motionrft -n '__fish_seen_subcommand_from eval' -l generator -d 'gen
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l motions -d 'folder of motions named by clip, instead of a generator' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l reward -d 'reward folder, published checkpoint, or builtin; null: none' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l evaluator -d 'evaluator folder (ours, Guo et al.’s, a reward), or builtin' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l sampler -d 'sampler; null: what the generator was tuned with, else its published one' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l eta -d 'noise of DDIM or Euler steps; null: as tuned, else none' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l steps -d 'denoising steps; null: as tuned, else as published' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l guidance -d 'guidance scale; null: as tuned, else as published' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l repeats -d 'repetitions, with seeds SEED, SEED + 1, …' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l name -d 'what tables call the result; null: the folder’s name' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l against -d 'generator or folder to compare with, on the same items and noise' -r

@@ -183,8 +183,10 @@ _motionrft() {
                     '*--num[motions a prompt]:value:_files' \
                     '*--seconds[length of a motion in seconds]:value:_files' \
                     '*--length[length in frames, instead of seconds]:value:_files' \
-                    '*--steps[denoising steps; null; as published]:value:_files' \
-                    '*--guidance[guidance scale; null; as published; 1; none]:value:_files' \
+                    '*--steps[denoising steps; null; as tuned, else as published]:value:_files' \
+                    '*--guidance[guidance scale; null; as tuned, else as published; 1; none]:value:_files' \
+                    '*--sampler[sampler of the family; null; as tuned, else as published]:value:_files' \
+                    '*--eta[noise of DDIM or Euler steps, 0 to 1; null; as tuned, else none]:value:_files' \
                     '*--format[files written for each motion; npy, npz, safetensors, bvh, gif, mp4, png, html]:value:(npy npz safetensors bvh gif mp4 png html)' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets sample}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
@@ -244,6 +246,10 @@ _motionrft() {
                     '*--motions[folder of motions named by clip, instead of a generator]:value:_files' \
                     '*--reward[reward folder, published checkpoint, or builtin; null; none]:value:_files' \
                     '*--evaluator[evaluator folder (ours, Guo et al.’s, a reward), or builtin]:value:_files' \
+                    '*--sampler[sampler; null; what the generator was tuned with, else its published one]:value:_files' \
+                    '*--eta[noise of DDIM or Euler steps; null; as tuned, else none]:value:_files' \
+                    '*--steps[denoising steps; null; as tuned, else as published]:value:_files' \
+                    '*--guidance[guidance scale; null; as tuned, else as published]:value:_files' \
                     '*--repeats[repetitions, with seeds SEED, SEED + 1, …]:value:_files' \
                     '*--name[what tables call the result; null; the folder’s name]:value:_files' \
                     '*--against[generator or folder to compare with, on the same items and noise]:value:_files' \

@@ -9,7 +9,7 @@ from motionrft.representations.names import JOINTS, WIDTHS, guess_representation
 
 MOST_FRAMES = 100_000
 """Longest motion that is read, 83 minutes at 20 fps: beyond it, it is a mistake or an attack on the memory."""
-LEGAL_FPS = (1.0, 2000.0)
+LEGAL_FPS = (1.0, 1000.0)
 """Slowest and fastest frame rate: what lies outside is a unit mistaken, not a motion."""
 LARGEST_VALUE = 1e9
 """A thousand kilometres in millimetres. Beyond it, a motion's squares and cubes leave float32."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 
 from motionrft.errors import UserError
 from motionrft.files.captions import first_caption
+from motionrft.files.checks import check_finite, check_resampling
 from motionrft.files.motions import FileFault, Motion, Reading, doubt, motion_files, stream_motions
 from motionrft.files.parallel import mapped
 from motionrft.files.writing import write_motion
@@ -64,7 +66,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file: the files written, what was guessed, what looks odd, and what was wrong."""
+    """What became of one file: the files written, what was guessed, what looks odd, and what was wrong.
+
+    skipped: results that were there already were kept.
+    """
 
     source: Path
     outputs: tuple[Path, ...] = ()
@@ -92,7 +97,8 @@ def plan_jobs(inputs: Sequence[Path], out: Path, conversion: Conversion) -> list
     """One job a file, each with an output of its own below `out`; a single file may name its output in full.
 
     A single folder's sub-folders are kept; several inputs keep theirs from the folder they have in common. Files that
-    would meet in one name (`a.npy` and `a.bvh`) get their old ending or a number into it.
+    would meet in one name (`a.npy` and `a.bvh`; `y_000.npy` and the first motion of a batch `y.npy`) get their old
+    ending or a number into it.
     """
     files = motion_files(inputs)
     if not files:
@@ -102,16 +108,35 @@ def plan_jobs(inputs: Sequence[Path], out: Path, conversion: Conversion) -> list
     base = inputs[0] if len(inputs) == 1 and inputs[0].is_dir() else _common_folder(files)
     stems = [out / _below(path, base).with_suffix("") for path in files]
     crowded = {stem for stem, count in Counter(stems).items() if count > 1}
-    taken: set[Path] = set()
+    crowded |= _batches_that_meet_others(dict(zip(stems, files, strict=True)), conversion)
+    taken, planned = set[Path](), set(stems)
     jobs = []
     for path, stem in zip(files, stems, strict=True):
         wanted = stem.with_name(f"{stem.name}_{path.suffix[1:]}") if stem in crowded else stem
         free, number = wanted, 2
-        while free in taken:
+        while free in taken or (free != stem and free in planned):
             free, number = wanted.with_name(f"{wanted.name}_{number}"), number + 1
         taken.add(free)
         jobs.append(Job(path, free))
     return jobs
+
+
+def _batches_that_meet_others(files: dict[Path, Path], conversion: Conversion) -> set[Path]:
+    """Stems of batches of which a numbered member would be called as another file's result is.
+
+    A batch is counted only where there is a file called like one of its members could be: that needs reading it.
+    """
+    wanted: dict[Path, set[int]] = {}
+    for stem in files:
+        base, _, number = stem.name.rpartition("_")
+        if stem.with_name(base or "_") in files and re.fullmatch(r"\d{3,}", number, re.ASCII):
+            wanted.setdefault(stem.with_name(base), set()).add(int(number))
+    meeting = set()
+    for stem, numbers in wanted.items():
+        found = stream_motions(files[stem], _reading_of(files[stem], conversion))
+        if any(isinstance(each, Motion) and each.batched and each.index in numbers for each in found):
+            meeting.add(stem)
+    return meeting
 
 
 def _common_folder(files: Sequence[Path]) -> Path:
@@ -122,12 +147,18 @@ def _below(path: Path, base: Path) -> Path:
     return Path(os.path.relpath(os.path.abspath(path), os.path.abspath(base)))
 
 
-def existing_outputs(jobs: Iterable[Job], conversion: Conversion) -> list[Path]:
-    """Results that are there already (of batches, their first motion's)."""
-    found: list[Path] = []
-    for job in jobs:
-        candidates = (output_path(job, None, conversion), output_path(job, 0, conversion))
-        found.extend(path for path in candidates if path.exists())
+def existing_outputs(jobs: Sequence[Job], conversion: Conversion) -> list[Path]:
+    """Files that are there already and are called as a result is, or as a member of a batch would be."""
+    stems = {job.stem for job in jobs}
+    found = []
+    for folder in {stem.parent for stem in stems}:
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.name.endswith(conversion.ending):
+                name = path.name.removesuffix(conversion.ending)
+                base, _, number = name.rpartition("_")
+                member = re.fullmatch(r"\d{3,}", number, re.ASCII) is not None and folder / base in stems
+                if member or folder / name in stems:
+                    found.append(path)
     return found
 
 
@@ -152,17 +183,21 @@ def convert_files(
 
 def convert_file(job: Job, conversion: Conversion, keep: bool = False) -> Outcome:
     """Convert every motion in one file; what cannot be read or written is in the outcome, not raised."""
-    if keep and existing_outputs([job], conversion):
+    if keep and output_path(job, None, conversion).exists():
         return Outcome(job.source, skipped=True)
     outputs: list[Path] = []
     notes: list[str] = []
     warnings: list[str] = []
     faults: list[FileFault] = []
+    kept = 0
     for motion in stream_motions(job.source, _reading_of(job.source, conversion)):
         if isinstance(motion, FileFault):
             faults.append(motion)
             continue
         path = output_path(job, motion.index if motion.batched else None, conversion)
+        if keep and path.exists():
+            kept += 1
+            continue
         try:
             write_target(path, convert_motion(motion, conversion), conversion)
             outputs.append(path)
@@ -172,7 +207,7 @@ def convert_file(job: Job, conversion: Conversion, keep: bool = False) -> Outcom
             faults.append(FileFault(job.source, named))
         notes += [motion.note] if motion.note else []
         warnings += [text for text in (doubt(motion),) if text]
-    return Outcome(job.source, tuple(outputs), tuple(notes), tuple(warnings), tuple(faults))
+    return Outcome(job.source, tuple(outputs), tuple(notes), tuple(warnings), tuple(faults), skipped=kept > 0)
 
 
 def _reading_of(source: Path, conversion: Conversion) -> Reading:
@@ -195,8 +230,10 @@ def convert_motion(motion: Motion, conversion: Conversion) -> Motion:
         values = mirror(values, motion.representation)
     rate = _target_rate(motion, conversion)
     if rate != motion.fps:
+        check_resampling(len(motion), motion.fps, rate, str(motion.source))
         values = resample(values, motion.representation, motion.fps, rate)
     values = convert(values[None], motion.representation, target)[0]
+    check_finite(values.numpy(), f"{motion.source}: as {target}")
     return replace(motion, array=values.numpy(), representation=target, fps=rate)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from motionrft.diffusion.rollout import Compiled, Judge
+from motionrft.diffusion.rollout import Compiled, RewardFunction
 from motionrft.generators.base import Generator
 
 SHAPES = 16
@@ -20,7 +20,7 @@ SHAPES = 16
 _WARM_UP = 3
 
 
-def captured(generator: Generator, judge: Judge) -> Compiled:
+def captured(generator: Generator, reward: RewardFunction) -> Compiled:
     """`generator.predict`, and decoding with judgement, captured at their first call with each set of shapes.
 
     Args:
@@ -30,7 +30,7 @@ def captured(generator: Generator, judge: Judge) -> Compiled:
     def decode_and_judge(
         state: Tensor, lengths: Tensor, frames: int | None, condition: Any, level: Any
     ) -> Any:
-        return judge(generator.decode(state, lengths, frames), lengths, condition, level)
+        return reward(generator.decode(state, lengths, frames), lengths, condition, level)
 
     return Compiled(
         _Captured(generator.predict, generator.denoiser), _Captured(decode_and_judge, None), chains=False

@@ -10,13 +10,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from motionrft.diffusion.rollout import Compiled, Judge
+from motionrft.diffusion.rollout import Compiled, RewardFunction
 from motionrft.errors import UserError
 from motionrft.finetuning.captured import captured
 from motionrft.generators.base import Generator
 
 
-def quickened(how: bool | Literal["graphs"], generator: Generator, judge: Judge) -> Compiled | None:
+def quickened(how: bool | Literal["graphs"], generator: Generator, reward: RewardFunction) -> Compiled | None:
     """What the preset's `compile` asks for.
 
     Raises:
@@ -28,11 +28,11 @@ def quickened(how: bool | Literal["graphs"], generator: Generator, judge: Judge)
                 f"compile: graphs captures CUDA graphs, and the device is {generator.device.type}. "
                 "Set compile to true or false, or name --device cuda."
             )
-        return captured(generator, judge)
-    return compiled(generator, judge) if how else None
+        return captured(generator, reward)
+    return compiled(generator, reward) if how else None
 
 
-def compiled(generator: Generator, judge: Judge, **options: Any) -> Compiled:
+def compiled(generator: Generator, reward: RewardFunction, **options: Any) -> Compiled:
     """`generator.predict`, and the judgement of a state, compiled whole; one graph each.
 
     Args:
@@ -44,7 +44,7 @@ def compiled(generator: Generator, judge: Judge, **options: Any) -> Compiled:
     def decode_and_judge(
         state: Tensor, lengths: Tensor, frames: int | None, condition: Any, level: Tensor | int
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        return judge(generator.decode(state, lengths, frames), lengths, condition, level)
+        return reward(generator.decode(state, lengths, frames), lengths, condition, level)
 
     predict = torch.compile(generator.predict, **options)
     judged = torch.compile(decode_and_judge, **options)

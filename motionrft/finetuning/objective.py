@@ -10,12 +10,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import import_module
 from random import Random
+from typing import Any
 
 from torch import Tensor
 
 from motionrft.diffusion.plan import Plan
 from motionrft.diffusion.process import Process
-from motionrft.diffusion.rollout import Compiled, Judge, Start
+from motionrft.diffusion.rollout import Compiled, RewardFunction, Start
 from motionrft.finetuning.methods.base import MethodPreset
 from motionrft.generators.base import Generator
 from motionrft.training.memory import GraphBytes
@@ -40,15 +41,17 @@ class MicroBatch:
 class TuningContext:
     """What an objective works with.
 
-    judge: the reward; frozen: inside this context the generator is the untuned one.
+    reward: the reward function; frozen: inside this context the generator is the untuned one.
     autocast: the precision of the arithmetic; meter: to be marked right before each backward.
     backward: adds a loss's gradient (through a loss scale, where the precision needs one).
     compiled: faster forms of the generator's and the reward's calls, or None.
+    memory: what a method remembers from one trajectory to the next, by name; part of the run's saved state.
+    say: told what people should know.
     """
 
     generator: Generator
     process: Process
-    judge: Judge
+    reward: RewardFunction
     guidance: float
     method: MethodPreset
     frozen: Callable[[], AbstractContextManager[None]]
@@ -56,6 +59,8 @@ class TuningContext:
     meter: GraphBytes
     backward: Callable[[Tensor], None] = Tensor.backward
     compiled: Compiled | None = None
+    memory: dict[str, Any] = field(default_factory=dict)
+    say: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True)

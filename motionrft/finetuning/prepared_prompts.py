@@ -145,8 +145,8 @@ class PreparedPrompts:
 
     def recorded(self, items: Tensor) -> Tensor:
         """(B, T, D) recorded motions of some prompts, T the longest of their lengths."""
-        motion = self.prompts.motions(items, self.generator.representation)
-        return moved(motion[:, : int(self.prompts.lengths[items].max())], self.device)
+        motion = self.prompts.motions(items, self.generator.representation, self.generator.fps)
+        return moved(motion, self.device)
 
     def _start(
         self, items: Tensor, keys: Sequence[tuple[int, int]], reward_condition: RewardCondition | None = None

@@ -109,7 +109,7 @@ class FinetuneTrainer:
         """
         try:
             began = time.perf_counter()
-            for point in self._moments(items, epoch, step):
+            for point in self._update_points(items, epoch, step):
                 line = self._step(point)
                 now = time.perf_counter()
                 lines.append({**line, "seconds": now - began})
@@ -126,7 +126,7 @@ class FinetuneTrainer:
         self.optimiser.zero_grad()
         return bool(lines)
 
-    def _moments(self, items: Tensor, epoch: int, step: int) -> Iterator[UpdatePoint]:
+    def _update_points(self, items: Tensor, epoch: int, step: int) -> Iterator[UpdatePoint]:
         """The update points of a trajectory, with the meter on while each is made."""
         seed = item_seed(self.preset.seed, "plan", self.trajectory)
         plan = plan_of(self.preset.method, self.preset.steps, self._progress(step), Random(seed))
@@ -182,6 +182,7 @@ class FinetuneTrainer:
             "ema": self.ema.state_dict() if self.ema else None,
             "references": references.state_dict() if references else None,
             "watch": self.watch.state_dict() if self.watch else None,
+            "memory": dict(self.context.memory),
         }
 
     @torch.no_grad()
@@ -192,6 +193,8 @@ class FinetuneTrainer:
         self.cursor.load_state_dict(state["cursor"])
         self.trajectory, self.chain = state["trajectory"], None
         self.total = self.optimiser.total = state["total"]
+        self.context.memory.clear()
+        self.context.memory.update(state.get("memory", {}))
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
         if self.watch is not None:

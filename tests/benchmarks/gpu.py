@@ -3,10 +3,10 @@
     python -m tests.benchmarks.gpu --device cuda --out gpu-results        # under five minutes on one H100
     python -m tests.benchmarks.gpu --device cpu --tiny --out DIR          # does it run at all? no GPU needed
 
-The GPU tests, fine-tuning at MLD's full size (seconds an update, bytes, launches, with and without each optimisation, for
-several batches and numbers of steps), sampling of every family at its published size, bf16 against fp32. Results are
-written after every row (`results.json`, `results.md`), a row that fails says why and costs no other row, and sections that
-would run beyond `--budget` seconds are left out by name.
+The GPU tests, fine-tuning at MLD's full size (seconds an update, bytes, launches, with and without each optimisation,
+for several batches and numbers of steps), sampling of every family at its published size, bf16 against fp32. Results
+are written after every row (`results.json`, `results.md`), a row that fails says why and costs no other row, and
+sections that would run beyond `--budget` seconds are left out by name.
 """
 
 import argparse
@@ -101,7 +101,7 @@ def _text(output: bytes | str | None) -> str:
 
 
 def compiling(options: argparse.Namespace, timeout: float) -> Iterator[Row]:
-    """The section `compile` in a process of its own, which can be stopped: how long compiling takes is not ours to say."""
+    """The section `compile` in a process of its own, which can be stopped: compiling takes its time."""
     command = [sys.executable, "-m", "tests.benchmarks.gpu", "--only", "compile", "--device", options.device]
     command += ["--out", str(options.out / "compile"), "--budget", str(timeout)] + ["--tiny"] * options.tiny
     try:

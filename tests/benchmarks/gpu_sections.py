@@ -202,7 +202,7 @@ def cost(
             )  # as a loop does that never merges: adapters meet the weights at every call
     if faster is not None:
         context = ours.context
-        ours.context = replace(context, compiled=faster(context.generator, context.judge))
+        ours.context = replace(context, compiled=faster(context.generator, context.reward))
     first = seconds_of(ours.trajectory, device)
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()

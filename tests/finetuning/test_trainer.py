@@ -14,7 +14,7 @@ from motionrft.finetuning.methods.base import usable_methods
 from motionrft.training.state import join_tree, split_tree
 from tests.finetuning.small import small_preset, small_trainer
 
-PLANNED = [name for name, method in usable_methods().items() if method.judges]
+PLANNED = [name for name, method in usable_methods().items() if method.follows_plan]
 KEYS = {"trajectory", "position", "t", "loss", "reward", "reward/semantic", "reward/similarity", "grad_norm"}
 
 
@@ -142,6 +142,6 @@ def test_compiled_calls_give_the_same_trajectory(name):
     plain = small_trainer(small_preset(method=method_of(name)))
     glided = small_trainer(small_preset(method=method_of(name)))
     context = glided.context
-    glided.context = replace(context, compiled=compiled(context.generator, context.judge, backend="eager"))
+    glided.context = replace(context, compiled=compiled(context.generator, context.reward, backend="eager"))
     one, other = plain.update(0), glided.update(0)
     assert_close([line["loss"] for line in one], [line["loss"] for line in other], rtol=1e-5, atol=1e-6)

@@ -66,7 +66,7 @@ class SemanticTrainer:
         """One optimiser update; metrics are the loss, its terms, and now and then validation recalls."""
         terms, total = self.loss(step)
         total.backward()
-        metrics = {"loss": total.detach(), **{name: value.detach() for name, value in terms.items()}}
+        metrics: dict[str, Any] = {name: value.detach() for name, value in {"loss": total, **terms}.items()}
         metrics.update(self.optimiser.step())
         if (step + 1) % self.settings.validate_every == 0:
             metrics.update(flat_recalls(self.validate()))

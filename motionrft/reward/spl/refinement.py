@@ -54,8 +54,8 @@ class Refiner:
         refinement, metrics = self._refinement(step)
         (total + self.preset.weight * refinement).backward()
         told = {"loss": total, "refinement": refinement, "infonce": terms["infonce"]}
-        metrics |= {name: value.detach() for name, value in told.items()}
-        return metrics | self.anchor.optimiser.step()
+        numbers = {name: value.detach() for name, value in told.items()}
+        return metrics | numbers | self.anchor.optimiser.step()
 
     def state_dict(self) -> dict[str, Any]:
         found = self.failures
