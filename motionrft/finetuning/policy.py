@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from random import Random
 
 import torch
@@ -179,7 +180,10 @@ def _shuffled(count: int, parts: int, rng: Random) -> list[list[int]]:
     order = list(range(count))
     if parts > 1:
         rng.shuffle(order)
-    return [group.tolist() for group in torch.tensor(order).tensor_split(min(parts, count))]
+    whole, more = divmod(count, min(parts, count))
+    sizes = [whole + (number < more) for number in range(min(parts, count))]
+    ends = list(accumulate(sizes))
+    return [order[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 def _replayed(

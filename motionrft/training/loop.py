@@ -265,4 +265,4 @@ class _Session:
             self.folder.append_metrics(metrics)
         if metrics.get("grad_norm") == 0.0:
             self._warn_of_no_gradient()
-        self.progress.update(self.step, metrics)
+        self.progress.update(metrics["update"], metrics)
