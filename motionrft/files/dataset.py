@@ -19,9 +19,9 @@ from motionrft.files.archives import unpacked
 from motionrft.files.captions import mirror_caption, read_captions, text_lines
 from motionrft.files.checks import check_finite
 from motionrft.files.clip_names import name_fault, read_names
-from motionrft.files.joint_maps import JointMap
 from motionrft.files.motions import FileFault, motion_files, read_motions
 from motionrft.files.parallel import mapped
+from motionrft.files.reading import ReadingOptions
 from motionrft.parsing import csv_rows
 from motionrft.representations.convert import convert
 from motionrft.representations.joints import mirror_joints
@@ -48,7 +48,7 @@ class DatasetRecipe:
     motions: folders of motion files, tar archives of them, or the files themselves.
     captions: JSON lines `{"clip_id": ..., "captions": [...]}`.
     splits: CSV with a column `clip_id` and `split_column`; all its columns travel into `index.csv`.
-    fps: rate of the data set; BVH is resampled to it.
+    fps: rate of the data set; every motion is resampled to it. reading: how the files are read.
     min_frames: clips with fewer frames of features are left out, and listed.
     """
 
@@ -60,7 +60,7 @@ class DatasetRecipe:
     min_frames: int = DEFAULT_MIN_FRAMES
     mirror: bool = False
     licence: str = ""
-    joint_map: JointMap | None = None
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
     jobs: int = 1
 
 
@@ -223,7 +223,7 @@ def _write_texts(clip: str, captions: list[str], mirrored: bool, folder: Path) -
 def _convert_clip(path: Path, recipe: DatasetRecipe, folder: Path) -> int | FileFault:
     """Write one clip in every representation; its frames of features, or what is wrong with the file."""
     try:
-        motions = read_motions(path, fps=recipe.fps, joint_map=recipe.joint_map)
+        motions = read_motions(path, fps=recipe.fps, options=recipe.reading)
         if len(motions) > 1:
             raise UserError(
                 f"{path}: holds {len(motions)} motions; a data set has one a file. Convert them first."

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from motionrft.errors import UserError
+from motionrft.parsing import read_json
 from motionrft.physics import COSTS, current_names
 from motionrft.registry import REWARDS
 from motionrft.reward.base import Learnt, Reward, RewardFamily
@@ -13,7 +14,7 @@ from motionrft.reward.naming import is_own
 from motionrft.reward.own import load_own
 from motionrft.reward.physics import PhysicsReward
 from motionrft.reward.unified import Part, UnifiedReward
-from motionrft.training.weights import CONFIG, read_json
+from motionrft.training.weights import CONFIG
 
 
 def reward_folder(path: Path | str) -> Path:

@@ -4,12 +4,12 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from motionrft.files.reading_preset import ReadingPreset
 from motionrft.reward.naming import REWARD
-from motionrft.settings.base import Preset
 from motionrft.settings.code import CODE
 
 
-class ScorePreset(Preset):
+class ScorePreset(ReadingPreset):
     """Settings of `motionrft score`."""
 
     command: ClassVar[str] = "score"
