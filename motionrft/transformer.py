@@ -259,9 +259,9 @@ class LearnedPositions(nn.Module):
 def timestep_features(t: Tensor, width: int) -> Tensor:
     """Sinusoids of a timestep, cosine half first: t () or (B,) to (1 or B, width)."""
     half = width // 2
-    frequencies = torch.exp(
-        -math.log(10000.0) / half * torch.arange(half, dtype=torch.float32, device=t.device)
-    )
+    # Multiplied before it is divided, as published: the other order differs in the last place for most widths.
+    exponents = -math.log(10000.0) * torch.arange(half, dtype=torch.float32, device=t.device)  # (half,)
+    frequencies = torch.exp(exponents / half)
     angles = t.reshape(-1, 1).float() * frequencies
     return torch.cat((angles.cos(), angles.sin()), dim=-1)
 

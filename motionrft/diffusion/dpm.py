@@ -1,10 +1,10 @@
-"""DPM-Solver++ on Karras sigmas: deterministic or stochastic, order 1 or 2 by midpoint (Lu et al. 2022)."""
+"""DPM-Solver++ (Lu et al. 2022), order 1 or 2 by midpoint, deterministic or stochastic, on Karras sigmas or without."""
 
 import torch
 from torch import Tensor
 
 from motionrft.diffusion.parametrisation import Parametrisation
-from motionrft.diffusion.schedule import Schedule
+from motionrft.diffusion.schedule import Schedule, visited_times
 from motionrft.diffusion.table import TableProcess, tabulate
 from motionrft.errors import UserError
 
@@ -12,7 +12,12 @@ RHO = 7.0
 
 
 def dpm(
-    schedule: Schedule, kind: Parametrisation, steps: int, order: int = 2, stochastic: bool = True
+    schedule: Schedule,
+    kind: Parametrisation,
+    steps: int,
+    order: int = 2,
+    stochastic: bool = True,
+    karras: bool = True,
 ) -> TableProcess:
     """Table of the 2M solver; with the log-SNR step h and the decay d = exp(-h):
 
@@ -21,8 +26,14 @@ def dpm(
         ode: x' = s'/s x + a' (1 - d) (x0 + (x0 - x0_previous) h / (2 h_previous))
 
     The first step and the last have order 1; the last lands on x0 exactly.
+
+    Args:
+        karras: noise levels after Karras et al. 2022, Eq. 5; otherwise those of evenly spaced training times.
+
+    Raises:
+        UserError: more steps than training times, or fewer than two with Karras levels.
     """
-    ratio = karras_ratios(schedule, steps)  # (S,) sigma / alpha, noisy to clean
+    ratio = karras_ratios(schedule, steps) if karras else evenly_timed_ratios(schedule, steps)  # (S,)
     alpha = 1 / (1 + ratio**2).sqrt()
     sigma = alpha * ratio
     h = (ratio[:-1] / ratio[1:]).log()
@@ -58,6 +69,16 @@ def karras_ratios(schedule: Schedule, steps: int) -> Tensor:
     ends = ratios[-1] ** (1 / RHO), ratios[0] ** (1 / RHO)
     ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
     return (ends[0] + ramp * (ends[1] - ends[0])) ** RHO
+
+
+def evenly_timed_ratios(schedule: Schedule, steps: int) -> Tensor:
+    """(S,) sigma / alpha at evenly spaced training times from the noisiest on; the one after the last would be 0.
+
+    Raises:
+        UserError: as many steps as there are training times, or more.
+    """
+    times = visited_times(schedule.times, steps + 1, "linspace")[:-1]  # (S,)
+    return ((1 - schedule.alpha_bar[times]) / schedule.alpha_bar[times]).sqrt()
 
 
 def nearest_times(schedule: Schedule, ratio: Tensor) -> Tensor:

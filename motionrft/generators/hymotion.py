@@ -51,6 +51,7 @@ class HyMotion(FrameFamily[HyMotionConfig]):
 
     family, settings = "hymotion", HyMotionConfig
     parametrisation = "flow"
+    denoiser: HyMotionNetwork
     null_vtxt_feat: Tensor
     null_ctxt_input: Tensor
 

@@ -115,14 +115,15 @@ class JointAttention:
     text rows the motion keys they may not see.
 
     Args:
-        motion: (B, T) valid frames; text: (B, L) valid tokens. band: frames to either side.
-        cosine, sine: rotary table rows of [motion, text].
+        motion: (B, T) valid frames; text: (B, L) valid tokens. band: frames to either side, None for all of them.
+        cosine, sine: rotary table rows of [motion, text], or of motion alone where text is not rotated.
     """
 
-    def __init__(self, motion: Tensor, text: Tensor, band: int, cosine: Tensor, sine: Tensor):
-        frames = torch.arange(motion.shape[1], device=motion.device)
-        near = (frames[:, None] - frames[None]).abs() <= band  # (T, T)
-        seen = motion[:, None, :] & near  # (B, T, T)
+    def __init__(self, motion: Tensor, text: Tensor, band: int | None, cosine: Tensor, sine: Tensor):
+        seen = motion[:, None, :].expand(-1, motion.shape[1], -1)  # (B, T, T)
+        if band is not None:
+            frames = torch.arange(motion.shape[1], device=motion.device)
+            seen = seen & ((frames[:, None] - frames[None]).abs() <= band)
         words = text[:, None, :].expand(-1, motion.shape[1], -1)
         self.motion_mask = torch.cat([seen, words], dim=2)[:, None]  # (B, 1, T, T + L)
         self.text_mask = text[:, None, None]  # (B, 1, 1, L)
@@ -131,11 +132,17 @@ class JointAttention:
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """(B, H, T + L, d) each, normed and not yet rotated, to (B, T + L, D)."""
-        q, k = rotate_pairs(q, self.cosine, self.sine), rotate_pairs(k, self.cosine, self.sine)
+        q, k = self._rotated(q), self._rotated(k)
         cut = self.frames
         motion = F.scaled_dot_product_attention(q[:, :, :cut], k, v, self.motion_mask)
         text = F.scaled_dot_product_attention(q[:, :, cut:], k[:, :, cut:], v[:, :, cut:], self.text_mask)
         return torch.cat([motion, text], dim=2).transpose(1, 2).flatten(2)
+
+    def _rotated(self, x: Tensor) -> Tensor:
+        """(B, H, T + L, d), rotated as far as the tables reach."""
+        rows = self.cosine.shape[0]
+        rotated = rotate_pairs(x[:, :, :rows], self.cosine, self.sine)
+        return rotated if rows == x.shape[2] else torch.cat([rotated, x[:, :, rows:]], dim=2)
 
 
 class DoubleBlock(nn.Module):
@@ -221,10 +228,12 @@ class HyMotionNetwork(nn.Module):
         features: F. width, layers, heads: a third of the layers are double blocks, the others single ones.
         ratio: hidden width of the MLPs over D.
         token_width, sentence_width: of the language model's states and of the sentence vector.
-        band: frames to either side that motion attends to.
+        band: frames to either side that motion attends to; None for all (the published `mask_mode: null`).
         train_frames: padded length in training. Text positions begin there, however short the motions are: the
             padded frames can then be left out without changing the result.
         text_positions: longest text.
+        time_factor: multiplies t in the main time sinusoid; the text refiner's has no factor.
+        rotate_text: rotary positions on motion and text; False on motion alone (`apply_rope_to_single_branch`).
     """
 
     cosine: Tensor
@@ -239,12 +248,15 @@ class HyMotionNetwork(nn.Module):
         ratio: float = 4.0,
         token_width: int = 4096,
         sentence_width: int = 768,
-        band: int = 60,
+        band: int | None = 60,
         train_frames: int = 360,
         text_positions: int = 128,
+        time_factor: float = 1000.0,
+        rotate_text: bool = True,
     ):
         super().__init__()
         self.features, self.width, self.band, self.train_frames = features, width, band, train_frames
+        self.time_factor, self.rotate_text = time_factor, rotate_text
         hidden = int(width * ratio)
         self.input_encoder = Linear(features, width)
         self.ctxt_encoder = Linear(token_width, width)
@@ -268,7 +280,7 @@ class HyMotionNetwork(nn.Module):
             text: tokens (B, L, token_width) with their mask, pooled (B, sentence_width).
         """
         assert text.pooled is not None
-        time = self.timestep_encoder(timestep_features(1000.0 * t, self.width).to(x.dtype))
+        time = self.timestep_encoder(timestep_features(self.time_factor * t, self.width).to(x.dtype))
         adapter = (time + self.vtxt_encoder(text.pooled))[:, None]
         words = self.text_refiner(self.ctxt_encoder(text.tokens), text.mask, t)
         frames = self.input_encoder(x)
@@ -282,6 +294,6 @@ class HyMotionNetwork(nn.Module):
 
     def _attention(self, frame_mask: Tensor, text_mask: Tensor) -> JointAttention:
         start, frames, tokens = self.train_frames, frame_mask.shape[1], text_mask.shape[1]
-        rows = [slice(0, frames), slice(start, start + tokens)]
+        rows = [slice(0, frames)] + [slice(start, start + tokens)] * self.rotate_text
         cosine, sine = (torch.cat([table[part] for part in rows]) for table in (self.cosine, self.sine))
         return JointAttention(frame_mask, text_mask, self.band, cosine, sine)

@@ -19,6 +19,9 @@ from motionrft.generators.stablemofusion_unet import StableMoFusionUnet
 from motionrft.generators.text_layers import TextLayers
 from motionrft.text.base import TextFeatures
 
+SAMPLERS = ("dpm-sde", "dpm", "dpm-sde-linspace", "dpm-linspace", "ddim")
+"""The published one first; `linspace` takes the noise levels of evenly spaced training times, not Karras's."""
+
 
 @dataclass(frozen=True)
 class StableMoFusionConfig:
@@ -85,14 +88,16 @@ class StableMoFusion(FrameFamily[StableMoFusionConfig]):
         self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
     ) -> Process:
         steps = steps or self.config.steps
-        if sampler in (None, "dpm-sde", "dpm"):
-            process: Process = dpm(self.schedule, self.parametrisation, steps, stochastic=sampler != "dpm")
-        elif sampler == "ddim":
-            process = ddim(
+        sampler = sampler or SAMPLERS[0]
+        if sampler not in SAMPLERS:
+            raise UserError(
+                f"no sampler {sampler!r} for the family stablemofusion; there are {', '.join(SAMPLERS)}"
+            )
+        if sampler == "ddim":
+            process: Process = ddim(
                 self.schedule, self.parametrisation, steps, eta or 0.0, offset=0, land_on_clean=True
             )
         else:
-            raise UserError(
-                f"no sampler {sampler!r} for the family stablemofusion; there are dpm-sde, dpm and ddim"
-            )
+            noisy, karras = "sde" in sampler, "linspace" not in sampler
+            process = dpm(self.schedule, self.parametrisation, steps, stochastic=noisy, karras=karras)
         return process.to(self.device)

@@ -11,6 +11,7 @@ from motionrft.linear import Linear
 _GROUPS = 8
 _HEADS = 8
 _TIMES = 5000  # rows of the time table
+_MULTIPLE = 16  # frames are padded to it, as published, whatever the number of levels
 
 
 class ConvBlock(nn.Module):
@@ -112,7 +113,9 @@ class StableMoFusionUnet(nn.Module):
         quadratic: bool = False,
     ):
         super().__init__()
-        self.features, self.levels = features, len(widths)
+        self.features = features
+        # More than four levels halve the frames more often than 16 allows; nothing published has them.
+        self.multiple = max(_MULTIPLE, 2 ** len(widths))
 
         def stage(inputs: int, outputs: int) -> Stage:
             return Stage(inputs, outputs, time_width, text_width, quadratic)
@@ -143,7 +146,7 @@ class StableMoFusionUnet(nn.Module):
         """
         frames = x.shape[1]
         context = (self.time_mlp(t).to(x.dtype), text, told)
-        hidden = F.pad(x.transpose(1, 2), (0, -frames % 2**self.levels))
+        hidden = F.pad(x.transpose(1, 2), (0, -frames % self.multiple))  # (B, F, T padded)
         skips = []
         for level in self.downs:
             first, second, down = level.children()

@@ -1,13 +1,17 @@
 """Checkpoints of HY-Motion 1.0: `latest.ckpt` with `model_state_dict`, `config.yml` beside it."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import yaml
 from torch import Tensor
 
+from motionrft.errors import UserError
 from motionrft.generators.hymotion import HyMotion, HyMotionConfig
 from motionrft.official.pickles import below, counted, tensors_under, without
 from motionrft.official.source import Source, filled
+from motionrft.training.atomic import write_text
 
 _PREFIX = "motion_transformer."
 _NULLS = ("null_vtxt_feat", "null_ctxt_input")
@@ -53,6 +57,21 @@ def layout(generator: HyMotion) -> dict[str, Any]:
     return {"model_state_dict": state | own}
 
 
+def companions(generator: HyMotion, folder: Path) -> None:
+    """Write `config.yml`: what the shapes do not tell and `read` asks it for."""
+    said, network = generator.config.denoiser, generator.denoiser
+    options = {
+        "mask_mode": None if network.band is None else "narrowband",
+        "narrowband_length": 2.0 if network.band is None else network.band / _FPS,
+        "apply_rope_to_single_branch": not network.rotate_text,
+        "time_factor": network.time_factor,
+        "train_frames": network.train_frames,
+        "max_length_llm": said.get("text_positions", 128),
+        "enable_ctxt_null_feat": generator.config.null_tokens,
+    }
+    write_text(folder / "config.yml", yaml.safe_dump(options, sort_keys=False))
+
+
 def _found(options: Mapping[str, Any], name: str, otherwise: Any) -> Any:
     """The value of a field wherever it stands in the nested options."""
     return next(_values(options, name), otherwise)
@@ -76,7 +95,23 @@ def _denoiser(tensors: Mapping[str, Tensor], said: Mapping[str, Any]) -> dict[st
         "ratio": tensors["double_blocks.0.motion_mlp.fc1.weight"].shape[0] / width,
         "token_width": tensors["ctxt_encoder.weight"].shape[1],
         "sentence_width": tensors["vtxt_encoder.linears.0.weight"].shape[1],
-        "band": round(_found(said, "narrowband_length", 2.0) * _FPS),
+        "band": _band(said),
         "train_frames": _found(said, "train_frames", 360),
         "text_positions": _found(said, "max_length_llm", 128),
+        "time_factor": float(_found(said, "time_factor", 1000.0)),
+        "rotate_text": not _found(said, "apply_rope_to_single_branch", False),
     }
+
+
+def _band(said: Mapping[str, Any]) -> int | None:
+    """Frames to either side that motion sees; None: all of them.
+
+    Raises:
+        UserError: a mask that no release describes. Another mask would give another motion without a word.
+    """
+    mode = _found(said, "mask_mode", "narrowband")
+    if mode is None:
+        return None
+    if mode != "narrowband":
+        raise UserError(f"config.yml: mask_mode {mode!r} is not known here; known are narrowband and null.")
+    return round(_found(said, "narrowband_length", 2.0) * _FPS)

@@ -36,6 +36,8 @@ DIFFUSION: dict[str, Make] = {
     "dpm ode": lambda kind: dpm(linear(), kind, 30, stochastic=False),
     "dpm ode order 1": lambda kind: dpm(linear(), kind, 200, order=1, stochastic=False),
     "dpm sde": lambda kind: dpm(linear(), kind, 100),
+    "dpm ode linspace": lambda kind: dpm(linear(), kind, 100, stochastic=False, karras=False),
+    "dpm sde linspace": lambda kind: dpm(linear(), kind, 200, karras=False),
 }
 
 
@@ -202,6 +204,7 @@ def test_flow_processes_are_named_and_levels_run_from_noise_to_clean() -> None:
 def test_published_times() -> None:
     assert visited_times(1000, 5, "leading", 1).tolist() == [801, 601, 401, 201, 1]
     assert dpm(linear(), "x0", 10).timesteps.tolist() == [999, 937, 864, 775, 663, 511, 301, 102, 18, 0]
+    assert dpm(linear(), "x0", 4, karras=False).timesteps.tolist() == [999, 749, 500, 250]
     assert lcm_times(1000, 4, "fixed").tolist() == [699, 399, 299, 299]
     assert lcm_times(1000, 4, "spread").tolist() == [999, 759, 499, 259]
     assert lcm_times(1000, 4, "skipped").tolist() == [999, 759, 519, 279]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from motionrft.errors import UserError
 from motionrft.generators import Generator, build_generator
@@ -151,3 +152,37 @@ def test_a_folder_with_one_checkpoint_is_enough(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no model"):
         (tmp_path / "empty").mkdir()
         load_generator(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    "option, said",
+    [
+        ({"band": None}, {"mask_mode": None}),
+        ({"band": 6}, {"narrowband_length": 0.2}),
+        ({"rotate_text": False}, {"apply_rope_to_single_branch": True}),
+        ({"time_factor": 10.0}, {"time_factor": 10.0}),
+    ],
+)
+def test_hymotion_options_change_the_motion_and_travel_in_config_yml(
+    option: dict[str, object], said: dict[str, object], tmp_path: Path
+) -> None:
+    config = TINY["hymotion"]
+    usual, other = (  # fewer frames to either side than there are, so that the band counts
+        build_generator(config | {"denoiser": config["denoiser"] | {"band": 4} | own}).eval()
+        for own in ({}, option)
+    )
+    for generator in (usual, other):
+        generator.load_state_dict(tiny("hymotion").state_dict())
+    save_official(other, tmp_path / "latest.ckpt")
+    written = yaml.safe_load((tmp_path / "config.yml").read_text())
+    assert {name: written[name] for name in said} == said
+    found = sampled(load_generator(tmp_path / "latest.ckpt"), "hymotion")
+    torch.testing.assert_close(found, sampled(other, "hymotion"))
+    assert not torch.allclose(found, sampled(usual, "hymotion"))
+
+
+def test_an_unknown_hymotion_mask_is_refused(tmp_path: Path) -> None:
+    save_official(tiny("hymotion"), tmp_path / "latest.ckpt")
+    (tmp_path / "config.yml").write_text("network:\n  mask_mode: causal\n")
+    with pytest.raises(UserError, match="causal"):
+        load_generator(tmp_path / "latest.ckpt")

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors import safe_open
 from torch import Tensor
 
@@ -106,6 +107,11 @@ def cases(
     place = golden_folder() / folder
     reason = f"no case of {op or 'this kind'} in {place}" if place.is_dir() else f"no golden data at {place}"
     return [pytest.param(None, id="absent", marks=pytest.mark.skip(reason=reason))]
+
+
+def assert_trajectory(found: Tensor, expected: Tensor, share: float = 1e-4) -> None:
+    """Equal within a share of the largest entry: rounding grows along a trajectory with the size of its states."""
+    torch.testing.assert_close(found, expected, rtol=0, atol=share * float(expected.abs().max()))
 
 
 def not_covered() -> dict[str, list[str]]:

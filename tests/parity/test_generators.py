@@ -13,10 +13,9 @@ from motionrft.generators.mld_denoiser import MldDenoiser, guidance_embedding
 from motionrft.generators.mld_vae import MldVae
 from motionrft.text.base import TextFeatures
 from motionrft.training.weights import load_state
-from tests.parity.golden import Case, cases
+from tests.parity.golden import Case, assert_trajectory, cases
 
 VALUE = {"rtol": 0, "atol": 2e-5}
-TRAJECTORY = {"rtol": 1e-4, "atol": 1e-4}
 GUIDANCE = {"rtol": 0, "atol": 1e-4}
 
 
@@ -161,12 +160,12 @@ def test_mld_ddim_trajectory(case: Case) -> None:
             eps = generator.predict(x, process.timesteps[i], condition, lengths, case.info["guidance_scale"])
             noise = case["variance_noise"][i, chosen] if "variance_noise" in case else None
             step = process.step(eps, x, i, noise)
-            torch.testing.assert_close(eps, case["eps"][i, chosen], **TRAJECTORY)
-            torch.testing.assert_close(step.x0, case["x0"][i, chosen], **TRAJECTORY)
-            torch.testing.assert_close(step.sample, case["latents"][i + 1, chosen], **TRAJECTORY)
+            assert_trajectory(eps, case["eps"][i, chosen])
+            assert_trajectory(step.x0, case["x0"][i, chosen])
+            assert_trajectory(step.sample, case["latents"][i + 1, chosen])
             x = step.sample
         frames = case["motion"].shape[1]
-        torch.testing.assert_close(generator.decode(x, lengths, frames), case["motion"][chosen], **TRAJECTORY)
+        assert_trajectory(generator.decode(x, lengths, frames), case["motion"][chosen])
 
 
 @pytest.mark.parametrize("case", cases("generators", op="MldDenoiser + LCM sampler + MldVae"))
@@ -181,7 +180,7 @@ def test_motionlcm_trajectory(case: Case) -> None:
             x, process.timesteps[i], condition, case["lengths"], case.info["guidance_scale"]
         )
         step = process.step(eps, x, i, case["noise"][i])
-        torch.testing.assert_close(eps, case["eps"][i], **TRAJECTORY)
-        torch.testing.assert_close(step.sample, case["latents"][i + 1], **TRAJECTORY)
+        assert_trajectory(eps, case["eps"][i])
+        assert_trajectory(step.sample, case["latents"][i + 1])
         x = step.sample
-    torch.testing.assert_close(generator.decode(x, case["lengths"]), case["motion"], **TRAJECTORY)
+    assert_trajectory(generator.decode(x, case["lengths"]), case["motion"])

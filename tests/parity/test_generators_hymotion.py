@@ -13,17 +13,15 @@ from motionrft.representations.rotation import rotation_matrices, rotation_to_jo
 from motionrft.rotations import matrix_to_sixd
 from motionrft.text.base import TextFeatures
 from motionrft.training.weights import load_state
-from tests.parity.golden import Case, cases
+from tests.parity.golden import Case, assert_trajectory, cases
 
 VALUE = {"rtol": 0, "atol": 2e-5}
-TRAJECTORY = {"rtol": 1e-4, "atol": 1e-4}
 FPS = 30
 
 
 def network_arguments(config: dict[str, Any], frames: int) -> dict[str, Any]:
     """The published constructor's arguments as ours. Text positions begin behind the case's padded frames."""
-    assert config["mask_mode"] == "narrowband" and not config["apply_rope_to_single_branch"]
-    assert config["time_factor"] == 1000
+    assert config["mask_mode"] in ("narrowband", None)
     return {
         "features": config["input_dim"],
         "width": config["feat_dim"],
@@ -32,8 +30,10 @@ def network_arguments(config: dict[str, Any], frames: int) -> dict[str, Any]:
         "ratio": config["mlp_ratio"],
         "token_width": config["ctxt_input_dim"],
         "sentence_width": config["vtxt_input_dim"],
-        "band": round(config["narrowband_length"] * FPS),
+        "band": round(config["narrowband_length"] * FPS) if config["mask_mode"] else None,
         "train_frames": frames,
+        "time_factor": config["time_factor"],
+        "rotate_text": not config["apply_rope_to_single_branch"],
     }
 
 
@@ -92,13 +92,11 @@ def test_hymotion_euler_trajectory(case: Case) -> None:
     for i in range(process.steps):
         velocity = generator.predict(x, process.timesteps[i], condition, lengths, case.info["guidance_scale"])
         step = process.step(velocity, x, i)
-        torch.testing.assert_close(valid(velocity, mask), valid(case["velocity"][i], mask), **TRAJECTORY)
-        torch.testing.assert_close(
-            valid(step.sample, mask), valid(case["trajectory"][i + 1], mask), **TRAJECTORY
-        )
+        assert_trajectory(valid(velocity, mask), valid(case["velocity"][i], mask))
+        assert_trajectory(valid(step.sample, mask), valid(case["trajectory"][i + 1], mask))
         x = step.sample
     motion = generator.decode(x, lengths, x.shape[1])
-    torch.testing.assert_close(motion, valid(case["denormalised"], mask), **TRAJECTORY)
+    assert_trajectory(motion, valid(case["denormalised"], mask))
 
 
 @pytest.mark.parametrize("case", cases("generators", op="decode of the 201-wide motion"))
