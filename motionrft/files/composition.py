@@ -25,8 +25,11 @@ PAIR_TEMPLATES = (
 COUNT_WORDS = {1: ("once", "one time"), 2: ("twice", "two times"), 3: ("three times", "thrice")}
 COUNT_TEMPLATES = ("{subject} {first}, {times}", "{subject} {first} {times}")
 
-_SUBJECT = r"(?:(?:an?|the)\s+(?:[\w-]+\s+){0,4}?(?:person|figure|man|woman|human)|someone(?:\s+(?![\w-]*s\b)[\w-]+){0,3})"
-_CLAUSE = re.compile(rf"^({_SUBJECT})\s+((?:[\w-]+ly\s+)?(?!is\b|was\b|has\b|as\b|its\b)[\w-]+s\b.*)$", re.IGNORECASE)
+_PERSON = r"(?:an?|the)\s+(?:[\w-]+\s+){0,4}?(?:person|figure|man|woman|human)"
+_SUBJECT = rf"(?:{_PERSON}|someone(?:\s+(?![\w-]*s\b)[\w-]+){{0,3}})"
+_CLAUSE = re.compile(
+    rf"^({_SUBJECT})\s+((?:[\w-]+ly\s+)?(?!is\b|was\b|has\b|as\b|its\b)[\w-]+s\b.*)$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,10 @@ class Composed:
     parts: tuple[tuple[str, int], ...]
     captions: tuple[str, ...]
 
+    def frames(self, blend: int) -> int:
+        """Frames of features: one fewer than of joints."""
+        return sum(taken for _, taken in self.parts) - (len(self.parts) - 1) * blend - 1
+
 
 def compositions(sources: Sequence[Source], recipe: CompositionRecipe) -> Iterator[Composed]:
     """Every composed motion of the recipe, the same for the same sources and seed; fewer where clips run out."""
@@ -116,7 +123,9 @@ def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> 
     ]
     if split == "test":  # half of them are pairs that training never saw together
         new = [couple for couple in couples if is_held_out(*couple, recipe.held_out)]
-        couples = [couple for couple in couples if couple not in new] + new * max(1, len(couples) // max(len(new), 1))
+        couples = [couple for couple in couples if couple not in new] + new * max(
+            1, len(couples) // max(len(new), 1)
+        )
     for number in range(recipe.pairs.get(split, 0) if couples else 0):
         chosen = [rng.choice(kinds[kind]) for kind in rng.choice(couples)]
         clauses = [source.clause(rng) for source in chosen]

@@ -12,7 +12,8 @@ import torch
 
 from motionrft.errors import UserError
 from motionrft.files.arrays import read_arrays, write_arrays
-from motionrft.files.dataset import FOLDERS, SPLITS
+from motionrft.files.clip_writing import FOLDERS
+from motionrft.files.dataset import SPLITS
 from motionrft.representations.convert import convert
 from motionrft.representations.names import JOINTS, KINEMATIC, ROTATION
 from motionrft.representations.statistics import Statistics

@@ -63,12 +63,21 @@ def pack(sources: Iterable[Source], out: Path, fps: float = 20.0, jobs: int = 1)
         table, words = read_splits(source.index, source.split_column), read_captions(source.captions)
         for clip, joints in found.items():
             row = table[clip]
-            values = (clip, row.get("content", ""), row.get("style", ""), row[source.split_column], source.name)
+            values = (
+                clip,
+                row.get("content", ""),
+                row.get("style", ""),
+                row[source.split_column],
+                source.name,
+            )
             rows[clip] = dict(zip(COLUMNS, values, strict=True))
             clips[clip], captions[clip] = joints, words[clip]
     with atomic_file(out) as path:
         _write(path, clips, rows, captions)
-    return {name: sum(row["source"] == name for row in rows.values()) for name in {r["source"] for r in rows.values()}}
+    return {
+        name: sum(row["source"] == name for row in rows.values())
+        for name in {r["source"] for r in rows.values()}
+    }
 
 
 def unpack(packed: Path, out: Path) -> None:
@@ -81,7 +90,10 @@ def unpack(packed: Path, out: Path) -> None:
         with tarfile.open(packed) as archive:
             parts = {member.name: archive.extractfile(member) for member in archive if member.isreg()}
             data = {name: part.read() for name, part in parts.items() if part is not None}
-        arrays = [np.load(io.BytesIO(data[f"{name}.npy"]), allow_pickle=False) for name in ("root", "body", "frames")]
+        arrays = [
+            np.load(io.BytesIO(data[f"{name}.npy"]), allow_pickle=False)
+            for name in ("root", "body", "frames")
+        ]
         table = list(csv.DictReader(io.StringIO(data["splits.csv"].decode())))
     except (tarfile.TarError, OSError, EOFError, KeyError, ValueError) as error:
         raise UserError(f"{packed}: not a packed copy of motion data ({error}).") from error
@@ -114,7 +126,9 @@ def _read_source(source: Source, beside: Path, fps: float, jobs: int) -> dict[st
 def _joints(path: Path, fps: float) -> np.ndarray | FileFault:
     try:
         motion = read_motions(path, fps=fps)[0]
-        return convert(torch.from_numpy(motion.array)[None], motion.representation, JOINTS)[0].double().numpy()
+        return (
+            convert(torch.from_numpy(motion.array)[None], motion.representation, JOINTS)[0].double().numpy()
+        )
     except UserError as error:
         return FileFault(path, str(error))
 
@@ -133,7 +147,9 @@ def _write(
     writer.writerows(rows.values())
     lines = [json.dumps({"clip_id": clip, "captions": captions[clip]}) for clip in clips]
     members: dict[str, Callable[[], bytes]] = {
-        "root.npy": lambda: _array(np.concatenate([_differences(joints[:, 0]) for joints in steps]).astype(np.int32)),
+        "root.npy": lambda: _array(
+            np.concatenate([_differences(joints[:, 0]) for joints in steps]).astype(np.int32)
+        ),
         "body.npy": lambda: _array(_narrow(np.concatenate(body))),
         "frames.npy": lambda: _array(np.array([len(joints) for joints in steps])),
         "splits.csv": lambda: table.getvalue().encode(),
@@ -161,7 +177,9 @@ def _narrow(values: np.ndarray) -> np.ndarray:
     """int16 by wrapping: sums of wrapped differences, wrapped again, are the positions again as long as those fit."""
     limit = np.iinfo(np.int16)
     if values.min() < limit.min or values.max() > limit.max:
-        raise UserError("a joint lies more than 1.6 m from the pelvis or jumps as far: no motion of a person.")
+        raise UserError(
+            "a joint lies more than 1.6 m from the pelvis or jumps as far: no motion of a person."
+        )
     return values.astype(np.int16)
 
 

@@ -64,7 +64,9 @@ def _go_on(before: Tensor, after: Tensor, blend: int, skeleton: Skeleton) -> Ten
     middle = blend // 2
     old, new = before[len(before) - max(blend - middle, 1)], after[middle]  # (J, 3)
     turned = yaw_rotate(_facing(old, skeleton) - _facing(new, skeleton), after)
-    moved = (_standing(old, skeleton) - _standing(turned[middle], skeleton)) * after.new_tensor([1.0, 0.0, 1.0])
+    moved = (_standing(old, skeleton) - _standing(turned[middle], skeleton)) * after.new_tensor(
+        [1.0, 0.0, 1.0]
+    )
     return turned + moved
 
 
