@@ -22,3 +22,16 @@ def zero_padding(motion: Tensor, lengths: Tensor) -> Tensor:
     mask = length_mask(lengths, motion.shape[1])
     # Filled, not multiplied: padding may hold NaN.
     return motion.masked_fill(~mask.reshape(*mask.shape, *(1,) * (motion.dim() - 2)), 0)
+
+
+def masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:
+    """(B,) each item's mean over its valid numbers.
+
+    Args:
+        values: (B, ...).
+        mask: broadcastable to `values`, True where a number counts; None counts all.
+    """
+    if mask is None:
+        return values.flatten(1).mean(1)
+    weight = mask.to(values.dtype).expand_as(values)
+    return (values * weight).flatten(1).sum(1) / weight.flatten(1).sum(1)

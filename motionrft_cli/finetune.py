@@ -8,8 +8,9 @@ import typer
 
 from motionrft.diffusion.plan import plan_rows, updates
 from motionrft.errors import UserError
-from motionrft.finetuning.methods.table import METHODS, plan_of
+from motionrft.finetuning.methods.base import plan_of
 from motionrft.finetuning.preset import FinetunePreset
+from motionrft.registry import METHODS
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.resuming import AllowChanged
 from motionrft_cli.training_progress import LoopProgress
@@ -23,7 +24,7 @@ MIB = 2**20
 @command(FinetunePreset, example="motionrft finetune --preset mini-easytune --out runs/first")
 def finetune(
     call: Call[FinetunePreset],
-    method: Annotated[str | None, typer.Option(metavar="|".join(METHODS)), sets("method")] = None,
+    method: Annotated[str | None, typer.Option(metavar="|".join(METHODS.names())), sets("method")] = None,
     generator: Annotated[str | None, sets("generator")] = None,
     reward: Annotated[str | None, sets("reward")] = None,
     data: Annotated[str | None, sets("data")] = None,

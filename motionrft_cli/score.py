@@ -47,13 +47,14 @@ def score(
     A text file beside a motion (walk.npy, walk.txt) is used when no text is given. Bad files are reported and
     skipped (exit code 3); limits turn the command into a linter (exit code 1).
     """
+    from motionrft.physics import current_names
     from motionrft.reward.scoring import Limits, Scorer, choose_terms
 
     words = terms.split(",") if terms is not None else call.preset.terms
     model = _load(call, words)
     limits = Limits(
-        {**call.preset.fail_under, **_limits("--fail-under", fail_under)},
-        {**call.preset.fail_over, **_limits("--fail-over", fail_over)},
+        current_names({**call.preset.fail_under, **_limits("--fail-under", fail_under)}),
+        current_names({**call.preset.fail_over, **_limits("--fail-over", fail_over)}),
     )
     scorer = Scorer(model, choose_terms(words, model), call.preset.frames)
     limits.check(scorer.terms)
@@ -128,9 +129,9 @@ def _unless_alone(found: "Iterator[Score | FileFault]") -> "Iterator[Score | Fil
 def _load(call: Call[ScorePreset], words: list[str] | None) -> Any:
     """The reward with every term it has; none where physics alone is wanted."""
     from motionrft.official.rewards import load_reward
-    from motionrft.reward.physics import PHYSICS
+    from motionrft.physics import COSTS, current_name
 
-    if words is not None and all(word == "physics" or word in PHYSICS for word in words):
+    if words is not None and all(word == "physics" or word in COSTS for word in map(current_name, words)):
         return None
     model: Any = load_reward(call.preset.reward, device=call.device())
     wanted = [name for name in model.terms if words is None or name in words]

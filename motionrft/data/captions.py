@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from motionrft.errors import UserError
+from motionrft.parsing import filled_lines
+
+_LONGEST = 1e6
+"""Seconds; eleven days."""
 
 
 @dataclass(frozen=True)
@@ -29,25 +33,23 @@ def read_captions(path: Path) -> list[Caption]:
     """The captions of one clip, in file order.
 
     Raises:
-        UserError: the file is not UTF-8, or a line has neither one nor four fields.
+        UserError: the file is not UTF-8, or a line has neither one nor four fields, or times that are none.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 at byte {error.start}; save the captions as UTF-8.") from None
-    lines = [line.strip() for line in text.splitlines()]
-    return [_parse(line, path, number) for number, line in enumerate(lines, 1) if line]
+    return [_parse(line, f"{path}: line {number}") for number, line in filled_lines(path)]
 
 
-def _parse(line: str, path: Path, number: int) -> Caption:
+def _parse(line: str, place: str) -> Caption:
     parts = line.split("#")
     if len(parts) == 1:
         return Caption(line)
     try:
         caption, tokens, start, end = parts
+        # HumanML3D writes nan for a clip that is described as a whole.
         times = [0.0 if math.isnan(value) else value for value in (float(start), float(end))]
     except ValueError:
         raise UserError(
-            f"{path}:{number}: {line!r} is neither a caption nor HumanML3D's `caption#tokens#start#end`."
+            f"{place}: {line!r} is neither a caption nor HumanML3D's `caption#tokens#start#end`."
         ) from None
+    if not all(0 <= value <= _LONGEST for value in times):
+        raise UserError(f"{place}: from {start} to {end} s is no part of a clip.")
     return Caption(caption.strip(), tuple(tokens.split()), *times)

@@ -1,18 +1,19 @@
 """A data set folder in HumanML3D's layout: clips of a split, their captions, labels, motions and statistics."""
 
-import csv
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from motionrft.data.captions import Caption, read_captions
 from motionrft.errors import UserError
+from motionrft.files.arrays import read_arrays
+from motionrft.files.checks import check_finite, check_fps, checked_values, recognise_shape
+from motionrft.files.clip_names import clip_file, read_names
+from motionrft.parsing import csv_rows, read_json
 from motionrft.representations.statistics import Statistics
 
 FOLDERS = {"kinematic": "new_joint_vecs", "joints": "new_joints", "rotation": "rotations"}
@@ -46,19 +47,23 @@ class MotionDataset:
 
     Args:
         folder: the data set: `new_joint_vecs/`, `new_joints/`, `rotations/` (any of them), `texts/`, `SPLIT.txt`.
-        split: `train`, `val`, `test` or any other `NAME.txt` there.
+        split: `train`, `val`, `test` or any other `NAME.txt` there: a clip's name a line.
         min_frames: shorter items are left out.
         max_frames: longer items are cut to their first frames.
 
     Raises:
-        UserError: the folder, the split file or every motion of it is missing.
+        UserError: the folder, the split file or every motion of it is missing; a file is damaged; a name leads out of
+            the folder.
+
+    `left_out` has a sentence for each listed clip that holds NaN or infinity, as two of HumanML3D's do.
     """
 
     def __init__(self, folder: Path | str, split: str, min_frames: int = 16, max_frames: int = 196):
         self.folder, self.split = Path(folder), split
         self.min_frames, self.max_frames = min_frames, max_frames
         self.properties = self._read_properties()
-        self.fps = float(self.properties.get("fps", DEFAULT_FPS))
+        self.fps = self._read_fps()
+        self.left_out: list[str] = []
         self.items = self._read_items()
         if not self.items:
             raise UserError(
@@ -122,19 +127,26 @@ class MotionDataset:
         return Statistics.load(self.folder, representation)
 
     def _load(self, clip: str, representation: str) -> Tensor:
-        path = self.folder / FOLDERS[representation] / f"{clip}.npy"
+        path = clip_file(self.folder / FOLDERS[representation], clip)
         if not path.is_file():
             raise UserError(
                 f"{path}: missing. Complete the folder with `motionrft convert --dataset {self.folder}`."
             )
-        array = _read(path)
-        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).flatten(1)
+        array = read_arrays(path).array
+        recognise_shape(array.shape, str(path), representation)
+        return torch.from_numpy(checked_values(array, str(path))).flatten(1)
 
     def _read_properties(self) -> dict:
         if not self.folder.is_dir():
             raise UserError(f"{self.folder}: no such data set folder.")
         path = self.folder / "dataset.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return read_json(path) if path.is_file() else {}
+
+    def _read_fps(self) -> float:
+        fps, name = self.properties.get("fps", DEFAULT_FPS), f"{self.folder / 'dataset.json'}: fps"
+        if not isinstance(fps, int | float) or isinstance(fps, bool):
+            raise UserError(f"{name} is {fps!r}, no number.")
+        return check_fps(float(fps), name)
 
     def _read_items(self) -> list[Item]:
         path = self.folder / f"{self.split}.txt"
@@ -142,23 +154,21 @@ class MotionDataset:
             there = ", ".join(sorted(p.stem for p in self.folder.glob("*.txt"))) or "none"
             raise UserError(f"{self.folder}: no split {self.split!r} (there are: {there}).")
         labels = self._read_labels()
-        names = path.read_text(encoding="utf-8").split()
-        return [item for name in names for item in self._items_of(name, labels.get(name))]
+        return [item for name in read_names(path) for item in self._items_of(name, labels.get(name))]
 
     def _read_labels(self) -> dict[str, str]:
         path = self.folder / "index.csv"
         if not path.is_file():
             return {}
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        return {
-            row["clip_id"]: f"{row['content']}/{row['style']}"
-            for row in rows
-            if "content" in row and "style" in row
-        }
+        columns, rows = csv_rows(path)
+        if not {"content", "style"} <= set(columns):
+            return {}
+        if "clip_id" not in columns:
+            raise UserError(f"{path}: no column 'clip_id'; it has {', '.join(columns)}.")
+        return {row["clip_id"]: f"{row['content']}/{row['style']}" for _, row in rows}
 
     def _items_of(self, name: str, label: str | None) -> list[Item]:
-        texts = self.folder / "texts" / f"{name}.txt"
+        texts = clip_file(self.folder / "texts", name, ".txt")
         frames = self._frames(name)
         if frames is None or not texts.is_file():
             return []
@@ -173,17 +183,15 @@ class MotionDataset:
         return [item for item in items if item.length >= self.min_frames]
 
     def _frames(self, name: str) -> int | None:
-        """Frames of a clip, from the header of its first file that exists: no motion is read."""
+        """Frames of a clip, from its first file that exists; None where there is none, or it holds NaN."""
         for folder in FOLDERS.values():
-            path = self.folder / folder / f"{name}.npy"
+            path = clip_file(self.folder / folder, name)
             if path.is_file():
-                return int(_read(path, mapped=True).shape[0])
+                array = read_arrays(path).array
+                try:
+                    check_finite(array, str(path))
+                except UserError as error:
+                    self.left_out.append(f"{error} Left out.")
+                    return None
+                return len(array)
         return None
-
-
-def _read(path: Path, mapped: bool = False) -> np.ndarray:
-    """An array of a `.npy` file; mapped reads its header alone."""
-    try:
-        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path}: not a readable motion ({error}).") from None

@@ -34,6 +34,13 @@ def dpm(
         UserError: more steps than training times, or fewer than two with Karras levels.
     """
     ratio = karras_ratios(schedule, steps) if karras else evenly_timed_ratios(schedule, steps)  # (S,)
+    return dpm_table(ratio, nearest_times(schedule, ratio), kind, order, stochastic)
+
+
+def dpm_table(
+    ratio: Tensor, times: Tensor, kind: Parametrisation, order: int = 2, stochastic: bool = True
+) -> TableProcess:
+    """`dpm` through given levels: `ratio` (S,) float64 sigma / alpha, falling; `times` (S,) what the network is told."""
     alpha = 1 / (1 + ratio**2).sqrt()
     sigma = alpha * ratio
     h = (ratio[:-1] / ratio[1:]).log()
@@ -43,7 +50,6 @@ def dpm(
     if order == 2:
         second[1:] = 0.5 * h[1:] / h[:-1]
     zero, one = torch.zeros(1, dtype=h.dtype), torch.ones(1, dtype=h.dtype)
-    times = nearest_times(schedule, ratio)
     return tabulate(
         kind,
         timesteps=times,

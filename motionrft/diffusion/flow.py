@@ -11,38 +11,64 @@ from motionrft.errors import UserError
 TRAIN_TIMES = 1000
 
 
-def flow_process(steps: int, sampler: str, family: str, eta: float | None = None) -> TableProcess:
-    """The fixed-step solver of that name: `steps` counts network evaluations for `euler`, half of them for `heun`.
+NOISES: dict[str, float] = {"flow-sde": 0.7, "dance-sde": 0.3}
+"""Euler samplers that add noise, with the published amount of it."""
+
+
+def flow_process(
+    steps: int, sampler: str, family: str, eta: float | None = None, shift: float = 1.0
+) -> TableProcess:
+    """The fixed-step solver of that name: `steps` counts network evaluations, half of them for `heun`.
+
+    `euler` with an `eta` above 0 is `flow-sde`.
 
     Raises:
         UserError: no solver has that name, or it takes no noise. `dopri5` is adaptive and has no positions: it
             samples, but cannot be tuned.
     """
+    grid = flow_grid(steps, shift)
     if sampler == "euler":
-        return euler(steps, eta or 0.0)
+        return euler(grid, eta or 0.0)
+    if sampler in NOISES:
+        return euler(grid, NOISES[sampler] if eta is None else eta, constant=sampler == "dance-sde")
     if sampler == "heun":
         if eta:
-            raise UserError(f"heun takes no noise, but eta is {eta:g}. Set sampler to euler, or eta to 0.")
-        return heun(steps)
+            raise UserError(f"heun takes no noise, but eta is {eta:g}. Set sampler to flow-sde, or eta to 0.")
+        return heun(grid)
     hint = " (dopri5 takes steps of its own choice, so only `sample` knows it)" if sampler == "dopri5" else ""
     raise UserError(
-        f"no fixed-step sampler {sampler!r} for the family {family}; there are euler and heun{hint}"
+        f"no fixed-step sampler {sampler!r} for the family {family}; there are euler, heun, "
+        f"{' and '.join(NOISES)}{hint}"
     )
 
 
-def euler(steps: int, eta: float = 0.0) -> TableProcess:
-    """As many network evaluations as steps, on a uniform grid.
+def flow_grid(steps: int, shift: float = 1.0) -> Tensor:
+    """(S + 1,) float64 flow times from 0 to 1, even at shift 1; a greater shift stays longer near the noise.
+
+    In noise levels, sigma = 1 - t: sigma' = shift sigma / (1 + (shift - 1) sigma) (Esser et al. 2024, Eq. 23).
+    """
+    even = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    if shift == 1:
+        return even
+    sigma = 1 - even
+    return 1 - shift * sigma / (1 + (shift - 1) * sigma)
+
+
+def euler(grid: Tensor, eta: float = 0.0, constant: bool = False) -> TableProcess:
+    """As many network evaluations as intervals of `grid` (S + 1,) float64, which goes from noise (0) to data (1).
 
     eta 0 is x + (t' - t) v. Above it, noise is added and the drift corrected so that the states keep the
-    distributions of the flow (Flow-GRPO, Liu et al. 2025, where eta is called a, 0.7 is usual, and time runs
-    the other way): with g = eta sqrt((1 - t) / t), t at least the first step's end, and h = t' - t,
+    distributions of the flow: with h = t' - t and an amount g of noise,
 
-        mean = (1 - g^2 h / (2 (1 - t))) x + (1 + g^2 t / (2 (1 - t))) h v,    std = g sqrt(h).
+        mean = (1 - g^2 h / (2 (1 - t))) x + (1 + g^2 t / (2 (1 - t))) h v,    std = g sqrt(h),
+
+    where g = eta sqrt((1 - t) / t), t at least the first step's end (Flow-GRPO, Liu et al. 2025, where eta is
+    called a, 0.7 is usual, and time runs the other way), or with `constant` g = eta (DanceGRPO, Xue et al. 2025,
+    with 0.3).
     """
-    grid = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
-    t, h = grid[:-1], grid.diff()
-    # g^2 / (1 - t), which stays finite where t is 0.
-    strength = eta**2 / t.clamp(min=grid[1])
+    t, h = grid[:-1], grid.diff()  # (S,)
+    # g^2 / (1 - t), which in the first form stays finite wherever t is.
+    strength = eta**2 / ((1 - t) if constant else t.clamp(min=grid[1]))
     return _flow_table(
         t,
         grid,
@@ -53,14 +79,13 @@ def euler(steps: int, eta: float = 0.0) -> TableProcess:
     )
 
 
-def heun(steps: int) -> TableProcess:
-    """Heun's second-order method as 2 x `steps` positions: an Euler step, then its correction by the average
-    slope.
+def heun(grid: Tensor) -> TableProcess:
+    """Heun's second-order method, two positions an interval of `grid` (S + 1,): an Euler step, then its correction
+    by the average slope.
 
     The correction turns x + h v into x + h (v + v') / 2, where v is the step's first velocity, carried as
     memory. Its own position is told the end of the interval as time.
     """
-    grid = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
     h = grid.diff()
     times = torch.stack([grid[:-1], grid[1:]], dim=1).flatten()
     states = torch.cat([times, grid[-1:]])

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from motionrft.lengths import masked_mean
+
 
 @dataclass(frozen=True)
 class Step:
@@ -32,6 +34,20 @@ class Process(ABC):
     """(S,) what the network is told at each position: int64 training timesteps, or float flow times."""
     stochastic: tuple[bool, ...]
     """(S,) whether a step adds noise; known on the host, so nobody has to ask the device."""
+    std: Tensor
+    """(S,) standard deviation of each step."""
+
+    @property
+    @abstractmethod
+    def gains(self) -> Tensor:
+        """(S,) coefficient of the network's prediction in each step's mean."""
+
+    @property
+    def spans(self) -> Tensor:
+        """(S,) each step's share of the trajectory's time, float32: flow time, or training timesteps."""
+        if self.timesteps.is_floating_point():
+            return torch.cat([self.timesteps, self.timesteps.new_ones(1)]).diff()
+        return -self.levels.diff() / self.levels[0]
 
     @property
     def steps(self) -> int:
@@ -82,7 +98,4 @@ def log_prob(step: Step, action: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     deviation = (action.detach() - step.mean) / step.std
     density = -0.5 * deviation**2 - step.std.log() - 0.5 * math.log(2 * math.pi)
-    if mask is None:
-        return density.flatten(1).mean(1)
-    weight = mask.to(density.dtype).expand_as(density)
-    return (density * weight).flatten(1).sum(1) / weight.flatten(1).sum(1)
+    return masked_mean(density, mask)

@@ -41,6 +41,10 @@ class TableProcess(Process):
     def levels(self) -> Tensor:
         return self.noise_levels
 
+    @property
+    def gains(self) -> Tensor:
+        return self.mean_prediction
+
     def to(self, device: torch.device | str) -> "TableProcess":
         moved: dict[str, Any] = {}
         for field in fields(self):

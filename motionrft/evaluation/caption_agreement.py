@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from motionrft.evaluation.metrics.exact import exact
-from motionrft.evaluation.metrics.physics import heading_change
 from motionrft.lengths import length_mask
+from motionrft.representations.joints import heading_change
 
 LEFT, NEITHER, RIGHT = 1, 0, -1
 _SIDE = {"left": LEFT, "right": RIGHT}

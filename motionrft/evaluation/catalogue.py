@@ -1,8 +1,8 @@
-"""Every number of an evaluation: what people call it, which direction is good, how it is printed. No torch
-here."""
+"""Every number of an evaluation: what people call it, which direction is good, how it is printed."""
 
 from dataclasses import dataclass
 
+from motionrft.physics import QUANTITIES
 from motionrft.report.verdict import Good, Role
 
 
@@ -25,6 +25,14 @@ class Metric:
     least: float = 0.0
 
 
+def _physical(name: str, digits: int, least: float = 0.0) -> dict[str, Metric]:
+    """The entry of a physical quantity, which knows its own name, unit and direction."""
+    found = QUANTITIES[name]
+    return {
+        name: Metric(found.label, found.good, "physics", digits, found.unit, note=found.note, least=least)
+    }
+
+
 METRICS: dict[str, Metric] = {
     "reward": Metric("reward", "up", "reward"),
     "label_r1": Metric("R@1 label", "up", headline=True, note="32 candidates, same kind counts"),
@@ -45,12 +53,12 @@ METRICS: dict[str, Metric] = {
     "multimodality": Metric("MultiModality", "none"),
     "hand_as_told": Metric("hand as told", "up", note="the named hand alone is raised"),
     "turn_as_told": Metric("turn as told", "up", note="the heading changes to the named side"),
-    "jitter": Metric("jitter", "down", "physics", 1, "m/s³"),
-    "foot_skating": Metric("foot skating", "down", "physics", note="share of frames"),
-    "motion_energy": Metric("motion energy", "near", "physics", unit="m/s", note="without path and heading"),
-    "penetration": Metric("penetration", "down", "physics", 4, "m", least=0.002),
-    "floating": Metric("floating", "down", "physics", 4, "m", least=0.002),
-    "bone_length_drift": Metric("bone length drift", "down", "physics", 4),
+    **_physical("jitter", 1),
+    **_physical("skating_ratio", 3),
+    **_physical("motion_energy", 3),
+    **_physical("penetration", 4, least=0.002),
+    **_physical("floating", 4, least=0.002),
+    **_physical("bone_length_drift", 4),
 }
 
 ARROWS = {"up": "↑", "down": "↓", "near": "→", "none": ""}

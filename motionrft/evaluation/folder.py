@@ -15,6 +15,7 @@ from motionrft.evaluation.items import Drawn
 from motionrft.evaluation.numbers import CANDIDATES
 from motionrft.evaluation.sources import Made
 from motionrft.files import motion_files, read_motions
+from motionrft.files.captions import first_caption
 from motionrft.training.fingerprints import folder_hash
 
 _SHOWN = 3
@@ -110,8 +111,4 @@ class FolderSource:
 
 def _text_beside(path: Path) -> str | None:
     """The caption beside a motion, where there is one: `walk.npy`, `walk.txt`."""
-    beside = path.with_suffix(".txt")
-    if not beside.is_file():
-        return None
-    lines = beside.read_text(encoding="utf-8").strip().splitlines()
-    return lines[0].split("#", 1)[0].strip() if lines else None
+    return first_caption(path.with_suffix(".txt")) or None

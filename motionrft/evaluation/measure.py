@@ -11,20 +11,17 @@ from motionrft.data import pad
 from motionrft.errors import UserError
 from motionrft.evaluation.caption_agreement import raised_hand, turned_side
 from motionrft.evaluation.evaluators.base import Evaluator
-from motionrft.evaluation.metrics import FEET, floating, jitter, motion_energy, penetration, skating_ratio
+from motionrft.physics import RENAMED_MEASURES, current_names, physics_measures
 from motionrft.representations.convert import convert, converted_lengths
 from motionrft.representations.kinematic import skeleton_of_joints
 from motionrft.skeleton import SMPL22
-
-PHYSICS = ("jitter", "foot_skating", "motion_energy", "penetration", "floating")
-"""Measures of the joints that a mean is printed of."""
 
 
 @dataclass(frozen=True)
 class Measured:
     """N motions as the metrics see them, on the device that judged them.
 
-    embeddings: (N, E). physics: by name (N,): `PHYSICS`, and the sides `hand` and `turn` (see `told`).
+    embeddings: (N, E). physics: by name (N,): `MEASURES`, and the sides `hand` and `turn` (see `caption_agreement`).
     """
 
     embeddings: Tensor
@@ -51,10 +48,10 @@ class Measured:
 
     @classmethod
     def of_tensors(cls, tensors: dict[str, Tensor]) -> "Measured":
-        physics = {
+        named = {
             name.removeprefix("physics/"): v for name, v in tensors.items() if name.startswith("physics/")
         }
-        return cls(tensors["embeddings"], physics)
+        return cls(tensors["embeddings"], current_names(named, RENAMED_MEASURES))
 
 
 def measure_clips(evaluator: Evaluator, clips: Iterable[Tensor], batch: int = 64) -> Measured:
@@ -113,15 +110,8 @@ def converted(motion: Tensor, lengths: Tensor, source: str, target: str) -> tupl
 
 def physics(joints: Tensor, lengths: Tensor, fps: float) -> dict[str, Tensor]:
     """Physical measures of joints (B, T, J, 3), by name, (B,) each; `hand` for SMPL-22 alone."""
-    skeleton = skeleton_of_joints(joints.shape[2])
-    measures = {
-        "jitter": jitter(joints, lengths, fps),
-        "foot_skating": skating_ratio(joints, lengths, fps, FEET[skeleton.name]),
-        "motion_energy": motion_energy(joints, lengths, fps),
-        "penetration": penetration(joints, lengths),
-        "floating": floating(joints, lengths),
-        "turn": turned_side(joints, lengths),
-    }
-    if skeleton is SMPL22:
+    measures = physics_measures(joints, lengths, fps)
+    measures["turn"] = turned_side(joints, lengths)
+    if skeleton_of_joints(joints.shape[2]) is SMPL22:
         measures["hand"] = raised_hand(joints, lengths)
     return measures

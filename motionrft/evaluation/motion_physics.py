@@ -8,12 +8,13 @@ from torch import Tensor
 
 from motionrft.data import MotionDataset, pad
 from motionrft.errors import UserError
-from motionrft.evaluation.measure import PHYSICS, converted, physics
-from motionrft.evaluation.metrics import bone_length_drift
+from motionrft.evaluation.measure import converted
+from motionrft.evaluation.metrics.exact import exact
 from motionrft.evaluation.result import EvaluationResult, collect, machine
 from motionrft.files import Motion, iterate_motions, motion_files
 from motionrft.files.motions import FileFault
-from motionrft.representations.kinematic import normalise_joints, skeleton_of_joints
+from motionrft.physics import physics_measures
+from motionrft.representations.kinematic import normalise_joints
 from motionrft.training.fingerprints import folder_hash
 
 SHORTEST = 4
@@ -71,9 +72,10 @@ def _joints(motion: Motion) -> Tensor:
 def _measures(joints: Tensor, fps: float) -> dict[str, Tensor]:
     """() measures of one motion (T, J, 3)."""
     batch, lengths = pad([joints])
-    values = physics(batch, lengths, fps)
-    drift = bone_length_drift(batch, lengths, skeleton_of_joints(joints.shape[1]).parents)
-    return {name: values[name][0] for name in PHYSICS} | {"bone_length_drift": drift[0]}
+    values = physics_measures(batch, lengths, fps)
+    # In float64: a drift of nothing would otherwise be a drift of rounding.
+    values |= physics_measures(exact(batch), lengths, fps, ("bone_length_drift",))
+    return {name: value[0] for name, value in values.items()}
 
 
 def _of_dataset(dataset: MotionDataset, limit: int | None) -> Sequence[dict[str, Tensor]]:

@@ -8,8 +8,9 @@ from motionrft.errors import UserError
 from motionrft.evaluation import metrics
 from motionrft.evaluation.caption_agreement import share_as_told, told_hand, told_turn
 from motionrft.evaluation.items import Drawn
-from motionrft.evaluation.measure import PHYSICS, Measured
+from motionrft.evaluation.measure import Measured
 from motionrft.evaluation.metrics.exact import exact
+from motionrft.physics import MEASURES
 from motionrft.training.seeds import generator_for
 
 CANDIDATES = 32
@@ -86,7 +87,7 @@ def _precision(drawn: Drawn, text: Tensor, motion: Tensor, seed: int) -> Numbers
 
 
 def _bodily(drawn: Drawn, made: Measured) -> Numbers:
-    result = {name: exact(made.physics[name]).mean() for name in PHYSICS}
+    result = {name: exact(made.physics[name]).mean() for name in MEASURES}
     for name, told in (("hand", told_hand), ("turn", told_turn)):
         sides = [told(caption.text) for caption in drawn.captions]
         if any(sides) and name in made.physics:

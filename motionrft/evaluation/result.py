@@ -15,6 +15,8 @@ from motionrft.errors import UserError
 from motionrft.evaluation.catalogue import in_order, metric_of
 from motionrft.evaluation.metrics import replications
 from motionrft.evaluation.metrics.exact import exact
+from motionrft.parsing import parse_json, parsing, read_text
+from motionrft.physics import RENAMED_MEASURES, current_names
 from motionrft.report.verdict import Row
 from motionrft.training.atomic import write_text
 from motionrft.training.environment import environment
@@ -75,15 +77,11 @@ class EvaluationResult:
             UserError: no such file, or it is no evaluation result.
         """
         path = path / RESULT if path.is_dir() else path
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            if values.pop("format") != FORMAT:
-                raise KeyError("format")
-            return cls(**_not_a_number(values))
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise UserError(f"{path}: no result of motionrft eval.") from None
+        with parsing(path, "a result of motionrft eval") as place:
+            values = parse_json(read_text(path))
+            if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+                place.fail("no result of motionrft eval.")
+            return cls(**_current(_not_a_number(values)))
 
 
 def collect(repetitions: Sequence[Mapping[str, Tensor]]) -> dict[str, list[float]]:
@@ -170,6 +168,13 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _current(values: dict[str, Any]) -> dict[str, Any]:
+    """A document of an earlier version with the names that its metrics have today."""
+    for group in ("metrics", "real"):
+        values[group] = current_names(values[group], RENAMED_MEASURES)
+    return values
 
 
 def _not_a_number(values: dict[str, Any]) -> dict[str, Any]:

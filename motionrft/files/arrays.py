@@ -16,9 +16,11 @@ from typing import IO, Any, Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from motionrft.errors import UserError
+from motionrft.files.checks import check_fps
+from motionrft.parsing import parsing
 from motionrft.training.atomic import atomic_file
 from motionrft.training.weights import check_safetensors
 
@@ -29,6 +31,10 @@ _LARGEST_RATIO = 100
 """An archive above `_HARMLESS` bytes that expands more than this is a bomb: real motions compress twofold."""
 _LONGEST_HEADER = 10_000
 
+LARGEST_COPY = 256 << 20
+"""Bytes of the largest array that is read at once. A file that shrinks while it is mapped kills the process: only what is
+larger than this is mapped."""
+
 MAIN_NAMES = ("motion", "motions", "features", "joints", "poses", "data", "arr_0")
 SIDE_NAMES = ("lengths", "length", "fps")
 
@@ -38,7 +44,10 @@ Order = Literal["C", "F"]
 
 @dataclass(frozen=True)
 class Stored:
-    """What a file holds: the motion array (memory-mapped where possible), lengths of a batch, frames per second."""
+    """What a file holds: the motion array, lengths of a batch, frames per second.
+
+    A `.npy` above `LARGEST_COPY` bytes is memory-mapped; everything else is in memory, whatever becomes of the file.
+    """
 
     array: np.ndarray
     lengths: np.ndarray | None = None
@@ -51,20 +60,18 @@ def read_arrays(path: Path) -> Stored:
     Raises:
         UserError: empty, truncated, a web page, a pickle, a bomb, or not what its name says.
     """
-    _sniff(path)
     suffix = path.suffix.lower()
-    if suffix == ".npy":
-        return Stored(_read_npy(path))
-    return _pick(_read_npz(path) if suffix == ".npz" else _read_safetensors(path), path)
+    with parsing(path, f"a {suffix} file"):
+        _sniff(path)
+        if suffix == ".npy":
+            return Stored(_read_npy(path))
+        return _pick(_read_npz(path) if suffix == ".npz" else _read_safetensors(path), path)
 
 
 def _sniff(path: Path) -> None:
     """Refuse what is plainly something else, by its first bytes."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(64)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
+    with open(path, "rb") as file:
+        head = file.read(64)
     if not head:
         raise UserError(f"{path}: the file is empty.")
     if head.lstrip()[:1] == b"<":
@@ -81,21 +88,20 @@ def _read_npy(path: Path) -> np.ndarray:
     with open(path, "rb") as file:
         shape, order, dtype = _npy_header(file, str(path))
         _check_claim(shape, dtype, path.stat().st_size - file.tell(), str(path))
-        if math.prod(shape) == 0:
-            return np.empty(shape, dtype)
+        count = math.prod(shape)
+        if count == 0 or count * dtype.itemsize <= LARGEST_COPY:
+            return np.fromfile(file, dtype, count).reshape(shape, order=order)
         return np.memmap(path, dtype, mode="r", offset=file.tell(), shape=shape, order=order)
 
 
 def _npy_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], Order, np.dtype[Any]]:
     """Shape, order and dtype of a `.npy` header; nothing is allocated."""
-    try:
+    with parsing(name, "a .npy array"):
         version = np.lib.format.read_magic(file)
         reader = (
             np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         )
         shape, fortran, dtype = reader(file, max_header_size=_LONGEST_HEADER)
-    except (ValueError, EOFError, SyntaxError, TypeError, MemoryError, OverflowError) as error:
-        raise UserError(f"{name}: not a .npy array, or its header is damaged.") from error
     if dtype.hasobject:
         raise UserError(
             f"{name}: an array of Python objects (a pickle), which may run code when opened: refused. Save plain numbers."
@@ -104,6 +110,8 @@ def _npy_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], Order, np.
 
 
 def _check_claim(shape: tuple[int, ...], dtype: np.dtype[Any], held: int, name: str) -> None:
+    if dtype.itemsize == 0:
+        raise UserError(f"{name}: its items ({dtype.str}) have no bytes: damaged.")
     claimed = math.prod(shape) * dtype.itemsize
     if min(shape, default=1) < 0 or claimed > held:
         raise UserError(
@@ -122,15 +130,12 @@ def _size(count: int) -> str:
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            _check_archive(archive, path)
-            return {
-                info.filename.removesuffix(".npy"): _read_member(archive, info, path)
-                for info in archive.infolist()
-            }
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise UserError(f"{path}: not a .npz archive, or damaged ({error}).") from error
+    with zipfile.ZipFile(path) as archive:
+        _check_archive(archive, path)
+        return {
+            info.filename.removesuffix(".npy"): _read_member(archive, info, path)
+            for info in archive.infolist()
+        }
 
 
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
@@ -149,7 +154,7 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> np.ndarray:
     name = f"{path}: {info.filename}"
-    with archive.open(info) as file:
+    with parsing(name, "a member of a .npz archive"), archive.open(info) as file:
         shape, order, dtype = _npy_header(file, name)
         _check_claim(shape, dtype, info.file_size, name)
         data = file.read()
@@ -161,15 +166,15 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) ->
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     check_safetensors(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: _plain(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: damaged safetensors file ({error}).") from error
+    with safe_open(path, framework="pt") as file:
+        return {name: _plain(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - not a mapping
 
 
 def _plain(tensor: torch.Tensor) -> np.ndarray:
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    """As numpy, copied out of the mapped file; types that numpy lacks (bfloat16, 8 bits) become float32."""
+    known = tensor.dtype.itemsize > 1 and tensor.dtype != torch.bfloat16 and tensor.is_floating_point()
+    integer = not tensor.is_floating_point() and not tensor.is_complex()
+    return (tensor.clone() if known or integer else tensor.float()).numpy()
 
 
 def _pick(arrays: Mapping[str, np.ndarray], path: Path) -> Stored:
@@ -184,7 +189,9 @@ def _pick(arrays: Mapping[str, np.ndarray], path: Path) -> Stored:
     lengths = arrays.get("lengths", arrays.get("length"))
     fps = arrays.get("fps")
     rate = (
-        float(fps.reshape(-1)[0]) if fps is not None and fps.size == 1 and fps.dtype.kind in "iuf" else None
+        check_fps(float(fps.reshape(-1)[0]), f"{path}: fps")
+        if fps is not None and fps.size == 1 and fps.dtype.kind in "iuf"
+        else None
     )
     return Stored(arrays[named[0] if named else candidates[0]], lengths, rate)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
+from motionrft.files.checks import LEGAL_FPS
+from motionrft.parsing import parsing
 from motionrft.representations.joints import resample_linear
 from motionrft.representations.resample import resample_quaternions
 from motionrft.rotations import euler_to_quaternion, quaternion_to_matrix
@@ -24,6 +27,12 @@ CHANNELS = ("Xposition", "Yposition", "Zposition", "Xrotation", "Yrotation", "Zr
 _LOWER = {name.lower(): name for name in CHANNELS}
 END = " End"
 """What follows a joint's name in the name of its End Site."""
+MOST_POSES = 20_000_000
+"""Frames times joints of the largest skeleton that is posed: half a gigabyte of positions."""
+_NUMBER = re.compile(
+    r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf)(inity)?", re.ASCII | re.IGNORECASE
+)
+"""What a number looks like. Python's `float` takes `1_0` as well, which no other reader of BVH does."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +62,23 @@ def read_bvh(path: Path | str) -> Bvh:
     Raises:
         UserError: the file is not BVH or is damaged; the message names the line.
     """
-    return parse_bvh(Path(path).read_bytes(), str(path))
+    with parsing(path, "a BVH file"):
+        return parse_bvh(Path(path).read_bytes(), str(path))
 
 
 def parse_bvh(data: bytes, name: str) -> Bvh:
     """Parse the bytes of a BVH file; `name` is what messages call it."""
+    if b"\r" in data and b"\n" not in data:  # line ends of old Macs
+        data = data.replace(b"\r", b"\n")
     motion = re.search(rb"^[ \t]*MOTION\b[^\n]*\n?", data, re.MULTILINE | re.IGNORECASE)
     if motion is None:
         raise UserError(f"{name}: no MOTION section. {_looks_like(data)}")
     header = data[: motion.start()].decode("utf-8-sig", errors="replace")
     names, parents, offsets, channels = _Hierarchy(header, name).parse()
     line = data.count(b"\n", 0, motion.end()) + 1
-    frames, frame_time, rest, line = _motion_head(data[motion.end() :], line, name)
+    frames, frame_time, start, line = _motion_head(data, motion.end(), line, name)
     width = sum(map(len, channels))
-    values = _frame_values(rest, frames, width, line, name)
+    values = _frame_values(data[start:], frames, width, line, name)
     return Bvh(names, parents, offsets, channels, _frame_rate(frame_time), values)
 
 
@@ -79,13 +91,12 @@ def _looks_like(data: bytes) -> str:
 
 
 class _Hierarchy:
-    """Recursive-descent reading of the HIERARCHY section, with line numbers for messages."""
+    """Reading the HIERARCHY section, with line numbers for messages; open joints are a list, so depth costs nothing."""
 
     def __init__(self, text: str, name: str) -> None:
         self.tokens = [
-            (token, number) for number, line in enumerate(text.splitlines(), 1) for token in line.split()
+            (token, number) for number, line in enumerate(text.split("\n"), 1) for token in line.split()
         ]
-        self.lines = text.splitlines()
         self.name = name
         self.place = 0
         self.names: list[str] = []
@@ -96,7 +107,9 @@ class _Hierarchy:
     def parse(self) -> tuple[tuple[str, ...], tuple[int, ...], np.ndarray, tuple[tuple[str, ...], ...]]:
         self._expect("HIERARCHY")
         self._expect("ROOT")
-        self._joint(self._rest_of_line(), parent=-1)
+        opened = [self._open(self._rest_of_line(), parent=-1)]
+        while opened:
+            self._statement(opened)
         if self.place < len(self.tokens):
             token, _ = self.tokens[self.place]
             self._fail(
@@ -104,31 +117,36 @@ class _Hierarchy:
                 if token.upper() == "ROOT"
                 else f"unexpected {token!r}"
             )
-        doubles = {joint for joint in self.names if self.names.count(joint) > 1}
+        doubles = [joint for joint, count in Counter(self.names).items() if count > 1]
         if doubles:
             raise UserError(f"{self.name}: two joints are called {sorted(doubles)[0]!r}.")
         return tuple(self.names), tuple(self.parents), np.array(self.offsets), tuple(self.channels)
 
-    def _joint(self, joint: str, parent: int) -> None:
-        index = len(self.names)
+    def _open(self, joint: str, parent: int) -> int:
         self.names.append(joint)
         self.parents.append(parent)
         self.offsets.append([0.0, 0.0, 0.0])
         self.channels.append(())
         self._expect("{")
-        while (token := self._next().upper()) != "}":
-            if token == "OFFSET":
-                self.offsets[index] = [self._number() for _ in range(3)]
-            elif token == "CHANNELS":
-                self.channels[index] = self._channels()
-            elif token == "JOINT":
-                self._joint(self._rest_of_line(), index)
-            elif token == "END":
-                self._rest_of_line()
-                self._joint(joint + END, index)
-            else:
-                self.place -= 1
-                self._fail(f"expected OFFSET, CHANNELS, JOINT, End Site or }}, found {token!r}")
+        return len(self.names) - 1
+
+    def _statement(self, opened: list[int]) -> None:
+        """Read one statement of the innermost open joint: a value of it, a child that opens, or its end."""
+        joint, token = opened[-1], self._next().upper()
+        if token == "}":
+            opened.pop()
+        elif token == "OFFSET":
+            self.offsets[joint] = [self._number() for _ in range(3)]
+        elif token == "CHANNELS":
+            self.channels[joint] = self._channels()
+        elif token == "JOINT":
+            opened.append(self._open(self._rest_of_line(), joint))
+        elif token == "END":
+            self._rest_of_line()
+            opened.append(self._open(self.names[joint] + END, joint))
+        else:
+            self.place -= 1
+            self._fail(f"expected OFFSET, CHANNELS, JOINT, End Site or }}, found {token!r}")
 
     def _channels(self) -> tuple[str, ...]:
         count, line = int(self._number()), self._line()
@@ -175,11 +193,10 @@ class _Hierarchy:
 
     def _number(self) -> float:
         token = self._next()
-        try:
-            value = float(token)
-        except ValueError:
+        if not _NUMBER.fullmatch(token):
             self.place -= 1
             self._fail(_not_a_number(token))
+        value = float(token)
         if not np.isfinite(value):
             self.place -= 1
             self._fail(f"{token} is not a finite number")
@@ -193,39 +210,55 @@ class _Hierarchy:
 
 def _not_a_number(token: str) -> str:
     hint = "; decimals need a point, not a comma" if re.fullmatch(r"-?\d+,\d+(e-?\d+)?", token) else ""
-    return f"{token!r} is not a number{hint}"
+    return f"{token[:40]!r} is not a number{hint}"
 
 
-def _motion_head(data: bytes, line: int, name: str) -> tuple[int, float, bytes, int]:
-    """Frames, frame time, the bytes of the frames, and the line on which they start."""
-    found: list[str] = []
-    for label in ("Frames:", "Frame Time:"):
-        head, _, data = data.partition(b"\n")
-        while not head.strip() and data:
-            head, _, data = data.partition(b"\n")
-            line += 1
-        text = head.decode("utf-8", errors="replace").strip()
-        pattern = label.replace(" ", r"\s*").replace(":", r"\s*:")
-        match = re.match(pattern + r"\s*(\S+)\s*$", text, re.IGNORECASE)
+def _motion_head(data: bytes, start: int, line: int, name: str) -> tuple[int, float, int, int]:
+    """Frames, frame time, and where the frames start: the byte and the line."""
+    found: list[tuple[str, int]] = []
+    for label in ("Frames", "Frame Time"):
+        text, start, line = _next_line(data, start, line)
+        match = re.fullmatch(label.replace(" ", r"\s*") + r"\s*:\s*(\S+)", text, re.IGNORECASE)
         if match is None:
-            raise UserError(f"{name}: line {line}: expected '{label} NUMBER', found {text[:40]!r}.")
-        found.append(match[1])
+            raise UserError(f"{name}: line {line}: expected '{label}: NUMBER', found {text[:40]!r}.")
+        found.append((match[1], line))
         line += 1
-    try:
-        frames = int(found[0])
-    except ValueError:
-        raise UserError(f"{name}: line {line - 2}: Frames is {found[0]!r}, not a whole number.") from None
-    try:
-        frame_time = float(found[1])
-    except ValueError:
-        raise UserError(f"{name}: line {line - 1}: Frame Time {_not_a_number(found[1])}.") from None
-    if frames < 1:
-        raise UserError(f"{name}: line {line - 2}: the motion has {frames} frames.")
-    if not 0 < frame_time < 100:
-        raise UserError(
-            f"{name}: line {line - 1}: Frame Time {found[1]} s is no frame rate; 30 fps is 0.0333333."
+    return _frame_count(*found[0], name), _frame_time(*found[1], name), start, line
+
+
+def _next_line(data: bytes, start: int, line: int) -> tuple[str, int, int]:
+    """The first line from `start` on that is not blank, where the next one starts, and its number."""
+    match = re.compile(rb"\S").search(data, start)
+    first = len(data) if match is None else match.start()
+    end = data.find(b"\n", first)
+    end = len(data) if end < 0 else end
+    text = data[first:end].decode("utf-8", errors="replace").strip()
+    return text, min(end + 1, len(data)), line + data.count(b"\n", start, first)
+
+
+def _frame_count(word: str, line: int, name: str) -> int:
+    if not re.fullmatch(r"[-+]?\d{1,18}", word, re.ASCII):
+        raise UserError(f"{name}: line {line}: Frames is {word[:40]!r}, not a whole number.")
+    if int(word) < 1:
+        raise UserError(f"{name}: line {line}: the motion has {word} frames.")
+    return int(word)
+
+
+def _frame_time(word: str, line: int, name: str) -> float:
+    """Seconds from frame to frame."""
+    if not _NUMBER.fullmatch(word):
+        raise UserError(f"{name}: line {line}: Frame Time {_not_a_number(word)}.")
+    low, high = LEGAL_FPS
+    seconds = float(word)
+    if not 1 / high <= seconds <= 1 / low:
+        milliseconds = 1 / high <= seconds / 1000 <= 1 / low
+        advice = (
+            f"Is it in milliseconds? Then write {seconds / 1000:.6g}."
+            if milliseconds
+            else "30 fps is 0.0333333."
         )
-    return frames, frame_time, data, line
+        raise UserError(f"{name}: line {line}: Frame Time {word} s is no frame rate. {advice}")
+    return seconds
 
 
 def _frame_rate(frame_time: float) -> float:
@@ -254,15 +287,13 @@ def _frame_values(data: bytes, frames: int, width: int, line: int, name: str) ->
 
 
 def _first_fault(data: bytes, frames: int, width: int, line: int) -> str:
-    rows = data.decode("utf-8", errors="replace").splitlines()
+    rows = data.decode("utf-8", errors="replace").split("\n")
     while rows and not rows[-1].strip():
         rows.pop()
     for number, row in enumerate(rows, line):
         words = row.split()
         for word in words:
-            try:
-                float(word)
-            except ValueError:
+            if not _NUMBER.fullmatch(word):
                 return f"line {number}: {_not_a_number(word)}."
         if len(words) != width:
             return f"line {number}: {len(words)} values, the hierarchy has {width} channels."
@@ -278,7 +309,16 @@ def joint_positions(bvh: Bvh, fps: float | None = None) -> tuple[Tensor, float]:
 
     Returns:
         (T, J, 3) float64, and the rate of the result.
+
+    Raises:
+        UserError: more than `MOST_POSES` positions would be made.
     """
+    frames = len(bvh) if fps is None else (len(bvh) - 1) * fps / bvh.fps + 1
+    if frames * len(bvh.names) > MOST_POSES:
+        raise UserError(
+            f"{frames:,.0f} frames of {len(bvh.names):,} joints; at most {MOST_POSES:,} positions are computed. "
+            f"Cut the file into clips."
+        )
     translations, rotations = _local_pose(bvh)
     if fps is not None and fps != bvh.fps:
         translations = resample_linear(translations, bvh.fps, fps)

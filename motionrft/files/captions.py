@@ -1,11 +1,10 @@
 """Captions beside motions: JSON lines in, HumanML3D's text files out, and their mirror image."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from motionrft.errors import UserError
+from motionrft.parsing import Place, filled_lines, json_lines
 
 _OTHER_SIDE = {
     "left": "right",
@@ -17,32 +16,41 @@ _SIDED = re.compile(r"(counter-?clockwise|clockwise|left|right)", re.IGNORECASE)
 
 
 def read_captions(path: Path) -> dict[str, list[str]]:
-    """Captions by clip, from JSON lines `{"clip_id": "...", "captions": ["...", ...]}`."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as text ({error}).") from error
+    """Captions by clip, from JSON lines `{"clip_id": "...", "captions": ["...", ...]}`.
+
+    A clip that has several lines has the captions of all of them; an empty list says that it has none.
+
+    Raises:
+        UserError: a line is no such object; the line is named.
+    """
     captions: dict[str, list[str]] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            texts = [" ".join(str(text).split()) for text in row["captions"]]
-            captions[str(row["clip_id"])] = texts
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise UserError(
-                f'{path}: line {number}: expected {{"clip_id": "...", "captions": ["..."]}} ({error!r}).'
-            ) from error
+    for place, row in json_lines(path):
+        clip = row.get("clip_id")
+        if not isinstance(clip, str) or not clip.strip():
+            place.fail(f'clip_id is {clip!r}; a line is {{"clip_id": "...", "captions": ["..."]}}.')
+        captions.setdefault(clip, []).extend(_texts(row.get("captions"), place))
     return captions
 
 
+def _texts(listed: object, place: Place) -> list[str]:
+    """The captions of a line, each on one line of its own."""
+    if not isinstance(listed, list):
+        place.fail(f"captions is {listed!r}; a list of texts is expected.")
+    for text in listed:
+        if not isinstance(text, str) or not text.strip():
+            place.fail(f"the caption {text!r} is no text.")
+    return [" ".join(text.split()) for text in listed]
+
+
 def first_caption(path: Path) -> str:
-    """The first caption of a text file, plain or in HumanML3D's layout; "" where there is none."""
+    """The first caption of a text file, plain or in HumanML3D's layout; "" where there is none.
+
+    Raises:
+        UserError: the file is there and is no text.
+    """
     if not path.is_file():
         return ""
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    return next((line.split("#")[0].strip() for line in lines if line.strip()), "")
+    return next((line.split("#")[0].strip() for _, line in filled_lines(path)), "")
 
 
 def text_lines(captions: Sequence[str]) -> str:

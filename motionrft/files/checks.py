@@ -9,6 +9,10 @@ from motionrft.representations.names import JOINTS, WIDTHS, guess_representation
 
 MOST_FRAMES = 100_000
 """Longest motion that is read, 83 minutes at 20 fps: beyond it, it is a mistake or an attack on the memory."""
+LEGAL_FPS = (1.0, 1000.0)
+"""Slowest and fastest frame rate: what lies outside is a unit mistaken, not a motion."""
+LARGEST_VALUE = 1e9
+"""A thousand kilometres in millimetres. Beyond it, a motion's squares and cubes leave float32."""
 _LISTED = 5
 
 
@@ -30,8 +34,10 @@ def recognise_shape(shape: tuple[int, ...], name: str, wanted: str | None = None
             raise UserError(f"{name}: {_unknown_shape(shape)}")
         return guessed
     wanted = representation_name(wanted)
+    if len(shape) < 2 or len(shape) > 4:
+        raise UserError(f"{name}: {_unknown_shape(shape)}")
     width = shape[-2] * 3 if len(shape) >= 3 and shape[-1] == 3 else shape[-1]
-    if len(shape) < 2 or len(shape) > 4 or width not in WIDTHS[wanted]:
+    if width not in WIDTHS[wanted]:
         legal = " or ".join(map(str, WIDTHS[wanted]))
         other = (
             f" It looks like {guessed}: convert it with motionrft convert FILE --to {wanted} --out DIR."
@@ -47,24 +53,46 @@ def _unknown_shape(shape: tuple[int, ...]) -> str:
         "A kinematic motion has 263 (HumanML3D) or 251 (KIT-ML), joints are (T, 22, 3) or 66, "
         "rotation is 135, hymotion 201"
     )
+    advice = "Other skeletons come in as BVH: motionrft convert FILE.bvh --to kinematic --out DIR."
+    if not shape:
+        return f"a single number, shape (); a motion is (T, D) with at least two frames. {layouts}. {advice}"
     if len(shape) == 1:
-        return f"shape {shape} is one frame without a time axis; a motion is (T, D) with at least two frames. {layouts}."
+        return (
+            f"shape {shape} is one frame without a time axis; a motion is (T, D) with at least two frames. "
+            f"{layouts}. {advice}"
+        )
     if len(shape) > 4:
-        return f"shape {shape} has {len(shape)} axes; a motion is (T, D), a batch (B, T, D). {layouts}."
+        return (
+            f"shape {shape} has {len(shape)} axes; a motion is (T, D), a batch (B, T, D). {layouts}. {advice}"
+        )
     if shape[-2:] == (3, 22):
-        return f"shape {shape} has coordinates before joints; joints are (T, 22, 3)."
+        return f"shape {shape} has coordinates before joints; joints are (T, 22, 3). {layouts}. {advice}"
     if shape[-1] == 3:
-        return f"shape {shape} has {shape[-2]} joints of 3; SMPL has 22, KIT-ML 21. {layouts}."
-    return (
-        f"last axis is {shape[-1]}. {layouts}. "
-        f"Other skeletons come in as BVH: motionrft convert FILE.bvh --to kinematic."
-    )
+        return f"shape {shape} has {shape[-2]} joints of 3; SMPL has 22, KIT-ML 21. {layouts}. {advice}"
+    return f"last axis is {shape[-1]}. {layouts}. {advice}"
 
 
 def checked_values(array: np.ndarray, name: str) -> np.ndarray:
     """The motion as float32, if it has a legal number of frames and every number is finite."""
     check_frames(len(array), name)
-    values = np.array(array, dtype=np.float32, order="C")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, which is told below
+        values = np.array(array, dtype=np.float32, order="C")
+    check_finite(values, name)
+    largest = np.abs(values).reshape(len(values), -1).max(axis=1)
+    if (far := largest > LARGEST_VALUE).any():
+        raise UserError(
+            f"{name}: a value of {largest.max():.3g} in frame {np.argmax(far)}; "
+            f"a motion's values stay below {LARGEST_VALUE:g}."
+        )
+    return values
+
+
+def check_finite(values: np.ndarray, name: str) -> None:
+    """Refuse a motion (T, ...) with NaN or infinity in it.
+
+    Raises:
+        UserError: names the first frames concerned.
+    """
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if not finite.all():
         bad = np.flatnonzero(~finite)
@@ -73,7 +101,6 @@ def checked_values(array: np.ndarray, name: str) -> np.ndarray:
         )
         kind = "NaN" if np.isnan(values).any() else "infinity"
         raise UserError(f"{name}: {kind} in frame {listed} of {len(values)}.")
-    return values
 
 
 def check_frames(frames: int, name: str) -> None:
@@ -86,6 +113,33 @@ def check_frames(frames: int, name: str) -> None:
         raise UserError(f"{name}: has {frames} frame; a motion has at least two.")
     if frames > MOST_FRAMES:
         raise UserError(f"{name}: has {frames} frames; at most {MOST_FRAMES} are read. Cut it into clips.")
+
+
+def check_fps(fps: float, name: str) -> float:
+    """The frame rate, if it is one.
+
+    Raises:
+        UserError: not finite, or outside `LEGAL_FPS`.
+    """
+    low, high = LEGAL_FPS
+    if not low <= fps <= high:
+        raise UserError(f"{name} is {fps:g}; a frame rate is a number from {low:g} to {high:g} a second.")
+    return fps
+
+
+def check_resampling(frames: int, source_fps: float, target_fps: float, name: str) -> None:
+    """Refuse to make a motion of more than `MOST_FRAMES` frames from a shorter one, before it is made.
+
+    Raises:
+        UserError: a rate is no frame rate, or the result would be too long.
+    """
+    check_fps(source_fps, f"{name}: the source's frame rate")
+    check_fps(target_fps, f"{name}: the frame rate that is asked for")
+    if (made := (frames - 1) * target_fps / source_fps + 1) > MOST_FRAMES:
+        raise UserError(
+            f"{name}: {frames} frames at {source_fps:g} fps are {made:,.0f} at {target_fps:g}; "
+            f"at most {MOST_FRAMES} are made. Is the frame rate right?"
+        )
 
 
 def doubtful(array: np.ndarray, representation: str) -> str | None:

@@ -23,14 +23,14 @@ def write_composed(
     folder: Path,
     split_of: Mapping[str, str],
     captions: Mapping[str, Sequence[str]],
-    kinds: Mapping[str, str],
+    labels: Mapping[str, tuple[str, str]],
     recipe: CompositionRecipe,
     jobs: int = 1,
 ) -> dict[str, Composed]:
     """Join clips of a folder (`new_joints/`) into new clips of it, in every representation, with their captions.
 
     Args:
-        split_of: clip to split; captions: clip to captions; kinds: clip to kind of motion.
+        split_of: clip to split; captions: clip to captions; labels: clip to kind and style.
 
     Returns:
         The composed clips that were written, by name.
@@ -39,9 +39,9 @@ def write_composed(
         clip: len(np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy", mmap_mode="r")) for clip in split_of
     }
     sources = [
-        Source(clip, kinds[clip], split, frames[clip], tuple(captions[clip]))
+        Source(clip, labels[clip][0], split, frames[clip], tuple(captions[clip]), labels[clip][1])
         for clip, split in split_of.items()
-        if kinds.get(clip) and captions.get(clip)
+        if labels[clip][0] and captions.get(clip)
     ]
     planned = list(compositions(sources, recipe))
     for _ in mapped(partial(_write, folder=folder, blend=recipe.blend), planned, jobs):

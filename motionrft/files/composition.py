@@ -69,13 +69,14 @@ class CompositionRecipe:
 
 @dataclass(frozen=True)
 class Source:
-    """A clip that may be part of a composed one. frames: of its joints; kind: what it shows."""
+    """A clip that may be part of a composed one. frames: of its joints; kind, style: what, in which manner."""
 
     clip: str
     kind: str
     split: str
     frames: int
     captions: tuple[str, ...]
+    style: str = ""
 
     def clause(self, rng: Random) -> Clause | None:
         """One of its captions as a clause."""
@@ -127,7 +128,10 @@ def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> 
             1, len(couples) // max(len(new), 1)
         )
     for number in range(recipe.pairs.get(split, 0) if couples else 0):
-        chosen = [rng.choice(kinds[kind]) for kind in rng.choice(couples)]
+        one, other = rng.choice(couples)
+        first_source = rng.choice(kinds[one])
+        alike = [source for source in kinds[other] if source.style == first_source.style]
+        chosen = [first_source, rng.choice(alike or kinds[other])]
         clauses = [source.clause(rng) for source in chosen]
         taken = [_taken(source, recipe, recipe.longest) for source in chosen]
         if sum(taken) - recipe.blend > recipe.max_frames:

@@ -186,8 +186,8 @@ def _compose(
             f"{recipe.splits}: no column 'content', which says what to compose; it has {', '.join(columns)}."
         )
     own = {clip: split for clip, split in split_of.items() if clip in rows}
-    kinds = {clip: rows[clip]["content"] for clip in own}
-    made = write_composed(folder, own, captions, kinds, recipe.compose, recipe.jobs)
+    labels = {clip: (rows[clip]["content"], rows[clip].get("style", "")) for clip in own}
+    made = write_composed(folder, own, captions, labels, recipe.compose, recipe.jobs)
     append_rows(folder / "index.csv", composed_rows(columns, made, recipe.split_column))
     report.composed = len(made)
     report.frames += sum(composed.frames(recipe.compose.blend) for composed in made.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ import torch
 
 from motionrft.errors import UserError
 from motionrft.files.arrays import read_arrays, write_arrays
+from motionrft.files.captions import first_caption
+from motionrft.files.clip_names import clip_file, read_names
 from motionrft.files.clip_writing import FOLDERS
 from motionrft.files.dataset import SPLITS
 from motionrft.representations.convert import convert
@@ -68,7 +71,10 @@ def check_dataset(folder: Path, progress: Callable[[int, int], None] | None = No
     check.counts = {split: len(clips) for split, clips in listed.items()}
     wanted = (KINEMATIC, JOINTS, ROTATION) if check.width == 263 else (KINEMATIC, JOINTS)
     check.lacking = [name for name in wanted if not (folder / FOLDERS[name]).is_dir()]
-    clips = sorted({clip for members in listed.values() for clip in members})
+    counts = Counter(clip for members in listed.values() for clip in set(members))
+    for clip in sorted(clip for clip, lists in counts.items() if lists > 1):
+        check.add("in several lists", clip)
+    clips = sorted(counts)
     for done, clip in enumerate(clips, 1):
         _check_clip(check, clip)
         if progress is not None:
@@ -86,9 +92,7 @@ def _listed_clips(folder: Path) -> dict[str, list[str]]:
     for split in SPLITS:
         path = folder / f"{split}.txt"
         if path.is_file():
-            listed[split] = [
-                line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()
-            ]
+            listed[split] = read_names(path)
     return listed
 
 
@@ -96,9 +100,10 @@ def _width(folder: Path, listed: dict[str, list[str]]) -> int:
     """263 or 251, from the first clip that can be read."""
     for clips in listed.values():
         for clip in clips:
-            path = folder / FOLDERS[KINEMATIC] / f"{clip}.npy"
+            path = clip_file(folder / FOLDERS[KINEMATIC], clip)
             if path.is_file():
-                width = int(read_arrays(path).array.shape[-1])
+                shape = read_arrays(path).array.shape
+                width = int(shape[-1]) if shape else 0
                 if width in _FPS:
                     return width
                 raise UserError(f"{path}: {width} values a frame; HumanML3D has 263, KIT-ML 251.")
@@ -106,11 +111,11 @@ def _width(folder: Path, listed: dict[str, list[str]]) -> int:
 
 
 def _check_clip(check: DatasetCheck, clip: str) -> None:
-    path = check.folder / FOLDERS[KINEMATIC] / f"{clip}.npy"
-    if not path.is_file():
-        check.add("listed but missing", clip)
-        return
     try:
+        path = clip_file(check.folder / FOLDERS[KINEMATIC], clip)
+        if not path.is_file():
+            check.add("listed but missing", clip)
+            return
         features = np.asarray(read_arrays(path).array)
     except UserError:
         check.add("unreadable", clip)
@@ -121,9 +126,12 @@ def _check_clip(check: DatasetCheck, clip: str) -> None:
         check.add("NaN", clip)
     else:
         check.frames += len(features)
-    text = check.folder / "texts" / f"{clip}.txt"
-    if not text.is_file() or not text.read_text(encoding="utf-8-sig", errors="replace").strip():
-        check.add("no captions", clip)
+    try:
+        text = clip_file(check.folder / "texts", clip, ".txt")
+        if not text.is_file() or not first_caption(text):
+            check.add("no captions", clip)
+    except UserError:
+        check.add("unreadable captions", clip)
 
 
 def _compare_counts(check: DatasetCheck) -> None:
@@ -157,13 +165,14 @@ def complete_dataset(check: DatasetCheck, progress: Callable[[int, int], None] |
     for representation, name in FOLDERS.items():
         has_folder = (check.folder / name).is_dir()
         if has_folder and not _has_statistics(check.folder, representation):
-            motions = (np.load(check.folder / name / f"{clip}.npy") for clip in train)
+            motions = (read_arrays(clip_file(check.folder / name, clip)).array for clip in train)
             Statistics.of_clips(motions, representation).save(check.folder, representation)
     return written
 
 
 def _sound_clips(check: DatasetCheck) -> Iterator[str]:
-    bad = {clip for kind, clips in check.problems.items() if kind != "no captions" for clip in clips}
+    harmless = ("no captions", "unreadable captions", "in several lists")
+    bad = {clip for kind, clips in check.problems.items() if kind not in harmless for clip in clips}
     listed = _listed_clips(check.folder)
     for clip in sorted({clip for members in listed.values() for clip in members}):
         if clip not in bad:
@@ -173,14 +182,16 @@ def _sound_clips(check: DatasetCheck) -> Iterator[str]:
 def _complete_clip(check: DatasetCheck, clip: str) -> int:
     features = None
     for representation in (JOINTS, ROTATION) if check.width == 263 else (JOINTS,):
-        path = check.folder / FOLDERS[representation] / f"{clip}.npy"
+        path = clip_file(check.folder / FOLDERS[representation], clip)
         if path.is_file():
             continue
         if features is None:
             features = torch.from_numpy(
-                np.array(read_arrays(check.folder / FOLDERS[KINEMATIC] / f"{clip}.npy").array, np.float32)
+                np.array(read_arrays(clip_file(check.folder / FOLDERS[KINEMATIC], clip)).array, np.float32)
             )
         motion = convert(features[None], KINEMATIC, representation)[0]
+        if not path.resolve().is_relative_to(check.folder.resolve()):
+            raise UserError(f"{path.parent}: a link out of the data set; nothing is written through it.")
         write_arrays(path, motion.numpy(), _FPS[check.width])
     return int(features is not None)
 

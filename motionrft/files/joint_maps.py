@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import yaml
 from torch import Tensor
 
 from motionrft.errors import UserError
+from motionrft.parsing import read_text
+from motionrft.settings.plain_yaml import read_yaml
 from motionrft.skeleton import SMPL22
+
+_LARGEST_WEIGHT, _SMALLEST_TOTAL = 1e6, 1e-6
+"""Weights of a user's joint map: beyond these, their mean is noise."""
 
 Source = str | Mapping[str, float]
 
@@ -145,7 +149,7 @@ def joint_map_of(mapping: Mapping[str, object], file: str) -> JointMap:
     """
     unknown, missing = set(mapping) - set(SMPL22.names), set(SMPL22.names) - set(mapping)
     if unknown or missing:
-        wrong = f"unknown {sorted(unknown)}" if unknown else f"missing {sorted(missing)}"
+        wrong = f"unknown {sorted(map(str, unknown))}" if unknown else f"missing {sorted(missing)}"
         raise UserError(
             f"{file}: {wrong}. A joint map names a source for each of: {', '.join(SMPL22.names)}."
         )
@@ -156,18 +160,24 @@ def joint_map_of(mapping: Mapping[str, object], file: str) -> JointMap:
             sources.append(source)
         elif isinstance(source, list) and source and all(isinstance(name, str) for name in source):
             sources.append({name: 1 / len(source) for name in source})
-        elif (
-            isinstance(source, dict)
-            and source
-            and all(isinstance(weight, int | float) for weight in source.values())
-        ):
-            total = math.fsum(source.values())
+        elif isinstance(source, dict) and (total := _total(source)) > _SMALLEST_TOTAL:
             sources.append({str(name): weight / total for name, weight in source.items()})
         else:
             raise UserError(
-                f"{file}: {joint}: {source!r} is neither a name, a list of names, nor names with weights."
+                f"{file}: {joint}: {source!r} is neither a name, a list of names, nor weights of a positive sum."
             )
     return JointMap(file, tuple(sources))
+
+
+def _total(weights: Mapping[object, object]) -> float:
+    """The sum of a user's weights; 0 where one of them is no finite number."""
+    numbers = [
+        float(weight)
+        for weight in weights.values()
+        if isinstance(weight, int | float) and not isinstance(weight, bool)
+    ]
+    legal = len(numbers) == len(weights) and all(abs(number) < _LARGEST_WEIGHT for number in numbers)
+    return math.fsum(numbers) if legal else 0.0
 
 
 def read_joint_map(path: Path) -> JointMap:
@@ -176,10 +186,7 @@ def read_joint_map(path: Path) -> JointMap:
     Raises:
         UserError: unreadable, or not a map of the 22 joints.
     """
-    try:
-        mapping = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read as YAML or JSON ({error}).") from error
+    mapping = read_yaml(read_text(path), str(path))
     if not isinstance(mapping, dict):
         raise UserError(f"{path}: a joint map is a table of SMPL joint: source joint.")
     return joint_map_of(mapping, str(path))

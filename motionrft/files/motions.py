@@ -12,9 +12,16 @@ import torch
 from motionrft.errors import UserError
 from motionrft.files.arrays import Stored, read_arrays
 from motionrft.files.bvh import read_bvh
-from motionrft.files.checks import check_frames, checked_values, doubtful, recognise_shape
+from motionrft.files.checks import (
+    check_frames,
+    check_resampling,
+    checked_values,
+    doubtful,
+    recognise_shape,
+)
 from motionrft.files.joint_maps import JointMap
 from motionrft.files.retarget import bvh_to_joints
+from motionrft.parsing import parsing
 from motionrft.representations.names import HYMOTION, JOINTS
 from motionrft.representations.resample import resample
 
@@ -126,7 +133,8 @@ def read_motions(
 def stream_motions(path: Path, reading: Reading) -> Iterator[Motion | FileFault]:
     """The motions of one file, each read when it is asked for, with a `FileFault` in place of what is bad."""
     try:
-        yield from _stream(path, reading)
+        with parsing(path, "a motion file"):
+            yield from _stream(path, reading)
     except UserError as error:
         yield FileFault(path, str(error))
 
@@ -146,6 +154,8 @@ def _stream(path: Path, reading: Reading) -> Iterator[Motion | FileFault]:
 def _bvh_motion(path: Path, reading: Reading) -> Motion:
     bvh = read_bvh(path)
     check_frames(len(bvh), str(path))
+    if reading.fps is not None:
+        check_resampling(len(bvh), bvh.fps, reading.fps, str(path))
     read = bvh_to_joints(bvh, str(path), reading.joint_map, reading.fps, reading.unit)
     array = read.joints.float().numpy()
     check_frames(len(array), str(path))
@@ -178,6 +188,7 @@ def _array_motion(array: np.ndarray, name: str, motion: Motion, reading: Reading
     if motion.representation == JOINTS:
         values = values.reshape(len(values), -1, 3)
     if reading.fps is not None and reading.fps != rate:
+        check_resampling(len(values), rate, reading.fps, name)
         values = resample(torch.from_numpy(values), motion.representation, rate, reading.fps).numpy()
         check_frames(len(values), name)
         rate = reading.fps

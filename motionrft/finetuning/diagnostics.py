@@ -17,8 +17,7 @@ from torch import Tensor
 
 from motionrft.diffusion.plan import StepPlan, sampling_plan
 from motionrft.diffusion.rollout import Start, rollout, sample
-from motionrft.finetuning.methods.base import MethodPreset
-from motionrft.finetuning.methods.table import METHODS, plan_of
+from motionrft.finetuning.methods.base import MethodPreset, plan_of, usable_methods
 from motionrft.finetuning.run import FinetuneRun
 from motionrft.finetuning.trajectory import updates
 from motionrft.report.content import Series
@@ -92,7 +91,7 @@ def memory(tuning: FinetuneRun, batch: int = 4, steps: Sequence[int] = STEPS) ->
     steps.
     """
     series = []
-    for name, method in METHODS.items():
+    for name, method in usable_methods().items():
         if method.judges:
             held = [_held(tuning, _largest(method.preset, count), count, batch) / MIB for count in steps]
             chart = "Bytes held for backward"

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import import_module
 from random import Random
+from typing import Any
 
 from torch import Tensor
 
@@ -44,6 +45,8 @@ class TuningContext:
     autocast: the precision of the arithmetic; meter: to be marked right before each backward.
     backward: adds a loss's gradient (through a loss scale, where the precision needs one).
     compiled_predict: a compiled `generator.predict` for steps without a graph, or None.
+    memory: what a method remembers from one trajectory to the next, by name; part of the run's saved state.
+    say: told what people should know.
     """
 
     generator: Generator
@@ -56,6 +59,8 @@ class TuningContext:
     meter: GraphBytes
     backward: Callable[[Tensor], None] = Tensor.backward
     compiled_predict: Predict | None = None
+    memory: dict[str, Any] = field(default_factory=dict)
+    say: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True)

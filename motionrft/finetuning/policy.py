@@ -8,10 +8,15 @@ import torch
 from torch import Tensor
 
 from motionrft.diffusion.plan import Plan
-from motionrft.diffusion.process import Step, log_prob
+from motionrft.diffusion.process import Process, Step, log_prob
 from motionrft.diffusion.rollout import Start, rollout
+from motionrft.finetuning.advantages import ADVANTAGES, RewardHistory
 from motionrft.finetuning.methods.ddpo import DdpoPreset
 from motionrft.finetuning.objective import MicroBatch, TuningContext, UpdatePoint
+from motionrft.finetuning.policy_losses import clipped_loss, mean_distance
+
+HISTORY = "rewards of prompts"
+"""Under this name a run remembers them."""
 
 
 @dataclass(frozen=True)
@@ -27,46 +32,64 @@ class Stored:
 
 @dataclass(frozen=True)
 class Episode:
-    """N sampled trajectories: their stochastic steps, rewards (N,) of the ends, and raw terms, (N,) each."""
+    """N trajectories that were sampled together, and are replayed together: only so are their ratios exactly 1.
+
+    steps: what is replayed of them. rewards (N,) of the ends; terms: raw, (N,) each. items: (N,) whose prompts
+    they are. share: of the whole batch.
+    """
 
     start: Start
     steps: list[Stored]
     rewards: Tensor
     terms: dict[str, Tensor]
+    items: Tensor
     share: float
 
 
 def updates(
     context: TuningContext, micro_batches: Sequence[MicroBatch], plan: Plan, rng: Random
 ) -> Iterator[UpdatePoint]:
-    """Update points of one stored batch: `epochs` x `updates`, each over all positions of some of the samples."""
+    """Update points of one stored batch: `epochs` x `updates`, each over the kept positions of some of the samples."""
     method = context.method
     assert isinstance(method, DdpoPreset)
-    episodes = [_sampled(context, micro_batch, plan, method.group) for micro_batch in micro_batches]
-    scores = advantages(torch.cat([e.rewards for e in episodes]), method.group, method.normalise)
-    scores = scores.clamp(-method.advantage_clip, method.advantage_clip)
-    parts = scores.split([len(e.rewards) for e in episodes])
+    weights = position_weights(context.process, method)
+    parts = [part for micro_batch in micro_batches for part in divided(micro_batch, method.updates)]
+    episodes = [_sampled(context, part, plan, set(weights)) for part in parts]
+    advantages = advantages_of(context, episodes)
     for _ in range(method.epochs):
-        shuffles = [_shuffled(len(part), method.updates, rng) for part in parts]
-        for chosen in zip(*shuffles, strict=True):
-            yield _replayed(context, episodes, parts, chosen, rng)
+        for chosen in _shuffled(len(episodes), method.updates, rng):
+            replayed = [(episodes[number], advantages[number]) for number in chosen]
+            yield _replayed(context, replayed, weights, rng, episodes)
 
 
-def advantages(rewards: Tensor, group: int, normalise: str) -> Tensor:
-    """Rewards (N,) as deviations from a baseline; samples of one prompt are consecutive.
+def position_weights(process: Process, method: DdpoPreset) -> dict[int, float]:
+    """Position -> weight of its loss, of the stochastic positions that are replayed; weights have mean 1.
 
-    A group of equal rewards gets exactly zero.
+    The gradient of a log-probability grows with b / s, b the coefficient of the prediction in the mean and s the
+    deviation. Near the clean end that is many times its median: one step would drown all others in noise.
     """
-    if normalise == "batch":
-        return (rewards - rewards.mean()) / (rewards.std(correction=0) + 1e-6)
-    grouped = rewards.view(-1, group)
-    centred = grouped - grouped.mean(1, keepdim=True)
-    return (centred / (grouped.std(1, correction=0, keepdim=True) + 1e-4)).flatten()
+    gain, deviation = process.gains.abs().double().cpu(), process.std.double().cpu()  # (S,)
+    noisy = [i for i, stochastic in enumerate(process.stochastic) if stochastic]
+    steepness = gain / deviation
+    if method.cut is not None:
+        bound = method.cut * steepness[noisy].median()
+        noisy = [i for i in noisy if steepness[i] <= bound]
+    raw = {"deviation": deviation, "gain": 1 / steepness, "equal": torch.ones_like(deviation)}[method.weight]
+    mean = raw[noisy].mean()
+    return {i: float(raw[i] / mean) for i in noisy}
 
 
-def clipped_loss(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
-    """() mean of max(-A r, -A clamp(r, 1 - clip, 1 + clip)) (Schulman et al. 2017)."""
-    return torch.maximum(-advantage * ratio, -advantage * ratio.clamp(1 - clip, 1 + clip)).mean()
+def advantages_of(context: TuningContext, episodes: Sequence[Episode]) -> list[Tensor]:
+    """Each episode's advantages, from the rewards of them all."""
+    method = context.method
+    assert isinstance(method, DdpoPreset)
+    rewards = torch.cat([episode.rewards for episode in episodes])
+    if method.advantages == "history":
+        history = RewardHistory(method.history, method.least, context.memory.setdefault(HISTORY, {}))
+        found = history.advantages(rewards, torch.cat([episode.items for episode in episodes]))
+    else:
+        found = ADVANTAGES[method.advantages](rewards, method.group)
+    return list(found.split([len(episode.rewards) for episode in episodes]))
 
 
 def step_log_prob(context: TuningContext, start: Start, stored: Stored) -> tuple[Tensor, Step]:
@@ -81,32 +104,56 @@ def step_log_prob(context: TuningContext, start: Start, stored: Stored) -> tuple
     return log_prob(step, stored.action, mask), step
 
 
+def divided(micro_batch: MicroBatch, parts: int) -> list[MicroBatch]:
+    """A micro-batch as at most `parts` smaller ones, none empty; each draws its own items' noise."""
+    count = len(micro_batch.items)
+    if parts == 1 or count == 1:
+        return [micro_batch]
+    return [
+        replace(
+            micro_batch,
+            start=_rows(micro_batch.start, rows),
+            items=micro_batch.items[rows],
+            share=micro_batch.share * len(rows) / count,
+            motion=None if micro_batch.motion is None else micro_batch.motion[rows],
+        )
+        for rows in torch.arange(count).tensor_split(min(parts, count))
+    ]
+
+
+def _rows(start: Start, rows: Tensor) -> Start:
+    draw = start.draw
+    chosen = start.index(rows.to(start.lengths.device))
+    return replace(
+        chosen, draw=None if draw is None else lambda number: draw(number)[rows.to(start.noise.device)]
+    )
+
+
 @torch.no_grad()
-def _sampled(context: TuningContext, micro_batch: MicroBatch, plan: Plan, group: int) -> Episode:
-    start = grouped(micro_batch.start, group)
+def _sampled(context: TuningContext, micro_batch: MicroBatch, plan: Plan, kept: set[int]) -> Episode:
+    method = context.method
+    assert isinstance(method, DdpoPreset)
+    start = grouped(micro_batch.start, method.group, method.shared_noise)
     steps, end = [], start.noise
     with context.autocast():
-        for visit in rollout(
-            context.generator,
-            context.process,
-            start,
-            plan,
-            context.guidance,
-            compiled_predict=context.compiled_predict,
-        ):
+        for visit in rollout(context.generator, context.process, start, plan, context.guidance):
             end = visit.step.sample
-            # The last step's deviation is zero or next to it, and so its log-probability without bound.
-            if context.process.stochastic[visit.position] and visit.position + 1 < len(plan):
+            if visit.position in kept:
                 mask = context.generator.state_mask(visit.x, start.lengths)
                 old = log_prob(visit.step, end, mask)
                 steps.append(Stored(visit.position, visit.x, end, visit.memory, old))
         motion = context.generator.decode(end, start.lengths, start.frames)
         rewards, terms = context.judge(motion, start.lengths, start.reward_condition, 0)
-    return Episode(start, steps, rewards, terms, micro_batch.share)
+    items = micro_batch.items.repeat_interleave(method.group)
+    return Episode(start, steps, rewards, terms, items, micro_batch.share)
 
 
-def grouped(start: Start, group: int) -> Start:
-    """Every prompt `group` times, consecutively, each copy with noise of its own."""
+def grouped(start: Start, group: int, shared_noise: bool = False) -> Start:
+    """Every prompt `group` times, consecutively; each copy draws noise of its own.
+
+    Args:
+        shared_noise: the copies of a prompt begin with the same noise, and part ways by the steps' noise alone.
+    """
     if group == 1:
         return start
     assert start.draw is not None, "samples of one prompt need noise of their own"
@@ -116,68 +163,82 @@ def grouped(start: Start, group: int) -> Start:
     def fresh(number: int) -> Tensor:
         return torch.cat([draw(number) for _ in range(group)])[order]
 
-    noise = torch.cat([start.noise, *(draw(0) for _ in range(group - 1))])[order]
+    others = (start.noise if shared_noise else draw(0) for _ in range(group - 1))
+    noise = torch.cat([start.noise, *others])[order]
     repeated = start.repeated(group).index(order)
     return replace(repeated, noise=noise, draw=fresh)
 
 
-def _shuffled(count: int, parts: int, rng: Random) -> list[Tensor]:
+def _shuffled(count: int, parts: int, rng: Random) -> list[list[int]]:
+    """0 .. count - 1 in at most `parts` groups of about equal size; shuffled where there is more than one."""
     order = list(range(count))
     if parts > 1:
         rng.shuffle(order)
-    return list(torch.tensor(order).tensor_split(min(parts, count)))
+    return [group.tolist() for group in torch.tensor(order).tensor_split(min(parts, count))]
 
 
 def _replayed(
     context: TuningContext,
-    episodes: Sequence[Episode],
-    advantages: Sequence[Tensor],
-    chosen: Sequence[Tensor],
+    chosen: Sequence[tuple[Episode, Tensor]],
+    weights: dict[int, float],
     rng: Random,
+    everything: Sequence[Episode],
 ) -> UpdatePoint:
-    """Backward over all stored positions of the chosen samples; one graph is alive at a time."""
+    """Backward over the positions of the chosen episodes; one graph is alive at a time.
+
+    Samples whose advantage is exactly 0 (all of a group were rewarded alike) are left out of every mean, and so of
+    the pull towards the untuned generator.
+    """
     method = context.method
     assert isinstance(method, DdpoPreset)
-    total = sum(e.share * len(part) / len(e.rewards) for e, part in zip(episodes, chosen, strict=True))
-    sums = {name: torch.zeros(()) for name in ("loss", "kl", "clipped", "ratio")}
-    for episode, advantage, part in zip(episodes, advantages, chosen, strict=True):
-        items = part.to(advantage.device)
-        start = episode.start.index(items)
-        weight = episode.share * len(part) / len(episode.rewards) / total / len(episode.steps)
-        for stored in rng.sample(episode.steps, len(episode.steps)):
-            step = _rows(stored, items)
+    counts = [episode.share * float((advantages != 0).float().mean()) for episode, advantages in chosen]
+    sums = {
+        name: torch.zeros(())
+        for name in ("loss", "kl", "clipped", "ratio", *(["drift"] if method.kl else []))
+    }
+    for (episode, advantages), count in zip(chosen, counts, strict=True):
+        if not count:
+            continue
+        steps = rng.sample(episode.steps, max(1, round(method.share * len(episode.steps))))
+        for stored in steps:
             with context.autocast():
-                loss, numbers = _step_loss(context, start, step, advantage[items])
+                loss, numbers = _step_loss(context, episode, stored, advantages, weights[stored.position])
+            part = count / sum(counts) / len(steps)
             context.meter.mark()
-            context.backward(loss * weight)
+            context.backward(loss * part)
             for name, value in (("loss", loss), *numbers.items()):
-                sums[name] = sums[name] + weight * value.detach().cpu()
-    rewards = torch.cat([e.rewards for e in episodes])
-    terms = {name: torch.cat([e.terms[name] for e in episodes]) for name in episodes[0].terms}
-    loss = sums.pop("loss")
-    return UpdatePoint(loss, rewards=rewards, terms=terms, numbers=sums)
+                sums[name] = sums[name] + part * value.detach().cpu()
+    rewards = torch.cat([episode.rewards for episode in everything])
+    terms = {name: torch.cat([e.terms[name] for e in everything]) for name in everything[0].terms}
+    sums["taught"] = torch.tensor(sum(counts) / sum(episode.share for episode, _ in chosen))
+    return UpdatePoint(sums.pop("loss"), rewards=rewards, terms=terms, numbers=sums)
 
 
 def _step_loss(
-    context: TuningContext, start: Start, stored: Stored, advantage: Tensor
+    context: TuningContext, episode: Episode, stored: Stored, advantages: Tensor, weight: float
 ) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of one position, and what to log of it; means run over samples with an advantage."""
     method = context.method
     assert isinstance(method, DdpoPreset)
-    now, step = step_log_prob(context, start, stored)
-    ratio = torch.exp(now - stored.log_prob)
-    loss = clipped_loss(ratio, advantage, method.clip)
+    now, step = step_log_prob(context, episode.start, stored)
+    taught = (advantages != 0).to(now.dtype)
+    policy = clipped_loss(now, stored.log_prob, advantages, method.clip, method.advantage_clip)
+    loss = weight * (policy.loss * taught).sum() / taught.sum()
+    numbers = {"kl": policy.approximate_kl, "clipped": policy.clipped_share, "ratio": policy.ratio.mean()}
     if method.kl:
-        with torch.no_grad(), context.frozen():
-            _, untuned = step_log_prob(context, start, stored)
-        loss = loss + method.kl * ((step.mean - untuned.mean) / step.std).square().mean() / 2
-    numbers = {
-        "kl": 0.5 * (now - stored.log_prob).square().mean(),
-        "clipped": ((ratio - 1).abs() > method.clip).float().mean(),
-        "ratio": ratio.mean(),
-    }
+        distance = _distance(context, episode.start, stored, step)
+        numbers["drift"] = (distance * taught).sum() / taught.sum()
+        loss = loss + method.kl * numbers["drift"]
     return loss, numbers
 
 
-def _rows(stored: Stored, items: Tensor) -> Stored:
-    memory = None if stored.memory is None else stored.memory[items]
-    return Stored(stored.position, stored.x[items], stored.action[items], memory, stored.log_prob[items])
+def _distance(context: TuningContext, start: Start, stored: Stored, step: Step) -> Tensor:
+    """(N,) distance to the untuned generator's step, as published or as the divergence of two Gaussians."""
+    method, process = context.method, context.process
+    assert isinstance(method, DdpoPreset)
+    with torch.no_grad(), context.frozen():
+        _, untuned = step_log_prob(context, start, stored)
+    published = method.kl_form == "published"
+    deviation = step.std / process.spans[stored.position].sqrt() if published else step.std
+    mask = context.generator.state_mask(stored.x, start.lengths)
+    return mean_distance(step.mean, untuned.mean, deviation, mask)

@@ -2,39 +2,22 @@
 
 import random
 import re
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from motionrft.errors import UserError
-from motionrft.finetuning.methods.alignprop import AlignPropPreset
-from motionrft.finetuning.methods.ddpo import DdpoPreset
-from motionrft.finetuning.methods.dpo import DpoPreset
-from motionrft.finetuning.methods.draft import DraftPreset
-from motionrft.finetuning.methods.drtune import DRTunePreset
+from motionrft.finetuning.methods.base import MethodPreset, method_named, plan_of, usable_methods
 from motionrft.finetuning.methods.easytune import EasyTunePreset
-from motionrft.finetuning.methods.easytune_chain import EasyTuneChainPreset
-from motionrft.finetuning.methods.grpo import GrpoPreset
-from motionrft.finetuning.methods.refl import ReflPreset
-from motionrft.finetuning.methods.sft import SftPreset
-from motionrft.finetuning.methods.sopo import SopoPreset
-from motionrft.finetuning.methods.table import METHODS, plan_of
+from motionrft.registry import METHODS
 from motionrft.settings.base import Preset, PresetPart
 from motionrft.training.preset import OptimiserPreset
 
-AnyMethod = (
-    EasyTunePreset
-    | EasyTuneChainPreset
-    | ReflPreset
-    | DraftPreset
-    | AlignPropPreset
-    | DRTunePreset
-    | DdpoPreset
-    | GrpoPreset
-    | SopoPreset
-    | DpoPreset
-    | SftPreset
-)
+if TYPE_CHECKING:
+    AnyMethod = MethodPreset
+else:
+    AnyMethod = Union[tuple(method.preset for method in usable_methods().values())]  # noqa: UP007
+"""The settings of one method: of the table's, and of those that installed packages bring."""
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -88,7 +71,7 @@ class WatchPart(PresetPart):
     prompts: int = Field(48, ge=32, description="held-out prompts a look samples; R-Precision ranks 32")
     jitter: float = Field(0.25, gt=0, description="relative rise of jitter to warn of")
     mm_dist: float = Field(0.01, gt=0, description="rise of MM-Dist to warn of")
-    foot_skating: float = Field(0.25, gt=0, description="relative rise of foot skating to warn of")
+    foot_skating: float = Field(0.25, gt=0, description="relative rise of the skating ratio to warn of")
     motion_energy: float = Field(0.2, gt=0, description="relative change of motion energy to warn of")
     stop: float = Field(3.0, ge=1, description="a rise this many times as large stops the run")
 
@@ -156,6 +139,8 @@ class FinetunePreset(Preset):
             return values
         method, names = values.get("method"), values.get("compare")
         named = method.get("method") if isinstance(method, dict) else method
+        if isinstance(named, str) and named in METHODS:
+            method_named(named)  # says why where another package's does not load
         if isinstance(named, str) and "," in named:
             names = [name.strip() for name in named.split(",")]
             values = {**values, "method": {"method": names[0]}}
@@ -172,7 +157,8 @@ class FinetunePreset(Preset):
         found = {}
         for name, own in self.compare.items():
             if name not in METHODS:
-                raise UserError(f"compare: no method {name!r}; there are {', '.join(METHODS)}")
+                raise UserError(f"compare: no method {name!r}; there are {', '.join(METHODS.names())}")
+            method_named(name)
             values = self.plain()
             kept = values["method"] if name == self.method.method else {}
             values |= {"compare": {}, "method": {**kept, "method": name}}

@@ -16,7 +16,7 @@ from motionrft.finetuning.adapters import merged, prepare_training, save_adapter
 from motionrft.finetuning.compiled import compiled_predict
 from motionrft.finetuning.frozen import FrozenTwin
 from motionrft.finetuning.loading import Parts, identities, load_parts
-from motionrft.finetuning.methods.table import METHODS
+from motionrft.finetuning.methods.base import method_named
 from motionrft.finetuning.objective import TuningContext
 from motionrft.finetuning.prepared_prompts import PreparedPrompts, References
 from motionrft.finetuning.preset import FinetunePreset
@@ -154,7 +154,7 @@ class FinetuneRun:
         preset, reference = self.preset, self.preset.reference
         references = None
         # Chance is what policy gradients learn from: the same noise again would teach the same accident again.
-        noises = reference.noises if METHODS[preset.method.method].judges else None
+        noises = reference.noises if method_named(preset.method.method).judges else None
         compared = bool(preset.weights.get("similarity")) and "reward" in preset.method.needs
         compared_with_motion = compared and (reference.source == "motion" or "motion" in preset.method.needs)
         if compared and not compared_with_motion:

@@ -15,6 +15,7 @@ from motionrft.finetuning.methods.sft import SftPreset
 from motionrft.finetuning.objective import MicroBatch, TuningContext, UpdatePoint
 from motionrft.generators.base import Condition
 from motionrft.generators.guidance import both_halves
+from motionrft.lengths import masked_mean
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,7 @@ def denoising_error(context: TuningContext, start: Start, clean: Tensor, corrupt
     x = schedule.add_noise(clean, corruption.noise, t)
     answer = context.generator.predict(x, t, start.condition, start.lengths, 1.0)  # type: ignore[arg-type]
     target = training_target(context.generator.parametrisation, clean, corruption.noise, alpha, sigma)
-    squares = (answer - target).square()
-    mask = context.generator.state_mask(x, start.lengths)
-    if mask is None:
-        return squares.flatten(1).mean(1)
-    weight = mask.to(squares.dtype).expand_as(squares)
-    return (squares * weight).flatten(1).sum(1) / weight.flatten(1).sum(1)
+    return masked_mean((answer - target).square(), context.generator.state_mask(x, start.lengths))
 
 
 def with_dropped_text(start: Start, probability: float, rng: Random) -> Start:

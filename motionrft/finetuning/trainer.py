@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from motionrft.finetuning.chain import WeightChain
-from motionrft.finetuning.methods.table import METHODS, plan_of
+from motionrft.finetuning.methods.base import method_named, plan_of
 from motionrft.finetuning.objective import TuningContext, UpdatePoint, load_objective
 from motionrft.finetuning.prepared_prompts import PreparedPrompts
 from motionrft.finetuning.preset import FinetunePreset
@@ -61,7 +61,7 @@ class FinetuneTrainer:
             parameters, preset.optimiser, total=self.total, synchronise=self.distribution.average, dtype=dtype
         )
         self.context = replace(context, backward=self.optimiser.backward)
-        self.objective = load_objective(METHODS[preset.method.method].objective)
+        self.objective = load_objective(method_named(preset.method.method).objective)
         self.cursor = StreamCursor(
             len(prepared.prompts),
             preset.batch,
@@ -173,6 +173,7 @@ class FinetuneTrainer:
             "ema": self.ema.state_dict() if self.ema else None,
             "references": references.state_dict() if references else None,
             "watch": self.watch.state_dict() if self.watch else None,
+            "memory": dict(self.context.memory),
         }
 
     @torch.no_grad()
@@ -183,6 +184,8 @@ class FinetuneTrainer:
         self.cursor.load_state_dict(state["cursor"])
         self.trajectory, self.chain = state["trajectory"], None
         self.total = self.optimiser.total = state["total"]
+        self.context.memory.clear()
+        self.context.memory.update(state.get("memory", {}))
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
         if self.watch is not None:

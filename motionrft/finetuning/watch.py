@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from motionrft.finetuning.preset import WatchPart
+from motionrft.physics import RENAMED_MEASURES, current_names
 from motionrft.training.watch import Verdict, Watch, Watched
 
 LOOKS = "watch.jsonl"
 """The looks, one JSON line each, in the run's folder."""
-SHOWN = ("reward", "mm_dist", "jitter", "foot_skating", "motion_energy", "label_r1")
+SHOWN = ("reward", "mm_dist", "jitter", "skating_ratio", "motion_energy", "label_r1")
 
 
 def watch_for(settings: WatchPart) -> Watch:
@@ -22,7 +23,7 @@ def watch_for(settings: WatchPart) -> Watch:
         [
             Watched("mm_dist", "lower", settings.mm_dist, relative=False, goal=True),
             Watched("jitter", "lower", settings.jitter),
-            Watched("foot_skating", "lower", settings.foot_skating),
+            Watched("skating_ratio", "lower", settings.foot_skating),
             Watched("motion_energy", "steady", settings.motion_energy),
         ],
         stop=settings.stop,
@@ -65,5 +66,5 @@ def read_looks(folder: Path) -> list[dict[str, float]]:
     path = folder / LOOKS
     # What follows the last line break was cut off by a crash, or is nothing.
     lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
-    looks = {look["update"]: look for look in map(json.loads, lines)}
+    looks = {look["update"]: current_names(look, RENAMED_MEASURES) for look in map(json.loads, lines)}
     return [looks[update] for update in sorted(looks)]

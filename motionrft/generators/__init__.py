@@ -7,7 +7,6 @@ from motionrft.lazy import lazy_names
 if TYPE_CHECKING:
     from motionrft.generators.base import Condition, Generator
     from motionrft.generators.registry import (
-        FAMILIES,
         build_generator,
         family,
         load_generator,
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Condition",
-    "FAMILIES",
     "Generator",
     "build_generator",
     "family",
@@ -27,7 +25,6 @@ __all__ = [
 _HOMES = {
     "Condition": "motionrft.generators.base",
     "Generator": "motionrft.generators.base",
-    "FAMILIES": "motionrft.generators.registry",
     "build_generator": "motionrft.generators.registry",
     "family": "motionrft.generators.registry",
     "load_generator": "motionrft.generators.registry",

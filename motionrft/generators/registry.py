@@ -1,47 +1,19 @@
-"""The generator families by name, one line each, and their folders on disk."""
+"""Generators from their configuration, and their folders on disk."""
 
-import difflib
 from collections.abc import Callable, Mapping
-from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from motionrft.errors import UserError
 from motionrft.generators.base import Generator
+from motionrft.registry import GENERATORS
 from motionrft.training.weights import load_state, load_weights, read_json, save_weights
-
-ENTRY_POINTS = "motionrft.generators"
-"""Entry-point group of families that other packages bring: name = module:class of a `Generator`."""
-
-FAMILIES = {
-    "mld": "motionrft.generators.mld:Mld",
-    "mdm": "motionrft.generators.mdm:Mdm",
-    "motiondiffuse": "motionrft.generators.motiondiffuse:MotionDiffuse",
-    "acmdm": "motionrft.generators.acmdm:Acmdm",
-    "hymotion": "motionrft.generators.hymotion:HyMotion",
-    "stablemofusion": "motionrft.generators.stablemofusion:StableMoFusion",
-}
-"""Where each family's class is. Modules are imported when asked for, so one family's needs burden no other.
-"""
 
 
 def family(name: str) -> type[Generator]:
-    """The class of a family, ours or one that an installed package registers.
-
-    Raises:
-        UserError: nobody has that name.
-    """
-    if name in FAMILIES:
-        module, _, attribute = FAMILIES[name].partition(":")
-        return getattr(import_module(module), attribute)
-    brought = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-    if name in brought:
-        return brought[name].load()
-    known = [*FAMILIES, *brought]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    raise UserError(f"no generator family is called {name!r}; there are {', '.join(known)}.{hint}")
+    """The class of a family, ours or one that an installed package registers; raises `UserError` for another name."""
+    found: type[Generator] = GENERATORS.load(name)
+    return found
 
 
 def build_generator(config: dict[str, Any], origin: str = "the configuration") -> Generator:

@@ -19,7 +19,11 @@ from motionrft.reward.folder import save_reward, text_encoder
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward
 from motionrft.reward.motionreward.adapters import Judge
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
-from motionrft.reward.motionreward.motionreward import JUDGED_TERMS, MotionReward
+from motionrft.reward.motionreward.motionreward import (
+    JUDGED_TERMS,
+    PUBLISHED_NOISE_STEPS,
+    MotionReward,
+)
 from motionrft.reward.tmr import TMRNetwork, TMRReward
 from motionrft.training.fingerprints import folder_hash, path_hash, text_hash
 from motionrft.training.weights import load_state
@@ -178,6 +182,7 @@ def _motionreward(
     }
     encoder = text_encoder(motionreward.TEXT_ENCODER, size.text_width)
     reward = MotionReward(network, found, encoder, representation=size.representations[0], judges=judges)
+    reward.noise_steps = None if size.mode == "M0T0" else PUBLISHED_NOISE_STEPS
     reward.about = {"stages": ["semantic", *judges], "data": f"converted from {path.name}", "fps": 20.0}
     return reward
 

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from motionrft.evaluation.metrics.physics import jitter
 from motionrft.generators.acmdm import Acmdm
 from motionrft.lengths import length_mask
+from motionrft.physics import physics_measures
 from motionrft.pretraining.first_stage import FirstStage, FirstStageSettings
 from motionrft.pretraining.motions import Motions
 from motionrft.pretraining.states import stack_padded
@@ -56,8 +56,8 @@ class JointStage(FirstStage):
                 x.unflatten(-1, (-1, 3)) for x in (g.decode(g.encode(real, lengths), lengths), real)
             )
             errors.append((made - real).norm(dim=-1).mean())
-            made_jitter.append(jitter(made, lengths, motions.fps))
-            real_jitter.append(jitter(real, lengths, motions.fps))
+            made_jitter.append(physics_measures(made, lengths, motions.fps, ("jitter",))["jitter"])
+            real_jitter.append(physics_measures(real, lengths, motions.fps, ("jitter",))["jitter"])
         self.autoencoder.train(training)
         ratio = torch.cat(made_jitter).mean() / torch.cat(real_jitter).mean()
         return {"error_mm": 1000 * torch.stack(errors).mean().item(), "jitter_ratio": ratio.item()}

@@ -8,10 +8,10 @@ from torch import Tensor
 from motionrft.data.batches import pad
 from motionrft.data.folder import MotionDataset
 from motionrft.errors import UserError
-from motionrft.evaluation.metrics.physics import jitter
 from motionrft.generators.autoencoder import Autoencoder, sample_posterior
 from motionrft.generators.mld import Mld
 from motionrft.lengths import length_mask
+from motionrft.physics import physics_measures
 from motionrft.pretraining.first_stage import FirstStage, FirstStageSettings
 from motionrft.pretraining.losses import autoencoder_loss, heading_aligned_error_mm
 from motionrft.pretraining.motions import Motions
@@ -118,15 +118,18 @@ def reconstruction_quality(
     training = autoencoder.training
     autoencoder.eval()
     device = next(autoencoder.parameters()).device
-    errors, made_jitter, real_jitter = [], [], []
+    errors: list[Tensor] = []
+    made_jitter: list[Tensor] = []
+    real_jitter: list[Tensor] = []
     for start in range(0, len(clips), batch):
         chosen = [clips.motion(item) for item in range(start, min(start + batch, len(clips)))]
         real, lengths = (x.to(device) for x in pad(chosen))
         normalised = statistics.normalise(real) * length_mask(lengths, real.shape[1])[..., None]
         made = statistics.denormalise(autoencoder.decode(autoencoder.encode(normalised, lengths)[0], lengths))
         errors.append(heading_aligned_error_mm(made, real, lengths))
-        made_jitter.append(jitter(kinematic_to_joints(made), lengths, clips.fps))
-        real_jitter.append(jitter(kinematic_to_joints(real), lengths, clips.fps))
+        for motion, jitters in ((made, made_jitter), (real, real_jitter)):
+            joints = kinematic_to_joints(motion)
+            jitters.append(physics_measures(joints, lengths, clips.fps, ("jitter",))["jitter"])
     autoencoder.train(training)
     ratio = torch.cat(made_jitter).mean() / torch.cat(real_jitter).mean()
     return {"error_mm": torch.cat(errors).mean().item(), "jitter_ratio": ratio.item()}

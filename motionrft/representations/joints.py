@@ -1,9 +1,10 @@
-"""Joint positions: mirroring and the frame rate."""
+"""Joint positions: mirroring, the frame rate, and where the body faces."""
 
 import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
+from motionrft.lengths import length_mask
 from motionrft.representations.kinematic import skeleton_of_joints
 
 
@@ -38,3 +39,17 @@ def resample_linear(values: Tensor, source_fps: float, target_fps: float) -> Ten
     after = (before + 1).clamp(max=len(values) - 1)
     weight = fraction.to(values).reshape(-1, *(1,) * (values.dim() - 1))
     return values[before] + weight * (values[after] - values[before])
+
+
+def heading(joints: Tensor) -> Tensor:
+    """Yaw of the facing direction, (B, T) radians: 0 faces +Z, positive to the left (+X). SMPL-22 or KIT-21."""
+    right_hip, left_hip, right_shoulder, left_shoulder = skeleton_of_joints(joints.shape[2]).facing
+    across = (joints[:, :, [left_hip, left_shoulder]] - joints[:, :, [right_hip, right_shoulder]]).sum(dim=2)
+    return torch.atan2(-across[..., 2], across[..., 0])
+
+
+def heading_change(joints: Tensor, lengths: Tensor) -> Tensor:
+    """Turn of the body from the first to the last frame, radians, (B,), whole turns counted; positive to its left."""
+    steps = heading(joints).diff(dim=1)  # (B, T - 1)
+    wrapped = torch.remainder(steps + torch.pi, 2 * torch.pi) - torch.pi
+    return torch.where(length_mask(lengths - 1, joints.shape[1] - 1), wrapped, 0.0).sum(dim=1)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
+from motionrft.parsing import parsing
 from motionrft.representations.kinematic import blocks, skeleton_of
 from motionrft.representations.names import HYMOTION, JOINTS, KINEMATIC, ROTATION
 from motionrft.training.atomic import atomic_file
@@ -113,12 +114,13 @@ class Statistics:
         """Read two `.npy` files of one shape (D,)."""
         arrays = []
         for path in (mean, std):
-            try:
-                arrays.append(
-                    torch.from_numpy(np.load(path, allow_pickle=False).astype(np.float32)).flatten()
-                )
-            except (ValueError, OSError, EOFError) as error:
-                raise UserError(f"{path}: not a readable .npy array ({error}).") from error
+            with parsing(path, "a readable .npy array") as place:
+                array = np.load(path, allow_pickle=False)
+                if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+                    place.fail("a mean or standard deviation is finite numbers; this holds something else.")
+                arrays.append(torch.from_numpy(array.astype(np.float32)).flatten())
+        if (arrays[1] < 0).any():
+            raise UserError(f"{std}: holds a negative number; a standard deviation is none.")
         if arrays[0].shape != arrays[1].shape:
             raise UserError(f"{mean} has {len(arrays[0])} values, {std} has {len(arrays[1])}.")
         return Statistics(*arrays)

@@ -9,29 +9,34 @@ import torch
 from torch import Tensor, nn
 
 from motionrft.errors import UserError
+from motionrft.text.base import TextFeatures
 
 
 @dataclass(frozen=True)
 class RewardCondition:
     """All that a reward needs to know of a batch of prompts, computed once per prompt.
 
-    text: (B, L) unit text embeddings, or None.
+    text: (B, L) unit text embeddings of clean motions, or None.
     reference: (B, L) unit embeddings of reference motions (the frozen generator's own output), or None.
+    features: what `text` was made of, for a reward that reads a text anew at each noise level; or None.
     """
 
     text: Tensor | None = None
     reference: Tensor | None = None
+    features: TextFeatures | None = None
 
     def index(self, items: Tensor) -> "RewardCondition":
         return RewardCondition(
             None if self.text is None else self.text[items],
             None if self.reference is None else self.reference[items],
+            None if self.features is None else self.features.index(items),
         )
 
     def to(self, device: torch.device | str) -> "RewardCondition":
         return RewardCondition(
             None if self.text is None else self.text.to(device),
             None if self.reference is None else self.reference.to(device),
+            None if self.features is None else self.features.to(device),
         )
 
 
@@ -42,6 +47,11 @@ class Reward(nn.Module, ABC):
     representation: str
     """The representation `forward` expects, de-normalised: `kinematic`, `joints` or `rotation`."""
     differentiable: bool = True
+
+    @property
+    def learnt_noise(self) -> bool:
+        """Whether it can judge a noisy motion at its own level (perception); False unless trained for it."""
+        return False
 
     def settle(self) -> None:
         """Compute, as buffers, what depends on frozen weights alone; call it once before a training loop."""

@@ -33,7 +33,7 @@ def embed_texts(reward: MotionReward, texts: list[str], batch: int = 256) -> Ten
     with _evaluating(network):
         for start in range(0, len(texts), batch):
             features = reward.text_encoder.encode(texts[start : start + batch]).to(device)
-            parts.append(network.encode_text(features.tokens, features.mask).mean.float().cpu())
+            parts.append(network.encode_text(features.tokens, features.mask, 0).mean.float().cpu())
     return torch.cat(parts)
 
 

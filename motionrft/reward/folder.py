@@ -11,16 +11,21 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
+from motionrft.registry import TEXT_ENCODERS
 from motionrft.representations.statistics import Statistics
 from motionrft.reward.base import Learnt
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward, MotionCriticSize
 from motionrft.reward.motionreward.adapters import Judge
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
-from motionrft.reward.motionreward.motionreward import JUDGED_TERMS, MotionReward
+from motionrft.reward.motionreward.motionreward import (
+    JUDGED_TERMS,
+    PUBLISHED_NOISE_STEPS,
+    MotionReward,
+)
 from motionrft.reward.motionreward.sizes import RewardSize
 from motionrft.reward.tmr import TMRNetwork, TMRReward, TMRSize
 from motionrft.text.base import TextEncoder, TextFeatures
-from motionrft.text.registry import ENCODERS, load_text_encoder
+from motionrft.text.registry import load_text_encoder
 from motionrft.training.weights import CONFIG, load_state, load_weights, save_weights
 
 Size = TypeVar("Size", TMRSize, MotionCriticSize)
@@ -81,6 +86,8 @@ def load_motionreward(
     load_state(reward, tensors, str(folder))
     reward.adapter_time = config.get("adapter_time", False)
     reward.critic_window = config.get("critic_window")
+    # Folders from before this was written down: whoever is told the level is taken to have been trained on levels.
+    reward.noise_steps = config.get("noise_steps", PUBLISHED_NOISE_STEPS if size.mode != "M0T0" else None)
     reward.about = dict(config.get("about", {}))
     return reward.to(device)
 
@@ -116,14 +123,15 @@ class AbsentTextEncoder(TextEncoder):
 
     def encode(self, texts: Sequence[str]) -> TextFeatures:
         raise UserError(
-            f"this reward reads text with {self.name}, which cannot be run here (there are {', '.join(ENCODERS)}); "
+            f"this reward reads text with {self.name}, which cannot be run here (there are "
+            f"{', '.join(TEXT_ENCODERS.names())}); "
             "ask for terms without text, such as preference, authenticity or physics."
         )
 
 
 def text_encoder(name: str, width: int, device: torch.device | str = "cpu") -> TextEncoder:
     """The text encoder of that name, or a stand-in that only fails when a text has to be read."""
-    return load_text_encoder(name, device=device) if name in ENCODERS else AbsentTextEncoder(name, width)
+    return load_text_encoder(name, device=device) if name in TEXT_ENCODERS else AbsentTextEncoder(name, width)
 
 
 def _read(folder: Path | str, family: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,26 +1,17 @@
 """`load_reward`: any reward, from any place it may lie in, with the terms that are asked for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from motionrft.errors import UserError
+from motionrft.physics import COSTS, current_names
+from motionrft.registry import REWARDS
 from motionrft.reward.base import Learnt, Reward
-from motionrft.reward.folder import load_motioncritic, load_motionreward, load_tmr
-from motionrft.reward.motioncritic import MotionCriticReward
-from motionrft.reward.motionreward.motionreward import MotionReward
-from motionrft.reward.physics import PHYSICS, PhysicsReward
-from motionrft.reward.tmr import TMRReward
+from motionrft.reward.physics import PhysicsReward
 from motionrft.reward.unified import Part, UnifiedReward
 from motionrft.training.weights import CONFIG, read_json
-
-LOADERS: dict[str, Callable[[Path], Learnt]] = {
-    MotionReward.family: load_motionreward,
-    TMRReward.family: load_tmr,
-    MotionCriticReward.family: load_motioncritic,
-}
-"""Families of reward folders, by the `family` of their `config.json`: one line each."""
 
 
 def reward_folder(path: Path | str) -> Path:
@@ -69,9 +60,11 @@ def load_reward(
         return PhysicsReward(_split(weights)[1], representation, fps).to(device)
     folder = reward_folder(path)
     family = str(read_json(folder / CONFIG).get("family"))
-    if family not in LOADERS:
-        raise UserError(f"{folder}: holds a {family} model, which is no reward ({', '.join(LOADERS)} are)")
-    return weighted(LOADERS[family](folder), weights, representation, fps).to(device)
+    if family not in REWARDS:
+        raise UserError(
+            f"{folder}: holds a {family} model, which is no reward ({', '.join(REWARDS.names())} are)"
+        )
+    return weighted(REWARDS.load(family)(folder), weights, representation, fps).to(device)
 
 
 def weighted(
@@ -90,8 +83,8 @@ def weighted(
 
 def _split(weights: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
     """Learnt terms and physics terms, zeros left out."""
-    given = {name: weight for name, weight in weights.items() if weight}
+    given = {name: weight for name, weight in current_names(weights).items() if weight}
     if not given:
         raise UserError("a reward needs at least one term with a weight other than 0")
-    physics = {name: weight for name, weight in given.items() if name in PHYSICS}
-    return {name: weight for name, weight in given.items() if name not in PHYSICS}, physics
+    physics = {name: weight for name, weight in given.items() if name in COSTS}
+    return {name: weight for name, weight in given.items() if name not in COSTS}, physics

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch
 
 from motionrft.data import MotionDataset, pad
+from motionrft.physics import physics_terms
 from motionrft.representations.convert import convert
 from motionrft.reward.motionreward.motionreward import MotionReward
-from motionrft.reward.physics import physics_terms
 from motionrft.training.seeds import generator_for
 
 STEPS = 100

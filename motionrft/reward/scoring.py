@@ -1,5 +1,6 @@
 """Judging motions one by one: what `motionrft score` shows. Streams: a few motions at a time, in order."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -10,12 +11,12 @@ from torch import Tensor
 from motionrft.data import pad
 from motionrft.errors import UserError
 from motionrft.files import FileFault, Motion
+from motionrft.physics import COSTS, current_name, current_names, physics_curves, physics_terms
 from motionrft.representations.convert import convert
 from motionrft.representations.joints import resample_linear
 from motionrft.representations.kinematic import normalise_joints
 from motionrft.reward.base import Learnt
 from motionrft.reward.motionreward.motionreward import SHARED_TERMS, MotionReward
-from motionrft.reward.physics import PHYSICS, physics_curves, physics_terms
 from motionrft.reward.quantiles import percentile
 
 Term = str
@@ -37,7 +38,7 @@ class Query:
 class Score:
     """What was found about one motion.
 
-    scores: raw terms by name; None where the term has nothing to compare with (no text).
+    scores: raw terms by name; None where the term has nothing to compare with (no text) or too few frames.
     percentiles: per cent of the reward's training clips that are worse, for the terms it has a table of.
     curves: physics terms per frame, where asked for.
     """
@@ -56,13 +57,13 @@ def choose_terms(words: Sequence[str] | None, reward: Learnt | None) -> list[Ter
     """
     learnt = [] if reward is None else [name for name in reward.terms if name != "similarity"]
     if words is None:
-        return [*learnt, *PHYSICS]
+        return [*learnt, *COSTS]
     chosen: list[Term] = []
-    for word in words:
-        if word != "physics" and word not in PHYSICS and word not in learnt:
-            known = ", ".join([*learnt, "physics", *PHYSICS])
+    for word in map(current_name, words):
+        if word != "physics" and word not in COSTS and word not in learnt:
+            known = ", ".join([*learnt, "physics", *COSTS])
             raise UserError(f"--terms {word}: this reward does not give it. There are: {known}.")
-        chosen += [name for name in (PHYSICS if word == "physics" else (word,)) if name not in chosen]
+        chosen += [name for name in (COSTS if word == "physics" else (word,)) if name not in chosen]
     return chosen
 
 
@@ -77,13 +78,13 @@ class Scorer:
 
     def __init__(self, reward: Learnt | None, terms: Sequence[Term], curves: bool = False) -> None:
         self.reward, self.curves = reward, curves
-        self.learnt = [name for name in terms if name not in PHYSICS]
-        self.physics = [name for name in terms if name in PHYSICS]
+        self.learnt = [name for name in terms if name not in COSTS]
+        self.physics = [name for name in terms if name in COSTS]
         self.terms = list(terms)
         if self.learnt and reward is None:
             raise UserError(f"{self.learnt[0]} needs a reward; name one with --reward")
         about = getattr(reward, "about", {})
-        self.fps, self.quantiles = float(about.get("fps", 20.0)), about.get("quantiles", {})
+        self.fps, self.quantiles = float(about.get("fps", 20.0)), current_names(about.get("quantiles", {}))
 
     def score(self, queries: Iterable[Query | FileFault]) -> Iterator[Score | FileFault]:
         """Scores in the order of the queries. Faults pass through; a motion that cannot be judged becomes one."""
@@ -157,8 +158,10 @@ class Scorer:
         fps = item.query.motion.fps
         curves: dict[Term, list[float]] = {}
         if self.physics:
-            terms = physics_terms(item.joints[None], lengths, fps, self.physics)
-            item.scores.update({name: float(value[0]) for name, value in terms.items()})
+            terms = physics_terms(item.joints[None], lengths, fps, self.physics, missing=math.nan)
+            item.scores.update(
+                {name: None if value.isnan() else float(value) for name, value in terms.items()}
+            )
         if self.curves and self.physics:
             found = physics_curves(item.joints[None], lengths, fps, self.physics)
             curves = {name: curve[0].tolist() for name, curve in found.items()}
@@ -170,7 +173,7 @@ class Scorer:
         for name, value in scores.items():
             if value is not None and name in self.quantiles:
                 below = percentile(value, self.quantiles[name])
-                result[name] = 100.0 - below if name in PHYSICS else below
+                result[name] = 100.0 - below if name in COSTS else below
         return result
 
 
@@ -224,4 +227,4 @@ class Limits:
 
 
 def _shown(value: float | None) -> str:
-    return "(unknown: no text)" if value is None else f"{value:.4g}"
+    return "unknown (no text, or too few frames)" if value is None else f"{value:.4g}"

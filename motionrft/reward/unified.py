@@ -32,6 +32,11 @@ class UnifiedReward(Reward):
         self.representation = parts[0].reward.representation
         self.differentiable = all(part.reward.differentiable for part in parts)
 
+    @property
+    def learnt_noise(self) -> bool:
+        """Physics among the parts says no: of a noisy state it measures the noise."""
+        return all(part.learnt_noise for part in self.parts)
+
     def settle(self) -> None:
         for part in self.parts:
             part.settle()  # type: ignore[operator]
@@ -40,9 +45,11 @@ class UnifiedReward(Reward):
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
     ) -> RewardCondition:
         conditions = [part.prepare(texts, references, lengths) for part in self.parts]  # type: ignore[operator]
+        features = [condition.features for condition in conditions if condition.features is not None]
         return RewardCondition(
             _side_by_side([condition.text for condition in conditions]),
             _side_by_side([condition.reference for condition in conditions]),
+            features[0] if features else None,
         )
 
     def forward(
@@ -65,6 +72,7 @@ class UnifiedReward(Reward):
                 RewardCondition(
                     None if condition.text is None or not width else condition.text[:, columns],
                     None if condition.reference is None or not width else condition.reference[:, columns],
+                    condition.features if width else None,
                 )
             )
         return parts

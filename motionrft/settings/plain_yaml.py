@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from motionrft.errors import UserError
+from motionrft.parsing import parsing
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000  # after expanding aliases; the largest shipped preset has below a hundred
@@ -69,23 +70,24 @@ def read_yaml(text: str | bytes, source: str) -> Any:
     """
     if len(text) > MAX_BYTES:
         raise UserError(f"{source}: {len(text) / 1e6:.1f} MB; a preset has at most {MAX_BYTES / 1e6:.0f} MB")
-    try:
-        loader = PresetLoader(text)
+    with parsing(source, "YAML"):
         try:
-            node = loader.get_single_node()
-            if node is None:
-                return None
-            _check_size(node, source)
-            _check_keys(node, source, set())
-            return loader.construct_document(node)
-        finally:
-            loader.dispose()
-    except RecursionError:
-        raise UserError(f"{source}: nested too deeply for a preset") from None
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{source}: {_one_line(error)}") from None
+            return _document(text, source)
+        except yaml.YAMLError as error:
+            raise UserError(f"{source}: {_one_line(error)}") from None
+
+
+def _document(text: str | bytes, source: str) -> Any:
+    loader = PresetLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check_size(node, source)
+        _check_keys(node, source, set())
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def _one_line(error: Exception) -> str:

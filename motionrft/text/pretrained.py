@@ -158,6 +158,26 @@ class Clip(PretrainedEncoder):
         return TextFeatures(states * mask[..., None], mask, self._model.text_projection(pooled))
 
 
+def clip_b32(path: Path | None, device: torch.device | str) -> Clip:
+    """ViT-B/32's pooled vector (MDM, MotionDiffuse, StableMoFusion, ACMDM)."""
+    return Clip("clip-b32", CLIP_B32, path, device)
+
+
+def clip_b32_short(path: Path | None, device: torch.device | str) -> Clip:
+    """`clip_b32` of at most 22 tokens, as MDM cuts its prompts."""
+    return Clip("clip-b32-short", CLIP_B32, path, device, max_tokens=22)
+
+
+def clip_b32_states(path: Path | None, device: torch.device | str) -> Clip:
+    """ViT-B/32's token states."""
+    return Clip("clip-b32-states", CLIP_B32, path, device, "states")
+
+
+def clip_l14(path: Path | None, device: torch.device | str) -> Clip:
+    """ViT-L/14's pooled vector (MLD)."""
+    return Clip("clip-l14", CLIP_L14, path, device, width=768, projected_width=768)
+
+
 class SentenceT5(PretrainedEncoder):
     """sentence-T5 large: T5 states, their mean through a linear layer, at unit length (MLD v1, MLD++, MotionLCM)."""
 

@@ -12,10 +12,11 @@ import torch
 
 from motionrft.data.captions import Caption
 from motionrft.evaluation.items import Drawn
-from motionrft.evaluation.measure import PHYSICS, Measured
+from motionrft.evaluation.measure import Measured
 from motionrft.evaluation.metrics import Gaussian, frechet_distance, tmr_all
 from motionrft.evaluation.numbers import generation_numbers, real_numbers
 from motionrft.evaluation.result import collect
+from motionrft.physics import MEASURES
 
 
 def repetitions(items: int = 615, width: int = 512, repeats: int = 20) -> dict[str, list[float]]:
@@ -24,7 +25,7 @@ def repetitions(items: int = 615, width: int = 512, repeats: int = 20) -> dict[s
         torch.randn(items, width, generator=torch.Generator().manual_seed(s)) for s in range(3)
     )
     sides = {"hand": torch.zeros(items, dtype=torch.int64), "turn": torch.ones(items, dtype=torch.int64)}
-    physics = {name: torch.rand(items) for name in PHYSICS} | sides
+    physics = {name: torch.rand(items) for name in MEASURES} | sides
     drawn = Drawn(
         tuple(map(str, range(items))),
         (Caption("a person turns left"),) * items,

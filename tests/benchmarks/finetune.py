@@ -20,10 +20,9 @@ import torch
 from torch import Tensor
 
 from motionrft.diffusion.rollout import Start
-from motionrft.finetuning.methods.base import MethodPreset
+from motionrft.finetuning.methods.base import MethodPreset, plan_of
 from motionrft.finetuning.methods.draft import DraftPreset
 from motionrft.finetuning.methods.easytune import EasyTunePreset
-from motionrft.finetuning.methods.table import plan_of
 from motionrft.finetuning.objective import MicroBatch, TuningContext
 from motionrft.finetuning.trajectory import updates
 from motionrft.generators.base import Condition

@@ -18,7 +18,7 @@ ROOT = Path(motionrft.__file__).parent
 CLI = Path(motionrft_cli.__file__).parent
 
 FLOORS = {
-    0: ["errors", "lazy", "settings"],
+    0: ["errors", "lazy", "parsing", "registry", "settings"],
     1: [
         "builtin",
         "lengths",
@@ -30,7 +30,7 @@ FLOORS = {
         "diffusion",
         "training",
     ],
-    2: ["representations", "pictures"],
+    2: ["representations", "physics", "pictures"],
     2.5: ["report"],
     3: ["files", "generators"],
     4: ["data"],

@@ -23,7 +23,7 @@ def test_nan_times_mean_the_whole_clip(tmp_path):
 def test_a_broken_line_is_named(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("fine\nbroken#one\n")
-    with pytest.raises(UserError, match=r"a\.txt:2"):
+    with pytest.raises(UserError, match=r"a\.txt: line 2"):
         read_captions(path)
 
 
@@ -38,8 +38,8 @@ def test_byte_order_mark_crlf_and_blank_lines_are_invisible(tmp_path):
     [
         (b"", "no prompt"),
         (b"\n \n", "no prompt"),
-        (b"caf\xe9", "not UTF-8 at byte 3"),
-        (b"a\nb\0c", ":2: a NUL"),
+        (b"caf\xe9", "line 1: byte 0xE9 is not UTF-8"),
+        (b"a\nb\0c", "line 2: a NUL"),
     ],
 )
 def test_files_that_are_no_prompt_lists_are_refused(tmp_path, content, said):

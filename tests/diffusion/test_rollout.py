@@ -11,12 +11,12 @@ from motionrft.diffusion.plan import StepPlan, sampling_plan
 from motionrft.diffusion.rollout import rollout, sample
 from motionrft.finetuning.chain import WeightChain
 from motionrft.finetuning.methods.alignprop import AlignPropPreset
+from motionrft.finetuning.methods.base import plan_of
 from motionrft.finetuning.methods.draft import DraftPreset
 from motionrft.finetuning.methods.drtune import DRTunePreset
 from motionrft.finetuning.methods.easytune import EasyTunePreset
 from motionrft.finetuning.methods.easytune_chain import EasyTuneChainPreset
 from motionrft.finetuning.methods.refl import ReflPreset
-from motionrft.finetuning.methods.table import plan_of
 from tests.finetuning.toys import (
     ALPHA_BAR,
     GUIDANCE,

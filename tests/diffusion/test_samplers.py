@@ -13,7 +13,7 @@ from motionrft.diffusion.ancestral import ancestral
 from motionrft.diffusion.ddim import ddim
 from motionrft.diffusion.dopri5 import integrate
 from motionrft.diffusion.dpm import dpm
-from motionrft.diffusion.flow import euler, flow_level, flow_process, heun
+from motionrft.diffusion.flow import euler, flow_grid, flow_level, flow_process, heun
 from motionrft.diffusion.lcm import lcm, lcm_times
 from motionrft.diffusion.parametrisation import (
     PARAMETRISATIONS,
@@ -145,15 +145,15 @@ def test_euler_and_heun_converge_at_their_order() -> None:
         return float((state - flow_end(x)).abs().max())
 
     for make, order in ((euler, 1), (heun, 2)):
-        ratio = error(make(40)) / error(make(80))
+        ratio = error(make(flow_grid(40))) / error(make(flow_grid(80)))
         assert math.log2(ratio) == pytest.approx(order, abs=0.35)
-    assert error(heun(20)) < 0.1 * error(euler(40))
+    assert error(heun(flow_grid(20))) < 0.1 * error(euler(flow_grid(40)))
 
 
 @pytest.mark.parametrize("eta", [0.3, 0.7, 1.0])
 def test_noisy_euler_steps_keep_the_distribution_of_the_flow(eta: float) -> None:
     """Each step from the exact state distribution leads to the exact one of the next time: moments by closed form."""
-    process, steps = euler(2000, eta), 2000
+    process, steps = euler(flow_grid(2000), eta), 2000
     mean, variance = torch.zeros((), dtype=torch.float64), torch.ones((), dtype=torch.float64)
     for i in range(steps):
         t = process.timesteps[i].double()
@@ -168,7 +168,7 @@ def test_noisy_euler_steps_keep_the_distribution_of_the_flow(eta: float) -> None
 
 def test_noisy_euler_steps_are_those_of_flow_grpo() -> None:
     """Its own statement: time sigma runs from 1 to 0, velocity is noise minus data (Liu et al. 2025)."""
-    a, process = 0.7, euler(10, 0.7)
+    a, process = 0.7, euler(flow_grid(10), 0.7)
     x, v = torch.randn(2, 5, dtype=torch.float64)
     sigmas = torch.linspace(1, 0, 11, dtype=torch.float64)
     for i, (sigma, after) in enumerate(pairwise(sigmas)):
@@ -181,7 +181,7 @@ def test_noisy_euler_steps_are_those_of_flow_grpo() -> None:
 
 
 def test_euler_without_noise_is_deterministic_and_heun_refuses_noise() -> None:
-    assert euler(4).stochastic == flow_process(4, "euler", "toy", 0.0).stochastic == (False,) * 4
+    assert euler(flow_grid(4)).stochastic == flow_process(4, "euler", "toy", 0.0).stochastic == (False,) * 4
     assert flow_process(4, "euler", "toy", 0.5).stochastic == (True,) * 4
     with pytest.raises(UserError, match="heun takes no noise"):
         flow_process(4, "heun", "toy", 0.5)

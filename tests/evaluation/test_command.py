@@ -8,7 +8,7 @@ import pytest
 
 from motionrft.evaluation.evaluators.mini import mini_config
 from motionrft.generators.registry import save_generator
-from motionrft.text import registry
+from motionrft.registry import TEXT_ENCODERS
 from motionrft.training.weights import save_weights
 from motionrft_cli.main import run
 from tests.evaluation.toys import toy_evaluator
@@ -32,7 +32,7 @@ def models(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def words(monkeypatch, tmp_path):
     for name in ("words", "sentence-t5-large", "minilm"):
-        monkeypatch.setitem(registry.ENCODERS, name, lambda path, device: WordEncoder())
+        monkeypatch.setitem(TEXT_ENCODERS.added, name, (lambda path, device: WordEncoder(), "a test"))
     monkeypatch.setenv("MOTIONRFT_CACHE", str(tmp_path / "cache"))
 
 

@@ -49,7 +49,7 @@ def test_batches_of_8_and_32_agree(generator, evaluator, items):
 def test_every_metric_that_people_expect_is_there(generator, evaluator, items):
     result = _run(generator, evaluator, items)
     wanted = {f"{p}_r{k}" for p in ("raw", "bound", "label", "distinct") for k in (1, 2, 3)}
-    wanted |= {"mm_dist", "fid", "diversity", "jitter", "foot_skating", "motion_energy"}
+    wanted |= {"mm_dist", "fid", "diversity", "jitter", "skating_ratio", "motion_energy"}
     wanted |= {"hand_as_told", "turn_as_told", "penetration", "floating"}
     assert wanted == set(result.metrics) == set(result.real)
     assert all(len(values) == 2 for values in result.metrics.values())

@@ -42,7 +42,7 @@ class Payload:
     [
         ("a.npy", b"", "the file is empty"),
         ("a.npy", npy_bytes(MOTION)[:-500], "truncated"),
-        ("a.npy", npy_bytes(MOTION)[:40], "header is damaged"),
+        ("a.npy", npy_bytes(MOTION)[:40], "damaged, or not a .npy array"),
         ("a.npy", b"\n<!DOCTYPE html><html>", "a web page, the download failed"),
         ("a.npz", b"<html>", "a web page, the download failed"),
         ("a.npy", b"version https://git-lfs.github.com/spec/v1", "Git LFS pointer"),
@@ -51,7 +51,7 @@ class Payload:
         ("a.npy", header_only((10**12, 263)), "the header claims 956.8 TiB"),
         ("a.npy", header_only((2**31, 263)), "the file holds 0 bytes"),
         ("a.npy", header_only((-5, 263)), "damaged"),
-        ("a.npz", npy_bytes(MOTION), "not a .npz archive"),
+        ("a.npz", npy_bytes(MOTION), "not a .npz file"),
         ("a.safetensors", b"\xff" * 64, "damaged"),
     ],
 )

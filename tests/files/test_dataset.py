@@ -108,7 +108,7 @@ def test_an_archive_serves_as_well_as_a_folder(recipe: DatasetRecipe, tmp_path: 
 @pytest.mark.parametrize(
     ("file", "text", "says"),
     [
-        ("captions.jsonl", "{nonsense", "line 1: expected"),
+        ("captions.jsonl", "{nonsense", "line 1: no valid JSON"),
         ("splits.csv", "clip_id,fold\na,train\n", "no column 'split'"),
         ("splits.csv", "clip_id,split\na,dev\n", "line 2: split is 'dev'"),
         ("splits.csv", "clip_id,split\nz,train\n", "no motion has a row"),

@@ -9,7 +9,7 @@ import torch
 
 from motionrft.finetuning.adapters import prepare_training
 from motionrft.finetuning.frozen import FrozenTwin
-from motionrft.finetuning.methods.table import METHODS
+from motionrft.finetuning.methods.base import method_named
 from motionrft.finetuning.objective import TuningContext
 from motionrft.finetuning.prepared_prompts import PreparedPrompts, References
 from motionrft.finetuning.preset import FinetunePreset
@@ -95,7 +95,7 @@ def small_trainer(preset: FinetunePreset, **options) -> FinetuneTrainer:
     frozen = FrozenTwin(generator)
     process = generator.process(preset.steps, preset.sampler, preset.eta)
     guidance = preset.guidance or generator.guidance
-    noises = preset.reference.noises if METHODS[preset.method.method].judges else None
+    noises = preset.reference.noises if method_named(preset.method.method).judges else None
     references = References(
         generator, process, reward, preset.reference.guidance or guidance, frozen,
         keep=noises is not None,

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from motionrft.diffusion.plan import plan_rows, updates, visited
 from motionrft.errors import UserError
 from motionrft.finetuning.methods.alignprop import AlignPropPreset
+from motionrft.finetuning.methods.base import method_named, plan_of, usable_methods
 from motionrft.finetuning.methods.draft import DraftPreset
 from motionrft.finetuning.methods.drtune import DRTunePreset
 from motionrft.finetuning.methods.easytune import EasyTunePreset, window
 from motionrft.finetuning.methods.easytune_chain import EasyTuneChainPreset
 from motionrft.finetuning.methods.refl import ReflPreset
-from motionrft.finetuning.methods.table import METHODS, plan_of
 
 
 def table(preset, steps=6, progress=1.0, seed=0):
@@ -131,7 +131,7 @@ def test_copies_of_the_last_step_refuse_a_longer_chain():
         DraftPreset(k=2, copies=2)
 
 
-PLANNED = [name for name, method in METHODS.items() if method.judges]
+PLANNED = [name for name, method in usable_methods().items() if method.judges]
 
 
 @given(
@@ -142,16 +142,16 @@ PLANNED = [name for name, method in METHODS.items() if method.judges]
 )
 def test_every_plan_can_run(name, steps, progress, seed):
     """One answer a step; what is judged updates; the trajectory ends with an update."""
-    plan = plan_of(METHODS[name].preset(), steps, progress, random.Random(seed))
+    plan = plan_of(method_named(name).preset(), steps, progress, random.Random(seed))
     assert len(plan) == steps
     walked = visited(plan)
     assert walked[-1].last and walked[-1].update and updates(plan) >= 1
     assert all((step.reward is None) == (step.update is None) for step in walked)
     assert all(step.update is None or step.detach or i == len(walked) - 1 for i, step in enumerate(walked))
-    again = plan_of(METHODS[name].preset(), steps, progress, random.Random(seed))
+    again = plan_of(method_named(name).preset(), steps, progress, random.Random(seed))
     assert plan == again, "a plan is a pure function"
 
 
 def test_plans_need_no_torch():
-    code = "import sys, motionrft.finetuning.methods.table; sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
+    code = "import sys, motionrft.finetuning.preset; sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

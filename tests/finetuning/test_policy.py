@@ -16,37 +16,171 @@ from motionrft.diffusion.rollout import rollout
 from motionrft.errors import UserError
 from motionrft.finetuning import policy
 from motionrft.finetuning.methods.ddpo import DdpoPreset
+from motionrft.finetuning.methods.grpo import GrpoPreset
 from motionrft.finetuning.objective import TuningContext
 from motionrft.finetuning.prepared_prompts import PreparedPrompts
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.training.memory import GraphBytes
-from tests.finetuning.small import small_preset, small_trainer
+from motionrft.training.state import join_tree, split_tree
+from tests.finetuning.small import small_generator, small_preset, small_trainer
 from tests.generators.families import tiny
 
 
 def trainer_of(method="ddpo", **settings):
-    settings = {"updates": 1, **settings}
     return small_trainer(small_preset(method={"method": method, **settings}, eta=1.0, steps=5))
 
 
-@pytest.mark.parametrize("method", ["ddpo", "grpo"])
-def test_the_ratio_is_exactly_one_before_any_update(method):
-    line = trainer_of(method, kl=0.0).update(0)[0]
-    assert line["ratio"] == pytest.approx(1.0, abs=1e-6) and line["kl"] == 0.0 and line["clipped"] == 0.0
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"updates": 2},
+        {"method": "grpo"},
+        {"method": "grpo", "variant": "dance", "group": 2},
+        {"advantages": "history", "group": 1},
+        {"weight": "equal", "cut": None},
+    ],
+    ids=str,
+)
+def test_the_ratio_is_exactly_one_and_kl_zero_before_any_update(settings):
+    """Also in the second of two updates' samples: no rate, so nothing has moved."""
+    trainer = trainer_of(**settings)
+    trainer.optimiser.settings = trainer.preset.optimiser.model_copy(update={"lr": 0.0})
+    for line in trainer.update(0):
+        assert line["kl"] == 0.0 and line["clipped"] == 0.0 and line.get("drift", 0.0) == 0.0
+        assert line["ratio"] == pytest.approx(1.0, abs=1e-6)  # a weighted sum of ones
 
 
 def test_the_log_probability_of_every_stored_step_is_reproduced():
-    trainer = trainer_of("ddpo")
+    trainer = trainer_of("ddpo", group=1, advantages="batch")
     micro_batch = trainer.prepared.micro_batches(torch.tensor([0, 1, 2]), 0, None)[0]
-    episode = policy._sampled(trainer.context, micro_batch, sampling_plan(5), 1)
-    assert [stored.position for stored in episode.steps] == [0, 1, 2, 3], (
-        "the last step is nearly deterministic and left out"
-    )
+    episode = policy._sampled(trainer.context, micro_batch, sampling_plan(5), set(range(5)))
+    assert [stored.position for stored in episode.steps] == [0, 1, 2, 3, 4]
     for stored in episode.steps:
         with torch.no_grad():
             again, _ = policy.step_log_prob(trainer.context, episode.start, stored)
         assert torch.equal(again, stored.log_prob)
+
+
+def steepness(process, position):
+    return float(process.gains[position].abs() / process.std[position])
+
+
+@pytest.mark.parametrize("steps", [10, 25, 50])
+def test_no_kept_position_is_far_steeper_than_the_others(steps):
+    """The gradient's energy at a step goes with the square of b / s: the steepest would drown the rest."""
+    process = small_generator().process(steps, eta=1.0)
+    weights = policy.position_weights(process, DdpoPreset())
+    energy = torch.tensor([(weight * steepness(process, i)) ** 2 for i, weight in weights.items()])
+    assert energy.max() / energy.sum() < 0.35 and len(weights) >= 0.7 * steps
+    everything = policy.position_weights(process, DdpoPreset(cut=None, weight="equal"))
+    drowned = torch.tensor([steepness(process, i) ** 2 for i in everything])
+    assert drowned.max() / drowned.sum() > 0.45 and set(everything.values()) == {1.0}
+
+
+def test_weights_of_positions_have_mean_one():
+    process = small_generator().process(10, eta=1.0)
+    for weight in ("deviation", "gain", "equal"):
+        found = policy.position_weights(process, DdpoPreset(weight=weight)).values()
+        assert sum(found) / len(found) == pytest.approx(1.0)
+
+
+def test_an_equally_rewarded_group_neither_teaches_nor_pulls():
+    """With a group's rewards equal, the update is that of the other group alone."""
+
+    def tuned(items, judged):
+        trainer = trainer_of("grpo", group=2, kl=0.04, advantages="group")
+        trainer.context = replace(trainer.context, judge=judged)
+        with torch.no_grad():  # away from the reference, so that the pull is not zero
+            for parameter in trainer.parameters.values():
+                parameter.add_(0.01)
+        grads = {}
+        step = trainer.optimiser.step
+        trainer.optimiser.step = lambda: (
+            grads.update({name: p.grad.clone() for name, p in trainer.parameters.items()}) or step()
+        )
+        (line,) = trainer.walk(torch.tensor(items), 0, 0)
+        return grads, line
+
+    def judge(motion, lengths, condition, t=0):
+        paid = torch.tensor([0.2, 0.7, 0.5, 0.5])[: len(lengths)]
+        return paid, {"semantic": paid}
+
+    both, line = tuned([0, 1], judge)
+    alone, _ = tuned([0], judge)
+    assert line["taught"] == 0.5
+    for name, gradient in both.items():
+        assert_close(gradient, alone[name], rtol=1e-4, atol=1e-6)
+
+
+def test_a_batch_without_any_difference_moves_nothing():
+    trainer = trainer_of("grpo", group=2)
+    trainer.context = replace(
+        trainer.context, judge=lambda m, lengths, c, t=0: (torch.ones(len(lengths)), {})
+    )
+    before = [p.detach().clone() for p in trainer.parameters.values()]
+    (line,) = trainer.update(0)
+    assert line["taught"] == 0.0 and line["grad_norm"] == 0.0
+    assert all(torch.equal(a, b) for a, b in zip(before, trainer.parameters.values(), strict=True))
+
+
+def test_the_history_of_rewards_is_part_of_the_runs_state():
+    trainer = trainer_of("ddpo", group=1, advantages="history", least=1)
+    trainer.update(0)
+    again = trainer_of("ddpo", group=1, advantages="history", least=1)
+    again.load_state_dict(join_tree(*split_tree(trainer.state_dict())))
+    assert again.context.memory == trainer.context.memory != {}
+    first, second = (policy.HISTORY in t.context.memory for t in (trainer, again))
+    assert first and second and trainer.update(1)[0]["loss"] == again.update(1)[0]["loss"]
+
+
+def test_samples_of_a_prompt_can_share_their_first_noise_and_then_part():
+    trainer = trainer_of("grpo", group=2)
+    start = trainer.prepared.micro_batches(torch.tensor([0, 1, 2]), 0, None)[0].start
+    several = policy.grouped(start, 2, shared_noise=True)
+    assert torch.equal(several.noise, start.noise.repeat_interleave(2, 0))
+    drawn = several.draw(0)
+    assert not torch.equal(drawn[0], drawn[1])
+
+
+def test_a_share_of_the_positions_is_replayed():
+    trainer = trainer_of("ddpo", share=0.5)
+    calls = []
+    predict = trainer.context.generator.predict
+    trainer.context.generator.predict = lambda *a: calls.append(torch.is_grad_enabled()) or predict(*a)
+    trainer.update(0)
+    kept = len(policy.position_weights(trainer.context.process, trainer.context.method))
+    assert sum(calls) == round(0.5 * kept)
+
+
+def test_variants_of_grpo_are_defaults_and_give_way_to_what_is_set():
+    dance = GrpoPreset(variant="dance")
+    assert (dance.advantages, dance.kl, dance.shared_noise, dance.share) == ("dance", 0.0, True, 0.6)
+    flow = GrpoPreset()
+    assert (flow.advantages, flow.kl, flow.kl_form, flow.shared_noise) == ("flow", 0.04, "published", False)
+    assert GrpoPreset(variant="dance", share=1.0).share == 1.0
+
+
+def test_the_published_pull_is_smaller_than_the_divergence_by_the_steps_share_of_time():
+    trainer = trainer_of("ddpo", kl=1.0)
+    with torch.no_grad():
+        for parameter in trainer.parameters.values():
+            parameter.add_(0.01)
+    micro_batch = trainer.prepared.micro_batches(torch.tensor([0, 1]), 0, None)[0]
+    episode = policy._sampled(trainer.context, micro_batch, sampling_plan(5), {1})
+    found = {}
+    for form in ("published", "gaussian"):
+        context = replace(trainer.context, method=DdpoPreset(kl=1.0, kl_form=form))
+        with torch.no_grad():
+            _, step = policy.step_log_prob(context, episode.start, episode.steps[0])
+            found[form] = policy._distance(context, episode.start, episode.steps[0], step)
+    assert_close(found["published"], found["gaussian"] * trainer.context.process.spans[1])
+
+
+def test_a_lone_sample_has_no_group_to_be_compared_with():
+    with pytest.raises(ValueError, match="group is 1: raise group, or set advantages to history or batch"):
+        DdpoPreset(group=1)
 
 
 @pytest.mark.parametrize("family", ["acmdm", "hymotion"])
@@ -72,7 +206,7 @@ def test_flows_are_replayed_by_noisy_euler_steps(family):
 
 
 def test_later_updates_of_a_batch_move_the_ratio():
-    lines = trainer_of("ddpo", updates=2, epochs=2, clip=0.2).update(0)
+    lines = trainer_of("ddpo", updates=2, epochs=2, clip=0.2, group=2).update(0)
     assert len(lines) == 4 and lines[-1]["kl"] > 0
 
 
@@ -89,26 +223,10 @@ def test_samples_of_one_prompt_differ_in_noise_alone():
     assert not torch.equal(drawn[0], drawn[1])
 
 
-def test_advantages_are_deviations_from_batch_or_group():
-    rewards = torch.tensor([1.0, 3.0, 5.0, 5.0])
-    assert_close(
-        policy.advantages(rewards, 2, "group"), torch.tensor([-1.0, 1.0, 0.0, 0.0]), rtol=1e-3, atol=1e-4
-    )
-    whole = policy.advantages(rewards, 1, "batch")
-    assert_close(whole.mean(), torch.tensor(0.0), atol=1e-6, rtol=0)
-    assert_close(whole.std(correction=0), torch.tensor(1.0), atol=1e-5, rtol=0)
-
-
-def test_the_clipped_loss_is_flat_where_the_ratio_has_gone_too_far():
-    ratio = torch.tensor([1.5, 0.5, 1.5, 0.5], requires_grad=True)
-    policy.clipped_loss(ratio, torch.tensor([1.0, -1.0, -1.0, 1.0]), 0.2).backward()
-    assert_close(ratio.grad, torch.tensor([0.0, 0.0, 0.25, -0.25]))
-
-
 def test_a_reward_without_gradient_is_learnt_by_trying():
     """Pays for low frames; only policy gradients can use it."""
     preset = small_preset(
-        method={"method": "ddpo", "group": 8, "normalise": "group", "updates": 1, "clip": 0.2},
+        method={"method": "ddpo", "group": 8, "clip": 0.2},
         eta=1.0, steps=5, batch=6, updates=16, optimiser={"lr": 3e-3}, weights={"semantic": 1.0},
     )  # fmt: skip
     trainer = small_trainer(preset)
@@ -125,11 +243,11 @@ def test_a_reward_without_gradient_is_learnt_by_trying():
 def test_a_deterministic_sampler_is_refused(tmp_path, monkeypatch):
     from motionrft.finetuning.run import FinetuneRun, FinetuneSession
     from motionrft.generators.registry import save_generator
+    from motionrft.registry import TEXT_ENCODERS
     from motionrft.reward.folder import save_reward
-    from motionrft.text import registry
     from tests.finetuning.small import TEXTS, HashedText, small_generator, small_reward
 
-    monkeypatch.setitem(registry.ENCODERS, "hashed", lambda path, device: HashedText())
+    monkeypatch.setitem(TEXT_ENCODERS.added, "hashed", (lambda path, device: HashedText(), "a test"))
     save_generator(small_generator(), tmp_path / "g")
     save_reward(tmp_path / "r", small_reward())
     (tmp_path / "p.txt").write_text("\n".join(TEXTS))
@@ -147,6 +265,6 @@ def test_a_deterministic_sampler_is_refused(tmp_path, monkeypatch):
         FinetuneRun(preset, FinetuneSession(tmp_path / "run", torch.device("cpu")))
 
 
-def test_plain_random_is_all_a_shuffle_needs():
+def test_shuffles_are_partitions():
     parts = policy._shuffled(7, 3, Random(0))
-    assert sorted(torch.cat(parts).tolist()) == list(range(7)) and len(parts) == 3
+    assert sorted(row for part in parts for row in part) == list(range(7)) and len(parts) == 3

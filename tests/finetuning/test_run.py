@@ -16,8 +16,8 @@ from motionrft.finetuning.estimate import estimate
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.finetuning.run import FinetuneRun, FinetuneSession, finetune
 from motionrft.generators.registry import load_generator, save_generator
+from motionrft.registry import TEXT_ENCODERS
 from motionrft.reward.folder import save_reward
-from motionrft.text import registry
 from motionrft.training.progress import Silent
 from motionrft.training.weights import load_weights
 from tests.finetuning.small import TEXTS, HashedText, small_generator, small_preset, small_reward
@@ -26,7 +26,7 @@ from tests.finetuning.small import TEXTS, HashedText, small_generator, small_pre
 @pytest.fixture
 def parts(tmp_path, monkeypatch):
     """Folders of a small generator and reward, and a prompt file."""
-    monkeypatch.setitem(registry.ENCODERS, "hashed", lambda path, device: HashedText())
+    monkeypatch.setitem(TEXT_ENCODERS.added, "hashed", (lambda path, device: HashedText(), "a test"))
     save_generator(small_generator(), tmp_path / "generator")
     save_reward(tmp_path / "reward", small_reward())
     (tmp_path / "prompts.txt").write_text("\n".join(TEXTS))

@@ -10,11 +10,11 @@ from torch.testing import assert_close
 
 from motionrft.finetuning.adapters import merged
 from motionrft.finetuning.compiled import compiled_predict
-from motionrft.finetuning.methods.table import METHODS
+from motionrft.finetuning.methods.base import usable_methods
 from motionrft.training.state import join_tree, split_tree
 from tests.finetuning.small import small_preset, small_trainer
 
-PLANNED = [name for name, method in METHODS.items() if method.judges]
+PLANNED = [name for name, method in usable_methods().items() if method.judges]
 KEYS = {"trajectory", "position", "t", "loss", "reward", "reward/semantic", "reward/similarity", "grad_norm"}
 
 

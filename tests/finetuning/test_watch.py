@@ -31,7 +31,7 @@ def sampled_numbers(trainer):
     return {
         "mm_dist": 1.0,
         "jitter": float(motion.diff(n=3, dim=1).abs().mean()),
-        "foot_skating": 0.1,
+        "skating_ratio": 0.1,
         "motion_energy": float(motion.abs().mean()),
     }
 

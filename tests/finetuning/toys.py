@@ -39,6 +39,10 @@ class ToyProcess(Process):
     def levels(self) -> Tensor:
         return torch.arange(STEPS + 1).flip(0)
 
+    @property
+    def gains(self) -> Tensor:
+        raise NotImplementedError  # no policy gradient is taken on toys
+
     def to(self, device):
         return self
 

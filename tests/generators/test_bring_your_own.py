@@ -36,7 +36,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setitem(sys.modules, "my_package", made)
     point = EntryPoint("mine", "my_package:Mine", "motionrft.generators")
     monkeypatch.setattr(
-        "motionrft.generators.registry.entry_points", lambda group: [point] if group == point.group else []
+        "motionrft.registry._entry_points", lambda group, path: [point] if group == point.group else []
     )
     return made
 

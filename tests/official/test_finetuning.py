@@ -10,13 +10,13 @@ import torch
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.run import FinetuneSession, finetune
 from motionrft.official.generators import load_generator, save_official
+from motionrft.registry import TEXT_ENCODERS
 from motionrft.representations.statistics import Statistics
 from motionrft.reward.folder import save_reward
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.sizes import RewardSize
 from motionrft.settings.layers import resolve
-from motionrft.text import registry
 from tests.generators.families import WordEncoder, encoder_for, tiny
 
 PRESETS = {
@@ -70,9 +70,9 @@ def reward(tmp_path: Path) -> Path:
 def test_a_preset_makes_three_updates_from_an_official_checkpoint(
     name: str, reward: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for encoder in [*registry.ENCODERS, "words"]:
+    for encoder in [*TEXT_ENCODERS.names(), "words"]:
         given = WordEncoder() if encoder == "words" else encoder_for(name)
-        monkeypatch.setitem(registry.ENCODERS, encoder, lambda path, device, given=given: given)
+        monkeypatch.setitem(TEXT_ENCODERS.added, encoder, (lambda path, device, given=given: given, "a test"))
     (tmp_path / "model").mkdir()
     save_official(tiny(name), tmp_path / "model" / "model.ckpt")
     (tmp_path / "prompts.txt").write_text("walks\nwaves\nturns left\n")

@@ -9,8 +9,9 @@ from motionrft.evaluation import metrics
 from motionrft.evaluation.evaluators.guo import GuoNetwork
 from motionrft.evaluation.evaluators.registry import guo_size
 from motionrft.evaluation.evaluators.words import WordVectorizer
+from motionrft.evaluation.metrics.exact import exact
 from motionrft.official.evaluators import deal_out
-from motionrft.representations.kinematic import skeleton_of_joints
+from motionrft.physics import physics_measures
 from tests.parity.golden import Case, cases
 
 
@@ -119,23 +120,10 @@ def word_vectorizer(case: Case) -> None:
 def physical_metrics(case: Case) -> None:
     x = case.tensors
     joints, fps = x["in/joints"][None], case.info["fps"]
-    skeleton = skeleton_of_joints(joints.shape[2])
     lengths = torch.tensor([joints.shape[1]])
-    feet = metrics.FEET[skeleton.name]
-    close(
-        metrics.skating_ratio(joints, lengths, fps, feet), x["out/skating_ratio"], "skating_ratio", rtol=1e-4
-    )
-    close(metrics.jitter(joints, lengths, fps), x["out/jitter"], "jitter", rtol=1e-4)
-    close(
-        metrics.jitter_per_joint(joints, lengths, fps)[0],
-        x["out/jitter_per_joint"],
-        "jitter_per_joint",
-        rtol=1e-4,
-    )
-    close(metrics.penetration(joints, lengths), x["out/penetration"], "penetration", rtol=1e-4, atol=1e-9)
-    close(metrics.floating(joints, lengths), x["out/floating"], "floating", rtol=1e-4, atol=1e-9)
-    drift = metrics.bone_length_drift(joints, lengths, skeleton.parents)
-    close(drift, x["out/bone_length_drift"], "bone_length_drift", rtol=1e-4, atol=1e-9)
+    names = ("skating_ratio", "jitter", "penetration", "floating", "bone_length_drift")
+    for name, value in physics_measures(exact(joints), lengths, fps, names).items():
+        close(value, x[f"out/{name}"], name, rtol=1e-4, atol=1e-9)
 
 
 CHECKS = {

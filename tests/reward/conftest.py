@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from motionrft.data import MotionDataset
+from motionrft.registry import TEXT_ENCODERS
 from motionrft.representations.convert import convert
 from motionrft.representations.statistics import Statistics
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
@@ -43,7 +44,7 @@ class WordVectors(TextEncoder):
 @pytest.fixture(autouse=True)
 def word_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever asks for the built-in text encoder gets words without weights, and nothing on disk."""
-    monkeypatch.setitem(registry.ENCODERS, "minilm", lambda path, device: WordVectors())
+    monkeypatch.setitem(TEXT_ENCODERS.added, "minilm", (lambda path, device: WordVectors(), "a test"))
     monkeypatch.setattr(registry, "cache_folder", lambda: None)
 
 

@@ -69,4 +69,5 @@ def test_alignment_pairs() -> None:
     assert ("joints", "rotation") not in alignment_pairs(three, "official")
     same = Encoded(Gaussian(torch.eye(3), torch.zeros(3, 3)), torch.eye(3))
     two = alignment_loss({"kinematic": same, "joints": same})
-    assert alignment_loss(dict.fromkeys(three, same)).item() == pytest.approx(3 * two.item())
+    assert alignment_loss(dict.fromkeys(three, same)).item() == pytest.approx(two.item())
+    assert alignment_loss(dict.fromkeys(three, same), "official").item() == pytest.approx(2 * two.item())

@@ -1,6 +1,7 @@
 """The reward as others use it: cosines of means, one preparation a prompt, whole or no loading."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from motionrft.errors import UserError
 from motionrft.reward.folder import load_motionreward, save_reward
 from motionrft.reward.loading import load_reward
 from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward.motionreward import MotionReward
 
 TEXTS = ["a person walks", "a person waves", "a person sits"]
@@ -125,3 +127,26 @@ def test_a_joint_that_never_turned_may_turn(reward: MotionReward, dataset: Motio
     reward(motion, lengths, reward.prepare(TEXTS))[0].sum().backward()
     assert motion.grad is not None and torch.isfinite(motion.grad).all()
     assert reward.normalise(motion, lengths, "rotation").abs().max() < 1e3
+
+
+@pytest.mark.parametrize("mode", ["M0T0", "M1T0", "M0T1", "M1T1"])
+def test_both_towers_are_read_at_the_level_they_were_trained_at(
+    reward: MotionReward, dataset: MotionDataset, mode: str
+) -> None:
+    timed = MotionReward(
+        MotionRewardNetwork(replace(reward.network.size, mode=mode)),
+        {name: dataset.statistics(name) for name in reward.network.size.representations},
+        reward.text_encoder,
+    )
+    timed.noise_steps = 500
+    motion, lengths = batch(dataset)
+    features = timed.text_encoder.encode(TEXTS)
+    condition = timed.prepare(TEXTS).index(torch.tensor([0, 1, 2]))
+    for told, level in ((0, 0), (torch.tensor([20, 300, 450]), torch.tensor([20, 300, 450])), (980, 499)):
+        expected = torch.cosine_similarity(
+            timed.network.encode_motion(
+                timed.normalise(motion, lengths, "kinematic"), lengths, "kinematic", level
+            ).mean,
+            timed.network.encode_text(features.tokens, features.mask, level).mean,
+        )
+        torch.testing.assert_close(timed(motion, lengths, condition, told)[1]["semantic"], expected)

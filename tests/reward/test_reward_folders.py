@@ -17,9 +17,9 @@ from motionrft.data.captions import Caption
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators import load_evaluator
 from motionrft.official.rewards import convert_reward, load_reward
+from motionrft.registry import TEXT_ENCODERS
 from motionrft.reward.base import Reward
 from motionrft.reward.folder import load_motioncritic, load_tmr
-from motionrft.text import registry
 from motionrft_cli import main as program
 from tests.reward.conftest import WordVectors
 from tests.reward.published import TMR, write_motioncritic, write_tmr, write_tmr_parts
@@ -31,7 +31,7 @@ WRITERS = {"tmr": write_tmr, "tmr parts": write_tmr_parts, "motioncritic": write
 @pytest.fixture(autouse=True)
 def distilbert(monkeypatch: pytest.MonkeyPatch) -> None:
     """TMR's text encoder without weights."""
-    monkeypatch.setitem(registry.ENCODERS, "distilbert", lambda path, device: WordVectors())
+    monkeypatch.setitem(TEXT_ENCODERS.added, "distilbert", (lambda path, device: WordVectors(), "a test"))
 
 
 def judged(reward: Reward, dataset: MotionDataset) -> dict[str, Tensor]:

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from motionrft.errors import UserError
+from motionrft.registry import TEXT_ENCODERS
 from motionrft.text.pretrained import CLIP_B32, Clip, DistilBert, SentenceT5
-from motionrft.text.registry import ENCODERS, load_text_encoder
+from motionrft.text.registry import load_text_encoder
 
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
@@ -112,7 +113,7 @@ def test_another_folder_is_another_encoder_to_the_cache(clip_folder: Path) -> No
     assert Clip("clip", CLIP_B32, clip_folder).identity != Clip("clip", CLIP_B32).identity
 
 
-@pytest.mark.parametrize("name", [name for name in ENCODERS if name != "minilm"])
+@pytest.mark.parametrize("name", [name for name in TEXT_ENCODERS.names() if name != "minilm"])
 def test_a_missing_encoder_says_what_to_fetch(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

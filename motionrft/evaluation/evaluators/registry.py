@@ -16,12 +16,12 @@ from motionrft.evaluation.evaluators.towers import TowerEvaluator, TwoTowers
 from motionrft.evaluation.evaluators.words import WordVectorizer
 from motionrft.official.evaluators import (
     CHECKPOINT,
-    EvaluatorFiles,
     is_published_evaluator,
     read_published_evaluator,
 )
+from motionrft.registry import EVALUATORS, REWARDS
 from motionrft.representations.statistics import Statistics
-from motionrft.reward.loading import LOADERS, load_reward
+from motionrft.reward.loading import load_reward
 from motionrft.text import load_text_encoder
 from motionrft.training.fingerprints import file_hash, text_hash
 from motionrft.training.weights import CONFIG, TENSORS, load_state, load_weights, read_json
@@ -46,11 +46,25 @@ def load_evaluator(
         UserError: the folder holds no evaluator, or a file of it is missing or damaged.
     """
     folder = builtin.resolve(str(folder), "evaluator")
-    if is_published_evaluator(folder):
-        evaluator: Evaluator = _guo(read_published_evaluator(folder), folder)
-    else:
-        evaluator = _ours(_model_folder(folder), representation)
+    if not is_published_evaluator(folder):
+        folder = _model_folder(folder)
+    evaluator: Evaluator = EVALUATORS.load(_family(folder))(folder, representation)
     return evaluator.to(device).eval().requires_grad_(False)
+
+
+def _family(folder: Path) -> str:
+    """Which of the table reads this folder: a published one by its files, ours by `family`, rewards as towers."""
+    if is_published_evaluator(folder):
+        return "guo"
+    family = str(read_json(folder / CONFIG).get("family"))
+    if family in EVALUATORS:
+        return family
+    if family in REWARDS:
+        return "towers"
+    raise UserError(
+        f"{folder}: no evaluator: a model of the family {family!r}; known are "
+        f"{', '.join([*EVALUATORS.names(), *REWARDS.names()])}."
+    )
 
 
 def _model_folder(folder: Path) -> Path:
@@ -67,18 +81,8 @@ def _model_folder(folder: Path) -> Path:
     )
 
 
-def _ours(folder: Path, representation: str | None) -> Evaluator:
-    family = read_json(folder / CONFIG).get("family")
-    if family == "mini":
-        return _mini(folder, *load_weights(folder))
-    if family in LOADERS:
-        return _towers(folder, representation)
-    raise UserError(
-        f"{folder}: no evaluator: a model of the family {family!r}; known are mini, {', '.join(LOADERS)}."
-    )
-
-
-def _towers(folder: Path, representation: str | None) -> Evaluator:
+def load_towers(folder: Path, representation: str | None = None) -> TowerEvaluator:
+    """A reward that embeds texts and motions, as an evaluator; raises `UserError` for one that does not."""
     reward = load_reward(folder, {"semantic": 1.0}, representation or "kinematic")
     if not hasattr(reward, "embed_motion"):
         raise UserError(
@@ -88,7 +92,9 @@ def _towers(folder: Path, representation: str | None) -> Evaluator:
     return TowerEvaluator(cast(TwoTowers, reward), identity, f"reward {folder.name}")
 
 
-def _mini(folder: Path, tensors: dict[str, Tensor], config: dict) -> Evaluator:
+def load_mini(folder: Path, representation: str | None = None) -> MiniEvaluator:
+    """One of ours; it reads kinematic motions alone."""
+    tensors, config = load_weights(folder)
     network = MiniEvaluatorNetwork(MiniSize(**config["size"]))
     tensors = {name: value.float() for name, value in tensors.items()}
     mean, std = tensors.pop("mean"), tensors.pop("std")
@@ -99,7 +105,9 @@ def _mini(folder: Path, tensors: dict[str, Tensor], config: dict) -> Evaluator:
     )
 
 
-def _guo(files: EvaluatorFiles, folder: Path) -> GuoEvaluator:
+def load_guo(folder: Path, representation: str | None = None) -> GuoEvaluator:
+    """The published evaluator; which representation it reads follows from its width."""
+    files = read_published_evaluator(folder)
     network = GuoNetwork(guo_size(files.state))
     load_state(network, files.state, str(folder))
     identity = text_hash("guo", *(file_hash(path) for path in files.files))

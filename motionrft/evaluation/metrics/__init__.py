@@ -17,17 +17,6 @@ from motionrft.evaluation.metrics.distribution import (
     multimodality,
 )
 from motionrft.evaluation.metrics.intervals import Interval, replications
-from motionrft.evaluation.metrics.physics import (
-    FEET,
-    bone_length_drift,
-    floating,
-    heading_change,
-    jitter,
-    jitter_per_joint,
-    motion_energy,
-    penetration,
-    skating_ratio,
-)
 from motionrft.evaluation.metrics.precision import (
     coin_flip_bound,
     distinct_groups,
@@ -45,32 +34,23 @@ from motionrft.reward.classification import BinaryMetrics
 from motionrft.reward.retrieval import consecutive_groups
 
 __all__ = [
-    "FEET",
     "BinaryMetrics",
     "Gaussian",
     "Interval",
     "PreferenceMetrics",
     "authenticity_metrics",
-    "bone_length_drift",
     "coin_flip_bound",
     "consecutive_groups",
     "distinct_groups",
     "diversity",
     "draw_pairs",
-    "floating",
     "frechet_distance",
-    "heading_change",
-    "jitter",
-    "jitter_per_joint",
     "matching_distance",
-    "motion_energy",
     "multimodality",
-    "penetration",
     "preference_metrics",
     "r_precision",
     "replications",
     "retrieval_32",
-    "skating_ratio",
     "small_batch_order",
     "tmr_all",
     "tmr_small_batches",

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from motionrft.diffusion.plan import Plan, StepPlan
-from motionrft.finetuning.methods.base import MethodPreset
+from motionrft.finetuning.methods.base import Method, MethodPreset
 
 
 class AlignPropPreset(MethodPreset):
@@ -46,3 +46,6 @@ def plan(steps: int, preset: AlignPropPreset, progress: float, rng: random.Rando
     *before, end = carriers(steps, preset, rng)
     judged = StepPlan(graph=end, reward="next", update="step", last=True)
     return (*(StepPlan(graph=graph) for graph in before), judged)
+
+
+METHOD = Method(AlignPropPreset, plan)

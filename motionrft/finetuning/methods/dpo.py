@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from motionrft.finetuning.methods.base import MethodPreset
+from motionrft.finetuning.methods.base import Method, MethodPreset
 from motionrft.finetuning.methods.sft import plan
 
-__all__ = ["DpoPreset", "plan"]
+__all__ = ["METHOD", "DpoPreset", "plan"]
 
 
 class DpoPreset(MethodPreset):
@@ -18,3 +18,6 @@ class DpoPreset(MethodPreset):
     )
     beta: float = Field(5000.0, gt=0, description="strength of the pull towards the untuned generator")
     margin: float = Field(0.0, ge=0, description="pairs whose rewards differ by less are left out")
+
+
+METHOD = Method(DpoPreset, plan, "motionrft.finetuning.preference:dpo")

@@ -10,7 +10,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from motionrft.diffusion.plan import SAMPLE, Plan, StepPlan
-from motionrft.finetuning.methods.base import MethodPreset, check_fits
+from motionrft.finetuning.methods.base import Method, MethodPreset, check_fits
 
 
 class DraftPreset(MethodPreset):
@@ -31,3 +31,6 @@ def plan(steps: int, preset: DraftPreset, progress: float, rng: random.Random) -
     check_fits(preset.k, steps, "k")
     judged = StepPlan(graph=True, reward="next", update="step", last=True, copies=preset.copies)
     return (SAMPLE,) * (steps - preset.k) + (StepPlan(graph=True),) * (preset.k - 1) + (judged,)
+
+
+METHOD = Method(DraftPreset, plan)

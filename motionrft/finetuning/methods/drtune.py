@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from motionrft.diffusion.plan import Plan, StepPlan
-from motionrft.finetuning.methods.base import MethodPreset, check_fits
+from motionrft.finetuning.methods.base import Method, MethodPreset, check_fits
 
 
 class DRTunePreset(MethodPreset):
@@ -32,3 +32,6 @@ def plan(steps: int, preset: DRTunePreset, progress: float, rng: random.Random) 
         else StepPlan(graph=i in selected, detach="net")
         for i in range(steps)
     )
+
+
+METHOD = Method(DRTunePreset, plan)

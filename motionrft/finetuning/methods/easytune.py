@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from motionrft.diffusion.plan import SAMPLE, Plan, StepPlan
-from motionrft.finetuning.methods.base import MethodPreset, check_fits
+from motionrft.finetuning.methods.base import Method, MethodPreset, check_fits
 
 
 class EasyTunePreset(MethodPreset):
@@ -44,3 +44,6 @@ def plan(steps: int, preset: EasyTunePreset, progress: float, rng: random.Random
         else SAMPLE
         for i in range(steps)
     )
+
+
+METHOD = Method(EasyTunePreset, plan)

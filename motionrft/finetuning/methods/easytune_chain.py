@@ -11,6 +11,7 @@ from typing import Literal
 
 from motionrft.diffusion.plan import Plan
 from motionrft.finetuning.methods import easytune
+from motionrft.finetuning.methods.base import Method
 
 
 class EasyTuneChainPreset(easytune.EasyTunePreset):
@@ -20,3 +21,6 @@ class EasyTuneChainPreset(easytune.EasyTunePreset):
 def plan(steps: int, preset: EasyTuneChainPreset, progress: float, rng: random.Random) -> Plan:
     stepwise = easytune.plan(steps, preset, progress, rng)
     return tuple(replace(step, update="chain") if step.update else step for step in stepwise)
+
+
+METHOD = Method(EasyTuneChainPreset, plan)

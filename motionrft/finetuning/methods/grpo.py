@@ -1,22 +1,41 @@
-"""GRPO on denoising steps: advantages within a group of samples of one prompt (Flow-GRPO, DanceGRPO).
+"""GRPO on denoising steps, in two published variants: Flow-GRPO (Liu et al. 2025) and DanceGRPO (Xue et al. 2025).
 
-DDPO's replay with another baseline: the group's own mean and deviation, so an easy prompt teaches as much as
-a hard one. Groups whose rewards are all equal carry no gradient and are left out.
+DDPO's replay with samples of one prompt as each other's baseline. `flow` divides by the whole batch's deviation and
+is pulled towards the untuned generator; groups whose rewards are all equal are left out. `dance` divides by the
+group's own, begins all samples of a prompt with the same noise and trains on a random share of the steps. Each
+variant is a set of defaults: whatever is set rules.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from motionrft.finetuning.methods.base import Method
 from motionrft.finetuning.methods.ddpo import DdpoPreset, plan
 
-__all__ = ["GrpoPreset", "plan"]
+__all__ = ["METHOD", "GrpoPreset", "plan"]
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "flow": {"advantages": "flow", "kl": 0.04},
+    "dance": {"advantages": "dance", "kl": 0.0, "shared_noise": True, "share": 0.6},
+}
 
 
 class GrpoPreset(DdpoPreset):
     method: Literal["grpo"] = "grpo"  # type: ignore[assignment]
-    group: int = Field(8, ge=2, description="samples of each prompt")
-    normalise: Literal["batch", "group"] = Field(
-        "group", description="whose mean and deviation advantages use"
+    variant: Literal["flow", "dance"] = Field(
+        "flow",
+        description="whose defaults: Flow-GRPO's or DanceGRPO's; also says which noise flows are given",
     )
+    group: int = Field(8, ge=2, description="samples of each prompt")
     kl: float = Field(0.04, ge=0, description="weight of the distance to the untuned generator's steps")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_the_variant(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {**VARIANTS.get(str(values.get("variant", "flow")), {}), **values}
+
+
+METHOD = Method(GrpoPreset, plan, "motionrft.finetuning.policy:updates")

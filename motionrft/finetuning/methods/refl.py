@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from motionrft.diffusion.plan import SAMPLE, Plan, StepPlan
-from motionrft.finetuning.methods.base import MethodPreset, check_fits
+from motionrft.finetuning.methods.base import Method, MethodPreset, check_fits
 
 
 class ReflPreset(MethodPreset):
@@ -19,3 +19,6 @@ def plan(steps: int, preset: ReflPreset, progress: float, rng: random.Random) ->
     stop = rng.randrange(steps - preset.m, steps)
     judged = StepPlan(graph=True, detach="all", reward="x0", update="step", last=True)
     return tuple(judged if i == stop else SAMPLE for i in range(steps))
+
+
+METHOD = Method(ReflPreset, plan)

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from motionrft.diffusion.plan import Plan, sampling_plan
-from motionrft.finetuning.methods.base import MethodPreset
+from motionrft.finetuning.methods.base import Method, MethodPreset
 
 
 class SftPreset(MethodPreset):
@@ -19,3 +19,6 @@ class SftPreset(MethodPreset):
 
 def plan(steps: int, preset: MethodPreset, progress: float, rng: random.Random) -> Plan:
     return sampling_plan(steps)
+
+
+METHOD = Method(SftPreset, plan, "motionrft.finetuning.supervised:updates")

@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from motionrft.finetuning.methods.base import MethodPreset
+from motionrft.finetuning.methods.base import Method, MethodPreset
 from motionrft.finetuning.methods.sft import plan
 
-__all__ = ["SopoPreset", "plan"]
+__all__ = ["METHOD", "SopoPreset", "plan"]
 
 
 class SopoPreset(MethodPreset):
@@ -24,3 +24,6 @@ class SopoPreset(MethodPreset):
     )
     c: float = Field(2.0, gt=0, description="weight of the truth: c minus its similarity to the samples")
     beta: float = Field(1.0, gt=0, description="scale of the error differences")
+
+
+METHOD = Method(SopoPreset, plan, "motionrft.finetuning.preference:sopo")

@@ -141,9 +141,14 @@ def alignment_loss(
     weights: LossWeights = LossWeights(),
     temperature: float = 0.1,
 ) -> Tensor:
-    """Cross-representation loss of one batch of clips, before `weights.alignment`: the sum over pairs, ()."""
+    """Cross-representation loss of one batch of clips, before `weights.alignment`, ().
+
+    `all` is the article's expectation over pairs (Eq. 7), their mean; `official` the published code's sum, of one
+    pair in its own training.
+    """
     total = torch.zeros((), device=next(iter(encoded.values())).z.device)
-    for first, second in alignment_pairs(tuple(encoded), pairs):
+    chosen = alignment_pairs(tuple(encoded), pairs)
+    for first, second in chosen:
         terms = alignment_terms(encoded[first], encoded[second], temperature)
         total = (
             total
@@ -151,4 +156,4 @@ def alignment_loss(
             + weights.alignment_kl * terms["kl_align"]
             + weights.alignment_contrastive * terms["cl_align"]
         )
-    return total
+    return total if pairs == "official" else total / max(len(chosen), 1)

@@ -18,10 +18,12 @@ from motionrft.reward.base import Learnt, RewardCondition
 from motionrft.reward.motionreward.adapters import Judge
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward.gaussian import Gaussian
-from motionrft.text.base import TextEncoder
+from motionrft.text.base import TextEncoder, TextFeatures
 
 SHARED_TERMS = ("semantic", "similarity")
 """Terms read from the shared embedding: cosine to the text, cosine to the reference motion."""
+PUBLISHED_NOISE_STEPS = 500
+"""Published noise-aware rewards were trained on timesteps below it, whatever their file says."""
 JUDGED_TERMS = {"preference": 1, "authenticity": 2}
 """Terms that have adapters and a head of their own, and the head's outputs. Preference is an unbounded score,
 authenticity the probability of being real."""
@@ -82,6 +84,8 @@ class MotionReward(Learnt):
         self.text_encoder = text_encoder
         self.about: dict[str, Any] = {}
         """What is known of its making (stages, data, recalls, quantiles of training scores): JSON values."""
+        self.noise_steps: int | None = None
+        """Timesteps below which it was trained on noisy motions; None: it never was, and judges clean ones."""
         self.adapter_time = False
         """Whether judges see the time token: the published code gives it to adapters that never saw one."""
         self.critic_window: int | None = None
@@ -114,6 +118,7 @@ class MotionReward(Learnt):
                 for name, judge in judges.items()
             },
             "adapter_time": self.adapter_time,
+            "noise_steps": self.noise_steps,
             "critic_window": self.critic_window,
             "about": dict(self.about),
         }
@@ -136,12 +141,21 @@ class MotionReward(Learnt):
         self.network.size.feature_width(representation)
         self.representation = representation
 
+    @property
+    def learnt_noise(self) -> bool:
+        return self.noise_steps is not None
+
     def embed_text(self, texts: Sequence[str]) -> Tensor:
-        """(B, L) unit means, through the text cache, without gradient."""
-        device = next(self.network.parameters()).device
-        with torch.no_grad():
-            features = self.text_encoder.encode(texts).to(device)
-            return F.normalize(self.network.encode_text(features.tokens, features.mask).mean, dim=-1)
+        """(B, L) unit means of texts of clean motions, through the text cache, without gradient."""
+        return self.read(self._features(texts), 0)
+
+    @torch.no_grad()
+    def read(self, features: TextFeatures, t: Tensor | int) -> Tensor:
+        """(B, L) unit means of texts, read at the noise level of the motions they are compared with."""
+        return F.normalize(self.network.encode_text(features.tokens, features.mask, t).mean, dim=-1)
+
+    def _features(self, texts: Sequence[str]) -> TextFeatures:
+        return self.text_encoder.encode(texts).to(next(self.network.parameters()).device)
 
     def encode(self, motion: Tensor, lengths: Tensor, t: Tensor | int = 0) -> Gaussian:
         """The shared embedding of motions (B, T, F), de-normalised, in `representation`; differentiable."""
@@ -159,12 +173,26 @@ class MotionReward(Learnt):
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
     ) -> RewardCondition:
-        text = self.embed_text(texts) if texts and "semantic" in self.weights else None
-        reference = None
+        text = reference = features = None
+        if texts and "semantic" in self.weights:
+            features = self._features(texts)
+            text = self.read(features, 0)
         if references is not None and lengths is not None and "similarity" in self.weights:
             with torch.no_grad():
                 reference = self.embed_motion(references, lengths)
-        return RewardCondition(text, reference)
+        return RewardCondition(text, reference, features if self._reads_anew else None)
+
+    @property
+    def _reads_anew(self) -> bool:
+        """Modes T1: the text tower is told the noise level, so a text has an embedding at each."""
+        return self.network.size.mode[3] == "1"
+
+    def _known_level(self, t: Tensor | int) -> Tensor | int:
+        """A level noisier than any it was trained on is judged as the noisiest of those, as published."""
+        if self.noise_steps is None:
+            return t
+        last = self.noise_steps - 1
+        return t.clamp(max=last) if isinstance(t, Tensor) else min(t, last)
 
     def forward(
         self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
@@ -180,7 +208,11 @@ class MotionReward(Learnt):
     ) -> dict[str, Tensor]:
         """The weighted terms' raw values, each (B,), where the condition has something to compare with."""
         normalised = self.normalise(motion.flatten(2), lengths, self.representation)
-        against = {"semantic": condition.text, "similarity": condition.reference}
+        t, text = self._known_level(t), condition.text
+        clean = isinstance(t, int) and t == 0
+        if self._reads_anew and not clean and condition.features is not None:
+            text = self.read(condition.features, t)
+        against = {"semantic": text, "similarity": condition.reference}
         compared = {
             name: other for name, other in against.items() if name in self.weights and other is not None
         }

@@ -1,6 +1,5 @@
 """Preference pairs: made from real motion and known faults, read from a list, or from the published files."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from torch import Tensor
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
 from motionrft.files import read_motions
+from motionrft.parsing import json_lines, parsing, text_of
 from motionrft.reward.motionreward.clips import Pair, clips_of
 from motionrft.reward.motionreward.perturbations import PERTURBATIONS
 from motionrft.training.seeds import generator_for, item_seed
@@ -62,17 +62,10 @@ def read_pairs(path: Path, representations: Sequence[str]) -> list[Pair]:
         UserError: a line is no such object, or a file is no motion.
     """
     pairs = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-            files = [path.parent / entry[side] for side in ("better", "worse")]
-        except (ValueError, KeyError, TypeError):
-            raise UserError(f'{path}:{number}: write it as {{"better": "a.npy", "worse": "b.npy"}}') from None
+    for place, entry in json_lines(path):
         clips = []
-        for file in files:
-            motion = read_motions(file)[0]
+        for side in ("better", "worse"):
+            motion = read_motions(path.parent / text_of(entry, side, place))[0]
             clips += clips_of([torch.from_numpy(motion.array)], motion.representation, representations)
         pairs.append(Pair(clips[0], clips[1], str(entry.get("kind", "given"))))
     if not pairs:
@@ -88,18 +81,16 @@ def published_pairs(content: Any, path: Path, representation: str) -> list[Pair]
     Raises:
         UserError: it holds something else.
     """
-    try:
+    with parsing(path, "a list of pairs with motion_better and motion_worse"):
         if isinstance(content, dict) and "motion_better" in content:
             sides = [content["motion_better"], content["motion_worse"]]
         else:
             sides = [[entry[f"motion_{side}"] for entry in content] for side in ("better", "worse")]
-    except (KeyError, TypeError):
-        raise UserError(f"{path}: no list of pairs with motion_better and motion_worse") from None
-    better, worse = ([_flat(motion) for motion in side] for side in sides)
-    return [
-        Pair({representation: good}, {representation: bad}, "published")
-        for good, bad in zip(better, worse, strict=True)
-    ]
+        better, worse = ([_flat(motion) for motion in side] for side in sides)
+        return [
+            Pair({representation: good}, {representation: bad}, "published")
+            for good, bad in zip(better, worse, strict=True)
+        ]
 
 
 def _flat(motion: Any) -> Tensor:

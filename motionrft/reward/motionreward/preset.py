@@ -98,7 +98,8 @@ class LossPart(PresetPart):
         description="captions with (cosine + 1) / 2 above it are no negatives; null: all are",
     )
     pairs: Literal["all", "official"] = Field(
-        "all", description="representations to align: all pairs (article), or kinematic with another (code)"
+        "all",
+        description="representations to align: mean over all pairs (article), or sum of kinematic with each other (code)",
     )
     align_every: int = Field(1, ge=1, description="updates between two that align representations")
     decoded: float = Field(1.0, gt=0, le=1, description="share of the batch that the decoder sees")

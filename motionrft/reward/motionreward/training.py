@@ -72,6 +72,8 @@ def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Spli
             checkpoint_every=preset.checkpoint_every,
             progress=session.watch("semantic"),
         )
+        noise = preset.semantic.noise
+        reward.noise_steps = noise.max_t if noise.probability else None
         reward.about = {
             "data": data.train.folder.name,
             "licence": data.train.properties.get("licence"),

@@ -115,7 +115,7 @@ class Refiner:
         """(B, L) unit means, with gradient."""
         features = self.reward.text_encoder.encode(texts).to(self.anchor.device)
         return F.normalize(
-            self.reward.network.encode_text(features.tokens, features.mask).mean.float(), dim=-1
+            self.reward.network.encode_text(features.tokens, features.mask, 0).mean.float(), dim=-1
         )
 
     def _motion(self, items: Tensor, name: str) -> Tensor:

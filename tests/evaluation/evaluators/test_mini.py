@@ -7,7 +7,7 @@ from motionrft.data.captions import Caption
 from motionrft.evaluation.evaluators import EvaluatorTraining, load_evaluator, train_evaluator
 from motionrft.evaluation.evaluators.mini import MiniSize
 from motionrft.evaluation.evaluators.training import EvaluatorTrainer
-from motionrft.text import registry
+from motionrft.registry import TEXT_ENCODERS
 from tests.generators.families import TEXT_WIDTH, WordEncoder
 
 
@@ -30,7 +30,7 @@ def test_contacts_are_not_read_and_embeddings_have_unit_length(evaluator):
 
 
 def test_training_lowers_the_loss_and_survives_a_round_trip_to_disk(dataset, tmp_path, monkeypatch):
-    monkeypatch.setitem(registry.ENCODERS, "words", lambda path, device: WordEncoder())
+    monkeypatch.setitem(TEXT_ENCODERS.added, "words", (lambda path, device: WordEncoder(), "a test"))
     monkeypatch.setenv("MOTIONRFT_CACHE", str(tmp_path / "cache"))
     settings = EvaluatorTraining(steps=12, batch=6, lr=3e-3)
     size = MiniSize(text=TEXT_WIDTH, width=8, hidden=8, embedding=6)

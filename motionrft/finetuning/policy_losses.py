@@ -1,0 +1,57 @@
+"""What policy gradients minimise, as pure functions of log-probabilities and means.
+
+Log-probabilities are means over the numbers of a state (`motionrft.diffusion.process.log_prob`); the published clip
+range of 1e-4 is meant for these.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from motionrft.lengths import masked_mean
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """The clipped objective of N samples at one denoising step.
+
+    loss: (N,). ratio: (N,) new over old probability. approximate_kl: () 0.5 mean (new - old)^2.
+    clipped_share: () share of samples whose ratio is further than `clip` from 1.
+    """
+
+    loss: Tensor
+    ratio: Tensor
+    approximate_kl: Tensor
+    clipped_share: Tensor
+
+
+def clipped_loss(
+    log_prob: Tensor, old: Tensor, advantages: Tensor, clip: float, advantage_clip: float
+) -> Clipped:
+    """max(-A r, -A clamp(r, 1 - clip, 1 + clip)) for A clamped to +-advantage_clip (Schulman et al. 2017).
+
+    Args:
+        log_prob: (N,) under the weights of now; old: (N,) under those that sampled; advantages: (N,).
+    """
+    ratio = torch.exp(log_prob - old)
+    gain = advantages.clamp(-advantage_clip, advantage_clip)
+    loss = torch.maximum(-gain * ratio, -gain * ratio.clamp(1 - clip, 1 + clip))
+    difference = (log_prob - old).detach()
+    far = (ratio.detach() - 1).abs() > clip
+    return Clipped(loss, ratio, 0.5 * difference.square().mean(), far.to(ratio.dtype).mean())
+
+
+def mean_distance(
+    mean: Tensor, reference: Tensor, deviation: Tensor | float, mask: Tensor | None = None
+) -> Tensor:
+    """(N,) |mean - reference|^2 / (2 deviation^2), averaged over valid numbers.
+
+    With `deviation` the step's whole deviation s this is the divergence of two Gaussians a number, the article's
+    penalty. Flow-GRPO's code divides by g = s / sqrt(dt) instead, which makes it dt times as large: the published
+    weight of 0.04 belongs to that one.
+
+    Args:
+        mean, reference: (N, ...); mask: broadcastable to them, True where a number counts; None counts all.
+    """
+    return masked_mean((mean - reference).square() / (2 * deviation**2), mask)

@@ -1,0 +1,233 @@
+"""One table a kind: what can be asked for by name, where it is, and one line of help. Free of torch.
+
+Everything that lists, completes, validates or loads a name asks a table here. An entry is imported when it is used.
+Installed packages add to a table through an entry point of its group, `name = "module:attribute"`; a notebook adds an
+object with `Kind.add`. A name from a file (a model folder, a preset) only ever finds what a table holds: nothing
+here imports a module because a file names it.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from motionrft.errors import UserError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """place: `module:attribute`. help: one line, as lists and completions show it."""
+
+    place: str
+    help: str
+
+
+@dataclass
+class Kind:
+    """One table.
+
+    noun: what one of its things is called in messages. group: entry points of other packages, or None where a
+    thing of this kind is only ours. table: our own, name to `Entry`.
+    """
+
+    noun: str
+    group: str | None
+    table: Mapping[str, Entry]
+    added: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    """Objects of this process alone, with their help; they go before all others."""
+
+    def names(self) -> list[str]:
+        """Every name: ours in the table's order, then those of installed packages and of this process."""
+        return list(dict.fromkeys([*self.table, *self._brought(), *self.added]))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.added or name in self.table or name in self._brought()
+
+    def help_of(self, name: str) -> str:
+        """One line about a name; for another package's, which package it is.
+
+        Raises:
+            UserError: nobody has that name.
+        """
+        if name in self.added:
+            return self.added[name][1]
+        if name in self.table:
+            return self.table[name].help
+        self.check(name)
+        return "; ".join(f"from the package {_package(point)}" for point in self._brought()[name])
+
+    def check(self, name: str) -> None:
+        """Refuse a name that nobody has; the message lists all and offers the nearest.
+
+        Raises:
+            UserError: as said.
+        """
+        known = self.names()
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise UserError(f"no {self.noun} is called {name!r}; there are {', '.join(known)}.{hint}")
+
+    def load(self, name: str) -> Any:
+        """The thing itself, imported now.
+
+        Raises:
+            UserError: nobody has that name, two packages do, or another package's does not import.
+        """
+        if name in self.added:
+            return self.added[name][0]
+        if name in self.table:
+            return load_place(self.table[name].place)
+        self.check(name)
+        points = self._brought()[name]
+        if len(points) > 1:
+            packages = " and ".join(_package(point) for point in points)
+            raise UserError(
+                f"{self.noun} {name}: the packages {packages} both bring it; uninstall one of them."
+            )
+        try:
+            return points[0].load()
+        except Exception as error:
+            raise UserError(
+                f"{self.noun} {name}: {points[0].value} of the package {_package(points[0])} cannot be imported: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    def add(self, name: str, thing: Any, help: str = "added by this program") -> None:
+        """Bring a thing of one's own into this process, a notebook's for example. It replaces a like-named one."""
+        self.added[name] = (thing, help)
+
+    def _brought(self) -> dict[str, list[EntryPoint]]:
+        """Entry points of installed packages by name. Our own names stay ours."""
+        brought: dict[str, list[EntryPoint]] = {}
+        for point in _entry_points(self.group, tuple(sys.path)) if self.group else ():
+            if point.name not in self.table:
+                brought.setdefault(point.name, []).append(point)
+        return brought
+
+
+@cache
+def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """The entry points of a group; reading them takes milliseconds, so once for a search path."""
+    return tuple(sorted(entry_points(group=group), key=lambda point: (point.name, point.value)))
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else point.module
+
+
+def load_place(place: str) -> Any:
+    """What stands at `module:attribute`.
+
+    Only for places in this file and for those that a person names in code or on the command line.
+    """
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+GENERATORS = Kind(
+    "generator family",
+    "motionrft.generators",
+    {
+        "mld": Entry("motionrft.generators.mld:Mld", "MLD, MLD++ and MotionLCM: latent diffusion"),
+        "mdm": Entry("motionrft.generators.mdm:Mdm", "MDM: diffusion of frames, transformer"),
+        "motiondiffuse": Entry(
+            "motionrft.generators.motiondiffuse:MotionDiffuse",
+            "MotionDiffuse: diffusion of frames, long chains",
+        ),
+        "acmdm": Entry("motionrft.generators.acmdm:Acmdm", "ACMDM: flow over latents of absolute joints"),
+        "hymotion": Entry("motionrft.generators.hymotion:HyMotion", "HY-Motion: flow over joint rotations"),
+        "stablemofusion": Entry(
+            "motionrft.generators.stablemofusion:StableMoFusion", "StableMoFusion: diffusion of frames, U-Net"
+        ),
+    },
+)
+"""Subclasses of `motionrft.generators.base.Generator`."""
+
+METHODS = Kind(
+    "method",
+    "motionrft.methods",
+    {
+        "easytune": Entry("motionrft.finetuning.methods.easytune:METHOD", "one update a denoising step"),
+        "easytune-chain": Entry(
+            "motionrft.finetuning.methods.easytune_chain:METHOD",
+            "EasyTune, with a fixed policy in a trajectory",
+        ),
+        "refl": Entry("motionrft.finetuning.methods.refl:METHOD", "ReFL: one random late step"),
+        "draft": Entry("motionrft.finetuning.methods.draft:METHOD", "DRaFT-K, DRaFT-LV: the last steps"),
+        "alignprop": Entry(
+            "motionrft.finetuning.methods.alignprop:METHOD", "AlignProp: a random tail of steps"
+        ),
+        "drtune": Entry("motionrft.finetuning.methods.drtune:METHOD", "DRTune: some steps, inputs detached"),
+        "ddpo": Entry(
+            "motionrft.finetuning.methods.ddpo:METHOD", "DDPO: policy gradient, no gradient of rewards"
+        ),
+        "grpo": Entry("motionrft.finetuning.methods.grpo:METHOD", "GRPO: policy gradient within groups"),
+        "sopo": Entry("motionrft.finetuning.methods.sopo:METHOD", "SoPo: semi-online preference pairs"),
+        "dpo": Entry("motionrft.finetuning.methods.dpo:METHOD", "Diffusion-DPO on ranked samples of its own"),
+        "sft": Entry("motionrft.finetuning.methods.sft:METHOD", "supervised tuning on recorded motions"),
+    },
+)
+"""`motionrft.finetuning.methods.base.Method`: settings, plan, objective; free of torch."""
+
+REWARDS = Kind(
+    "reward",
+    "motionrft.rewards",
+    {
+        "motionreward": Entry(
+            "motionrft.reward.folder:load_motionreward", "MotionReward: one network, three representations"
+        ),
+        "tmr": Entry("motionrft.reward.folder:load_tmr", "TMR: texts and motions in one space"),
+        "motioncritic": Entry("motionrft.reward.folder:load_motioncritic", "MotionCritic: human preference"),
+    },
+)
+"""Ours: functions that read a folder of that family."""
+
+EVALUATORS = Kind(
+    "evaluator",
+    "motionrft.evaluators",
+    {
+        "mini": Entry("motionrft.evaluation.evaluators.registry:load_mini", "the small built-in kind"),
+        "guo": Entry(
+            "motionrft.evaluation.evaluators.registry:load_guo", "Guo et al. 2022, the field's usual one"
+        ),
+        "towers": Entry("motionrft.evaluation.evaluators.registry:load_towers", "a reward with two towers"),
+    },
+)
+"""Functions (folder, representation or None) that read an evaluator."""
+
+TEXT_ENCODERS = Kind(
+    "text encoder",
+    "motionrft.text_encoders",
+    {
+        "minilm": Entry("motionrft.text.minilm:MiniLM", "all-MiniLM-L6-v2, states and mean"),
+        "clip-b32": Entry("motionrft.text.pretrained:clip_b32", "CLIP ViT-B/32, pooled"),
+        "clip-b32-short": Entry("motionrft.text.pretrained:clip_b32_short", "CLIP ViT-B/32, 22 tokens"),
+        "clip-b32-states": Entry("motionrft.text.pretrained:clip_b32_states", "CLIP ViT-B/32, token states"),
+        "clip-l14": Entry("motionrft.text.pretrained:clip_l14", "CLIP ViT-L/14, pooled"),
+        "sentence-t5-large": Entry("motionrft.text.pretrained:SentenceT5", "sentence-T5 large"),
+        "distilbert": Entry("motionrft.text.pretrained:DistilBert", "DistilBERT, token states"),
+        "hymotion": Entry("motionrft.text.hymotion:HyMotionText", "HY-Motion's Qwen and CLIP"),
+    },
+)
+"""Functions or classes (folder or None, device) that give a `motionrft.text.base.TextEncoder`."""
+
+SAMPLERS = Kind("sampler", None, {})
+"""Functions that turn a generator's diffusion into a `motionrft.diffusion.process.Process`."""
+
+FORMATS = Kind("motion format", "motionrft.formats", {})
+"""Motion files: what is recognised, read and written."""
+
+KINDS = {
+    "generators": GENERATORS,
+    "methods": METHODS,
+    "rewards": REWARDS,
+    "evaluators": EVALUATORS,
+    "text_encoders": TEXT_ENCODERS,
+    "samplers": SAMPLERS,
+    "formats": FORMATS,
+}
