@@ -25,7 +25,7 @@ from motionrft.diffusion.schedule import Schedule, StraightPath
 Predict = Callable[..., Tensor]
 """As `Denoises.predict`."""
 
-Judge = Callable[..., tuple[Tensor, dict[str, Tensor]]]
+RewardFunction = Callable[..., tuple[Tensor, dict[str, Tensor]]]
 """A reward: (motion, lengths, condition, t) -> total (B,) and its raw terms by name, each (B,)."""
 
 
@@ -90,119 +90,106 @@ class Visit:
     terms: dict[str, Tensor] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Walk:
+    """What every step of a trajectory needs.
+
+    Args:
+        guidance: scale handed to `generator.predict`.
+        reward: needed where a plan judges. Its gradient reaches the weights through a visit's `reward`.
+        recompute: keep only the inputs of network calls with a graph, and run them again in backward.
+        compiled_predict: a faster `generator.predict` for steps without a graph (compiled, say).
+    """
+
+    generator: Denoises
+    process: Process
+    guidance: float
+    reward: RewardFunction | None = None
+    recompute: bool = False
+    compiled_predict: Predict | None = None
+
+    def visits(self, start: Start, plan: Plan) -> Iterator[Visit]:
+        """One `Visit` a position, up to the plan's first `last` one."""
+        x, memory = start.noise, None  # (B, ...)
+        for i, answers in enumerate(visited(plan)):
+            if answers.detach == "all":
+                x, memory = _cut(x), _cut(memory)
+            if answers.copies > 1:
+                x = self._renoised_copies(start, x, memory, i, answers.copies)  # (copies * B, ...)
+                start, memory = start.repeated(answers.copies), None
+            prediction = self._predict(start, x, i, answers)
+            step = self.process.step(prediction, x, i, self._draw(start, i), memory)
+            del prediction
+            reward, terms = self._judge(start, step, i, answers)
+            yield Visit(i, answers, x, step, memory, reward, terms)
+            cut = answers.update is not None or answers.detach == "all"
+            x, memory = (_cut(step.sample), _cut(step.memory)) if cut else (step.sample, step.memory)
+            del step, reward, terms
+
+    def _predict(self, start: Start, x: Tensor, i: int, answers: StepPlan) -> Tensor:
+        seen = x.detach() if answers.detach == "net" else x
+        arguments = (seen, self.process.timesteps[i], start.condition, start.lengths, self.guidance)
+        with torch.set_grad_enabled(answers.graph):
+            if self.recompute and answers.graph:
+                return checkpoint(self.generator.predict, *arguments, use_reentrant=False)
+            if self.compiled_predict is not None and not answers.graph:
+                return self.compiled_predict(*arguments)
+            return self.generator.predict(*arguments)
+
+    def _judge(
+        self, start: Start, step: Step, i: int, answers: StepPlan
+    ) -> tuple[Tensor | None, dict[str, Tensor]]:
+        """Decode and judge what the plan names, under autograd exactly when there is something to learn."""
+        if answers.reward is None:
+            return None, {}
+        assert self.reward is not None, "the plan judges, but the rollout was given no reward"
+        state, level = (step.x0, 0) if answers.reward == "x0" else (step.sample, self.process.levels[i + 1])
+        with torch.set_grad_enabled(state.requires_grad):
+            motion = self.generator.decode(state, start.lengths, start.frames)  # (B, T, D)
+            return self.reward(motion, start.lengths, start.reward_condition, level)  # (B,) and (B,) a term
+
+    def _renoised_copies(self, start: Start, x: Tensor, memory: Tensor | None, i: int, copies: int) -> Tensor:
+        """Finish the step without a graph, then lay its clean end back to this step's level under fresh noises."""
+        assert start.draw is not None, "re-noised copies need fresh noise"
+        t = self.process.timesteps[i]  # ()
+        with torch.no_grad():
+            prediction = self.generator.predict(x, t, start.condition, start.lengths, self.guidance)
+            clean = self.process.step(prediction, x, i, self._draw(start, i), memory).x0
+            noises = (start.draw(self.process.steps + n) for n in range(copies))  # (B, ...) each
+            return torch.cat([self.generator.schedule.add_noise(clean, noise, t) for noise in noises])
+
+    def _draw(self, start: Start, i: int) -> Tensor | None:
+        """Noise of a stochastic step; re-noised copies of a batch share it."""
+        if not self.process.stochastic[i] or start.draw is None:
+            return None
+        noise = start.draw(i)
+        return noise.repeat(len(start.lengths) // len(noise), *(1,) * (noise.dim() - 1))
+
+
 def rollout(
     generator: Denoises,
     process: Process,
     start: Start,
     plan: Plan,
     guidance: float,
-    judge: Judge | None = None,
+    reward: RewardFunction | None = None,
     recompute: bool = False,
     compiled_predict: Predict | None = None,
 ) -> Iterator[Visit]:
-    """Walk a trajectory by its plan.
+    """Walk a trajectory by its plan, which has an answer for each of the process's S positions.
 
-    Args:
-        plan: an answer for each of the process's S positions; the walk ends after the first `last` one.
-        guidance: scale handed to `generator.predict`.
-        judge: the reward, needed where the plan judges. Its gradient reaches the weights through a visit's
-            `reward`.
-        recompute: keep only the inputs of network calls with a graph, and run them again in backward.
-        compiled_predict: a faster `generator.predict` for steps without a graph (compiled, say).
-
-    Yields:
-        A `Visit` a position. One whose `reward` does not require gradient has nothing to learn from.
+    Arguments as `Walk`. Yields a `Visit` a position; one whose `reward` does not require gradient has nothing to
+    learn from.
     """
-    x, memory = start.noise, None
-    for i, answers in enumerate(visited(plan)):
-        if answers.detach == "all":
-            x, memory = _cut(x), _cut(memory)
-        if answers.copies > 1:
-            x = _renoised_copies(generator, process, start, x, memory, i, answers.copies, guidance)
-            start, memory = start.repeated(answers.copies), None
-        prediction = _predict(generator, process, start, x, i, guidance, answers, recompute, compiled_predict)
-        step = process.step(prediction, x, i, _draw(process, start, i), memory)
-        del prediction
-        reward, terms = _judge(generator, process, start, step, i, answers, judge)
-        yield Visit(i, answers, x, step, memory, reward, terms)
-        cut = answers.update is not None or answers.detach == "all"
-        x, memory = (_cut(step.sample), _cut(step.memory)) if cut else (step.sample, step.memory)
-        del step, reward, terms
+    return Walk(generator, process, guidance, reward, recompute, compiled_predict).visits(start, plan)
 
 
 def sample(generator: Denoises, process: Process, start: Start, guidance: float) -> Tensor:
-    """The end of a plain trajectory: the clean state, without gradient."""
+    """The end of a plain trajectory: the clean state (B, ...), without gradient."""
     with torch.no_grad():
         for visit in rollout(generator, process, start, sampling_plan(process.steps), guidance):
             end = visit.step.sample
     return end
-
-
-def _predict(
-    generator: Denoises,
-    process: Process,
-    start: Start,
-    x: Tensor,
-    i: int,
-    guidance: float,
-    answers: StepPlan,
-    recompute: bool,
-    compiled_predict: Predict | None,
-) -> Tensor:
-    seen = x.detach() if answers.detach == "net" else x
-    arguments = (seen, process.timesteps[i], start.condition, start.lengths, guidance)
-    with torch.set_grad_enabled(answers.graph):
-        if recompute and answers.graph:
-            return checkpoint(generator.predict, *arguments, use_reentrant=False)
-        if compiled_predict is not None and not answers.graph:
-            return compiled_predict(*arguments)
-        return generator.predict(*arguments)
-
-
-def _judge(
-    generator: Denoises,
-    process: Process,
-    start: Start,
-    step: Step,
-    i: int,
-    answers: StepPlan,
-    judge: Judge | None,
-) -> tuple[Tensor | None, dict[str, Tensor]]:
-    """Decode and judge what the plan names, under autograd exactly when there is something to learn."""
-    if answers.reward is None:
-        return None, {}
-    assert judge is not None, "the plan judges, but the rollout was given no reward"
-    state, level = (step.x0, 0) if answers.reward == "x0" else (step.sample, process.levels[i + 1])
-    with torch.set_grad_enabled(state.requires_grad):
-        motion = generator.decode(state, start.lengths, start.frames)
-        return judge(motion, start.lengths, start.reward_condition, level)
-
-
-def _renoised_copies(
-    generator: Denoises,
-    process: Process,
-    start: Start,
-    x: Tensor,
-    memory: Tensor | None,
-    i: int,
-    copies: int,
-    guidance: float,
-) -> Tensor:
-    """Finish the step without a graph, then lay its clean end back to this step's level under fresh noises."""
-    assert start.draw is not None, "re-noised copies need fresh noise"
-    with torch.no_grad():
-        prediction = generator.predict(x, process.timesteps[i], start.condition, start.lengths, guidance)
-        clean, t = process.step(prediction, x, i, _draw(process, start, i), memory).x0, process.timesteps[i]
-        noises = (start.draw(process.steps + n) for n in range(copies))
-        return torch.cat([generator.schedule.add_noise(clean, noise, t) for noise in noises])
-
-
-def _draw(process: Process, start: Start, i: int) -> Tensor | None:
-    """Noise of a stochastic step; re-noised copies of a batch share it."""
-    if not process.stochastic[i] or start.draw is None:
-        return None
-    noise = start.draw(i)
-    return noise.repeat(len(start.lengths) // len(noise), *(1,) * (noise.dim() - 1))
 
 
 def _cut(state: Tensor | None) -> Any:

@@ -24,13 +24,13 @@ HIGHER_THAN_OTHER, BELOW_HEAD = 0.2, 0.1
 """m: the named wrist rises this far above the other's highest, and to this far below the head at least."""
 
 
-def told_hand(caption: str) -> int:
+def named_hand(caption: str) -> int:
     """`LEFT` or `RIGHT` where one hand or arm is to be raised or waved, else `NEITHER`."""
     found = _HAND.search(caption.lower())
     return _SIDE[found[1]] if found else NEITHER
 
 
-def told_turn(caption: str) -> int:
+def named_turn(caption: str) -> int:
     """`LEFT` or `RIGHT` where the caption tells of a turn to that side, else `NEITHER`."""
     found = _TURN.search(caption.lower())
     return _SIDE[found[1] or found[2]] if found else NEITHER
@@ -50,10 +50,10 @@ def turned_side(joints: Tensor, lengths: Tensor) -> Tensor:
     return heading_change(joints, lengths).sign().long()
 
 
-def share_as_told(told: Sequence[int], done: Tensor) -> Tensor:
+def agreement(named: Sequence[int], done: Tensor) -> Tensor:
     """Share of the captions that tell a side whose motions do it, () float64; NaN where no caption tells
     one."""
-    wanted = torch.tensor(list(told), device=done.device)
+    wanted = torch.tensor(list(named), device=done.device)
     right = (wanted == done)[wanted != NEITHER]
     return exact(right).mean()
 

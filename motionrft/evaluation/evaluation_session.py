@@ -13,20 +13,20 @@ from motionrft import builtin
 from motionrft.data import FOLDERS, MotionDataset
 from motionrft.data.captions import Caption
 from motionrft.errors import UserError
+from motionrft.evaluation.critics import evaluate_authenticity, evaluate_preference
 from motionrft.evaluation.evaluators import Evaluator, load_evaluator
 from motionrft.evaluation.folder import FolderSource
 from motionrft.evaluation.generation import GenerationProtocol
 from motionrft.evaluation.items import EvaluationItems, FixedItems, OfficialItems
-from motionrft.evaluation.judgements import evaluate_authenticity, evaluate_preference
 from motionrft.evaluation.motion_physics import evaluate_physics
 from motionrft.evaluation.numbers import check_enough
 from motionrft.evaluation.preset import EvalPreset
 from motionrft.evaluation.report import Gallery
 from motionrft.evaluation.result import EvaluationResult
-from motionrft.evaluation.retrieval import evaluate_retrieval
+from motionrft.evaluation.retrieval_protocols import evaluate_retrieval
 from motionrft.evaluation.sources import GeneratorSource, Source
-from motionrft.official.generators import load_generator
-from motionrft.official.rewards import load_reward, reward_identity
+from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.loading import load_generator, load_reward, reward_identity
 from motionrft.reward.base import Reward
 from motionrft.text import load_text_encoder
 from motionrft.training.fingerprints import path_hash
@@ -80,7 +80,7 @@ class EvaluationSession:
         """Judge the generator or folder, after `against` (a generator or folder too) where that is given."""
         sources = self._sources(against)
         self.same_noise = len(sources) > 1 and all(isinstance(source, GeneratorSource) for source in sources)
-        return [self._judge(source) for source in sources]
+        return [self._evaluate(source) for source in sources]
 
     def motions(self, against: str | None = None) -> int:
         """How many motions `generation` will sample, MultiModality aside."""
@@ -101,7 +101,7 @@ class EvaluationSession:
             if isinstance(source, GeneratorSource):
                 first = drawn.index(torch.arange(min(preset.batch, len(drawn.keys))))
                 start = time.perf_counter()
-                replace(source, steps=2).make(first, preset.seed)
+                replace(source, sampling=self._two_steps(source)).make(first, preset.seed)
                 each_step = (time.perf_counter() - start) / 2
                 batches = preset.repeats * -(-len(drawn.keys) // preset.batch)
                 seconds += each_step * batches * int(source.settings["steps"])
@@ -114,6 +114,15 @@ class EvaluationSession:
             "seconds": seconds,
             "bytes": _PAGE_BYTES + preset.pictures * len(sources) * _PICTURE_BYTES,
         }
+
+    @staticmethod
+    def _two_steps(source: GeneratorSource) -> SamplingSettings:
+        sampling = source.sampling or source.generator.sampling()
+        if sampling.steps is None:
+            raise UserError(
+                f"--dry-run cannot tell how many steps {sampling.sampler} will take; estimate with --sampler euler."
+            )
+        return replace(sampling, steps=2)
 
     def retrieval(self) -> EvaluationResult:
         """How well the evaluator, or the reward where one is named, finds real motions by text and back."""
@@ -130,7 +139,7 @@ class EvaluationSession:
 
     def preference(self) -> EvaluationResult:
         """How well the reward's critic prefers what people preferred."""
-        reward, identity = self._judging_reward("preference")
+        reward, identity = self._reward_of("preference")
         if self.preset.data is None:
             raise UserError("name the preference pairs with --data: a folder with better/ and worse/.")
         name = self.preset.name or str(self.preset.reward)
@@ -138,7 +147,7 @@ class EvaluationSession:
 
     def authenticity(self) -> EvaluationResult:
         """How well the reward tells the real motions of --data from the generated ones of --motions."""
-        reward, identity = self._judging_reward("authenticity")
+        reward, identity = self._reward_of("authenticity")
         if self.preset.data is None or self.preset.motions is None:
             raise UserError(
                 "authenticity needs real motions (--data DIR) and generated ones (--motions DIR)."
@@ -154,7 +163,7 @@ class EvaluationSession:
         real = None if self.preset.data is None else self._dataset()
         return evaluate_physics(Path(self.preset.motions), real, self.preset.name, self.preset.limit)
 
-    def _judging_reward(self, term: str) -> tuple[Reward, str]:
+    def _reward_of(self, term: str) -> tuple[Reward, str]:
         path = self.preset.reward or builtin.NAME
         return load_reward(path, {term: 1.0}, device=self.device), reward_identity(path)
 
@@ -168,7 +177,7 @@ class EvaluationSession:
             return [*sources, FolderSource(Path(preset.motions), preset.name, preset.seed, self._captions())]
         return [*sources, self._generator(preset.generator or builtin.NAME, preset.name)]
 
-    def _judge(self, source: Source) -> EvaluationResult:
+    def _evaluate(self, source: Source) -> EvaluationResult:
         gallery = Gallery()
         if isinstance(source, GeneratorSource):
             source = replace(source, made=partial(self.progress, source.name))
@@ -206,11 +215,9 @@ class EvaluationSession:
             generator,
             name or _short_name(place),
             path_hash(folder),
-            preset.steps,
-            preset.guidance,
+            generator.sampling(preset.sampler, preset.eta, preset.steps, preset.guidance),
             preset.batch,
             self.dtype,
-            self.evaluator.fps,
         )
 
     def _reward(self, source: Source) -> Reward | None:

@@ -24,6 +24,7 @@ from motionrft.evaluation.numbers import (
 from motionrft.evaluation.result import EvaluationResult, collect, machine
 from motionrft.evaluation.sources import GeneratorSource, Made, Source
 from motionrft.generators.base import Generator
+from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.reward.base import Reward
 
 
@@ -87,7 +88,7 @@ class GenerationProtocol:
         return EvaluationResult(
             "generation",
             {"name": source.name, "identity": source.identity},
-            self._judge(),
+            self._evaluator_record(),
             {"identity": self.items.identity, "split": self.items.split, "items": len(drawn.keys)},
             self._protocol(left_out) | dict(source.settings),
             list(self.seeds),
@@ -148,7 +149,7 @@ class GenerationProtocol:
         seen = self._measure(made)
         return multimodality(seen.embeddings.unflatten(0, (-1, self.multimodality_repeats)), seed)
 
-    def _judge(self) -> dict[str, Any]:
+    def _evaluator_record(self) -> dict[str, Any]:
         judge = self.evaluator
         return {"name": judge.name, "identity": judge.identity, "comparable": judge.comparable}
 
@@ -182,8 +183,7 @@ def evaluate_generator(
     evaluator: Evaluator,
     items: EvaluationItems,
     seeds: Sequence[int],
-    steps: int | None = None,
-    guidance: float | None = None,
+    sampling: SamplingSettings | None = None,
     batch: int = 32,
     name: str = "generator",
     identity: str = "",
@@ -197,10 +197,10 @@ def evaluate_generator(
 
     Args:
         reward: reported beside the evaluator's numbers; None leaves it out.
-        steps, guidance: None stands for the generator's own.
+        sampling: None stands for the generator's own.
         identity: hash of the generator's files, for the record.
     """
-    source = GeneratorSource(generator, name, identity, steps, guidance, batch)
+    source = GeneratorSource(generator, name, identity, sampling, batch)
     protocol = GenerationProtocol(evaluator, items, seeds, reward, batch, progress=progress, watch=watch)
     return protocol.run(source)
 

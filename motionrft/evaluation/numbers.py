@@ -6,7 +6,7 @@ from torch import Tensor
 
 from motionrft.errors import UserError
 from motionrft.evaluation import metrics
-from motionrft.evaluation.caption_agreement import share_as_told, told_hand, told_turn
+from motionrft.evaluation.caption_agreement import agreement, named_hand, named_turn
 from motionrft.evaluation.items import Drawn
 from motionrft.evaluation.measure import Measured
 from motionrft.evaluation.metrics.exact import exact
@@ -88,10 +88,10 @@ def _precision(drawn: Drawn, text: Tensor, motion: Tensor, seed: int) -> Numbers
 
 def _bodily(drawn: Drawn, made: Measured) -> Numbers:
     result = {name: exact(made.physics[name]).mean() for name in MEASURES}
-    for name, told in (("hand", told_hand), ("turn", told_turn)):
-        sides = [told(caption.text) for caption in drawn.captions]
+    for name, named in (("hand", named_hand), ("turn", named_turn)):
+        sides = [named(caption.text) for caption in drawn.captions]
         if any(sides) and name in made.physics:
-            result[f"{name}_as_told"] = share_as_told(sides, made.physics[name])
+            result[f"{name}_as_told"] = agreement(sides, made.physics[name])
     return result
 
 

@@ -56,7 +56,7 @@ def gradients(tuning: FinetuneRun, batch: int = 4) -> list[Series]:
     series = []
     for name, plan in (("through all later steps", chain), ("each step alone", alone)):
         recorded = Recorded(context.generator)
-        for visit in rollout(recorded, context.process, start, plan, context.guidance, context.judge):
+        for visit in rollout(recorded, context.process, start, plan, context.guidance, context.reward):
             if visit.reward is not None:
                 visit.reward.sum().backward()
         norms = [_norm(p.grad) for p in recorded.predictions]
@@ -92,7 +92,7 @@ def memory(tuning: FinetuneRun, batch: int = 4, steps: Sequence[int] = STEPS) ->
     """
     series = []
     for name, method in usable_methods().items():
-        if method.judges:
+        if method.follows_plan:
             held = [_held(tuning, _largest(method.preset, count), count, batch) / MIB for count in steps]
             chart = "Bytes held for backward"
             series.append(Series(chart, name, list(steps), held, "MiB", "denoising steps", from_zero=True))
@@ -107,8 +107,7 @@ DIAGNOSTICS: dict[str, Callable[[FinetuneRun], list[Series]]] = {
 
 
 def _held(tuning: FinetuneRun, method: MethodPreset, steps: int, batch: int) -> int:
-    preset = tuning.preset
-    process = tuning.generator.process(steps, preset.sampler, preset.eta)
+    process = tuning.generator.process(steps, tuning.sampling.sampler, tuning.sampling.eta)
     context = replace(tuning.trainer.context, process=process, method=method)
     micro_batches = tuning.trainer.prepared.micro_batches(torch.arange(batch), 0, None)
     context.meter.reset()

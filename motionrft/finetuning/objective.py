@@ -16,7 +16,7 @@ from torch import Tensor
 
 from motionrft.diffusion.plan import Plan
 from motionrft.diffusion.process import Process
-from motionrft.diffusion.rollout import Judge, Predict, Start
+from motionrft.diffusion.rollout import Predict, RewardFunction, Start
 from motionrft.finetuning.methods.base import MethodPreset
 from motionrft.generators.base import Generator
 from motionrft.training.memory import GraphBytes
@@ -41,7 +41,7 @@ class MicroBatch:
 class TuningContext:
     """What an objective works with.
 
-    judge: the reward; frozen: inside this context the generator is the untuned one.
+    reward: the reward function; frozen: inside this context the generator is the untuned one.
     autocast: the precision of the arithmetic; meter: to be marked right before each backward.
     backward: adds a loss's gradient (through a loss scale, where the precision needs one).
     compiled_predict: a compiled `generator.predict` for steps without a graph, or None.
@@ -51,7 +51,7 @@ class TuningContext:
 
     generator: Generator
     process: Process
-    judge: Judge
+    reward: RewardFunction
     guidance: float
     method: MethodPreset
     frozen: Callable[[], AbstractContextManager[None]]

@@ -143,7 +143,7 @@ def _sampled(context: TuningContext, micro_batch: MicroBatch, plan: Plan, kept: 
                 old = log_prob(visit.step, end, mask)
                 steps.append(Stored(visit.position, visit.x, end, visit.memory, old))
         motion = context.generator.decode(end, start.lengths, start.frames)
-        rewards, terms = context.judge(motion, start.lengths, start.reward_condition, 0)
+        rewards, terms = context.reward(motion, start.lengths, start.reward_condition, 0)
     items = micro_batch.items.repeat_interleave(method.group)
     return Episode(start, steps, rewards, terms, items, micro_batch.share)
 

@@ -84,7 +84,7 @@ def candidates(context: TuningContext, start: Start, count: int) -> tuple[Tensor
     with context.autocast():
         states = sample(context.generator, context.process, several, context.guidance)
         motion = context.generator.decode(states, several.lengths, several.frames)
-        rewards, terms = context.judge(motion, several.lengths, several.reward_condition, 0)
+        rewards, terms = context.reward(motion, several.lengths, several.reward_condition, 0)
     return states.unflatten(0, (-1, count)), rewards.view(-1, count), terms
 
 
@@ -115,12 +115,12 @@ def _accumulated(
     terms: dict[str, list[Tensor]] = {}
     for micro_batch in micro_batches:
         with context.autocast():
-            loss, told, judged, raw = loss_of(micro_batch)
+            loss, numbers_here, rewards_here, raw = loss_of(micro_batch)
         context.meter.mark()
         context.backward(loss * micro_batch.share)
         total = total + loss.detach().cpu() * micro_batch.share
-        rewards.append(judged)
-        for name, value in told.items():
+        rewards.append(rewards_here)
+        for name, value in numbers_here.items():
             numbers[name] = numbers.get(name, torch.zeros(())) + value.detach().cpu() * micro_batch.share
         for name, value in raw.items():
             terms.setdefault(name, []).append(value)

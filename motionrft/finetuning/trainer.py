@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from motionrft.errors import is_out_of_memory
 from motionrft.finetuning.chain import WeightChain
 from motionrft.finetuning.methods.base import method_named, plan_of
 from motionrft.finetuning.objective import TuningContext, UpdatePoint, load_objective
@@ -19,7 +20,7 @@ from motionrft.training.cursor import StreamCursor
 from motionrft.training.distribution import Distribution
 from motionrft.training.ema import Ema
 from motionrft.training.optimiser import Optimiser
-from motionrft.training.out_of_memory import does_not_fit, is_out_of_memory
+from motionrft.training.out_of_memory import does_not_fit
 from motionrft.training.seeds import item_seed
 from motionrft.training.watch import Watch
 
@@ -100,7 +101,7 @@ class FinetuneTrainer:
         """
         try:
             began = time.perf_counter()
-            for point in self._moments(items, epoch, step):
+            for point in self._update_points(items, epoch, step):
                 line = self._step(point)
                 now = time.perf_counter()
                 lines.append({**line, "seconds": now - began})
@@ -117,7 +118,7 @@ class FinetuneTrainer:
         self.optimiser.zero_grad()
         return bool(lines)
 
-    def _moments(self, items: Tensor, epoch: int, step: int) -> Iterator[UpdatePoint]:
+    def _update_points(self, items: Tensor, epoch: int, step: int) -> Iterator[UpdatePoint]:
         """The update points of a trajectory, with the meter on while each is made."""
         seed = item_seed(self.preset.seed, "plan", self.trajectory)
         plan = plan_of(self.preset.method, self.preset.steps, self._progress(step), Random(seed))

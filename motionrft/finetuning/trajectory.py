@@ -24,7 +24,7 @@ def updates(
     for visits in zip(*walks, strict=True):
         if visits[0].plan.update == "grad" or not any(_learns(visit) for visit in visits):
             continue
-        yield _moment(context, micro_batches, visits)
+        yield _update_point(context, micro_batches, visits)
 
 
 def _judged(context: TuningContext, micro_batch: MicroBatch, plan: Plan) -> Iterator[Visit]:
@@ -36,7 +36,7 @@ def _judged(context: TuningContext, micro_batch: MicroBatch, plan: Plan) -> Iter
         micro_batch.start,
         plan,
         context.guidance,
-        context.judge,
+        context.reward,
         recompute,
         context.compiled_predict,
     )
@@ -73,7 +73,7 @@ def _learns(visit: Visit) -> bool:
     return visit.reward is not None and visit.reward.requires_grad
 
 
-def _moment(
+def _update_point(
     context: TuningContext, micro_batches: Sequence[MicroBatch], visits: Sequence[Visit]
 ) -> UpdatePoint:
     first = visits[0]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from motionrft.finetuning.preset import WatchPart
 from motionrft.physics import RENAMED_MEASURES, current_names
-from motionrft.training.watch import Verdict, Watch, Watched
+from motionrft.training.watch import Finding, Watch, Watched
 
 LOOKS = "watch.jsonl"
 """The looks, one JSON line each, in the run's folder."""
@@ -48,7 +48,7 @@ class Looks:
         first = next((look for look in read_looks(self.path.parent) if look["update"] == 0), None)
         self.watch.begin(first or self._look(0))
 
-    def __call__(self, step: int) -> Verdict | None:
+    def __call__(self, step: int) -> Finding | None:
         """Called after every trajectory."""
         due = step // self.every > self.watch.last_step // self.every
         return self.watch.look(step, self._look(step)) if due else None

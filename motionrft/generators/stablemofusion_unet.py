@@ -61,12 +61,12 @@ class Stage(nn.Module):
         attention = FrameAttention(outputs, _HEADS, text_width, quadratic)
         self.cross_attn = nn.ModuleDict({"cross_attention": attention})
 
-    def forward(self, x: Tensor, time: Tensor, text: Tensor, told: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, text: Tensor, kept: Tensor | None) -> Tensor:
         hidden = self.conv1d(x, time)
         asking = hidden[: len(text)].transpose(1, 2)
         answer = self.cross_attn["cross_attention"](asking, text).transpose(1, 2)
-        if told is not None:
-            answer = answer * told[:, None, None].to(answer.dtype)
+        if kept is not None:
+            answer = answer * kept[:, None, None].to(answer.dtype)
         return hidden + F.pad(answer, (0, 0, 0, 0, 0, len(hidden) - len(text)))
 
 
@@ -136,16 +136,16 @@ class StableMoFusionUnet(nn.Module):
             self.ups.append(nn.ModuleList([up, stage(2 * width, width), stage(width, width)]))
         self.final_conv = nn.Conv1d(widths[0], features, 1)
 
-    def forward(self, x: Tensor, t: Tensor, text: Tensor, told: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, text: Tensor, kept: Tensor | None = None) -> Tensor:
         """Clean frames like x.
 
         Args:
             x: (B, T, F). t: () or (B,).
             text: (P, L, text_width) of the first P <= B items, the others see none.
-            told: (P,) bool, False for those of the P that see none either (dropped in training); None tells all.
+            kept: (P,) bool, False for those of the P that see none either (dropped in training); None tells all.
         """
         frames = x.shape[1]
-        context = (self.time_mlp(t).to(x.dtype), text, told)
+        context = (self.time_mlp(t).to(x.dtype), text, kept)
         hidden = F.pad(x.transpose(1, 2), (0, -frames % self.multiple))  # (B, F, T padded)
         skips = []
         for level in self.downs:

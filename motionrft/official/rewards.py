@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
@@ -13,19 +12,17 @@ from motionrft.official import adapters, motionreward, spm, tmr
 from motionrft.official.motioncritic import motioncritic_size, motioncritic_state
 from motionrft.official.pickles import read_checkpoint, tensors_under, without
 from motionrft.representations.statistics import Statistics
-from motionrft.reward import loading
-from motionrft.reward.base import Learnt, Reward
+from motionrft.reward.base import Learnt
 from motionrft.reward.folder import save_reward, text_encoder
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward
-from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.adapters import Critic
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward.motionreward import (
-    JUDGED_TERMS,
+    CRITIC_OUTPUTS,
     PUBLISHED_NOISE_STEPS,
     MotionReward,
 )
 from motionrft.reward.tmr import TMRNetwork, TMRReward
-from motionrft.training.fingerprints import folder_hash, path_hash, text_hash
 from motionrft.training.weights import load_state
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".tar")
@@ -33,36 +30,6 @@ _ADAPTER_FILES = {
     "preference": ("*critic_lora*.pth", "*critic_head*.pth"),
     "authenticity": ("*ai_detection_lora*.pth", "*ai_detection_head*.pth"),
 }
-
-
-def load_reward(
-    path: Path | str,
-    weights: Mapping[str, float] | None = None,
-    representation: str = "kinematic",
-    fps: float = 20.0,
-    device: torch.device | str = "cpu",
-) -> Reward:
-    """As `motionrft.reward.loading.load_reward`, published checkpoint files included.
-
-    Statistics (`Mean.npy` …, TMR's `mean.pt`) are looked for beside the file, in `meta/`, or in the folder above.
-    """
-    if not is_checkpoint(path):
-        return loading.load_reward(path, weights, representation, fps, device)
-    reward = read_reward(Path(path))
-    return loading.weighted(reward, weights, representation, fps).to(device)
-
-
-def reward_identity(path: Path | str) -> str:
-    """A hash of what a reward is read from: our folder, or a checkpoint with whatever lies beside it.
-
-    Raises:
-        UserError: there is no reward.
-    """
-    if not is_checkpoint(path):
-        return folder_hash(loading.reward_folder(path))
-    here = Path(path) if Path(path).is_dir() else Path(path).parent
-    beside = sorted(file for file in here.iterdir() if file.suffix in (*SUFFIXES, ".npy"))
-    return text_hash(*map(path_hash, [Path(path), *beside]))
 
 
 def is_checkpoint(path: Path | str) -> bool:
@@ -127,7 +94,7 @@ def convert_reward(
         critic_window: `MotionReward.critic_window` to write into the folder; None leaves true lengths.
 
     Raises:
-        UserError: as `read_reward`, or a window for a reward without a preference judge.
+        UserError: as `read_reward`, or a window for a reward without a preference critic.
     """
     reward = read_reward(path, family, statistics)
     if critic_window is not None:
@@ -165,29 +132,29 @@ def _read_motionreward(content: Mapping[str, Any], path: Path, statistics: Path 
     size = motionreward.size_of(state, content.get("model_config"))
     network = MotionRewardNetwork(size)
     load_state(network, motionreward.deal_out(state), str(path))
-    judges = {
-        name: judge
+    critics = {
+        name: critic
         for name in _ADAPTER_FILES
-        if (judge := _read_judge(network, name, path.parent)) is not None
+        if (critic := _read_critic(network, name, path.parent)) is not None
     }
-    return _motionreward(network, path, statistics, judges)
+    return _motionreward(network, path, statistics, critics)
 
 
 def _motionreward(
-    network: MotionRewardNetwork, path: Path, statistics: Path | None, judges: dict[str, Judge]
+    network: MotionRewardNetwork, path: Path, statistics: Path | None, critics: dict[str, Critic]
 ) -> MotionReward:
     size = network.size
     found = {
         name: _statistics(path, statistics, name, size.feature_width(name)) for name in size.representations
     }
     encoder = text_encoder(motionreward.TEXT_ENCODER, size.text_width)
-    reward = MotionReward(network, found, encoder, representation=size.representations[0], judges=judges)
+    reward = MotionReward(network, found, encoder, representation=size.representations[0], critics=critics)
     reward.noise_steps = None if size.mode == "M0T0" else PUBLISHED_NOISE_STEPS
-    reward.about = {"stages": ["semantic", *judges], "data": f"converted from {path.name}", "fps": 20.0}
+    reward.about = {"stages": ["semantic", *critics], "data": f"converted from {path.name}", "fps": 20.0}
     return reward
 
 
-def _read_judge(network: MotionRewardNetwork, name: str, folder: Path) -> Judge | None:
+def _read_critic(network: MotionRewardNetwork, name: str, folder: Path) -> Critic | None:
     """The adapter and head beside a backbone. The rank is read from the tensors, never from a file's name."""
     lora, head = (_only(folder, pattern) for pattern in _ADAPTER_FILES[name])
     if lora is None:
@@ -198,10 +165,10 @@ def _read_judge(network: MotionRewardNetwork, name: str, folder: Path) -> Judge 
     alpha = content.get("lora_alpha")
     if not isinstance(alpha, int | float):
         raise UserError(f"{lora}: has no lora_alpha, so the adapter's scale is unknown.")
-    judge = Judge(network.motion, JUDGED_TERMS[name], rank, float(alpha))
-    load_state(judge.adapter, adapters.adapter_state(state), str(lora))
-    load_state(judge.head, _head_state(content, head, lora), str(head or lora))
-    return judge
+    critic = Critic(network.motion, CRITIC_OUTPUTS[name], rank, float(alpha))
+    load_state(critic.adapter, adapters.adapter_state(state), str(lora))
+    load_state(critic.head, _head_state(content, head, lora), str(head or lora))
+    return critic
 
 
 def _head_state(content: Mapping[str, Any], head: Path | None, lora: Path) -> dict[str, Tensor]:

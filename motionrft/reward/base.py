@@ -107,7 +107,7 @@ class Learnt(Reward):
         return None
 
     @abstractmethod
-    def judge_in(self, representation: str) -> None:
+    def expect(self, representation: str) -> None:
         """Expect motions in this representation from now on; raises `UserError` where it cannot."""
 
     def weigh(self, weights: Mapping[str, float]) -> None:

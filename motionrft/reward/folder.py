@@ -15,17 +15,17 @@ from motionrft.registry import TEXT_ENCODERS
 from motionrft.representations.statistics import Statistics
 from motionrft.reward.base import Learnt
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward, MotionCriticSize
-from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.adapters import Critic
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward.motionreward import (
-    JUDGED_TERMS,
+    CRITIC_OUTPUTS,
     PUBLISHED_NOISE_STEPS,
     MotionReward,
 )
 from motionrft.reward.motionreward.sizes import RewardSize
 from motionrft.reward.tmr import TMRNetwork, TMRReward, TMRSize
 from motionrft.text.base import TextEncoder, TextFeatures
-from motionrft.text.registry import load_text_encoder
+from motionrft.text.loading import load_text_encoder
 from motionrft.training.weights import CONFIG, load_state, load_weights, save_weights
 
 Size = TypeVar("Size", TMRSize, MotionCriticSize)
@@ -46,7 +46,7 @@ def save_reward(
     """
     state = reward.state_dict()
     tensors = {
-        name: value.to(_HALF[precision]) if name.startswith(("network.", "judges.")) else value
+        name: value.to(_HALF[precision]) if name.startswith(("network.", "critics.")) else value
         for name, value in state.items()
     }
     config = {"family": reward.family, **reward.config(), "weights": reward.weights}
@@ -63,7 +63,7 @@ def load_motionreward(
 
     Args:
         weights: term to weight; None takes those it was saved with.
-        representation: of the motions it shall judge.
+        representation: of the motions it shall critic.
 
     Raises:
         UserError: no such folder, damaged, of another family or architecture.
@@ -71,9 +71,9 @@ def load_motionreward(
     tensors, config = _read(folder, MotionReward.family)
     size = RewardSize.from_dict(config["size"])
     network = MotionRewardNetwork(size)
-    judges = {
-        name: Judge(network.motion, JUDGED_TERMS[name], **values)
-        for name, values in config.get("judges", {}).items()
+    critics = {
+        name: Critic(network.motion, CRITIC_OUTPUTS[name], **values)
+        for name, values in config.get("critics", {}).items()
     }
     reward = MotionReward(
         network,
@@ -81,7 +81,7 @@ def load_motionreward(
         text_encoder(config["text"], size.text_width, device),
         weights or config["weights"],
         representation,
-        judges,
+        critics,
     )
     load_state(reward, tensors, str(folder))
     reward.adapter_time = config.get("adapter_time", False)
@@ -139,6 +139,9 @@ def _read(folder: Path | str, family: str) -> tuple[dict[str, Tensor], dict[str,
     tensors, config = load_weights(folder)
     if config.get("family") != family:
         raise UserError(f"{folder}: holds a {config.get('family', 'nameless')} model, not a {family} reward")
+    if "judges" in config:  # what `critics` were called in the folders of the first release
+        config["critics"] = config.pop("judges")
+        tensors = {name.replace("judges.", "critics.", 1): value for name, value in tensors.items()}
     return {name: value.float() for name, value in tensors.items()}, config
 
 

@@ -162,7 +162,7 @@ class MotionCriticReward(Learnt):
         super().__init__()
         self.network = network
         self.weigh(weights or {"preference": 1.0})
-        self.judge_in(representation)
+        self.expect(representation)
         self.eval().requires_grad_(False)
 
     @property
@@ -176,7 +176,7 @@ class MotionCriticReward(Learnt):
     def config(self) -> dict[str, Any]:
         return {"size": asdict(self.network.size)}
 
-    def judge_in(self, representation: str) -> None:
+    def expect(self, representation: str) -> None:
         """Whatever converts to rotations can be judged."""
         self.representation = representation_name(representation)
 

@@ -100,7 +100,7 @@ class Scorer:
         good = [item for item in prepared if isinstance(item, _Prepared)]
         if self.learnt:
             for name in sorted({item.representation for item in good}):
-                self._judge([item for item in good if item.representation == name], name)
+                self._fill_learnt([item for item in good if item.representation == name], name)
         return [self._finish(item) if isinstance(item, _Prepared) else item for item in prepared]
 
     def _prepare(self, query: Query) -> "_Prepared | FileFault":
@@ -113,12 +113,12 @@ class Scorer:
                 joints = normalise_joints(joints[None])[0]
             if not self.learnt:
                 return _Prepared(query, joints, array, motion.representation)
-            judged, name = self._judgeable(array, joints, motion)
-            return _Prepared(query, joints, judged, name)
+            array, name = self._as_reward_reads(array, joints, motion)
+            return _Prepared(query, joints, array, name)
         except UserError as error:
             return FileFault(motion.source, f"{motion.source}: {error}")
 
-    def _judgeable(self, array: Tensor, joints: Tensor, motion: Motion) -> tuple[Tensor, str]:
+    def _as_reward_reads(self, array: Tensor, joints: Tensor, motion: Motion) -> tuple[Tensor, str]:
         """The motion as the reward can judge it, at its frame rate: in its own representation where possible."""
         name = motion.representation
         if abs(motion.fps - self.fps) > _SAME_RATE:
@@ -138,14 +138,14 @@ class Scorer:
             raise UserError(f"a {name} motion with {array.shape[-1]} values; this reward knows 22 joints.")
         return array, name
 
-    def _judge(self, items: Sequence["_Prepared"], representation: str) -> None:
+    def _fill_learnt(self, items: Sequence["_Prepared"], representation: str) -> None:
         """Fill in the learnt terms of motions in one representation."""
         assert self.reward is not None
         reward = self.reward
         device = next(reward.parameters()).device
         motion, lengths = pad([item.motion for item in items])
         texts = [item.query.text or "" for item in items]
-        reward.judge_in(representation)
+        reward.expect(representation)
         condition = reward.prepare(texts)
         _, terms = reward(motion.to(device), lengths.to(device), condition)
         for row, item in enumerate(items):

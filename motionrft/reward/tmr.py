@@ -117,14 +117,14 @@ class TMRReward(Learnt):
         self.network, self.text_encoder = network, text_encoder
         self.normaliser = Normaliser(statistics)
         self.weigh(weights or {"semantic": 1.0})
-        self.judge_in("kinematic")
+        self.expect("kinematic")
         self.eval().requires_grad_(False)
 
     @property
     def terms(self) -> tuple[str, ...]:
         return ("semantic", "similarity")
 
-    def judge_in(self, representation: str) -> None:
+    def expect(self, representation: str) -> None:
         """Whatever converts to kinematic features can be judged."""
         self.representation = representation_name(representation)
 

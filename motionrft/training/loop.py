@@ -13,7 +13,7 @@ from motionrft.training.progress import Progress, Silent
 from motionrft.training.run import RunFolder
 from motionrft.training.seeds import global_random_state, restore_global_random_state
 from motionrft.training.signals import TERMINATED, Signals
-from motionrft.training.watch import Verdict
+from motionrft.training.watch import Finding
 
 _DRY, _LONGEST_DROUGHT = 5, 25
 """Calls of `update` in a row that make none (no gradient): worth a warning, and the end of the run."""
@@ -61,7 +61,7 @@ def train(
     checkpoint_every: int = 100,
     keep: int = 2,
     progress: Progress | None = None,
-    watch: Callable[[int], Verdict | str | None] | None = None,
+    watch: Callable[[int], Finding | str | None] | None = None,
     keep_start: bool = False,
     distribution: Distribution | None = None,
 ) -> Outcome:
@@ -72,7 +72,7 @@ def train(
         updates, time_limit: whichever comes first ends the loop; seconds as in `Outcome`.
         checkpoint_every: updates between checkpoints, 0 for none; the end is always saved.
         keep: newest checkpoints that stay (the best stays too); 0 keeps all.
-        watch: called after each `update` with the updates made. A sentence ends the run, saved; a verdict may also
+        watch: called after each `update` with the updates made. A sentence ends the run, saved; a finding may also
             warn, and mark this state as the best, saved too.
         keep_start: save the state before the first update, as the best until the watch finds a better one.
         distribution: the processes of this run; only the main one writes and reports.
@@ -128,7 +128,7 @@ class _Session:
         self.distribution = distribution
         self.agree = distribution.largest
         self.step = 0
-        self.verdict: str | None = None
+        self.stop_sentence: str | None = None
         """The watch's last word, which a resumed run remembers."""
         self._drought = 0
         self._told_of_no_gradient = False
@@ -141,8 +141,8 @@ class _Session:
         return self._earlier + time.perf_counter() - self._started
 
     def ended(self, updates: int | None, time_limit: float | None) -> str | None:
-        if self.verdict is not None:
-            return self.verdict
+        if self.stop_sentence is not None:
+            return self.stop_sentence
         if updates is not None and self.step >= updates:
             return "updates"
         if time_limit is not None and self.agree(self.seconds >= time_limit)[0]:
@@ -165,17 +165,19 @@ class _Session:
             self.step += 1
             self._report({"update": self.step, "seconds": seconds, **self._memory.read(), **line})
 
-    def look(self, watch: Callable[[int], Verdict | str | None] | None) -> bool:
+    def look(self, watch: Callable[[int], Finding | str | None] | None) -> bool:
         """Let the watch judge: True for the best state so far; its last word ends the run in every process."""
         began = time.perf_counter()
         found = watch(self.step) if watch else None
         self._started += time.perf_counter() - began  # a budget of seconds buys updates, not looks
-        verdict = found if isinstance(found, Verdict) else Verdict(stop=found)
-        for warning in verdict.warnings:
+        finding = found if isinstance(found, Finding) else Finding(stop=found)
+        for warning in finding.warnings:
             self.progress.message(f"Watch, update {self.step}: {warning}.", warn=True)
-        if self.agree(verdict.stop is not None)[0]:
-            self.verdict = next(sentence for sentence in self.distribution.gather(verdict.stop) if sentence)
-        return verdict.best
+        if self.agree(finding.stop is not None)[0]:
+            self.stop_sentence = next(
+                sentence for sentence in self.distribution.gather(finding.stop) if sentence
+            )
+        return finding.best
 
     def save(self, best: bool = False) -> None:
         random = self.distribution.gather(global_random_state())
@@ -187,7 +189,7 @@ class _Session:
             "trainer": self.trainer.state_dict(),
             "random": random,
             "seconds": self.seconds,
-            "verdict": self.verdict,
+            "verdict": self.stop_sentence,
         }
         self.folder.save_checkpoint(self.step, state)
         if self.keep:
@@ -210,7 +212,7 @@ class _Session:
         self.trainer.load_state_dict(state["trainer"])
         restore_global_random_state(state["random"][self.distribution.rank])
         self._earlier = state["seconds"]
-        self.verdict = state["verdict"] if watched else None
+        self.stop_sentence = state["verdict"] if watched else None
         self.progress.message(f"Going on after update {self.step}.")
 
     def interrupted(self, exit_code: int) -> Interrupted:

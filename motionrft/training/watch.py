@@ -38,7 +38,7 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Finding:
     """What a look says.
 
     warnings: a sentence for each series beyond its tolerance.
@@ -78,7 +78,7 @@ class Watch:
         if wrong:
             raise ValueError(f"the watch cannot begin: {', '.join(wrong)} missing or not finite")
 
-    def look(self, step: int, values: Mapping[str, float]) -> Verdict:
+    def look(self, step: int, values: Mapping[str, float]) -> Finding:
         """Judge the values after `step` updates."""
         assert self.start is not None, "look before begin"
         self.last_step = step
@@ -92,7 +92,7 @@ class Watch:
         best = not warnings and score > self.best_score
         if best:
             self.best_step, self.best_score = step, score
-        return Verdict(warnings, stop, best)
+        return Finding(warnings, stop, best)
 
     @property
     def best_sentence(self) -> str:

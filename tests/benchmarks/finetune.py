@@ -29,7 +29,7 @@ from motionrft.generators.base import Condition
 from motionrft.generators.mld import Mld, MldConfig
 from motionrft.representations.statistics import Statistics
 from motionrft.reward.base import RewardCondition
-from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.adapters import Critic
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.sizes import PUBLISHED_SIZES
@@ -85,13 +85,13 @@ class Ours:
 def _reward() -> MotionReward:
     size = replace(PUBLISHED_SIZES["tiny"], representations=("kinematic",), widths=(263,), mode="M1T0")
     network = MotionRewardNetwork(size)
-    judges = {
-        "preference": Judge(network.motion, 1, 128, 256.0),
-        "authenticity": Judge(network.motion, 2, 128, 256.0),
+    critics = {
+        "preference": Critic(network.motion, 1, 128, 256.0),
+        "authenticity": Critic(network.motion, 2, 128, 256.0),
     }
     weights = {"semantic": 1.0, "similarity": 1.0, "preference": 0.002, "authenticity": 0.002}
     statistics = {"kinematic": Statistics(torch.zeros(263), torch.ones(263))}
-    reward = MotionReward(network, statistics, NoText(), weights, judges=judges)
+    reward = MotionReward(network, statistics, NoText(), weights, critics=critics)
     reward.adapter_time = True  # as the published adapter does
     return reward
 

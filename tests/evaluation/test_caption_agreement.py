@@ -7,10 +7,10 @@ from motionrft.evaluation.caption_agreement import (
     LEFT,
     NEITHER,
     RIGHT,
+    agreement,
+    named_hand,
+    named_turn,
     raised_hand,
-    share_as_told,
-    told_hand,
-    told_turn,
     turned_side,
 )
 
@@ -26,7 +26,7 @@ from motionrft.evaluation.caption_agreement import (
     ],
 )
 def test_hands(caption, side):
-    assert told_hand(caption) == side
+    assert named_hand(caption) == side
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_hands(caption, side):
     ],
 )
 def test_turns(caption, side):
-    assert told_turn(caption) == side
+    assert named_turn(caption) == side
 
 
 def _standing(frames=30):
@@ -74,4 +74,4 @@ def test_a_turn_to_the_left_goes_from_z_to_x():
 
 
 def test_captions_without_a_side_do_not_count():
-    assert share_as_told([LEFT, NEITHER, RIGHT], torch.tensor([LEFT, LEFT, LEFT])).item() == 0.5
+    assert agreement([LEFT, NEITHER, RIGHT], torch.tensor([LEFT, LEFT, LEFT])).item() == 0.5

@@ -15,7 +15,11 @@ from motionrft.files.composition import (
     "caption, subject, phrase",
     [
         ("a person bows deeply", "a person", "bows deeply"),
-        ("An energetic person quickly raises the left hand.", "an energetic person", "quickly raises the left hand"),
+        (
+            "An energetic person quickly raises the left hand.",
+            "an energetic person",
+            "quickly raises the left hand",
+        ),
         ("someone very tired walks ahead", "someone very tired", "walks ahead"),
     ],
 )

@@ -95,7 +95,7 @@ def small_trainer(preset: FinetunePreset, **options) -> FinetuneTrainer:
     frozen = FrozenTwin(generator)
     process = generator.process(preset.steps, preset.sampler, preset.eta)
     guidance = preset.guidance or generator.guidance
-    noises = preset.reference.noises if method_named(preset.method.method).judges else None
+    noises = preset.reference.noises if method_named(preset.method.method).follows_plan else None
     references = References(
         generator, process, reward, preset.reference.guidance or guidance, frozen,
         keep=noises is not None,

@@ -31,13 +31,13 @@ class Notes(Silent):
 def _trainer(spoil: Callable[[int, Tensor], Tensor], updates: int) -> FinetuneTrainer:
     """A trainer whose reward passes through `spoil(number of the call, reward)`."""
     trainer = small_trainer(small_preset(method={"method": "easytune", "k": 4}, updates=updates))
-    judge, calls = trainer.context.judge, itertools.count()
+    judge, calls = trainer.context.reward, itertools.count()
 
     def spoilt(*arguments):
         total, terms = judge(*arguments)
         return spoil(next(calls), total), terms
 
-    trainer.context = replace(trainer.context, judge=spoilt)
+    trainer.context = replace(trainer.context, reward=spoilt)
     return trainer
 
 

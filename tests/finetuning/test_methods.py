@@ -131,7 +131,7 @@ def test_copies_of_the_last_step_refuse_a_longer_chain():
         DraftPreset(k=2, copies=2)
 
 
-PLANNED = [name for name, method in usable_methods().items() if method.judges]
+PLANNED = [name for name, method in usable_methods().items() if method.follows_plan]
 
 
 @given(

@@ -91,7 +91,7 @@ def test_an_equally_rewarded_group_neither_teaches_nor_pulls():
 
     def tuned(items, judged):
         trainer = trainer_of("grpo", group=2, kl=0.04, advantages="group")
-        trainer.context = replace(trainer.context, judge=judged)
+        trainer.context = replace(trainer.context, reward=judged)
         with torch.no_grad():  # away from the reference, so that the pull is not zero
             for parameter in trainer.parameters.values():
                 parameter.add_(0.01)
@@ -117,7 +117,7 @@ def test_an_equally_rewarded_group_neither_teaches_nor_pulls():
 def test_a_batch_without_any_difference_moves_nothing():
     trainer = trainer_of("grpo", group=2)
     trainer.context = replace(
-        trainer.context, judge=lambda m, lengths, c, t=0: (torch.ones(len(lengths)), {})
+        trainer.context, reward=lambda m, lengths, c, t=0: (torch.ones(len(lengths)), {})
     )
     before = [p.detach().clone() for p in trainer.parameters.values()]
     (line,) = trainer.update(0)
@@ -235,14 +235,14 @@ def test_a_reward_without_gradient_is_learnt_by_trying():
         paid = -motion[..., 3].detach().sum(1) / lengths
         return paid, {"low": paid}
 
-    trainer.context = replace(trainer.context, judge=judge)
+    trainer.context = replace(trainer.context, reward=judge)
     rewards = [trainer.update(step)[0]["reward"] for step in range(16)]
     assert sum(rewards[-4:]) > sum(rewards[:4])
 
 
 def test_a_deterministic_sampler_is_refused(tmp_path, monkeypatch):
     from motionrft.finetuning.run import FinetuneRun, FinetuneSession
-    from motionrft.generators.registry import save_generator
+    from motionrft.generators.folder import save_generator
     from motionrft.registry import TEXT_ENCODERS
     from motionrft.reward.folder import save_reward
     from tests.finetuning.small import TEXTS, HashedText, small_generator, small_reward

@@ -14,7 +14,7 @@ from motionrft.finetuning.methods.base import usable_methods
 from motionrft.training.state import join_tree, split_tree
 from tests.finetuning.small import small_preset, small_trainer
 
-PLANNED = [name for name, method in usable_methods().items() if method.judges]
+PLANNED = [name for name, method in usable_methods().items() if method.follows_plan]
 KEYS = {"trajectory", "position", "t", "loss", "reward", "reward/semantic", "reward/similarity", "grad_norm"}
 
 

@@ -40,7 +40,7 @@ def test_the_watch_stops_a_run_that_exploits_its_reward(tmp_path):
     settings = WatchPart(every=8, jitter=0.1, motion_energy=0.1)
     preset = small_preset(updates=400, batch=6, optimiser={"lr": 2e-3}, method=METHOD)
     trainer = small_trainer(preset, watch=watch_for(settings))
-    trainer.context = replace(trainer.context, judge=pays_for_high_hands)
+    trainer.context = replace(trainer.context, reward=pays_for_high_hands)
     with RunFolder.open(tmp_path / "run", {}, {}) as folder:
         looks = Looks(settings, trainer.watch, lambda: sampled_numbers(trainer), folder.path)
         looks.begin()

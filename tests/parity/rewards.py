@@ -5,7 +5,7 @@ from torch import Tensor
 
 from motionrft.official.adapters import adapter_rank, adapter_state
 from motionrft.official.motionreward import deal_out, size_from_config
-from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.adapters import Critic
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from tests.parity.golden import Case
 
@@ -30,12 +30,12 @@ def network_of(case: Case) -> MotionRewardNetwork:
     return network
 
 
-def judge_of(case: Case, network: MotionRewardNetwork, kind: str, outputs: int) -> Judge:
+def critic_of(case: Case, network: MotionRewardNetwork, kind: str, outputs: int) -> Critic:
     """The case's adapter and head; projections of other representations are not stored and stay zero updates."""
     state = case.group(f"{kind}_lora/")
     config = case.info["config"]
-    judge = Judge(network.motion, outputs, adapter_rank(state), config["lora_alpha"]).eval()
-    _missing, unexpected = judge.adapter.load_state_dict(adapter_state(state), strict=False)
+    critic = Critic(network.motion, outputs, adapter_rank(state), config["lora_alpha"]).eval()
+    _missing, unexpected = critic.adapter.load_state_dict(adapter_state(state), strict=False)
     assert not unexpected
-    judge.head.load_state_dict(case.group(f"{kind}_head/"))
-    return judge
+    critic.head.load_state_dict(case.group(f"{kind}_head/"))
+    return critic

@@ -7,7 +7,7 @@ import torch
 
 from motionrft.official.motionreward import collect
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticSize
-from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.adapters import Critic
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.tmr import TMRNetwork, TMRSize
 
@@ -23,20 +23,20 @@ def write_backbone(folder: Path, network: MotionRewardNetwork, **more: Any) -> P
     return path
 
 
-def write_critic(folder: Path, network: MotionRewardNetwork) -> Judge:
-    """A preference critic beside a backbone, in two files; returns the judge that they hold."""
-    judge = Judge(network.motion, 1, rank=6, alpha=12)
-    for update in judge.adapter.updates.values():
+def write_critic(folder: Path, network: MotionRewardNetwork) -> Critic:
+    """A preference critic beside a backbone, in two files; returns the critic that they hold."""
+    critic = Critic(network.motion, 1, rank=6, alpha=12)
+    for update in critic.adapter.updates.values():
         torch.nn.init.normal_(update.lora_B)
-    torch.save(adapter_content(judge, "critic", "critic"), folder / "stage2_critic_lora_r16.pth")
-    torch.save({"state_dict": judge.head.state_dict()}, folder / "stage2_critic_head.pth")
-    return judge.eval()
+    torch.save(adapter_content(critic, "critic", "critic"), folder / "stage2_critic_lora_r16.pth")
+    torch.save({"state_dict": critic.head.state_dict()}, folder / "stage2_critic_head.pth")
+    return critic.eval()
 
 
-def adapter_content(judge: Judge, prefix: str, projections: str) -> dict[str, Any]:
-    """A judge's adapter under the published names."""
+def adapter_content(critic: Critic, prefix: str, projections: str) -> dict[str, Any]:
+    """A critic's adapter under the published names."""
     named = {}
-    for key, value in judge.adapter.state_dict().items():
+    for key, value in critic.adapter.state_dict().items():
         _, target, factor = key.split(".")
         words = target.split("-")
         if words[0] == "encoder":
@@ -47,7 +47,7 @@ def adapter_content(judge: Judge, prefix: str, projections: str) -> dict[str, An
             named[f"{prefix}_{place}_{layer}.{factor}"] = value
         else:
             named[f"{projections}_{words[0]}_layer{words[2]}.lora.{factor}"] = value
-    return {"lora_state_dict": named, "lora_rank": 99, "lora_alpha": judge.adapter.alpha}
+    return {"lora_state_dict": named, "lora_rank": 99, "lora_alpha": critic.adapter.alpha}
 
 
 def write_tmr(folder: Path) -> Path:

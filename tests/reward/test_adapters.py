@@ -3,32 +3,32 @@
 import torch
 import torch.nn.functional as F
 
-from motionrft.reward.motionreward.adapters import Judge, ranking_loss
+from motionrft.reward.motionreward.adapters import Critic, ranking_loss
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward.sizes import RewardSize
 
 LENGTHS = torch.tensor([9, 4])
 
 
-def parts(size: RewardSize) -> tuple[MotionRewardNetwork, Judge, torch.Tensor]:
+def parts(size: RewardSize) -> tuple[MotionRewardNetwork, Critic, torch.Tensor]:
     torch.manual_seed(2)
     network = MotionRewardNetwork(size).eval().requires_grad_(False)
-    return network, Judge(network.motion, 1, rank=4, alpha=8).eval(), torch.randn(2, 9, 263)
+    return network, Critic(network.motion, 1, rank=4, alpha=8).eval(), torch.randn(2, 9, 263)
 
 
 def test_a_new_adapter_changes_nothing(size: RewardSize) -> None:
-    network, judge, motion = parts(size)
-    adapted = judge.embed(network.motion, motion, LENGTHS, "kinematic").mean
+    network, critic, motion = parts(size)
+    adapted = critic.embed(network.motion, motion, LENGTHS, "kinematic").mean
     torch.testing.assert_close(adapted, network.motion(motion, LENGTHS, "kinematic").mean)
 
 
 def test_merged_attention_is_adapted_inputs_and_output(size: RewardSize) -> None:
-    network, judge, _ = parts(size)
-    for update in judge.adapter.updates.values():
+    network, critic, _ = parts(size)
+    for update in critic.adapter.updates.values():
         torch.nn.init.normal_(update.lora_B, std=0.3)
     attention, name = network.motion.encoder.middle_block.self_attn, "encoder.middle_block.self_attn"
     x = torch.randn(2, 5, size.width)
-    inputs = [x + x @ judge.adapter.update(f"{name}.{part}").T for part in "qkv"]
+    inputs = [x + x @ critic.adapter.update(f"{name}.{part}").T for part in "qkv"]
     projected = [
         F.linear(value, weight, bias)
         for value, weight, bias in zip(
@@ -38,9 +38,9 @@ def test_merged_attention_is_adapted_inputs_and_output(size: RewardSize) -> None
     q, k, v = (y.unflatten(-1, (size.heads, -1)).transpose(1, 2) for y in projected)
     mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
     out = attention.out_proj(mixed)
-    expected = out + out @ judge.adapter.update(f"{name}.o").T
+    expected = out + out @ critic.adapter.update(f"{name}.o").T
     merged = {
-        key.removeprefix(f"{name}."): value for key, value in judge.adapter.merged(network.motion).items()
+        key.removeprefix(f"{name}."): value for key, value in critic.adapter.merged(network.motion).items()
     }
     weights = {key: merged[key] for key in ("in_proj_weight", "out_proj.weight", "out_proj.bias")}
     torch.testing.assert_close(
@@ -49,13 +49,13 @@ def test_merged_attention_is_adapted_inputs_and_output(size: RewardSize) -> None
 
 
 def test_training_moves_the_adapter_and_not_the_tower(size: RewardSize) -> None:
-    network, judge, motion = parts(size)
+    network, critic, motion = parts(size)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    optimiser = torch.optim.Adam(judge.parameters(), lr=1e-2)
-    judge.train()
+    optimiser = torch.optim.Adam(critic.parameters(), lr=1e-2)
+    critic.train()
     losses = []
     for _ in range(8):
-        scores = judge(network.motion, motion, LENGTHS, "kinematic")[:, 0]
+        scores = critic(network.motion, motion, LENGTHS, "kinematic")[:, 0]
         loss = ranking_loss(scores[:1], scores[1:])
         optimiser.zero_grad()
         loss.backward()
@@ -63,18 +63,18 @@ def test_training_moves_the_adapter_and_not_the_tower(size: RewardSize) -> None:
         losses.append(loss.item())
     assert losses[-1] < losses[0]
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    assert any(update.lora_B.abs().sum() > 0 for update in judge.adapter.updates.values())
+    assert any(update.lora_B.abs().sum() > 0 for update in critic.adapter.updates.values())
 
 
 def test_kept_weights_follow_new_training(size: RewardSize) -> None:
-    network, judge, motion = parts(size)
-    judge.requires_grad_(False)
+    network, critic, motion = parts(size)
+    critic.requires_grad_(False)
     with torch.no_grad():
-        first = judge(network.motion, motion, LENGTHS, "kinematic")
-        for update in judge.adapter.updates.values():
+        first = critic(network.motion, motion, LENGTHS, "kinematic")
+        for update in critic.adapter.updates.values():
             torch.nn.init.normal_(update.lora_B)
-        judge.train().eval()
-        assert not torch.allclose(judge(network.motion, motion, LENGTHS, "kinematic"), first)
+        critic.train().eval()
+        assert not torch.allclose(critic(network.motion, motion, LENGTHS, "kinematic"), first)
 
 
 def test_ranking_loss_of_a_tie_is_log_two() -> None:

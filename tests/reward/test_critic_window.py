@@ -8,7 +8,8 @@ import torch.nn.functional as F
 
 from motionrft.data import MotionDataset, pad
 from motionrft.lengths import zero_padding
-from motionrft.official.rewards import convert_reward, load_reward
+from motionrft.loading import load_reward
+from motionrft.official.rewards import convert_reward
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft_cli import main as program
 from tests.reward.published import write_backbone, write_critic, write_tmr
@@ -20,13 +21,13 @@ def test_shorter_motions_are_padded_and_attended_to_the_window(
     checkpoints: Path, reward: MotionReward, dataset: MotionDataset
 ) -> None:
     """As plainly written as the published training did it: zeros after normalisation, all of them declared valid."""
-    path, judge = write_backbone(checkpoints, reward.network), write_critic(checkpoints, reward.network)
+    path, critic = write_backbone(checkpoints, reward.network), write_critic(checkpoints, reward.network)
     convert_reward(path, checkpoints / "out", critic_window=WINDOW)
     windowed = load_reward(checkpoints / "out", {"preference": 1.0})
     motion, lengths = pad([dataset.motion(number) for number in range(3)])
     normalised = zero_padding(reward.normalise(motion, lengths, "kinematic"), lengths)
     normalised = F.pad(normalised, (0, 0, 0, WINDOW - motion.shape[1]))
-    expected = judge(reward.network.motion, normalised, torch.full((3,), WINDOW), "kinematic")[:, 0]
+    expected = critic(reward.network.motion, normalised, torch.full((3,), WINDOW), "kinematic")[:, 0]
     scores = windowed(motion, lengths, windowed.prepare([]))[0]
     torch.testing.assert_close(scores, expected)
     at_true_lengths = load_reward(path, {"preference": 1.0})

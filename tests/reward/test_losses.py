@@ -14,6 +14,7 @@ from motionrft.reward.motionreward.losses import (
     false_negatives,
     reconstruction,
     weighted_total,
+    within_groups,
 )
 
 
@@ -76,9 +77,7 @@ def test_alignment_pairs() -> None:
 def test_inside_a_group_only_its_own_members_are_negatives() -> None:
     text, motion = torch.randn(5, 8), torch.randn(5, 8)
     groups = torch.tensor([0, 0, -1, 1, 1])
-    expected = (
-        losses.contrastive(text[:2], motion[:2]) + losses.contrastive(text[3:], motion[3:])
-    ) / 2
-    torch.testing.assert_close(losses.within_groups(text, motion, groups), expected)
+    expected = (contrastive(text[:2], motion[:2]) + contrastive(text[3:], motion[3:])) / 2
+    torch.testing.assert_close(within_groups(text, motion, groups), expected)
     alone = torch.full((5,), -1)
-    assert losses.within_groups(text, motion, alone) == 0
+    assert within_groups(text, motion, alone) == 0

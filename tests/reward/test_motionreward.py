@@ -9,9 +9,9 @@ import torch
 
 from motionrft.data import MotionDataset, pad
 from motionrft.errors import UserError
+from motionrft.loading import load_reward
 from motionrft.reward.folder import load_motionreward, save_reward
-from motionrft.reward.loading import load_reward
-from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.adapters import Critic
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward.motionreward import MotionReward
 
@@ -70,7 +70,7 @@ def test_every_representation_can_be_judged(reward: MotionReward, dataset: Motio
 def test_saved_and_loaded_it_says_the_same(
     reward: MotionReward, dataset: MotionDataset, tmp_path: Path, precision: str
 ) -> None:
-    reward.judges["preference"] = Judge(reward.network.motion, 1, rank=4, alpha=8)
+    reward.critics["preference"] = Critic(reward.network.motion, 1, rank=4, alpha=8)
     reward.eval().weights = {"semantic": 1.0, "preference": 0.5}
     reward.about = {"stages": ["semantic"], "fps": 20.0}
     save_reward(tmp_path / "reward", reward, precision=precision)
@@ -118,7 +118,7 @@ def test_physics_terms_join_by_name(reward: MotionReward, dataset: MotionDataset
 
 
 def test_a_joint_that_never_turned_may_turn(reward: MotionReward, dataset: MotionDataset) -> None:
-    reward.judge_in("rotation")
+    reward.expect("rotation")
     normaliser = reward.normalisers["rotation"]
     normaliser.get_buffer("std")[40:45] = 2e-6  # rounding noise is all that the data has there
     motion, lengths = batch(dataset, "rotation")

@@ -11,13 +11,12 @@ from motionrft.data import MotionDataset, pad
 from motionrft.errors import UserError
 from motionrft.finetuning.loading import identities, load_parts
 from motionrft.finetuning.preset import FinetunePreset
+from motionrft.loading import load_reward, reward_identity
 from motionrft.official.motionreward import collect, deal_out, size_of
 from motionrft.official.rewards import (
     convert_reward,
     is_checkpoint,
-    load_reward,
     read_reward,
-    reward_identity,
 )
 from motionrft.reward.motioncritic import axis_angles
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
@@ -33,14 +32,14 @@ def test_a_backbone_with_adapters_of_any_rank(
     dataset: MotionDataset,
 ) -> None:
     path = write_backbone(checkpoints, reward.network, **{"clip.weight": torch.ones(2)})
-    judge = write_critic(checkpoints, reward.network)
+    critic = write_critic(checkpoints, reward.network)
     assert is_checkpoint(path)
     loaded = read_reward(path)
     assert isinstance(loaded, MotionReward) and loaded.terms == ("semantic", "similarity", "preference")
     loaded.weigh({"preference": 1.0})
     motion, lengths = pad([dataset.motion(number) for number in range(3)])
     score = loaded(motion, lengths, loaded.prepare([]))[0]
-    expected = judge(
+    expected = critic(
         reward.network.motion, reward.normalise(motion, lengths, "kinematic"), lengths, "kinematic"
     )
     torch.testing.assert_close(score, expected[:, 0])
@@ -49,7 +48,7 @@ def test_a_backbone_with_adapters_of_any_rank(
         loaded.prepare(["a person walks"])
 
 
-def test_the_identity_of_a_checkpoint_covers_the_judges_beside_it(
+def test_the_identity_of_a_checkpoint_covers_the_critics_beside_it(
     checkpoints: Path, reward: MotionReward
 ) -> None:
     path = write_backbone(checkpoints, reward.network)

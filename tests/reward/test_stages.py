@@ -1,4 +1,4 @@
-"""Stages 2 and 3: pairs, fakes of equal lengths, and what the judges learn."""
+"""Stages 2 and 3: pairs, fakes of equal lengths, and what the critics learn."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,8 @@ import torch
 
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
+from motionrft.loading import load_reward
 from motionrft.reward.folder import save_reward
-from motionrft.reward.loading import load_reward
 from motionrft.reward.motionreward import stages
 from motionrft.reward.motionreward.clips import clips_of
 from motionrft.reward.motionreward.fakes import GENERATED, REAL, length_baseline, matched, published_fakes
@@ -149,7 +149,7 @@ def test_all_later_stages_from_a_base(
 
     loaded = load_reward(tmp_path / "run", {"semantic": 1.0, "preference": 0.1, "authenticity": 1.0})
     motion = person(30, 0.5, 0.2)[None]
-    loaded.judge_in("joints")  # type: ignore[attr-defined]
+    loaded.expect("joints")  # type: ignore[attr-defined]
     _, terms = loaded(motion, torch.tensor([30]), loaded.prepare(["a person walks"]))
     assert set(terms) == {"semantic", "preference", "authenticity"}
     assert 0 <= terms["authenticity"].item() <= 1

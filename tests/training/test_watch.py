@@ -12,7 +12,7 @@ from motionrft.errors import Interrupted
 from motionrft.training.loop import train
 from motionrft.training.optimiser import AdamWSettings, Optimiser
 from motionrft.training.run import RunFolder
-from motionrft.training.watch import Verdict, Watch, Watched
+from motionrft.training.watch import Finding, Watch, Watched
 
 JITTER = Watched("jitter", "lower", 0.25)
 DISTANCE = Watched("mm_dist", "lower", 0.01, relative=False, goal=True)
@@ -33,14 +33,14 @@ def _watch() -> Watch:
     return watch
 
 
-def _look(watch: Watch, step: int, jitter: float, distance: float, energy: float = 10.0) -> Verdict:
+def _look(watch: Watch, step: int, jitter: float, distance: float, energy: float = 10.0) -> Finding:
     return watch.look(step, {"jitter": jitter, "mm_dist": distance, "energy": energy})
 
 
 def test_getting_better_is_best_and_a_guard_cannot_pay_for_a_goal() -> None:
     watch = _watch()
-    assert _look(watch, 10, 1.0, 2.98) == Verdict(best=True)
-    assert _look(watch, 20, 0.1, 2.985) == Verdict()  # smoother, but further from the text
+    assert _look(watch, 10, 1.0, 2.98) == Finding(best=True)
+    assert _look(watch, 20, 0.1, 2.985) == Finding()  # smoother, but further from the text
     assert _look(watch, 30, 1.1, 2.95).best
     assert watch.best_step == 30
 
@@ -48,7 +48,7 @@ def test_getting_better_is_best_and_a_guard_cannot_pay_for_a_goal() -> None:
 def test_a_warning_is_never_the_best_and_three_tolerances_end_the_run() -> None:
     watch = _watch()
     verdict = _look(watch, 10, 1.3, 2.5)
-    assert verdict == Verdict(("jitter went from 1 to 1.3 (+30 %)",), None, False)
+    assert verdict == Finding(("jitter went from 1 to 1.3 (+30 %)",), None, False)
     verdict = _look(watch, 20, 1.8, 2.5)
     assert verdict.stop is not None and "jitter" in verdict.stop and "nothing was better" in verdict.stop
     assert "mm_dist went from 3 to nan" in _look(watch, 30, 1.0, math.nan).stop
@@ -95,7 +95,7 @@ class HighHands:
         self.optimiser.step()
         return {"reward": reward.item()}
 
-    def looked(self, step: int) -> Verdict | None:
+    def looked(self, step: int) -> Finding | None:
         return self.watch.look(step, self.held_out()) if step % 5 == 0 else None
 
     def state_dict(self) -> dict:

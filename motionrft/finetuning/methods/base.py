@@ -44,7 +44,7 @@ class Method:
     objective: str = TRAJECTORY
 
     @property
-    def judges(self) -> bool:
+    def follows_plan(self) -> bool:
         """Whether the plan itself says what is judged and when the weights move."""
         return self.objective == TRAJECTORY
 

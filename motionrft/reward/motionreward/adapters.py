@@ -102,7 +102,7 @@ class Head(nn.Module):
         return self.fc4(z)
 
 
-class Judge(nn.Module):
+class Critic(nn.Module):
     """An adapted tower with a head. The tower itself is passed in: it is shared, and frozen.
 
     Args:
@@ -144,7 +144,7 @@ class Judge(nn.Module):
         for name, weight in self._kept.items():
             self.register_buffer(name.replace(".", _CHILD), weight, persistent=False)
 
-    def train(self, mode: bool = True) -> "Judge":
+    def train(self, mode: bool = True) -> "Critic":
         self._forget()
         return super().train(mode)
 

@@ -15,7 +15,7 @@ from motionrft.lengths import zero_padding
 from motionrft.representations.statistics import Statistics
 from motionrft.representations.windows import seen_from_windows
 from motionrft.reward.base import Learnt, RewardCondition
-from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.adapters import Critic
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward.gaussian import Gaussian
 from motionrft.text.base import TextEncoder, TextFeatures
@@ -24,7 +24,7 @@ SHARED_TERMS = ("semantic", "similarity")
 """Terms read from the shared embedding: cosine to the text, cosine to the reference motion."""
 PUBLISHED_NOISE_STEPS = 500
 """Published noise-aware rewards were trained on timesteps below it, whatever their file says."""
-JUDGED_TERMS = {"preference": 1, "authenticity": 2}
+CRITIC_OUTPUTS = {"preference": 1, "authenticity": 2}
 """Terms that have adapters and a head of their own, and the head's outputs. Preference is an unbounded score,
 authenticity the probability of being real."""
 
@@ -58,11 +58,11 @@ class MotionReward(Learnt):
 
     Args:
         network: both towers and the decoder.
-        statistics: of every representation that the network judges.
+        statistics: of every representation that the network critics.
         text_encoder: the frozen encoder whose token states the text tower reads.
         weights: term to weight; terms without weight are neither computed nor reported.
         representation: of the motions that `forward` gets.
-        judges: `preference` and `authenticity`, where they have been trained.
+        critics: `preference` and `authenticity`, where they have been trained.
     """
 
     family: ClassVar[str] = "motionreward"
@@ -74,7 +74,7 @@ class MotionReward(Learnt):
         text_encoder: TextEncoder,
         weights: Mapping[str, float] | None = None,
         representation: str = "kinematic",
-        judges: Mapping[str, Judge] | None = None,
+        critics: Mapping[str, Critic] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -87,14 +87,14 @@ class MotionReward(Learnt):
         self.noise_steps: int | None = None
         """Timesteps below which it was trained on noisy motions; None: it never was, and judges clean ones."""
         self.adapter_time = False
-        """Whether judges see the time token: the published code gives it to adapters that never saw one."""
+        """Whether critics see the time token: the published code gives it to adapters that never saw one."""
         self.critic_window: int | None = None
-        """Shorter motions are padded to so many frames, and the preference judge attends to all of them: published
+        """Shorter motions are padded to so many frames, and the preference critic attends to all of them: published
         critics were trained with 196 (MotionPercept's 60 frames and 136 of zeros), though published fine-tuning
         gives them true lengths. None judges the valid frames."""
-        self.judges = nn.ModuleDict(dict(judges or {}))
+        self.critics = nn.ModuleDict(dict(critics or {}))
         self.weigh(weights or {"semantic": 1.0})
-        self.judge_in(representation)
+        self.expect(representation)
         self.eval().requires_grad_(False)
 
     @property
@@ -108,14 +108,14 @@ class MotionReward(Learnt):
         return (self.network.size.positions - 2) * self.network.size.stack
 
     def config(self) -> dict[str, Any]:
-        judges = {name: judge for name, judge in self.judges.items() if isinstance(judge, Judge)}
+        critics = {name: critic for name, critic in self.critics.items() if isinstance(critic, Critic)}
         return {
             "size": self.network.size.to_dict(),
             "text": self.text_encoder.name,
             "text_identity": self.text_encoder.identity,
-            "judges": {
-                name: {"rank": judge.adapter.rank, "alpha": judge.adapter.alpha}
-                for name, judge in judges.items()
+            "critics": {
+                name: {"rank": critic.adapter.rank, "alpha": critic.adapter.alpha}
+                for name, critic in critics.items()
             },
             "adapter_time": self.adapter_time,
             "noise_steps": self.noise_steps,
@@ -130,9 +130,9 @@ class MotionReward(Learnt):
     @property
     def terms(self) -> tuple[str, ...]:
         """Every term this reward can give."""
-        return (*SHARED_TERMS, *self.judges)
+        return (*SHARED_TERMS, *self.critics)
 
-    def judge_in(self, representation: str) -> None:
+    def expect(self, representation: str) -> None:
         """Expect motions in this representation from now on.
 
         Raises:
@@ -167,8 +167,8 @@ class MotionReward(Learnt):
         return F.normalize(self.encode(motion, lengths, t).mean, dim=-1)
 
     def settle(self) -> None:
-        for judge in self.judges.values():
-            judge.settle(self.network.motion)  # type: ignore[operator]
+        for critic in self.critics.values():
+            critic.settle(self.network.motion)  # type: ignore[operator]
 
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
@@ -221,16 +221,16 @@ class MotionReward(Learnt):
             mean = self.network.encode_motion(normalised, lengths, self.representation, t).mean
             own = F.normalize(mean, dim=-1)
             terms = {name: (own * other).sum(-1) for name, other in compared.items()}
-        for name in self.judges:
+        for name in self.critics:
             if name in self.weights:
-                terms[name] = self._judged(name, normalised, lengths, t)
+                terms[name] = self._answered(name, normalised, lengths, t)
         return terms
 
-    def _judged(self, name: str, normalised: Tensor, lengths: Tensor, t: Tensor | int) -> Tensor:
-        """(B,) of one judge, from normalised motions."""
+    def _answered(self, name: str, normalised: Tensor, lengths: Tensor, t: Tensor | int) -> Tensor:
+        """(B,) of one critic, from normalised motions."""
         if name == "preference" and self.critic_window is not None:
             normalised = F.pad(normalised, (0, 0, 0, max(0, self.critic_window - normalised.shape[1])))
             lengths = lengths.clamp(min=self.critic_window)
         time = t if self.adapter_time and self.network.size.mode[1] == "1" else None
-        answer = self.judges[name](self.network.motion, normalised, lengths, self.representation, time)
+        answer = self.critics[name](self.network.motion, normalised, lengths, self.representation, time)
         return answer.softmax(-1)[:, 0] if answer.shape[-1] == 2 else answer[:, 0]

@@ -126,7 +126,7 @@ class SemanticPart(PresetPart):
     validate_every: int = Field(500, ge=1, description="updates between two looks at the validation split")
 
 
-class JudgePart(PresetPart):
+class CriticPart(PresetPart):
     """What stages 2 and 3 share: a low-rank adapter with a head, on the frozen motion tower."""
 
     rank: int = Field(16, ge=1, description="rank of the adapter")
@@ -136,7 +136,7 @@ class JudgePart(PresetPart):
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-4, weight_decay=1e-4, warmup=100)
 
 
-class PreferencePart(JudgePart):
+class PreferencePart(CriticPart):
     """Stage 2: which of two motions people prefer."""
 
     pairs: str | None = Field(
@@ -153,7 +153,7 @@ class PreferencePart(JudgePart):
     validation: int = Field(600, ge=2, description="pairs made of the validation split")
 
 
-class AuthenticityPart(JudgePart):
+class AuthenticityPart(CriticPart):
     """Stage 3: real or generated."""
 
     fakes: str = Field(

@@ -121,8 +121,8 @@ def card(reward: MotionReward, preset: TrainRewardPreset) -> str:
         "```",
         "",
         *_recall_table(about.get("recall", {})),
-        *_judge_table("Preference", about.get("preference", {})),
-        *_judge_table("Authenticity", about.get("authenticity", {})),
+        *_critic_table("Preference", about.get("preference", {})),
+        *_critic_table("Authenticity", about.get("authenticity", {})),
     ]
     return "\n".join(lines) + "\n"
 
@@ -141,7 +141,7 @@ def _recall_table(recall: dict[str, dict[str, dict[str, float]]]) -> list[str]:
     return lines
 
 
-def _judge_table(title: str, report: dict[str, dict[str, float]]) -> list[str]:
+def _critic_table(title: str, report: dict[str, dict[str, float]]) -> list[str]:
     if not report:
         return []
     names = list(next(iter(report.values())))

@@ -4,11 +4,17 @@ from pathlib import Path
 
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
-from motionrft.generators import load_generator
+from motionrft.generators import read_generator
 from motionrft.generators.base import Generator
 from motionrft.representations.names import guess_representation
-from motionrft.reward.motionreward.adapters import Judge
+from motionrft.reward.motionreward.adapters import Critic
 from motionrft.reward.motionreward.clips import Clip, Pair
+from motionrft.reward.motionreward.critic_training import (
+    AuthenticityTrainer,
+    PreferenceTrainer,
+    authenticity_report,
+    preference_report,
+)
 from motionrft.reward.motionreward.fakes import (
     Labelled,
     length_baseline,
@@ -17,17 +23,11 @@ from motionrft.reward.motionreward.fakes import (
     read_fakes,
     sampled_fakes,
 )
-from motionrft.reward.motionreward.judging import (
-    AuthenticityTrainer,
-    PreferenceTrainer,
-    authenticity_report,
-    preference_report,
-)
-from motionrft.reward.motionreward.motionreward import JUDGED_TERMS, MotionReward
+from motionrft.reward.motionreward.motionreward import CRITIC_OUTPUTS, MotionReward
 from motionrft.reward.motionreward.pairs import perturbed_pairs, published_pairs, read_pairs
 from motionrft.reward.motionreward.preset import (
     AuthenticityPart,
-    JudgePart,
+    CriticPart,
     PreferencePart,
     TrainRewardPreset,
 )
@@ -45,42 +45,42 @@ _VALIDATION_SEED = 1_000_003
 def train_preference(
     preset: TrainRewardPreset, session: RewardSession, data: Splits, reward: MotionReward
 ) -> None:
-    """Stage 2: a preference judge, added to the reward."""
-    part, names = preset.preference, _judged_representations(reward, data.train)
+    """Stage 2: a preference critic, added to the reward."""
+    part, names = preset.preference, _critic_representations(reward, data.train)
     seed_everything(preset.seed)
     with stage_folder("preference", preset, session, data) as folder:
         session.watch("preference").message("preference: preparing pairs")
         pairs = _training_pairs(part, data.train, names, preset.seed, session)
         kinds = [*part.kinds, *(kind for kind in part.held_out if kind not in part.kinds)]
         seen = perturbed_pairs(data.validation, part.validation, kinds, names, preset.seed + _VALIDATION_SEED)
-        judge = _new_judge("preference", reward, part)
-        trainer = PreferenceTrainer(reward, judge, pairs, part, preset.seed)
+        critic = _new_critic("preference", reward, part)
+        trainer = PreferenceTrainer(reward, critic, pairs, part, preset.seed)
         _run(trainer, folder, part, preset, session, "preference")
-        reward.about["preference"] = preference_report(reward, judge, seen)
+        reward.about["preference"] = preference_report(reward, critic, seen)
         reward.about["preference_held_out"] = list(part.held_out)
-        _finish("preference", judge, reward, preset, session, data)
+        _finish("preference", critic, reward, preset, session, data)
 
 
 def train_authenticity(
     preset: TrainRewardPreset, session: RewardSession, data: Splits, reward: MotionReward
 ) -> None:
-    """Stage 3: an authenticity judge, added to the reward."""
-    part, names = preset.authenticity, _judged_representations(reward, data.train)
+    """Stage 3: an authenticity critic, added to the reward."""
+    part, names = preset.authenticity, _critic_representations(reward, data.train)
     seed_everything(preset.seed)
     with stage_folder("authenticity", preset, session, data) as folder:
         session.watch("authenticity").message("authenticity: preparing generated clips")
         clips, seen = _real_and_generated(part, data, names, preset.seed, session)
-        judge = _new_judge("authenticity", reward, part)
-        trainer = AuthenticityTrainer(reward, judge, clips, part, preset.seed)
+        critic = _new_critic("authenticity", reward, part)
+        trainer = AuthenticityTrainer(reward, critic, clips, part, preset.seed)
         _run(trainer, folder, part, preset, session, "authenticity")
-        report = authenticity_report(reward, judge, seen)
+        report = authenticity_report(reward, critic, seen)
         for name, values in report.items():
             values["length_only"] = length_baseline(clips, seen, name)
         reward.about["authenticity"] = report
-        _finish("authenticity", judge, reward, preset, session, data)
+        _finish("authenticity", critic, reward, preset, session, data)
 
 
-def _judged_representations(reward: MotionReward, data: MotionDataset) -> tuple[str, ...]:
+def _critic_representations(reward: MotionReward, data: MotionDataset) -> tuple[str, ...]:
     """Those of the reward that the data set has; joints must be there, since faults are put into joints."""
     return tuple(name for name in reward.network.size.representations if name in data.representations)
 
@@ -134,7 +134,7 @@ def _real_and_generated(
 def _generator(name: str) -> Generator:
     from motionrft.builtin import resolve
 
-    return load_generator(resolve(name, "generator"))
+    return read_generator(resolve(name, "generator"))
 
 
 def _divided(clips: list[Clip], path: Path) -> list[list[Clip]]:
@@ -147,15 +147,15 @@ def _divided(clips: list[Clip], path: Path) -> list[list[Clip]]:
     ]
 
 
-def _new_judge(name: str, reward: MotionReward, part: JudgePart) -> Judge:
+def _new_critic(name: str, reward: MotionReward, part: CriticPart) -> Critic:
     device = next(reward.network.parameters()).device
-    return Judge(reward.network.motion, JUDGED_TERMS[name], part.rank, part.alpha).to(device)
+    return Critic(reward.network.motion, CRITIC_OUTPUTS[name], part.rank, part.alpha).to(device)
 
 
 def _run(
     trainer: PreferenceTrainer | AuthenticityTrainer,
     folder: RunFolder,
-    part: JudgePart,
+    part: CriticPart,
     preset: TrainRewardPreset,
     session: RewardSession,
     name: str,
@@ -172,11 +172,11 @@ def _run(
 
 def _finish(
     stage: str,
-    judge: Judge,
+    critic: Critic,
     reward: MotionReward,
     preset: TrainRewardPreset,
     session: RewardSession,
     data: Splits,
 ) -> None:
-    reward.judges[stage] = judge
+    reward.critics[stage] = critic
     finish_stage(stage, reward, preset, session, data)

@@ -44,11 +44,11 @@ def refine(preset: RefineSplPreset, session: RewardSession) -> Refined:
     source = reward_folder(preset.reward)
     reward = load_motionreward(source, device=session.device)
     progress = session.watch("refining")
-    if reward.judges:
+    if reward.critics:
         progress.message(
-            f"{', '.join(reward.judges)} belong to the unrefined tower and are left out; train them again."
+            f"{', '.join(reward.critics)} belong to the unrefined tower and are left out; train them again."
         )
-        reward.judges.clear()
+        reward.critics.clear()
         reward.weigh({"semantic": 1.0})
     with RunFolder.open(
         session.out,

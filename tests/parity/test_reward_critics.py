@@ -18,21 +18,22 @@ from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.retrieval import RANKS, recall
 from motionrft.text.base import TextEncoder, TextFeatures
 from tests.parity.golden import Case, cases
-from tests.parity.rewards import REPRESENTATIONS, close, judge_of, network_of
+from tests.parity.rewards import REPRESENTATIONS, close, critic_of, network_of
 
 
 @pytest.mark.parametrize("case", cases("reward", op="critic"))
 def test_critic(case: Case) -> None:
     network, x = network_of(case), case.tensors
-    judge = judge_of(case, network, "critic", 1)
+    critic = critic_of(case, network, "critic", 1)
     representation, lengths = REPRESENTATIONS[case.info["repr"]], x["in/lengths"]
     motions = {name: x[f"in/motion_{name}"].clone().requires_grad_() for name in ("better", "worse")}
     close(network.motion(motions["better"], lengths, representation).mean, x["out/mu_base"], "mu_base")
-    gaussian = judge.embed(network.motion, motions["better"], lengths, representation)
+    gaussian = critic.embed(network.motion, motions["better"], lengths, representation)
     close(gaussian.mean, x["out/mu_lora"], "mu_lora")
     close(gaussian.log_variance, x["out/logvar_lora"], "logvar_lora")
     scores = {
-        name: judge(network.motion, motion, lengths, representation)[:, 0] for name, motion in motions.items()
+        name: critic(network.motion, motion, lengths, representation)[:, 0]
+        for name, motion in motions.items()
     }
     close(scores["better"], x["out/score_better"], "score_better")
     close(scores["worse"], x["out/score_worse"], "score_worse")
@@ -44,8 +45,8 @@ def test_critic(case: Case) -> None:
     window = torch.full_like(lengths, motions["better"].shape[1])
     full, auxiliary = [], torch.zeros(())
     for motion in motions.values():
-        gaussian = judge.embed(network.motion, motion, window, representation)
-        full.append(judge.head(gaussian.mean)[:, 0])
+        gaussian = critic.embed(network.motion, motion, window, representation)
+        full.append(critic.head(gaussian.mean)[:, 0])
         decoded = network.decoder(gaussian.mean, window, representation, motion.shape[1])
         auxiliary = (
             auxiliary + F.smooth_l1_loss(decoded, motion) + 1e-5 * divergence(gaussian, gaussian.prior())
@@ -57,13 +58,13 @@ def test_critic(case: Case) -> None:
 @pytest.mark.parametrize("case", cases("reward", op="ai_detection"))
 def test_ai_detection(case: Case) -> None:
     network, x = network_of(case), case.tensors
-    judge = judge_of(case, network, "ai_detection", 2)
+    critic = critic_of(case, network, "ai_detection", 2)
     motion = x["in/motion"].clone().requires_grad_()
     representation = REPRESENTATIONS[case.info["repr"]]
-    gaussian = judge.embed(network.motion, motion, x["in/lengths"], representation)
+    gaussian = critic.embed(network.motion, motion, x["in/lengths"], representation)
     close(gaussian.mean, x["out/mu"], "mu")
     close(gaussian.log_variance, x["out/logvar"], "logvar")
-    logits = judge(network.motion, motion, x["in/lengths"], representation)
+    logits = critic(network.motion, motion, x["in/lengths"], representation)
     close(logits, x["out/logits"], "logits")
     real = logits.softmax(-1)[:, 0]
     close(real, x["out/p_real"], "p_real")
@@ -89,9 +90,9 @@ class GivenStates(TextEncoder):
 def test_combined_reward(case: Case) -> None:
     network, x = network_of(case), case.tensors
     tokens, name = x["in/token_embeddings"], REPRESENTATIONS[case.info["repr"]]
-    judges = {
-        "preference": judge_of(case, network, "critic", 1),
-        "authenticity": judge_of(case, network, "ai_detection", 2),
+    critics = {
+        "preference": critic_of(case, network, "critic", 1),
+        "authenticity": critic_of(case, network, "ai_detection", 2),
     }
     names = ("preference", "semantic", "similarity", "authenticity")
     reward = MotionReward(
@@ -100,7 +101,7 @@ def test_combined_reward(case: Case) -> None:
         GivenStates(tokens, length_mask(x["in/text_lengths"], tokens.shape[1])),
         dict(zip(names, x["in/lambda"].tolist(), strict=True)),
         name,
-        judges,
+        critics,
     )
     reward.adapter_time = True
     # Without a timestep the published call has no time token at all, which mode M0 is.

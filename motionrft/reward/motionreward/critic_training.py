@@ -12,40 +12,42 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from motionrft.reward.classification import authenticity_metrics, preference_metrics
-from motionrft.reward.motionreward.adapters import Judge, ranking_loss
+from motionrft.reward.motionreward.adapters import Critic, ranking_loss
 from motionrft.reward.motionreward.clips import Clip, Pair, batch_of
 from motionrft.reward.motionreward.fakes import Labelled
 from motionrft.reward.motionreward.motionreward import MotionReward
-from motionrft.reward.motionreward.preset import JudgePart
+from motionrft.reward.motionreward.preset import CriticPart
 from motionrft.training.optimiser import Optimiser
 from motionrft.training.seeds import generator_for
 
 
-class JudgeTrainer:
+class CriticTrainer:
     """What both stages share: which clips a step sees, in which representation, and the update.
 
     Args:
-        reward: its tower stays as it is; the judge is trained in place.
-        judge: on the reward's device.
+        reward: its tower stays as it is; the critic is trained in place.
+        critic: on the reward's device.
     """
 
-    def __init__(self, reward: MotionReward, judge: Judge, preset: JudgePart, seed: int) -> None:
-        self.reward, self.judge, self.preset, self.seed = reward, judge, preset, seed
+    def __init__(self, reward: MotionReward, critic: Critic, preset: CriticPart, seed: int) -> None:
+        self.reward, self.critic, self.preset, self.seed = reward, critic, preset, seed
         self.device = next(reward.network.parameters()).device
         reward.network.requires_grad_(False).train()  # dropout stays active, as published
-        judge.requires_grad_(True).train()
-        self.optimiser = Optimiser(judge, preset.optimiser, total=preset.updates)
+        critic.requires_grad_(True).train()
+        self.optimiser = Optimiser(critic, preset.optimiser, total=preset.updates)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"judge": self.judge.state_dict(), "optimiser": self.optimiser.state_dict()}
+        return {"critic": self.critic.state_dict(), "optimiser": self.optimiser.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.judge.load_state_dict(state["judge"])
+        self.critic.load_state_dict(
+            state["critic"] if "critic" in state else state["judge"]
+        )  # its first name
         self.optimiser.load_state_dict(state["optimiser"])
 
     def answers(self, clips: Sequence[Clip], name: str) -> Tensor:
-        """(B, outputs) of the judge."""
-        return judge_clips(self.reward, self.judge, clips, name, self.device)
+        """(B, outputs) of the critic."""
+        return answer_clips(self.reward, self.critic, clips, name, self.device)
 
     def rows(self, count: int, step: int) -> list[int]:
         """Items of a step."""
@@ -58,13 +60,13 @@ class JudgeTrainer:
         return {"loss": loss.item(), **self.optimiser.step()}
 
 
-class PreferenceTrainer(JudgeTrainer):
+class PreferenceTrainer(CriticTrainer):
     """Ranking loss on pairs; the representation changes from update to update."""
 
     def __init__(
-        self, reward: MotionReward, judge: Judge, pairs: Sequence[Pair], preset: JudgePart, seed: int
+        self, reward: MotionReward, critic: Critic, pairs: Sequence[Pair], preset: CriticPart, seed: int
     ) -> None:
-        super().__init__(reward, judge, preset, seed)
+        super().__init__(reward, critic, preset, seed)
         self.pairs = {name: [pair for pair in pairs if name in pair.better] for name in _names(reward, pairs)}
 
     def update(self, step: int) -> dict[str, float]:
@@ -78,13 +80,13 @@ class PreferenceTrainer(JudgeTrainer):
         return metrics | self.descend(ranking_loss(better, worse))
 
 
-class AuthenticityTrainer(JudgeTrainer):
+class AuthenticityTrainer(CriticTrainer):
     """Two-class cross entropy; class 0 real, 1 generated."""
 
     def __init__(
-        self, reward: MotionReward, judge: Judge, clips: Sequence[Labelled], preset: JudgePart, seed: int
+        self, reward: MotionReward, critic: Critic, clips: Sequence[Labelled], preset: CriticPart, seed: int
     ) -> None:
-        super().__init__(reward, judge, preset, seed)
+        super().__init__(reward, critic, preset, seed)
         names = [name for name in reward.network.size.representations if any(name in c.clip for c in clips)]
         self.clips = {name: [clip for clip in clips if name in clip.clip] for name in names}
 
@@ -99,35 +101,37 @@ class AuthenticityTrainer(JudgeTrainer):
         return metrics | self.descend(F.cross_entropy(logits, labels))
 
 
-def judge_clips(
-    reward: MotionReward, judge: Judge, clips: Sequence[Clip], name: str, device: torch.device
+def answer_clips(
+    reward: MotionReward, critic: Critic, clips: Sequence[Clip], name: str, device: torch.device
 ) -> Tensor:
-    """(B, outputs) of a judge about de-normalised clips in one representation."""
+    """(B, outputs) of a critic about de-normalised clips in one representation."""
     motion, lengths = batch_of(clips, name, device)
-    return judge(reward.network.motion, reward.normalise(motion, lengths, name), lengths, name)
+    return critic(reward.network.motion, reward.normalise(motion, lengths, name), lengths, name)
 
 
 @torch.no_grad()
-def judge_all(reward: MotionReward, judge: Judge, clips: Sequence[Clip], name: str) -> Tensor:
-    """(N, outputs) of a judge in eval mode, clips of like length together."""
+def answer_all(reward: MotionReward, critic: Critic, clips: Sequence[Clip], name: str) -> Tensor:
+    """(N, outputs) of a critic in eval mode, clips of like length together."""
     reward.network.eval()
-    judge.eval()
+    critic.eval()
     device = next(reward.network.parameters()).device
     order = sorted(range(len(clips)), key=lambda number: len(clips[number][name]))
     parts = [order[start : start + 64] for start in range(0, len(order), 64)]
-    found = torch.cat([judge_clips(reward, judge, [clips[i] for i in part], name, device) for part in parts])
+    found = torch.cat(
+        [answer_clips(reward, critic, [clips[i] for i in part], name, device) for part in parts]
+    )
     return found[torch.tensor(order, device=device).argsort()].float().cpu()
 
 
 def preference_report(
-    reward: MotionReward, judge: Judge, pairs: Sequence[Pair]
+    reward: MotionReward, critic: Critic, pairs: Sequence[Pair]
 ) -> dict[str, dict[str, float]]:
     """Per representation: accuracy, precision, recall, F1 over all pairs, and the accuracy of each kind of fault."""
     report = {}
     for name in _names(reward, pairs):
         here = [pair for pair in pairs if name in pair.better]
         better, worse = (
-            judge_all(reward, judge, clips, name)[:, 0]
+            answer_all(reward, critic, clips, name)[:, 0]
             for clips in ([pair.better for pair in here], [pair.worse for pair in here])
         )
         report[name] = preference_metrics(better, worse)
@@ -138,14 +142,14 @@ def preference_report(
 
 
 def authenticity_report(
-    reward: MotionReward, judge: Judge, clips: Sequence[Labelled]
+    reward: MotionReward, critic: Critic, clips: Sequence[Labelled]
 ) -> dict[str, dict[str, float]]:
     """Per representation: accuracy, precision, recall, F1 and the confusion; generated is the positive class."""
     report = {}
     for name in reward.network.size.representations:
         here = [item for item in clips if name in item.clip]
         if here:
-            logits = judge_all(reward, judge, [item.clip for item in here], name)
+            logits = answer_all(reward, critic, [item.clip for item in here], name)
             report[name] = authenticity_metrics(logits, torch.tensor([item.label for item in here]))
     return report
 

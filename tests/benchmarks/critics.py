@@ -1,4 +1,4 @@
-"""How well a finished reward judges motions it never saw: python -m tests.benchmarks.judgement --data DIR [--reward R]
+"""How well a finished reward judges motions it never saw: python -m tests.benchmarks.critics --data DIR [--reward R]
 
 On a split that nothing was trained on or chosen by (`test`): retrieval in both directions for every representation,
 preference by kind of fault, authenticity against generated clips of a sampling seed that training never drew, beside a
@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 
 from motionrft.builtin import resolve
 from motionrft.data import MotionDataset
-from motionrft.generators import load_generator
+from motionrft.generators import read_generator
 from motionrft.reward.embedding import embed_motions, embed_texts
 from motionrft.reward.folder import load_motionreward
 from motionrft.reward.loading import reward_folder
+from motionrft.reward.motionreward.critic_training import authenticity_report, preference_report
 from motionrft.reward.motionreward.fakes import length_baseline, matched, sampled_fakes
-from motionrft.reward.motionreward.judging import authenticity_report, preference_report
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.pairs import perturbed_pairs
 from motionrft.reward.motionreward.perturbations import PERTURBATIONS
@@ -56,7 +56,7 @@ def retrieval(reward: MotionReward, data: MotionDataset) -> Iterator[str]:
 
 def preference(reward: MotionReward, data: MotionDataset, pairs: int) -> Iterator[str]:
     seen = perturbed_pairs(data, pairs, list(PERTURBATIONS), reward.network.size.representations, UNSEEN_SEED)
-    report = preference_report(reward, reward.judges["preference"], seen)  # type: ignore[arg-type]
+    report = preference_report(reward, reward.critics["preference"], seen)  # type: ignore[arg-type]
     held_out = reward.about.get("preference_held_out", [])
     header = [
         "",
@@ -72,13 +72,13 @@ def preference(reward: MotionReward, data: MotionDataset, pairs: int) -> Iterato
 
 
 def authenticity(reward: MotionReward, data: MotionDataset, count: int, generator: str) -> Iterator[str]:
-    maker = load_generator(resolve(generator, "generator"))
+    maker = read_generator(resolve(generator, "generator"))
     names = reward.network.size.representations
     clips, others = (
         matched(data, sampled_fakes(maker, data, count, names, seed, 20), seed)
         for seed in (UNSEEN_SEED, UNSEEN_SEED + 1)
     )
-    report = authenticity_report(reward, reward.judges["authenticity"], clips)  # type: ignore[arg-type]
+    report = authenticity_report(reward, reward.critics["authenticity"], clips)  # type: ignore[arg-type]
     rows = [[name, *values.values(), length_baseline(others, clips, name)] for name, values in report.items()]
     header = ["", *next(iter(report.values())), "lengths alone"]
     yield from table(f"Authenticity, {count} generated and {count} real clips", header, rows)
@@ -98,10 +98,10 @@ def main() -> None:
     reward = load_motionreward(reward_folder(options.reward))
     for line in retrieval(reward, data):
         print(line, flush=True)
-    if "preference" in reward.judges:
+    if "preference" in reward.critics:
         for line in preference(reward, data, 2 * options.count):
             print(line, flush=True)
-    if "authenticity" in reward.judges:
+    if "authenticity" in reward.critics:
         for line in authenticity(reward, data, options.count, options.generator):
             print(line, flush=True)
 

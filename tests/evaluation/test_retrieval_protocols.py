@@ -5,7 +5,7 @@ import pytest
 from motionrft.errors import UserError
 from motionrft.evaluation import tables
 from motionrft.evaluation.items import FixedItems
-from motionrft.evaluation.retrieval import evaluate_retrieval, published_order
+from motionrft.evaluation.retrieval_protocols import evaluate_retrieval, published_order
 from tests.generators.families import WordEncoder
 
 

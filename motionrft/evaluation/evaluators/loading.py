@@ -14,17 +14,18 @@ from motionrft.evaluation.evaluators.guo import GuoEvaluator, GuoNetwork, GuoSiz
 from motionrft.evaluation.evaluators.mini import MiniEvaluator, MiniEvaluatorNetwork, MiniSize
 from motionrft.evaluation.evaluators.towers import TowerEvaluator, TwoTowers
 from motionrft.evaluation.evaluators.words import WordVectorizer
+from motionrft.loading import load_reward
 from motionrft.official.evaluators import (
     CHECKPOINT,
     is_published_evaluator,
     read_published_evaluator,
 )
+from motionrft.parsing import read_json
 from motionrft.registry import EVALUATORS, REWARDS
 from motionrft.representations.statistics import Statistics
-from motionrft.reward.loading import load_reward
 from motionrft.text import load_text_encoder
 from motionrft.training.fingerprints import file_hash, text_hash
-from motionrft.training.weights import CONFIG, TENSORS, load_state, load_weights, read_json
+from motionrft.training.weights import CONFIG, TENSORS, load_state, load_weights
 
 JOINTS_WIDTHS, KIT_WIDTHS = (67, 64), (247, 64)
 """Features that are read of a frame, by which a published evaluator's version is known."""

@@ -6,7 +6,7 @@ import torch
 
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
-from motionrft.evaluation.judgements import evaluate_authenticity, evaluate_preference
+from motionrft.evaluation.critics import evaluate_authenticity, evaluate_preference
 from motionrft.evaluation.motion_physics import evaluate_physics
 from motionrft.reward.base import Reward, RewardCondition
 
