@@ -179,13 +179,13 @@ REWARDS = Kind(
     "motionrft.rewards",
     {
         "motionreward": Entry(
-            "motionrft.reward.folder:load_motionreward", "MotionReward: one network, three representations"
+            "motionrft.reward.folder:MOTIONREWARD", "MotionReward: one network, three representations"
         ),
-        "tmr": Entry("motionrft.reward.folder:load_tmr", "TMR: texts and motions in one space"),
-        "motioncritic": Entry("motionrft.reward.folder:load_motioncritic", "MotionCritic: human preference"),
+        "tmr": Entry("motionrft.reward.folder:TMR", "TMR: texts and motions in one space"),
+        "motioncritic": Entry("motionrft.reward.folder:MOTIONCRITIC", "MotionCritic: human preference"),
     },
 )
-"""Ours: functions that read a folder of that family."""
+"""`motionrft.reward.base.RewardFamily` for folders; or a reward itself: a function of joints, or a `Reward` class."""
 
 EVALUATORS = Kind(
     "evaluator",
@@ -219,8 +219,17 @@ TEXT_ENCODERS = Kind(
 SAMPLERS = Kind("sampler", None, {})
 """Functions that turn a generator's diffusion into a `motionrft.diffusion.process.Process`."""
 
-FORMATS = Kind("motion format", "motionrft.formats", {})
-"""Motion files: what is recognised, read and written."""
+FORMATS = Kind(
+    "motion format",
+    "motionrft.formats",
+    {
+        "bvh": Entry("motionrft.files.formats.bvh:BvhFormat", "BVH of any human skeleton"),
+        "arrays": Entry(
+            "motionrft.files.formats.bare_arrays:ArrayFormat", "arrays: npy, npz, safetensors, pkl"
+        ),
+    },
+)
+"""Subclasses of `motionrft.files.formats.base.MotionFormat`, asked in this order; other packages' before `arrays`."""
 
 KINDS = {
     "generators": GENERATORS,

@@ -72,7 +72,7 @@ def position_weights(process: Process, method: DdpoPreset) -> dict[int, float]:
     The gradient of a log-probability grows with b / s, b the coefficient of the prediction in the mean and s the
     deviation. Near the clean end that is many times its median: one step would drown all others in noise.
     """
-    gain, deviation = process.gains.abs().double().cpu(), process.std.double().cpu()  # (S,)
+    gain, deviation = process.gains.abs().cpu().double(), process.std.cpu().double()  # (S,)
     noisy = [i for i, stochastic in enumerate(process.stochastic) if stochastic]
     steepness = gain / deviation
     if method.cut is not None:

@@ -4,15 +4,17 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from motionrft.settings.base import Preset
+from motionrft.files.reading_preset import ReadingPreset
+from motionrft.reward.naming import REWARD
+from motionrft.settings.code import CODE
 
 
-class ScorePreset(Preset):
+class ScorePreset(ReadingPreset):
     """Settings of `motionrft score`."""
 
     command: ClassVar[str] = "score"
 
-    reward: str = Field("builtin", description="reward folder, published checkpoint, or builtin")
+    reward: str = Field("builtin", description=REWARD, json_schema_extra=CODE)
     terms: list[str] | None = Field(
         None,
         description="semantic, preference, authenticity, physics, or single physics terms; null: all there are",

@@ -115,6 +115,8 @@ class Optimiser:
         self._read_every = _PATIENCE if on_cuda and dtype != torch.float16 else 1
         self._unread: list[Tensor] = []
         """Whether the gradient of each latest update was finite, () bool each, still on the device."""
+        self._sound: list[Tensor] = []
+        """Whether its weights were, afterwards."""
 
     @property
     def lr(self) -> float:
@@ -179,7 +181,7 @@ class Optimiser:
         self._bad_in_a_row = state["bad_in_a_row"]
         self.loss_scale.load_state_dict(state["loss_scale"])
         self._good.forget()
-        self._unread = []
+        self._unread, self._sound = [], []
 
     def _whole_gradients(self) -> list[Tensor]:
         """A gradient for every parameter, zero where there is none: all processes must send equal shapes."""
@@ -199,9 +201,15 @@ class Optimiser:
             self.adam.step()
         elif finite:
             self.adam.step()
+        largest = torch._foreach_norm(list(self.named.values()), float("inf"))
+        weights = torch.isfinite(torch.stack([each.float() for each in largest])).all()
+        self._sound.append(weights | ~finite)  # an update that was skipped has left nothing
+        if self._read_every == 1:
+            self._check_weights()
 
     def _count(self) -> None:
         """Read which of the latest updates were skipped, in one go, and act on it."""
+        self._check_weights()
         if not self._unread:
             return
         flags, self._unread = torch.stack(self._unread).tolist(), []
@@ -211,6 +219,17 @@ class Optimiser:
                 self._bad_in_a_row = 0
             else:
                 self._skip()
+
+    @torch.no_grad()
+    def _check_weights(self) -> None:
+        """A finite gradient times a huge rate is no finite weight, and without another update no gradient would tell."""
+        sound, self._sound = self._sound, []
+        if sound and not torch.stack(sound).all():
+            name = next(name for name, p in self.named.items() if not torch.isfinite(p).all())
+            raise RunError(
+                f"Update {self.updates + 1} with rate {self.lr:g} left weights that are not finite, first {name}. "
+                "Nothing of it is saved; what was saved before still stands. Try a smaller learning rate."
+            )
 
     def _skip(self) -> None:
         self.skipped += 1
