@@ -20,6 +20,7 @@ from motionrft.files.captions import mirror_caption, read_captions, text_lines
 from motionrft.files.checks import check_finite
 from motionrft.files.clip_names import name_fault, read_names
 from motionrft.files.joint_maps import JointMap
+from motionrft.files.layout import FOLDERS
 from motionrft.files.motions import FileFault, motion_files, read_motions
 from motionrft.files.parallel import mapped
 from motionrft.parsing import csv_rows
@@ -31,8 +32,6 @@ from motionrft.representations.rotation import joints_to_rotation
 from motionrft.representations.statistics import Statistics
 from motionrft.training.atomic import atomic_folder
 
-FOLDERS = {KINEMATIC: "new_joint_vecs", JOINTS: "new_joints", ROTATION: "rotations"}
-"""Where each representation lies in a data set folder."""
 SPLITS = ("train", "val", "test")
 CARD = "dataset.json"
 CREDITS = ("LICENSE", "ATTRIBUTION.md")
