@@ -191,11 +191,11 @@ EVALUATORS = Kind(
     "evaluator",
     "motionrft.evaluators",
     {
-        "mini": Entry("motionrft.evaluation.evaluators.registry:load_mini", "the small built-in kind"),
+        "mini": Entry("motionrft.evaluation.evaluators.loading:load_mini", "the small built-in kind"),
         "guo": Entry(
-            "motionrft.evaluation.evaluators.registry:load_guo", "Guo et al. 2022, the field's usual one"
+            "motionrft.evaluation.evaluators.loading:load_guo", "Guo et al. 2022, the field's usual one"
         ),
-        "towers": Entry("motionrft.evaluation.evaluators.registry:load_towers", "a reward with two towers"),
+        "towers": Entry("motionrft.evaluation.evaluators.loading:load_towers", "a reward with two towers"),
     },
 )
 """Functions (folder, representation or None) that read an evaluator."""

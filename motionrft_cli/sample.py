@@ -61,7 +61,7 @@ def sample(
             'what to make? Give prompts ("a person waves"), --text-file FILE or --data DIR: one of them.'
         )
     from motionrft import builtin
-    from motionrft.official.generators import load_generator
+    from motionrft.loading import load_generator
 
     preset = call.preset
     path = builtin.resolve(preset.generator, "generator")

@@ -128,7 +128,7 @@ def _unless_alone(found: "Iterator[Score | FileFault]") -> "Iterator[Score | Fil
 
 def _load(call: Call[ScorePreset], words: list[str] | None) -> Any:
     """The reward with every term it has; none where physics alone is wanted."""
-    from motionrft.official.rewards import load_reward
+    from motionrft.loading import load_reward
     from motionrft.physics import COSTS, current_name
 
     if words is not None and all(word == "physics" or word in COSTS for word in map(current_name, words)):

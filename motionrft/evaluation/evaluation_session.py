@@ -26,8 +26,7 @@ from motionrft.evaluation.result import EvaluationResult
 from motionrft.evaluation.retrieval_protocols import evaluate_retrieval
 from motionrft.evaluation.sources import GeneratorSource, Source
 from motionrft.generators.sampling_settings import SamplingSettings
-from motionrft.official.generators import load_generator
-from motionrft.official.rewards import load_reward, reward_identity
+from motionrft.loading import load_generator, load_reward, reward_identity
 from motionrft.reward.base import Reward
 from motionrft.text import load_text_encoder
 from motionrft.training.fingerprints import path_hash

@@ -19,8 +19,7 @@ from motionrft.evaluation.numbers import CANDIDATES
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator
-from motionrft.official.generators import load_generator
-from motionrft.official.rewards import load_reward, reward_identity
+from motionrft.loading import load_generator, load_reward, reward_identity
 from motionrft.reward.base import Reward
 from motionrft.training.fingerprints import path_hash, text_hash
 

@@ -22,7 +22,7 @@ from motionrft.finetuning.prepared_prompts import PreparedPrompts, References
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.trainer import FinetuneTrainer
 from motionrft.finetuning.watch import Looks, read_looks, watch_for
-from motionrft.generators.registry import save_generator
+from motionrft.generators.folder import save_generator
 from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.report.content import Prompt, ReportData
 from motionrft.report.page import write_report

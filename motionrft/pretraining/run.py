@@ -11,9 +11,9 @@ from motionrft.data.folder import MotionDataset
 from motionrft.data.motions import Motions
 from motionrft.errors import UserError
 from motionrft.generators.base import Generator
+from motionrft.generators.folder import build_generator, read_generator, save_generator
 from motionrft.generators.mld import Mld
-from motionrft.generators.registry import build_generator, load_generator, save_generator
-from motionrft.official.generators import load_generator as load_any_generator
+from motionrft.loading import load_generator
 from motionrft.pretraining.autoencoder import AutoencoderTrainer
 from motionrft.pretraining.biased import biased
 from motionrft.pretraining.denoiser import DenoiserTrainer
@@ -85,7 +85,7 @@ class Pretraining:
             MotionDataset(preset.data, split, preset.min_frames, preset.max_frames)
             for split in ("train", "val")
         ]
-        teacher = None if preset.teacher is None else load_any_generator(preset.teacher, str(device))
+        teacher = None if preset.teacher is None else load_generator(preset.teacher, str(device))
         config = preset.generator if teacher is None else student_config(teacher, preset.generator)
         with torch.device("meta"):
             described = build_generator(config, _ORIGIN)
@@ -177,7 +177,7 @@ class Pretraining:
                 raise UserError(
                     f"{self._autoencoder}: missing. Train the first stage: --stage autoencoder, or all."
                 )
-            trained = _first_stage(load_generator(self._autoencoder)).autoencoder
+            trained = _first_stage(read_generator(self._autoencoder)).autoencoder
             autoencoder = _first_stage(generator).autoencoder
             autoencoder.load_state_dict(trained.state_dict())
             autoencoder.requires_grad_(False)

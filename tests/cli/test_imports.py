@@ -27,6 +27,7 @@ FLOORS = [
     ["data"],
     ["reward"],
     ["official"],
+    ["loading"],
     ["evaluation"],
     ["finetuning", "pretraining"],
     ["motionrft_cli"],

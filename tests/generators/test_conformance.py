@@ -9,7 +9,7 @@ from torch import Tensor
 from motionrft.diffusion.plan import StepPlan
 from motionrft.diffusion.rollout import Start, rollout
 from motionrft.errors import UserError
-from motionrft.generators import Generator, build_generator, load_generator, save_generator
+from motionrft.generators import Generator, build_generator, read_generator, save_generator
 from motionrft.generators.sampling import sample
 from tests.generators.families import TINY, tiny
 
@@ -136,7 +136,7 @@ def test_double_precision_agrees(generator: Generator) -> None:
 
 def test_save_and_load_give_the_same_generator(generator: Generator, tmp_path: Path) -> None:
     save_generator(generator, tmp_path / "model")
-    again = load_generator(tmp_path / "model")
+    again = read_generator(tmp_path / "model")
     again.use_text_encoder(generator.text_encoder)
     assert torch.equal(draw(again), draw(generator))
 

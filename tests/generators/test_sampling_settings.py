@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from motionrft.errors import UserError
-from motionrft.generators import Generator, load_generator, save_generator
+from motionrft.generators import Generator, read_generator, save_generator
 from motionrft.generators.sampling import sample
 from motionrft.generators.sampling_settings import TAKES_ETA, SamplingSettings
 from tests.generators.families import TINY, encoder_for, tiny
@@ -39,12 +39,12 @@ def test_what_was_tuned_with_travels_with_the_saved_model(name: str, sampler: st
     generator = tiny(name)
     tuned_with = other_settings(generator, sampler)
     save_generator(generator, tmp_path / "tuned", sampling=tuned_with)
-    tuned = load_generator(tmp_path / "tuned")
+    tuned = read_generator(tmp_path / "tuned")
     tuned.use_text_encoder(encoder_for(name))
     assert tuned.sampling() == tuned_with
     torch.testing.assert_close(drawn(tuned), drawn(generator, tuned_with))
     save_generator(tuned, tmp_path / "again")
-    assert load_generator(tmp_path / "again").sampling() == tuned_with
+    assert read_generator(tmp_path / "again").sampling() == tuned_with
 
 
 @pytest.mark.parametrize("name", TINY)

@@ -10,12 +10,12 @@ import yaml
 
 from motionrft.errors import UserError
 from motionrft.generators import Generator, build_generator
-from motionrft.generators import load_generator as load_folder
+from motionrft.generators import read_generator as load_folder
 from motionrft.generators.sampling import sample
+from motionrft.loading import load_generator
 from motionrft.official.generators import (
     READERS,
     convert_checkpoint,
-    load_generator,
     read_official,
     recognise,
     save_official,

@@ -8,7 +8,7 @@ from torch import Tensor
 from motionrft import intervals
 from motionrft.evaluation import metrics
 from motionrft.evaluation.evaluators.guo import GuoNetwork
-from motionrft.evaluation.evaluators.registry import guo_size
+from motionrft.evaluation.evaluators.loading import guo_size
 from motionrft.evaluation.evaluators.words import WordVectorizer
 from motionrft.evaluation.metrics.exact import exact
 from motionrft.official.evaluators import deal_out

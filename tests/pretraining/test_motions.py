@@ -8,7 +8,7 @@ import torch
 from motionrft.data.folder import MotionDataset
 from motionrft.data.motions import Motions
 from motionrft.errors import UserError
-from motionrft.generators.registry import build_generator
+from motionrft.generators.folder import build_generator
 from motionrft.pretraining.biased import biased
 from motionrft.pretraining.states import stack_padded
 from motionrft.representations.convert import convert

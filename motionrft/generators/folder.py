@@ -59,7 +59,7 @@ def save_generator(
     save_weights(folder, generator.state_dict(), config, card)
 
 
-def load_generator(folder: Path | str, device: str = "cpu") -> Generator:
+def read_generator(folder: Path | str, device: str = "cpu") -> Generator:
     """Read a folder that `save_generator` wrote, in evaluation mode.
 
     Raises:
