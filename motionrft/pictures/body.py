@@ -114,7 +114,8 @@ def check_joints(joints: np.ndarray, what: str = "joints") -> np.ndarray:
         raise UserError(
             f"{what}: frame {int(bad.argmax())} holds NaN or infinity; such a motion cannot be drawn."
         )
-    return motion / 1000 if np.abs(motion[:, 0, 1]).max() > HIGHEST_ROOT else motion
+    in_millimetres = motion.shape[1] == 21 and abs(motion[0, 0, 1]) > HIGHEST_ROOT
+    return motion / 1000 if in_millimetres else motion
 
 
 def body_of(joints: np.ndarray) -> Body:

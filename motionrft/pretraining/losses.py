@@ -90,7 +90,7 @@ def heading_aligned_error_mm(made: Tensor, real: Tensor, lengths: Tensor) -> Ten
             so neither the path nor the heading counts.
     """
     mask, places = length_mask(lengths, real.shape[1]), blocks(skeleton_of(real.shape[-1]))
-    unit = metres_per_unit(real[..., None, [0, 3, 0]])[:, None, None]  # of the root's height
+    unit = metres_per_unit(kinematic_to_joints(real[:, :1]))[:, None, None]
     made, real = made * unit, real * unit
     difference = (made - real)[..., places["positions"]].unflatten(-1, (-1, 3))
     root = F.pad((made - real)[..., 3:4], (1, 1))[..., None, :]  # (B, T, 1, 3): the height alone

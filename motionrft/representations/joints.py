@@ -7,6 +7,7 @@ from motionrft.errors import UserError
 from motionrft.lengths import length_mask
 from motionrft.representations.kinematic import skeleton_of_joints
 from motionrft.representations.names import HIGHEST_ROOT
+from motionrft.skeleton import KIT21
 
 
 def mirror_joints(joints: Tensor) -> Tensor:
@@ -57,12 +58,14 @@ def heading_change(joints: Tensor, lengths: Tensor) -> Tensor:
 
 
 def metres_per_unit(joints: Tensor) -> Tensor:
-    """(B,) what one unit of joints (B, T, J, 3) is: 1 m, or 1 mm where the root stands higher than a house.
+    """(B,) what one unit of joints (B, T, J, 3) is: 1 m, or for KIT-21 1 mm where the root begins higher than a house.
 
     KIT-ML counts millimetres, and so do features, statistics and generators made of it. Nothing but physics, faults and
     pictures has to know.
     """
-    height = joints[..., 0, 1].abs().amax(-1)  # (B,)
+    if joints.shape[-2] != KIT21.joints:
+        return joints.new_ones(len(joints))
+    height = joints[:, 0, 0, 1].abs()  # (B,) of the first frame: what lies beyond a length may be anything
     return torch.where(height > HIGHEST_ROOT, 0.001, 1.0).to(joints)
 
 

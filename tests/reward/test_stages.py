@@ -71,7 +71,7 @@ def test_pairs_of_a_user_are_read_and_converted(tmp_path: Path) -> None:
     (pair,) = read_pairs(tmp_path / "pairs.jsonl", ALL)
     assert pair.kind == "mine" and set(pair.better) == set(ALL)
     (tmp_path / "pairs.jsonl").write_text('{"better": "a.npy"}\n')
-    with pytest.raises(UserError, match=r"pairs\.jsonl:1"):
+    with pytest.raises(UserError, match=r"pairs\.jsonl: line 1"):
         read_pairs(tmp_path / "pairs.jsonl", ALL)
 
 

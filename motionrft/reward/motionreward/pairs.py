@@ -100,6 +100,6 @@ def published_pairs(content: Any, path: Path, representation: str) -> list[Pair]
 def _flat(motion: Any) -> Tensor:
     """(T, F), whichever of the published shapes it has."""
     frames = torch.as_tensor(motion).float()
-    if frames.dim() == 4 or (frames.dim() == 3 and frames.shape[-1] != 3):
+    if frames.dim() == 4 or (frames.dim() == 3 and frames.shape[-2:] not in ((22, 3), (21, 3))):
         frames = frames[0]
     return frames.flatten(1)
