@@ -219,8 +219,17 @@ TEXT_ENCODERS = Kind(
 SAMPLERS = Kind("sampler", None, {})
 """Functions that turn a generator's diffusion into a `motionrft.diffusion.process.Process`."""
 
-FORMATS = Kind("motion format", "motionrft.formats", {})
-"""Motion files: what is recognised, read and written."""
+FORMATS = Kind(
+    "motion format",
+    "motionrft.formats",
+    {
+        "bvh": Entry("motionrft.files.formats.bvh:BvhFormat", "BVH of any human skeleton"),
+        "arrays": Entry(
+            "motionrft.files.formats.bare_arrays:ArrayFormat", "arrays: npy, npz, safetensors, pkl"
+        ),
+    },
+)
+"""Subclasses of `motionrft.files.formats.base.MotionFormat`, asked in this order; other packages' before `arrays`."""
 
 KINDS = {
     "generators": GENERATORS,

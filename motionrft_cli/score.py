@@ -13,6 +13,7 @@ from motionrft_cli.options import Call, command, sets
 
 if TYPE_CHECKING:
     from motionrft.files import FileFault
+    from motionrft.files.reading import ReadingOptions
     from motionrft.reward.scoring import Query, Score
 
 
@@ -29,10 +30,9 @@ def score(
         typer.Option(help="comma-separated: semantic, preference, authenticity, physics, jitter, …"),
     ] = None,
     reward: Annotated[str | None, sets("reward")] = None,
-    source: Annotated[
-        str | None, typer.Option("--from", help="what the files hold, if not to be guessed")
+    fps: Annotated[
+        float | None, typer.Option(help="rate to which motions are resampled first; files' own if not given")
     ] = None,
-    fps: Annotated[float | None, typer.Option(help="frame rate of files that do not say one")] = None,
     frames: Annotated[bool | None, typer.Option("--frames"), sets("frames")] = None,
     fail_under: Annotated[
         list[str] | None, typer.Option(help="TERM=X: exit 1 if a motion scores below; repeatable")
@@ -58,7 +58,7 @@ def score(
     )
     scorer = Scorer(model, choose_terms(words, model), call.preset.frames)
     limits.check(scorer.terms)
-    queries = _queries(call, _paths(motions, null), _Texts(text, text_file), source, fps)
+    queries = _queries(call, _paths(motions, null), _Texts(text, text_file), call.preset.reading_options(fps))
     if call.dry_run:
         return _dry_run(call, scorer.terms, queries)
     return _report(call, scorer.terms, scorer.score(queries), limits)
@@ -148,19 +148,19 @@ def _paths(inputs: list[str], null: bool) -> Iterator[Path]:
 
 
 def _queries(
-    call: Call[ScorePreset], paths: Iterator[Path], texts: "_Texts", source: str | None, fps: float | None
+    call: Call[ScorePreset], paths: Iterator[Path], texts: "_Texts", options: "ReadingOptions"
 ) -> "Iterator[Query | FileFault]":
     from motionrft.files import FileFault, iterate_motions
     from motionrft.files.motions import doubt
     from motionrft.reward.scoring import Query
 
-    for found in iterate_motions(paths, source, fps):
+    for found in iterate_motions(paths, options=options):
         if isinstance(found, FileFault):
             yield found
             continue
         if remark := doubt(found):
             call.console.warn(f"{found.source}: {remark}")
-        yield Query(found, texts.of(found.source))
+        yield Query(found, found.text if found.text and not texts.given else texts.of(found.source))
 
 
 class _Texts:
@@ -176,6 +176,11 @@ class _Texts:
         self.file = file
         self.lines = [text] if text is not None else read_prompts(file) if file is not None else None
         self.used = 0
+
+    @property
+    def given(self) -> bool:
+        """Whether the command line says texts, which go before those in files."""
+        return self.lines is not None
 
     def of(self, motion: Path) -> str | None:
         """The text of the next motion, which lies in that file."""

@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from motionrft.settings.base import Preset
+from motionrft.files.reading_preset import ReadingPreset
 
 
-class EvalPreset(Preset):
+class EvalPreset(ReadingPreset):
     """Settings of `motionrft eval`."""
 
     command: ClassVar[str] = "eval"
@@ -44,6 +44,9 @@ class EvalPreset(Preset):
     )
     eta: float | None = Field(
         None, ge=0, le=1, description="noise of DDIM or Euler steps; null: as tuned, else none"
+    )
+    shift: float | None = Field(
+        None, gt=0, description="of a flow's times: above 1 more steps lie near the noise; null: as tuned"
     )
     steps: int | None = Field(None, ge=1, description="denoising steps; null: as tuned, else as published")
     guidance: float | None = Field(None, description="guidance scale; null: as tuned, else as published")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from motionrft.errors import UserError
-from motionrft.files.motions import SUFFIXES
+from motionrft.files.formats.table import suffixes
 from motionrft.parsing import parsing
 
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
@@ -56,7 +56,7 @@ def _unpack(path: Path, folder: Path) -> None:
         with tarfile.open(fileobj=stream, mode="r|") as archive:  # type: ignore[call-overload]
             for member in archive:
                 stream.expect(member.size)
-                if member.isreg() and Path(member.name).suffix.lower() in SUFFIXES:
+                if member.isreg() and Path(member.name).suffix.lower() in suffixes():
                     archive.extract(member, folder, filter="data")
 
 

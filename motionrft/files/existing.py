@@ -16,7 +16,7 @@ from motionrft.files.arrays import read_arrays, write_arrays
 from motionrft.files.captions import first_caption
 from motionrft.files.clip_names import clip_file, read_names
 from motionrft.files.dataset import SPLITS
-from motionrft.files.layout import FOLDERS, folder_of
+from motionrft.files.dataset_layout import FOLDERS, folder_of
 from motionrft.representations.convert import convert
 from motionrft.representations.names import JOINTS, KINEMATIC, ROTATION
 from motionrft.representations.statistics import Statistics

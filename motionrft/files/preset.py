@@ -4,10 +4,24 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from motionrft.settings.base import Preset
+from motionrft.files.reading_preset import ReadingPreset
+from motionrft.settings.base import PresetPart
 
 
-class ConvertPreset(Preset):
+class ComposePart(PresetPart):
+    """Composed clips that are added to a data set: two events in both orders, one event once, twice, three times."""
+
+    pairs: dict[str, int] = Field({}, description="split to number of pairs of clips; each gives two orders")
+    counts: dict[str, int] = Field({}, description="split to number of clips that are repeated")
+    cut: list[str] = Field([], description="kinds (column content) that stay what they are when cut short")
+    held_out: float = Field(
+        0.15, ge=0, lt=1, description="share of the pairs of kinds that are composed in the test split alone"
+    )
+    longest: int = Field(100, ge=24, description="frames of a clip in a pair; of a repeated one two thirds")
+    blend: int = Field(8, ge=0, description="frames in which one clip passes into the next")
+
+
+class ConvertPreset(ReadingPreset):
     """Everything `motionrft convert` decides."""
 
     command: ClassVar[str] = "convert"
@@ -17,24 +31,13 @@ class ConvertPreset(Preset):
         description="kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; "
         "motionrft (checkpoints); official (generator folders)",
     )
-    source: str | None = Field(
-        None, description="representation of the inputs, where their shape does not tell"
-    )
     fps: float | None = Field(
         None,
-        gt=0,
+        ge=1,
+        le=1000,
         description="frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs",
     )
-    source_fps: float | None = Field(None, gt=0, description="frame rate of inputs that do not say it")
-    joint_map: str | None = Field(
-        None, description="YAML or JSON file: SMPL joint to BVH joint, list of joints, or weights"
-    )
-    unit: Literal["centimetres", "metres"] = Field(
-        "centimetres", description="unit of BVH files that are written"
-    )
-    source_unit: Literal["metres", "centimetres", "millimetres", "inches", "CMU units"] | None = Field(
-        None, description="unit of BVH files that are read; guessed from the length of the legs"
-    )
+    out_unit: Literal["cm", "m"] = Field("cm", description="unit of BVH files that are written")
     format: Literal["npy", "npz", "safetensors", "official"] = Field(
         "npy",
         description="file format of arrays; official: a generator folder into its project's own checkpoint",
@@ -58,3 +61,4 @@ class ConvertPreset(Preset):
     split_column: str = Field("split", description="data set: the column of --splits to use")
     min_frames: int = Field(16, ge=1, description="data set: shortest clip kept, frames of features")
     licence: str = Field("", description="data set: licence to note in dataset.json")
+    compose: ComposePart | None = Field(None, description="data set: composed clips to add; null: none")

@@ -111,6 +111,9 @@ class FinetunePreset(Preset):
     eta: float | None = Field(
         None, ge=0, le=1, description="noise of DDIM or Euler steps; null: the published choice"
     )
+    shift: float | None = Field(
+        None, gt=0, description="of a flow's times: above 1 more steps lie near the noise; null: as published"
+    )
     guidance: float | None = Field(None, description="guidance scale; 1 runs no second pass; null: published")
     batch: int = Field(16, ge=1, description="prompts a trajectory")
     micro_batch: int | None = Field(None, ge=1, description="prompts computed at once; null: the whole batch")
@@ -126,7 +129,8 @@ class FinetunePreset(Preset):
     freeze: list[str] = Field([], description="parts of the denoiser, by name, that stay as they are")
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5, warmup=100)
     compile: bool = Field(
-        False, description="compile steps without gradient (CUDA graphs on a GPU); not with easytune-chain"
+        False,
+        description="compile steps without gradient (CUDA graphs on a GPU); not with easytune-chain, ddpo or grpo",
     )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of a saved weight average; null: none")
     compare: dict[str, dict[str, Any]] = Field(
@@ -181,6 +185,11 @@ class FinetunePreset(Preset):
         if 0 < self.evaluation.prompts < 32:
             raise ValueError(
                 f"evaluation.prompts is {self.evaluation.prompts}: R-Precision ranks 32; 0 leaves it out"
+            )
+        if self.compile and "noise" in self.method.needs:
+            raise ValueError(
+                f"{self.method.method} compares probabilities to 1e-4, so what is sampled has to be computed exactly "
+                "as it is replayed: leave compile out"
             )
         learns_from_motion = "motion" in self.method.needs or self.reference.source == "motion"
         if learns_from_motion and self.data is None:

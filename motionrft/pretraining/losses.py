@@ -12,8 +12,13 @@ from motionrft.representations.kinematic import blocks, kinematic_to_joints, ske
 from motionrft.representations.statistics import Statistics
 
 BLOCK_WEIGHTS = {
-    "yaw": 6.0, "planar": 6.0, "height": 3.0, "positions": 2.0,
-    "rotations": 0.5, "velocities": 0.7, "contacts": 0.5,
+    "yaw": 6.0,
+    "planar": 6.0,
+    "height": 3.0,
+    "positions": 2.0,
+    "rotations": 0.5,
+    "velocities": 0.7,
+    "contacts": 0.5,
 }
 """Weight of each block of features: an error in a root velocity is integrated over the clip, one in a 6D is not."""
 JOINT_BETA = 0.1

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from motionrft.errors import UserError
+from motionrft.parsing import read_json
 from motionrft.physics import COSTS, current_names
 from motionrft.registry import REWARDS
 from motionrft.reward.base import Learnt, Reward
 from motionrft.reward.physics import PhysicsReward
 from motionrft.reward.unified import Part, UnifiedReward
-from motionrft.training.weights import CONFIG, read_json
+from motionrft.training.weights import CONFIG
 
 
 def reward_folder(path: Path | str) -> Path:

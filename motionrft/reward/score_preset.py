@@ -4,10 +4,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from motionrft.settings.base import Preset
+from motionrft.files.reading_preset import ReadingPreset
 
 
-class ScorePreset(Preset):
+class ScorePreset(ReadingPreset):
     """Settings of `motionrft score`."""
 
     command: ClassVar[str] = "score"

@@ -7,8 +7,10 @@ import pytest
 
 from motionrft.errors import UserError
 from motionrft.files.clip_names import clip_file, name_fault, read_names
-from motionrft.files.conversion import Conversion, convert_files, existing_outputs, plan_jobs
+from motionrft.files.conversion import Conversion, convert_files, existing_outputs
 from motionrft.files.dataset import check_replaceable, read_splits
+from motionrft.files.planning import plan_jobs
+from motionrft.files.reading import ReadingOptions
 from tests.representations.people import people
 
 JOINTS = Conversion("joints")
@@ -23,7 +25,7 @@ def save(path: Path, batch: int | None = None) -> Path:
 @pytest.mark.parametrize("order", [("y", "y_000"), ("y_000", "y")])
 def test_members_of_a_batch_never_meet_other_files(tmp_path: Path, order: tuple[str, str]) -> None:
     files = {"y": save(tmp_path / "y.npy", batch=2), "y_000": save(tmp_path / "y_000.npy")}
-    jobs = plan_jobs([files[name] for name in order], tmp_path / "out", JOINTS)
+    jobs = plan_jobs([files[name] for name in order], tmp_path / "out", ".npy", ReadingOptions())
     written = [path for outcome in convert_files(jobs, JOINTS) for path in outcome.outputs]
     assert len(set(written)) == 3 and all(path.is_file() for path in written)
     assert tmp_path / "out" / "y_000.npy" in written
@@ -31,22 +33,22 @@ def test_members_of_a_batch_never_meet_other_files(tmp_path: Path, order: tuple[
 
 def test_single_files_with_numbers_keep_their_names(tmp_path: Path) -> None:
     files = [save(tmp_path / f"{name}.npy") for name in ("y", "y_000", "y_001")]
-    jobs = plan_jobs(files, tmp_path / "out", JOINTS)
+    jobs = plan_jobs(files, tmp_path / "out", ".npy", ReadingOptions())
     assert [job.stem.name for job in jobs] == ["y", "y_000", "y_001"]
 
 
 def test_any_member_of_a_batch_that_is_there_counts_as_there(tmp_path: Path) -> None:
-    jobs = plan_jobs([save(tmp_path / "y.npy", batch=2)], tmp_path / "out", JOINTS)
+    jobs = plan_jobs([save(tmp_path / "y.npy", batch=2)], tmp_path / "out", ".npy", ReadingOptions())
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "y_001.npy").write_bytes(b"mine")
     assert existing_outputs(jobs, JOINTS) == [tmp_path / "out" / "y_001.npy"]
 
 
 def test_a_batch_cut_short_is_finished_on_resume(tmp_path: Path) -> None:
-    jobs = plan_jobs([save(tmp_path / "y.npy", batch=3)], tmp_path / "out", JOINTS)
+    jobs = plan_jobs([save(tmp_path / "y.npy", batch=3)], tmp_path / "out", ".npy", ReadingOptions())
     list(convert_files(jobs, JOINTS))
     (tmp_path / "out" / "y_001.npy").unlink()
-    (outcome,) = convert_files(jobs, JOINTS, keep=True)
+    (outcome,) = convert_files(jobs, JOINTS, existing="keep")
     assert [path.name for path in outcome.outputs] == ["y_001.npy"] and outcome.skipped
 
 

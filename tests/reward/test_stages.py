@@ -83,7 +83,7 @@ def test_published_pairs_in_their_four_shapes() -> None:
         assert pair.better["any"].shape == (60, width)
     stacks = {"motion_better": torch.zeros(5, 60, 263), "motion_worse": torch.ones(5, 60, 263)}
     assert len(published_pairs(stacks, Path("critic.pth"), "kinematic")) == 5
-    with pytest.raises(UserError, match="no list of pairs"):
+    with pytest.raises(UserError, match="not a list of pairs"):
         published_pairs([{"better": flat}], Path("critic.pth"), "kinematic")
 
 
