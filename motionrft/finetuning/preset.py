@@ -10,7 +10,9 @@ from motionrft.errors import UserError
 from motionrft.finetuning.methods.base import MethodPreset, method_named, plan_of, usable_methods
 from motionrft.finetuning.methods.easytune import EasyTunePreset
 from motionrft.registry import METHODS
+from motionrft.reward.naming import REWARD, is_own, own_name
 from motionrft.settings.base import Preset, PresetPart
+from motionrft.settings.code import CODE
 from motionrft.training.preset import OptimiserPreset
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ class FinetunePreset(Preset):
     command: ClassVar[str] = "finetune"
 
     generator: str = Field("builtin", description="generator folder or checkpoint, or builtin")
-    reward: str = Field("builtin", description="reward folder, published checkpoint, or builtin")
+    reward: str = Field("builtin", description=REWARD, json_schema_extra=CODE)
     evaluator: str = Field("builtin", description="evaluator folder for the watch and the tables, or builtin")
     data: str | None = Field(None, description="data set folder that prompts are taken from")
     split: str = Field("train", description="split of the data set to tune on")
@@ -122,7 +124,9 @@ class FinetunePreset(Preset):
         None, gt=0, description="seconds, or 90s, 10m, 1.5h; the first limit ends the run"
     )
     weights: dict[str, float] = Field(
-        {"semantic": 1.0, "similarity": 1.0}, description="reward terms and their weights; 0 leaves one out"
+        {"semantic": 1.0, "similarity": 1.0},
+        description="reward terms and their weights; 0 leaves one out",
+        json_schema_extra=CODE,
     )
     reference: ReferencePart = ReferencePart()
     lora: LoraPart = LoraPart()
@@ -144,9 +148,11 @@ class FinetunePreset(Preset):
     @model_validator(mode="before")
     @classmethod
     def _lists_of_methods(cls, values: Any) -> Any:
-        """`method: easytune,refl` and `compare: [easytune, refl]` name methods to compare."""
+        """`method: easytune,refl` and `compare: [easytune, refl]` name methods to compare; code as a reward weighs 1."""
         if not isinstance(values, dict):
             return values
+        if is_own(values.get("reward")) and "weights" not in values:
+            values = {**values, "weights": {own_name(values["reward"]): 1.0}}
         method, names = values.get("method"), values.get("compare")
         named = method.get("method") if isinstance(method, dict) else method
         if isinstance(named, str) and named in METHODS:
