@@ -16,6 +16,7 @@ from motionrft.finetuning.prompts import PromptSet
 from motionrft.finetuning.references import Key, References
 from motionrft.generators.base import Generator
 from motionrft.generators.sampling import ItemNoise
+from motionrft.moving import moved
 from motionrft.reward.base import Reward, RewardCondition
 from motionrft.training.seeds import item_seed
 
@@ -99,14 +100,15 @@ class PreparedPrompts:
 
     def recorded(self, items: Tensor) -> Tensor:
         """(B, T, D) recorded motions of some prompts, T the longest of their lengths."""
-        return self.prompts.motions(items, self.generator.representation, self.generator.fps).to(self.device)
+        motion = self.prompts.motions(items, self.generator.representation, self.generator.fps)
+        return moved(motion, self.device)
 
     def _start(self, items: Tensor, keys: list[Key], texts: list[str]) -> Start:
         lengths = self.prompts.lengths[items]
         with torch.no_grad():
             condition = self.generator.encode_text(texts).to(self.device)
         start = Start(
-            torch.empty(0), condition, lengths.to(self.device), RewardCondition(), int(lengths.max())
+            torch.empty(0), condition, moved(lengths, self.device), RewardCondition(), int(lengths.max())
         )
         return self._with_noise(start, items, keys)
 

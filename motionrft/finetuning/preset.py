@@ -10,7 +10,9 @@ from motionrft.errors import UserError
 from motionrft.finetuning.methods.base import MethodPreset, method_named, plan_of, usable_methods
 from motionrft.finetuning.methods.easytune import EasyTunePreset
 from motionrft.registry import METHODS
+from motionrft.reward.naming import REWARD, is_own, own_name
 from motionrft.settings.base import Preset, PresetPart
+from motionrft.settings.code import CODE
 from motionrft.training.preset import OptimiserPreset
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ class FinetunePreset(Preset):
     rivals: ClassVar[dict[str, str]] = {"epochs": "updates", "updates": "epochs"}
 
     generator: str = Field("builtin", description="generator folder or checkpoint, or builtin")
-    reward: str = Field("builtin", description="reward folder, published checkpoint, or builtin")
+    reward: str = Field("builtin", description=REWARD, json_schema_extra=CODE)
     evaluator: str = Field("builtin", description="evaluator folder for the watch and the tables, or builtin")
     data: str | None = Field(None, description="data set folder that prompts are taken from")
     split: str = Field("train", description="split of the data set to tune on")
@@ -130,15 +132,18 @@ class FinetunePreset(Preset):
         None, gt=0, description="seconds, or 90s, 10m, 1.5h; the first limit ends the run"
     )
     weights: dict[str, float] = Field(
-        {"semantic": 1.0, "similarity": 1.0}, description="reward terms and their weights; 0 leaves one out"
+        {"semantic": 1.0, "similarity": 1.0},
+        description="reward terms and their weights; 0 leaves one out",
+        json_schema_extra=CODE,
     )
     reference: ReferencePart = ReferencePart()
     lora: LoraPart = LoraPart()
     freeze: list[str] = Field([], description="parts of the denoiser, by name, that stay as they are")
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5, warmup=100)
-    compile: bool = Field(
+    compile: bool | Literal["graphs"] = Field(
         False,
-        description="compile steps without gradient (CUDA graphs on a GPU); not with easytune-chain, ddpo or grpo",
+        description="compile the network, and decoding with judgement (minutes, once); graphs: capture them in CUDA "
+        "graphs as they are (seconds; a GPU)",
     )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of a saved weight average; null: none")
     compare: dict[str, dict[str, Any]] = Field(
@@ -152,9 +157,13 @@ class FinetunePreset(Preset):
     @model_validator(mode="before")
     @classmethod
     def _short_forms(cls, values: Any) -> Any:
-        """`method: easytune,refl` and `compare: [easytune, refl]` name methods to compare; epochs alone are the limit."""
+        """`method: easytune,refl` and `compare: [easytune, refl]` name methods to compare; code as a reward weighs 1;
+        epochs alone are the limit.
+        """
         if not isinstance(values, dict):
             return values
+        if is_own(values.get("reward")) and "weights" not in values:
+            values = {**values, "weights": {own_name(values["reward"]): 1.0}}
         method, names = values.get("method"), values.get("compare")
         named = method.get("method") if isinstance(method, dict) else method
         if isinstance(named, str) and named in METHODS:

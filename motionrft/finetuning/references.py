@@ -10,6 +10,7 @@ from torch import Tensor
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.rollout import Start, sample
 from motionrft.generators.base import Generator
+from motionrft.moving import moved
 from motionrft.reward.base import Reward
 
 Key = tuple[int, int, int]
@@ -82,7 +83,7 @@ class References:
 
 def _rows(start: Start, rows: Sequence[int]) -> Start:
     """Some items of a start."""
-    items = torch.tensor(rows, device=start.lengths.device)
+    items = moved(torch.tensor(rows), start.lengths.device)
     draw = start.draw
     return Start(
         start.noise[items],
