@@ -10,6 +10,7 @@ from motionrft.diffusion.rollout import sample as walk_process
 from motionrft.diffusion.sampler import sampler_named
 from motionrft.generators.base import Condition, Generator
 from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.moving import moved
 from motionrft.registry import SAMPLERS
 
 
@@ -62,8 +63,8 @@ def sample_batches(
     device, lengths = generator.device, lengths.cpu()
     for items in batches(lengths, batch, generator.sees_padding):
         noise = ItemNoise(generator, lengths[items], [seeds[i] for i in items.tolist()], device)
-        chosen = lengths[items].to(device)
-        prompts = condition.index(items.to(condition.text.tokens.device))
+        chosen = moved(lengths[items], device)
+        prompts = condition.index(moved(items, condition.text.tokens.device))
         start = Start(noise.draw(), prompts, chosen, draw=noise.draw)
         with torch.no_grad():
             with torch.autocast(device.type, precision, enabled=precision is not None):
@@ -121,4 +122,4 @@ class ItemNoise:
         noise = torch.zeros(self.shape)
         for row, shape, random in zip(noise, self.item_shapes, self.randoms, strict=True):
             row[tuple(slice(size) for size in shape)] = torch.randn(shape, generator=random)
-        return noise.to(self.device, non_blocking=True)
+        return moved(noise, self.device)
