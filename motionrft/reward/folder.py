@@ -128,6 +128,9 @@ class AbsentTextEncoder(TextEncoder):
     def __init__(self, name: str, width: int) -> None:
         self.name, self.identity, self.width, self.pooled_width = name, name, width, None
 
+    def check(self, texts: Sequence[str]) -> None:
+        self.encode(texts)
+
     def encode(self, texts: Sequence[str]) -> TextFeatures:
         raise UserError(
             f"this reward reads text with {self.name}, which cannot be run here (there are "
