@@ -28,6 +28,7 @@ def train_reward(
     """
     if call.preset.stage == "evaluator":
         return _train_evaluator(call, tuple(allow_changed or ()))
+    from motionrft.loading import opened_reward
     from motionrft.official.pickles import read_pickle
     from motionrft.reward.motionreward.reward_session import REWARD, RewardSession
     from motionrft.reward.motionreward.training import train_reward
@@ -36,7 +37,10 @@ def train_reward(
         return measure_cost(
             call,
             lambda folder, progress: train_reward(
-                call.preset, RewardSession(folder, call.device(), call.dtype(), progress)
+                call.preset,
+                RewardSession(
+                    folder, call.device(), call.dtype(), progress, dry_run=True, open_reward=opened_reward
+                ),
             ),
         )
     out = call.output_folder()
@@ -52,7 +56,8 @@ def train_reward(
         call.resume,
         call.overwrite,
         tuple(allow_changed or ()),
-        read_pickle,
+        open_pickle=read_pickle,
+        open_reward=opened_reward,
     )
     reward = train_reward(call.preset, session)
     _show(call, reward.about)

@@ -101,6 +101,9 @@ class FinetunePreset(Preset):
 
     generator: str = Field("builtin", description="generator folder or checkpoint, or builtin")
     reward: str = Field("builtin", description=REWARD, json_schema_extra=CODE)
+    reward_rank: int | None = Field(
+        None, ge=1, description="rank of a checkpoint's adapters, where several lie beside it"
+    )
     evaluator: str = Field("builtin", description="evaluator folder for the watch and the tables, or builtin")
     data: str | None = Field(None, description="data set folder that prompts are taken from")
     split: str = Field("train", description="split of the data set to tune on")

@@ -17,7 +17,7 @@ from motionrft.representations.statistics import Statistics
 from motionrft.reward.base import Learnt, RewardFamily
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward, MotionCriticSize
 from motionrft.reward.motionreward.adapters import Critic
-from motionrft.reward.motionreward.encoder import MotionRewardNetwork
+from motionrft.reward.motionreward.encoder import MotionRewardNetwork, MotionTower
 from motionrft.reward.motionreward.motionreward import (
     CRITIC_OUTPUTS,
     PUBLISHED_NOISE_STEPS,
@@ -47,7 +47,9 @@ def save_reward(
     """
     state = reward.state_dict()
     tensors = {
-        name: value.to(_HALF[precision]) if name.startswith(("network.", "critics.")) else value
+        name: value.to(_HALF[precision])
+        if name.startswith(("network.", "critics.", "former_tower."))
+        else value
         for name, value in state.items()
     }
     config = {"family": reward.family, **reward.config(), "weights": reward.weights}
@@ -86,6 +88,8 @@ def load_motionreward(
         representation,
         critics,
     )
+    if config.get("former_tower"):
+        reward.former_tower = MotionTower(size).eval().requires_grad_(False)
     load_state(reward, tensors, str(folder))
     reward.adapter_time = config.get("adapter_time", False)
     reward.critic_window = config.get("critic_window")
