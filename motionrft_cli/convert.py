@@ -41,6 +41,10 @@ def convert(
     check: Annotated[
         bool, typer.Option("--check", help="check an existing data set folder and write nothing")
     ] = False,
+    show_joint_map: Annotated[
+        bool,
+        typer.Option("--show-joint-map", help="print a BVH file's joint map as YAML to edit for --joint-map"),
+    ] = False,
     captions: Annotated[str | None, sets("captions")] = None,
     splits: Annotated[str | None, sets("splits")] = None,
     split_column: Annotated[str | None, sets("split_column")] = None,
@@ -51,6 +55,8 @@ def convert(
     One output a motion, with the name and the sub-folders of its input. Bad files are named and left out.
     """
     paths = expand_inputs(inputs, null)
+    if show_joint_map:
+        return _joint_map(paths)
     if check:
         return _check(call, paths)
     if dataset:
@@ -60,6 +66,17 @@ def convert(
     if call.preset.to == "motionrft":
         return _checkpoint(call, paths)
     return _motions(call, paths)
+
+
+def _joint_map(paths: list[Path]) -> int:
+    from motionrft.files.bvh_reading import read_bvh
+    from motionrft.files.formats.bvh import tree_of
+    from motionrft.files.recognition import joint_map_template
+
+    if len(paths) != 1 or paths[0].suffix.lower() != ".bvh":
+        raise UserError("--show-joint-map takes one BVH file: other formats say themselves which joint is which.")
+    typer.echo(joint_map_template(tree_of(read_bvh(paths[0])), str(paths[0])), nl=False)
+    return 0
 
 
 def _motions(call: ConvertCall, paths: list[Path]) -> int:
