@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from motionrft.errors import Interrupted, RunError, UserError
+from motionrft.errors import Interrupted, RunError, UserError, is_out_of_memory
 
 LARGEST_TEXT = 512 << 20
 """Bytes of the largest text file that is read: a thousand times a large data set's captions."""
@@ -74,7 +74,7 @@ def _reason(error: Exception, what: str) -> str:
         return f"no valid CSV ({error})."
     if isinstance(error, RecursionError):
         return "nested too deeply."
-    if isinstance(error, MemoryError) or "allocate memory" in str(error):
+    if is_out_of_memory(error):
         return "needs more memory than there is."
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read ({error.strerror})."
@@ -156,6 +156,8 @@ def read_json(path: Path | str) -> dict[str, Any]:
     """
     with parsing(path, "a JSON file") as place:
         text = read_text(path)
+        if not text.strip():
+            place.fail("the file is empty, a JSON object is expected.")
         try:
             value = parse_json(text)
         except json.JSONDecodeError as error:

@@ -9,6 +9,14 @@ from motionrft.diffusion.table import TableProcess, tabulate
 from motionrft.errors import UserError
 
 RHO = 7.0
+DPM_SAMPLERS = ("dpm-sde", "dpm", "dpm-sde-linspace", "dpm-linspace")
+"""By name: stochastic or not; `linspace` takes the noise levels of evenly spaced training times, not Karras's."""
+DPM_STEPS = 10
+
+
+def dpm_named(name: str, schedule: Schedule, kind: Parametrisation, steps: int) -> TableProcess:
+    """The solver that one of `DPM_SAMPLERS` means."""
+    return dpm(schedule, kind, steps, stochastic="sde" in name, karras="linspace" not in name)
 
 
 def dpm(

@@ -11,34 +11,28 @@ from motionrft.errors import UserError
 TRAIN_TIMES = 1000
 
 
-NOISES: dict[str, float] = {"flow-sde": 0.7, "dance-sde": 0.3}
-"""Euler samplers that add noise, with the published amount of it."""
-
-
 def flow_process(
     steps: int, sampler: str, family: str, eta: float | None = None, shift: float = 1.0
 ) -> TableProcess:
     """The fixed-step solver of that name: `steps` counts network evaluations, half of them for `heun`.
 
-    `euler` with an `eta` above 0 is `flow-sde`.
+    `euler` and `flow-sde` are one, with different usual amounts of noise; `dance-sde` has DanceGRPO's constant noise.
 
     Raises:
         UserError: no solver has that name, or it takes no noise. `dopri5` is adaptive and has no positions: it
             samples, but cannot be tuned.
     """
     grid = flow_grid(steps, shift)
-    if sampler == "euler":
-        return euler(grid, eta or 0.0)
-    if sampler in NOISES:
-        return euler(grid, NOISES[sampler] if eta is None else eta, constant=sampler == "dance-sde")
+    if sampler in ("euler", "flow-sde", "dance-sde"):
+        return euler(grid, eta or 0.0, constant=sampler == "dance-sde")
     if sampler == "heun":
         if eta:
             raise UserError(f"heun takes no noise, but eta is {eta:g}. Set sampler to flow-sde, or eta to 0.")
         return heun(grid)
     hint = " (dopri5 takes steps of its own choice, so only `sample` knows it)" if sampler == "dopri5" else ""
     raise UserError(
-        f"no fixed-step sampler {sampler!r} for the family {family}; there are euler, heun, "
-        f"{' and '.join(NOISES)}{hint}"
+        f"no fixed-step sampler {sampler!r} for the family {family}; there are euler, heun, flow-sde and "
+        f"dance-sde{hint}"
     )
 
 

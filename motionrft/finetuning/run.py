@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from motionrft.errors import UserError
 from motionrft.evaluation.generation import Repetition, evaluate_generator
 from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.result import EvaluationResult, compare
@@ -20,6 +19,7 @@ from motionrft.finetuning.methods.base import method_named
 from motionrft.finetuning.objective import TuningContext
 from motionrft.finetuning.prepared_prompts import PreparedPrompts, References
 from motionrft.finetuning.preset import FinetunePreset
+from motionrft.finetuning.sampling_choice import tuning_sampling
 from motionrft.finetuning.trainer import FinetuneTrainer
 from motionrft.finetuning.watch import Looks, read_looks, watch_for
 from motionrft.generators.folder import save_generator
@@ -122,13 +122,8 @@ class FinetuneRun:
         self.parts.reward.settle()
         parameters = prepare_training(self.generator, preset.lora, preset.freeze)
         self.frozen = FrozenTwin(self.generator)
-        self.sampling = self.generator.sampling(preset.sampler, preset.eta, preset.steps, preset.guidance)
-        process = self.generator.process(self.sampling.steps, self.sampling.sampler, self.sampling.eta)
-        if "noise" in preset.method.needs and not any(process.stochastic):
-            raise UserError(
-                f"{preset.method.method} learns from stochastic steps, and this sampler has none. "
-                "Set eta (--set eta=1 is usual, 0.7 for flows), or another sampler."
-            )
+        self.sampling = tuning_sampling(self.generator, preset, session.say)
+        process = self.generator.process_with(self.sampling)
         context = TuningContext(
             self.generator,
             process,
@@ -139,6 +134,7 @@ class FinetuneRun:
             lambda: autocast(session.device, session.dtype),
             GraphBytes([self.generator, self.parts.reward], session.device),
             compiled_predict=compiled_predict(self.generator) if preset.compile else None,
+            say=session.say,
         )
         self.trainer = FinetuneTrainer(
             preset,

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from motionrft.errors import is_out_of_memory
 from motionrft.finetuning.chain import WeightChain
 from motionrft.finetuning.methods.base import method_named, plan_of
 from motionrft.finetuning.objective import TuningContext, UpdatePoint, load_objective
@@ -19,7 +20,7 @@ from motionrft.training.cursor import StreamCursor
 from motionrft.training.distribution import Distribution
 from motionrft.training.ema import Ema
 from motionrft.training.optimiser import Optimiser
-from motionrft.training.out_of_memory import does_not_fit, is_out_of_memory
+from motionrft.training.out_of_memory import does_not_fit
 from motionrft.training.seeds import item_seed
 from motionrft.training.watch import Watch
 

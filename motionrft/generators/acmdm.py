@@ -95,7 +95,9 @@ class Acmdm(Family[AcmdmConfig]):
         return guided(self.denoiser(doubled(x), doubled(t), both, doubled(mask)), guidance)
 
     def process_of(self, sampling: SamplingSettings) -> Process:
-        return flow_process(sampling.steps or 0, sampling.sampler or "", self.family, sampling.eta)
+        return flow_process(
+            sampling.steps or 0, sampling.sampler or "", self.family, sampling.eta, sampling.shift
+        )
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         frames = int(lengths.max()) if frames is None else frames

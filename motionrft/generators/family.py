@@ -51,8 +51,11 @@ class Family(Generator, Generic[S]):
         eta: float | None = None,
         steps: int | None = None,
         guidance: float | None = None,
+        shift: float | None = None,
     ) -> SamplingSettings:
-        found = super().sampling(sampler, eta, steps, guidance)
+        found = super().sampling(sampler, eta, steps, guidance, shift)
+        if found.shift != 1 and self.parametrisation != "flow":
+            raise UserError(f"shift is {found.shift:g}, but {self.family} is no flow: leave shift out.")
         if found.eta and found.sampler not in TAKES_ETA:
             raise UserError(
                 f"{found.sampler} takes no noise of that kind, but eta is {found.eta:g}. "
@@ -63,7 +66,10 @@ class Family(Generator, Generic[S]):
     def process(
         self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
     ) -> Process:
-        return self.process_of(self.sampling(sampler, eta, steps)).to(self.device)
+        return self.process_with(self.sampling(sampler, eta, steps))
+
+    def process_with(self, sampling: SamplingSettings) -> Process:
+        return self.process_of(sampling).to(self.device)
 
     @abstractmethod
     def process_of(self, sampling: SamplingSettings) -> Process:

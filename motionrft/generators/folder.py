@@ -7,8 +7,9 @@ from typing import Any
 from motionrft.errors import UserError
 from motionrft.generators.base import Generator
 from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.parsing import read_json
 from motionrft.registry import GENERATORS
-from motionrft.training.weights import load_state, load_weights, read_json, save_weights
+from motionrft.training.weights import load_state, load_weights, save_weights
 
 SAMPLING = "sampling"
 """Where `config.json` says what the weights were tuned with."""

@@ -109,7 +109,9 @@ class HyMotion(FrameFamily[HyMotionConfig]):
         return TextFeatures(torch.cat([text.tokens, tokens]), doubled(text.mask), pooled)
 
     def process_of(self, sampling: SamplingSettings) -> Process:
-        return flow_process(sampling.steps or 0, sampling.sampler or "", self.family, sampling.eta)
+        return flow_process(
+            sampling.steps or 0, sampling.sampler or "", self.family, sampling.eta, sampling.shift
+        )
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         std = torch.where(self.std < SMALLEST_STD, torch.zeros_like(self.std), self.std)

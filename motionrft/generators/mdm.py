@@ -9,6 +9,7 @@ from torch import Tensor
 
 from motionrft.diffusion.ancestral import ancestral
 from motionrft.diffusion.ddim import ddim
+from motionrft.diffusion.dpm import DPM_SAMPLERS, DPM_STEPS, dpm_named
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, cosine
 from motionrft.generators.base import Condition
@@ -59,6 +60,7 @@ class Mdm(FrameFamily[MdmConfig]):
         self.sees_padding = not self.denoiser.mask_frames
         self.schedule = cosine(config.train_times)
         self.samplers = {"ddpm": config.train_times, "ddim": min(DDIM_STEPS, config.train_times)}
+        self.samplers |= dict.fromkeys(DPM_SAMPLERS, min(DPM_STEPS, config.train_times))
         self.features = self.denoiser.features
         self.register_statistics(self.features)
 
@@ -86,6 +88,8 @@ class Mdm(FrameFamily[MdmConfig]):
         if sampling.sampler == "ddpm":
             return ancestral(self.schedule, self.parametrisation, sampling.steps, self.config.small_variance)
         steps = sampling.steps or self.schedule.times
+        if sampling.sampler in DPM_SAMPLERS:
+            return dpm_named(sampling.sampler, self.schedule, self.parametrisation, steps)
         return ddim(self.schedule, self.parametrisation, steps, sampling.eta, offset=0, land_on_clean=True)
 
 

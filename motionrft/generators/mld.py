@@ -12,6 +12,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from motionrft.diffusion.ddim import ddim
+from motionrft.diffusion.dpm import DPM_SAMPLERS, DPM_STEPS, dpm_named
 from motionrft.diffusion.lcm import Times, lcm
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, scaled_linear
@@ -81,7 +82,8 @@ class Mld(Family[MldConfig]):
         self.vae = AUTOENCODERS[arguments.pop("kind")](**arguments)
         self.denoiser = MldDenoiser(**config.denoiser)
         self.schedule = scaled_linear()
-        self.samplers = chosen_first({"ddim": DDIM_STEPS, "lcm": LCM_STEPS}, config.sampler, config.steps)
+        others = {"ddim": DDIM_STEPS, "lcm": LCM_STEPS, **dict.fromkeys(DPM_SAMPLERS, DPM_STEPS)}
+        self.samplers = chosen_first(others, config.sampler, config.steps)
         self.register_statistics(self.vae.features)
         self.register_statistics(self.vae.width, "latent_")
 
@@ -119,6 +121,8 @@ class Mld(Family[MldConfig]):
         steps = sampling.steps or self.config.steps
         if sampling.sampler == "lcm":
             return lcm(self.schedule, self.parametrisation, steps, self.config.lcm_times)
+        if sampling.sampler in DPM_SAMPLERS:
+            return dpm_named(sampling.sampler, self.schedule, self.parametrisation, steps)
         return ddim(self.schedule, self.parametrisation, steps, sampling.eta)
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from motionrft.diffusion.ancestral import ancestral
 from motionrft.diffusion.ddim import ddim
+from motionrft.diffusion.dpm import DPM_SAMPLERS, DPM_STEPS, dpm_named
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, linear
 from motionrft.errors import UserError
@@ -62,6 +63,7 @@ class MotionDiffuse(FrameFamily[MotionDiffuseConfig]):
         self.text_layers = TextLayers(**config.text_layers)
         self.schedule = linear()
         published: dict[str, int | None] = {"ddpm": self.schedule.times, "ddim": DDIM_STEPS}
+        published |= dict.fromkeys(DPM_SAMPLERS, DPM_STEPS)
         self.samplers = chosen_first(published, config.sampler, config.steps)
         self.register_statistics(self.features)
 
@@ -93,4 +95,6 @@ class MotionDiffuse(FrameFamily[MotionDiffuseConfig]):
         if sampling.sampler == "ddpm":
             return ancestral(self.schedule, self.parametrisation, sampling.steps)
         steps = sampling.steps or DDIM_STEPS
+        if sampling.sampler in DPM_SAMPLERS:
+            return dpm_named(sampling.sampler, self.schedule, self.parametrisation, steps)
         return ddim(self.schedule, self.parametrisation, steps, sampling.eta, offset=0, land_on_clean=True)

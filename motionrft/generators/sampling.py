@@ -79,7 +79,7 @@ def _walker(generator: Generator, sampling: SamplingSettings) -> Callable[[Start
             lambda t, x: generator.predict(x, t, start.condition, start.lengths, guidance),  # type: ignore[arg-type]
             start.noise,
         )
-    process = generator.process(sampling.steps, sampling.sampler, sampling.eta)
+    process = generator.process_with(sampling)
     return lambda start: walk_process(generator, process, start, guidance)
 
 

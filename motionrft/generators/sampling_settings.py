@@ -6,7 +6,9 @@ from typing import Any
 
 from motionrft.errors import UserError
 
-TAKES_ETA = ("ddim", "euler")
+PUBLISHED_ETA = {"flow-sde": 0.7, "dance-sde": 0.3}
+"""Samplers whose published noise is not 0: of Flow-GRPO and of DanceGRPO."""
+TAKES_ETA = ("ddim", "euler", *PUBLISHED_ETA)
 """Our samplers whose noise eta sets; the others have a noise of their own, or none."""
 
 
@@ -15,8 +17,9 @@ class SamplingSettings:
     """A change of any of these makes other motions of the same weights.
 
     sampler: as the family calls it; None where the family names none.
-    eta: noise of DDIM or Euler steps, 0 to 1. steps: denoising steps; None where the sampler chooses them (dopri5).
+    eta: noise of DDIM or Euler steps, 0 for none. steps: denoising steps; None where the sampler chooses them (dopri5).
     guidance: scale of classifier-free guidance, 1 for none. fps: frames a second of the motions.
+    shift: of a flow's times; above 1 more of the steps lie near the noise.
     """
 
     sampler: str | None
@@ -24,6 +27,7 @@ class SamplingSettings:
     steps: int | None
     guidance: float
     fps: float
+    shift: float = 1.0
 
     @classmethod
     def of(cls, values: Mapping[str, Any], origin: str) -> "SamplingSettings":
@@ -46,6 +50,7 @@ class SamplingSettings:
         """In words: `ddim, 50 steps, guidance 7.5`, eta where there is any."""
         steps = "its own steps" if self.steps is None else f"{self.steps} steps"
         parts = [self.sampler or "", steps, f"eta {self.eta:g}" if self.eta else ""]
+        parts.append(f"shift {self.shift:g}" if self.shift != 1 else "")
         return ", ".join([part for part in parts if part] + [f"guidance {self.guidance:g}"])
 
 
@@ -58,5 +63,8 @@ def chosen_first(
 
 
 def flow_samplers(sampler: str, steps: int) -> dict[str, int | None]:
-    """Samplers of a flow: two with fixed steps, and the adaptive one, which cannot be tuned through."""
-    return chosen_first({"euler": steps, "heun": steps, "dopri5": None}, sampler, None)
+    """Samplers of a flow: two with fixed steps, two that add noise, and the adaptive one, which cannot be tuned
+    through.
+    """
+    fixed: dict[str, int | None] = dict.fromkeys(("euler", "heun", *PUBLISHED_ETA), steps)
+    return chosen_first({**fixed, "dopri5": None}, sampler, None)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from motionrft.diffusion.ddim import ddim
-from motionrft.diffusion.dpm import dpm
+from motionrft.diffusion.dpm import DPM_SAMPLERS, dpm_named
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, linear
 from motionrft.generators.base import Condition
@@ -19,8 +19,8 @@ from motionrft.generators.stablemofusion_unet import StableMoFusionUnet
 from motionrft.generators.text_layers import TextLayers
 from motionrft.text.base import TextFeatures
 
-SAMPLERS = ("dpm-sde", "dpm", "dpm-sde-linspace", "dpm-linspace", "ddim")
-"""The published one first; `linspace` takes the noise levels of evenly spaced training times, not Karras's."""
+SAMPLERS = (*DPM_SAMPLERS, "ddim")
+"""The published one first."""
 
 
 @dataclass(frozen=True)
@@ -90,5 +90,4 @@ class StableMoFusion(FrameFamily[StableMoFusionConfig]):
         if sampler == "ddim":
             eta = sampling.eta
             return ddim(self.schedule, self.parametrisation, steps, eta, offset=0, land_on_clean=True)
-        noisy, karras = "sde" in sampler, "linspace" not in sampler
-        return dpm(self.schedule, self.parametrisation, steps, stochastic=noisy, karras=karras)
+        return dpm_named(sampler, self.schedule, self.parametrisation, steps)

@@ -174,8 +174,20 @@ class Optimiser:
         for group in self.adam.param_groups:
             group["lr"] = lr
         self.adam.step()
+        self._check_weights()
         self.loss_scale.fitted()
         self._bad_in_a_row = 0
+
+    @torch.no_grad()
+    def _check_weights(self) -> None:
+        """A finite gradient times a huge rate is no finite weight, and without another update no gradient would tell."""
+        largest = torch._foreach_norm(list(self.named.values()), float("inf"))
+        if not torch.isfinite(torch.stack([each.float() for each in largest])).all():
+            name = next(name for name, p in self.named.items() if not torch.isfinite(p).all())
+            raise RunError(
+                f"Update {self.updates + 1} with rate {self.lr:g} left weights that are not finite, first {name}. "
+                "Nothing of it is saved; what was saved before still stands. Try a smaller learning rate."
+            )
 
     def _skip(self) -> None:
         self.skipped += 1

@@ -20,11 +20,12 @@ from motionrft.official.evaluators import (
     is_published_evaluator,
     read_published_evaluator,
 )
+from motionrft.parsing import read_json
 from motionrft.registry import EVALUATORS, REWARDS
 from motionrft.representations.statistics import Statistics
 from motionrft.text import load_text_encoder
 from motionrft.training.fingerprints import file_hash, text_hash
-from motionrft.training.weights import CONFIG, TENSORS, load_state, load_weights, read_json
+from motionrft.training.weights import CONFIG, TENSORS, load_state, load_weights
 
 JOINTS_WIDTHS, KIT_WIDTHS = (67, 64), (247, 64)
 """Features that are read of a frame, by which a published evaluator's version is known."""
