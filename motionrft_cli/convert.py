@@ -75,7 +75,9 @@ def _joint_map(paths: list[Path]) -> int:
     from motionrft.files.recognition import joint_map_template
 
     if len(paths) != 1 or paths[0].suffix.lower() != ".bvh":
-        raise UserError("--show-joint-map takes one BVH file: other formats say themselves which joint is which.")
+        raise UserError(
+            "--show-joint-map takes one BVH file: other formats say themselves which joint is which."
+        )
     typer.echo(joint_map_template(tree_of(read_bvh(paths[0])), str(paths[0])), nl=False)
     return 0
 
@@ -183,12 +185,13 @@ def _recipe(call: ConvertCall, paths: list[Path]) -> "DatasetRecipe":
     from motionrft.files.dataset import DatasetRecipe
 
     preset = call.preset
-    if preset.captions is None or preset.splits is None:
-        missing = "--captions FILE.jsonl" if preset.captions is None else "--splits FILE.csv"
+    uncaptioned = preset.captions is None and preset.cut is None
+    if uncaptioned or preset.splits is None:
+        missing = "--captions FILE.jsonl" if uncaptioned else "--splits FILE.csv"
         raise UserError(f"{missing} is missing: --dataset needs captions and splits.")
     return DatasetRecipe(
         motions=tuple(paths),
-        captions=Path(preset.captions),
+        captions=Path(preset.captions) if preset.captions else None,
         splits=Path(preset.splits),
         split_column=preset.split_column,
         fps=preset.fps or 20.0,

@@ -86,7 +86,10 @@ def joint_map_template(tree: SkeletonTree, file: str) -> str:
         head, sources = f"# {error}", dict.fromkeys(SMPL22.names, "")
     lines = [head, "# SMPL joint: a joint of the file, [several for their mean], or {joint: weight, …}"]
     lines += [f"{joint}: {json.dumps(source, ensure_ascii=False)}" for joint, source in sources.items()]
-    joints = (f"#   {name} (on {tree.names[parent]})" if parent >= 0 else f"#   {name}" for name, parent in zip(tree.names, tree.parents, strict=True))
+    joints = (
+        f"#   {name} (on {tree.names[parent]})" if parent >= 0 else f"#   {name}"
+        for name, parent in zip(tree.names, tree.parents, strict=True)
+    )
     return "\n".join([*lines, "# joints of the file:", *joints]) + "\n"
 
 

@@ -23,7 +23,6 @@ from motionrft.representations.kimodo.g1 import WIDTH, joints_of_qpos
 from motionrft.representations.kimodo.skeletons import FPS, joints22
 from motionrft.representations.names import JOINTS
 
-
 _CLEAR = 0.1
 _WALK = 0.5
 
@@ -53,9 +52,9 @@ class G1CsvFormat(MotionFormat):
                 return found
             return resample_linear(torch.from_numpy(found), fps, wanted).numpy()
 
-        notes = ("Unitree G1 (its chest, neck and head are made up)", f"{fps:g} fps")
-        notes += ("quaternions with w last",) if last else ()
-        yield Recording(file.path, JOINTS, fps, len(rows), take, joints, notes=notes)
+        notes = ["Unitree G1 (its chest, neck and head are made up)", f"{fps:g} fps"]
+        notes += ["quaternions with w last"] if last else []
+        yield Recording(file.path, JOINTS, fps, len(rows), take, joints, notes=tuple(notes))
 
 
 def _rows(path: Path) -> tuple[np.ndarray, bool]:

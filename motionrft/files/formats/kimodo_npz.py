@@ -24,7 +24,12 @@ _MARKS = frozenset(
     ("global_rot_mats", "local_rot_mats", "smooth_root_pos", "global_root_heading", "foot_contacts")
 )
 """Members that tell Kimodo's 22 joints from anyone's."""
-_KNOWN = {"soma77": "SOMA", "soma30": "SOMA", "g1": "Unitree G1 (its chest, neck and head are made up)", "smplx22": "SMPL-X"}
+_KNOWN = {
+    "soma77": "SOMA",
+    "soma30": "SOMA",
+    "g1": "Unitree G1 (its chest, neck and head are made up)",
+    "smplx22": "SMPL-X",
+}
 
 
 class KimodoFormat(MotionFormat):
@@ -35,7 +40,12 @@ class KimodoFormat(MotionFormat):
 
     def recognises(self, file: OpenedFile) -> bool:
         posed = file.array("posed_joints")
-        if posed is None or posed.ndim not in (3, 4) or posed.shape[-1] != 3 or posed.shape[-2] not in SKELETONS:
+        if (
+            posed is None
+            or posed.ndim not in (3, 4)
+            or posed.shape[-1] != 3
+            or posed.shape[-2] not in SKELETONS
+        ):
             return False
         return posed.shape[-2] != 22 or bool(_MARKS & set(file.arrays))
 
@@ -58,7 +68,11 @@ def _recording(
     skeleton = SKELETONS[posed.shape[1]]
 
     def joints(frames: np.ndarray | slice) -> np.ndarray:
-        needed = None if turns is None or skeleton is not G1 else torch.from_numpy(np.array(turns[frames], np.float64))
+        needed = (
+            None
+            if turns is None or skeleton is not G1
+            else torch.from_numpy(np.array(turns[frames], np.float64))
+        )
         return joints22(torch.from_numpy(np.array(posed[frames], np.float64)), needed).numpy()
 
     def take(start: int, stop: int, wanted: float | None) -> np.ndarray:

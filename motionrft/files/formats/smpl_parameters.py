@@ -86,7 +86,11 @@ class SmplFormat(MotionFormat):
         usual = _AIST_FPS if "smpl_poses" in file.arrays else _USUAL_FPS
         fps = said or options.source_fps or usual
         notes = ["SMPL parameters on the mean skeleton (no body model)"]
-        notes += [f"taken to be at {fps:g} fps (--source-fps decides otherwise)"] if not (said or options.source_fps) else []
+        notes += (
+            [f"taken to be at {fps:g} fps (--source-fps decides otherwise)"]
+            if not (said or options.source_fps)
+            else []
+        )
         shape = _first(file.arrays, _SHAPES)
         notes += ["betas are not used"] if shape is not None and np.any(shape) else []
         seen = ArrayStretch(found.rotation(), ROTATION, fps, str(file.path))

@@ -1,8 +1,8 @@
 """The Unitree G1 in MuJoCo's numbers: 36 a frame, and back to joints.
 
 Root x, y, z (metres, x forward, z up), root quaternion w, x, y, z, then 29 hinge angles in radians: left leg 6, right leg
-6, waist 3, left arm 7, right arm 7. A hinge's angle is about its axis in the robot's own rest frame, which is not Kimodo's:
-q is not 0 in Kimodo's rest pose (knees -0.175, shoulder rolls 0.279 and -0.279).
+6, waist 3, left arm 7, right arm 7. A hinge's angle is about its axis in the robot's own rest frame, not in Kimodo's, so
+that q is not 0 in Kimodo's rest pose (knees -0.175, shoulder rolls 0.279 and -0.279).
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from motionrft.rotations import quaternion_to_matrix
 
 WIDTH = 36
 HINGES = tuple(
-    joint
-    for joint, name in enumerate(G1.names)
-    if joint and not name.endswith(("toe_base", "hand_roll"))
+    joint for joint, name in enumerate(G1.names) if joint and not name.endswith(("toe_base", "hand_roll"))
 )
 """The 29 joints that turn, in the order of the angles."""
 _AXIS = {"pitch": 0, "knee": 0, "elbow": 0, "roll": 2, "yaw": 1}
@@ -41,7 +39,9 @@ def joints_of_qpos(qpos: Tensor) -> tuple[Tensor, Tensor]:
 def pose_of_qpos(qpos: Tensor) -> tuple[Tensor, Tensor]:
     """Local rotations (T, 34, 3, 3) and the root's place (T, 3), Y up, of rows (T, 36)."""
     if qpos.shape[-1] != WIDTH:
-        raise UserError(f"{qpos.shape[-1]} values a frame; the G1 has {WIDTH}: root 3, quaternion 4, hinges 29.")
+        raise UserError(
+            f"{qpos.shape[-1]} values a frame; the G1 has {WIDTH}: root 3, quaternion 4, hinges 29."
+        )
     quaternion = qpos[..., 3:7]
     length = quaternion.norm(dim=-1, keepdim=True)
     if bool((length < 1e-3).any()):

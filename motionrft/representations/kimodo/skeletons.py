@@ -124,7 +124,16 @@ SMPLX22 = KimodoSkeleton("smplx22", SMPL22.names, SMPL22.parents, (2, 1), (7, 10
 
 def _g1() -> KimodoSkeleton:
     leg = ("hip_pitch", "hip_roll", "hip_yaw", "knee", "ankle_pitch", "ankle_roll", "toe_base")
-    arm = ("shoulder_pitch", "shoulder_roll", "shoulder_yaw", "elbow", "wrist_roll", "wrist_pitch", "wrist_yaw", "hand_roll")
+    arm = (
+        "shoulder_pitch",
+        "shoulder_roll",
+        "shoulder_yaw",
+        "elbow",
+        "wrist_roll",
+        "wrist_pitch",
+        "wrist_yaw",
+        "hand_roll",
+    )
     names = ["pelvis"]
     parents = [-1]
     for joints, start in (
@@ -186,12 +195,16 @@ def _g1_joints22(posed: Tensor, rotations: Tensor | None) -> Tensor:
     chest = waist + _G1_CHEST * up
     between = [pelvis + part * (chest - pelvis) for part in (1 / 3, 2 / 3)]
     made = {3: between[0], 6: between[1], 9: chest, 12: waist + _G1_NECK * up, 15: waist + _G1_HEAD * up}
-    found = [made[joint] if joint in made else posed[..., place(name), :] for joint, name in enumerate(_G1_NAMES)]
+    found = [
+        made[joint] if joint in made else posed[..., place(name), :] for joint, name in enumerate(_G1_NAMES)
+    ]
     return torch.stack(found, dim=-2)
 
 
-def posed_joints(local: Tensor, root: Tensor, rest: Tensor, parents: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Forward kinematics: joints (..., J, 3) and global rotations (..., J, 3, 3) of local ones, pelvis at `root` (..., 3)."""
+def posed_joints(
+    local: Tensor, root: Tensor, rest: Tensor, parents: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
+    """Forward kinematics: joints (..., J, 3) and global rotations (..., J, 3, 3), pelvis at `root` (..., 3)."""
     rest = rest.to(local)
     world, places = [local[..., 0, :, :]], [root]
     for joint, parent in enumerate(parents[1:], start=1):
