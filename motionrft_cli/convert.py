@@ -15,7 +15,7 @@ from motionrft_cli.outputs import check_writable_folder
 if TYPE_CHECKING:
     from motionrft.files.composition import CompositionRecipe
     from motionrft.files.conversion import Conversion, Existing, Outcome
-    from motionrft.files.dataset import DatasetRecipe
+    from motionrft.files.dataset_recipe import DatasetRecipe
     from motionrft.files.existing import DatasetCheck
 
 ConvertCall = Call[ConvertPreset]
@@ -182,7 +182,7 @@ def _dataset(call: ConvertCall, paths: list[Path]) -> int:
 
 
 def _recipe(call: ConvertCall, paths: list[Path]) -> "DatasetRecipe":
-    from motionrft.files.dataset import DatasetRecipe
+    from motionrft.files.dataset_recipe import DatasetRecipe
 
     preset = call.preset
     uncaptioned = preset.captions is None and preset.cut is None

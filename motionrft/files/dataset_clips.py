@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,6 +14,7 @@ from motionrft.files.captions import mirror_caption, text_lines
 from motionrft.files.clip_names import name_fault
 from motionrft.files.clip_writing import save_clip
 from motionrft.files.cuts import cuts_of
+from motionrft.files.dataset_recipe import DatasetRecipe, DatasetReport
 from motionrft.files.formats.base import FileFault
 from motionrft.files.motions import motion_files, read_motions
 from motionrft.files.parallel import mapped
@@ -23,9 +23,6 @@ from motionrft.files.reading import ReadingOptions
 from motionrft.representations.convert import convert
 from motionrft.representations.joints import mirror_joints
 from motionrft.representations.names import JOINTS
-
-if TYPE_CHECKING:
-    from motionrft.files.dataset import DatasetRecipe, DatasetReport
 
 
 @dataclass(frozen=True)
