@@ -117,7 +117,8 @@ complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l prompts -d 't
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l lora -l full -d 'train low-rank adapters instead of full weights'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l steps -d 'denoising steps of a trajectory' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l guidance -d 'guidance scale; 1 runs no second pass; null: published' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l updates -d 'optimiser updates' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l updates -d 'optimiser updates; not asked for beside epochs, there is no limit' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l epochs -d 'passes over the prompts; the first limit ends the run' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l batch -d 'prompts a trajectory' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l lr -d 'learning rate after the warm-up' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l time-limit -d 'seconds, or 90s, 10m, 1.5h; the first limit ends the run' -r

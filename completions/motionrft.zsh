@@ -156,7 +156,8 @@ _motionrft() {
                     '*--full[train low-rank adapters instead of full weights]' \
                     '*--steps[denoising steps of a trajectory]:value:_files' \
                     '*--guidance[guidance scale; 1 runs no second pass; null; published]:value:_files' \
-                    '*--updates[optimiser updates]:value:_files' \
+                    '*--updates[optimiser updates; not asked for beside epochs, there is no limit]:value:_files' \
+                    '*--epochs[passes over the prompts; the first limit ends the run]:value:_files' \
                     '*--batch[prompts a trajectory]:value:_files' \
                     '*--lr[learning rate after the warm-up]:value:_files' \
                     '*--time-limit[seconds, or 90s, 10m, 1.5h; the first limit ends the run]:value:_files' \
