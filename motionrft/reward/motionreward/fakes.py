@@ -15,6 +15,7 @@ from torch import Tensor
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
 from motionrft.files import FileFault, iterate_motions, motion_files
+from motionrft.files.reading import ReadingOptions
 from motionrft.generators.base import Generator
 from motionrft.generators.sampling import sample
 from motionrft.representations.resample import resample
@@ -53,17 +54,27 @@ def sampled_fakes(
     return clips_of(clips, kind, representations, data.target_offsets)
 
 
-def read_fakes(folder: Path, representations: Sequence[str], fps: float = 20.0) -> list[Clip]:
-    """Generated clips from motion files, below a folder or one by one, at the data's rate.
+def read_fakes(
+    folder: Path,
+    representations: Sequence[str],
+    reading: ReadingOptions | None = None,
+    fps: float | None = None,
+) -> list[Clip]:
+    """Generated clips from motion files, below a folder or one by one.
+
+    Args:
+        reading: how files are read where they do not say it.
+        fps: rate of the clips that are wanted; None leaves each at its own.
 
     Raises:
         UserError: a file is no motion, or there is none.
     """
     by_kind: dict[str, list[Tensor]] = {}
-    for found in iterate_motions(motion_files([folder])):
+    for found in iterate_motions(motion_files([folder]), options=reading):
         if isinstance(found, FileFault):
             raise UserError(found.message)
-        clip = resample(torch.from_numpy(found.array).float(), found.representation, found.fps, fps)
+        clip = torch.from_numpy(found.array).float()
+        clip = resample(clip, found.representation, found.fps, fps or found.fps)
         by_kind.setdefault(found.representation, []).append(clip)
     return [clip for kind, motions in by_kind.items() for clip in clips_of(motions, kind, representations)]
 
