@@ -20,9 +20,9 @@ from motionrft.finetuning.methods.base import usable_methods
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator
-from motionrft.loading import load_generator, load_reward, reward_identity
+from motionrft.loading import generator_identity, load_generator, load_reward, reward_identity
 from motionrft.reward.base import Reward
-from motionrft.training.fingerprints import path_hash, text_hash
+from motionrft.training.fingerprints import text_hash
 
 PER_LABEL = 12
 """Held-out items of one kind of motion at most: kinds can be very uneven."""
@@ -49,7 +49,7 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
     Raises:
         UserError: something is not there.
     """
-    found = {"generator": _hash(builtin.resolve(preset.generator, "generator"), "generator")}
+    found = {"generator": generator_identity(preset.generator)}
     if set(preset.weights) - {name for name, weight in preset.weights.items() if not weight}:
         found["reward"] = reward_identity(preset.reward, preset.weights)
     if preset.prompts is not None:
@@ -69,7 +69,7 @@ def load_parts(
     Raises:
         UserError: something is missing, damaged, or does not fit together.
     """
-    generator = load_generator(builtin.resolve(preset.generator, "generator"), str(device))
+    generator = load_generator(preset.generator, device)
     reward = load_reward(
         preset.reward, preset.weights, generator.representation, fps=generator.fps, device=device
     )
@@ -137,12 +137,6 @@ def _items(
         items = FixedItems.of_dataset(MotionDataset(preset.data, split), evaluator, per_label=PER_LABEL)
         return items.subset(count)
     return FixedItems.load(builtin.items_path(split)).subset(count)
-
-
-def _hash(path: Path, what: str) -> str:
-    if not path.exists():
-        raise UserError(f"{path}: no such {what}. Name a folder, or use {builtin.NAME}.")
-    return path_hash(path)
 
 
 def _numbered(labels: Iterable[str | None]) -> torch.Tensor | None:

@@ -142,7 +142,7 @@ class Scorer:
         """Fill in the learnt terms of motions in one representation."""
         assert self.reward is not None
         reward = self.reward
-        device = next(reward.parameters()).device
+        device = next(reward.parameters(), torch.empty(0)).device  # code of one's own has no weights
         motion, lengths = pad([item.motion for item in items])
         texts = [item.query.text or "" for item in items]
         reward.expect(representation)
