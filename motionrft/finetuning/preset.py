@@ -102,6 +102,9 @@ class FinetunePreset(Preset):
     validation_split: str = Field("val", description="split of the data set that the watch looks at")
     prompts: str | None = Field(None, description="text file, one prompt a line, instead of a data set")
     seconds: float = Field(4.0, gt=0, description="length of the motions of prompts that say none, seconds")
+    pairs: str | None = Field(
+        None, description="pairs.jsonl whose better and worse motions dpo learns from, instead of own samples"
+    )
     frames: int | None = Field(
         None, ge=1, description="the same in frames of the generator, instead of seconds"
     )

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -47,6 +48,10 @@ class Reward(nn.Module, ABC):
     representation: str
     """The representation `forward` expects, de-normalised: `kinematic`, `joints` or `rotation`."""
     differentiable: bool = True
+    ranges: Mapping[str, tuple[float, float]] = MappingProxyType({})
+    """Lowest and highest value of each term that has them: (-1, 1) for a cosine, (0, 1) for TMR's score. Who needs
+    another scale maps from this one.
+    """
 
     @property
     def learnt_noise(self) -> bool:

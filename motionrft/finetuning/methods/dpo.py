@@ -1,4 +1,4 @@
-"""Diffusion-DPO on own samples: the reward ranks them, best against worst (Wallace et al. 2024)."""
+"""Diffusion-DPO (Wallace et al. 2024): on own samples, the reward's best against its worst, or on given pairs."""
 
 from typing import ClassVar, Literal
 

@@ -5,6 +5,7 @@ once per prompt, in `prepare`.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -66,6 +67,7 @@ class MotionReward(Learnt):
     """
 
     family: ClassVar[str] = "motionreward"
+    ranges = MappingProxyType({name: (-1.0, 1.0) for name in SHARED_TERMS})
 
     def __init__(
         self,
