@@ -179,13 +179,13 @@ REWARDS = Kind(
     "motionrft.rewards",
     {
         "motionreward": Entry(
-            "motionrft.reward.folder:load_motionreward", "MotionReward: one network, three representations"
+            "motionrft.reward.folder:MOTIONREWARD", "MotionReward: one network, three representations"
         ),
-        "tmr": Entry("motionrft.reward.folder:load_tmr", "TMR: texts and motions in one space"),
-        "motioncritic": Entry("motionrft.reward.folder:load_motioncritic", "MotionCritic: human preference"),
+        "tmr": Entry("motionrft.reward.folder:TMR", "TMR: texts and motions in one space"),
+        "motioncritic": Entry("motionrft.reward.folder:MOTIONCRITIC", "MotionCritic: human preference"),
     },
 )
-"""Ours: functions that read a folder of that family."""
+"""`motionrft.reward.base.RewardFamily` for folders; or a reward itself: a function of joints, or a `Reward` class."""
 
 EVALUATORS = Kind(
     "evaluator",

@@ -94,6 +94,14 @@ class MotionDataset:
         return torch.tensor([order[str(name)] for name in names])
 
     @cached_property
+    def groups(self) -> Tensor:
+        """(N,) int64, equal where items differ in order or number of events alone; -1 for any other item."""
+        known = self._index_column("group")
+        names = [known.get(item.clip) or None for item in self.items]
+        order = {name: number for number, name in enumerate(sorted({name for name in names if name}))}
+        return torch.tensor([-1 if name is None else order[name] for name in names])
+
+    @cached_property
     def texts(self) -> list[str]:
         """Every distinct caption of the split, sorted."""
         return sorted({caption.text for item in self.items for caption in item.captions})
@@ -157,15 +165,20 @@ class MotionDataset:
         return [item for name in read_names(path) for item in self._items_of(name, labels.get(name))]
 
     def _read_labels(self) -> dict[str, str]:
+        content, style = self._index_column("content"), self._index_column("style")
+        return {clip: f"{content[clip]}/{style[clip]}" for clip in content} if style else {}
+
+    def _index_column(self, name: str) -> dict[str, str]:
+        """A column of `index.csv` by clip; empty where there is no such column."""
         path = self.folder / "index.csv"
         if not path.is_file():
             return {}
         columns, rows = csv_rows(path)
-        if not {"content", "style"} <= set(columns):
+        if name not in columns:
             return {}
         if "clip_id" not in columns:
             raise UserError(f"{path}: no column 'clip_id'; it has {', '.join(columns)}.")
-        return {row["clip_id"]: f"{row['content']}/{row['style']}" for _, row in rows}
+        return {row["clip_id"]: row[name] for _, row in rows}
 
     def _items_of(self, name: str, label: str | None) -> list[Item]:
         texts = clip_file(self.folder / "texts", name, ".txt")

@@ -5,6 +5,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from motionrft.files.reading_preset import ReadingPreset
+from motionrft.reward.naming import REWARD
+from motionrft.settings.code import CODE
 
 
 class EvalPreset(ReadingPreset):
@@ -18,9 +20,7 @@ class EvalPreset(ReadingPreset):
     split: str = Field("test", description="split to evaluate on")
     generator: str | None = Field(None, description="generator folder, or builtin")
     motions: str | None = Field(None, description="folder of motions named by clip, instead of a generator")
-    reward: str | None = Field(
-        None, description="reward folder, published checkpoint, or builtin; null: none"
-    )
+    reward: str | None = Field(None, description=f"{REWARD}; null: none", json_schema_extra=CODE)
     evaluator: str = Field(
         "builtin", description="evaluator folder (ours, Guo et al.'s, a reward), or builtin"
     )

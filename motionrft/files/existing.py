@@ -15,7 +15,8 @@ from motionrft.errors import UserError
 from motionrft.files.arrays import read_arrays, write_arrays
 from motionrft.files.captions import first_caption
 from motionrft.files.clip_names import clip_file, read_names
-from motionrft.files.dataset import FOLDERS, SPLITS
+from motionrft.files.clip_writing import FOLDERS
+from motionrft.files.dataset import SPLITS
 from motionrft.representations.convert import convert
 from motionrft.representations.names import JOINTS, KINEMATIC, ROTATION
 from motionrft.representations.statistics import Statistics

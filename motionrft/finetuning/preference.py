@@ -132,7 +132,9 @@ def threshold(context: TuningContext, scores: Tensor) -> float:
     if TAU not in context.memory:
         found = float(scores.amin(1).float().quantile(method.quantile))
         context.memory[TAU] = found
-        context.say(f"tau is {found:.3f}: {method.quantile:.0%} of the untuned generator's worst samples are below.")
+        context.say(
+            f"tau is {found:.3f}: {method.quantile:.0%} of the untuned generator's worst samples are below."
+        )
     return float(context.memory[TAU])
 
 
@@ -197,7 +199,9 @@ def _told(errors: Errors, beta: float) -> Numbers:
 
 
 def _accumulated(
-    context: TuningContext, micro_batches: Sequence[MicroBatch], judged_of: Callable[[int, MicroBatch], Judged]
+    context: TuningContext,
+    micro_batches: Sequence[MicroBatch],
+    judged_of: Callable[[int, MicroBatch], Judged],
 ) -> UpdatePoint:
     """Backward over the micro-batches, one graph at a time, and what to log of all of them."""
     total, made = torch.zeros(()), []
@@ -216,4 +220,6 @@ def _accumulated(
     if not made:
         return UpdatePoint(total, numbers=numbers)
     terms = {name: torch.cat([one.terms[name].flatten() for one in made]) for name in made[0].terms}
-    return UpdatePoint(total, rewards=torch.cat([one.rewards.flatten() for one in made]), terms=terms, numbers=numbers)
+    return UpdatePoint(
+        total, rewards=torch.cat([one.rewards.flatten() for one in made]), terms=terms, numbers=numbers
+    )

@@ -11,6 +11,7 @@ from torch import Tensor
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.rollout import Start, sample
 from motionrft.finetuning.objective import MicroBatch
+from motionrft.finetuning.pairs import PairPrompts
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.generators.base import Condition, Generator
 from motionrft.generators.sampling import ItemNoise
@@ -140,7 +141,12 @@ class PreparedPrompts:
                 start, reward_condition=self.reward.prepare(texts, self.recorded(items), start.lengths)
             )
         motion = self.recorded(items) if self.motions else None
-        return MicroBatch(start, share, items, motion)
+        worse = (
+            self.prompts.worse_motions(items).to(self.device)
+            if isinstance(self.prompts, PairPrompts)
+            else None
+        )
+        return MicroBatch(start, share, items, motion, worse)
 
     def recorded(self, items: Tensor) -> Tensor:
         """(B, T, D) recorded motions of some prompts, T the longest of their lengths."""

@@ -10,7 +10,9 @@ from motionrft.errors import UserError
 from motionrft.finetuning.methods.base import MethodPreset, method_named, plan_of, usable_methods
 from motionrft.finetuning.methods.easytune import EasyTunePreset
 from motionrft.registry import METHODS
+from motionrft.reward.naming import REWARD, is_own, own_name
 from motionrft.settings.base import Preset, PresetPart
+from motionrft.settings.code import CODE
 from motionrft.training.preset import OptimiserPreset
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ class FinetunePreset(Preset):
     command: ClassVar[str] = "finetune"
 
     generator: str = Field("builtin", description="generator folder or checkpoint, or builtin")
-    reward: str = Field("builtin", description="reward folder, published checkpoint, or builtin")
+    reward: str = Field("builtin", description=REWARD, json_schema_extra=CODE)
     evaluator: str = Field("builtin", description="evaluator folder for the watch and the tables, or builtin")
     data: str | None = Field(None, description="data set folder that prompts are taken from")
     split: str = Field("train", description="split of the data set to tune on")
@@ -125,7 +127,9 @@ class FinetunePreset(Preset):
         None, gt=0, description="seconds, or 90s, 10m, 1.5h; the first limit ends the run"
     )
     weights: dict[str, float] = Field(
-        {"semantic": 1.0, "similarity": 1.0}, description="reward terms and their weights; 0 leaves one out"
+        {"semantic": 1.0, "similarity": 1.0},
+        description="reward terms and their weights; 0 leaves one out",
+        json_schema_extra=CODE,
     )
     reference: ReferencePart = ReferencePart()
     lora: LoraPart = LoraPart()
@@ -147,9 +151,11 @@ class FinetunePreset(Preset):
     @model_validator(mode="before")
     @classmethod
     def _lists_of_methods(cls, values: Any) -> Any:
-        """`method: easytune,refl` and `compare: [easytune, refl]` name methods to compare."""
+        """`method: easytune,refl` and `compare: [easytune, refl]` name methods to compare; code as a reward weighs 1."""
         if not isinstance(values, dict):
             return values
+        if is_own(values.get("reward")) and "weights" not in values:
+            values = {**values, "weights": {own_name(values["reward"]): 1.0}}
         method, names = values.get("method"), values.get("compare")
         named = method.get("method") if isinstance(method, dict) else method
         if isinstance(named, str) and named in METHODS:
@@ -183,8 +189,11 @@ class FinetunePreset(Preset):
         plan_of(self.method, self.steps, 1.0, random.Random(0))
         if self.updates is None and self.time_limit is None:
             raise ValueError("set updates, time_limit or both: one of them has to end the run")
-        if self.data is not None and self.prompts is not None:
-            raise ValueError("data and prompts are both given: prompts come from one of them")
+        given = [name for name in ("data", "prompts", "pairs") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are both given: prompts come from one of them")
+        if self.pairs is not None and not self.method.takes_pairs:
+            raise ValueError(f"pairs are what dpo learns from, not {self.method.method}: set --method dpo")
         if 0 < self.evaluation.prompts < 32:
             raise ValueError(
                 f"evaluation.prompts is {self.evaluation.prompts}: R-Precision ranks 32; 0 leaves it out"
@@ -194,8 +203,18 @@ class FinetunePreset(Preset):
                 f"{self.method.method} compares probabilities to 1e-4, so what is sampled has to be computed exactly "
                 "as it is replayed: leave compile out"
             )
+        for term in self.method.reads:
+            if not self.weights.get(term):
+                raise ValueError(
+                    f"{self.method.method} reads the {term} term itself: give weights.{term} any weight but 0"
+                )
         learns_from_motion = "motion" in self.method.needs or self.reference.source == "motion"
         if learns_from_motion and self.data is None:
             what = self.method.method if "motion" in self.method.needs else "reference.source motion"
             raise ValueError(f"{what} learns from recorded motions: name a data set with --data")
         return self
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What a batch must bring: as the method says, but given pairs need no reward."""
+        return frozenset({"motion"}) if self.pairs is not None else self.method.needs

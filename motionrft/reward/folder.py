@@ -13,7 +13,7 @@ from torch import Tensor
 from motionrft.errors import UserError
 from motionrft.registry import TEXT_ENCODERS
 from motionrft.representations.statistics import Statistics
-from motionrft.reward.base import Learnt
+from motionrft.reward.base import Learnt, RewardFamily
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward, MotionCriticSize
 from motionrft.reward.motionreward.adapters import Critic
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
@@ -157,3 +157,10 @@ def _statistics(tensors: Mapping[str, Tensor], place: str, folder: Path | str) -
         return Statistics(tensors[f"{place}.mean"], tensors[f"{place}.std"])
     except KeyError as missing:
         raise UserError(f"{folder}: has no statistics {missing}; train or convert the reward again") from None
+
+
+MOTIONREWARD, TMR, MOTIONCRITIC = (
+    RewardFamily(load_motionreward),
+    RewardFamily(load_tmr),
+    RewardFamily(load_motioncritic),
+)

@@ -13,6 +13,7 @@ __all__ = ["METHOD", "DpoPreset", "plan"]
 class DpoPreset(MethodPreset):
     method: Literal["dpo"] = "dpo"
     needs: ClassVar[frozenset[str]] = frozenset({"reward"})
+    takes_pairs: ClassVar[bool] = True
     candidates: int = Field(
         4, ge=2, description="samples of each prompt, of which best and worst are compared"
     )

@@ -24,14 +24,18 @@ class SopoPreset(MethodPreset):
         "(neither)",
     )
     candidates: int = Field(
-        2, ge=1, description="samples of each prompt, the worst of which is unpreferred; the article has 4 for MDM"
+        2,
+        ge=1,
+        description="samples of each prompt, the worst of which is unpreferred; the article has 4 for MDM",
     )
     tau: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = Field(
         "auto",
         description="a sample counts as bad below this score on [0, 1] (cosine / 2 + 0.5; the article's 0.45 is a "
         "cosine of -0.1); auto: the quantile below of the untuned generator's worst samples",
     )
-    quantile: float = Field(0.5, ge=0, le=1, description="share of the worst samples that tau: auto lets count as bad")
+    quantile: float = Field(
+        0.5, ge=0, le=1, description="share of the worst samples that tau: auto lets count as bad"
+    )
     c: float = Field(2.0, gt=0, description="weight of the truth: c minus its similarity to the samples")
     beta: float = Field(1.0, gt=0, description="scale of the error differences")
     scale: float = Field(1.0, gt=0, description="T omega of the article, one more scale; its code has 1")
@@ -40,6 +44,10 @@ class SopoPreset(MethodPreset):
     def selects(self) -> bool:
         """Whether only samples below tau are unpreferred."""
         return self.variant in ("sopo", "usopo")
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ("semantic", "similarity") if self.weighs else ("semantic",)
 
     @property
     def weighs(self) -> bool:

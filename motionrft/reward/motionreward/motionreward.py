@@ -67,7 +67,7 @@ class MotionReward(Learnt):
     """
 
     family: ClassVar[str] = "motionreward"
-    ranges = MappingProxyType({name: (-1.0, 1.0) for name in SHARED_TERMS})
+    ranges = MappingProxyType(dict.fromkeys(SHARED_TERMS, (-1.0, 1.0)))
 
     def __init__(
         self,

@@ -90,6 +90,7 @@ class LossPart(PresetPart):
     latent: float = Field(1e-5, ge=0, description="weight of the distance of the two samples")
     contrastive: float = Field(0.1, ge=0, description="weight of InfoNCE")
     alignment: float = Field(0.1, ge=0, description="weight of the cross-representation loss")
+    order: float = Field(0.1, ge=0, description="weight of InfoNCE inside each group of a grouped batch")
     temperature: float = Field(0.1, gt=0, description="temperature of InfoNCE")
     false_negatives: float | None = Field(
         0.9,
@@ -114,8 +115,10 @@ class SemanticPart(PresetPart):
     )
     updates: int = Field(27000, ge=1, description="optimiser updates")
     batch: int = Field(128, ge=2, description="clips in a batch")
-    batches: Literal["balanced", "distinct"] = Field(
-        "balanced", description="distinct: no two clips of a batch are of the same kind"
+    batches: Literal["balanced", "distinct", "grouped"] = Field(
+        "balanced",
+        description="distinct: no two clips of a batch are of the same kind; grouped: half of it in groups that differ "
+        "in order or number of events (column group of index.csv)",
     )
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-4, warmup=1000)
     loss: LossPart = LossPart()
