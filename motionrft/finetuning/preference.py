@@ -164,7 +164,7 @@ def candidates(context: TuningContext, start: Start, count: int) -> Candidates:
     with context.autocast():
         states = sample(context.generator, context.process, several, context.guidance)
         motion = context.generator.decode(states, several.lengths, several.frames)
-        rewards, terms = context.judge(motion, several.lengths, several.reward_condition, 0)
+        rewards, terms = context.reward(motion, several.lengths, several.reward_condition, 0)
     raw = {name: value.view(-1, count) for name, value in terms.items()}
     return Candidates(states.unflatten(0, (-1, count)), rewards.view(-1, count), raw)
 
