@@ -18,9 +18,10 @@ from motionrft.errors import UserError
 from motionrft.files.archives import unpacked
 from motionrft.files.captions import mirror_caption, read_captions, text_lines
 from motionrft.files.clip_names import name_fault, read_names
-from motionrft.files.clip_writing import FOLDERS, save_clip
+from motionrft.files.clip_writing import save_clip
 from motionrft.files.composed_clips import append_rows, composed_rows, write_composed
 from motionrft.files.composition import CompositionRecipe
+from motionrft.files.dataset_layout import FOLDERS
 from motionrft.files.motions import FileFault, motion_files, read_motions
 from motionrft.files.parallel import mapped
 from motionrft.files.reading import ReadingOptions

@@ -204,7 +204,7 @@ def _accumulated(
     judged_of: Callable[[int, MicroBatch], Judged],
 ) -> UpdatePoint:
     """Backward over the micro-batches, one graph at a time, and what to log of all of them."""
-    total, made = torch.zeros(()), []
+    total, made = micro_batches[0].start.noise.new_zeros(()), []
     numbers: Numbers = {}
     for number, micro_batch in enumerate(micro_batches):
         with context.autocast():
@@ -212,9 +212,9 @@ def _accumulated(
             loss = judged.losses.mean()
         context.meter.mark()
         context.backward(loss * micro_batch.share)
-        total = total + loss.detach().cpu() * micro_batch.share
+        total = total + loss.detach() * micro_batch.share
         for name, value in judged.numbers.items():
-            numbers[name] = numbers.get(name, torch.zeros(())) + value.detach().cpu() * micro_batch.share
+            numbers[name] = numbers.get(name, torch.zeros_like(value)) + value.detach() * micro_batch.share
         if judged.candidates is not None:
             made.append(judged.candidates)
     if not made:

@@ -135,9 +135,10 @@ class FinetunePreset(Preset):
     lora: LoraPart = LoraPart()
     freeze: list[str] = Field([], description="parts of the denoiser, by name, that stay as they are")
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5, warmup=100)
-    compile: bool = Field(
+    compile: bool | Literal["graphs"] = Field(
         False,
-        description="compile steps without gradient (CUDA graphs on a GPU); not with easytune-chain, ddpo or grpo",
+        description="compile the network, and decoding with judgement (minutes, once); graphs: capture them in CUDA "
+        "graphs as they are (seconds; a GPU)",
     )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of a saved weight average; null: none")
     compare: dict[str, dict[str, Any]] = Field(

@@ -12,7 +12,7 @@ from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
-from motionrft.finetuning.compiled import compiled_predict
+from motionrft.finetuning.compiled import quickened
 from motionrft.finetuning.frozen import FrozenTwin
 from motionrft.finetuning.loading import Parts, identities, load_parts
 from motionrft.finetuning.methods.base import method_named
@@ -133,7 +133,7 @@ class FinetuneRun:
             self.frozen,
             lambda: autocast(session.device, session.dtype),
             GraphBytes([self.generator, self.parts.reward], session.device),
-            compiled_predict=compiled_predict(self.generator) if preset.compile else None,
+            compiled=quickened(preset.compile, self.generator, self.parts.reward),
             ranges=self.parts.reward.ranges,
             say=session.say,
         )
@@ -192,7 +192,7 @@ class FinetuneRun:
             keep=self.preset.keep,
             progress=self.session.progress(self.preset.method.method),
             watch=looks,
-            keep_start=looks is not None,
+            keep_start=self.trainer.watch is not None,  # in every process: saving is done together
             distribution=self.distribution,
         )
 

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from motionrft.diffusion.parametrisation import Parametrisation
 from motionrft.diffusion.process import Process
+from motionrft.diffusion.sampler import sampler_named
 from motionrft.diffusion.schedule import Schedule, StraightPath
 from motionrft.errors import UserError
-from motionrft.generators.sampling_settings import PUBLISHED_ETA, SamplingSettings
+from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.registry import SAMPLERS
 from motionrft.text.base import TextEncoder, TextFeatures
 
 
@@ -150,9 +152,8 @@ class Generator(nn.Module, ABC):
     def _published_with(self, sampler: str | None) -> SamplingSettings:
         known = sampler is not None and sampler in self.samplers
         steps = self.samplers[sampler] if known else self.process(None, sampler).steps  # type: ignore[index]
-        return SamplingSettings(
-            sampler, PUBLISHED_ETA.get(sampler or "", 0.0), steps, self.guidance, self.fps
-        )
+        eta = sampler_named(sampler).eta if sampler is not None and sampler in SAMPLERS else 0.0
+        return SamplingSettings(sampler, eta, steps, self.guidance, self.fps)
 
     def frames(self, seconds: Tensor) -> Tensor:
         """(N,) int64 frames of motions of (N,) `seconds`, within what the generator can make."""

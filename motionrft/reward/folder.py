@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
+from motionrft.parsing import parsing, reads
 from motionrft.registry import TEXT_ENCODERS
 from motionrft.representations.statistics import Statistics
 from motionrft.reward.base import Learnt, RewardFamily
@@ -26,7 +27,7 @@ from motionrft.reward.motionreward.sizes import RewardSize
 from motionrft.reward.tmr import TMRNetwork, TMRReward, TMRSize
 from motionrft.text.base import TextEncoder, TextFeatures
 from motionrft.text.loading import load_text_encoder
-from motionrft.training.weights import CONFIG, load_state, load_weights, save_weights
+from motionrft.training.weights import CONFIG, check_fits, load_state, load_weights, save_weights
 
 Size = TypeVar("Size", TMRSize, MotionCriticSize)
 
@@ -53,6 +54,7 @@ def save_reward(
     save_weights(folder, tensors, config, card)
 
 
+@reads("a MotionReward")
 def load_motionreward(
     folder: Path | str,
     weights: Mapping[str, float] | None = None,
@@ -70,6 +72,7 @@ def load_motionreward(
     """
     tensors, config = _read(folder, MotionReward.family)
     size = RewardSize.from_dict(config["size"])
+    check_fits(lambda: MotionRewardNetwork(size), _network(tensors), str(folder))
     network = MotionRewardNetwork(size)
     critics = {
         name: Critic(network.motion, CRITIC_OUTPUTS[name], **values)
@@ -92,10 +95,12 @@ def load_motionreward(
     return reward.to(device)
 
 
+@reads("a TMR reward")
 def load_tmr(folder: Path | str) -> TMRReward:
     """Read a converted TMR with its statistics; raises as `load_motionreward`."""
     tensors, config = _read(folder, TMRReward.family)
     size = _size(TMRSize, config, folder)
+    check_fits(lambda: TMRNetwork(size), _network(tensors), str(folder))
     reward = TMRReward(
         TMRNetwork(size),
         _statistics(tensors, "normaliser", folder),
@@ -106,10 +111,12 @@ def load_tmr(folder: Path | str) -> TMRReward:
     return reward
 
 
+@reads("a MotionCritic reward")
 def load_motioncritic(folder: Path | str) -> MotionCriticReward:
     """Read a converted MotionCritic; raises as `load_motionreward`."""
     tensors, config = _read(folder, MotionCriticReward.family)
     size = _size(MotionCriticSize, config, folder)
+    check_fits(lambda: MotionCriticNetwork(size), _network(tensors), str(folder))
     reward = MotionCriticReward(MotionCriticNetwork(size), config["weights"])
     load_state(reward, tensors, str(folder))
     return reward
@@ -145,11 +152,15 @@ def _read(folder: Path | str, family: str) -> tuple[dict[str, Tensor], dict[str,
     return {name: value.float() for name, value in tensors.items()}, config
 
 
+def _network(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The network's own tensors, under their names in it."""
+    prefix = "network."
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
 def _size(kind: type[Size], config: Mapping[str, Any], folder: Path | str) -> Size:
-    try:
+    with parsing(Path(folder) / CONFIG, "the size of a network"):
         return kind(**config["size"])
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{Path(folder) / CONFIG}: does not say the size of its network ({error})") from None
 
 
 def _statistics(tensors: Mapping[str, Tensor], place: str, folder: Path | str) -> Statistics:
