@@ -34,6 +34,7 @@ def finetune(
     steps: Annotated[int | None, sets("steps")] = None,
     guidance: Annotated[float | None, sets("guidance")] = None,
     updates: Annotated[int | None, sets("updates")] = None,
+    epochs: Annotated[float | None, sets("epochs")] = None,
     batch: Annotated[int | None, sets("batch")] = None,
     lr: Annotated[float | None, sets("optimiser.lr")] = None,
     time_limit: Annotated[str | None, sets("time_limit")] = None,

@@ -64,7 +64,7 @@ def read_pair_prompts(path: Path, generator: Generator) -> PairPrompts:
     if not texts:
         raise UserError(f"{path}: holds no pair")
     lengths = torch.tensor([len(motion) for motion in better])
-    return PairPrompts(texts, lengths, None, None, None, tuple(better), tuple(worse), path)
+    return PairPrompts(texts, lengths, better=tuple(better), worse=tuple(worse), source=path)
 
 
 def _motion(path: Path, generator: Generator) -> Tensor:

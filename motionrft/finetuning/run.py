@@ -17,8 +17,9 @@ from motionrft.finetuning.frozen import FrozenTwin
 from motionrft.finetuning.loading import Parts, identities, load_parts
 from motionrft.finetuning.methods.base import method_named
 from motionrft.finetuning.objective import TuningContext
-from motionrft.finetuning.prepared_prompts import PreparedPrompts, References
+from motionrft.finetuning.prepared_prompts import PreparedPrompts
 from motionrft.finetuning.preset import FinetunePreset
+from motionrft.finetuning.references import References
 from motionrft.finetuning.sampling_choice import tuning_sampling
 from motionrft.finetuning.trainer import FinetuneTrainer
 from motionrft.finetuning.watch import Looks, read_looks, watch_for
@@ -105,6 +106,7 @@ def _open(preset: FinetunePreset, session: FinetuneSession) -> RunFolder:
         overwrite=session.overwrite,
         identity=identities(preset),
         allow_changed=("device", "evaluation", "keep", "checkpoint_every", *session.allow_changed),
+        complete=lambda values: FinetunePreset.of(values).plain(),
     )
 
 
@@ -186,7 +188,7 @@ class FinetuneRun:
         return train(
             self.trainer,
             folder,
-            updates=self.preset.updates,
+            updates=self.trainer.planned,
             time_limit=self.preset.time_limit,
             checkpoint_every=self.preset.checkpoint_every,
             keep=self.preset.keep,

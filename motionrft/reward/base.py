@@ -68,6 +68,10 @@ class Reward(nn.Module, ABC):
         """Whether it can judge a noisy motion at its own level (perception); False unless trained for it."""
         return False
 
+    def remember(self, texts: Sequence[str]) -> None:
+        """Encode these texts ahead, into the cache on disk; nothing for a reward that does not read."""
+        return None
+
     def settle(self) -> None:
         """Compute, as buffers, what depends on frozen weights alone; call it once before a training loop."""
 

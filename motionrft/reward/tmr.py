@@ -147,6 +147,10 @@ class TMRReward(Learnt):
         return F.normalize(self.network.motion_encoder(self.normaliser(motion, lengths), mask).mean, dim=-1)
 
     @torch.no_grad()
+    def remember(self, texts: Sequence[str]) -> None:
+        if "semantic" in self.weights:
+            self.text_encoder.remember(texts)
+
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
     ) -> RewardCondition:

@@ -38,6 +38,10 @@ class UnifiedReward(Reward):
         """Physics among the parts says no: of a noisy state it measures the noise."""
         return all(part.learnt_noise for part in self.parts)
 
+    def remember(self, texts: Sequence[str]) -> None:
+        for part in self.parts:
+            part.remember(texts)  # type: ignore[operator]
+
     def settle(self) -> None:
         for part in self.parts:
             part.settle()  # type: ignore[operator]

@@ -11,9 +11,10 @@ from motionrft.finetuning.adapters import prepare_training
 from motionrft.finetuning.frozen import FrozenTwin
 from motionrft.finetuning.methods.base import method_named
 from motionrft.finetuning.objective import TuningContext
-from motionrft.finetuning.prepared_prompts import PreparedPrompts, References
+from motionrft.finetuning.prepared_prompts import PreparedPrompts
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet
+from motionrft.finetuning.references import References
 from motionrft.finetuning.trainer import FinetuneTrainer
 from motionrft.generators.mld import Mld, MldConfig
 from motionrft.representations.statistics import Statistics

@@ -39,6 +39,11 @@ class MethodPreset(PresetPart):
         False, description="run network calls again in backward: less memory, about a third more compute"
     )
 
+    @property
+    def updates_a_batch(self) -> int:
+        """Optimiser updates a batch of prompts makes, for a method whose plan does not say."""
+        return 1
+
 
 @dataclass(frozen=True)
 class Method:

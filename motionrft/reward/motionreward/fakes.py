@@ -15,6 +15,7 @@ from torch import Tensor
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
 from motionrft.files import FileFault, iterate_motions, motion_files
+from motionrft.files.reading import ReadingOptions
 from motionrft.generators.base import Generator
 from motionrft.generators.sampling import sample
 from motionrft.reward.motionreward.clips import Clip, clips_of
@@ -50,14 +51,16 @@ def sampled_fakes(
     return clips_of(clips, generator.representation, representations)
 
 
-def read_fakes(folder: Path, representations: Sequence[str]) -> list[Clip]:
-    """Generated clips from motion files, below a folder or one by one.
+def read_fakes(
+    folder: Path, representations: Sequence[str], reading: ReadingOptions | None = None
+) -> list[Clip]:
+    """Generated clips from motion files, below a folder or one by one; `reading` says how they are read.
 
     Raises:
         UserError: a file is no motion, or there is none.
     """
     by_kind: dict[str, list[Tensor]] = {}
-    for found in iterate_motions(motion_files([folder])):
+    for found in iterate_motions(motion_files([folder]), options=reading):
         if isinstance(found, FileFault):
             raise UserError(found.message)
         by_kind.setdefault(found.representation, []).append(torch.from_numpy(found.array))

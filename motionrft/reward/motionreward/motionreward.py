@@ -172,6 +172,10 @@ class MotionReward(Learnt):
         for critic in self.critics.values():
             critic.settle(self.network.motion)  # type: ignore[operator]
 
+    def remember(self, texts: Sequence[str]) -> None:
+        if "semantic" in self.weights:
+            self.text_encoder.remember(texts)
+
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
     ) -> RewardCondition:
