@@ -89,7 +89,7 @@ def evaluate_authenticity(
         real: real motions; generated: folder of generated ones. seed: which real motions are met.
         reading: how the generated motions are read.
     """
-    items = matched(real, read_fakes(generated, [reward.representation], reading), seed)
+    items = matched(real, read_fakes(generated, [reward.representation], reading, real.fps), seed)
     labels = torch.tensor([int(item.label == GENERATED) for item in items])
     probability = _scores(reward, [item.clip for item in items], term, batch).double()
     judged = authenticity_metrics(torch.stack((probability, 1 - probability), dim=1), labels)
