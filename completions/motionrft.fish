@@ -114,6 +114,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l generator -d 
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l data -d 'data set folder that prompts are taken from' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l prompts -d 'text file, one prompt a line, instead of a data set' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l pairs -d 'pairs.jsonl whose better and worse motions dpo learns from, instead of own samples' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l lora -l full -d 'train low-rank adapters instead of full weights'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l steps -d 'denoising steps of a trajectory' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l guidance -d 'guidance scale; 1 runs no second pass; null: published' -r

@@ -152,6 +152,7 @@ _motionrft() {
                     '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:_files' \
                     '*--data[data set folder that prompts are taken from]:value:_files' \
                     '*--prompts[text file, one prompt a line, instead of a data set]:value:_files' \
+                    '*--pairs[pairs.jsonl whose better and worse motions dpo learns from, instead of own samples]:value:_files' \
                     '*--lora[train low-rank adapters instead of full weights]' \
                     '*--full[train low-rank adapters instead of full weights]' \
                     '*--steps[denoising steps of a trajectory]:value:_files' \
