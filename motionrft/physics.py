@@ -34,7 +34,7 @@ from motionrft.skeleton import Skeleton
 
 CONTACT_HEIGHT = 0.05
 """m: about the height of a toe joint on the floor. A foot below it touches; a lowest joint above it floats."""
-CONTACT_SOFTNESS = 0.01
+CONTACT_SOFTNESS = 0.015
 """m: over this height the contact of `foot_skating` fades, which is what gives it a gradient."""
 SKATING_SPEED = 0.5
 """m/s: `skating_ratio` counts a frame where the foot's speed, and its average over five frames, are beyond it."""

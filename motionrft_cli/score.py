@@ -13,7 +13,8 @@ from motionrft_cli.options import Call, command, sets
 
 if TYPE_CHECKING:
     from motionrft.files import FileFault
-    from motionrft.reward.scoring import Query, Score
+    from motionrft.reward.limits import Limits
+    from motionrft.reward.scoring import Query, Score, Scorer
 
 
 @command(ScorePreset, example="motionrft score out/*.npy --terms semantic,physics --json")
@@ -32,7 +33,8 @@ def score(
     source: Annotated[
         str | None, typer.Option("--from", help="what the files hold, if not to be guessed")
     ] = None,
-    fps: Annotated[float | None, typer.Option(help="frame rate of files that do not say one")] = None,
+    source_fps: Annotated[float | None, sets("source_fps")] = None,
+    fps: Annotated[float | None, sets("fps")] = None,
     frames: Annotated[bool | None, typer.Option("--frames"), sets("frames")] = None,
     fail_under: Annotated[
         list[str] | None, typer.Option(help="TERM=X: exit 1 if a motion scores below; repeatable")
@@ -48,7 +50,8 @@ def score(
     skipped (exit code 3); limits turn the command into a linter (exit code 1).
     """
     from motionrft.physics import current_names
-    from motionrft.reward.scoring import Limits, Scorer, choose_terms
+    from motionrft.reward.limits import Limits
+    from motionrft.reward.scoring import Scorer, choose_terms
 
     words = terms.split(",") if terms is not None else call.preset.terms
     model = _load(call, words)
@@ -56,12 +59,14 @@ def score(
         current_names({**call.preset.fail_under, **_limits("--fail-under", fail_under)}),
         current_names({**call.preset.fail_over, **_limits("--fail-over", fail_over)}),
     )
-    scorer = Scorer(model, choose_terms(words, model), call.preset.frames)
+    preset = call.preset
+    chosen = choose_terms(words, model)
+    scorer = Scorer(model, chosen, preset.frames, preset.representation, preset.fps)
     limits.check(scorer.terms)
-    queries = _queries(call, _paths(motions, null), _Texts(text, text_file), source, fps)
+    queries = _queries(call, _paths(motions, null), _Texts(text, text_file), source, scorer.fps)
     if call.dry_run:
         return _dry_run(call, scorer.terms, queries)
-    return _report(call, scorer.terms, scorer.score(queries), limits)
+    return _report(call, scorer, scorer.score(queries), limits)
 
 
 def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query | FileFault]") -> int:
@@ -81,7 +86,7 @@ def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query
 
 
 def _report(
-    call: Call[ScorePreset], terms: list[str], found: "Iterator[Score | FileFault]", limits: Any
+    call: Call[ScorePreset], scorer: "Scorer", found: "Iterator[Score | FileFault]", limits: "Limits"
 ) -> int:
     from motionrft.files import FileFault
 
@@ -94,16 +99,21 @@ def _report(
                 continue
             bar.advance()
             if call.json:
-                call.console.emit(_document(result, call.preset.frames))
+                call.console.emit(_document(result, scorer, call.preset.frames))
             else:
-                rows.append(_row(result, terms))
+                rows.append(_row(result, scorer.terms))
+            for remark in result.remarks:
+                call.console.warn(f"{result.query.motion.source}: {remark}")
             without_text += result.query.text is None
             for sentence in limits.broken(result):
                 broken += 1
                 call.console.warn(f"{result.query.motion.source}: {sentence}")
     if rows:
-        call.console.table("scores (percentile among training clips)", ["file", "frames", *terms], rows)
-    if without_text and "semantic" in terms:
+        title = (
+            f"scores (percentile among {scorer.held_out.whose})" if scorer.held_out.quantiles else "scores"
+        )
+        call.console.table(title, ["file", "frames", *scorer.terms], rows)
+    if without_text and "semantic" in scorer.terms:
         call.console.warn(f"{without_text} motions have no text, so no semantic score; give one with --text")
     if skipped and not rows and not call.json:
         call.console.warn("no motion could be scored")
@@ -148,13 +158,16 @@ def _paths(inputs: list[str], null: bool) -> Iterator[Path]:
 
 
 def _queries(
-    call: Call[ScorePreset], paths: Iterator[Path], texts: "_Texts", source: str | None, fps: float | None
+    call: Call[ScorePreset], paths: Iterator[Path], texts: "_Texts", source: str | None, fps: float
 ) -> "Iterator[Query | FileFault]":
-    from motionrft.files import FileFault, iterate_motions
-    from motionrft.files.motions import doubt
+    from motionrft.files import FileFault
+    from motionrft.files.motions import Reading, doubt, stream_motions
     from motionrft.reward.scoring import Query
 
-    for found in iterate_motions(paths, source, fps):
+    # Skeletons are resampled as they are read, on rotations, as convert does it.
+    plain, skeletal = (Reading(source, rate, call.preset.source_fps) for rate in (None, fps))
+    streams = (stream_motions(path, skeletal if path.suffix.lower() == ".bvh" else plain) for path in paths)
+    for found in (found for stream in streams for found in stream):
         if isinstance(found, FileFault):
             yield found
             continue
@@ -212,7 +225,7 @@ def _limits(flag: str, given: list[str] | None) -> dict[str, float]:
     return limits
 
 
-def _document(result: "Score", frames: bool) -> dict[str, Any]:
+def _document(result: "Score", scorer: "Scorer", frames: bool) -> dict[str, Any]:
     motion = result.query.motion
     document = {
         "file": str(motion.source),
@@ -222,6 +235,10 @@ def _document(result: "Score", frames: bool) -> dict[str, Any]:
         "text": result.query.text,
         "scores": result.scores,
         "percentiles": result.percentiles,
+        "held_out_clips": scorer.held_out.clips,
+        "distances": result.distances,
+        "fps": scorer.fps,
+        "remarks": list(result.remarks),
     }
     return {**document, "curves": result.curves} if frames else document
 

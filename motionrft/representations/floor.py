@@ -32,8 +32,12 @@ def standing_height(joints: Tensor, lengths: Tensor | None = None) -> Tensor:
 def floor_height(joints: Tensor, lengths: Tensor | None = None) -> Tensor:
     """(B,) the height of the floor under joints (B, T, J, 3), metres, Y up, without gradient."""
     stands = standing_height(joints, lengths)
-    near = stands.abs() <= NEAR * leg_length(joints)
-    return torch.where(near, stands.clamp(0, SOLE), stands)
+    return torch.where(on_file_floor(joints, lengths), stands.clamp(0, SOLE), stands)
+
+
+def on_file_floor(joints: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """(B,) whether the feet are near enough to the file's own zero for it to be the floor."""
+    return standing_height(joints, lengths).abs() <= NEAR * leg_length(joints)
 
 
 def stand_on_floor(joints: Tensor, lengths: Tensor | None = None) -> Tensor:
