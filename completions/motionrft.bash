@@ -13,7 +13,10 @@ _motionrft() {
             COMPREPLY=($(compgen -f -W "$presets" -- "$word"))
             return ;;
         convert:--format) COMPREPLY=($(compgen -W 'npy npz safetensors official' -- "$word")); return ;;
-        convert:--unit) COMPREPLY=($(compgen -W 'centimetres metres' -- "$word")); return ;;
+        convert:--out-unit) COMPREPLY=($(compgen -W 'cm m' -- "$word")); return ;;
+        convert:--up) COMPREPLY=($(compgen -W 'auto y z x -y -z -x' -- "$word")); return ;;
+        convert:--unit) COMPREPLY=($(compgen -W 'auto m cm mm inch cmu' -- "$word")); return ;;
+        convert:--t-pose) COMPREPLY=($(compgen -W 'auto keep drop' -- "$word")); return ;;
         convert:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         pretrain:--stage) COMPREPLY=($(compgen -W 'autoencoder denoiser all' -- "$word")); return ;;
         pretrain:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
@@ -25,19 +28,25 @@ _motionrft() {
         finetune:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         sample:--format) COMPREPLY=($(compgen -W 'npy npz safetensors bvh gif mp4 png html' -- "$word")); return ;;
         sample:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
+        score:--up) COMPREPLY=($(compgen -W 'auto y z x -y -z -x' -- "$word")); return ;;
+        score:--unit) COMPREPLY=($(compgen -W 'auto m cm mm inch cmu' -- "$word")); return ;;
+        score:--t-pose) COMPREPLY=($(compgen -W 'auto keep drop' -- "$word")); return ;;
         score:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
+        eval:--up) COMPREPLY=($(compgen -W 'auto y z x -y -z -x' -- "$word")); return ;;
+        eval:--unit) COMPREPLY=($(compgen -W 'auto m cm mm inch cmu' -- "$word")); return ;;
+        eval:--t-pose) COMPREPLY=($(compgen -W 'auto keep drop' -- "$word")); return ;;
         eval:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
     esac
     [[ $word == -* ]] || return
     case $command in
-        convert) COMPREPLY=($(compgen -W '--to --from --fps --joint-map --mirror --jobs --format --unit --null --dataset --check --captions --splits --split-column --family --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        convert) COMPREPLY=($(compgen -W '--to --fps --mirror --jobs --format --out-unit --null --dataset --check --captions --splits --split-column --family --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         pretrain) COMPREPLY=($(compgen -W '--data --teacher --stage --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         train-reward) COMPREPLY=($(compgen -W '--data --stage --base --time-limit --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         refine-spl) COMPREPLY=($(compgen -W '--reward --data --top-k --variant --updates --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         finetune) COMPREPLY=($(compgen -W '--method --generator --reward --data --prompts --lora --full --steps --guidance --updates --batch --lr --time-limit --compare --diagnose --show-plan --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        sample) COMPREPLY=($(compgen -W '--text-file --data --split --generator --num --seconds --length --steps --guidance --format --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        score) COMPREPLY=($(compgen -W '--text --text-file --terms --reward --from --fps --frames --fail-under --fail-over --null --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        eval) COMPREPLY=($(compgen -W '--data --generator --motions --reward --evaluator --repeats --name --against --compare --study --ratings --latex --markdown --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        sample) COMPREPLY=($(compgen -W '--text-file --data --split --generator --num --seconds --length --steps --guidance --sampler --eta --format --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        score) COMPREPLY=($(compgen -W '--text --text-file --terms --reward --fps --frames --fail-under --fail-over --null --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        eval) COMPREPLY=($(compgen -W '--data --generator --motions --reward --evaluator --sampler --eta --steps --guidance --repeats --name --against --compare --study --ratings --latex --markdown --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
     esac
 }
 complete -o default -o bashdefault -F _motionrft motionrft

@@ -3,13 +3,11 @@ complete -c motionrft -n __fish_use_subcommand -l help -s h -d 'Show help.'
 complete -c motionrft -n __fish_use_subcommand -l version -d 'Print the version and stop.'
 complete -c motionrft -f -n __fish_use_subcommand -a convert -d 'Motions between representations and file formats; data sets; official checkpoints.'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l to -d 'kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; motionrft (checkpoints); official (generator folders)' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l from -d 'representation of the inputs, where their shape does not tell' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l fps -d 'frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l joint-map -d 'YAML or JSON file: SMPL joint to BVH joint, list of joints, or weights' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l mirror -d 'mirror left and right; with --dataset, add the mirrored clips'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l jobs -d 'processes' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l format -d 'file format of arrays; official: a generator folder into its project’s own checkpoint' -x -a 'npy npz safetensors official'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l unit -d 'unit of BVH files that are written' -x -a 'centimetres metres'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l out-unit -d 'unit of BVH files that are written' -x -a 'cm m'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l null -s 0 -d 'paths from standard input end in NUL, as find -print0 writes them'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l dataset -d 'build a data set folder, or complete an existing one'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l check -d 'check an existing data set folder and write nothing'
@@ -17,6 +15,16 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l captions -d 'd
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l splits -d 'data set: CSV with clip_id and a column of train, val, test' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l split-column -d 'data set: the column of --splits to use' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l family -d 'family of a checkpoint, where its keys do not tell' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l from -d 'representation of the inputs, where their shape does not tell' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l up -d 'the axis that is up in the inputs; auto: the one along which the body stands' -x -a 'auto y z x -y -z -x'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l unit -d 'unit of the inputs; auto: the one that makes the body the size of a person' -x -a 'auto m cm mm inch cmu'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l source-fps -d 'frame rate of inputs that do not say it themselves' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l joint-map -d 'YAML or JSON file: SMPL joint to a skeleton’s joint, list of joints, or weights' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l t-pose -d 'a reference pose in front: auto drops one that the motion jumps out of, drop every T-pose' -x -a 'auto keep drop'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l start -d 'seconds at which the inputs are begun' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l end -d 'seconds at which the inputs are ended' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l split-long -d 'seconds after which a motion is cut into another one' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l cut -d 'CSV of file, start, end (seconds) and caption: the parts to read; or HumanML3D’s index.csv' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft convert --list-presets 2>/dev/null | cut -d' ' -f1)"
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l show-preset -d 'print the resolved preset as YAML and stop'
@@ -140,8 +148,10 @@ complete -c motionrft -n '__fish_seen_subcommand_from sample' -l generator -d 'g
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l num -d 'motions a prompt' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l seconds -d 'length of a motion in seconds' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l length -d 'length in frames, instead of seconds' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l steps -d 'denoising steps; null: as published' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l guidance -d 'guidance scale; null: as published; 1: none' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l steps -d 'denoising steps; null: as tuned, else as published' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l guidance -d 'guidance scale; null: as tuned, else as published; 1: none' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l sampler -d 'sampler of the family; null: as tuned, else as published' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l eta -d 'noise of DDIM or Euler steps, 0 to 1; null: as tuned, else none' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l format -d 'files written for each motion: npy, npz, safetensors, bvh, gif, mp4, png, html' -x -a 'npy npz safetensors bvh gif mp4 png html'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft sample --list-presets 2>/dev/null | cut -d' ' -f1)"
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
@@ -164,12 +174,21 @@ complete -c motionrft -n '__fish_seen_subcommand_from score' -l text -d 'one tex
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l text-file -d 'texts, one a line: one for all, or one a motion' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l terms -d 'comma-separated: semantic, preference, authenticity, physics, jitter, …' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l reward -d 'reward folder, published checkpoint, or builtin' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l from -d 'what the files hold, if not to be guessed' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l fps -d 'frame rate of files that do not say one' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l fps -d 'rate to which motions are resampled first; files’ own if not given' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l frames -d 'give physics per frame as well (with --json)'
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l fail-under -d 'TERM=X: exit 1 if a motion scores below; repeatable' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l fail-over -d 'TERM=X: exit 1 if a motion scores above; repeatable' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l null -s 0 -d 'paths from standard input end in NUL, as find -print0 writes them'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l from -d 'representation of the inputs, where their shape does not tell' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l up -d 'the axis that is up in the inputs; auto: the one along which the body stands' -x -a 'auto y z x -y -z -x'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l unit -d 'unit of the inputs; auto: the one that makes the body the size of a person' -x -a 'auto m cm mm inch cmu'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l source-fps -d 'frame rate of inputs that do not say it themselves' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l joint-map -d 'YAML or JSON file: SMPL joint to a skeleton’s joint, list of joints, or weights' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l t-pose -d 'a reference pose in front: auto drops one that the motion jumps out of, drop every T-pose' -x -a 'auto keep drop'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l start -d 'seconds at which the inputs are begun' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l end -d 'seconds at which the inputs are ended' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l split-long -d 'seconds after which a motion is cut into another one' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l cut -d 'CSV of file, start, end (seconds) and caption: the parts to read; or HumanML3D’s index.csv' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft score --list-presets 2>/dev/null | cut -d' ' -f1)"
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l show-preset -d 'print the resolved preset as YAML and stop'
@@ -192,6 +211,10 @@ complete -c motionrft -n '__fish_seen_subcommand_from eval' -l generator -d 'gen
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l motions -d 'folder of motions named by clip, instead of a generator' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l reward -d 'reward folder, published checkpoint, or builtin; null: none' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l evaluator -d 'evaluator folder (ours, Guo et al.’s, a reward), or builtin' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l sampler -d 'sampler; null: what the generator was tuned with, else its published one' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l eta -d 'noise of DDIM or Euler steps; null: as tuned, else none' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l steps -d 'denoising steps; null: as tuned, else as published' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l guidance -d 'guidance scale; null: as tuned, else as published' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l repeats -d 'repetitions, with seeds SEED, SEED + 1, …' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l name -d 'what tables call the result; null: the folder’s name' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l against -d 'generator or folder to compare with, on the same items and noise' -r
@@ -200,6 +223,16 @@ complete -c motionrft -n '__fish_seen_subcommand_from eval' -l study -d 'prompts
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l ratings -d 'read raters’ files with the study’s key' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l latex -d 'LaTeX table on stdout'
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l markdown -d 'Markdown table on stdout'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l from -d 'representation of the inputs, where their shape does not tell' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l up -d 'the axis that is up in the inputs; auto: the one along which the body stands' -x -a 'auto y z x -y -z -x'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l unit -d 'unit of the inputs; auto: the one that makes the body the size of a person' -x -a 'auto m cm mm inch cmu'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l source-fps -d 'frame rate of inputs that do not say it themselves' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l joint-map -d 'YAML or JSON file: SMPL joint to a skeleton’s joint, list of joints, or weights' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l t-pose -d 'a reference pose in front: auto drops one that the motion jumps out of, drop every T-pose' -x -a 'auto keep drop'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l start -d 'seconds at which the inputs are begun' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l end -d 'seconds at which the inputs are ended' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l split-long -d 'seconds after which a motion is cut into another one' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l cut -d 'CSV of file, start, end (seconds) and caption: the parts to read; or HumanML3D’s index.csv' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft eval --list-presets 2>/dev/null | cut -d' ' -f1)"
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l show-preset -d 'print the resolved preset as YAML and stop'

@@ -24,13 +24,11 @@ _motionrft() {
             case $words[1] in
                 convert) _arguments \
                     '*--to[kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; motionrft (checkpoints); official (generator folders)]:value:_files' \
-                    '*--from[representation of the inputs, where their shape does not tell]:value:_files' \
                     '*--fps[frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs]:value:_files' \
-                    '*--joint-map[YAML or JSON file; SMPL joint to BVH joint, list of joints, or weights]:value:_files' \
                     '*--mirror[mirror left and right; with --dataset, add the mirrored clips]' \
                     '*--jobs[processes]:value:_files' \
                     '*--format[file format of arrays; official; a generator folder into its project’s own checkpoint]:value:(npy npz safetensors official)' \
-                    '*--unit[unit of BVH files that are written]:value:(centimetres metres)' \
+                    '*--out-unit[unit of BVH files that are written]:value:(cm m)' \
                     '*--null[paths from standard input end in NUL, as find -print0 writes them]' \
                     '*-0[paths from standard input end in NUL, as find -print0 writes them]' \
                     '*--dataset[build a data set folder, or complete an existing one]' \
@@ -39,6 +37,16 @@ _motionrft() {
                     '*--splits[data set; CSV with clip_id and a column of train, val, test]:value:_files' \
                     '*--split-column[data set; the column of --splits to use]:value:_files' \
                     '*--family[family of a checkpoint, where its keys do not tell]:value:_files' \
+                    '*--from[representation of the inputs, where their shape does not tell]:value:_files' \
+                    '*--up[the axis that is up in the inputs; auto; the one along which the body stands]:value:(auto y z x -y -z -x)' \
+                    '*--unit[unit of the inputs; auto; the one that makes the body the size of a person]:value:(auto m cm mm inch cmu)' \
+                    '*--source-fps[frame rate of inputs that do not say it themselves]:value:_files' \
+                    '*--joint-map[YAML or JSON file; SMPL joint to a skeleton’s joint, list of joints, or weights]:value:_files' \
+                    '*--t-pose[a reference pose in front; auto drops one that the motion jumps out of, drop every T-pose]:value:(auto keep drop)' \
+                    '*--start[seconds at which the inputs are begun]:value:_files' \
+                    '*--end[seconds at which the inputs are ended]:value:_files' \
+                    '*--split-long[seconds after which a motion is cut into another one]:value:_files' \
+                    '*--cut[CSV of file, start, end (seconds) and caption; the parts to read; or HumanML3D’s index.csv]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets convert}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
                     '*--show-preset[print the resolved preset as YAML and stop]' \
@@ -183,8 +191,10 @@ _motionrft() {
                     '*--num[motions a prompt]:value:_files' \
                     '*--seconds[length of a motion in seconds]:value:_files' \
                     '*--length[length in frames, instead of seconds]:value:_files' \
-                    '*--steps[denoising steps; null; as published]:value:_files' \
-                    '*--guidance[guidance scale; null; as published; 1; none]:value:_files' \
+                    '*--steps[denoising steps; null; as tuned, else as published]:value:_files' \
+                    '*--guidance[guidance scale; null; as tuned, else as published; 1; none]:value:_files' \
+                    '*--sampler[sampler of the family; null; as tuned, else as published]:value:_files' \
+                    '*--eta[noise of DDIM or Euler steps, 0 to 1; null; as tuned, else none]:value:_files' \
                     '*--format[files written for each motion; npy, npz, safetensors, bvh, gif, mp4, png, html]:value:(npy npz safetensors bvh gif mp4 png html)' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets sample}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
@@ -211,13 +221,22 @@ _motionrft() {
                     '*--text-file[texts, one a line; one for all, or one a motion]:value:_files' \
                     '*--terms[comma-separated; semantic, preference, authenticity, physics, jitter, …]:value:_files' \
                     '*--reward[reward folder, published checkpoint, or builtin]:value:_files' \
-                    '*--from[what the files hold, if not to be guessed]:value:_files' \
-                    '*--fps[frame rate of files that do not say one]:value:_files' \
+                    '*--fps[rate to which motions are resampled first; files’ own if not given]:value:_files' \
                     '*--frames[give physics per frame as well (with --json)]' \
                     '*--fail-under[TERM=X; exit 1 if a motion scores below; repeatable]:value:_files' \
                     '*--fail-over[TERM=X; exit 1 if a motion scores above; repeatable]:value:_files' \
                     '*--null[paths from standard input end in NUL, as find -print0 writes them]' \
                     '*-0[paths from standard input end in NUL, as find -print0 writes them]' \
+                    '*--from[representation of the inputs, where their shape does not tell]:value:_files' \
+                    '*--up[the axis that is up in the inputs; auto; the one along which the body stands]:value:(auto y z x -y -z -x)' \
+                    '*--unit[unit of the inputs; auto; the one that makes the body the size of a person]:value:(auto m cm mm inch cmu)' \
+                    '*--source-fps[frame rate of inputs that do not say it themselves]:value:_files' \
+                    '*--joint-map[YAML or JSON file; SMPL joint to a skeleton’s joint, list of joints, or weights]:value:_files' \
+                    '*--t-pose[a reference pose in front; auto drops one that the motion jumps out of, drop every T-pose]:value:(auto keep drop)' \
+                    '*--start[seconds at which the inputs are begun]:value:_files' \
+                    '*--end[seconds at which the inputs are ended]:value:_files' \
+                    '*--split-long[seconds after which a motion is cut into another one]:value:_files' \
+                    '*--cut[CSV of file, start, end (seconds) and caption; the parts to read; or HumanML3D’s index.csv]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets score}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
                     '*--show-preset[print the resolved preset as YAML and stop]' \
@@ -244,6 +263,10 @@ _motionrft() {
                     '*--motions[folder of motions named by clip, instead of a generator]:value:_files' \
                     '*--reward[reward folder, published checkpoint, or builtin; null; none]:value:_files' \
                     '*--evaluator[evaluator folder (ours, Guo et al.’s, a reward), or builtin]:value:_files' \
+                    '*--sampler[sampler; null; what the generator was tuned with, else its published one]:value:_files' \
+                    '*--eta[noise of DDIM or Euler steps; null; as tuned, else none]:value:_files' \
+                    '*--steps[denoising steps; null; as tuned, else as published]:value:_files' \
+                    '*--guidance[guidance scale; null; as tuned, else as published]:value:_files' \
                     '*--repeats[repetitions, with seeds SEED, SEED + 1, …]:value:_files' \
                     '*--name[what tables call the result; null; the folder’s name]:value:_files' \
                     '*--against[generator or folder to compare with, on the same items and noise]:value:_files' \
@@ -252,6 +275,16 @@ _motionrft() {
                     '*--ratings[read raters’ files with the study’s key]:value:_files' \
                     '*--latex[LaTeX table on stdout]' \
                     '*--markdown[Markdown table on stdout]' \
+                    '*--from[representation of the inputs, where their shape does not tell]:value:_files' \
+                    '*--up[the axis that is up in the inputs; auto; the one along which the body stands]:value:(auto y z x -y -z -x)' \
+                    '*--unit[unit of the inputs; auto; the one that makes the body the size of a person]:value:(auto m cm mm inch cmu)' \
+                    '*--source-fps[frame rate of inputs that do not say it themselves]:value:_files' \
+                    '*--joint-map[YAML or JSON file; SMPL joint to a skeleton’s joint, list of joints, or weights]:value:_files' \
+                    '*--t-pose[a reference pose in front; auto drops one that the motion jumps out of, drop every T-pose]:value:(auto keep drop)' \
+                    '*--start[seconds at which the inputs are begun]:value:_files' \
+                    '*--end[seconds at which the inputs are ended]:value:_files' \
+                    '*--split-long[seconds after which a motion is cut into another one]:value:_files' \
+                    '*--cut[CSV of file, start, end (seconds) and caption; the parts to read; or HumanML3D’s index.csv]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets eval}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
                     '*--show-preset[print the resolved preset as YAML and stop]' \

@@ -31,9 +31,8 @@ _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 class Place:
     """Where a reader is. `str(place)` begins a message: the file, and the line once one is set."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.line: int | None = None
+    def __init__(self, name: str, line: int | None = None) -> None:
+        self.name, self.line = name, line
 
     def __str__(self) -> str:
         return self.name if self.line is None else f"{self.name}: line {self.line}"
@@ -71,6 +70,8 @@ def _reason(error: Exception, what: str) -> str:
         return _wrong_encoding(error)
     if isinstance(error, json.JSONDecodeError):
         return f"no valid JSON at column {error.colno} ({error.msg})."
+    if isinstance(error, csv.Error):
+        return f"no valid CSV ({error})."
     if isinstance(error, RecursionError):
         return "nested too deeply."
     if isinstance(error, MemoryError) or "allocate memory" in str(error):
@@ -194,19 +195,23 @@ def csv_rows(path: Path | str) -> tuple[list[str], list[tuple[Place, dict[str, s
         if (doubled := _doubled(columns)) is not None:
             place.fail(f"the column {doubled!r} is there twice.")
         rows = []
-        for cells in reader:
-            place.line = reader.line_num
+        for cells in _records(reader, place):
             if cells and len(cells) != len(columns):
                 place.fail(f"{len(cells)} cells, the header has {len(columns)} columns.")
             if cells:
-                rows.append((_at(path, reader.line_num), dict(zip(columns, cells, strict=True))))
+                rows.append((Place(str(path), reader.line_num), dict(zip(columns, cells, strict=True))))
         return columns, rows
 
 
-def _at(path: Path | str, line: int) -> Place:
-    place = Place(str(path))
-    place.line = line
-    return place
+def _records(reader: Any, place: Place) -> Iterator[list[str]]:
+    """The records of a `csv.reader`, with the place kept up to the line."""
+    try:
+        for cells in reader:
+            place.line = reader.line_num
+            yield cells
+    except csv.Error:
+        place.line = reader.line_num
+        raise
 
 
 def text_of(row: Mapping[str, Any], key: str, place: Place) -> str:

@@ -191,11 +191,11 @@ EVALUATORS = Kind(
     "evaluator",
     "motionrft.evaluators",
     {
-        "mini": Entry("motionrft.evaluation.evaluators.registry:load_mini", "the small built-in kind"),
+        "mini": Entry("motionrft.evaluation.evaluators.loading:load_mini", "the small built-in kind"),
         "guo": Entry(
-            "motionrft.evaluation.evaluators.registry:load_guo", "Guo et al. 2022, the field's usual one"
+            "motionrft.evaluation.evaluators.loading:load_guo", "Guo et al. 2022, the field's usual one"
         ),
-        "towers": Entry("motionrft.evaluation.evaluators.registry:load_towers", "a reward with two towers"),
+        "towers": Entry("motionrft.evaluation.evaluators.loading:load_towers", "a reward with two towers"),
     },
 )
 """Functions (folder, representation or None) that read an evaluator."""
@@ -219,8 +219,17 @@ TEXT_ENCODERS = Kind(
 SAMPLERS = Kind("sampler", None, {})
 """Functions that turn a generator's diffusion into a `motionrft.diffusion.process.Process`."""
 
-FORMATS = Kind("motion format", "motionrft.formats", {})
-"""Motion files: what is recognised, read and written."""
+FORMATS = Kind(
+    "motion format",
+    "motionrft.formats",
+    {
+        "bvh": Entry("motionrft.files.formats.bvh:BvhFormat", "BVH of any human skeleton"),
+        "arrays": Entry(
+            "motionrft.files.formats.bare_arrays:ArrayFormat", "arrays: npy, npz, safetensors, pkl"
+        ),
+    },
+)
+"""Subclasses of `motionrft.files.formats.base.MotionFormat`, asked in this order; other packages' before `arrays`."""
 
 KINDS = {
     "generators": GENERATORS,

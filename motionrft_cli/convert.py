@@ -13,10 +13,9 @@ from motionrft_cli.options import Call, command, sets
 from motionrft_cli.outputs import check_writable_folder
 
 if TYPE_CHECKING:
-    from motionrft.files.conversion import Conversion, Outcome
+    from motionrft.files.conversion import Conversion, Existing, Outcome
     from motionrft.files.dataset import DatasetRecipe
     from motionrft.files.existing import DatasetCheck
-    from motionrft.files.joint_maps import JointMap
 
 ConvertCall = Call[ConvertPreset]
 _SHOWN = 10
@@ -30,13 +29,11 @@ def convert(
         typer.Argument(metavar="INPUT", help="motion files, folders, globs, or - for a list on stdin"),
     ],
     to: Annotated[str | None, sets("to")] = None,
-    source: Annotated[str | None, typer.Option("--from"), sets("source")] = None,
     fps: Annotated[float | None, sets("fps")] = None,
-    joint_map: Annotated[str | None, sets("joint_map")] = None,
     mirror: Annotated[bool | None, typer.Option("--mirror"), sets("mirror")] = None,
     jobs: Annotated[int | None, sets("jobs")] = None,
     format: Annotated[str | None, sets("format")] = None,
-    unit: Annotated[str | None, sets("unit")] = None,
+    out_unit: Annotated[str | None, sets("out_unit")] = None,
     null: Null = False,
     dataset: Annotated[
         bool, typer.Option("--dataset", help="build a data set folder, or complete an existing one")
@@ -66,12 +63,13 @@ def convert(
 
 
 def _motions(call: ConvertCall, paths: list[Path]) -> int:
-    from motionrft.files.conversion import convert_files, existing_outputs, plan_jobs
+    from motionrft.files.conversion import convert_files, existing_outputs
+    from motionrft.files.planning import plan_jobs
 
     conversion = _conversion(call)
     if call.out is None:
         raise UserError("--out DIR is missing: name the folder to write to.")
-    jobs = plan_jobs(paths, call.out, conversion)
+    jobs = plan_jobs(paths, call.out, conversion.ending, conversion.reading)
     check_writable_folder(jobs[0].stem.parent if len(jobs) == 1 else call.out)
     there = existing_outputs(jobs, conversion)
     if there and not (call.overwrite or call.resume):
@@ -85,7 +83,8 @@ def _motions(call: ConvertCall, paths: list[Path]) -> int:
         return 0
     with call.console.progress("converting", len(jobs), "files") as bar:
         outcomes = []
-        for outcome in convert_files(jobs, conversion, call.preset.jobs, keep=call.resume):
+        existing: Existing = "keep" if call.resume else "replace" if call.overwrite else "refuse"
+        for outcome in convert_files(jobs, conversion, call.preset.jobs, existing):
             _tell(call, outcome)
             outcomes.append(outcome)
             bar.advance()
@@ -94,27 +93,24 @@ def _motions(call: ConvertCall, paths: list[Path]) -> int:
 
 def _conversion(call: ConvertCall) -> "Conversion":
     from motionrft.files.conversion import Conversion, target_name
-    from motionrft.files.motions import Reading
-    from motionrft.representations.names import representation_name
+    from motionrft.files.formats.base import WritingOptions
+    from motionrft.files.units import SHORT
 
     preset = call.preset
     if preset.to is None:
         raise UserError(
             "--to is missing: kinematic, joints, rotation, bvh, gif, mp4, html, ...; see convert --help."
         )
-    source = representation_name(preset.source) if preset.source else None
-    reading = Reading(source, None, preset.source_fps, _joint_map(preset), preset.source_unit)
     named = call.out is not None and call.out.suffix in (".npy", ".npz", ".safetensors")
     suffix = call.out.suffix if call.out is not None and named else f".{preset.format}"
-    return Conversion(target_name(preset.to), reading, preset.fps, preset.mirror, suffix, preset.unit)
-
-
-def _joint_map(preset: ConvertPreset) -> "JointMap | None":
-    if preset.joint_map is None:
-        return None
-    from motionrft.files.joint_maps import read_joint_map
-
-    return read_joint_map(Path(preset.joint_map))
+    return Conversion(
+        target_name(preset.to),
+        preset.reading_options(),
+        preset.fps,
+        preset.mirror,
+        suffix,
+        WritingOptions(SHORT[preset.out_unit]),
+    )
 
 
 def _tell(call: ConvertCall, outcome: "Outcome") -> None:
@@ -128,16 +124,14 @@ def _tell(call: ConvertCall, outcome: "Outcome") -> None:
 
 def _summary(call: ConvertCall, outcomes: "list[Outcome]") -> int:
     written = sum(len(outcome.outputs) for outcome in outcomes)
-    kept = sum(outcome.skipped for outcome in outcomes)
+    kept = sum(len(outcome.kept) for outcome in outcomes)
     bad = sum(len(outcome.faults) for outcome in outcomes)
     also = (f", {kept} were there" if kept else "") + (f", {bad} could not be converted" if bad else "")
     if bad and not written and not kept:
         return 2
     guesses = Counter(note for outcome in outcomes for note in outcome.notes)
     for note, count in guesses.items():
-        call.console.info(
-            f"recognised {note} ({count}x); --joint-map and --set source_unit=... decide otherwise"
-        )
+        call.console.info(f"recognised: {note} ({count}x)")
     call.console.info(f"{written} {'motion' if written == 1 else 'motions'} written to {call.out}{also}.")
     return 3 if bad else 0
 
@@ -183,7 +177,7 @@ def _recipe(call: ConvertCall, paths: list[Path]) -> "DatasetRecipe":
         min_frames=preset.min_frames,
         mirror=preset.mirror,
         licence=preset.licence,
-        joint_map=_joint_map(preset),
+        reading=preset.reading_options(),
         jobs=preset.jobs,
     )
 

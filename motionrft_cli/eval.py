@@ -36,6 +36,10 @@ def eval(
     motions: Annotated[str | None, sets("motions")] = None,
     reward: Annotated[str | None, sets("reward")] = None,
     evaluator: Annotated[str | None, sets("evaluator")] = None,
+    sampler: Annotated[str | None, sets("sampler")] = None,
+    eta: Annotated[float | None, sets("eta")] = None,
+    steps: Annotated[int | None, sets("steps")] = None,
+    guidance: Annotated[float | None, sets("guidance")] = None,
     repeats: Annotated[int | None, sets("repeats")] = None,
     name: Annotated[str | None, sets("name")] = None,
     against: Annotated[

@@ -51,6 +51,8 @@ Rules of the pattern
   Its help is the field's description. Combine it with `typer.Option("--lr", ...)` for another flag name;
   the parameter's default must be None, so that "not given" is known.
 - A parameter without default is required; this is checked after --show-preset and --list-presets.
+- A preset that is a `ReadingPreset` brings the options of `motionrft_cli.reading` (--up, --unit, --source-fps, …);
+  the command reads files with `call.preset.reading_options(fps)`.
 - `seed`, `device` and `precision` are fields of every preset, set by their flags; `call.device()` and
   `call.dtype()` give torch's objects.
 - Return None or 0 when done, 3 when some inputs were skipped. Raise `UserError` (exit 2) for wrong input,
@@ -71,6 +73,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import typer
 
 from motionrft.errors import UserError
+from motionrft.files.reading_preset import ReadingPreset
 from motionrft.settings.base import Preset
 from motionrft.settings.discovery import list_presets
 from motionrft.settings.fields import choices_of, field_at
@@ -78,6 +81,7 @@ from motionrft.settings.layers import resolve
 from motionrft_cli.console import Console
 from motionrft_cli.outputs import check_output_file, check_output_folder
 from motionrft_cli.processes import speaks
+from motionrft_cli.reading import READING
 from motionrft_cli.resuming import check_allowed
 from motionrft_cli.shared import SHARED
 from motionrft_cli.signature import field_of, flag_of, keyword, sets, typer_parameter
@@ -143,7 +147,8 @@ def command(model: type[P], example: str) -> Callable[[Callable[..., int | None]
     def decorate(function: Callable[..., int | None]) -> Callable[..., int | None]:
         _, *own = inspect.signature(function, eval_str=True).parameters.values()
         names = {parameter.name for parameter in own}
-        shared = [keyword(name, *declared) for name, declared in SHARED.items() if name not in names]
+        offered = {**(READING if issubclass(model, ReadingPreset) else {}), **SHARED}
+        shared = [keyword(name, *declared) for name, declared in offered.items() if name not in names]
         parameters = {each.name: typer_parameter(each, model) for each in (*own, *shared)}
         required = [parameters[each.name] for each in own if each.default is each.empty]
 

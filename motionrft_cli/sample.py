@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,7 @@ from motionrft_cli.options import Call, command, sets
 if TYPE_CHECKING:
     from motionrft.files import Motion
     from motionrft.generators import Generator
+    from motionrft.generators.sampling_settings import SamplingSettings
 
 PICTURES = ("gif", "mp4", "png", "html")
 NAME_LENGTH = 40  # characters of a prompt in a file name
@@ -45,6 +46,8 @@ def sample(
     length: Annotated[int | None, sets("length")] = None,
     steps: Annotated[int | None, sets("steps")] = None,
     guidance: Annotated[float | None, sets("guidance")] = None,
+    sampler: Annotated[str | None, sets("sampler")] = None,
+    eta: Annotated[float | None, sets("eta")] = None,
     formats: Annotated[str | None, typer.Option("--format", metavar="npy,bvh,gif,…"), sets("formats")] = None,
 ) -> int:
     """Make motions from text.
@@ -58,7 +61,7 @@ def sample(
             'what to make? Give prompts ("a person waves"), --text-file FILE or --data DIR: one of them.'
         )
     from motionrft import builtin
-    from motionrft.official.generators import load_generator
+    from motionrft.loading import load_generator
 
     preset = call.preset
     path = builtin.resolve(preset.generator, "generator")
@@ -86,15 +89,14 @@ def _texts(
     model: "Generator",
 ) -> list[tuple[str, int]]:
     """(prompt, frames) of each motion before repeats."""
+
     from motionrft.data import MotionDataset, read_prompts
 
     preset = call.preset
     if data is not None:
         dataset = MotionDataset(data, preset.split, model.min_frames, model.max_frames)
-        return [
-            (item.captions[0].text, _in_range(round(item.length * model.fps / dataset.fps), model))
-            for item in dataset.items
-        ]
+        frames_of = model.frames(dataset.lengths / dataset.fps).tolist()
+        return [(item.captions[0].text, n) for item, n in zip(dataset.items, frames_of, strict=True)]
     frames = round(preset.seconds * model.fps) if preset.length is None else preset.length
     if not model.min_frames <= frames <= model.max_frames:
         low, high = model.min_frames, model.max_frames
@@ -104,10 +106,6 @@ def _texts(
         )
     texts = read_prompts(text_file) if text_file is not None else [_checked(text) for text in prompts or []]
     return [(text, frames) for text in texts]
-
-
-def _in_range(frames: int, model: "Generator") -> int:
-    return min(max(frames, model.min_frames), model.max_frames)
 
 
 def _checked(prompt: str) -> str:
@@ -137,6 +135,11 @@ def _slug(text: str) -> str:
     return re.sub(r"[\W_]+", "-", text.lower())[:NAME_LENGTH].strip("-") or "motion"
 
 
+def _sampling(call: Call[SamplePreset], model: "Generator") -> "SamplingSettings":
+    preset = call.preset
+    return model.sampling(preset.sampler, preset.eta, preset.steps, preset.guidance)
+
+
 def _motions(
     call: Call[SamplePreset], model: "Generator", wanted: list[Wanted]
 ) -> Iterator[tuple[Wanted, "Motion"]]:
@@ -156,11 +159,8 @@ def _motions(
         condition,
         lengths,
         [each.seed for each in wanted],
-        preset.steps,
-        preset.guidance,
+        _sampling(call, model),
         preset.batch,
-        preset.sampler,
-        preset.eta,
         None if dtype == torch.float32 else dtype,
     )
     for items, motions in batches:
@@ -228,19 +228,20 @@ def _dry_run(call: Call[SamplePreset], model: "Generator", wanted: list[Wanted])
 
     from motionrft.generators.sampling import sample
 
-    if call.preset.sampler == "dopri5":
+    sampling = _sampling(call, model)
+    if sampling.steps is None:
         raise UserError(
-            "--dry-run cannot tell how many steps dopri5 will take; estimate with --set sampler=euler."
+            f"--dry-run cannot tell how many steps {sampling.sampler} will take; estimate with --sampler euler."
         )
     batch = wanted[: call.preset.batch]
     lengths = torch.tensor([each.frames for each in batch])
     condition = model.encode_text([each.prompt for each in batch])
-    seeds, guidance = [each.seed for each in batch], call.preset.guidance
-    sample(model, condition, lengths, seeds, 2, guidance, len(batch), call.preset.sampler)
+    seeds, two = [each.seed for each in batch], replace(sampling, steps=2)
+    sample(model, condition, lengths, seeds, two, len(batch))
     start = time.perf_counter()
-    sample(model, condition, lengths, seeds, 2, guidance, len(batch), call.preset.sampler)
+    sample(model, condition, lengths, seeds, two, len(batch))
     seconds = (time.perf_counter() - start) / 2
-    steps = model.process(call.preset.steps, call.preset.sampler, call.preset.eta).steps
+    steps = sampling.steps
     batches = -(-len(wanted) // call.preset.batch)
     document = {
         "dry_run": True,

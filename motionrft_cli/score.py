@@ -13,6 +13,7 @@ from motionrft_cli.options import Call, command, sets
 
 if TYPE_CHECKING:
     from motionrft.files import FileFault
+    from motionrft.files.reading import ReadingOptions
     from motionrft.reward.limits import Limits
     from motionrft.reward.scoring import Query, Score, Scorer
 
@@ -30,10 +31,6 @@ def score(
         typer.Option(help="comma-separated: semantic, preference, authenticity, physics, jitter, …"),
     ] = None,
     reward: Annotated[str | None, sets("reward")] = None,
-    source: Annotated[
-        str | None, typer.Option("--from", help="what the files hold, if not to be guessed")
-    ] = None,
-    source_fps: Annotated[float | None, sets("source_fps")] = None,
     fps: Annotated[float | None, sets("fps")] = None,
     frames: Annotated[bool | None, typer.Option("--frames"), sets("frames")] = None,
     fail_under: Annotated[
@@ -61,9 +58,10 @@ def score(
     )
     preset = call.preset
     chosen = choose_terms(words, model)
-    scorer = Scorer(model, chosen, preset.frames, preset.representation, preset.fps)
+    scorer = Scorer(model, chosen, preset.frames, preset.judged_in, preset.fps)
     limits.check(scorer.terms)
-    queries = _queries(call, _paths(motions, null), _Texts(text, text_file), source, scorer.fps)
+    options = preset.reading_options(scorer.fps)
+    queries = _queries(call, _paths(motions, null), _Texts(text, text_file), options)
     if call.dry_run:
         return _dry_run(call, scorer.terms, queries)
     return _report(call, scorer, scorer.score(queries), limits)
@@ -138,7 +136,7 @@ def _unless_alone(found: "Iterator[Score | FileFault]") -> "Iterator[Score | Fil
 
 def _load(call: Call[ScorePreset], words: list[str] | None) -> Any:
     """The reward with every term it has; none where physics alone is wanted."""
-    from motionrft.official.rewards import load_reward
+    from motionrft.loading import load_reward
     from motionrft.physics import COSTS, current_name
 
     if words is not None and all(word == "physics" or word in COSTS for word in map(current_name, words)):
@@ -158,22 +156,19 @@ def _paths(inputs: list[str], null: bool) -> Iterator[Path]:
 
 
 def _queries(
-    call: Call[ScorePreset], paths: Iterator[Path], texts: "_Texts", source: str | None, fps: float
+    call: Call[ScorePreset], paths: Iterator[Path], texts: "_Texts", options: "ReadingOptions"
 ) -> "Iterator[Query | FileFault]":
-    from motionrft.files import FileFault
-    from motionrft.files.motions import Reading, doubt, stream_motions
+    from motionrft.files import FileFault, iterate_motions
+    from motionrft.files.motions import doubt
     from motionrft.reward.scoring import Query
 
-    # Skeletons are resampled as they are read, on rotations, as convert does it.
-    plain, skeletal = (Reading(source, rate, call.preset.source_fps) for rate in (None, fps))
-    streams = (stream_motions(path, skeletal if path.suffix.lower() == ".bvh" else plain) for path in paths)
-    for found in (found for stream in streams for found in stream):
+    for found in iterate_motions(paths, options=options):
         if isinstance(found, FileFault):
             yield found
             continue
         if remark := doubt(found):
             call.console.warn(f"{found.source}: {remark}")
-        yield Query(found, texts.of(found.source))
+        yield Query(found, found.text if found.text and not texts.given else texts.of(found.source))
 
 
 class _Texts:
@@ -189,6 +184,11 @@ class _Texts:
         self.file = file
         self.lines = [text] if text is not None else read_prompts(file) if file is not None else None
         self.used = 0
+
+    @property
+    def given(self) -> bool:
+        """Whether the command line says texts, which go before those in files."""
+        return self.lines is not None
 
     def of(self, motion: Path) -> str | None:
         """The text of the next motion, which lies in that file."""
@@ -230,7 +230,7 @@ def _document(result: "Score", scorer: "Scorer", frames: bool) -> dict[str, Any]
     document = {
         "file": str(motion.source),
         "index": motion.index,
-        "frames": len(motion),
+        "frames": motion.recorded or len(motion),
         "representation": motion.representation,
         "text": result.query.text,
         "scores": result.scores,
@@ -250,4 +250,4 @@ def _row(result: "Score", terms: list[str]) -> list[object]:
     for term in terms:
         value, rank = result.scores[term], result.percentiles.get(term)
         cells.append("-" if value is None else f"{value:.3g}" + ("" if rank is None else f" ({rank:.0f} %)"))
-    return [name, len(motion), *cells]
+    return [name, motion.recorded or len(motion), *cells]

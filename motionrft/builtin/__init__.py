@@ -15,6 +15,8 @@ from motionrft.errors import UserError
 
 NAME = "builtin"
 """What a preset writes to mean one of these."""
+FPS = 20.0
+"""Rate that the prompts' frames are counted at."""
 
 _ROOT = Path(__file__).parent
 

@@ -25,8 +25,8 @@ from motionrft.evaluation.report import Gallery
 from motionrft.evaluation.result import EvaluationResult
 from motionrft.evaluation.retrieval_protocols import evaluate_retrieval
 from motionrft.evaluation.sources import GeneratorSource, Source
-from motionrft.official.generators import load_generator
-from motionrft.official.rewards import load_reward, reward_identity
+from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.loading import load_generator, load_reward, reward_identity
 from motionrft.reward.base import Reward
 from motionrft.text import load_text_encoder
 from motionrft.training.fingerprints import path_hash
@@ -101,7 +101,7 @@ class EvaluationSession:
             if isinstance(source, GeneratorSource):
                 first = drawn.index(torch.arange(min(preset.batch, len(drawn.keys))))
                 start = time.perf_counter()
-                replace(source, steps=2).make(first, preset.seed)
+                replace(source, sampling=self._two_steps(source)).make(first, preset.seed)
                 each_step = (time.perf_counter() - start) / 2
                 batches = preset.repeats * -(-len(drawn.keys) // preset.batch)
                 seconds += each_step * batches * int(source.settings["steps"])
@@ -114,6 +114,15 @@ class EvaluationSession:
             "seconds": seconds,
             "bytes": _PAGE_BYTES + preset.pictures * len(sources) * _PICTURE_BYTES,
         }
+
+    @staticmethod
+    def _two_steps(source: GeneratorSource) -> SamplingSettings:
+        sampling = source.sampling or source.generator.sampling()
+        if sampling.steps is None:
+            raise UserError(
+                f"--dry-run cannot tell how many steps {sampling.sampler} will take; estimate with --sampler euler."
+            )
+        return replace(sampling, steps=2)
 
     def retrieval(self) -> EvaluationResult:
         """How well the evaluator, or the reward where one is named, finds real motions by text and back."""
@@ -206,11 +215,9 @@ class EvaluationSession:
             generator,
             name or _short_name(place),
             path_hash(folder),
-            preset.steps,
-            preset.guidance,
+            generator.sampling(preset.sampler, preset.eta, preset.steps, preset.guidance),
             preset.batch,
             self.dtype,
-            self.evaluator.fps,
         )
 
     def _reward(self, source: Source) -> Reward | None:

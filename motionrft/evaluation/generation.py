@@ -24,6 +24,7 @@ from motionrft.evaluation.numbers import (
 from motionrft.evaluation.result import EvaluationResult, collect, machine
 from motionrft.evaluation.sources import GeneratorSource, Made, Source
 from motionrft.generators.base import Generator
+from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.reward.base import Reward
 
 
@@ -182,8 +183,7 @@ def evaluate_generator(
     evaluator: Evaluator,
     items: EvaluationItems,
     seeds: Sequence[int],
-    steps: int | None = None,
-    guidance: float | None = None,
+    sampling: SamplingSettings | None = None,
     batch: int = 32,
     name: str = "generator",
     identity: str = "",
@@ -197,10 +197,10 @@ def evaluate_generator(
 
     Args:
         reward: reported beside the evaluator's numbers; None leaves it out.
-        steps, guidance: None stands for the generator's own.
+        sampling: None stands for the generator's own.
         identity: hash of the generator's files, for the record.
     """
-    source = GeneratorSource(generator, name, identity, steps, guidance, batch)
+    source = GeneratorSource(generator, name, identity, sampling, batch)
     protocol = GenerationProtocol(evaluator, items, seeds, reward, batch, progress=progress, watch=watch)
     return protocol.run(source)
 

@@ -21,6 +21,8 @@ from torch import Tensor
 from motionrft.builtin import items_path
 from motionrft.data import MotionDataset
 from motionrft.data.captions import Caption
+from motionrft.data.folder import DEFAULT_FPS
+from motionrft.data.motions import Motions
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.measure import Measured, measure_clips
@@ -47,7 +49,7 @@ class TestItem:
 class Drawn:
     """The items of one repetition.
 
-    keys, captions: N each. lengths: (N,) int64 frames. labels: (N,) int64, equal where kinds are, or None.
+    keys, captions: N each. lengths: (N,) int64 frames at `fps`. labels: (N,) int64, equal where kinds are, or None.
     starts: (N,) int64, first frame inside the item. real: what the evaluator saw in the real motions, or
         None.
     """
@@ -58,6 +60,12 @@ class Drawn:
     labels: Tensor | None
     starts: Tensor
     real: Measured | None
+    fps: float = DEFAULT_FPS
+
+    @property
+    def seconds(self) -> Tensor:
+        """(N,) float64: what a generator is asked for, whatever its own rate."""
+        return self.lengths.double() / self.fps
 
     def index(self, items: Tensor) -> "Drawn":
         """The chosen items, in the given order; `items` is (M,) int64."""
@@ -69,6 +77,7 @@ class Drawn:
             None if self.labels is None else self.labels[items],
             self.starts[items],
             None if self.real is None else self.real.index(items),
+            self.fps,
         )
 
     def choices(self) -> dict[str, list[Any]]:
@@ -103,14 +112,21 @@ class FixedItems(EvaluationItems):
         items: at least one.
         real: of their real motions, judged by `evaluator`, or None where there are none (bare prompts).
         evaluator: identity of the evaluator of `real`, or None.
+        fps: rate at which the items' frames are counted.
     """
 
     selection = "fixed"
 
     def __init__(
-        self, items: Sequence[TestItem], real: Measured | None, evaluator: str | None, split: str = "test"
+        self,
+        items: Sequence[TestItem],
+        real: Measured | None,
+        evaluator: str | None,
+        split: str = "test",
+        fps: float = DEFAULT_FPS,
     ):
         self.items, self.real, self.evaluator, self.split = tuple(items), real, evaluator, split
+        self.fps = fps
         described = [f"{i.key} {i.frames} {'|'.join(c.text for c in i.captions)}" for i in self.items]
         self.identity = text_hash("fixed", split, *described)
         self.lengths = torch.tensor([item.frames for item in self.items])
@@ -131,15 +147,17 @@ class FixedItems(EvaluationItems):
         )
         chosen = [i for i in chosen if dataset.items[i].length >= evaluator.min_frames]
         items = [dataset.items[i] for i in chosen]
-        real = measure_clips(evaluator, (dataset.motion(i, evaluator.representation) for i in chosen), batch)
+        motions = Motions(dataset, evaluator.representation, evaluator.fps)
+        real = measure_clips(evaluator, (motions.motion(i) for i in chosen), batch)
         tested = [TestItem(item.key, item.captions, item.length, item.label) for item in items]
-        return cls(tested, real, evaluator.identity, dataset.split)
+        return cls(tested, real, evaluator.identity, dataset.split, dataset.fps)
 
     @classmethod
-    def of_prompts(cls, prompts: Sequence[str], frames: int) -> "FixedItems":
-        """Bare prompts of one length; equal prompts are of one kind, and there is nothing real to compare
-        with."""
-        items = [TestItem(f"{row:05d}", (Caption(text),), frames, text) for row, text in enumerate(prompts)]
+    def of_prompts(cls, prompts: Sequence[str], seconds: Sequence[float]) -> "FixedItems":
+        """Bare prompts; equal prompts are of one kind, and there is nothing real to compare with."""
+        frames = [round(each * DEFAULT_FPS) for each in seconds]
+        rows = enumerate(zip(prompts, frames, strict=True))
+        items = [TestItem(f"{row:05d}", (Caption(text),), count, text) for row, (text, count) in rows]
         return cls(items, None, None, "prompts")
 
     @classmethod
@@ -153,9 +171,8 @@ class FixedItems(EvaluationItems):
         if config.get("family") != FAMILY:
             raise UserError(f"{folder}: no set of evaluation items.")
         items = [_item(values) for values in config["items"]]
-        return cls(
-            items, Measured.of_tensors(tensors) if tensors else None, config["evaluator"], config["split"]
-        )
+        real = Measured.of_tensors(tensors) if tensors else None
+        return cls(items, real, config["evaluator"], config["split"], config.get("fps", DEFAULT_FPS))
 
     @classmethod
     def builtin(cls, split: str = "test") -> "FixedItems":
@@ -168,6 +185,7 @@ class FixedItems(EvaluationItems):
             "family": FAMILY,
             "split": self.split,
             "evaluator": self.evaluator,
+            "fps": self.fps,
             "items": [asdict(item) for item in self.items],
         }
         save_weights(folder, self.real.to_tensors() if self.real else {}, config, card)
@@ -184,7 +202,8 @@ class FixedItems(EvaluationItems):
         """The first `limit` items in the order of a hash of their names: a quicker look at the same set."""
         order = sorted(range(len(self.items)), key=lambda i: item_seed(0, self.items[i].key))[:limit]
         real = None if self.real is None else self.real.index(torch.tensor(sorted(order)))
-        return FixedItems([self.items[i] for i in sorted(order)], real, self.evaluator, self.split)
+        chosen = [self.items[i] for i in sorted(order)]
+        return FixedItems(chosen, real, self.evaluator, self.split, self.fps)
 
     def draw(self, seed: int) -> Drawn:
         picks = [item_seed(seed, "caption", item.key) % len(item.captions) for item in self.items]
@@ -195,6 +214,7 @@ class FixedItems(EvaluationItems):
             self.labels,
             torch.zeros_like(self.lengths),
             self.real,
+            self.fps,
         )
 
 
@@ -217,6 +237,7 @@ class OfficialItems(EvaluationItems):
 
     def __init__(self, dataset: MotionDataset, evaluator: Evaluator, min_frames: int = 40, batch: int = 64):
         self.dataset, self.evaluator, self.batch = dataset, evaluator, batch
+        self.motions = Motions(dataset, evaluator.representation, evaluator.fps)
         self.split = dataset.split
         self.identity = text_hash("official", dataset.identity, str(min_frames))
         lengths = dataset.lengths.tolist()
@@ -236,11 +257,13 @@ class OfficialItems(EvaluationItems):
         lengths = units.clamp(min=1) * self.unit
         starts = (fractions[:, 1] * (full - lengths + 1)).long()
         captions = [i.captions[int(f * len(i.captions))] for i, f in zip(items, fractions[:, 2], strict=True)]
+        rate = self.evaluator.fps / self.dataset.fps
         spans = zip(order, starts.tolist(), lengths.tolist(), strict=True)
-        clips = (self.dataset.motion(i, self.evaluator.representation)[s : s + n] for i, s, n in spans)
+        clips = (self.motions.motion(i)[round(s * rate) :][: round(n * rate)] for i, s, n in spans)
         real = measure_clips(self.evaluator, clips, self.batch)
         labels = number_labels([item.label for item in items])
-        return Drawn(tuple(item.key for item in items), tuple(captions), lengths, labels, starts, real)
+        keys = tuple(item.key for item in items)
+        return Drawn(keys, tuple(captions), lengths, labels, starts, real, self.dataset.fps)
 
 
 def number_labels(labels: Sequence[str | None]) -> Tensor | None:

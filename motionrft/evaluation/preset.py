@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from motionrft.settings.base import Preset
+from motionrft.files.reading_preset import ReadingPreset
 
 
-class EvalPreset(Preset):
+class EvalPreset(ReadingPreset):
     """Settings of `motionrft eval`."""
 
     command: ClassVar[str] = "eval"
@@ -39,10 +39,14 @@ class EvalPreset(Preset):
     )
     per_label: int | None = Field(None, ge=1, description="at most so many clips of each kind; null: all")
     limit: int | None = Field(None, ge=1, description="at most so many clips, a seeded choice; null: all")
-    steps: int | None = Field(
-        None, ge=1, description="denoising steps; null: the generator's published number"
+    sampler: str | None = Field(
+        None, description="sampler; null: what the generator was tuned with, else its published one"
     )
-    guidance: float | None = Field(None, description="guidance scale; null: the generator's published one")
+    eta: float | None = Field(
+        None, ge=0, le=1, description="noise of DDIM or Euler steps; null: as tuned, else none"
+    )
+    steps: int | None = Field(None, ge=1, description="denoising steps; null: as tuned, else as published")
+    guidance: float | None = Field(None, description="guidance scale; null: as tuned, else as published")
     batch: int = Field(32, ge=1, description="motions computed at once; results do not depend on it")
     multimodality: int = Field(
         0, ge=0, description="captions to make 30 motions of; 0 leaves MultiModality out"

@@ -12,9 +12,10 @@ from motionrft.evaluation.generation import Repetition
 from motionrft.evaluation.measure import converted
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.evaluation.tables import footnotes
+from motionrft.intervals import Interval
 from motionrft.report.content import Prompt, ReportData
 from motionrft.report.study import StudyPair
-from motionrft.report.verdict import Interval, Row
+from motionrft.report.verdict import Row
 from motionrft.training.seeds import item_seed
 
 

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from motionrft.errors import UserError
 from motionrft.evaluation.catalogue import in_order, metric_of
-from motionrft.evaluation.metrics import replications
 from motionrft.evaluation.metrics.exact import exact
+from motionrft.intervals import replications
 from motionrft.parsing import parse_json, parsing, read_text
 from motionrft.physics import RENAMED_MEASURES, current_names
 from motionrft.report.verdict import Row
 from motionrft.training.atomic import write_text
 from motionrft.training.environment import environment
+from motionrft.training.fingerprints import text_hash
 
 FORMAT = "motionrft-evaluation-1"
 RESULT = "result.json"
@@ -58,12 +59,18 @@ class EvaluationResult:
     def interval(self, name: str, real: bool = False) -> tuple[float, float]:
         """Mean and half-width of the 95 % interval as papers print it."""
         values = (self.real if real else self.metrics)[name]
-        found = replications(torch.tensor(values, dtype=torch.float64)[:, None])
-        return found.mean.item(), found.half_width.item()
+        found = replications(values)
+        return found.mean, found.half_width
+
+    @property
+    def identity(self) -> str:
+        """A hash of all that the numbers depend on: subject, judge, data, protocol with its sampling, and seeds."""
+        made = [self.kind, self.subject, self.judge, self.data, self.protocol, self.seeds]
+        return text_hash(json.dumps(made, sort_keys=True))
 
     def plain(self) -> dict[str, Any]:
         """JSON values; numbers that are not finite become null. The same evaluation gives the same text."""
-        return _finite({"format": FORMAT, **asdict(self)})
+        return _finite({"format": FORMAT, "identity": self.identity, **asdict(self)})
 
     def save(self, path: Path) -> None:
         """Write the JSON document."""
@@ -81,6 +88,7 @@ class EvaluationResult:
             values = parse_json(read_text(path))
             if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
                 place.fail("no result of motionrft eval.")
+            values.pop("identity", None)  # follows from the rest
             return cls(**_current(_not_a_number(values)))
 
 
@@ -148,7 +156,7 @@ def _paired(name: str, before: EvaluationResult, after: EvaluationResult) -> Row
 
 
 def _identities(a: EvaluationResult, b: EvaluationResult) -> list[tuple[str, Any, Any]]:
-    own = ("steps", "guidance", "sampler", "eta")  # of the generator, not of the way it is judged
+    own = ("steps", "guidance", "sampler", "eta", "fps")  # of the generator, not of the way it is judged
     mine, theirs = ({k: v for k, v in r.protocol.items() if k not in own} for r in (a, b))
     return [
         ("kind of evaluation", a.kind, b.kind),

@@ -14,6 +14,7 @@ from motionrft.evaluation.items import Drawn
 from motionrft.evaluation.measure import converted
 from motionrft.generators.base import Generator
 from motionrft.generators.sampling import sample_batches
+from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.representations.joints import resample_linear
 from motionrft.training.seeds import generator_for, item_seed
 
@@ -70,20 +71,16 @@ class GeneratorSource:
     generator: Generator
     name: str = "generator"
     identity: str = ""
-    steps: int | None = None
-    guidance: float | None = None
+    sampling: SamplingSettings | None = None
+    """None: as the generator samples of its own accord."""
     batch: int = 32
     dtype: torch.dtype = torch.float32
-    item_fps: float | None = None
-    """Rate that the items' lengths are counted at; None: the generator's own."""
     made: Callable[[int], None] = _nobody_counts
     """Told how many more motions there are, batch by batch."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        steps = self.generator.process(self.steps).steps
-        guidance = self.generator.guidance if self.guidance is None else self.guidance
-        return {"steps": steps, "guidance": guidance}
+        return (self.sampling or self.generator.sampling()).plain()
 
     def available(self, drawn: Drawn) -> Drawn:
         """All of them: a generator makes what is asked."""
@@ -92,7 +89,7 @@ class GeneratorSource:
     def make(self, drawn: Drawn, seed: int) -> Made:
         """Noise of item `key` depends on (seed, key) alone: not on the batch, its order or the other
         items."""
-        return self._sample(drawn.captions, drawn.lengths, [item_seed(seed, key) for key in drawn.keys])
+        return self._sample(drawn.captions, drawn.seconds, [item_seed(seed, key) for key in drawn.keys])
 
     def variants(self, drawn: Drawn, seed: int, captions: int, repeats: int) -> Made:
         """`repeats` motions of each of `captions` drawn items, item by item: for MultiModality."""
@@ -101,12 +98,11 @@ class GeneratorSource:
             torch.randperm(len(drawn.keys), generator=random)[:captions].repeat_interleave(repeats).tolist()
         )
         seeds = [item_seed(seed, drawn.keys[i], n % repeats) for n, i in enumerate(chosen)]
-        return self._sample([drawn.captions[i] for i in chosen], drawn.lengths[torch.tensor(chosen)], seeds)
+        return self._sample([drawn.captions[i] for i in chosen], drawn.seconds[torch.tensor(chosen)], seeds)
 
-    def _sample(self, captions: Sequence[Caption], lengths: Tensor, seeds: list[int]) -> Made:
+    def _sample(self, captions: Sequence[Caption], seconds: Tensor, seeds: list[int]) -> Made:
         generator = self.generator
-        rate = 1.0 if self.item_fps is None else generator.fps / self.item_fps
-        frames = (lengths * rate).round().long().clamp(generator.min_frames, generator.max_frames)
+        frames = generator.frames(seconds)
         condition = generator.encode_text([caption.text for caption in captions]).to(generator.device)
         precision = None if self.dtype == torch.float32 else self.dtype
         longest, items, motions = int(frames.max()), [], []
@@ -116,10 +112,9 @@ class GeneratorSource:
                 condition,
                 frames,
                 seeds,
-                self.steps,
-                self.guidance,
+                self.sampling,
                 self.batch,
-                precision=precision,
+                precision,
             ):
                 items.append(chosen)
                 motions.append(torch.nn.functional.pad(motion.float(), (0, 0, 0, longest - motion.shape[1])))

@@ -18,8 +18,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "FileFault": "motionrft.files.motions",
-    "Motion": "motionrft.files.motions",
+    "FileFault": "motionrft.files.formats.base",
+    "Motion": "motionrft.files.recording",
     "iterate_motions": "motionrft.files.motions",
     "motion_files": "motionrft.files.motions",
     "read_motions": "motionrft.files.motions",

@@ -1,6 +1,6 @@
-"""Arrays in `.npy`, `.npz` and `.safetensors`, read without trusting them.
+"""Arrays in `.npy`, `.npz`, `.safetensors` and pickles of plain things, read without trusting them.
 
-Nothing is unpickled, and every claim of a header is compared with the file before memory is taken: a damaged or hostile
+Nothing is run, and every claim of a header is compared with the file before memory is taken: a damaged or hostile
 file costs a message, not a gigabyte.
 """
 
@@ -20,7 +20,10 @@ from safetensors import safe_open
 
 from motionrft.errors import UserError
 from motionrft.files.checks import check_fps
+from motionrft.files.harmless_pickle import LARGEST_PICKLE, members_of, read_pickled
+from motionrft.files.layouts import BODIES, joints_layout
 from motionrft.parsing import parsing
+from motionrft.representations.names import guess_representation
 from motionrft.training.atomic import atomic_file
 from motionrft.training.weights import check_safetensors
 
@@ -35,8 +38,11 @@ LARGEST_COPY = 256 << 20
 """Bytes of the largest array that is read at once. A file that shrinks while it is mapped kills the process: only what is
 larger than this is mapped."""
 
-MAIN_NAMES = ("motion", "motions", "features", "joints", "poses", "data", "arr_0")
-SIDE_NAMES = ("lengths", "length", "fps")
+MAIN_NAMES = ("motion", "motions", "features", "joints", "posed_joints", "poses", "data", "arr_0", "")
+"""What the motion is called among several arrays, the likeliest first; "" is an array without a name."""
+_LENGTHS = ("lengths", "length", "m_lens", "m_length")
+_RATES = ("fps", "mocap_frame_rate", "mocap_framerate", "frame_rate", "framerate")
+_TEXTS = ("texts", "text", "captions", "caption", "prompts", "prompt")
 
 
 Order = Literal["C", "F"]
@@ -44,7 +50,7 @@ Order = Literal["C", "F"]
 
 @dataclass(frozen=True)
 class Stored:
-    """What a file holds: the motion array, lengths of a batch, frames per second.
+    """What a file holds: the motion array, lengths of a batch, frames per second, texts of its motions.
 
     A `.npy` above `LARGEST_COPY` bytes is memory-mapped; everything else is in memory, whatever becomes of the file.
     """
@@ -52,20 +58,39 @@ class Stored:
     array: np.ndarray
     lengths: np.ndarray | None = None
     fps: float | None = None
+    texts: tuple[str, ...] = ()
+
+    def text(self, index: int) -> str | None:
+        """The text of a motion of the batch; one text is for all."""
+        if len(self.texts) == 1:
+            return self.texts[0]
+        return self.texts[index] if index < len(self.texts) else None
 
 
 def read_arrays(path: Path) -> Stored:
-    """Read a `.npy`, `.npz` or `.safetensors` file.
+    """The motion in a `.npy`, `.npz`, `.safetensors` or `.pkl` file.
 
     Raises:
-        UserError: empty, truncated, a web page, a pickle, a bomb, or not what its name says.
+        UserError: empty, truncated, a web page, a pickle of more than plain things, a bomb, not what its name says, or
+            several arrays none of which is plainly the motion.
+    """
+    return pick_motion(read_members(path), path)[0]
+
+
+def read_members(path: Path) -> dict[str, Any]:
+    """Everything that an array file holds, by name; the array of a `.npy` has the name "".
+
+    Raises:
+        UserError: as `read_arrays`.
     """
     suffix = path.suffix.lower()
     with parsing(path, f"a {suffix} file"):
         _sniff(path)
         if suffix == ".npy":
-            return Stored(_read_npy(path))
-        return _pick(_read_npz(path) if suffix == ".npz" else _read_safetensors(path), path)
+            return _read_npy(path)
+        if suffix == ".npz":
+            return _read_npz(path)
+        return _read_pickle(path) if suffix == ".pkl" else _read_safetensors(path)
 
 
 def _sniff(path: Path) -> None:
@@ -78,31 +103,40 @@ def _sniff(path: Path) -> None:
         raise UserError(f"{path}: a web page, the download failed. Fetch the file again.")
     if head.startswith(b"version https://git-lfs"):
         raise UserError(f"{path}: a Git LFS pointer, not the data. Run git lfs pull where it came from.")
-    if head[:1] == b"\x80" and path.suffix.lower() != ".safetensors":
+    if head[:1] == b"\x80" and path.suffix.lower() not in (".safetensors", ".pkl"):
         raise UserError(
-            f"{path}: a pickle, which may run code when opened: refused. Save the array as plain numbers."
+            f"{path}: a pickle, not what its name says: refused. Call it .pkl if it holds a dictionary of arrays."
         )
 
 
-def _read_npy(path: Path) -> np.ndarray:
+def _read_npy(path: Path) -> dict[str, Any]:
     with open(path, "rb") as file:
-        shape, order, dtype = _npy_header(file, str(path))
+        shape, order, dtype = _npy_header(file, str(path), pickled=True)
+        if dtype.hasobject:
+            return members_of(read_pickled(file.read(LARGEST_PICKLE + 1), str(path)), path)
         _check_claim(shape, dtype, path.stat().st_size - file.tell(), str(path))
         count = math.prod(shape)
         if count == 0 or count * dtype.itemsize <= LARGEST_COPY:
-            return np.fromfile(file, dtype, count).reshape(shape, order=order)
-        return np.memmap(path, dtype, mode="r", offset=file.tell(), shape=shape, order=order)
+            return {"": np.fromfile(file, dtype, count).reshape(shape, order=order)}
+        return {"": np.memmap(path, dtype, mode="r", offset=file.tell(), shape=shape, order=order)}
 
 
-def _npy_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], Order, np.dtype[Any]]:
-    """Shape, order and dtype of a `.npy` header; nothing is allocated."""
+def _read_pickle(path: Path) -> dict[str, Any]:
+    with open(path, "rb") as file:
+        return members_of(read_pickled(file.read(LARGEST_PICKLE + 1), str(path)), path)
+
+
+def _npy_header(
+    file: IO[bytes], name: str, pickled: bool = False
+) -> tuple[tuple[int, ...], Order, np.dtype[Any]]:
+    """Shape, order and dtype of a `.npy` header; nothing is allocated. `pickled`: Python objects are no fault."""
     with parsing(name, "a .npy array"):
         version = np.lib.format.read_magic(file)
         reader = (
             np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         )
         shape, fortran, dtype = reader(file, max_header_size=_LONGEST_HEADER)
-    if dtype.hasobject:
+    if dtype.hasobject and not pickled:
         raise UserError(
             f"{name}: an array of Python objects (a pickle), which may run code when opened: refused. Save plain numbers."
         )
@@ -177,23 +211,66 @@ def _plain(tensor: torch.Tensor) -> np.ndarray:
     return (tensor.clone() if known or integer else tensor.float()).numpy()
 
 
-def _pick(arrays: Mapping[str, np.ndarray], path: Path) -> Stored:
-    """The motion among named arrays: a usual name, or the only array that could be one."""
-    candidates = [name for name, array in arrays.items() if name not in SIDE_NAMES and array.ndim >= 2]
+def pick_motion(members: Mapping[str, Any], path: Path) -> tuple[Stored, tuple[str, ...]]:
+    """The motion among named arrays with what belongs to it, and what is said of the choice.
+
+    The motion is what has a usual name, among the arrays that have a motion's shape; or the only one that has.
+
+    Raises:
+        UserError: none is, or several are and none has a usual name.
+    """
+    arrays = {name: value for name, value in members.items() if isinstance(value, np.ndarray)}
+    motions = [name for name, array in arrays.items() if _is_motion(array)]
+    candidates = motions or [
+        name for name, array in arrays.items() if name not in _LENGTHS and array.ndim >= 2
+    ]
     named = [name for name in MAIN_NAMES if name in candidates]
+    if not named and "" in arrays:
+        named = [""]
     if not named and len(candidates) != 1:
         raise UserError(
-            f"{path}: holds {', '.join(sorted(arrays)) or 'nothing'}; which one is the motion is unclear. "
+            f"{path}: holds {', '.join(sorted(members)) or 'nothing'}; which one is the motion is unclear. "
             f"Call it motion, and the lengths of a batch lengths."
         )
-    lengths = arrays.get("lengths", arrays.get("length"))
-    fps = arrays.get("fps")
-    rate = (
-        check_fps(float(fps.reshape(-1)[0]), f"{path}: fps")
-        if fps is not None and fps.size == 1 and fps.dtype.kind in "iuf"
-        else None
+    chosen = named[0] if named else candidates[0]
+    notes = (f"its array {chosen!r}",) if len(motions) > 1 else ()
+    lengths = next((arrays[name] for name in _LENGTHS if name in arrays and name != chosen), None)
+    return Stored(arrays[chosen], lengths, rate_of(members, path), _texts(members)), notes
+
+
+def _is_motion(array: np.ndarray) -> bool:
+    if array.dtype.kind not in "iufb":
+        return False
+    shape = tuple(array.shape[axis] for axis in joints_layout(array.shape).order)
+    return (
+        guess_representation((*shape[:-2], 22, 3) if shape[-1:] == (3,) and shape[-2] in BODIES else shape)
+        is not None
     )
-    return Stored(arrays[named[0] if named else candidates[0]], lengths, rate)
+
+
+def rate_of(members: Mapping[str, Any], path: Path) -> float | None:
+    """The frame rate among named members, under any of its usual names; None where there is none.
+
+    Raises:
+        UserError: it is no frame rate.
+    """
+    for name in _RATES:
+        value = np.asarray(members[name]) if name in members else None
+        if value is not None and value.size == 1 and value.dtype.kind in "iuf":
+            return check_fps(float(value.reshape(-1)[0]), f"{path}: {name}")
+    return None
+
+
+def _texts(members: Mapping[str, Any]) -> tuple[str, ...]:
+    """The texts among named members: one, a list, or an array of them."""
+    for name in _TEXTS:
+        value = members.get(name)
+        if isinstance(value, str):
+            return (value,)
+        items = value.reshape(-1).tolist() if isinstance(value, np.ndarray) else value
+        if isinstance(items, list) and items and all(isinstance(item, str) for item in items):
+            return tuple(items)
+    return ()
 
 
 def write_arrays(path: Path, array: np.ndarray, fps: float) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
-from motionrft.files.joint_maps import UNITS
+from motionrft.files.units import UNITS
 from motionrft.representations.rotation import fit_rest_joints, joints_to_rotation, rotation_matrices
 from motionrft.rotations import matrix_to_euler
 from motionrft.skeleton import SMPL22

@@ -17,7 +17,7 @@ def name_fault(clip: str) -> str | None:
     if any(ord(character) < 32 or ord(character) == 127 for character in clip):
         return "holds a line break or another control character"
     path = PurePosixPath(clip)
-    if path.is_absolute() or ".." in path.parts or str(path) != clip:
+    if not path.parts or path.is_absolute() or ".." in path.parts or str(path) != clip:
         return "is no path below the data set (no leading slash, no .. and no . in it)"
     return None
 

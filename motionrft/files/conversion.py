@@ -2,76 +2,84 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import torch
 
 from motionrft.errors import UserError
 from motionrft.files.captions import first_caption
-from motionrft.files.motions import FileFault, Motion, Reading, doubt, motion_files, stream_motions
+from motionrft.files.checks import check_finite, check_resampling
+from motionrft.files.formats.base import FileFault, WritingOptions
+from motionrft.files.formats.table import format_named, written_formats
+from motionrft.files.motions import stream_motions
 from motionrft.files.parallel import mapped
-from motionrft.files.writing import write_motion
+from motionrft.files.planning import Job, named_places, with_owners
+from motionrft.files.reading import ReadingOptions
+from motionrft.files.recording import Motion
 from motionrft.pictures import FORMATS as PICTURES
 from motionrft.pictures import write_picture
 from motionrft.representations.convert import convert
 from motionrft.representations.mirror import mirror
 from motionrft.representations.names import HYMOTION, JOINTS, REPRESENTATIONS, representation_name
 from motionrft.representations.resample import resample
+from motionrft.training.atomic import write_text
 
-BVH: Final = "bvh"
-TARGETS: Final = (*REPRESENTATIONS, BVH, *PICTURES)
-"""What motions can be converted to: a representation, or a file format."""
+ARRAYS: Final = "arrays"
 USUAL_FPS: Final = {HYMOTION: 30.0}
 """Frame rate of a representation's models where it is not 20."""
+Existing = Literal["refuse", "keep", "replace"]
+"""What becomes of a result that is there already."""
+
+
+def targets() -> tuple[str, ...]:
+    """What motions can be converted to: a representation (as an array), or a file format."""
+    return (*REPRESENTATIONS, *(form.name for form in written_formats() if form.name != ARRAYS), *PICTURES)
 
 
 @dataclass(frozen=True)
 class Conversion:
     """What is done to every motion.
 
-    target: one of `TARGETS`.
+    target: one of `targets()`.
     reading: how the inputs are read.
     fps: rate of the results. None: a representation gets its usual rate (20, hymotion 30), for an array does not say
-        its own; BVH and pictures keep the motion's.
-    suffix: of array files. unit: of BVH files.
+        its own; other formats and pictures keep the motion's.
+    suffix: of array files. writing: how other formats are written.
     """
 
     target: str
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
     fps: float | None = None
     mirror: bool = False
     suffix: str = ".npy"
-    unit: str = "centimetres"
+    writing: WritingOptions = field(default_factory=WritingOptions)
 
     @property
     def ending(self) -> str:
-        return self.suffix if self.target in REPRESENTATIONS else f".{self.target}"
-
-
-@dataclass(frozen=True)
-class Job:
-    """One input file and the path of its result, without ending; a batch adds numbers to it."""
-
-    source: Path
-    stem: Path
+        if self.target in REPRESENTATIONS:
+            return self.suffix
+        return f".{self.target}" if self.target in PICTURES else format_named(self.target).suffixes[0]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file: the files written, what was guessed, what looks odd, and what was wrong."""
+    """What became of one file: the files written, what was recognised, what looks odd, and what was wrong."""
 
     source: Path
     outputs: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     faults: tuple[FileFault, ...] = ()
-    skipped: bool = False
+    kept: tuple[Path, ...] = ()
+
+    @property
+    def skipped(self) -> bool:
+        """Whether results that were there already were kept."""
+        return bool(self.kept)
 
 
 def target_name(text: str) -> str:
@@ -80,105 +88,90 @@ def target_name(text: str) -> str:
     Raises:
         UserError: nothing is converted to it.
     """
-    if text.lower() in TARGETS:
+    if text.lower() in targets():
         return text.lower()
     try:
         return representation_name(text)
     except UserError:
-        raise UserError(f"--to {text}: unknown. Legal: {', '.join(TARGETS)}, motionrft.") from None
+        raise UserError(f"--to {text}: unknown. Legal: {', '.join(targets())}, motionrft.") from None
 
 
-def plan_jobs(inputs: Sequence[Path], out: Path, conversion: Conversion) -> list[Job]:
-    """One job a file, each with an output of its own below `out`; a single file may name its output in full.
-
-    A single folder's sub-folders are kept; several inputs keep theirs from the folder they have in common. Files that
-    would meet in one name (`a.npy` and `a.bvh`) get their old ending or a number into it.
-    """
-    files = motion_files(inputs)
-    if not files:
-        raise UserError("no motion file to convert.")
-    if len(inputs) == 1 and not inputs[0].is_dir() and out.suffix == conversion.ending and not out.is_dir():
-        return [Job(files[0], out.with_suffix(""))]
-    base = inputs[0] if len(inputs) == 1 and inputs[0].is_dir() else _common_folder(files)
-    stems = [out / _below(path, base).with_suffix("") for path in files]
-    crowded = {stem for stem, count in Counter(stems).items() if count > 1}
-    taken: set[Path] = set()
-    jobs = []
-    for path, stem in zip(files, stems, strict=True):
-        wanted = stem.with_name(f"{stem.name}_{path.suffix[1:]}") if stem in crowded else stem
-        free, number = wanted, 2
-        while free in taken:
-            free, number = wanted.with_name(f"{wanted.name}_{number}"), number + 1
-        taken.add(free)
-        jobs.append(Job(path, free))
-    return jobs
-
-
-def _common_folder(files: Sequence[Path]) -> Path:
-    return Path(os.path.commonpath([os.path.abspath(path.parent) for path in files]))
-
-
-def _below(path: Path, base: Path) -> Path:
-    return Path(os.path.relpath(os.path.abspath(path), os.path.abspath(base)))
-
-
-def existing_outputs(jobs: Iterable[Job], conversion: Conversion) -> list[Path]:
-    """Results that are there already (of batches, their first motion's)."""
-    found: list[Path] = []
-    for job in jobs:
-        candidates = (output_path(job, None, conversion), output_path(job, 0, conversion))
-        found.extend(path for path in candidates if path.exists())
+def existing_outputs(jobs: Sequence[Job], conversion: Conversion) -> list[Path]:
+    """Files that are there already and are called as a result is, or as a member of a batch would be."""
+    stems = {job.stem for job in jobs} | set(named_places(jobs, conversion.reading))
+    found = []
+    for folder in sorted({stem.parent for stem in stems}):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.name.endswith(conversion.ending):
+                name = path.name.removesuffix(conversion.ending)
+                found += [path] if any(folder / each in stems for each in with_owners(name)) else []
     return found
 
 
-def output_path(job: Job, index: int | None, conversion: Conversion) -> Path:
-    """The file of a job's result; `index` is its place in a batch, None where the file holds one motion."""
-    name = job.stem.name if index is None else f"{job.stem.name}_{index:03d}"
-    return job.stem.with_name(name + conversion.ending)
+def output_path(job: Job, name: str, conversion: Conversion) -> Path:
+    """The file of a job's result that is called `name`, see `Job.place`."""
+    place = job.place(name)
+    return place.with_name(place.name + conversion.ending)
 
 
 def convert_files(
-    jobs: Sequence[Job], conversion: Conversion, processes: int = 1, keep: bool = False
+    jobs: Sequence[Job], conversion: Conversion, processes: int = 1, existing: Existing = "refuse"
 ) -> Iterator[Outcome]:
     """Run all jobs, results in input order.
 
     Args:
         processes: how many to use; 1 stays in this one.
-        keep: leave a job out whose result is there already.
+        existing: what becomes of results that are there already: a fault, left as they are, or replaced.
     """
-    work = partial(convert_file, conversion=conversion, keep=keep)
+    work = partial(convert_file, conversion=conversion, existing=existing)
     yield from mapped(work, jobs, processes)
 
 
-def convert_file(job: Job, conversion: Conversion, keep: bool = False) -> Outcome:
+def convert_file(job: Job, conversion: Conversion, existing: Existing = "refuse") -> Outcome:
     """Convert every motion in one file; what cannot be read or written is in the outcome, not raised."""
-    if keep and existing_outputs([job], conversion):
-        return Outcome(job.source, skipped=True)
-    outputs: list[Path] = []
-    notes: list[str] = []
-    warnings: list[str] = []
-    faults: list[FileFault] = []
+    outcome = Outcome(job.source)
+    if existing == "keep" and (whole := output_path(job, job.source.stem, conversion)).exists():
+        return replace(outcome, kept=(whole,))
     for motion in stream_motions(job.source, _reading_of(job.source, conversion)):
         if isinstance(motion, FileFault):
-            faults.append(motion)
-            continue
-        path = output_path(job, motion.index if motion.batched else None, conversion)
-        try:
-            write_target(path, convert_motion(motion, conversion), conversion)
-            outputs.append(path)
-        except UserError as error:
-            message = str(error)
-            named = message if str(job.source) in message else f"{job.source}: {message}"
-            faults.append(FileFault(job.source, named))
-        notes += [motion.note] if motion.note else []
-        warnings += [text for text in (doubt(motion),) if text]
-    return Outcome(job.source, tuple(outputs), tuple(notes), tuple(warnings), tuple(faults))
+            outcome = replace(outcome, faults=(*outcome.faults, motion))
+        else:
+            outcome = _with_motion(
+                outcome, motion, output_path(job, motion.name, conversion), conversion, existing
+            )
+    return outcome
 
 
-def _reading_of(source: Path, conversion: Conversion) -> Reading:
-    """BVH is resampled as it is read, on rotations; everything else after, where the target's rate is known."""
+def _with_motion(
+    outcome: Outcome, motion: Motion, path: Path, conversion: Conversion, existing: Existing
+) -> Outcome:
+    """The outcome with one more motion converted."""
+    if path.exists() and existing == "keep":
+        return replace(outcome, kept=(*outcome.kept, path))
+    try:
+        if path.exists() and existing == "refuse":
+            raise UserError(f"{path}: exists. Add --overwrite to replace it.")
+        write_target(path, convert_motion(motion, conversion), conversion)
+    except UserError as error:
+        message = str(error)
+        named = message if str(outcome.source) in message else f"{outcome.source}: {message}"
+        return replace(outcome, faults=(*outcome.faults, FileFault(outcome.source, named)))
+    return replace(
+        outcome,
+        outputs=(*outcome.outputs, path),
+        notes=(*outcome.notes, *motion.notes),
+        warnings=(
+            *outcome.warnings,
+            *(f"{motion.name}: {each}" if motion.batched else each for each in motion.warnings),
+        ),
+    )
+
+
+def _reading_of(source: Path, conversion: Conversion) -> ReadingOptions:
+    """Skeletons are resampled as they are read, on rotations; arrays after, where the representation is known."""
     rate = conversion.fps
-    if rate is None and source.suffix.lower() == ".bvh" and conversion.target in REPRESENTATIONS:
+    arrays = source.suffix.lower() in format_named(ARRAYS).suffixes
+    if rate is None and not arrays and conversion.target in REPRESENTATIONS:
         rate = USUAL_FPS.get(conversion.target, 20.0)
     return replace(conversion.reading, fps=rate)
 
@@ -195,8 +188,10 @@ def convert_motion(motion: Motion, conversion: Conversion) -> Motion:
         values = mirror(values, motion.representation)
     rate = _target_rate(motion, conversion)
     if rate != motion.fps:
+        check_resampling(len(values), motion.fps, rate, str(motion.source))
         values = resample(values, motion.representation, motion.fps, rate)
     values = convert(values[None], motion.representation, target)[0]
+    check_finite(values.numpy(), f"{motion.source}: as {target}")
     return replace(motion, array=values.numpy(), representation=target, fps=rate)
 
 
@@ -209,9 +204,12 @@ def _target_rate(motion: Motion, conversion: Conversion) -> float:
 
 
 def write_target(path: Path, motion: Motion, conversion: Conversion) -> None:
-    """Write a converted motion as the conversion asks; a caption beside the source goes into pictures."""
+    """Write a converted motion as the conversion asks; its caption goes into pictures, and beside other files."""
+    caption = motion.text or first_caption(motion.source.with_suffix(".txt"))
     if conversion.target in PICTURES:
-        caption = first_caption(motion.source.with_suffix(".txt"))
         write_picture(path, [motion.array], [caption] if caption else [], motion.fps)
-    else:
-        write_motion(path, motion, conversion.unit)
+        return
+    name = ARRAYS if conversion.target in REPRESENTATIONS else conversion.target
+    format_named(name).write(path, motion, conversion.writing)
+    if motion.text and not path.with_suffix(".txt").exists():
+        write_text(path.with_suffix(".txt"), motion.text + "\n")

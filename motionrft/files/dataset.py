@@ -17,9 +17,12 @@ import torch
 from motionrft.errors import UserError
 from motionrft.files.archives import unpacked
 from motionrft.files.captions import mirror_caption, read_captions, text_lines
-from motionrft.files.joint_maps import JointMap
+from motionrft.files.checks import check_finite
+from motionrft.files.clip_names import name_fault, read_names
 from motionrft.files.motions import FileFault, motion_files, read_motions
 from motionrft.files.parallel import mapped
+from motionrft.files.reading import ReadingOptions
+from motionrft.parsing import csv_rows
 from motionrft.representations.convert import convert
 from motionrft.representations.joints import mirror_joints
 from motionrft.representations.kinematic import joints_to_kinematic, kinematic_to_joints
@@ -31,6 +34,9 @@ from motionrft.training.atomic import atomic_folder
 FOLDERS = {KINEMATIC: "new_joint_vecs", JOINTS: "new_joints", ROTATION: "rotations"}
 """Where each representation lies in a data set folder."""
 SPLITS = ("train", "val", "test")
+CARD = "dataset.json"
+CREDITS = ("LICENSE", "ATTRIBUTION.md")
+"""Copied from beside the captions."""
 DEFAULT_MIN_FRAMES = 16
 """Shortest clip that is kept, frames of features."""
 
@@ -42,7 +48,7 @@ class DatasetRecipe:
     motions: folders of motion files, tar archives of them, or the files themselves.
     captions: JSON lines `{"clip_id": ..., "captions": [...]}`.
     splits: CSV with a column `clip_id` and `split_column`; all its columns travel into `index.csv`.
-    fps: rate of the data set; BVH is resampled to it.
+    fps: rate of the data set; every motion is resampled to it. reading: how the files are read.
     min_frames: clips with fewer frames of features are left out, and listed.
     """
 
@@ -54,7 +60,7 @@ class DatasetRecipe:
     min_frames: int = DEFAULT_MIN_FRAMES
     mirror: bool = False
     licence: str = ""
-    joint_map: JointMap | None = None
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
     jobs: int = 1
 
 
@@ -93,8 +99,9 @@ def build_dataset(
         progress: called with (clips done, clips in all).
 
     Raises:
-        UserError: captions or splits cannot be read, or no clip is left.
+        UserError: captions or splits cannot be read, no clip is left, or `out` holds something that no data set has.
     """
+    check_replaceable(out)
     captions = read_captions(recipe.captions)
     rows = read_splits(recipe.splits, recipe.split_column)
     report = DatasetReport()
@@ -102,6 +109,8 @@ def build_dataset(
         for name in (*FOLDERS.values(), "texts"):
             (folder / name).mkdir()
         paths = _chosen_files(motions, rows, captions, report)
+        if recipe.mirror:
+            _check_mirrors(paths)
         kept = _write_clips(recipe, paths, captions, folder, report, progress)
         split_of = {clip: rows[source][recipe.split_column] for clip, source in kept.items()}
         _write_lists(split_of, folder, report)
@@ -115,24 +124,24 @@ def read_splits(path: Path, column: str) -> dict[str, dict[str, str]]:
     """Rows of a CSV by `clip_id`, in file order; `column` says train, val or test.
 
     Raises:
-        UserError: a column is missing or a split has another name.
+        UserError: a column is missing, a split has another name, a row has more or fewer cells than the header, or
+            a clip has two rows that differ.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-            columns = reader.fieldnames or []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read as CSV ({error}).") from error
+    columns, rows = csv_rows(path)
     absent = {"clip_id", column} - set(columns)
     if absent:
         raise UserError(f"{path}: no column {sorted(absent)[0]!r}; it has {', '.join(columns)}.")
-    for number, row in enumerate(rows, 2):
+    table: dict[str, dict[str, str]] = {}
+    for place, row in rows:
+        clip = row["clip_id"]
         if row[column] not in SPLITS:
-            raise UserError(
-                f"{path}: line {number}: {column} is {row[column]!r}; legal: {', '.join(SPLITS)}."
-            )
-    return {row["clip_id"]: row for row in rows}
+            place.fail(f"{column} is {row[column]!r}; legal: {', '.join(SPLITS)}.")
+        if (fault := name_fault(clip)) is not None:
+            place.fail(f"the clip_id {clip!r} {fault}.")
+        if table.get(clip, row) != row:
+            place.fail(f"the clip {clip!r} has another row above (there it is in {table[clip][column]}).")
+        table[clip] = row
+    return table
 
 
 def _write_clips(
@@ -191,6 +200,16 @@ def _chosen_files(
     return list(chosen.values())
 
 
+def _check_mirrors(paths: list[Path]) -> None:
+    """Refuse a clip that is called as the mirror image of another will be."""
+    clips = {path.stem for path in paths}
+    for path in paths:
+        if f"M{path.stem}" in clips:
+            raise UserError(
+                f"{path}: its mirror image would be called M{path.stem}, which is a clip of its own. Rename one."
+            )
+
+
 def _write_texts(clip: str, captions: list[str], mirrored: bool, folder: Path) -> dict[str, str]:
     """Write the text file of a clip, and of its mirror image; the ids written with the clip they come from."""
     texts = {clip: captions}
@@ -204,7 +223,7 @@ def _write_texts(clip: str, captions: list[str], mirrored: bool, folder: Path) -
 def _convert_clip(path: Path, recipe: DatasetRecipe, folder: Path) -> int | FileFault:
     """Write one clip in every representation; its frames of features, or what is wrong with the file."""
     try:
-        motions = read_motions(path, fps=recipe.fps, joint_map=recipe.joint_map)
+        motions = read_motions(path, fps=recipe.fps, options=recipe.reading)
         if len(motions) > 1:
             raise UserError(
                 f"{path}: holds {len(motions)} motions; a data set has one a file. Convert them first."
@@ -216,16 +235,20 @@ def _convert_clip(path: Path, recipe: DatasetRecipe, folder: Path) -> int | File
             if recipe.mirror:
                 _save_clip(f"M{path.stem}", mirror_joints(joints), folder)
     except UserError as error:
-        return FileFault(path, str(error))
+        said = str(error)
+        return FileFault(path, said if str(path) in said else f"{path}: {said}")
     return frames
 
 
 def _save_clip(clip: str, joints: torch.Tensor, folder: Path) -> None:
     features = joints_to_kinematic(joints)
     recovered = kinematic_to_joints(features)
-    rotation = joints_to_rotation(recovered)
-    for representation, motion in ((KINEMATIC, features), (JOINTS, recovered), (ROTATION, rotation)):
-        np.save(folder / FOLDERS[representation] / f"{clip}.npy", motion[0].float().numpy())
+    made = {KINEMATIC: features, JOINTS: recovered, ROTATION: joints_to_rotation(recovered)}
+    arrays = {name: motion[0].float().numpy() for name, motion in made.items()}
+    for name, array in arrays.items():
+        check_finite(array, f"{clip}: as {name}")
+    for name, array in arrays.items():
+        np.save(folder / FOLDERS[name] / f"{clip}.npy", array)
 
 
 def _write_lists(split_of: Mapping[str, str], folder: Path, report: DatasetReport) -> None:
@@ -254,9 +277,42 @@ def write_statistics(folder: Path, clips: Iterable[str]) -> None:
         Statistics.of_clips(motions, representation).save(folder, representation)
 
 
+def check_replaceable(out: Path) -> None:
+    """Refuse to replace a folder by a data set unless a data set is all it holds.
+
+    Raises:
+        UserError: names what is there beside the files that a data set of these clips has.
+    """
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not (out / CARD).is_file():
+        raise UserError(f"{out}: exists and holds no data set of ours ({CARD}). Name another --out.")
+    clips = {
+        clip
+        for split in SPLITS
+        if (out / f"{split}.txt").is_file()
+        for clip in read_names(out / f"{split}.txt")
+    }
+    folders = (*FOLDERS.values(), "texts")
+    statistics = {path.name for name in FOLDERS for path in Statistics.files(out, name)}
+    own = {CARD, "index.csv", *CREDITS, *statistics, *(f"{split}.txt" for split in SPLITS)}
+    foreign = [
+        path.relative_to(out).as_posix()
+        for path in sorted(out.rglob("*"))
+        if not path.is_dir()
+        and path.relative_to(out).as_posix() not in own
+        and not (path.parent.parent == out and path.parent.name in folders and path.stem in clips)
+    ]
+    if foreign:
+        more = f" and {len(foreign) - 5} more" if len(foreign) > 5 else ""
+        raise UserError(
+            f"{out}: holds {', '.join(foreign[:5])}{more} beside the data set. Move that away, or name another --out."
+        )
+
+
 def _write_card(recipe: DatasetRecipe, folder: Path, report: DatasetReport) -> None:
     """`dataset.json`, and the licence and attribution that lie beside the captions."""
-    for name in ("LICENSE", "ATTRIBUTION.md"):
+    for name in CREDITS:
         if (recipe.captions.parent / name).is_file():
             shutil.copyfile(recipe.captions.parent / name, folder / name)
     licence = recipe.licence or (
@@ -273,6 +329,4 @@ def _write_card(recipe: DatasetRecipe, folder: Path, report: DatasetReport) -> N
         "source": [path.name for path in recipe.motions],
         "licence": licence,
     }
-    (folder / "dataset.json").write_text(
-        json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -53,10 +53,11 @@ class JointMap:
     def matrix(self, names: Sequence[str]) -> Tensor:
         """(22, J) float64 weights over the file's joints."""
         place = {normal(name): index for index, name in enumerate(names)}
+        place.update({name: index for index, name in enumerate(names)})
         matrix = torch.zeros(len(self.sources), len(names), dtype=torch.float64)
         for joint, source in enumerate(self.sources):
             for name, weight in _weights(source).items():
-                matrix[joint, place[normal(name)]] += weight
+                matrix[joint, place[name if name in place else normal(name)]] += weight
         return matrix
 
 
@@ -69,76 +70,36 @@ def normal(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", re.sub(r"^(.*[:|]|mixamorig\d*_?|[fm]_avg_)", "", name).lower())
 
 
-def _sided(
-    pelvis: str, left: Sequence[str], right: Sequence[str], middle: Sequence[Source]
+def arranged(
+    pelvis: str, legs: Sequence[Sequence[Source]], arms: Sequence[Sequence[Source]], trunk: Sequence[Source]
 ) -> tuple[Source, ...]:
-    """Sources in SMPL order from: hip knee ankle foot collar shoulder elbow wrist of each side; spine1..3, neck, head."""
-    s1, s2, s3, neck, head = middle
-    pairs = [side for both in zip(left, right, strict=True) for side in both]
-    hips, knees, ankles, feet = pairs[0:2], pairs[2:4], pairs[4:6], pairs[6:8]
-    arms = pairs[10:]
-    return (pelvis, *hips, s1, *knees, s2, *ankles, s3, *feet, neck, *pairs[8:10], head, *arms)
+    """Sources in SMPL order.
 
-
-def _both(template: Sequence[str], left: str, right: str) -> tuple[list[str], list[str]]:
-    return [name.replace("*", left) for name in template], [name.replace("*", right) for name in template]
-
-
-_BANDAI = _both(
-    ("UpperLeg_*", "LowerLeg_*", "Foot_*", "Toes_*", "Shoulder_*", "UpperArm_*", "LowerArm_*", "Hand_*"),
-    "L",
-    "R",
-)
-_BIPED = _both(
-    ("*UpLeg", "*Leg", "*Foot", "*ToeBase", "*Shoulder", "*Arm", "*ForeArm", "*Hand"), "Left", "Right"
-)
-_UNREAL = _both(
-    ("thigh_*", "calf_*", "foot_*", "ball_*", "clavicle_*", "upperarm_*", "lowerarm_*", "hand_*"), "l", "r"
-)
-_SMPL = _both(
-    ("*_Hip", "*_Knee", "*_Ankle", "*_Foot", "*_Collar", "*_Shoulder", "*_Elbow", "*_Wrist"), "L", "R"
-)
-
-
-def _cmu() -> tuple[Source, ...]:
-    """CMU's BVH files name a joint after the bone that starts there; SMPL's joints are where CMU's bones end."""
-    sources = list(_sided("Hips", *_BIPED, ("Spine", "Spine1", "Neck", "Neck1", "Head End")))
-    for collar, arm in ((13, "LeftArm"), (14, "RightArm")):
-        sources[collar] = {"Neck": 0.6, arm: 0.4}
-    return tuple(sources)
-
-
-BUILT_IN = (
-    JointMap("smpl", SMPL22.names),
-    JointMap("smpl", _sided("Pelvis", *_SMPL, ("Spine1", "Spine2", "Spine3", "Neck", "Head"))),
-    JointMap(
-        "bandai-namco",
-        _sided("Hips", *_BANDAI, ("Spine", {"Spine": 0.5, "Chest": 0.5}, "Chest", "Neck", "Head")),
-    ),
-    JointMap("unreal", _sided("pelvis", *_UNREAL, ("spine_01", "spine_02", "spine_03", "neck_01", "head"))),
-    JointMap("mixamo", _sided("Hips", *_BIPED, ("Spine", "Spine1", "Spine2", "Neck", "Head"))),
-    JointMap("cmu", _cmu()),
-)
-"""In the order they are tried; CMU's files lack Mixamo's Spine2, Mixamo's lack CMU's Neck1."""
-
-
-def recognise(names: Sequence[str], file: str) -> JointMap:
-    """The built-in map whose joints are all among `names`.
-
-    Raises:
-        UserError: none fits; the message says which came nearest and what it misses.
+    Args:
+        legs: left, right, each hip, knee, ankle, foot.
+        arms: left, right, each collar, shoulder, elbow, wrist.
+        trunk: spine1, spine2, spine3, neck, head.
     """
-    have = {normal(name) for name in names}
-    for joint_map in BUILT_IN:
-        if joint_map.wanted() <= have:
-            return joint_map
-    nearest = min(BUILT_IN, key=lambda joint_map: len(joint_map.wanted() - have))
-    missing = ", ".join(sorted(nearest.wanted() - have)[:6])
-    known = ", ".join(dict.fromkeys(joint_map.name for joint_map in BUILT_IN))
-    raise UserError(
-        f"{file}: the skeleton is none of {known}; nearest is {nearest.name}, without {missing}. "
-        f"Say which joint is which with --joint-map FILE."
-    )
+    hips, knees, ankles, feet = zip(*legs, strict=True)
+    collars, *rest = zip(*arms, strict=True)
+    s1, s2, s3, neck, head = trunk
+    lower = (pelvis, *hips, s1, *knees, s2, *ankles, s3, *feet)
+    return (*lower, neck, *collars, head, *(joint for pair in rest for joint in pair))
+
+
+def _cmu() -> JointMap:
+    """CMU's BVH files name a joint after the bone that starts there; SMPL's joints are where CMU's bones end."""
+    legs = [[f"{side}{part}" for part in ("UpLeg", "Leg", "Foot", "ToeBase")] for side in ("Left", "Right")]
+    arms: list[list[Source]] = [
+        [{"Neck": 0.6, f"{side}Arm": 0.4}, *(f"{side}{part}" for part in ("Arm", "ForeArm", "Hand"))]
+        for side in ("Left", "Right")
+    ]
+    return JointMap("cmu", arranged("Hips", legs, arms, ("Spine", "Spine1", "Neck", "Neck1", "Head End")))
+
+
+CMU = _cmu()
+CMU_MARKS = frozenset(("lhipjoint", "lowerback"))
+"""Joints that only CMU's own skeleton has: with them, `CMU` is the map to use."""
 
 
 def joint_map_of(mapping: Mapping[str, object], file: str) -> JointMap:
@@ -190,25 +151,3 @@ def read_joint_map(path: Path) -> JointMap:
     if not isinstance(mapping, dict):
         raise UserError(f"{path}: a joint map is a table of SMPL joint: source joint.")
     return joint_map_of(mapping, str(path))
-
-
-UNITS = {
-    "metres": 1.0,
-    "centimetres": 0.01,
-    "millimetres": 0.001,
-    "inches": 0.0254,
-    "CMU units": 0.0254 / 0.45,
-}
-"""Metres in one of each unit that motion files come in. CMU's unit is 1 / 0.45 inch."""
-_HUMAN_LEG = 0.82
-"""Hip to ankle along the bones, metres, of an average adult."""
-
-
-def guess_unit(joints: Tensor) -> str:
-    """The unit in which the legs of (T, 22, 3) have the most human length."""
-    first = joints[0]
-    bones = [(first[child] - first[parent]).norm() for parent, child in ((1, 4), (4, 7), (2, 5), (5, 8))]
-    leg = float(sum(bones[1:], start=bones[0])) / 2
-    if leg <= 0:
-        return "metres"
-    return min(UNITS, key=lambda unit: abs(math.log(leg * UNITS[unit] / _HUMAN_LEG)))

@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from motionrft.settings.base import Preset
+from motionrft.files.reading_preset import ReadingPreset
 
 
-class ConvertPreset(Preset):
+class ConvertPreset(ReadingPreset):
     """Everything `motionrft convert` decides."""
 
     command: ClassVar[str] = "convert"
@@ -17,24 +17,13 @@ class ConvertPreset(Preset):
         description="kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; "
         "motionrft (checkpoints); official (generator folders)",
     )
-    source: str | None = Field(
-        None, description="representation of the inputs, where their shape does not tell"
-    )
     fps: float | None = Field(
         None,
-        gt=0,
+        ge=1,
+        le=1000,
         description="frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs",
     )
-    source_fps: float | None = Field(None, gt=0, description="frame rate of inputs that do not say it")
-    joint_map: str | None = Field(
-        None, description="YAML or JSON file: SMPL joint to BVH joint, list of joints, or weights"
-    )
-    unit: Literal["centimetres", "metres"] = Field(
-        "centimetres", description="unit of BVH files that are written"
-    )
-    source_unit: Literal["metres", "centimetres", "millimetres", "inches", "CMU units"] | None = Field(
-        None, description="unit of BVH files that are read; guessed from the length of the legs"
-    )
+    out_unit: Literal["cm", "m"] = Field("cm", description="unit of BVH files that are written")
     format: Literal["npy", "npz", "safetensors", "official"] = Field(
         "npy",
         description="file format of arrays; official: a generator folder into its project's own checkpoint",

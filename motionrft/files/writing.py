@@ -1,15 +1,11 @@
-"""Writing a motion in any file format that can be read again."""
+"""Writing a motion in any file format."""
 
 from pathlib import Path
 
-import torch
-
 from motionrft.errors import UserError
-from motionrft.files.arrays import write_arrays
-from motionrft.files.bvh_writer import write_bvh
-from motionrft.files.motions import ARRAY_SUFFIXES, SUFFIXES, Motion
-from motionrft.representations.convert import convert
-from motionrft.representations.names import JOINTS
+from motionrft.files.formats.base import WritingOptions
+from motionrft.files.formats.table import written_formats
+from motionrft.files.recording import Motion
 
 
 def write_motion(path: Path | str, motion: Motion, unit: str = "centimetres") -> None:
@@ -23,10 +19,9 @@ def write_motion(path: Path | str, motion: Motion, unit: str = "centimetres") ->
         UserError: unknown suffix, or the place cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() in ARRAY_SUFFIXES:
-        write_arrays(path, motion.array, motion.fps)
-    elif path.suffix.lower() == ".bvh":
-        joints = convert(torch.from_numpy(motion.array)[None], motion.representation, JOINTS)[0]
-        write_bvh(path, joints.reshape(len(joints), -1, 3), motion.fps, unit)
-    else:
-        raise UserError(f"{path}: motions are written as {', '.join(SUFFIXES)}.")
+    for form in sorted(written_formats(), key=lambda each: each.name != "arrays"):
+        if path.suffix.lower() in form.suffixes:
+            form.write(path, motion, WritingOptions(unit))
+            return
+    legal = dict.fromkeys(suffix for form in written_formats() for suffix in form.suffixes)
+    raise UserError(f"{path}: motions are written as {', '.join(legal)}.")

@@ -19,8 +19,7 @@ from motionrft.evaluation.numbers import CANDIDATES
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator
-from motionrft.official.generators import load_generator
-from motionrft.official.rewards import load_reward, reward_identity
+from motionrft.loading import load_generator, load_reward, reward_identity
 from motionrft.reward.base import Reward
 from motionrft.training.fingerprints import path_hash, text_hash
 
@@ -76,8 +75,10 @@ def load_parts(
     evaluator, validation, held_out = None, None, None
     if preset.watch.every or preset.evaluation.prompts:
         evaluator = load_evaluator(builtin.resolve(preset.evaluator, "evaluator"), device)
-        validation = _items(preset, evaluator, preset.validation_split, preset.watch.prompts)
-        held_out = _items(preset, evaluator, preset.evaluation.split, preset.evaluation.prompts)
+        validation = _items(preset, evaluator, generator.fps, preset.validation_split, preset.watch.prompts)
+        held_out = _items(
+            preset, evaluator, generator.fps, preset.evaluation.split, preset.evaluation.prompts
+        )
         if validation is None and held_out is None:
             say(f"fewer than {CANDIDATES} prompts: no watch and no table of before and after")
     return Parts(generator, reward, load_prompts(preset, generator), evaluator, validation, held_out)
@@ -86,16 +87,24 @@ def load_parts(
 def load_prompts(preset: FinetunePreset, generator: Generator) -> PromptSet:
     """The prompts to tune on: a file's, a data set's, or the built-in ones."""
     if preset.prompts is not None:
-        return from_texts(read_prompts(Path(preset.prompts)), generator, preset.frames)
+        texts = read_prompts(Path(preset.prompts))
+        return from_texts(texts, generator, torch.full((len(texts),), prompt_seconds(preset, generator.fps)))
     if preset.data is not None:
         return from_dataset(MotionDataset(preset.data, preset.split), generator, preset.seed)
     prompts = builtin.prompts()
-    lengths = torch.tensor([prompt.frames for prompt in prompts])
+    frames = generator.frames(torch.tensor([prompt.frames for prompt in prompts]) / builtin.FPS)
     labels = _numbered(prompt.label for prompt in prompts)
-    return PromptSet([prompt.text for prompt in prompts], lengths, labels).fitted(generator)
+    return PromptSet([prompt.text for prompt in prompts], frames, labels)
 
 
-def _items(preset: FinetunePreset, evaluator: Evaluator, split: str, count: int) -> FixedItems | None:
+def prompt_seconds(preset: FinetunePreset, fps: float) -> float:
+    """Length of prompts that say none; `fps` is the generator's."""
+    return preset.seconds if preset.frames is None else preset.frames / fps
+
+
+def _items(
+    preset: FinetunePreset, evaluator: Evaluator, fps: float, split: str, count: int
+) -> FixedItems | None:
     """Held-out items. A prompt file has none but its own prompts; where those are too few to rank, the
     built-in items serve, if the built-in evaluator judges.
     """
@@ -104,7 +113,7 @@ def _items(preset: FinetunePreset, evaluator: Evaluator, split: str, count: int)
     if preset.prompts is not None:
         texts = read_prompts(Path(preset.prompts))
         if len(texts) >= CANDIDATES:
-            return FixedItems.of_prompts(texts, preset.frames or 80).subset(count)
+            return FixedItems.of_prompts(texts, [prompt_seconds(preset, fps)] * len(texts)).subset(count)
         if preset.evaluator != builtin.NAME:
             return None
     if preset.data is not None:

@@ -144,8 +144,7 @@ class PreparedPrompts:
 
     def recorded(self, items: Tensor) -> Tensor:
         """(B, T, D) recorded motions of some prompts, T the longest of their lengths."""
-        motion = self.prompts.motions(items, self.generator.representation)
-        return motion[:, : int(self.prompts.lengths[items].max())].to(self.device)
+        return self.prompts.motions(items, self.generator.representation, self.generator.fps).to(self.device)
 
     def _start(
         self, items: Tensor, keys: Sequence[tuple[int, int]], reward_condition: RewardCondition | None = None

@@ -83,6 +83,9 @@ class EvaluationPart(PresetPart):
     prompts: int = Field(152, ge=0, description="held-out prompts, at least 32; 0 leaves the evaluation out")
     seeds: int = Field(5, ge=1, description="sampling seeds; differences are paired by them")
     guidance: list[float] = Field([], description="further scales to show beside the tuned one")
+    samplers: list[str] = Field(
+        [], description="further samplers to show beside the tuned one, at their published steps"
+    )
     further_seeds: int = Field(3, ge=1, description="sampling seeds at those further scales")
 
 
@@ -98,7 +101,10 @@ class FinetunePreset(Preset):
     split: str = Field("train", description="split of the data set to tune on")
     validation_split: str = Field("val", description="split of the data set that the watch looks at")
     prompts: str | None = Field(None, description="text file, one prompt a line, instead of a data set")
-    frames: int | None = Field(None, ge=1, description="length of prompts without one; null: 4 seconds")
+    seconds: float = Field(4.0, gt=0, description="length of the motions of prompts that say none, seconds")
+    frames: int | None = Field(
+        None, ge=1, description="the same in frames of the generator, instead of seconds"
+    )
     method: AnyMethod = Field(EasyTunePreset(), discriminator="method")
     steps: int = Field(50, ge=1, description="denoising steps of a trajectory")
     sampler: str | None = Field(None, description="sampler; null: the generator's published choice")

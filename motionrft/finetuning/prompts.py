@@ -8,18 +8,17 @@ from torch import Tensor
 
 from motionrft.data.batches import pad
 from motionrft.data.folder import MotionDataset
+from motionrft.data.motions import Motions
 from motionrft.generators.base import Generator
 from motionrft.training.fingerprints import text_hash
 from motionrft.training.seeds import generator_for
-
-DEFAULT_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
 class PromptSet:
     """N prompts.
 
-    lengths: (N,) int64 frames wanted.
+    lengths: (N,) int64 frames wanted, at the generator's own rate: what a prompt carries is seconds.
     labels: (N,) int64, equal for the same kind of motion, or None.
     dataset: where recorded motions are; rows: (N,) the items of it, one a prompt.
     """
@@ -39,16 +38,15 @@ class PromptSet:
         lengths = ",".join(str(length) for length in self.lengths.tolist())
         return text_hash(*self.texts, lengths, "" if self.dataset is None else self.dataset.identity)
 
-    def motions(self, items: Tensor, representation: str) -> Tensor:
-        """(B, T, D) recorded motions of some prompts, padded, de-normalised."""
-        assert self.dataset is not None and self.rows is not None, "these prompts have no recorded motions"
-        motion, _ = pad([self.dataset.motion(int(row), representation) for row in self.rows[items]])
-        return motion
+    def motions(self, items: Tensor, representation: str, fps: float) -> Tensor:
+        """(B, T, D) recorded motions of some prompts at that rate, de-normalised, T the longest of their lengths.
 
-    def fitted(self, generator: Generator) -> "PromptSet":
-        """The same prompts with lengths the generator can make."""
-        lengths = self.lengths.clamp(generator.min_frames, generator.max_frames)
-        return PromptSet(self.texts, lengths, self.labels, self.dataset, self.rows)
+        A clip that is a frame short of its length (resampling ends at the last frame within it) holds its last one.
+        """
+        assert self.dataset is not None and self.rows is not None, "these prompts have no recorded motions"
+        recorded = Motions(self.dataset, representation, fps)
+        clips = [recorded.motion(int(row)) for row in self.rows[items]]
+        return pad([held(clip, int(n)) for clip, n in zip(clips, self.lengths[items], strict=True)])[0]
 
     def head(self, count: int) -> "PromptSet":
         """At most `count` prompts, evenly spread over the set so that every kind is kept."""
@@ -61,17 +59,22 @@ class PromptSet:
         )
 
 
-def from_texts(texts: Sequence[str], generator: Generator, frames: int | None = None) -> PromptSet:
-    """Prompts that say nothing of their length: all get `frames`, by default four seconds."""
-    length = frames or round(DEFAULT_SECONDS * generator.fps)
-    return PromptSet(list(texts), torch.full((len(texts),), length)).fitted(generator)
+def held(clip: Tensor, frames: int) -> Tensor:
+    """(T, D) cut to `frames`, or with its last frame held so long."""
+    return clip[torch.arange(frames).clamp(max=len(clip) - 1)]
+
+
+def from_texts(texts: Sequence[str], generator: Generator, seconds: Tensor) -> PromptSet:
+    """Prompts of (N,) `seconds` each."""
+    return PromptSet(list(texts), generator.frames(seconds))
 
 
 def from_dataset(dataset: MotionDataset, generator: Generator, seed: int) -> PromptSet:
-    """One prompt a clip: a caption drawn by the seed, the clip's length and its label."""
+    """One prompt a clip: a caption drawn by the seed, the clip's duration and its label."""
     draws = generator_for(seed, "captions")
     picks = torch.rand(len(dataset), generator=draws)
     captions = [item.captions for item in dataset.items]
     texts = [choices[int(p * len(choices))].text for choices, p in zip(captions, picks, strict=True)]
     rows = torch.arange(len(dataset))
-    return PromptSet(texts, dataset.lengths, dataset.labels, dataset, rows).fitted(generator)
+    frames = generator.frames(dataset.lengths / dataset.fps)
+    return PromptSet(texts, frames, dataset.labels, dataset, rows)

@@ -22,7 +22,8 @@ from motionrft.finetuning.prepared_prompts import PreparedPrompts, References
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.trainer import FinetuneTrainer
 from motionrft.finetuning.watch import Looks, read_looks, watch_for
-from motionrft.generators.registry import save_generator
+from motionrft.generators.folder import save_generator
+from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.report.content import Prompt, ReportData
 from motionrft.report.page import write_report
 from motionrft.report.verdict import Row
@@ -121,8 +122,8 @@ class FinetuneRun:
         self.parts.reward.settle()
         parameters = prepare_training(self.generator, preset.lora, preset.freeze)
         self.frozen = FrozenTwin(self.generator)
-        self.guidance = self.generator.guidance if preset.guidance is None else preset.guidance
-        process = self.generator.process(preset.steps, preset.sampler, preset.eta)
+        self.sampling = self.generator.sampling(preset.sampler, preset.eta, preset.steps, preset.guidance)
+        process = self.generator.process(self.sampling.steps, self.sampling.sampler, self.sampling.eta)
         if "noise" in preset.method.needs and not any(process.stochastic):
             raise UserError(
                 f"{preset.method.method} learns from stochastic steps, and this sampler has none. "
@@ -132,7 +133,7 @@ class FinetuneRun:
             self.generator,
             process,
             self.parts.reward,
-            self.guidance,
+            self.sampling.guidance,
             preset.method,
             self.frozen,
             lambda: autocast(session.device, session.dtype),
@@ -158,7 +159,7 @@ class FinetuneRun:
         compared = bool(preset.weights.get("similarity")) and "reward" in preset.method.needs
         compared_with_motion = compared and (reference.source == "motion" or "motion" in preset.method.needs)
         if compared and not compared_with_motion:
-            guidance = self.guidance if reference.guidance is None else reference.guidance
+            guidance = self.sampling.guidance if reference.guidance is None else reference.guidance
             references = References(
                 self.generator,
                 context.process,
@@ -200,7 +201,7 @@ class FinetuneRun:
 
     def _look(self) -> dict[str, float]:
         assert self.parts.validation is not None
-        result = self._evaluated("watch", self.parts.validation, [0], self.guidance)
+        result = self._evaluated("watch", self.parts.validation, [0], self.sampling)
         return {name: values[0] for name, values in result.metrics.items()}
 
     def _evaluated(
@@ -208,7 +209,7 @@ class FinetuneRun:
         name: str,
         items: FixedItems,
         seeds: Sequence[int],
-        guidance: float,
+        sampling: SamplingSettings,
         progress: Progress | None = None,
         watch: Callable[[Repetition], None] | None = None,
     ) -> EvaluationResult:
@@ -221,8 +222,7 @@ class FinetuneRun:
                 self.parts.evaluator,
                 items,
                 seeds,
-                steps=self.preset.steps,
-                guidance=guidance,
+                sampling,
                 name=name,
                 progress=None if progress is None else lambda done, _: progress.update(done, {}),
                 watch=watch,
@@ -235,9 +235,9 @@ class FinetuneRun:
         tables: dict[str, list[Row]] = {}
         pictured: list[Prompt] = []
         tuned_at: tuple[EvaluationResult, ...] = ()
-        for guidance in dict.fromkeys([self.guidance, *self.preset.evaluation.guidance]):
-            title = f"guidance {guidance:g}"
-            results, shown = self._before_and_after(folder, guidance)
+        for sampling in self._evaluated_with():
+            title = _title(sampling, self.sampling)
+            results, shown = self._before_and_after(folder, sampling)
             if results:
                 tables[title] = compare(*results)
                 tuned_at = tuned_at or tuple(results)
@@ -267,28 +267,37 @@ class FinetuneRun:
         if self.trainer.ema is not None:
             averaged = self.trainer.ema.applied()
         with averaged:
-            # Tuned at one guidance and sampled at another it would be another model: what it was tuned at travels on.
-            tuned_at = {"guidance": self.guidance, "steps": self.preset.steps}
-            save_generator(merged(self.generator), folder.path / GENERATOR, _card(self.preset), tuned_at)
+            # Sampled with another sampler it would be another model: what it was tuned with travels on.
+            card = _card(self.preset, self.sampling)
+            save_generator(merged(self.generator), folder.path / GENERATOR, card, self.sampling)
             save_adapters(self.generator, folder.path / ADAPTERS)
 
+    def _evaluated_with(self) -> list[SamplingSettings]:
+        """What the tables are made with: what was tuned with first, then further guidance scales and samplers."""
+        tuned, further = self.sampling, self.preset.evaluation
+        scales = [replace(tuned, guidance=scale) for scale in further.guidance]
+        samplers = [self.generator.sampling(name, guidance=tuned.guidance) for name in further.samplers]
+        return list(dict.fromkeys([tuned, *scales, *samplers]))
+
     def _before_and_after(
-        self, folder: RunFolder, guidance: float
+        self, folder: RunFolder, sampling: SamplingSettings
     ) -> tuple[list[EvaluationResult], list[report.Pictured]]:
-        """Both evaluations at one guidance scale, under the same seeds, and the pictured motions of the
+        """Both evaluations with one way of sampling, under the same seeds, and the pictured motions of the
         first.
         """
         if self.parts.held_out is None or self.parts.evaluator is None:
             return [], []
         held_out = self.preset.evaluation
-        seeds = list(range(held_out.seeds if guidance == self.guidance else held_out.further_seeds))
+        seeds = list(range(held_out.seeds if sampling == self.sampling else held_out.further_seeds))
+        title = _title(sampling, self.sampling)
         results: list[EvaluationResult] = []
         shown: list[report.Pictured] = []
         for name, state in (("before", self.frozen()), ("after", nullcontext())):
             shared = self.session.before if name == "before" else None
-            file = (shared or folder.path / EVALUATIONS) / f"{name}-guidance-{guidance:g}.json"
-            if shared is not None and file.is_file():
-                results.append(EvaluationResult.load(file))
+            file = (shared or folder.path / EVALUATIONS) / f"{name}-{_slug(title)}.json"
+            known = EvaluationResult.load(file) if shared is not None and file.is_file() else None
+            if known is not None and known.protocol.items() >= sampling.plain().items():
+                results.append(known)
                 continue
             seen: list[report.Pictured] = []
 
@@ -296,10 +305,10 @@ class FinetuneRun:
                 if not seen:
                     seen.append(report.picture(repetition))
 
-            progress = self.session.progress(f"evaluating {name}, guidance {guidance:g}")
+            progress = self.session.progress(f"evaluating {name}, {title}")
             progress.start(len(seeds), 0, "sampling seeds")
             with state:
-                results.append(self._evaluated(name, self.parts.held_out, seeds, guidance, progress, keep))
+                results.append(self._evaluated(name, self.parts.held_out, seeds, sampling, progress, keep))
             progress.finish()
             shown += seen
             file.parent.mkdir(exist_ok=True)
@@ -326,16 +335,30 @@ class FinetuneRun:
                 "peak memory": f"{peak / 2**20:.0f} MiB",
             },
             command=f"motionrft finetune --preset {folder.path.name}/preset.yaml --out NEW",
-            environment={"device": str(self.session.device), "torch": torch.__version__},
+            environment={
+                "device": str(self.session.device),
+                "torch": torch.__version__,
+                "sampled with": self.sampling.title,
+            },
             notes=notes,
             fps=self.generator.fps,
             same_noise=True,
         )
 
 
-def _card(preset: FinetunePreset) -> str:
+def _title(sampling: SamplingSettings, tuned: SamplingSettings) -> str:
+    """`guidance 7.5`; another sampler than the tuned one is named before it."""
+    return sampling.title if sampling.sampler != tuned.sampler else f"guidance {sampling.guidance:g}"
+
+
+def _slug(title: str) -> str:
+    return "-".join(title.replace(",", "").split())
+
+
+def _card(preset: FinetunePreset, sampling: SamplingSettings) -> str:
     return (
         f"# A generator fine-tuned by {preset.method.method}\n\n"
+        f"Tuned and sampled with {sampling.title}, {sampling.fps:g} frames a second.\n\n"
         f"Made by `motionrft finetune` from `{preset.generator}` against the reward `{preset.reward}`; the whole "
         "preset:\n\n```yaml\n" + preset.to_yaml() + "```\n\n"
         "The weights inherit the licence of the generator they were tuned from.\n"

@@ -6,10 +6,10 @@ from motionrft.lazy import lazy_names
 
 if TYPE_CHECKING:
     from motionrft.generators.base import Condition, Generator
-    from motionrft.generators.registry import (
+    from motionrft.generators.folder import (
         build_generator,
         family,
-        load_generator,
+        read_generator,
         save_generator,
     )
 
@@ -18,16 +18,16 @@ __all__ = [
     "Generator",
     "build_generator",
     "family",
-    "load_generator",
+    "read_generator",
     "save_generator",
 ]
 
 _HOMES = {
     "Condition": "motionrft.generators.base",
     "Generator": "motionrft.generators.base",
-    "build_generator": "motionrft.generators.registry",
-    "family": "motionrft.generators.registry",
-    "load_generator": "motionrft.generators.registry",
-    "save_generator": "motionrft.generators.registry",
+    "build_generator": "motionrft.generators.folder",
+    "family": "motionrft.generators.folder",
+    "read_generator": "motionrft.generators.folder",
+    "save_generator": "motionrft.generators.folder",
 }
 __getattr__ = lazy_names(__name__, _HOMES)

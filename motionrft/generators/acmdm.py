@@ -17,6 +17,7 @@ from motionrft.generators.base import Condition
 from motionrft.generators.family import Family
 from motionrft.generators.frames import read_texts
 from motionrft.generators.guidance import doubled, guided, without_states
+from motionrft.generators.sampling_settings import SamplingSettings, flow_samplers
 from motionrft.lengths import length_mask, zero_padding
 from motionrft.representations.names import JOINTS
 from motionrft.text.base import TextFeatures
@@ -59,6 +60,7 @@ class Acmdm(Family[AcmdmConfig]):
         denoiser = AcmdmNetwork(**config.denoiser)
         self.joints, self.denoiser = denoiser.joints, denoiser
         self.schedule = StraightPath()
+        self.samplers = flow_samplers(config.sampler, config.steps)
         self.register_statistics(3)
         self.register_statistics(self.ae.channels, "latent_")
 
@@ -92,11 +94,8 @@ class Acmdm(Family[AcmdmConfig]):
         both = torch.cat([text, torch.zeros_like(text)])
         return guided(self.denoiser(doubled(x), doubled(t), both, doubled(mask)), guidance)
 
-    def process(
-        self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
-    ) -> Process:
-        sampler, steps = sampler or self.config.sampler, steps or self.config.steps
-        return flow_process(steps, sampler, self.family, eta).to(self.device)
+    def process_of(self, sampling: SamplingSettings) -> Process:
+        return flow_process(sampling.steps or 0, sampling.sampler or "", self.family, sampling.eta)
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         frames = int(lengths.max()) if frames is None else frames

@@ -5,8 +5,9 @@ tuning, sampling and evaluation know only what is in this file.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 from motionrft.diffusion.parametrisation import Parametrisation
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, StraightPath
+from motionrft.errors import UserError
+from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.text.base import TextEncoder, TextFeatures
 
 
@@ -53,6 +56,12 @@ class Generator(nn.Module, ABC):
     """What the network predicts."""
     guidance: float
     """The published guidance scale, used where nobody names another. 1 means no guidance pass."""
+    samplers: Mapping[str, int | None] = MappingProxyType({})
+    """The family's samplers with their published numbers of steps (None: it chooses them itself), the published sampler
+    first. Empty where a family has but one and does not name it.
+    """
+    tuned_with: SamplingSettings | None = None
+    """What the weights were tuned with, where they were: that is then used wherever nobody names another."""
     min_frames: int
     max_frames: int
     schedule: Schedule | StraightPath
@@ -101,6 +110,50 @@ class Generator(nn.Module, ABC):
 
             self._text_encoder = load_text_encoder(self.text_encoder_name)
         return self._text_encoder
+
+    def sampling(
+        self,
+        sampler: str | None = None,
+        eta: float | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+    ) -> SamplingSettings:
+        """What motions are sampled with; None stands for what it was tuned with, else for the family's published choice.
+
+        With another sampler than that, its own published steps and no eta are meant.
+
+        Raises:
+            UserError: the family has no such sampler, or it takes no eta or no number of steps.
+        """
+        usual = self.tuned_with or self._published
+        sampler = usual.sampler if sampler is None else sampler
+        if self.samplers and sampler not in self.samplers:
+            known = ", ".join(self.samplers)
+            raise UserError(f"no sampler {sampler!r} for the family {self.family}; there are {known}")
+        own = usual if sampler == usual.sampler else self._published_with(sampler)
+        if steps is not None and sampler is not None and self.samplers.get(sampler, 0) is None:
+            raise UserError(f"{sampler} takes steps of its own choice: leave steps out (they are {steps}).")
+        return SamplingSettings(
+            sampler,
+            own.eta if eta is None else eta,
+            own.steps if steps is None else steps,
+            usual.guidance if guidance is None else guidance,
+            self.fps,
+        )
+
+    @property
+    def _published(self) -> SamplingSettings:
+        return self._published_with(next(iter(self.samplers), None))
+
+    def _published_with(self, sampler: str | None) -> SamplingSettings:
+        known = sampler is not None and sampler in self.samplers
+        steps = self.samplers[sampler] if known else self.process(None, sampler).steps  # type: ignore[index]
+        return SamplingSettings(sampler, 0.0, steps, self.guidance, self.fps)
+
+    def frames(self, seconds: Tensor) -> Tensor:
+        """(N,) int64 frames of motions of (N,) `seconds`, within what the generator can make."""
+        frames = (seconds.double() * self.fps).round().long()
+        return frames.clamp(self.min_frames, self.max_frames)
 
     def use_text_encoder(self, encoder: TextEncoder) -> None:
         """Read texts through this encoder instead of the named one: a cached, a local or a test one."""
@@ -157,7 +210,7 @@ class Generator(nn.Module, ABC):
     def process(
         self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
     ) -> Process:
-        """The sampling process; None stands for the published choice of the family."""
+        """The sampling process; None stands for what `sampling` says."""
 
     def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
         """Which numbers of a state count, True where valid, broadcastable to `x`; None where all do."""

@@ -1,13 +1,17 @@
 """What the published families share: settings that build a generator again, and states that are frames."""
 
+from abc import abstractmethod
 from dataclasses import asdict
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
+from motionrft.diffusion.process import Process
+from motionrft.errors import UserError
 from motionrft.generators.base import Generator
 from motionrft.generators.frames import from_motion, to_motion
+from motionrft.generators.sampling_settings import TAKES_ETA, SamplingSettings
 from motionrft.lengths import length_mask
 
 
@@ -40,6 +44,30 @@ class Family(Generator, Generic[S]):
         self.config = config
         self.fps, self.text_encoder_name, self.guidance = config.fps, config.text, config.guidance
         self.min_frames, self.max_frames = config.min_frames, config.max_frames
+
+    def sampling(
+        self,
+        sampler: str | None = None,
+        eta: float | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+    ) -> SamplingSettings:
+        found = super().sampling(sampler, eta, steps, guidance)
+        if found.eta and found.sampler not in TAKES_ETA:
+            raise UserError(
+                f"{found.sampler} takes no noise of that kind, but eta is {found.eta:g}. "
+                f"Set sampler to {' or '.join(TAKES_ETA)}, or eta to 0."
+            )
+        return found
+
+    def process(
+        self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
+    ) -> Process:
+        return self.process_of(self.sampling(sampler, eta, steps)).to(self.device)
+
+    @abstractmethod
+    def process_of(self, sampling: SamplingSettings) -> Process:
+        """The process of these settings, whose sampler is one of `samplers`; its device does not matter."""
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

@@ -15,6 +15,7 @@ from motionrft.generators.family import FrameFamily
 from motionrft.generators.frames import from_motion, to_motion
 from motionrft.generators.guidance import doubled, guided
 from motionrft.generators.hymotion_network import HyMotionNetwork
+from motionrft.generators.sampling_settings import SamplingSettings, flow_samplers
 from motionrft.lengths import length_mask
 from motionrft.representations.convert import convert
 from motionrft.representations.names import HYMOTION, ROTATION
@@ -61,6 +62,7 @@ class HyMotion(FrameFamily[HyMotionConfig]):
         denoiser = HyMotionNetwork(**config.denoiser)
         self.features, self.denoiser = denoiser.features, denoiser
         self.schedule = StraightPath()
+        self.samplers = flow_samplers(config.sampler, config.steps)
         self.register_statistics(self.features)
         sentence, tokens = denoiser.vtxt_encoder.inputs, denoiser.ctxt_encoder.in_features
         self.register_buffer("null_vtxt_feat", torch.zeros(1, 1, sentence))
@@ -106,11 +108,8 @@ class HyMotion(FrameFamily[HyMotionConfig]):
         pooled = torch.cat([text.pooled, null.pooled.expand_as(text.pooled)])
         return TextFeatures(torch.cat([text.tokens, tokens]), doubled(text.mask), pooled)
 
-    def process(
-        self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
-    ) -> Process:
-        sampler, steps = sampler or self.config.sampler, steps or self.config.steps
-        return flow_process(steps, sampler, self.family, eta).to(self.device)
+    def process_of(self, sampling: SamplingSettings) -> Process:
+        return flow_process(sampling.steps or 0, sampling.sampler or "", self.family, sampling.eta)
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         std = torch.where(self.std < SMALLEST_STD, torch.zeros_like(self.std), self.std)

@@ -11,14 +11,16 @@ from motionrft.diffusion.ancestral import ancestral
 from motionrft.diffusion.ddim import ddim
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, cosine
-from motionrft.errors import UserError
 from motionrft.generators.base import Condition
 from motionrft.generators.family import FrameFamily
 from motionrft.generators.frames import TextPart, read_texts
 from motionrft.generators.guidance import doubled, guided, without_states
 from motionrft.generators.mdm_denoiser import MdmDenoiser
+from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.lengths import length_mask
 from motionrft.text.base import TextFeatures
+
+DDIM_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Mdm(FrameFamily[MdmConfig]):
         self.denoiser = MdmDenoiser(**config.denoiser)
         self.sees_padding = not self.denoiser.mask_frames
         self.schedule = cosine(config.train_times)
+        self.samplers = {"ddpm": config.train_times, "ddim": min(DDIM_STEPS, config.train_times)}
         self.features = self.denoiser.features
         self.register_statistics(self.features)
 
@@ -79,21 +82,11 @@ class Mdm(FrameFamily[MdmConfig]):
         both = TextFeatures(doubled_with_zeros(text.tokens), doubled(text.mask))
         return guided(self.denoiser(doubled(x), doubled(t), both, doubled(mask)), guidance)
 
-    def process(
-        self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
-    ) -> Process:
-        if sampler in (None, "ddpm"):
-            process: Process = ancestral(
-                self.schedule, self.parametrisation, steps, self.config.small_variance
-            )
-        elif sampler == "ddim":
-            steps = min(50, self.schedule.times) if steps is None else steps
-            process = ddim(
-                self.schedule, self.parametrisation, steps, eta or 0.0, offset=0, land_on_clean=True
-            )
-        else:
-            raise UserError(f"no sampler {sampler!r} for the family mdm; there are ddpm and ddim")
-        return process.to(self.device)
+    def process_of(self, sampling: SamplingSettings) -> Process:
+        if sampling.sampler == "ddpm":
+            return ancestral(self.schedule, self.parametrisation, sampling.steps, self.config.small_variance)
+        steps = sampling.steps or self.schedule.times
+        return ddim(self.schedule, self.parametrisation, steps, sampling.eta, offset=0, land_on_clean=True)
 
 
 def doubled_with_zeros(states: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ from motionrft.diffusion.ddim import ddim
 from motionrft.diffusion.lcm import Times, lcm
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, scaled_linear
-from motionrft.errors import UserError
 from motionrft.generators.autoencoder import Autoencoder
 from motionrft.generators.base import Condition
 from motionrft.generators.convolutional import ConvolutionalAutoencoder
@@ -24,6 +23,7 @@ from motionrft.generators.frames import TextPart, from_motion, read_texts, to_mo
 from motionrft.generators.guidance import both_halves, doubled, guided
 from motionrft.generators.mld_denoiser import MldDenoiser
 from motionrft.generators.mld_vae import MldVae
+from motionrft.generators.sampling_settings import SamplingSettings, chosen_first
 from motionrft.lengths import length_mask
 from motionrft.text.base import TextFeatures
 
@@ -31,6 +31,8 @@ AUTOENCODERS: dict[str, type[Autoencoder]] = {
     "transformer": MldVae,
     "convolutional": ConvolutionalAutoencoder,
 }
+
+DDIM_STEPS, LCM_STEPS = 50, 4
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Mld(Family[MldConfig]):
     family, settings = "mld", MldConfig
     parametrisation = "eps"
     schedule: Schedule
+    denoiser: MldDenoiser
     latent_mean: Tensor
     latent_std: Tensor
 
@@ -78,17 +81,21 @@ class Mld(Family[MldConfig]):
         self.vae = AUTOENCODERS[arguments.pop("kind")](**arguments)
         self.denoiser = MldDenoiser(**config.denoiser)
         self.schedule = scaled_linear()
+        self.samplers = chosen_first({"ddim": DDIM_STEPS, "lcm": LCM_STEPS}, config.sampler, config.steps)
         self.register_statistics(self.vae.features)
         self.register_statistics(self.vae.width, "latent_")
+
+    @property
+    def distilled(self) -> bool:
+        """Whether guidance is an input of the network (MotionLCM) instead of a second pass."""
+        return self.denoiser.guidance_width is not None
 
     @property
     def lora_targets(self) -> list[str]:
         return ["linear1", "linear2", "out_proj"]
 
     def encode_text(self, texts: Sequence[str]) -> Condition:
-        return Condition(
-            self._features(texts), None if self.config.sampler == "lcm" else self._features([""])
-        )
+        return Condition(self._features(texts), None if self.distilled else self._features([""]))
 
     def _features(self, texts: Sequence[str]) -> TextFeatures:
         return read_texts(self.text_encoder, texts, self.config.text_features, self.device)
@@ -103,22 +110,16 @@ class Mld(Family[MldConfig]):
     def predict(self, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, guidance: float) -> Tensor:
         tokens = self.vae.latent_lengths(lengths)
         mask = None if tokens is None else length_mask(tokens, x.shape[1])
-        if guidance == 1 or self.config.sampler == "lcm":
+        if guidance == 1 or self.distilled:
             return self.denoiser(x, t, condition.text, mask, guidance)
         mask = None if mask is None else doubled(mask)
         return guided(self.denoiser(doubled(x), doubled(t), both_halves(condition), mask), guidance)
 
-    def process(
-        self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
-    ) -> Process:
-        sampler, steps = sampler or self.config.sampler, steps or self.config.steps
-        if sampler == "ddim":
-            process: Process = ddim(self.schedule, self.parametrisation, steps, eta or 0.0)
-        elif sampler == "lcm":
-            process = lcm(self.schedule, self.parametrisation, steps, self.config.lcm_times)
-        else:
-            raise UserError(f"no sampler {sampler!r} for the family mld; there are ddim and lcm")
-        return process.to(self.device)
+    def process_of(self, sampling: SamplingSettings) -> Process:
+        steps = sampling.steps or self.config.steps
+        if sampling.sampler == "lcm":
+            return lcm(self.schedule, self.parametrisation, steps, self.config.lcm_times)
+        return ddim(self.schedule, self.parametrisation, steps, sampling.eta)
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         frames = int(lengths.max()) if frames is None else frames

@@ -15,6 +15,7 @@ from motionrft.errors import UserError
 from motionrft.generators.base import Condition
 from motionrft.generators.family import FrameFamily
 from motionrft.generators.motiondiffuse_denoiser import MotionDiffuseDenoiser
+from motionrft.generators.sampling_settings import SamplingSettings, chosen_first
 from motionrft.generators.text_layers import TextLayers
 from motionrft.lengths import length_mask
 
@@ -60,6 +61,8 @@ class MotionDiffuse(FrameFamily[MotionDiffuseConfig]):
         self.denoiser = denoiser
         self.text_layers = TextLayers(**config.text_layers)
         self.schedule = linear()
+        published: dict[str, int | None] = {"ddpm": self.schedule.times, "ddim": DDIM_STEPS}
+        self.samplers = chosen_first(published, config.sampler, config.steps)
         self.register_statistics(self.features)
 
     @property
@@ -86,17 +89,8 @@ class MotionDiffuse(FrameFamily[MotionDiffuseConfig]):
         assert text.pooled is not None
         return self.denoiser(x, t, text.tokens, text.pooled, length_mask(lengths, x.shape[1]))
 
-    def process(
-        self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
-    ) -> Process:
-        sampler, steps = sampler or self.config.sampler, steps or self.config.steps
-        if sampler == "ddpm":
-            process: Process = ancestral(self.schedule, self.parametrisation, steps)
-        elif sampler == "ddim":
-            steps = DDIM_STEPS if steps is None else steps
-            process = ddim(
-                self.schedule, self.parametrisation, steps, eta or 0.0, offset=0, land_on_clean=True
-            )
-        else:
-            raise UserError(f"no sampler {sampler!r} for the family motiondiffuse; there are ddpm and ddim")
-        return process.to(self.device)
+    def process_of(self, sampling: SamplingSettings) -> Process:
+        if sampling.sampler == "ddpm":
+            return ancestral(self.schedule, self.parametrisation, sampling.steps)
+        steps = sampling.steps or DDIM_STEPS
+        return ddim(self.schedule, self.parametrisation, steps, sampling.eta, offset=0, land_on_clean=True)

@@ -31,11 +31,13 @@ class SamplePreset(Preset):
     seconds: float = Field(4.0, gt=0, description="length of a motion in seconds")
     length: int | None = Field(None, ge=1, description="length in frames, instead of seconds")
     split: str = Field("test", description="split of the data set whose captions are the prompts")
-    steps: int | None = Field(None, ge=1, description="denoising steps; null: as published")
-    guidance: float | None = Field(None, ge=0, description="guidance scale; null: as published; 1: none")
-    sampler: str | None = Field(None, description="sampler of the family; null: as published")
+    steps: int | None = Field(None, ge=1, description="denoising steps; null: as tuned, else as published")
+    guidance: float | None = Field(
+        None, ge=0, description="guidance scale; null: as tuned, else as published; 1: none"
+    )
+    sampler: str | None = Field(None, description="sampler of the family; null: as tuned, else as published")
     eta: float | None = Field(
-        None, ge=0, le=1, description="noise of DDIM or Euler steps, 0 to 1; null: none"
+        None, ge=0, le=1, description="noise of DDIM or Euler steps, 0 to 1; null: as tuned, else none"
     )
     batch: int = Field(16, ge=1, description="motions made at once; the result does not depend on it")
     formats: Annotated[list[Format], BeforeValidator(separated)] = Field(

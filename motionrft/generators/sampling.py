@@ -8,8 +8,8 @@ from torch import Tensor
 from motionrft.diffusion.dopri5 import integrate
 from motionrft.diffusion.rollout import Start
 from motionrft.diffusion.rollout import sample as walk_process
-from motionrft.errors import UserError
 from motionrft.generators.base import Condition, Generator
+from motionrft.generators.sampling_settings import SamplingSettings
 
 
 def sample(
@@ -17,11 +17,8 @@ def sample(
     condition: Condition,
     lengths: Tensor,
     seeds: Sequence[int],
-    steps: int | None = None,
-    guidance: float | None = None,
+    sampling: SamplingSettings | None = None,
     batch: int = 32,
-    sampler: str | None = None,
-    eta: float | None = None,
     precision: torch.dtype | None = None,
 ) -> Tensor:
     """Motions of N prompts, without gradient. Arguments as `sample_batches`.
@@ -31,9 +28,7 @@ def sample(
     """
     frames = int(lengths.max())
     items, motions = [], []
-    for chosen, motion in sample_batches(
-        generator, condition, lengths, seeds, steps, guidance, batch, sampler, eta, precision
-    ):
+    for chosen, motion in sample_batches(generator, condition, lengths, seeds, sampling, batch, precision):
         items.append(chosen)
         motions.append(torch.nn.functional.pad(motion, (0, 0, 0, frames - motion.shape[1])))
     order = torch.cat(items).argsort()
@@ -45,11 +40,8 @@ def sample_batches(
     condition: Condition,
     lengths: Tensor,
     seeds: Sequence[int],
-    steps: int | None = None,
-    guidance: float | None = None,
+    sampling: SamplingSettings | None = None,
     batch: int = 32,
-    sampler: str | None = None,
-    eta: float | None = None,
     precision: torch.dtype | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Sample batch by batch, as results come.
@@ -57,7 +49,7 @@ def sample_batches(
     Args:
         condition: of the N prompts; lengths: (N,) frames wanted.
         seeds: N numbers; an item's noise depends on its own alone (see `motionrft.training.seeds.item_seed`).
-        steps, guidance, sampler, eta: None stands for the family's published choice.
+        sampling: of this generator (`Generator.sampling`); None stands for its own choice.
         batch: items computed at once; the result does not depend on it beyond float rounding.
         precision: bfloat16 or float16 for the network's arithmetic (autocast); states and decoding stay in float32.
 
@@ -65,7 +57,7 @@ def sample_batches(
         (items, motions): positions (b,) int64 among the N, and (b, T, D) de-normalised, T the batch's
             longest.
     """
-    walk = _walker(generator, steps, sampler, eta, generator.guidance if guidance is None else guidance)
+    walk = _walker(generator, sampling or generator.sampling())
     device, lengths = generator.device, lengths.cpu()
     for items in batches(lengths, batch, generator.sees_padding):
         noise = ItemNoise(generator, lengths[items], [seeds[i] for i in items.tolist()], device)
@@ -79,18 +71,15 @@ def sample_batches(
         yield items, motion  # outside no_grad, which would otherwise hold for the caller between two batches
 
 
-def _walker(
-    generator: Generator, steps: int | None, sampler: str | None, eta: float | None, guidance: float
-) -> Callable[[Start], Tensor]:
+def _walker(generator: Generator, sampling: SamplingSettings) -> Callable[[Start], Tensor]:
     """From a start to the clean state: by the process of that name, or for flows by adaptive `dopri5`."""
-    if sampler == "dopri5" and generator.parametrisation == "flow":
-        if eta:
-            raise UserError(f"dopri5 takes no noise, but eta is {eta:g}. Set sampler to euler, or eta to 0.")
+    guidance = sampling.guidance
+    if sampling.sampler == "dopri5" and generator.parametrisation == "flow":
         return lambda start: integrate(
             lambda t, x: generator.predict(x, t, start.condition, start.lengths, guidance),  # type: ignore[arg-type]
             start.noise,
         )
-    process = generator.process(steps, sampler, eta)
+    process = generator.process(sampling.steps, sampling.sampler, sampling.eta)
     return lambda start: walk_process(generator, process, start, guidance)
 
 

@@ -11,10 +11,10 @@ from motionrft.diffusion.ddim import ddim
 from motionrft.diffusion.dpm import dpm
 from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, linear
-from motionrft.errors import UserError
 from motionrft.generators.base import Condition
 from motionrft.generators.family import FrameFamily
 from motionrft.generators.guidance import doubled, guided
+from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.generators.stablemofusion_unet import StableMoFusionUnet
 from motionrft.generators.text_layers import TextLayers
 from motionrft.text.base import TextFeatures
@@ -56,6 +56,7 @@ class StableMoFusion(FrameFamily[StableMoFusionConfig]):
         self.features, self.denoiser = denoiser.features, denoiser
         self.text_layers = TextLayers(**config.text_layers)
         self.schedule = linear()
+        self.samplers = dict.fromkeys(SAMPLERS, config.steps)
         self.register_statistics(self.features)
 
     @property
@@ -84,20 +85,10 @@ class StableMoFusion(FrameFamily[StableMoFusionConfig]):
             return self.denoiser(x, t, condition.text.tokens, condition.text.mask.any(dim=1))
         return guided(self.denoiser(doubled(x), doubled(t), condition.text.tokens), guidance)
 
-    def process(
-        self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
-    ) -> Process:
-        steps = steps or self.config.steps
-        sampler = sampler or SAMPLERS[0]
-        if sampler not in SAMPLERS:
-            raise UserError(
-                f"no sampler {sampler!r} for the family stablemofusion; there are {', '.join(SAMPLERS)}"
-            )
+    def process_of(self, sampling: SamplingSettings) -> Process:
+        sampler, steps = sampling.sampler or SAMPLERS[0], sampling.steps or self.config.steps
         if sampler == "ddim":
-            process: Process = ddim(
-                self.schedule, self.parametrisation, steps, eta or 0.0, offset=0, land_on_clean=True
-            )
-        else:
-            noisy, karras = "sde" in sampler, "linspace" not in sampler
-            process = dpm(self.schedule, self.parametrisation, steps, stochastic=noisy, karras=karras)
-        return process.to(self.device)
+            eta = sampling.eta
+            return ddim(self.schedule, self.parametrisation, steps, eta, offset=0, land_on_clean=True)
+        noisy, karras = "sde" in sampler, "linspace" not in sampler
+        return dpm(self.schedule, self.parametrisation, steps, stochastic=noisy, karras=karras)

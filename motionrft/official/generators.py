@@ -8,7 +8,7 @@ from typing import Any
 
 from motionrft.errors import UserError
 from motionrft.generators import Generator, save_generator
-from motionrft.generators import load_generator as load_folder
+from motionrft.generators import read_generator as load_folder
 from motionrft.official.pickles import read_checkpoint, write_checkpoint
 from motionrft.official.source import Source
 from motionrft.representations.statistics import Statistics
@@ -26,28 +26,6 @@ READERS = {
 """Where each family's reader is: a module with `recognises`, `read` and `layout`."""
 
 _SUFFIXES = (".ckpt", ".pt", ".pth", ".tar")
-
-
-def load_generator(
-    path: Path | str,
-    device: str = "cpu",
-    family: str | None = None,
-    statistics: Path | None = None,
-    **settings: Any,
-) -> Generator:
-    """A generator from our folder or from an official checkpoint, in evaluation mode.
-
-    Args:
-        path: a folder of ours; a checkpoint file; or a folder with exactly one checkpoint in it.
-        family, statistics, settings: see `read_official`; for official checkpoints only.
-
-    Raises:
-        UserError: missing, damaged, unknown or not what it was said to be. Nothing is half-loaded.
-    """
-    path = Path(path)
-    if (path / CONFIG).is_file():
-        return load_folder(path, device)
-    return read_official(checkpoint_in(path), family, statistics, **settings).to(device)
 
 
 def read_official(

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
@@ -13,8 +12,7 @@ from motionrft.official import adapters, motionreward, spm, tmr
 from motionrft.official.motioncritic import motioncritic_size, motioncritic_state
 from motionrft.official.pickles import read_checkpoint, tensors_under, without
 from motionrft.representations.statistics import Statistics
-from motionrft.reward import loading
-from motionrft.reward.base import Learnt, Reward
+from motionrft.reward.base import Learnt
 from motionrft.reward.folder import save_reward, text_encoder
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward
 from motionrft.reward.motionreward.adapters import Critic
@@ -25,7 +23,6 @@ from motionrft.reward.motionreward.motionreward import (
     MotionReward,
 )
 from motionrft.reward.tmr import TMRNetwork, TMRReward
-from motionrft.training.fingerprints import folder_hash, path_hash, text_hash
 from motionrft.training.weights import load_state
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".tar")
@@ -33,36 +30,6 @@ _ADAPTER_FILES = {
     "preference": ("*critic_lora*.pth", "*critic_head*.pth"),
     "authenticity": ("*ai_detection_lora*.pth", "*ai_detection_head*.pth"),
 }
-
-
-def load_reward(
-    path: Path | str,
-    weights: Mapping[str, float] | None = None,
-    representation: str = "kinematic",
-    fps: float = 20.0,
-    device: torch.device | str = "cpu",
-) -> Reward:
-    """As `motionrft.reward.loading.load_reward`, published checkpoint files included.
-
-    Statistics (`Mean.npy` …, TMR's `mean.pt`) are looked for beside the file, in `meta/`, or in the folder above.
-    """
-    if not is_checkpoint(path):
-        return loading.load_reward(path, weights, representation, fps, device)
-    reward = read_reward(Path(path))
-    return loading.weighted(reward, weights, representation, fps).to(device)
-
-
-def reward_identity(path: Path | str) -> str:
-    """A hash of what a reward is read from: our folder, or a checkpoint with whatever lies beside it.
-
-    Raises:
-        UserError: there is no reward.
-    """
-    if not is_checkpoint(path):
-        return folder_hash(loading.reward_folder(path))
-    here = Path(path) if Path(path).is_dir() else Path(path).parent
-    beside = sorted(file for file in here.iterdir() if file.suffix in (*SUFFIXES, ".npy"))
-    return text_hash(*map(path_hash, [Path(path), *beside]))
 
 
 def is_checkpoint(path: Path | str) -> bool:

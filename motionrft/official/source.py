@@ -10,7 +10,7 @@ import yaml
 from torch import Tensor
 
 from motionrft.errors import UserError
-from motionrft.files.motions import usual_fps
+from motionrft.files.layouts import usual_fps
 from motionrft.generators import Generator
 from motionrft.representations.names import KINEMATIC
 from motionrft.representations.statistics import Statistics

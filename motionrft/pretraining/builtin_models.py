@@ -10,11 +10,11 @@ from pathlib import Path
 
 import motionrft.builtin
 from motionrft.data.folder import MotionDataset
-from motionrft.evaluation.evaluators.registry import load_evaluator
+from motionrft.evaluation.evaluators.loading import load_evaluator
 from motionrft.evaluation.generation import evaluate_generator
 from motionrft.evaluation.items import FixedItems, capped
+from motionrft.generators.folder import read_generator
 from motionrft.generators.mld import Mld
-from motionrft.generators.registry import load_generator
 from motionrft.pretraining.posterior_stage import reconstruction_quality
 from motionrft.representations.statistics import Statistics
 from motionrft.training.atomic import write_text
@@ -86,7 +86,7 @@ def write_prompts(train: MotionDataset, path: Path) -> None:
 
 def write_generator(sources: Sources, out: Path) -> None:
     """The generator in half precision, measured as it is written."""
-    generator = load_generator(sources.generator)
+    generator = read_generator(sources.generator)
     assert isinstance(generator, Mld)
     state = {
         name: tensor.half() if tensor.is_floating_point() else tensor
@@ -102,7 +102,10 @@ def generator_card(generator: Mld, sources: Sources, items: FixedItems) -> str:
     statistics = Statistics(generator.mean, generator.std)
     quality = reconstruction_quality(generator.vae, MotionDataset(sources.data, "test"), statistics)
     evaluator = load_evaluator(sources.evaluator)
-    measured = [evaluate_generator(generator, None, evaluator, items, SEEDS, guidance=g) for g in (1.0, 2.5)]
+    measured = [
+        evaluate_generator(generator, None, evaluator, items, SEEDS, generator.sampling(guidance=g))
+        for g in (1.0, 2.5)
+    ]
     rows = [
         f"| {name} | {measured[0].mean(name):.3f} | {measured[1].mean(name):.3f} | "
         f"{sum(measured[0].real[name]) / len(SEEDS):.3f} |"

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from motionrft.pretraining.motions import Motions
+from motionrft.data.motions import Motions
 from motionrft.pretraining.states import States
 
 

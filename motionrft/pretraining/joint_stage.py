@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from motionrft.data.motions import Motions
 from motionrft.generators.acmdm import Acmdm
 from motionrft.lengths import length_mask
 from motionrft.physics import physics_measures
 from motionrft.pretraining.first_stage import FirstStage, FirstStageSettings
-from motionrft.pretraining.motions import Motions
 from motionrft.pretraining.states import stack_padded
 
 

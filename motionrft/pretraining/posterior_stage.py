@@ -7,6 +7,7 @@ from torch import Tensor
 
 from motionrft.data.batches import pad
 from motionrft.data.folder import MotionDataset
+from motionrft.data.motions import Motions
 from motionrft.errors import UserError
 from motionrft.generators.autoencoder import Autoencoder, sample_posterior
 from motionrft.generators.mld import Mld
@@ -14,7 +15,6 @@ from motionrft.lengths import length_mask
 from motionrft.physics import physics_measures
 from motionrft.pretraining.first_stage import FirstStage, FirstStageSettings
 from motionrft.pretraining.losses import autoencoder_loss, heading_aligned_error_mm
-from motionrft.pretraining.motions import Motions
 from motionrft.representations.kinematic import kinematic_to_joints
 from motionrft.representations.names import KINEMATIC
 from motionrft.representations.statistics import Statistics

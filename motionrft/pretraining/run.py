@@ -8,12 +8,14 @@ from typing import Any
 import torch
 
 from motionrft.data.folder import MotionDataset
+from motionrft.data.motions import Motions
 from motionrft.errors import UserError
 from motionrft.generators.base import Generator
+from motionrft.generators.folder import build_generator, read_generator, save_generator
 from motionrft.generators.mld import Mld
-from motionrft.generators.registry import build_generator, load_generator, save_generator
-from motionrft.official.generators import load_generator as load_any_generator
+from motionrft.loading import load_generator
 from motionrft.pretraining.autoencoder import AutoencoderTrainer
+from motionrft.pretraining.biased import biased
 from motionrft.pretraining.denoiser import DenoiserTrainer
 from motionrft.pretraining.distillation import (
     ConsistencyDistillation,
@@ -21,7 +23,6 @@ from motionrft.pretraining.distillation import (
     student_config,
 )
 from motionrft.pretraining.first_stage import FirstStage
-from motionrft.pretraining.motions import Motions, biased
 from motionrft.pretraining.objective import Objective, Regression
 from motionrft.pretraining.preset import PretrainPreset
 from motionrft.pretraining.stages import first_stage, states_of
@@ -84,12 +85,15 @@ class Pretraining:
             MotionDataset(preset.data, split, preset.min_frames, preset.max_frames)
             for split in ("train", "val")
         ]
-        teacher = None if preset.teacher is None else load_any_generator(preset.teacher, str(device))
+        teacher = None if preset.teacher is None else load_generator(preset.teacher, str(device))
         config = preset.generator if teacher is None else student_config(teacher, preset.generator)
         with torch.device("meta"):
             described = build_generator(config, _ORIGIN)
         stages = _stages(preset, described)
-        train_set, validation = (Motions(dataset, described) for dataset in datasets)
+        train_set, validation = (
+            Motions(dataset, described.trained_on, described.fps, described.max_frames)
+            for dataset in datasets
+        )
         running = (progress, dtype, resume, overwrite, allow_changed)
         pretraining = cls(preset, config, teacher, out, train_set, validation, stages, device, *running)
         pretraining.statistics(described)
@@ -173,7 +177,7 @@ class Pretraining:
                 raise UserError(
                     f"{self._autoencoder}: missing. Train the first stage: --stage autoencoder, or all."
                 )
-            trained = _first_stage(load_generator(self._autoencoder)).autoencoder
+            trained = _first_stage(read_generator(self._autoencoder)).autoencoder
             autoencoder = _first_stage(generator).autoencoder
             autoencoder.load_state_dict(trained.state_dict())
             autoencoder.requires_grad_(False)

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+from motionrft.data.motions import Motions
 from motionrft.generators.acmdm import Acmdm
 from motionrft.generators.base import Generator
 from motionrft.generators.mld import Mld
 from motionrft.pretraining.first_stage import FirstStage
 from motionrft.pretraining.joint_stage import JointStage
-from motionrft.pretraining.motions import Motions
 from motionrft.pretraining.posterior_stage import PosteriorStage
 from motionrft.pretraining.states import Frames, Splits, States
 

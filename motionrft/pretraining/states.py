@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from motionrft.data.batches import pad
+from motionrft.data.motions import Motions
 from motionrft.generators.base import Generator
-from motionrft.pretraining.motions import Motions
 
 
 class States(Protocol):

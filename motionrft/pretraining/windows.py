@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from motionrft.data.batches import BalancedBatches, pad
-from motionrft.pretraining.motions import Motions
+from motionrft.data.motions import Motions
 from motionrft.representations.mirror import mirror
 from motionrft.representations.statistics import Statistics
 from motionrft.training.seeds import generator_for

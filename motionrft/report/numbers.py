@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from motionrft.report.verdict import Interval, Row
+from motionrft.intervals import Interval
+from motionrft.report.verdict import Row
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -18,18 +19,11 @@ def digits_of(row: Row) -> int:
     known = [interval for interval in row.values if interval is not None and math.isfinite(interval.mean)]
     largest = max((abs(interval.mean) for interval in known), default=0.0)
     most = min(max(3 - math.floor(math.log10(largest)), 0), 5) if largest > 0 else 3
-    narrow = min((half(interval) for interval in known if half(interval) > 0), default=None)
+    narrow = min((interval.half_width for interval in known if interval.half_width > 0), default=None)
     if narrow is None:
         return min(most, 3)
     leading = math.floor(math.log10(narrow))
     return min(max(-leading + (narrow / 10**leading < 3), 0), most)
-
-
-def half(interval: Interval) -> float:
-    """Half the interval's width, 0 when it is unknown."""
-    if interval.low is None or interval.high is None:
-        return 0.0
-    return (interval.high - interval.low) / 2
 
 
 def number(value: float, digits: int, signed: bool = False) -> str:

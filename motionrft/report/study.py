@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from motionrft.errors import UserError
+from motionrft.intervals import Interval, wilson
 from motionrft.pictures.body import check_joints
 from motionrft.pictures.camera import framing
 from motionrft.pictures.page import (
@@ -37,7 +38,6 @@ from motionrft.pictures.page import (
 )
 from motionrft.pictures.video import follow
 from motionrft.report.numbers import number
-from motionrft.report.verdict import Interval
 from motionrft.training import atomic
 
 ASPECTS = {
@@ -247,10 +247,3 @@ def _aspect(
     )
     couples = [a == b for pair_scores in by_pair.values() for a, b in combinations(pair_scores, 2)]
     return AspectResult(aspect, *counts, preference, float(np.mean(couples)) if couples else None)
-
-
-def wilson(share: float, count: int, z: float = 1.959964) -> Interval:
-    """95 % interval of a share of `count` independent trials (Wilson 1927); it stays within [0, 1]."""
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    reach = z / (1 + z * z / count) * np.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return Interval(share, max(float(middle - reach), 0.0), min(float(middle + reach), 1.0))

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from motionrft.report.numbers import digits_of, half, number, percent, spread
-from motionrft.report.verdict import Interval, Role, Row
+from motionrft.intervals import Interval
+from motionrft.report.numbers import digits_of, number, percent, spread
+from motionrft.report.verdict import Role, Row
 
 ROLES: Mapping[Role, tuple[str, str]] = {
     "judge": ("Independent judge", "measured by models that the training never saw"),
@@ -104,7 +105,7 @@ def _change(row: Row, digits: int) -> str:
 
 
 def _signed(change: Interval, digits: int) -> str:
-    width = f" <small>± {number(half(change), digits)}</small>" if change.low is not None else ""
+    width = f" <small>± {number(change.half_width, digits)}</small>" if change.low is not None else ""
     return f"{number(change.mean, digits, signed=True)}{width}"
 
 

@@ -14,6 +14,8 @@ from typing import Literal
 
 import numpy as np
 
+from motionrft.intervals import Interval
+
 Good = Literal["up", "down", "near", "none"]
 Role = Literal["reward", "judge", "physics"]
 Sign = Literal["better", "worse", "same", "moved", "unknown"]
@@ -21,32 +23,6 @@ Level = Literal["better", "mixed", "worse", "unclear", "none"]
 
 # A fine-tune may cost this much of a physics metric before "better" becomes "mixed".
 TOLERABLE_PRICE = 0.25
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean with its 95 % confidence interval; `low` and `high` may be None when only the mean is known."""
-
-    mean: float
-    low: float | None = None
-    high: float | None = None
-
-    @classmethod
-    def of(cls, samples: Sequence[float] | np.ndarray) -> Interval:
-        """Student-t interval of independent samples (seeds, prompts); one sample gives a mean without interval."""
-        from scipy.special import stdtrit
-
-        values = np.asarray(samples, dtype=np.float64)
-        mean = float(values.mean())
-        if values.size < 2:
-            return cls(mean)
-        half = float(stdtrit(values.size - 1, 0.975) * values.std(ddof=1) / math.sqrt(values.size))
-        return cls(mean, mean - half, mean + half)
-
-    @property
-    def sure(self) -> bool:
-        """Whether the interval is known and excludes zero."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
 @dataclass(frozen=True)

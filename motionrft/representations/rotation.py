@@ -14,6 +14,7 @@ from motionrft.lengths import length_mask, zero_padding
 from motionrft.rotations import (
     best_rotation,
     matrix_to_quaternion,
+    matrix_to_sixd,
     normalise,
     planar,
     quaternion_conjugate,
@@ -199,6 +200,15 @@ def fit_rest_joints(
         seen = (quaternion_rotate(turn.unsqueeze(2), bones[:, :, places]) * weight.unsqueeze(-1)).sum(1)
         rest_bones = rest_bones.index_copy(1, torch.tensor(places, device=joints.device), seen)
     return assemble_rest(rest[:, 0], rest_bones)
+
+
+def turn_rotation(rotation: Tensor, turn: Tensor, rest_joints: Tensor | None = None) -> Tensor:
+    """Turn the world of (T, 135) by the matrix `turn` (3, 3): the pelvis moves with it, and so the rest pose enters."""
+    pelvis = (default_rest_joints() if rest_joints is None else rest_joints)[0].to(rotation)
+    turn = turn.to(rotation)
+    path = (rotation[..., :3] + pelvis) @ turn.T - pelvis
+    root = turn @ sixd_to_matrix(rotation[..., 3:9], "interleaved")  # (T, 3, 3)
+    return torch.cat((path, matrix_to_sixd(root, "interleaved"), rotation[..., 9:]), dim=-1)
 
 
 def rotation_residual(

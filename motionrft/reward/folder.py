@@ -26,7 +26,7 @@ from motionrft.reward.motionreward.motionreward import (
 from motionrft.reward.motionreward.sizes import RewardSize
 from motionrft.reward.tmr import TMRNetwork, TMRReward, TMRSize
 from motionrft.text.base import TextEncoder, TextFeatures
-from motionrft.text.registry import load_text_encoder
+from motionrft.text.loading import load_text_encoder
 from motionrft.training.weights import CONFIG, load_state, load_weights, save_weights
 
 Size = TypeVar("Size", TMRSize, MotionCriticSize)

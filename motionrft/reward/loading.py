@@ -1,9 +1,7 @@
-"""`load_reward`: any reward, from any place it may lie in, with the terms that are asked for."""
+"""Rewards from our folders, with the terms that are asked for."""
 
 from collections.abc import Mapping
 from pathlib import Path
-
-import torch
 
 from motionrft.errors import UserError
 from motionrft.physics import COSTS, current_names
@@ -38,33 +36,25 @@ def reward_folder(path: Path | str) -> Path:
     )
 
 
-def load_reward(
-    path: Path | str,
-    weights: Mapping[str, float] | None = None,
-    representation: str = "kinematic",
-    fps: float = 20.0,
-    device: torch.device | str = "cpu",
-) -> Reward:
-    """Read a reward and weight its terms.
-
-    Args:
-        path: a reward's folder, a training run with one inside, or `builtin`.
-        weights: term to weight, physics terms among them; zeros are left out. None takes those it was saved with.
-        representation: of the motions it shall judge, de-normalised.
-        fps: of those motions; only physics asks.
+def read_reward_folder(folder: Path) -> Learnt:
+    """The reward of one of our folders, of any family of the table.
 
     Raises:
-        UserError: no reward there, a damaged one, or a term that nothing provides.
+        UserError: damaged, or a model that is no reward.
     """
-    if weights is not None and not _split(weights)[0]:
-        return PhysicsReward(_split(weights)[1], representation, fps).to(device)
-    folder = reward_folder(path)
     family = str(read_json(folder / CONFIG).get("family"))
     if family not in REWARDS:
         raise UserError(
             f"{folder}: holds a {family} model, which is no reward ({', '.join(REWARDS.names())} are)"
         )
-    return weighted(REWARDS.load(family)(folder), weights, representation, fps).to(device)
+    found: Learnt = REWARDS.load(family)(folder)
+    return found
+
+
+def physics_alone(weights: Mapping[str, float], representation: str, fps: float) -> PhysicsReward | None:
+    """Physics with these weights, where they name nothing else; None where something has to be loaded."""
+    learnt, physics = _split(weights)
+    return None if learnt else PhysicsReward(physics, representation, fps)
 
 
 def weighted(

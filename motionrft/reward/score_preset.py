@@ -4,10 +4,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from motionrft.settings.base import Preset
+from motionrft.files.reading_preset import ReadingPreset
 
 
-class ScorePreset(Preset):
+class ScorePreset(ReadingPreset):
     """Settings of `motionrft score`."""
 
     command: ClassVar[str] = "score"
@@ -17,17 +17,17 @@ class ScorePreset(Preset):
         None,
         description="semantic, preference, authenticity, physics, or single physics terms; null: all there are",
     )
-    representation: str | None = Field(
+    judged_in: str | None = Field(
         None,
         description="representation that the reward judges, so that one motion has one score whatever file it is in; "
         "own: each file's own; null: what the reward expects (kinematic)",
     )
     fps: float | None = Field(
         None,
-        gt=0,
+        ge=1,
+        le=1000,
         description="rate at which physics is measured; null: the reward's, with which percentiles go",
     )
-    source_fps: float | None = Field(None, gt=0, description="frame rate of files that do not say one")
     frames: bool = Field(False, description="give physics per frame as well (with --json)")
     fail_under: dict[str, float] = Field({}, description="term: lowest score that passes")
     fail_over: dict[str, float] = Field({}, description="term: highest score that passes")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from motionrft.builtin import resolve
 from motionrft.data import MotionDataset
-from motionrft.generators import load_generator
+from motionrft.generators import read_generator
 from motionrft.reward.embedding import embed_motions, embed_texts
 from motionrft.reward.folder import load_motionreward
 from motionrft.reward.loading import reward_folder
@@ -72,7 +72,7 @@ def preference(reward: MotionReward, data: MotionDataset, pairs: int) -> Iterato
 
 
 def authenticity(reward: MotionReward, data: MotionDataset, count: int, generator: str) -> Iterator[str]:
-    maker = load_generator(resolve(generator, "generator"))
+    maker = read_generator(resolve(generator, "generator"))
     names = reward.network.size.representations
     clips, others = (
         matched(data, sampled_fakes(maker, data, count, names, seed, 20), seed)

@@ -169,8 +169,7 @@ def _seen(generator_name: str, job: Job) -> float:
         parts.generator.encode_text(prompts.texts),
         prompts.lengths,
         range(SEEN),
-        preset.steps,
-        preset.guidance,
+        parts.generator.sampling(preset.sampler, preset.eta, preset.steps, preset.guidance),
     )
     with torch.no_grad():
         rewards, _ = parts.reward(motion, prompts.lengths, parts.reward.prepare(prompts.texts))

@@ -87,7 +87,7 @@ def test_a_list_on_standard_input_with_odd_names(execute: Run, tmp_path: Path) -
         (("*.bvh", "--to", "joints", "--out", "out"), "nothing matches"),
         ((".", "--dataset", "--out", "out"), "--captions FILE.jsonl is missing"),
         ((".", "--check"), "no data set in HumanML3D's layout"),
-        (("a.npy", "--to", "joints", "--joint-map", "a.npy", "--out", "out"), "cannot be read as YAML"),
+        (("a.npy", "--to", "joints", "--joint-map", "a.npy", "--out", "out"), "is not UTF-8"),
     ],
 )
 def test_mistakes_end_in_one_line_and_nothing_written(

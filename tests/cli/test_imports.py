@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -17,29 +18,22 @@ from tests.cli.conftest import clean_environment
 ROOT = Path(motionrft.__file__).parent
 CLI = Path(motionrft_cli.__file__).parent
 
-FLOORS = {
-    0: ["errors", "lazy", "parsing", "registry", "settings"],
-    1: [
-        "builtin",
-        "lengths",
-        "linear",
-        "transformer",
-        "skeleton",
-        "rotations",
-        "text",
-        "diffusion",
-        "training",
-    ],
-    2: ["representations", "physics", "pictures"],
-    2.5: ["report"],
-    3: ["files", "generators"],
-    4: ["data"],
-    5: ["reward"],
-    6: ["official"],
-    7: ["pretraining", "finetuning", "evaluation"],
-    8: ["motionrft_cli"],
-}
-FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
+FLOORS = [
+    ["errors", "lazy"],
+    ["registry", "parsing", "settings", "lengths", "linear", "rotations", "skeleton", "intervals", "builtin"],
+    ["transformer", "diffusion", "training"],
+    ["representations", "text", "pictures"],
+    ["physics", "report", "files", "generators"],
+    ["data"],
+    ["reward"],
+    ["official"],
+    ["loading"],
+    ["evaluation"],
+    ["finetuning", "pretraining"],
+    ["motionrft_cli"],
+]
+"""From the ground up. A room is a folder, or a file beside them; it imports from below and from its own floor."""
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 HEAVY = ["torch", "numpy", "transformers", "peft", "scipy", "safetensors", "PIL", "matplotlib"]
 
 
@@ -78,30 +72,58 @@ def ours(file: Path) -> set[str]:
     return rooms - {"", "__version__"}
 
 
-def test_every_room_has_a_floor() -> None:
-    rooms = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
-    assert rooms - {"__init__"} <= set(FLOOR_OF)
+def rooms() -> dict[str, list[Path]]:
+    """Every room of the library with its files."""
+    found: dict[str, list[Path]] = {}
+    for file in sorted(ROOT.rglob("*.py")):
+        first = file.relative_to(ROOT).parts[0].removesuffix(".py")
+        if first != "__init__":
+            found.setdefault(first, []).append(file)
+    return found
+
+
+def test_every_room_has_one_floor_and_every_floor_is_inhabited() -> None:
+    named = [room for floor in FLOORS for room in floor]
+    assert sorted(named) == sorted([*rooms(), "motionrft_cli"])
 
 
 def test_imports_never_go_upwards() -> None:
-    upwards = []
-    for file in sorted(ROOT.rglob("*.py")):
-        room = room_of(".".join(("motionrft", *file.relative_to(ROOT).with_suffix("").parts)))
-        for other in ours(file) - {room} if room != "__init__" else set():
-            if FLOOR_OF[other] > FLOOR_OF[room]:
-                upwards.append(f"{file.relative_to(ROOT)} (floor {FLOOR_OF[room]}) imports {other}")
+    upwards = [
+        f"{file.relative_to(ROOT)} (floor {FLOOR_OF[room]}) imports {other} (floor {FLOOR_OF[other]})"
+        for room, files in rooms().items()
+        for file in files
+        for other in ours(file) - {room}
+        if FLOOR_OF[other] > FLOOR_OF[room]
+    ]
     assert upwards == []
 
 
+def test_rooms_form_no_circle() -> None:
+    graph = {
+        room: {other for file in files for other in ours(file)} - {room} for room, files in rooms().items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+def test_no_two_files_of_a_room_share_a_name() -> None:
+    files = {**rooms(), "motionrft_cli": sorted(CLI.rglob("*.py"))}
+    names = {
+        room: Counter(file.name for file in inside if file.name != "__init__.py")
+        for room, inside in files.items()
+    }
+    assert [
+        (room, name) for room, counts in names.items() for name, count in counts.items() if count > 1
+    ] == []
+
+
 def test_no_files_import_each_other_in_a_circle() -> None:
-    folders = (ROOT, CLI)
     files = {
         ".".join(file.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): file
-        for folder in folders
+        for folder in (ROOT, CLI)
         for file in folder.rglob("*.py")
     }
     graph = {name: (set(imported_files(file)) & files.keys()) - {name} for name, file in files.items()}
-    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+    TopologicalSorter(graph).prepare()
 
 
 def test_the_library_never_imports_the_command_line_and_never_prints() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from motionrft.evaluation.evaluators.mini import mini_config
-from motionrft.generators.registry import save_generator
+from motionrft.generators.folder import save_generator
 from motionrft.registry import TEXT_ENCODERS
 from motionrft.training.weights import save_weights
 from motionrft_cli.main import run

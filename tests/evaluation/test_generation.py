@@ -1,6 +1,7 @@
 """Evaluating generators and folders: same seed, same numbers; batch and order do not matter; mistakes are told."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from motionrft.evaluation.folder import FolderSource
 from motionrft.evaluation.generation import GenerationProtocol, evaluate_generator
 from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.report import Gallery
+from motionrft.evaluation.result import compare
 from tests.evaluation.toys import toy_evaluator
 from tests.generators.families import tiny
 
@@ -29,15 +31,45 @@ def generator():
 
 def _run(generator, evaluator, items, **options):
     return evaluate_generator(
-        generator, None, evaluator, items, seeds=[0, 1], steps=3, guidance=1.0, **options
+        generator,
+        None,
+        evaluator,
+        items,
+        seeds=[0, 1],
+        sampling=generator.sampling(steps=3, guidance=1.0),
+        **options,
     )
 
 
 def test_the_same_seed_gives_the_same_document(generator, evaluator, items):
     first, second = (_run(generator, evaluator, items).plain() for _ in range(2))
     assert json.dumps(first) == json.dumps(second)
-    assert first["protocol"] == {"selection": "fixed", "candidates": 32, "steps": 3, "guidance": 1.0}
+    assert first["protocol"] == {
+        "selection": "fixed",
+        "candidates": 32,
+        "sampler": "ddim",
+        "eta": 0.0,
+        "steps": 3,
+        "guidance": 1.0,
+        "fps": 20.0,
+    }
     assert first["judge"]["identity"] == evaluator.identity and first["seeds"] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"sampler": "lcm"}, {"eta": 1.0}, {"steps": 2}, {"guidance": 2.0}],
+    ids=lambda one: next(iter(one)),
+)
+def test_each_part_of_the_sampling_changes_numbers_and_identity(generator, evaluator, items, other):
+    usual = {"sampler": "ddim", "eta": 0.0, "steps": 4, "guidance": 1.0}
+    one, two = (
+        evaluate_generator(generator, None, evaluator, items, [0], generator.sampling(**values))
+        for values in (usual, usual | other)
+    )
+    assert one.identity != two.identity
+    assert one.metrics["mm_dist"] != two.metrics["mm_dist"]
+    assert compare(one, two), "two ways of sampling are judged in the same way, so they can be compared"
 
 
 def test_batches_of_8_and_32_agree(generator, evaluator, items):
@@ -123,13 +155,13 @@ def test_motions_at_another_rate_are_brought_to_the_evaluators(dataset, evaluato
 def test_items_lengths_become_frames_of_the_generator(generator, items):
     from motionrft.evaluation.generation import GeneratorSource
 
-    drawn = items.draw(0).index(torch.tensor([5]))
-    made = GeneratorSource(generator, steps=1, guidance=1.0, item_fps=10.0).make(drawn, 0)
+    drawn = replace(items.draw(0).index(torch.tensor([5])), fps=generator.fps / 2)
+    made = GeneratorSource(generator, sampling=generator.sampling(steps=1, guidance=1.0)).make(drawn, 0)
     assert made.lengths.tolist() == [2 * int(drawn.lengths[0])]
 
 
 def test_bare_prompts_are_judged_without_real_motion(generator, evaluator):
-    items = FixedItems.of_prompts([f"a person walks {n}" for n in range(40)], frames=24)
+    items = FixedItems.of_prompts([f"a person walks {n}" for n in range(40)], seconds=[1.2] * 40)
     result = _run(generator, evaluator, items)
     assert result.real == {} and "fid" not in result.metrics and "distinct_r3" in result.metrics
 
@@ -138,7 +170,7 @@ def test_multimodality_is_measured_where_it_is_asked_for(generator, evaluator, i
     from motionrft.evaluation.generation import GeneratorSource
 
     protocol = GenerationProtocol(evaluator, items, [0], multimodality=3, multimodality_repeats=12)
-    result = protocol.run(GeneratorSource(generator, steps=2, guidance=1.0))
+    result = protocol.run(GeneratorSource(generator, sampling=generator.sampling(steps=2, guidance=1.0)))
     assert result.metrics["multimodality"][0] > 0 and result.protocol["multimodality"] == [3, 12]
 
 
@@ -161,7 +193,13 @@ def test_watching_shows_rewards_item_by_item(generator, evaluator, items):
 
     seen = []
     result = evaluate_generator(
-        generator, Height(), evaluator, items, [4], steps=2, guidance=1.0, watch=seen.append
+        generator,
+        Height(),
+        evaluator,
+        items,
+        [4],
+        generator.sampling(steps=2, guidance=1.0),
+        watch=seen.append,
     )
     rewards = seen[0].rewards
     assert result.metrics["reward"][0] == pytest.approx(rewards["reward"].double().mean().item())

@@ -67,5 +67,5 @@ def test_official_items_follow_the_published_rules(folder, evaluator):
 
 
 def test_prompts_of_equal_text_are_of_one_kind():
-    drawn = FixedItems.of_prompts(["a", "b", "a"], 40).draw(0)
+    drawn = FixedItems.of_prompts(["a", "b", "a"], [2.0] * 3).draw(0)
     assert drawn.labels.tolist() == [0, 1, 0] and drawn.real is None

@@ -1,16 +1,25 @@
 """BVH in: a correct reading, or the line number and the reason. BVH out: the same motion again."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
 from motionrft.errors import UserError
-from motionrft.files.bvh import joint_positions, parse_bvh
+from motionrft.files.bvh_reading import joint_positions, parse_bvh
 from motionrft.files.bvh_writer import bvh_text
-from motionrft.files.retarget import bvh_to_joints
+from motionrft.files.motions import read_motions
+from motionrft.files.recording import Motion
 from motionrft.rotations import yaw_rotate
 from tests.representations.people import people
+
+
+def read_again(folder: Path, text: str) -> Motion:
+    (folder / "a.bvh").write_text(text)
+    (motion,) = read_motions(folder / "a.bvh")
+    return motion
+
 
 SIMPLE = """HIERARCHY
 ROOT Hips
@@ -123,25 +132,25 @@ def test_what_is_no_bvh_says_so(data: bytes, says: str) -> None:
 
 @pytest.mark.parametrize("unit", ["centimetres", "metres"])
 @pytest.mark.parametrize("turn", [0.0, math.pi, 4 * math.pi], ids=["ahead", "away", "spinning"])
-def test_joints_survive_the_file(unit: str, turn: float) -> None:
+def test_joints_survive_the_file(tmp_path: Path, unit: str, turn: float) -> None:
     joints = people(50, 7)[0]
     angle = (
         torch.full((50, 22), turn) if turn == math.pi else torch.linspace(0, turn, 50)[:, None].expand(50, 22)
     )
     joints = yaw_rotate(angle.double(), joints) + torch.tensor([3.0, 0, -8])
     text = bvh_text(joints, 20.0, unit)
-    again = bvh_to_joints(parse_bvh(text.encode(), "a.bvh"), "a.bvh")
-    assert (again.unit, again.joint_map, again.fps) == (unit, "smpl", 20)
-    torch.testing.assert_close(again.joints, joints, rtol=0, atol=1e-4)
+    again = read_again(tmp_path, text)
+    assert again.notes == ("smpl skeleton", unit) and again.fps == 20
+    torch.testing.assert_close(torch.from_numpy(again.array).double(), joints, rtol=0, atol=1e-4)
     assert text.count("position") == 3
 
 
-def test_stretching_bones_survive_too() -> None:
+def test_stretching_bones_survive_too(tmp_path: Path) -> None:
     """What a generator makes is not rigid: every joint gets position channels."""
     joints = people(30, 8)[0]
     joints = joints + 0.01 * torch.randn(joints.shape, generator=torch.Generator().manual_seed(0)).double()
-    again = bvh_to_joints(parse_bvh(bvh_text(joints, 20.0).encode(), "a.bvh"), "a.bvh")
-    torch.testing.assert_close(again.joints, joints, rtol=0, atol=1e-4)
+    again = read_again(tmp_path, bvh_text(joints, 20.0))
+    torch.testing.assert_close(torch.from_numpy(again.array).double(), joints, rtol=0, atol=1e-4)
 
 
 def test_the_rest_pose_is_an_upright_t_pose_and_every_leaf_ends() -> None:

@@ -10,14 +10,14 @@ from motionrft.errors import UserError
 from motionrft.files import Motion, read_motions, write_motion
 from motionrft.files.conversion import (
     Conversion,
-    Job,
     convert_file,
     convert_files,
     existing_outputs,
-    plan_jobs,
     target_name,
 )
 from motionrft.files.parallel import mapped
+from motionrft.files.planning import Job, plan_jobs
+from motionrft.files.reading import ReadingOptions
 from tests.representations.people import people
 
 JOINTS = people(30, 1)[0].float().numpy()
@@ -30,7 +30,7 @@ def person(path: Path, fps: float = 20.0) -> Path:
 
 
 def stems(inputs: list[Path], out: Path) -> list[str]:
-    return [job.stem.relative_to(out).as_posix() for job in plan_jobs(inputs, out, Conversion("joints"))]
+    return [job.stem.relative_to(out).as_posix() for job in plan_jobs(inputs, out, ".npy", ReadingOptions())]
 
 
 def test_sub_folders_of_a_folder_are_kept(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_names_that_would_meet_are_kept_apart(tmp_path: Path) -> None:
 
 
 def test_a_single_file_may_name_its_output(tmp_path: Path) -> None:
-    (job,) = plan_jobs([tmp_path / "a.npy"], tmp_path / "walk.bvh", Conversion("bvh"))
+    (job,) = plan_jobs([tmp_path / "a.npy"], tmp_path / "walk.bvh", ".bvh", ReadingOptions())
     assert convert_file(Job(person(tmp_path / "a.npy"), job.stem), Conversion("bvh")).outputs == (
         tmp_path / "walk.bvh",
     )
@@ -81,7 +81,7 @@ def test_rates_are_those_a_reader_will_assume(tmp_path: Path) -> None:
     job = Job(person(tmp_path / "a.bvh", fps=30.0), tmp_path / "out" / "a")
     lengths = {}
     for target in ("joints", "hymotion", "bvh"):
-        (path,) = convert_file(job, Conversion(target)).outputs
+        (path,) = convert_file(job, Conversion(target), "replace").outputs
         (motion,) = read_motions(path)
         lengths[target] = (len(motion), motion.fps)
     assert lengths == {"joints": (20, 20.0), "hymotion": (30, 30.0), "bvh": (30, 30.0)}
@@ -108,7 +108,7 @@ def test_faults_are_in_the_outcome_with_the_files_name(tmp_path: Path) -> None:
 def test_keep_leaves_out_what_is_there(tmp_path: Path) -> None:
     job = Job(person(tmp_path / "a.npy"), tmp_path / "out" / "a")
     (first,) = convert_files([job], Conversion("joints"))
-    (second,) = convert_files([job], Conversion("joints"), keep=True)
+    (second,) = convert_files([job], Conversion("joints"), existing="keep")
     assert first.outputs and second.skipped and not second.outputs
 
 

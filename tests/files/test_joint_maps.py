@@ -1,75 +1,35 @@
 """Skeletons by other names, and units by the length of a leg."""
 
 import json
-import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from motionrft.errors import UserError
-from motionrft.files.joint_maps import (
-    BUILT_IN,
-    UNITS,
-    guess_unit,
-    joint_map_of,
-    read_joint_map,
-    recognise,
-)
+from motionrft.files.joint_maps import CMU as BUILT_IN_CMU
+from motionrft.files.joint_maps import joint_map_of, read_joint_map
+from motionrft.files.recognition import recognise
+from motionrft.files.skeleton_tree import SkeletonTree
+from motionrft.files.units import UNITS, guess_unit
 from motionrft.skeleton import SMPL22
 from tests.representations.people import people
 
-MIXAMO = (
-    *("Hips", "Spine", "Spine1", "Spine2", "Neck", "Head", "HeadTop_End"),
+CMU = (
+    *("Hips", "LHipJoint", "RHipJoint", "LowerBack", "Spine", "Spine1", "Neck", "Neck1", "Head", "Head End"),
     *(f"{side}{name}" for side in ("Left", "Right") for name in ("Shoulder", "Arm", "ForeArm", "Hand")),
     *(f"{side}{name}" for side in ("Left", "Right") for name in ("UpLeg", "Leg", "Foot", "ToeBase")),
 )
-CMU = (
-    *("Hips", "LHipJoint", "RHipJoint", "LowerBack", "Spine", "Spine1", "Neck", "Neck1", "Head", "Head End"),
-    *MIXAMO[7:],
-)
-UNREAL = (
-    *("root", "pelvis", "spine_01", "spine_02", "spine_03", "neck_01", "head"),
-    *(f"{name}_{side}" for side in "lr" for name in ("clavicle", "upperarm", "lowerarm", "hand")),
-    *(f"{name}_{side}" for side in "lr" for name in ("thigh", "calf", "foot", "ball")),
-)
-SMPL = (
-    *("Pelvis", "Spine1", "Spine2", "Spine3", "Neck", "Head"),
-    *(f"{side}_{name}" for side in "LR" for name in ("Collar", "Shoulder", "Elbow", "Wrist", "Hand")),
-    *(f"{side}_{name}" for side in "LR" for name in ("Hip", "Knee", "Ankle", "Foot")),
-)
 
 
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (MIXAMO, "mixamo"),
-        (tuple(f"mixamorig:{name}" for name in MIXAMO), "mixamo"),
-        (tuple(f"mixamorig9_{name}" for name in MIXAMO), "mixamo"),
-        (CMU, "cmu"),
-        (UNREAL, "unreal"),
-        (SMPL, "smpl"),
-        (tuple(f"m_avg_{name}" for name in SMPL), "smpl"),
-        (SMPL22.names, "smpl"),
-    ],
-)
-def test_skeletons_are_recognised_by_their_names(names: tuple[str, ...], expected: str) -> None:
-    joint_map = recognise(names, "a.bvh")
-    assert joint_map.name == expected
-    matrix = joint_map.matrix(names)
-    torch.testing.assert_close(matrix.sum(1), torch.ones(22, dtype=torch.float64))
-    left = [place for place, name in enumerate(names) if re.search(r"(_l$|Left|left|(^|_)L_)", name)]
-    assert len(left) >= 8
-    assert not matrix[[2, 5, 8, 11, 14, 17, 19, 21]][:, left].any()
-
-
-def test_every_built_in_map_is_complete() -> None:
-    assert all(len(joint_map.sources) == 22 for joint_map in BUILT_IN)
-
-
-def test_an_unknown_skeleton_names_the_nearest_and_what_it_misses() -> None:
-    with pytest.raises(UserError, match=r"nearest is mixamo, without lefthand.*--joint-map"):
-        recognise([name for name in MIXAMO if name != "LeftHand"], "a.bvh")
+def test_cmus_own_skeleton_has_a_map_of_its_own() -> None:
+    """Its joints are called after the bone that starts there: Neck stands where SMPL's spine3 does."""
+    tree = SkeletonTree(CMU, (-1, *[0] * (len(CMU) - 1)), np.ones((len(CMU), 3)))
+    found = recognise(tree, "a.bvh")
+    assert found.joint_map is BUILT_IN_CMU and not found.guessed
+    assert found.joint_map.sources[9] == "Neck" and found.joint_map.sources[15] == "Head End"
+    torch.testing.assert_close(found.joint_map.matrix(CMU).sum(1), torch.ones(22, dtype=torch.float64))
 
 
 def test_a_users_map_takes_names_means_and_weights(tmp_path: Path) -> None:
@@ -99,5 +59,5 @@ def test_mistakes_in_a_map_are_named(change: dict[str, object], says: str) -> No
 
 
 @pytest.mark.parametrize("unit", list(UNITS))
-def test_the_unit_follows_from_the_legs(unit: str) -> None:
-    assert guess_unit(people(2, 1)[0] / UNITS[unit]) == unit
+def test_the_unit_follows_from_the_body(unit: str) -> None:
+    assert guess_unit(people(2, 1)[0].numpy() / UNITS[unit]).unit == unit

@@ -73,8 +73,7 @@ def test_the_shape_tells_the_representation(
         ((9, 260), "convert FILE.bvh"),
         ((0, 263), "an empty motion"),
         ((1, 263), "has 1 frame; a motion has at least two"),
-        ((9, 24, 3), "24 joints of 3"),
-        ((9, 3, 22), "coordinates before joints"),
+        ((9, 23, 3), "23 joints of 3"),
         ((2, 2, 2, 22, 3), "5 axes"),
     ],
 )

@@ -242,7 +242,7 @@ def test_a_reward_without_gradient_is_learnt_by_trying():
 
 def test_a_deterministic_sampler_is_refused(tmp_path, monkeypatch):
     from motionrft.finetuning.run import FinetuneRun, FinetuneSession
-    from motionrft.generators.registry import save_generator
+    from motionrft.generators.folder import save_generator
     from motionrft.registry import TEXT_ENCODERS
     from motionrft.reward.folder import save_reward
     from tests.finetuning.small import TEXTS, HashedText, small_generator, small_reward

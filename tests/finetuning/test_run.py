@@ -15,7 +15,7 @@ from motionrft.finetuning.diagnostics import gradients, memory, similarity
 from motionrft.finetuning.estimate import estimate
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.finetuning.run import FinetuneRun, FinetuneSession, finetune
-from motionrft.generators.registry import load_generator, save_generator
+from motionrft.generators.folder import read_generator, save_generator
 from motionrft.registry import TEXT_ENCODERS
 from motionrft.reward.folder import save_reward
 from motionrft.training.progress import Silent
@@ -70,7 +70,7 @@ def test_a_run_leaves_its_folder(parts):
     assert [line["update"] for line in lines(run)] == list(range(1, 9))
     assert set(json.loads((run / "env.json").read_text())["hashes"]) == {"generator", "reward", "data"}
     assert list((run / "plots").glob("*.svg"))
-    tuned, before = load_generator(run / "generator"), load_generator(parts / "generator")
+    tuned, before = read_generator(run / "generator"), read_generator(parts / "generator")
     assert (tuned.denoiser.latent_post.weight - before.denoiser.latent_post.weight).abs().max() > 0
     assert torch.equal(tuned.vae.leave.conv.weight, before.vae.leave.conv.weight)
 

@@ -11,7 +11,7 @@ import torch
 
 from motionrft.diffusion.plan import StepPlan
 from motionrft.diffusion.rollout import Start, rollout
-from motionrft.generators import load_generator, save_generator
+from motionrft.generators import read_generator, save_generator
 from motionrft.generators.sampling import sample
 from tests.generators.families import WordEncoder
 
@@ -43,10 +43,10 @@ def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_the_example_saves_loads_samples_and_learns(module: ModuleType, tmp_path: Path) -> None:
     save_generator(module.Mine(width=16), tmp_path / "mine")
-    generator = load_generator(tmp_path / "mine")
+    generator = read_generator(tmp_path / "mine")
     generator.use_text_encoder(WordEncoder(width=384))
     condition, lengths = generator.encode_text(["walk", "run fast"]), torch.tensor([20, 30])
-    motion = sample(generator, condition, lengths, [1, 2], steps=4)
+    motion = sample(generator, condition, lengths, [1, 2], generator.sampling(steps=4))
     assert motion.shape == (2, 30, 263) and (motion[0, 20:] == 0).all()
     process = generator.process(4)
     start = Start(torch.randn(generator.noise_shape(lengths)), condition, lengths)

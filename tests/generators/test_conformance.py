@@ -9,7 +9,7 @@ from torch import Tensor
 from motionrft.diffusion.plan import StepPlan
 from motionrft.diffusion.rollout import Start, rollout
 from motionrft.errors import UserError
-from motionrft.generators import Generator, build_generator, load_generator, save_generator
+from motionrft.generators import Generator, build_generator, read_generator, save_generator
 from motionrft.generators.sampling import sample
 from tests.generators.families import TINY, tiny
 
@@ -32,10 +32,10 @@ def steps_of(generator: Generator) -> int:
     return min(4, generator.process().steps)
 
 
-def draw(generator: Generator, seeds: tuple[int, ...] = (1, 2), **options: object) -> Tensor:
+def draw(generator: Generator, seeds: tuple[int, ...] = (1, 2), **chosen: object) -> Tensor:
     condition = generator.encode_text(TEXTS[: len(seeds)])
-    options = {"steps": steps_of(generator), **options}
-    return sample(generator, condition, LENGTHS[: len(seeds)], list(seeds), **options)  # type: ignore[arg-type]
+    sampling = generator.sampling(**({"steps": steps_of(generator)} | chosen))  # type: ignore[arg-type]
+    return sample(generator, condition, LENGTHS[: len(seeds)], list(seeds), sampling)
 
 
 def test_samples_have_the_lengths_asked_for(generator: Generator) -> None:
@@ -136,7 +136,7 @@ def test_double_precision_agrees(generator: Generator) -> None:
 
 def test_save_and_load_give_the_same_generator(generator: Generator, tmp_path: Path) -> None:
     save_generator(generator, tmp_path / "model")
-    again = load_generator(tmp_path / "model")
+    again = read_generator(tmp_path / "model")
     again.use_text_encoder(generator.text_encoder)
     assert torch.equal(draw(again), draw(generator))
 
@@ -158,4 +158,4 @@ def test_a_misspelt_family_or_setting_is_named() -> None:
 
 def test_the_adaptive_solver_refuses_noise() -> None:
     with pytest.raises(UserError, match="dopri5 takes no noise"):
-        draw(tiny("acmdm"), sampler="dopri5", eta=0.5)
+        draw(tiny("acmdm"), sampler="dopri5", eta=0.5, steps=None)

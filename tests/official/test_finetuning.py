@@ -9,7 +9,8 @@ import torch
 
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.run import FinetuneSession, finetune
-from motionrft.official.generators import load_generator, save_official
+from motionrft.loading import load_generator
+from motionrft.official.generators import save_official
 from motionrft.registry import TEXT_ENCODERS
 from motionrft.representations.statistics import Statistics
 from motionrft.reward.folder import save_reward

@@ -10,12 +10,12 @@ import yaml
 
 from motionrft.errors import UserError
 from motionrft.generators import Generator, build_generator
-from motionrft.generators import load_generator as load_folder
+from motionrft.generators import read_generator as load_folder
 from motionrft.generators.sampling import sample
+from motionrft.loading import load_generator
 from motionrft.official.generators import (
     READERS,
     convert_checkpoint,
-    load_generator,
     read_official,
     recognise,
     save_official,
@@ -36,7 +36,7 @@ def written(name: str, folder: Path) -> Path:
 def sampled(generator: Generator, name: str) -> torch.Tensor:
     generator.use_text_encoder(encoder_for(name))
     condition = generator.encode_text(["a person walks"])
-    return sample(generator, condition, torch.tensor([24]), [5], steps=4)
+    return sample(generator, condition, torch.tensor([24]), [5], generator.sampling(steps=4))
 
 
 @pytest.mark.parametrize("name", OFFICIAL)

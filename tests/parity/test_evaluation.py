@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from motionrft import intervals
 from motionrft.evaluation import metrics
 from motionrft.evaluation.evaluators.guo import GuoNetwork
-from motionrft.evaluation.evaluators.registry import guo_size
+from motionrft.evaluation.evaluators.loading import guo_size
 from motionrft.evaluation.evaluators.words import WordVectorizer
 from motionrft.evaluation.metrics.exact import exact
 from motionrft.official.evaluators import deal_out
@@ -44,9 +45,13 @@ def multimodality(case: Case) -> None:
 
 
 def replications(case: Case) -> None:
-    interval = metrics.replications(case.tensors["in/values"])
-    close(interval.mean, case.tensors["out/mean"], "mean", rtol=1e-12)
-    close(interval.half_width, case.tensors["out/interval"], "interval", rtol=1e-10)
+    found = [intervals.replications(column.tolist()) for column in case.tensors["in/values"].T]
+    means, halves = (
+        torch.tensor([getattr(one, name) for one in found], dtype=torch.float64)
+        for name in ("mean", "half_width")
+    )
+    close(means, case.tensors["out/mean"], "mean", rtol=1e-12)
+    close(halves, case.tensors["out/interval"], "interval", rtol=1e-10)
 
 
 def tmr_retrieval(case: Case) -> None:

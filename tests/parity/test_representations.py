@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
-from motionrft.files.bvh import parse_bvh
-from motionrft.files.joint_maps import UNITS, JointMap, recognise
-from motionrft.files.retarget import bvh_to_joints
+from motionrft.files.bvh_reading import parse_bvh
+from motionrft.files.formats.bvh import Retargeted
+from motionrft.files.joint_maps import JointMap
+from motionrft.files.units import UNITS, guess_unit
 from motionrft.representations.hymotion import (
     denormalise_hymotion,
     hymotion_to_rotation,
@@ -152,8 +153,9 @@ def test_bvh_to_joints(case: Case) -> None:
         for source in case.info["map"]
     )
     named = JointMap("golden", sources)
-    for joint_map in (named, recognise(bvh.names, str(case))):
+    for joint_map in (named, None):
         for fps in (20, 30):
-            read = bvh_to_joints(bvh, str(case), joint_map, fps)
-            assert UNITS[read.unit] == case.info["scale"]
-            close(read.joints, case[f"out/joints_{fps}fps"], 1e-4)
+            joints = Retargeted(bvh, str(case), joint_map).take(0, len(bvh), fps)
+            unit = guess_unit(joints).unit
+            assert unit is not None and UNITS[unit] == case.info["scale"]
+            close(torch.from_numpy(joints * UNITS[unit]), case[f"out/joints_{fps}fps"], 1e-4)

@@ -9,7 +9,7 @@ import torch
 
 from motionrft.errors import UserError
 from motionrft.generators.base import Generator
-from motionrft.generators.registry import load_generator
+from motionrft.generators.folder import read_generator
 from motionrft.generators.sampling import sample
 from motionrft.pretraining.preset import PretrainPreset
 from motionrft.pretraining.run import Pretraining
@@ -66,11 +66,13 @@ def shrunk(name: str, people: Path, teacher: Path, updates: int, *settings: str)
 
 def motions_of(generator: Generator) -> torch.Tensor:
     condition = generator.encode_text(["left hand", "both hand"])
-    return sample(generator, condition, LENGTHS, [1, 2], steps=min(4, generator.process().steps))
+    return sample(
+        generator, condition, LENGTHS, [1, 2], generator.sampling(steps=min(4, generator.process().steps))
+    )
 
 
 def same_weights(one: Path, other: Path) -> bool:
-    a, b = (load_generator(path / "generator").state_dict() for path in (one, other))
+    a, b = (read_generator(path / "generator").state_dict() for path in (one, other))
     return all(torch.equal(tensor, b[name]) for name, tensor in a.items())
 
 
@@ -84,7 +86,7 @@ def test_a_preset_trains_and_its_generator_samples(
 ) -> None:
     out = run(shrunk(name, people, teacher, 3), tmp_path / "out")
     assert len(losses(out)) == 3 and all(loss > 0 for loss in losses(out))
-    generator = load_generator(out / "generator")
+    generator = read_generator(out / "generator")
     found = motions_of(generator)
     assert found.shape[:2] == (2, 40) and torch.isfinite(found).all() and (found[0, :24] != 0).any()
     assert (generator.std > 0).any() and not torch.equal(generator.std, torch.ones_like(generator.std))
@@ -117,7 +119,7 @@ def test_text_layers_are_trained_with_their_denoiser(people: Path, tmp_path: Pat
     preset = tiny("motiondiffuse", people, 2)
     pretraining = Pretraining.prepare(preset, tmp_path / "out", torch.device("cpu"), lambda stage: Silent())
     before = pretraining.build().state_dict()
-    after = load_generator(run(preset, tmp_path / "out") / "generator").state_dict()
+    after = read_generator(run(preset, tmp_path / "out") / "generator").state_dict()
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"denoiser", "text_layers"}
 
@@ -125,8 +127,8 @@ def test_text_layers_are_trained_with_their_denoiser(people: Path, tmp_path: Pat
 def test_a_distilled_generator_keeps_its_teachers_autoencoder(
     people: Path, teacher: Path, tmp_path: Path
 ) -> None:
-    ours = load_generator(run(shrunk("motionlcm", people, teacher, 2), tmp_path / "out") / "generator")
-    theirs = load_generator(teacher)
+    ours = read_generator(run(shrunk("motionlcm", people, teacher, 2), tmp_path / "out") / "generator")
+    theirs = read_generator(teacher)
     for name, tensor in theirs.state_dict().items():
         assert name.startswith("denoiser.") or torch.equal(tensor, ours.state_dict()[name]), name
     assert not torch.equal(theirs.denoiser.query_pos.pe, ours.denoiser.query_pos.pe)

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from motionrft.data.folder import MotionDataset
+from motionrft.data.motions import Motions
 from motionrft.errors import UserError
-from motionrft.generators.registry import build_generator
-from motionrft.pretraining.motions import Motions, biased
+from motionrft.generators.folder import build_generator
+from motionrft.pretraining.biased import biased
 from motionrft.pretraining.states import stack_padded
 from motionrft.representations.convert import convert
 from motionrft.representations.mirror import mirror
@@ -18,7 +19,9 @@ from tests.pretraining.people_data import write_people
 
 
 def motions(folder: Path, name: str, **settings: object) -> Motions:
-    return Motions(MotionDataset(folder, "train"), build_generator(TINY[name] | settings))
+    generator = build_generator(TINY[name] | settings)
+    wanted = generator.trained_on, generator.fps, generator.max_frames
+    return Motions(MotionDataset(folder, "train"), *wanted)
 
 
 @pytest.fixture(scope="module")

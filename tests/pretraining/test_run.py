@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from motionrft.errors import UserError
-from motionrft.generators.registry import load_generator
+from motionrft.generators.folder import read_generator
 from motionrft.pretraining.preset import PretrainPreset
 from motionrft.pretraining.run import Pretraining
 from motionrft.training.progress import Silent
@@ -31,7 +31,7 @@ def test_both_stages_learn_and_leave_a_generator_that_samples(preset, tmp_path):
     for stage in ("autoencoder", "denoiser"):
         losses = [line["loss"] for line in _metrics(tmp_path / "out" / stage)]
         assert sum(losses[-5:]) < sum(losses[:5])
-    generator = load_generator(tmp_path / "out" / "generator")
+    generator = read_generator(tmp_path / "out" / "generator")
     latents = generator.encode(torch.randn(2, 20, 263), torch.tensor([20, 11]))
     assert generator.decode(latents, torch.tensor([20, 11])).shape == (2, 20, 263)
 
@@ -40,7 +40,7 @@ def test_training_latents_are_white(preset, tmp_path):
     pretraining = _pretraining(preset, tmp_path / "out")
     pretraining.train_autoencoder()
     pretraining.train_denoiser()
-    generator = load_generator(tmp_path / "out" / "generator")
+    generator = read_generator(tmp_path / "out" / "generator")
     clips = [pretraining.train.motion(item)[None] for item in range(len(pretraining.train))]
     latents = torch.cat([generator.encode(clip, torch.tensor([clip.shape[1]]))[0] for clip in clips])
     torch.testing.assert_close(latents.mean(0), torch.zeros(4), atol=0.05, rtol=0)
@@ -60,7 +60,7 @@ def test_a_run_cut_short_and_resumed_equals_an_uninterrupted_one(preset, tmp_pat
     (tmp_path / "part/autoencoder/LATEST").write_text("step-20\n")
     again = _pretraining(preset, tmp_path / "part", resume=True)
     again.train_autoencoder()
-    a, b = (load_generator(tmp_path / name / "autoencoder" / "model") for name in ("whole", "part"))
+    a, b = (read_generator(tmp_path / name / "autoencoder" / "model") for name in ("whole", "part"))
     for name, tensor in a.vae.state_dict().items():
         assert torch.equal(tensor, b.vae.state_dict()[name]), name
 

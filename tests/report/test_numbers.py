@@ -2,8 +2,9 @@
 
 import pytest
 
+from motionrft.intervals import Interval
 from motionrft.report.numbers import digits_of, number, percent, spread, tick_labels, ticks
-from motionrft.report.verdict import Interval, Row
+from motionrft.report.verdict import Row
 
 
 @pytest.mark.parametrize(

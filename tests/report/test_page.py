@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from motionrft.intervals import Interval
 from motionrft.report.content import Prompt, ReportData, Series
 from motionrft.report.page import report_html, write_report
-from motionrft.report.verdict import Interval, Row
+from motionrft.report.verdict import Row
 
 
 def example(walk, **changes):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from motionrft.errors import UserError
-from motionrft.report.study import ASPECTS, StudyPair, read_ratings, wilson, write_study
+from motionrft.report.study import ASPECTS, StudyPair, read_ratings, write_study
 
 
 @pytest.fixture
@@ -66,12 +66,6 @@ def test_a_rater_who_always_says_left_prefers_nobody_much(study):
     seconds = list(json.loads(key.read_text())["left"].values()).count("second")
     assert (aspect.wins, aspect.losses) == (seconds, 8 - seconds)
     assert aspect.preference.low < 0.5 < aspect.preference.high and aspect.agreement is None
-
-
-def test_wilson_against_the_textbook():
-    interval = wilson(0.5, 10)
-    assert (interval.low, interval.high) == pytest.approx((0.2366, 0.7634), abs=1e-4)
-    assert wilson(1.0, 5).high == 1.0 and wilson(0.0, 5).low == pytest.approx(0.0)
 
 
 def test_wrong_files_are_named(study, tmp_path):

@@ -3,21 +3,13 @@
 import numpy as np
 import pytest
 
-from motionrft.report.verdict import Interval, Row, names, verdict
+from motionrft.intervals import Interval
+from motionrft.report.verdict import Row, names, verdict
 
 
 def row(metric, before, change, half=0.01, **more):
     values = (Interval(before, before - half, before + half), Interval(before + change))
     return Row(metric, values, (Interval(change, change - half, change + half),), **more)
-
-
-def test_interval_of_samples_is_students():
-    interval = Interval.of([1.0, 2.0, 3.0])
-    half = 4.302653 * 1.0 / np.sqrt(3)  # t of 97.5 % at two degrees of freedom
-    assert (interval.mean, interval.low, interval.high) == pytest.approx(
-        (2.0, 2.0 - half, 2.0 + half), abs=1e-5
-    )
-    assert Interval.of([4.0]) == Interval(4.0)
 
 
 def test_pairing_removes_what_both_share():

@@ -16,7 +16,7 @@ from motionrft.representations.statistics import Statistics
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.sizes import RewardSize
-from motionrft.text import registry
+from motionrft.text import loading
 from motionrft.text.base import TextEncoder, TextFeatures
 
 KINDS = ("walk/old", "walk/young", "wave/old", "wave/young")
@@ -45,7 +45,7 @@ class WordVectors(TextEncoder):
 def word_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever asks for the built-in text encoder gets words without weights, and nothing on disk."""
     monkeypatch.setitem(TEXT_ENCODERS.added, "minilm", (lambda path, device: WordVectors(), "a test"))
-    monkeypatch.setattr(registry, "cache_folder", lambda: None)
+    monkeypatch.setattr(loading, "cache_folder", lambda: None)
 
 
 def person(frames: int, speed: float, arm: float) -> torch.Tensor:

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 
 from motionrft.data import MotionDataset, pad
 from motionrft.lengths import zero_padding
-from motionrft.official.rewards import convert_reward, load_reward
+from motionrft.loading import load_reward
+from motionrft.official.rewards import convert_reward
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft_cli import main as program
 from tests.reward.published import write_backbone, write_critic, write_tmr

@@ -9,8 +9,8 @@ import torch
 
 from motionrft.data import MotionDataset, pad
 from motionrft.errors import UserError
+from motionrft.loading import load_reward
 from motionrft.reward.folder import load_motionreward, save_reward
-from motionrft.reward.loading import load_reward
 from motionrft.reward.motionreward.adapters import Critic
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward.motionreward import MotionReward

@@ -11,13 +11,12 @@ from motionrft.data import MotionDataset, pad
 from motionrft.errors import UserError
 from motionrft.finetuning.loading import identities, load_parts
 from motionrft.finetuning.preset import FinetunePreset
+from motionrft.loading import load_reward, reward_identity
 from motionrft.official.motionreward import collect, deal_out, size_of
 from motionrft.official.rewards import (
     convert_reward,
     is_checkpoint,
-    load_reward,
     read_reward,
-    reward_identity,
 )
 from motionrft.reward.motioncritic import axis_angles
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from motionrft.data import MotionDataset
+from motionrft.loading import load_reward
 from motionrft.reward.folder import save_reward
-from motionrft.reward.loading import load_reward
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.spl.refinement import Refiner, mine_failures
 from motionrft.reward.spl.spl_preset import RefineSplPreset

@@ -16,7 +16,8 @@ from motionrft.data import MotionDataset, pad
 from motionrft.data.captions import Caption
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators import load_evaluator
-from motionrft.official.rewards import convert_reward, load_reward
+from motionrft.loading import load_reward
+from motionrft.official.rewards import convert_reward
 from motionrft.registry import TEXT_ENCODERS
 from motionrft.reward.base import Reward
 from motionrft.reward.folder import load_motioncritic, load_tmr

@@ -9,8 +9,8 @@ import torch
 
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
+from motionrft.loading import load_reward
 from motionrft.reward.folder import save_reward
-from motionrft.reward.loading import load_reward
 from motionrft.reward.motionreward import stages
 from motionrft.reward.motionreward.clips import clips_of
 from motionrft.reward.motionreward.fakes import GENERATED, REAL, length_baseline, matched, published_fakes

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from motionrft.errors import Interrupted, UserError
-from motionrft.reward.loading import load_reward
+from motionrft.loading import load_reward
 from motionrft.reward.motionreward.preset import TrainRewardPreset
 from motionrft.reward.motionreward.reward_session import REWARD, RewardSession
 from motionrft.reward.motionreward.training import train_reward

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from motionrft.errors import UserError
+from motionrft.text.loading import load_text_encoder
 from motionrft.text.minilm import SOURCE, MiniLM
-from motionrft.text.registry import load_text_encoder
 from motionrft.text.sources import Source, find
 
 

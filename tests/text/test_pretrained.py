@@ -7,8 +7,8 @@ import torch
 
 from motionrft.errors import UserError
 from motionrft.registry import TEXT_ENCODERS
+from motionrft.text.loading import load_text_encoder
 from motionrft.text.pretrained import CLIP_B32, Clip, DistilBert, SentenceT5
-from motionrft.text.registry import load_text_encoder
 
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")

@@ -10,7 +10,7 @@ import torch
 
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
-from motionrft.evaluation.evaluators.registry import load_evaluator
+from motionrft.evaluation.evaluators.loading import load_evaluator
 from motionrft.evaluation.evaluators.training import EvaluatorTraining, train_evaluator
 from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.numbers import CANDIDATES, real_numbers

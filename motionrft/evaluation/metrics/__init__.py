@@ -16,7 +16,6 @@ from motionrft.evaluation.metrics.distribution import (
     frechet_distance,
     multimodality,
 )
-from motionrft.evaluation.metrics.intervals import Interval, replications
 from motionrft.evaluation.metrics.precision import (
     coin_flip_bound,
     distinct_groups,
@@ -36,7 +35,6 @@ from motionrft.reward.retrieval import consecutive_groups
 __all__ = [
     "BinaryMetrics",
     "Gaussian",
-    "Interval",
     "PreferenceMetrics",
     "authenticity_metrics",
     "coin_flip_bound",
@@ -49,7 +47,6 @@ __all__ = [
     "multimodality",
     "preference_metrics",
     "r_precision",
-    "replications",
     "retrieval_32",
     "small_batch_order",
     "tmr_all",

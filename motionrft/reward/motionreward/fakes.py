@@ -42,11 +42,10 @@ def sampled_fakes(
 ) -> list[Clip]:
     """Clips that a generator makes of a split's own captions, each as long as its caption's clip."""
     items = torch.randperm(len(data), generator=generator_for(seed, "fakes"))[:count].tolist()
-    most = generator.max_frames
-    lengths = torch.tensor([max(generator.min_frames, min(data.items[item].length, most)) for item in items])
+    lengths = generator.frames(data.lengths[items] / data.fps)
     condition = generator.encode_text([data.items[item].captions[0].text for item in items])
     seeds = [item_seed(seed, "fake", item) for item in items]
-    motion = sample(generator, condition, lengths, seeds, steps, guidance)
+    motion = sample(generator, condition, lengths, seeds, generator.sampling(steps=steps, guidance=guidance))
     clips = [row[: int(length)].cpu() for row, length in zip(motion, lengths, strict=True)]
     return clips_of(clips, generator.representation, representations)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
-from motionrft.generators import load_generator
+from motionrft.generators import read_generator
 from motionrft.generators.base import Generator
 from motionrft.representations.names import guess_representation
 from motionrft.reward.motionreward.adapters import Critic
@@ -134,7 +134,7 @@ def _real_and_generated(
 def _generator(name: str) -> Generator:
     from motionrft.builtin import resolve
 
-    return load_generator(resolve(name, "generator"))
+    return read_generator(resolve(name, "generator"))
 
 
 def _divided(clips: list[Clip], path: Path) -> list[list[Clip]]:

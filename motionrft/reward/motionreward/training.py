@@ -22,7 +22,7 @@ from motionrft.reward.motionreward.reward_session import (
 )
 from motionrft.reward.motionreward.semantic import SemanticTrainer, validate, warm_text_cache
 from motionrft.reward.motionreward.stages import train_authenticity, train_preference
-from motionrft.text.registry import load_text_encoder
+from motionrft.text.loading import load_text_encoder
 from motionrft.training.loop import train
 from motionrft.training.seeds import seed_everything
 

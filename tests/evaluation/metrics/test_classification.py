@@ -2,7 +2,7 @@
 
 import torch
 
-from motionrft.evaluation.metrics import authenticity_metrics, preference_metrics, replications
+from motionrft.evaluation.metrics import authenticity_metrics, preference_metrics
 from motionrft.reward.classification import official_swaps
 
 
@@ -27,9 +27,3 @@ def test_a_tie_is_wrong_before_the_swap_and_swapped_after_it():
 
 def test_the_swap_is_the_published_one():
     assert official_swaps(8).int().tolist() == [1, 0, 0, 0, 1, 1, 1, 0]
-
-
-def test_interval_of_a_constant_is_zero_and_of_two_values_known():
-    interval = replications(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
-    assert interval.mean.tolist() == [2.0, 5.0]
-    assert abs(interval.half_width[0].item() - 1.96 / 2**0.5) < 1e-12 and interval.half_width[1].item() == 0

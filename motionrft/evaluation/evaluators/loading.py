@@ -14,6 +14,7 @@ from motionrft.evaluation.evaluators.guo import GuoEvaluator, GuoNetwork, GuoSiz
 from motionrft.evaluation.evaluators.mini import MiniEvaluator, MiniEvaluatorNetwork, MiniSize
 from motionrft.evaluation.evaluators.towers import TowerEvaluator, TwoTowers
 from motionrft.evaluation.evaluators.words import WordVectorizer
+from motionrft.loading import load_reward
 from motionrft.official.evaluators import (
     CHECKPOINT,
     is_published_evaluator,
@@ -21,7 +22,6 @@ from motionrft.official.evaluators import (
 )
 from motionrft.registry import EVALUATORS, REWARDS
 from motionrft.representations.statistics import Statistics
-from motionrft.reward.loading import load_reward
 from motionrft.text import load_text_encoder
 from motionrft.training.fingerprints import file_hash, text_hash
 from motionrft.training.weights import CONFIG, TENSORS, load_state, load_weights, read_json

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,10 @@ class Bvh:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def stretch(self, frames: slice | np.ndarray) -> Bvh:
+        """The same skeleton with some of the frames."""
+        return replace(self, values=self.values[frames])
 
 
 def read_bvh(path: Path | str) -> Bvh:

@@ -1,13 +1,17 @@
 """Generators from their configuration, and their folders on disk."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from motionrft.errors import UserError
 from motionrft.generators.base import Generator
+from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.registry import GENERATORS
 from motionrft.training.weights import load_state, load_weights, read_json, save_weights
+
+SAMPLING = "sampling"
+"""Where `config.json` says what the weights were tuned with."""
 
 
 def family(name: str) -> type[Generator]:
@@ -23,34 +27,39 @@ def build_generator(config: dict[str, Any], origin: str = "the configuration") -
         UserError: the family or a setting is unknown or impossible.
     """
     settings = dict(config)
-    name = settings.pop("family", None)
+    name, sampling = settings.pop("family", None), settings.pop(SAMPLING, None)
     if not isinstance(name, str):
         raise UserError(f"{origin}: has no field 'family', so it is no generator of motionrft.")
     make: Callable[[dict[str, Any]], Generator] = family(name).from_config
     try:
-        return make(settings)
+        generator = make(settings)
     except (TypeError, ValueError, KeyError) as error:
         raise UserError(f"{origin}: no {name} generator can be built from it: {error}") from None
+    if sampling is not None:
+        generator.tuned_with = SamplingSettings.of(sampling, origin)
+    return generator
 
 
 def save_generator(
     generator: Generator,
     folder: Path | str,
     card: str | None = None,
-    defaults: Mapping[str, Any] | None = None,
+    sampling: SamplingSettings | None = None,
 ) -> None:
     """Write a generator's folder: weights, statistics, `config.json`, and a card. The text encoder is only
     named.
 
     Args:
-        defaults: settings such as `guidance` and `steps` that replace the configuration's; unknown ones are left out.
+        sampling: what the weights were tuned with; None keeps what the generator says itself.
     """
     config = {"family": generator.family, **generator.to_config()}
-    config.update({name: value for name, value in (defaults or {}).items() if name in config})
+    sampling = sampling or generator.tuned_with
+    if sampling is not None:
+        config[SAMPLING] = sampling.plain()
     save_weights(folder, generator.state_dict(), config, card)
 
 
-def load_generator(folder: Path | str, device: str = "cpu") -> Generator:
+def read_generator(folder: Path | str, device: str = "cpu") -> Generator:
     """Read a folder that `save_generator` wrote, in evaluation mode.
 
     Raises:

@@ -1,0 +1,152 @@
+"""Bare arrays: `.npy`, `.npz`, `.safetensors`, and dictionaries of arrays in `.pkl`.
+
+(T, D), (B, T, D), (T, J, 3), (B, T, J, 3), and MDM's (B, J, 3, T); the representation is told by the shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from motionrft.errors import UserError
+from motionrft.files.arrays import Stored, pick_motion, write_arrays
+from motionrft.files.checks import checked_values, recognise_shape
+from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile, WritingOptions
+from motionrft.files.layouts import Layout, joints_layout, usual_fps
+from motionrft.files.reading import ReadingOptions
+from motionrft.files.recording import Motion, Recording
+from motionrft.representations.convert import convert
+from motionrft.representations.names import FLOWMDM, HYMOTION, JOINTS, KINEMATIC, ROTATION
+from motionrft.representations.resample import resample
+
+
+class ArrayStretch:
+    """One motion in an array, (T, ...) of one representation: frames of it, and its joints to look at."""
+
+    def __init__(self, values: np.ndarray, representation: str, fps: float, label: str) -> None:
+        self.values, self.representation, self.fps, self.label = values, representation, fps, label
+
+    def take(self, start: int, stop: int, fps: float | None) -> np.ndarray:
+        """(T, D), or (T, J, 3) for joints, of frames [start, stop), resampled."""
+        values = checked_values(self.values[start:stop], self.label)
+        if self.representation == JOINTS:
+            values = values.reshape(len(values), -1, 3)
+        if fps is not None and fps != self.fps:
+            values = resample(torch.from_numpy(values), self.representation, self.fps, fps).numpy()
+        return values
+
+    def joints(self, frames: np.ndarray) -> np.ndarray:
+        """(N, 22, 3) of single frames, for a look at the body."""
+        with np.errstate(over="ignore"):
+            values = torch.from_numpy(np.array(self.values[frames], dtype=np.float32, order="C"))
+        if self.representation == KINEMATIC:
+            return _upright_joints(values).numpy()
+        joints = convert(values[None], self.representation, JOINTS)[0]
+        return joints.reshape(len(joints), -1, 3).numpy()
+
+    @property
+    def visible(self) -> bool:
+        """Whether `joints` has 22 joints to show."""
+        width = int(np.prod(self.values.shape[1:]))
+        return width in (66, 263, 135, 201) and self.representation != FLOWMDM
+
+
+def _upright_joints(features: torch.Tensor) -> torch.Tensor:
+    """(N, 22, 3) of single frames of features: the body over the origin, as it is turned there."""
+    pelvis = torch.nn.functional.pad(features[:, 3:4], (1, 1))
+    return torch.cat((pelvis, features[:, 4:67]), dim=-1).unflatten(-1, (22, 3))
+
+
+def array_recordings(
+    stored: Stored, path: Path, options: ReadingOptions, notes: tuple[str, ...] = ()
+) -> Iterator[Recording | FileFault]:
+    """The recordings of one array, a batch or a single motion, in any layout that is known."""
+    if stored.array.dtype.kind not in "iufb":
+        raise UserError(f"{path}: holds {stored.array.dtype}, not numbers.")
+    layout = joints_layout(stored.array.shape, options.representation)
+    array = layout.applied(stored.array)
+    name = recognise_shape(array.shape, str(path), options.representation)
+    cartesian = array.shape[-1] == 3
+    fps = (
+        stored.fps or options.source_fps or usual_fps(name, array.shape[-2] if cartesian else array.shape[-1])
+    )
+    notes += _rate_note(stored, options, name, fps) + layout.notes
+    single = array.ndim == (3 if cartesian else 2)
+    if single:
+        yield _recording(array, name, fps, path, notes, text=stored.text(0))
+        return
+    for index, length in enumerate(_batch_lengths(stored, layout, path)):
+        yield _recording(array[index, :length], name, fps, path, notes, index, stored.text(index))
+
+
+def _recording(
+    values: np.ndarray,
+    representation: str,
+    fps: float,
+    path: Path,
+    notes: tuple[str, ...],
+    index: int | None = None,
+    text: str | None = None,
+) -> Recording:
+    label = str(path) if index is None else f"{path}: motion {index}"
+    seen = ArrayStretch(values, representation, fps, label)
+    joints = representation == JOINTS
+    return Recording(
+        path,
+        representation,
+        fps,
+        len(values),
+        seen.take,
+        seen.joints if seen.visible else None,
+        unit=None if joints else "metres",
+        usual_unit="metres" if joints else None,
+        turnable=representation in (JOINTS, ROTATION, HYMOTION),
+        index=index or 0,
+        batched=index is not None,
+        text=text,
+        notes=notes,
+    )
+
+
+def _rate_note(stored: Stored, options: ReadingOptions, name: str, fps: float) -> tuple[str, ...]:
+    if stored.fps is not None and options.source_fps not in (None, stored.fps):
+        return (f"it says {stored.fps:g} fps itself, so --source-fps {options.source_fps:g} is not used",)
+    return (
+        ()
+        if stored.fps or options.source_fps
+        else (f"taken to be at {fps:g} fps (--source-fps decides otherwise)",)
+    )
+
+
+def _batch_lengths(stored: Stored, layout: Layout, path: Path) -> list[int]:
+    batch, frames = layout.applied(stored.array).shape[:2]
+    if stored.lengths is None:
+        return [frames] * batch
+    if stored.lengths.dtype.kind not in "iu" or stored.lengths.size != batch:
+        raise UserError(f"{path}: lengths must be {batch} whole numbers, one a motion.")
+    lengths = [int(length) for length in stored.lengths.reshape(-1)]
+    wrong = [length for length in lengths if not 0 < length <= frames]
+    if wrong:
+        raise UserError(f"{path}: a length of {wrong[0]} in a batch of {frames} frames.")
+    return lengths
+
+
+class ArrayFormat(MotionFormat):
+    """Arrays without names of their own; the last to be asked, for it takes what nobody else knows."""
+
+    name = "arrays"
+    suffixes = (".npy", ".npz", ".safetensors", ".pkl")
+    writes = True
+
+    def recognises(self, file: OpenedFile) -> bool:
+        return True
+
+    def read(self, file: OpenedFile, options: ReadingOptions) -> Iterator[Recording | FileFault]:
+        stored, notes = pick_motion(file.arrays, file.path)
+        yield from array_recordings(stored, file.path, options, notes)
+
+    def write(self, path: Path, motion: Motion, options: WritingOptions) -> None:
+        write_arrays(path, motion.array, motion.fps)

@@ -1,0 +1,102 @@
+"""BVH, the motion capture text format, of any skeleton: joints in, a skeleton with its rotations out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from motionrft.files.bvh_reading import Bvh, joint_positions, read_bvh
+from motionrft.files.checks import check_finite
+from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile, WritingOptions
+from motionrft.files.joint_maps import JointMap
+from motionrft.files.reading import ReadingOptions
+from motionrft.files.recognition import recognise
+from motionrft.files.recording import Motion, Recording
+from motionrft.files.skeleton_tree import SkeletonTree
+from motionrft.representations.convert import convert
+from motionrft.representations.names import JOINTS
+
+_REST = 1e-3
+"""Degrees: rotations below this are a rest pose."""
+
+
+class Retargeted:
+    """A BVH file seen as the 22 SMPL joints, in its own axes and unit."""
+
+    def __init__(self, bvh: Bvh, file: str, joint_map: JointMap | None) -> None:
+        self.bvh, self.file = bvh, file
+        self.notes: tuple[str, ...] = ()
+        self.warnings: tuple[str, ...] = ()
+        if joint_map is None:
+            found = recognise(tree_of(bvh), file)
+            joint_map = found.joint_map
+            if found.guessed:
+                sure = f"{found.confidence:.0%} sure (--show-joint-map shows it)"
+                self.warnings = (f"the skeleton's names are not known: guessed by its tree, {sure}",)
+        self.joint_map = joint_map.checked(bvh.names, file)
+        self.notes = (f"{self.joint_map.name} skeleton",)
+
+    @cached_property
+    def weights(self) -> torch.Tensor:
+        """(22, J) over the file's joints."""
+        return self.joint_map.matrix(self.bvh.names)
+
+    def take(self, start: int, stop: int, fps: float | None) -> np.ndarray:
+        """(T, 22, 3) of frames [start, stop), resampled on rotations."""
+        check_finite(self.bvh.values[start:stop], self.file)
+        return self._joints(slice(start, stop), fps)
+
+    def joints(self, frames: np.ndarray) -> np.ndarray:
+        """(N, 22, 3) of single frames."""
+        return self._joints(frames, None)
+
+    def _joints(self, frames: slice | np.ndarray, fps: float | None) -> np.ndarray:
+        positions, _ = joint_positions(self.bvh.stretch(frames), fps)
+        return torch.einsum("sj,tjc->tsc", self.weights, positions).numpy()
+
+    def rest_rows(self) -> int:
+        """How many rows in front have no rotation at all."""
+        turning = [channel.endswith("rotation") for channels in self.bvh.channels for channel in channels]
+        still = (np.abs(self.bvh.values[:16, turning]) < _REST).all(axis=1)
+        return int(np.argmin(still)) if not still.all() else len(still)
+
+
+def tree_of(bvh: Bvh) -> SkeletonTree:
+    return SkeletonTree(bvh.names, bvh.parents, bvh.offsets)
+
+
+class BvhFormat(MotionFormat):
+    """`.bvh`."""
+
+    name = "bvh"
+    suffixes = (".bvh",)
+    writes = True
+
+    def recognises(self, file: OpenedFile) -> bool:
+        return True
+
+    def read(self, file: OpenedFile, options: ReadingOptions) -> Iterator[Recording | FileFault]:
+        bvh = read_bvh(file.path)
+        seen = Retargeted(bvh, str(file.path), options.joint_map)
+        yield Recording(
+            file.path,
+            JOINTS,
+            bvh.fps,
+            len(bvh),
+            seen.take,
+            seen.joints,
+            unit=None,
+            at_rest=seen.rest_rows(),
+            notes=seen.notes,
+            warnings=seen.warnings,
+        )
+
+    def write(self, path: Path, motion: Motion, options: WritingOptions) -> None:
+        from motionrft.files.bvh_writer import write_bvh
+
+        joints = convert(torch.from_numpy(motion.array)[None], motion.representation, JOINTS)[0]
+        write_bvh(path, joints.reshape(len(joints), -1, 3), motion.fps, options.unit)

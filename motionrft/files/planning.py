@@ -1,0 +1,144 @@
+"""Where the results of many files go: a name of its own for each, members of batches and parts of motions among them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from motionrft.errors import UserError
+from motionrft.files.cuts import cuts_of
+from motionrft.files.motions import motion_files, stream_motions
+from motionrft.files.reading import ReadingOptions
+from motionrft.files.recording import Motion
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input file and the path of its result, without ending; a batch or a split motion adds numbers to it."""
+
+    source: Path
+    stem: Path
+
+    def place(self, name: str) -> Path:
+        """The path, without ending, of a result that is called `name`: the file's stem with something behind it, or a
+        name of its own from a table of cuts."""
+        own = self.source.stem
+        return self.stem.with_name(self.stem.name + name.removeprefix(own) if name.startswith(own) else name)
+
+
+def plan_jobs(inputs: Sequence[Path], out: Path, ending: str, options: ReadingOptions) -> list[Job]:
+    """One job a file, each with outputs of its own below `out`; a single file may name its output in full.
+
+    A single folder's sub-folders are kept; several inputs keep theirs from the folder they have in common. Files that
+    would meet in one name (`a.npy` and `a.bvh`, or `a_000.npy` and a batch `a.npy`) get their old ending or a number
+    into it.
+
+    Raises:
+        UserError: no file, or a table of cuts gives one name twice.
+    """
+    files = motion_files(inputs)
+    if options.cuts:
+        files = [path for path in files if cuts_of(path, options.cuts)]
+    if not files:
+        raise UserError(
+            "no motion file to convert" + (" that the table of cuts names." if options.cuts else ".")
+        )
+    if len(inputs) == 1 and not inputs[0].is_dir() and out.suffix == ending and not out.is_dir():
+        return [Job(files[0], out.with_suffix(""))]
+    base = inputs[0] if len(inputs) == 1 and inputs[0].is_dir() else _common_folder(files)
+    stems = [out / _below(path, base).with_suffix("") for path in files]
+    jobs = _apart(files, stems)
+    _check_names(jobs, options)
+    return _away_from_members(jobs, options)
+
+
+def _apart(files: Sequence[Path], stems: Sequence[Path]) -> list[Job]:
+    """Jobs whose stems are all different."""
+    crowded = {stem for stem, count in Counter(stems).items() if count > 1}
+    taken: set[Path] = set()
+    jobs = []
+    for path, stem in zip(files, stems, strict=True):
+        wanted = stem.with_name(f"{stem.name}_{path.suffix[1:]}") if stem in crowded else stem
+        free = _free(wanted, taken | (set(stems) - {stem}))
+        taken.add(free)
+        jobs.append(Job(path, free))
+    return jobs
+
+
+def _free(wanted: Path, taken: set[Path]) -> Path:
+    free, number = wanted, 2
+    while free in taken:
+        free, number = wanted.with_name(f"{wanted.name}_{number}"), number + 1
+    return free
+
+
+def _away_from_members(jobs: list[Job], options: ReadingOptions) -> list[Job]:
+    """The jobs, batches renamed of which a member would be called as another file's result is.
+
+    A file is looked into only where another's name is its own with the digits behind it that a member gets.
+    """
+    stems = {job.stem for job in jobs}
+    suspects = {job.stem.with_name(owner) for job in jobs for owner in with_owners(job.stem.name)[1:]} & stems
+    taken = set(stems)
+    moved = []
+    for job in jobs:
+        if job.stem in suspects:
+            endings = [place.name.removeprefix(job.stem.name) for place in result_places(job, options)]
+            if endings != [""]:
+                stem = _free_for(job, endings, taken - {job.stem})
+                job = Job(job.source, stem)
+                taken |= {stem.with_name(stem.name + ending) for ending in endings}
+        moved.append(job)
+    return moved
+
+
+def _free_for(job: Job, endings: Sequence[str], taken: set[Path]) -> Path:
+    """The job's stem, or the nearest one with which none of its results is called as something else."""
+    number, stem = 1, job.stem
+    while any(stem.with_name(stem.name + ending) in taken for ending in endings):
+        ending = f"_{job.source.suffix[1:]}" + (f"_{number}" if number > 1 else "")
+        number, stem = number + 1, job.stem.with_name(job.stem.name + ending)
+    return stem
+
+
+def with_owners(name: str) -> list[str]:
+    """The name, and those of batches or split motions of which it would be a member: `y_000`, and `y`."""
+    names = [name]
+    while found := re.fullmatch(r"(.+)_\d{3,}", names[-1], re.ASCII):
+        names.append(found[1])
+    return names
+
+
+def result_places(job: Job, options: ReadingOptions) -> list[Path]:
+    """The paths, without ending, of every result of a job; the file is read for it."""
+    found = stream_motions(job.source, options)
+    return [job.place(motion.name) for motion in found if isinstance(motion, Motion)]
+
+
+def named_places(jobs: Sequence[Job], options: ReadingOptions) -> list[Path]:
+    """The paths, without ending, of the results that a table of cuts names."""
+    return [
+        job.place(cut.name)
+        for job in jobs
+        for cut in cuts_of(job.source, options.cuts)
+        if cut.name is not None
+    ]
+
+
+def _check_names(jobs: Sequence[Job], options: ReadingOptions) -> None:
+    """Refuse a table of cuts that calls two results the same."""
+    double = next((path for path, count in Counter(named_places(jobs, options)).items() if count > 1), None)
+    if double is not None:
+        raise UserError(f"the table of cuts calls two results {double.name}: give each a name of its own.")
+
+
+def _common_folder(files: Sequence[Path]) -> Path:
+    return Path(os.path.commonpath([os.path.abspath(path.parent) for path in files]))
+
+
+def _below(path: Path, base: Path) -> Path:
+    return Path(os.path.relpath(os.path.abspath(path), os.path.abspath(base)))

@@ -1,0 +1,77 @@
+"""Models by whatever a person calls them: `builtin`, a folder, another project's checkpoint, a package's own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from motionrft import builtin
+from motionrft.generators.base import Generator
+from motionrft.generators.folder import read_generator
+from motionrft.official.generators import checkpoint_in, read_official
+from motionrft.official.rewards import SUFFIXES, is_checkpoint, read_reward
+from motionrft.reward.base import Reward
+from motionrft.reward.loading import physics_alone, read_reward_folder, reward_folder, weighted
+from motionrft.training.fingerprints import folder_hash, path_hash, text_hash
+from motionrft.training.weights import CONFIG
+
+
+def load_generator(
+    path: Path | str = builtin.NAME,
+    device: torch.device | str = "cpu",
+    family: str | None = None,
+    statistics: Path | None = None,
+    **settings: Any,
+) -> Generator:
+    """A generator in evaluation mode.
+
+    Args:
+        path: `builtin`; a folder of ours; a published checkpoint; or a folder with exactly one checkpoint in it.
+        family, statistics, settings: see `motionrft.official.generators.read_official`; for checkpoints only.
+
+    Raises:
+        UserError: missing, damaged, unknown or not what it was said to be. Nothing is half-loaded.
+    """
+    path = Path(builtin.resolve(str(path), "generator"))
+    if (path / CONFIG).is_file():
+        return read_generator(path, str(device))
+    return read_official(checkpoint_in(path), family, statistics, **settings).to(device)
+
+
+def load_reward(
+    path: Path | str = builtin.NAME,
+    weights: Mapping[str, float] | None = None,
+    representation: str = "kinematic",
+    fps: float = 20.0,
+    device: torch.device | str = "cpu",
+) -> Reward:
+    """A reward with its terms weighed.
+
+    Args:
+        path: `builtin`; a reward's folder, or a training run with one inside; a published checkpoint, whose statistics
+            (`Mean.npy` …, TMR's `mean.pt`) are looked for beside the file, in `meta/`, or in the folder above.
+        weights: term to weight, physics terms among them; zeros are left out. None takes those it was saved with.
+        representation: of the motions it shall judge, de-normalised.
+        fps: of those motions; only physics asks.
+
+    Raises:
+        UserError: no reward there, a damaged one, or a term that nothing provides.
+    """
+    if weights is not None and (physics := physics_alone(weights, representation, fps)) is not None:
+        return physics.to(device)
+    reward = read_reward(Path(path)) if is_checkpoint(path) else read_reward_folder(reward_folder(path))
+    return weighted(reward, weights, representation, fps).to(device)
+
+
+def reward_identity(path: Path | str) -> str:
+    """A hash of what a reward is read from: our folder, or a checkpoint with whatever lies beside it.
+
+    Raises:
+        UserError: there is no reward.
+    """
+    if not is_checkpoint(path):
+        return folder_hash(reward_folder(path))
+    here = Path(path) if Path(path).is_dir() else Path(path).parent
+    beside = sorted(file for file in here.iterdir() if file.suffix in (*SUFFIXES, ".npy"))
+    return text_hash(*map(path_hash, [Path(path), *beside]))
