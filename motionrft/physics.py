@@ -9,6 +9,7 @@
 | `bone_length_drift` | ratio | mean relative change of the bones against the first frame | yes |
 | `skating_ratio` | share | frames in which a foot on the floor slides faster than 0.5 m/s (GMD, 2023) | no |
 | `motion_energy` | m/s | mean joint speed without the root's path and the heading | no |
+| `hovering` | m | height to which the lowest joint comes at its lowest, over the whole clip | no |
 | `lying` | share | frames in which the trunk is more than 60 degrees off the vertical | no |
 | `swapped_sides` | share | frames in which the feet point to where hips or shoulders say is behind | no |
 
@@ -28,6 +29,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from motionrft.lengths import length_mask
+from motionrft.representations.floor import standing_height
 from motionrft.representations.joints import heading
 from motionrft.representations.kinematic import skeleton_of_joints
 from motionrft.skeleton import Skeleton
@@ -141,6 +143,12 @@ def _motion_energy(clips: Clips) -> Tensor:
     return _aligned(_norm(turned.diff(dim=1)).mean(-1) * clips.fps, clips)
 
 
+def _hovering(clips: Clips) -> Tensor:
+    """The same in every frame, (B, T): a jump comes down and a climber starts on the ground, a lifted file never does."""
+    height = standing_height(clips.joints, clips.lengths).clamp(min=0)
+    return height[:, None].expand(clips.joints.shape[:2])
+
+
 def _lying(clips: Clips) -> Tensor:
     """1 where hips to shoulders are more than `LYING_ANGLE` off the vertical, else 0, (B, T)."""
     right_hip, left_hip, right_shoulder, left_shoulder = clips.skeleton.facing
@@ -153,18 +161,19 @@ def _lying(clips: Clips) -> Tensor:
 
 
 def _swapped_sides(clips: Clips) -> Tensor:
-    """1 where ankle to toe points against the facing of the hips, or of the shoulders, else 0, (B, T).
+    """1 where both feet point against the facing of the hips, or of the shoulders, else 0, (B, T).
 
-    A body whose left and right were exchanged faces backwards by its hips and shoulders, its toes do not.
+    A body whose left and right were exchanged faces backwards by its hips and shoulders, its toes do not. One foot
+    alone is no sign: a runner's rear foot hangs with the toe behind the ankle.
     """
-    toes = (clips.toes - clips.ankles).sum(2)[..., [0, 2]]  # (B, T, 2), x and z
-    swapped = torch.zeros(toes.shape[:2], dtype=torch.bool, device=toes.device)
+    feet = (clips.toes - clips.ankles)[..., [0, 2]]  # (B, T, foot, 2), x and z
+    swapped = torch.zeros(feet.shape[:2], dtype=torch.bool, device=feet.device)
     right_hip, left_hip, right_shoulder, left_shoulder = clips.skeleton.facing
     for right, left in ((right_hip, left_hip), (right_shoulder, left_shoulder)):
         across = clips.joints[:, :, left] - clips.joints[:, :, right]
         forward = torch.stack((-across[..., 2], across[..., 0]), dim=-1)  # (B, T, 2)
-        swapped |= (forward * toes).sum(-1) < 0
-    return swapped.to(toes.dtype)
+        swapped |= ((forward[:, :, None] * feet).sum(-1) < 0).all(-1)
+    return swapped.to(feet.dtype)
 
 
 QUANTITIES: dict[str, Quantity] = {
@@ -177,12 +186,13 @@ QUANTITIES: dict[str, Quantity] = {
     "motion_energy": Quantity(
         "motion energy", "m/s", _motion_energy, lead=1, good="near", note="without path and heading"
     ),
+    "hovering": Quantity("hovering", "m", _hovering),
     "lying": Quantity("lying", "", _lying, note="share of frames"),
     "swapped_sides": Quantity("swapped sides", "", _swapped_sides, note="share of frames"),
 }
 COSTS = ("foot_skating", "penetration", "floating", "jitter", "bone_length_drift")
 """What training may weigh (`weights.NAME`) and `score` shows: differentiable, 0 is best."""
-CHECKS = ("lying", "swapped_sides")
+CHECKS = ("hovering", "lying", "swapped_sides")
 """What `score` shows besides: signs that a file was read the wrong way, rather than faults of a motion."""
 MEASURES = ("jitter", "skating_ratio", "motion_energy", "penetration", "floating")
 """What evaluation prints the mean of."""

@@ -89,6 +89,7 @@ def _report(
     from motionrft.files import FileFault
 
     rows, skipped, broken, without_text = [], 0, 0, 0
+    said: set[str] = set()
     with call.console.progress("scoring", unit="motions") as bar:
         for result in _unless_alone(found):
             if isinstance(result, FileFault):
@@ -101,7 +102,10 @@ def _report(
             else:
                 rows.append(_row(result, scorer.terms))
             for remark in result.remarks:
-                call.console.warn(f"{result.query.motion.source}: {remark}")
+                about_text = remark.startswith("the text")
+                if not (about_text and remark in said):
+                    call.console.warn(remark if about_text else f"{result.query.motion.source}: {remark}")
+                said.add(remark)
             without_text += result.query.text is None
             for sentence in limits.broken(result):
                 broken += 1

@@ -139,6 +139,14 @@ def test_a_foot_that_swings_low_beside_a_standing_one_is_no_skating_and_two_that
     assert measure("foot_skating", swing) == pytest.approx(0.47, abs=0.02)
 
 
+def test_a_clip_that_never_comes_down_hovers_and_a_jump_does_not():
+    lifted, jump = _stand(), _stand()
+    lifted[..., 1] += 0.15
+    jump[:, 10:30, :, 1] += 0.4
+    assert measure("hovering", lifted) == pytest.approx(0.15, abs=1e-6)
+    assert measure("hovering", jump) == measure("hovering", lifted - 1) == 0
+
+
 def test_a_body_on_its_side_lies_and_one_with_exchanged_sides_looks_over_its_feet():
     person = default_rest_joints().float().expand(1, 10, 22, 3)
     assert measure("lying", person) == 0 and measure("swapped_sides", person) == 0

@@ -161,7 +161,13 @@ class EvaluationSession:
         if self.preset.motions is None:
             raise UserError("name the motions to measure with --motions DIR.")
         real = None if self.preset.data is None else self._dataset()
-        return evaluate_physics(Path(self.preset.motions), real, self.preset.name, self.preset.limit)
+        return evaluate_physics(
+            Path(self.preset.motions),
+            real,
+            self.preset.name,
+            self.preset.limit,
+            self.preset.reading_options(),
+        )
 
     def _reward_of(self, term: str) -> tuple[Reward, str]:
         path = self.preset.reward or builtin.NAME

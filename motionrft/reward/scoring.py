@@ -230,9 +230,10 @@ def _measure_distances(
 
 def _guesses(item: _Prepared) -> list[str]:
     """A sentence for each thing that is far from what the reward was trained on."""
+    names = {"motion": "its motion", "text": f"the text {item.query.text!r}"}
     return [
-        f"its {what} is unlike anything the reward was trained on ({distance:.1f} times as far as real clips "
-        f"of its own kind): its verdict is a guess."
+        f"{names[what]} is unlike what the reward was trained on ({distance:.1f} times as far from it as real clips "
+        "of the same kinds): the reward's terms are guesses."
         for what, distance in item.distances.items()
         if distance > FAR
     ]
