@@ -5,6 +5,8 @@
 where, what is legal and what to do; the command line prints it without a traceback.
 """
 
+import errno
+
 
 class UserError(ValueError):
     """The input is wrong: a file, a field, a name. Nothing was written."""
@@ -25,3 +27,22 @@ class Interrupted(Exception):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "allocate memory",  # the CPU allocator, and the system under an address-space limit
+    "bad_alloc",  # C++ anywhere
+    "ALLOC_FAILED",  # cuBLAS, cuDNN
+    "could not create a memory",  # oneDNN
+    "could not create a primitive",
+    "could not execute a primitive",
+    "can't start new thread",  # no room for its stack
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out, on any device and in the words of any library below us."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)

@@ -30,7 +30,7 @@ from torch.nn import functional as F
 
 from motionrft.lengths import length_mask
 from motionrft.representations.floor import standing_height
-from motionrft.representations.joints import heading
+from motionrft.representations.joints import heading, in_metres
 from motionrft.representations.kinematic import skeleton_of_joints
 from motionrft.skeleton import Skeleton
 
@@ -216,7 +216,7 @@ def physics_curves(
     joints: Tensor, lengths: Tensor, fps: float, names: Sequence[str] = COSTS
 ) -> dict[str, Tensor]:
     """Each quantity per frame, (B, T); zero where a frame has no value or lies beyond the length."""
-    valid, clips = length_mask(lengths, joints.shape[1]), Clips(joints, lengths, fps)
+    valid, clips = length_mask(lengths, joints.shape[1]), Clips(in_metres(joints), lengths, fps)
     return {name: torch.where(valid, QUANTITIES[name].curve(clips), 0.0) for name in names}
 
 

@@ -13,6 +13,7 @@ from motionrft_cli.options import Call, command, sets
 from motionrft_cli.outputs import check_writable_folder
 
 if TYPE_CHECKING:
+    from motionrft.files.composition import CompositionRecipe
     from motionrft.files.conversion import Conversion, Existing, Outcome
     from motionrft.files.dataset import DatasetRecipe
     from motionrft.files.existing import DatasetCheck
@@ -179,7 +180,17 @@ def _recipe(call: ConvertCall, paths: list[Path]) -> "DatasetRecipe":
         licence=preset.licence,
         reading=preset.reading_options(),
         jobs=preset.jobs,
+        compose=_composition(preset),
     )
+
+
+def _composition(preset: ConvertPreset) -> "CompositionRecipe | None":
+    from motionrft.files.composition import CompositionRecipe
+
+    if preset.compose is None:
+        return None
+    settings = preset.compose.model_dump()
+    return CompositionRecipe(**settings | {"cut": frozenset(preset.compose.cut), "seed": preset.seed})
 
 
 def _complete(call: ConvertCall, folder: Path) -> int:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from motionrft.errors import Interrupted, RunError, UserError
+from motionrft.errors import Interrupted, RunError, UserError, is_out_of_memory
 from motionrft_cli.commands import COMMANDS, load_command
 
 
@@ -145,6 +145,8 @@ def _message(error: BaseException) -> str:
         return "interrupted"
     if isinstance(error, UserError | RunError | Interrupted):
         return f"error: {error}" if not isinstance(error, Interrupted) else str(error)
+    if is_out_of_memory(error):
+        return f"error: out of memory ({' '.join(str(error).split())[:200]}). Try a smaller --batch, or shorter motions."
     if isinstance(error, typer.TyperException):
         return f"error: {' '.join(error.format_message().replace('Value error, ', '').split())}"
     if isinstance(error, OSError) and error.filename is not None:

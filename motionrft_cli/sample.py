@@ -137,7 +137,7 @@ def _slug(text: str) -> str:
 
 def _sampling(call: Call[SamplePreset], model: "Generator") -> "SamplingSettings":
     preset = call.preset
-    return model.sampling(preset.sampler, preset.eta, preset.steps, preset.guidance)
+    return model.sampling(preset.sampler, preset.eta, preset.steps, preset.guidance, preset.shift)
 
 
 def _motions(

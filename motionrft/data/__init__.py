@@ -1,9 +1,10 @@
 """Data sets on disk and their batches."""
 
-from motionrft.data.batches import BalancedBatches, Batch, DistinctBatches, collate, pad
+from motionrft.data.batches import BalancedBatches, Batch, DistinctBatches, GroupedBatches, collate, pad
 from motionrft.data.captions import Caption, read_captions
-from motionrft.data.folder import FOLDERS, Item, MotionDataset
+from motionrft.data.folder import Item, MotionDataset
 from motionrft.data.prompts import read_prompts
+from motionrft.files.dataset_layout import FOLDERS
 
 __all__ = [
     "FOLDERS",
@@ -11,6 +12,7 @@ __all__ = [
     "Batch",
     "Caption",
     "DistinctBatches",
+    "GroupedBatches",
     "Item",
     "MotionDataset",
     "collate",

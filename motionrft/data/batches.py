@@ -87,6 +87,42 @@ class DistinctBatches:
         return torch.stack([m[int(p * len(m))] for m, p in zip(members, pick, strict=True)])
 
 
+class GroupedBatches:
+    """As `DistinctBatches`, but a share of every batch comes in whole groups (`MotionDataset.groups`).
+
+    A group's items, such as two events in both orders, are each other's hardest negatives, and meet in one batch.
+    """
+
+    def __init__(self, dataset: MotionDataset, batch: int, seed: int, share: float = 0.5):
+        groups = dataset.groups
+        self.seed, self.share = seed, share
+        self.singles = DistinctBatches(dataset, batch, seed)
+        self.groups = [torch.nonzero(groups == group)[:, 0] for group in range(int(groups.max()) + 1)]
+        self.labels, self.alone = dataset.labels, groups < 0
+
+    def __getitem__(self, step: int) -> Tensor:
+        """(B,) items of a step, no two of one label."""
+        draws = generator_for(self.seed, "grouped", step)
+        rest = self.singles[step]
+        room, chosen, used = int(self.share * len(rest)), list[int](), set[int]()
+        for number in torch.randperm(len(self.groups), generator=draws)[: 2 * room].tolist():
+            members = self.groups[number]
+            labels = set(self._labels(members))
+            if len(chosen) + len(members) <= room and not labels & used:
+                chosen += members.tolist()
+                used |= labels
+        spare = [
+            item for item, label in zip(rest.tolist(), self._labels(rest), strict=True) if label not in used
+        ]
+        spare.sort(
+            key=lambda item: not self.alone[item]
+        )  # whole groups are here already: items alone come first
+        return torch.tensor(chosen + spare[: len(rest) - len(chosen)])
+
+    def _labels(self, items: Tensor) -> list[int]:
+        return items.tolist() if self.labels is None else self.labels[items].tolist()
+
+
 def collate(
     dataset: MotionDataset, items: Tensor, seed: int, step: int, representation: str = "kinematic"
 ) -> Batch:

@@ -221,7 +221,7 @@ class EvaluationSession:
             generator,
             name or _short_name(place),
             path_hash(folder),
-            generator.sampling(preset.sampler, preset.eta, preset.steps, preset.guidance),
+            generator.sampling(preset.sampler, preset.eta, preset.steps, preset.guidance, preset.shift),
             preset.batch,
             self.dtype,
         )

@@ -17,22 +17,21 @@ import torch
 from motionrft.errors import UserError
 from motionrft.files.archives import unpacked
 from motionrft.files.captions import mirror_caption, read_captions, text_lines
-from motionrft.files.checks import check_finite
 from motionrft.files.clip_names import name_fault, read_names
+from motionrft.files.clip_writing import save_clip
+from motionrft.files.composed_clips import append_rows, composed_rows, write_composed
+from motionrft.files.composition import CompositionRecipe
+from motionrft.files.dataset_layout import FOLDERS
 from motionrft.files.motions import FileFault, motion_files, read_motions
 from motionrft.files.parallel import mapped
 from motionrft.files.reading import ReadingOptions
 from motionrft.parsing import csv_rows
 from motionrft.representations.convert import convert
 from motionrft.representations.joints import mirror_joints
-from motionrft.representations.kinematic import joints_to_kinematic, kinematic_to_joints
-from motionrft.representations.names import JOINTS, KINEMATIC, ROTATION
-from motionrft.representations.rotation import joints_to_rotation
+from motionrft.representations.names import JOINTS
 from motionrft.representations.statistics import Statistics
 from motionrft.training.atomic import atomic_folder
 
-FOLDERS = {KINEMATIC: "new_joint_vecs", JOINTS: "new_joints", ROTATION: "rotations"}
-"""Where each representation lies in a data set folder."""
 SPLITS = ("train", "val", "test")
 CARD = "dataset.json"
 CREDITS = ("LICENSE", "ATTRIBUTION.md")
@@ -50,6 +49,7 @@ class DatasetRecipe:
     splits: CSV with a column `clip_id` and `split_column`; all its columns travel into `index.csv`.
     fps: rate of the data set; every motion is resampled to it. reading: how the files are read.
     min_frames: clips with fewer frames of features are left out, and listed.
+    compose: clips of two events and of repeated ones to add, from the clips of each split; `content` names the kinds.
     """
 
     motions: tuple[Path, ...]
@@ -62,6 +62,7 @@ class DatasetRecipe:
     licence: str = ""
     reading: ReadingOptions = field(default_factory=ReadingOptions)
     jobs: int = 1
+    compose: CompositionRecipe | None = None
 
 
 @dataclass
@@ -69,6 +70,7 @@ class DatasetReport:
     """What was built: counts, and the clips that are not in it with the reason for each."""
 
     clips: int = 0
+    composed: int = 0
     frames: int = 0
     splits: dict[str, int] = field(default_factory=dict)
     too_short: list[str] = field(default_factory=list)
@@ -81,6 +83,7 @@ class DatasetReport:
         unreadable = [fault.message for fault in self.faults]
         return {
             "clips": self.clips,
+            **({"composed": self.composed} if self.composed else {}),
             "frames": self.frames,
             "splits": self.splits,
             "left_out": left_out | {"unreadable": unreadable},
@@ -113,8 +116,9 @@ def build_dataset(
             _check_mirrors(paths)
         kept = _write_clips(recipe, paths, captions, folder, report, progress)
         split_of = {clip: rows[source][recipe.split_column] for clip, source in kept.items()}
-        _write_lists(split_of, folder, report)
         _write_index(rows, kept, folder)
+        split_of |= _compose(recipe, folder, split_of, captions, rows, report)
+        _write_lists(split_of, folder, report)
         write_statistics(folder, [clip for clip, split in split_of.items() if split == "train"])
         _write_card(recipe, folder, report)
     return report
@@ -174,6 +178,31 @@ def _write_clips(
     return kept
 
 
+def _compose(
+    recipe: DatasetRecipe,
+    folder: Path,
+    split_of: Mapping[str, str],
+    captions: Mapping[str, list[str]],
+    rows: Mapping[str, Mapping[str, str]],
+    report: DatasetReport,
+) -> dict[str, str]:
+    """Add composed clips to the folder and its index; each with its split."""
+    if recipe.compose is None:
+        return {}
+    columns = list(next(iter(rows.values())))
+    if "content" not in columns:
+        raise UserError(
+            f"{recipe.splits}: no column 'content', which says what to compose; it has {', '.join(columns)}."
+        )
+    own = {clip: split for clip, split in split_of.items() if clip in rows}
+    labels = {clip: (rows[clip]["content"], rows[clip].get("style", "")) for clip in own}
+    made = write_composed(folder, own, captions, labels, recipe.compose, recipe.jobs)
+    append_rows(folder / "index.csv", composed_rows(columns, made, recipe.split_column))
+    report.composed = len(made)
+    report.frames += sum(composed.frames(recipe.compose.blend) for composed in made.values())
+    return {clip: composed.split for clip, composed in made.items()}
+
+
 def _chosen_files(
     motions: list[Path], rows: Container[str], captions: Mapping[str, list[str]], report: DatasetReport
 ) -> list[Path]:
@@ -231,24 +260,13 @@ def _convert_clip(path: Path, recipe: DatasetRecipe, folder: Path) -> int | File
         joints = convert(torch.from_numpy(motions[0].array)[None], motions[0].representation, JOINTS)
         frames = joints.shape[1] - 1
         if frames >= recipe.min_frames:
-            _save_clip(path.stem, joints, folder)
+            save_clip(path.stem, joints, folder)
             if recipe.mirror:
-                _save_clip(f"M{path.stem}", mirror_joints(joints), folder)
+                save_clip(f"M{path.stem}", mirror_joints(joints), folder)
     except UserError as error:
         said = str(error)
         return FileFault(path, said if str(path) in said else f"{path}: {said}")
     return frames
-
-
-def _save_clip(clip: str, joints: torch.Tensor, folder: Path) -> None:
-    features = joints_to_kinematic(joints)
-    recovered = kinematic_to_joints(features)
-    made = {KINEMATIC: features, JOINTS: recovered, ROTATION: joints_to_rotation(recovered)}
-    arrays = {name: motion[0].float().numpy() for name, motion in made.items()}
-    for name, array in arrays.items():
-        check_finite(array, f"{clip}: as {name}")
-    for name, array in arrays.items():
-        np.save(folder / FOLDERS[name] / f"{clip}.npy", array)
 
 
 def _write_lists(split_of: Mapping[str, str], folder: Path, report: DatasetReport) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 from motionrft.files.motions import Motion
 from motionrft.representations.convert import convert
 from motionrft.representations.floor import floor_height, on_file_floor, stand_on_floor
+from motionrft.representations.joints import in_metres
 from motionrft.representations.names import JOINTS, KINEMATIC
 from motionrft.representations.resample import resample
 
@@ -34,7 +35,7 @@ def physical_joints(motion: Motion, fps: float) -> Physical:
     if abs(motion.fps - fps) > SAME_RATE:
         values = resample(values, name, motion.fps, fps)
     joints = convert(values[None], name, JOINTS)  # (1, T, J, 3), or flat
-    joints = joints if joints.dim() == 4 else joints.unflatten(-1, (-1, 3))
+    joints = in_metres(joints if joints.dim() == 4 else joints.unflatten(-1, (-1, 3)))
     if bool(on_file_floor(joints)):
         return Physical(stand_on_floor(joints)[0])
     remark = (

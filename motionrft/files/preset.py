@@ -5,6 +5,20 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from motionrft.files.reading_preset import ReadingPreset
+from motionrft.settings.base import PresetPart
+
+
+class ComposePart(PresetPart):
+    """Composed clips that are added to a data set: two events in both orders, one event once, twice, three times."""
+
+    pairs: dict[str, int] = Field({}, description="split to number of pairs of clips; each gives two orders")
+    counts: dict[str, int] = Field({}, description="split to number of clips that are repeated")
+    cut: list[str] = Field([], description="kinds (column content) that stay what they are when cut short")
+    held_out: float = Field(
+        0.15, ge=0, lt=1, description="share of the pairs of kinds that are composed in the test split alone"
+    )
+    longest: int = Field(100, ge=24, description="frames of a clip in a pair; of a repeated one two thirds")
+    blend: int = Field(8, ge=0, description="frames in which one clip passes into the next")
 
 
 class ConvertPreset(ReadingPreset):
@@ -47,3 +61,4 @@ class ConvertPreset(ReadingPreset):
     split_column: str = Field("split", description="data set: the column of --splits to use")
     min_frames: int = Field(16, ge=1, description="data set: shortest clip kept, frames of features")
     licence: str = Field("", description="data set: licence to note in dataset.json")
+    compose: ComposePart | None = Field(None, description="data set: composed clips to add; null: none")

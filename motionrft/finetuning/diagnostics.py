@@ -107,7 +107,7 @@ DIAGNOSTICS: dict[str, Callable[[FinetuneRun], list[Series]]] = {
 
 
 def _held(tuning: FinetuneRun, method: MethodPreset, steps: int, batch: int) -> int:
-    process = tuning.generator.process(steps, tuning.sampling.sampler, tuning.sampling.eta)
+    process = tuning.generator.process_with(replace(tuning.sampling, steps=steps))
     context = replace(tuning.trainer.context, process=process, method=method)
     micro_batches = tuning.trainer.prepared.micro_batches(torch.arange(batch), 0, None)
     context.meter.reset()

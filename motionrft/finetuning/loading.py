@@ -16,6 +16,7 @@ from motionrft.evaluation.evaluators import load_evaluator
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.numbers import CANDIDATES
+from motionrft.finetuning.methods.base import usable_methods
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator
@@ -50,7 +51,7 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
     """
     found = {"generator": _hash(builtin.resolve(preset.generator, "generator"), "generator")}
     if set(preset.weights) - {name for name, weight in preset.weights.items() if not weight}:
-        found["reward"] = reward_identity(preset.reward)
+        found["reward"] = reward_identity(preset.reward, preset.weights)
     if preset.prompts is not None:
         found["data"] = text_hash(*read_prompts(Path(preset.prompts)))
     elif preset.data is not None:
@@ -72,6 +73,7 @@ def load_parts(
     reward = load_reward(
         preset.reward, preset.weights, generator.representation, fps=generator.fps, device=device
     )
+    _check_gradient(preset, reward)
     evaluator, validation, held_out = None, None, None
     if preset.watch.every or preset.evaluation.prompts:
         evaluator = load_evaluator(builtin.resolve(preset.evaluator, "evaluator"), device)
@@ -82,6 +84,21 @@ def load_parts(
         if validation is None and held_out is None:
             say(f"fewer than {CANDIDATES} prompts: no watch and no table of before and after")
     return Parts(generator, reward, load_prompts(preset, generator), evaluator, validation, held_out)
+
+
+def _check_gradient(preset: FinetunePreset, reward: Reward) -> None:
+    """Refuse a method that differentiates a reward which gives no gradient."""
+    if reward.differentiable or "gradient" not in preset.method.needs:
+        return
+    others = [
+        name
+        for name, method in usable_methods().items()
+        if "reward" in method.preset.needs and "gradient" not in method.preset.needs
+    ]
+    raise UserError(
+        f"{preset.method.method} follows the reward's gradient, and this reward gives none: use a method that needs "
+        f"none ({', '.join(others)})."
+    )
 
 
 def load_prompts(preset: FinetunePreset, generator: Generator) -> PromptSet:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from motionrft.diffusion.plan import Plan
 from motionrft.diffusion.process import Process
-from motionrft.diffusion.rollout import Predict, RewardFunction, Start
+from motionrft.diffusion.rollout import Compiled, RewardFunction, Start
 from motionrft.finetuning.methods.base import MethodPreset
 from motionrft.generators.base import Generator
 from motionrft.training.memory import GraphBytes
@@ -44,7 +44,7 @@ class TuningContext:
     reward: the reward function; frozen: inside this context the generator is the untuned one.
     autocast: the precision of the arithmetic; meter: to be marked right before each backward.
     backward: adds a loss's gradient (through a loss scale, where the precision needs one).
-    compiled_predict: a compiled `generator.predict` for steps without a graph, or None.
+    compiled: faster forms of the generator's and the reward's calls, or None.
     memory: what a method remembers from one trajectory to the next, by name; part of the run's saved state.
     say: told what people should know.
     """
@@ -58,7 +58,7 @@ class TuningContext:
     autocast: Callable[[], AbstractContextManager[object]]
     meter: GraphBytes
     backward: Callable[[Tensor], None] = Tensor.backward
-    compiled_predict: Predict | None = None
+    compiled: Compiled | None = None
     memory: dict[str, Any] = field(default_factory=dict)
     say: Callable[[str], None] = lambda _: None
 

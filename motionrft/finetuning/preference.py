@@ -110,7 +110,7 @@ def _accumulated(
     loss_of: Callable[[MicroBatch], tuple[Tensor, Numbers, Tensor, Numbers]],
 ) -> UpdatePoint:
     """Backward over the micro-batches, one graph at a time, and what to log of all of them."""
-    total, rewards = torch.zeros(()), []
+    total, rewards = micro_batches[0].start.noise.new_zeros(()), []
     numbers: Numbers = {}
     terms: dict[str, list[Tensor]] = {}
     for micro_batch in micro_batches:
@@ -118,10 +118,10 @@ def _accumulated(
             loss, numbers_here, rewards_here, raw = loss_of(micro_batch)
         context.meter.mark()
         context.backward(loss * micro_batch.share)
-        total = total + loss.detach().cpu() * micro_batch.share
+        total = total + loss.detach() * micro_batch.share
         rewards.append(rewards_here)
         for name, value in numbers_here.items():
-            numbers[name] = numbers.get(name, torch.zeros(())) + value.detach().cpu() * micro_batch.share
+            numbers[name] = numbers.get(name, torch.zeros_like(value)) + value.detach() * micro_batch.share
         for name, value in raw.items():
             terms.setdefault(name, []).append(value)
     return UpdatePoint(

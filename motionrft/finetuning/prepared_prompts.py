@@ -14,6 +14,7 @@ from motionrft.finetuning.objective import MicroBatch
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.generators.base import Condition, Generator
 from motionrft.generators.sampling import ItemNoise
+from motionrft.moving import moved
 from motionrft.reward.base import Reward, RewardCondition
 from motionrft.text.base import stack
 from motionrft.training.seeds import item_seed
@@ -144,7 +145,8 @@ class PreparedPrompts:
 
     def recorded(self, items: Tensor) -> Tensor:
         """(B, T, D) recorded motions of some prompts, T the longest of their lengths."""
-        return self.prompts.motions(items, self.generator.representation, self.generator.fps).to(self.device)
+        motion = self.prompts.motions(items, self.generator.representation, self.generator.fps)
+        return moved(motion, self.device)
 
     def _start(
         self, items: Tensor, keys: Sequence[tuple[int, int]], reward_condition: RewardCondition | None = None
@@ -152,13 +154,15 @@ class PreparedPrompts:
         lengths = self.prompts.lengths[items]
         seeds = [item_seed(self.seed, "noise", *key) for key in keys]
         noise = ItemNoise(self.generator, lengths, seeds, self.device)
-        texts = self.text_of[items].to(self.device)
+        texts = moved(self.text_of[items], self.device)
         reward_condition = reward_condition or self._text_condition(items)
         frames, condition = int(lengths.max()), self.condition.index(texts)
-        return Start(noise.draw(), condition, lengths.to(self.device), reward_condition, frames, noise.draw)
+        return Start(
+            noise.draw(), condition, moved(lengths, self.device), reward_condition, frames, noise.draw
+        )
 
     def _text_condition(self, items: Tensor) -> RewardCondition:
-        return self.reward_condition.index(self.text_of[items].to(self.device))
+        return self.reward_condition.index(moved(self.text_of[items], self.device))
 
 
 def _conditions(generator: Generator, texts: Sequence[str]) -> Condition:
@@ -172,7 +176,7 @@ def _conditions(generator: Generator, texts: Sequence[str]) -> Condition:
 
 def _rows(start: Start, rows: Sequence[int]) -> Start:
     """Some items of a start."""
-    items = torch.tensor(rows, device=start.lengths.device)
+    items = moved(torch.tensor(rows), start.lengths.device)
     draw = start.draw
     return Start(
         start.noise[items],

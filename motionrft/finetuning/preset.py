@@ -10,7 +10,9 @@ from motionrft.errors import UserError
 from motionrft.finetuning.methods.base import MethodPreset, method_named, plan_of, usable_methods
 from motionrft.finetuning.methods.easytune import EasyTunePreset
 from motionrft.registry import METHODS
+from motionrft.reward.naming import REWARD, is_own, own_name
 from motionrft.settings.base import Preset, PresetPart
+from motionrft.settings.code import CODE
 from motionrft.training.preset import OptimiserPreset
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ class FinetunePreset(Preset):
     command: ClassVar[str] = "finetune"
 
     generator: str = Field("builtin", description="generator folder or checkpoint, or builtin")
-    reward: str = Field("builtin", description="reward folder, published checkpoint, or builtin")
+    reward: str = Field("builtin", description=REWARD, json_schema_extra=CODE)
     evaluator: str = Field("builtin", description="evaluator folder for the watch and the tables, or builtin")
     data: str | None = Field(None, description="data set folder that prompts are taken from")
     split: str = Field("train", description="split of the data set to tune on")
@@ -111,6 +113,9 @@ class FinetunePreset(Preset):
     eta: float | None = Field(
         None, ge=0, le=1, description="noise of DDIM or Euler steps; null: the published choice"
     )
+    shift: float | None = Field(
+        None, gt=0, description="of a flow's times: above 1 more steps lie near the noise; null: as published"
+    )
     guidance: float | None = Field(None, description="guidance scale; 1 runs no second pass; null: published")
     batch: int = Field(16, ge=1, description="prompts a trajectory")
     micro_batch: int | None = Field(None, ge=1, description="prompts computed at once; null: the whole batch")
@@ -119,14 +124,18 @@ class FinetunePreset(Preset):
         None, gt=0, description="seconds, or 90s, 10m, 1.5h; the first limit ends the run"
     )
     weights: dict[str, float] = Field(
-        {"semantic": 1.0, "similarity": 1.0}, description="reward terms and their weights; 0 leaves one out"
+        {"semantic": 1.0, "similarity": 1.0},
+        description="reward terms and their weights; 0 leaves one out",
+        json_schema_extra=CODE,
     )
     reference: ReferencePart = ReferencePart()
     lora: LoraPart = LoraPart()
     freeze: list[str] = Field([], description="parts of the denoiser, by name, that stay as they are")
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5, warmup=100)
-    compile: bool = Field(
-        False, description="compile steps without gradient (CUDA graphs on a GPU); not with easytune-chain"
+    compile: bool | Literal["graphs"] = Field(
+        False,
+        description="compile the network, and decoding with judgement (minutes, once); graphs: capture them in CUDA "
+        "graphs as they are (seconds; a GPU)",
     )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of a saved weight average; null: none")
     compare: dict[str, dict[str, Any]] = Field(
@@ -140,9 +149,11 @@ class FinetunePreset(Preset):
     @model_validator(mode="before")
     @classmethod
     def _lists_of_methods(cls, values: Any) -> Any:
-        """`method: easytune,refl` and `compare: [easytune, refl]` name methods to compare."""
+        """`method: easytune,refl` and `compare: [easytune, refl]` name methods to compare; code as a reward weighs 1."""
         if not isinstance(values, dict):
             return values
+        if is_own(values.get("reward")) and "weights" not in values:
+            values = {**values, "weights": {own_name(values["reward"]): 1.0}}
         method, names = values.get("method"), values.get("compare")
         named = method.get("method") if isinstance(method, dict) else method
         if isinstance(named, str) and named in METHODS:
@@ -181,6 +192,11 @@ class FinetunePreset(Preset):
         if 0 < self.evaluation.prompts < 32:
             raise ValueError(
                 f"evaluation.prompts is {self.evaluation.prompts}: R-Precision ranks 32; 0 leaves it out"
+            )
+        if self.compile and "noise" in self.method.needs:
+            raise ValueError(
+                f"{self.method.method} compares probabilities to 1e-4, so what is sampled has to be computed exactly "
+                "as it is replayed: leave compile out"
             )
         learns_from_motion = "motion" in self.method.needs or self.reference.source == "motion"
         if learns_from_motion and self.data is None:

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import torch
 
-from motionrft.errors import UserError
 from motionrft.evaluation.generation import Repetition, evaluate_generator
 from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
-from motionrft.finetuning.compiled import compiled_predict
+from motionrft.finetuning.compiled import quickened
 from motionrft.finetuning.frozen import FrozenTwin
 from motionrft.finetuning.loading import Parts, identities, load_parts
 from motionrft.finetuning.methods.base import method_named
 from motionrft.finetuning.objective import TuningContext
 from motionrft.finetuning.prepared_prompts import PreparedPrompts, References
 from motionrft.finetuning.preset import FinetunePreset
+from motionrft.finetuning.sampling_choice import tuning_sampling
 from motionrft.finetuning.trainer import FinetuneTrainer
 from motionrft.finetuning.watch import Looks, read_looks, watch_for
 from motionrft.generators.folder import save_generator
@@ -122,13 +122,8 @@ class FinetuneRun:
         self.parts.reward.settle()
         parameters = prepare_training(self.generator, preset.lora, preset.freeze)
         self.frozen = FrozenTwin(self.generator)
-        self.sampling = self.generator.sampling(preset.sampler, preset.eta, preset.steps, preset.guidance)
-        process = self.generator.process(self.sampling.steps, self.sampling.sampler, self.sampling.eta)
-        if "noise" in preset.method.needs and not any(process.stochastic):
-            raise UserError(
-                f"{preset.method.method} learns from stochastic steps, and this sampler has none. "
-                "Set eta (--set eta=1 is usual, 0.7 for flows), or another sampler."
-            )
+        self.sampling = tuning_sampling(self.generator, preset, session.say)
+        process = self.generator.process_with(self.sampling)
         context = TuningContext(
             self.generator,
             process,
@@ -138,7 +133,8 @@ class FinetuneRun:
             self.frozen,
             lambda: autocast(session.device, session.dtype),
             GraphBytes([self.generator, self.parts.reward], session.device),
-            compiled_predict=compiled_predict(self.generator) if preset.compile else None,
+            compiled=quickened(preset.compile, self.generator, self.parts.reward),
+            say=session.say,
         )
         self.trainer = FinetuneTrainer(
             preset,
@@ -195,7 +191,7 @@ class FinetuneRun:
             keep=self.preset.keep,
             progress=self.session.progress(self.preset.method.method),
             watch=looks,
-            keep_start=looks is not None,
+            keep_start=self.trainer.watch is not None,  # in every process: saving is done together
             distribution=self.distribution,
         )
 

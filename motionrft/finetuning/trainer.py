@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from motionrft.errors import is_out_of_memory
 from motionrft.finetuning.chain import WeightChain
 from motionrft.finetuning.methods.base import method_named, plan_of
 from motionrft.finetuning.objective import TuningContext, UpdatePoint, load_objective
@@ -18,8 +19,9 @@ from motionrft.finetuning.preset import FinetunePreset
 from motionrft.training.cursor import StreamCursor
 from motionrft.training.distribution import Distribution
 from motionrft.training.ema import Ema
+from motionrft.training.numbers import read
 from motionrft.training.optimiser import Optimiser
-from motionrft.training.out_of_memory import does_not_fit, is_out_of_memory
+from motionrft.training.out_of_memory import does_not_fit
 from motionrft.training.seeds import item_seed
 from motionrft.training.watch import Watch
 
@@ -81,13 +83,21 @@ class FinetuneTrainer:
         return self.walk(self.cursor.next(), int(self.cursor.epoch), step)
 
     def walk(self, items: Tensor, epoch: int, step: int) -> list[dict[str, Any]]:
-        """`update` for chosen prompts: (B,) positions among them, met for the `epoch`-th time."""
+        """`update` for chosen prompts: (B,) positions among them, met for the `epoch`-th time.
+
+        The device is asked for the numbers once, at the trajectory's end; on CUDA the updates then share its time.
+        """
         lines: list[dict[str, Any]] = []
+        began = time.perf_counter()
         while not self._walked(items, epoch, step, lines):
             self._halve()
         if self.chain is not None:
             self.chain.adopt()
         self.trajectory += 1
+        lines = read(lines)
+        if self.context.generator.device.type != "cpu":
+            seconds = (time.perf_counter() - began) / max(len(lines), 1)
+            lines = [{**line, "seconds": seconds} for line in lines]
         if self.total is None and self.trajectory == _TIMED:
             self._estimate_total(step, lines)
         return lines
@@ -195,12 +205,12 @@ class FinetuneTrainer:
 
 
 def _numbers(point: UpdatePoint) -> dict[str, Any]:
-    """A update point as plain numbers, read from the device in one go."""
+    """An update point as () tensors, each still on the device."""
     means = {"loss": point.loss}
     if point.rewards is not None:
         means["reward"] = point.rewards.mean()
     means |= {f"reward/{name}": value.mean() for name, value in point.terms.items()}
     means |= point.numbers
-    values = torch.stack([value.detach().float().reshape(()) for value in means.values()]).tolist()
-    t = None if point.t is None else point.t.item()
-    return {"position": point.position, "t": t, **dict(zip(means, values, strict=True))}
+    # Detached: a line is kept to the trajectory's end, and a loss would keep its graph with it.
+    told = {name: value.detach() for name, value in means.items()}
+    return {"position": point.position, "t": point.t, **told}

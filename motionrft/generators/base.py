@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from motionrft.diffusion.parametrisation import Parametrisation
 from motionrft.diffusion.process import Process
+from motionrft.diffusion.sampler import sampler_named
 from motionrft.diffusion.schedule import Schedule, StraightPath
 from motionrft.errors import UserError
 from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.registry import SAMPLERS
 from motionrft.text.base import TextEncoder, TextFeatures
 
 
@@ -117,13 +119,14 @@ class Generator(nn.Module, ABC):
         eta: float | None = None,
         steps: int | None = None,
         guidance: float | None = None,
+        shift: float | None = None,
     ) -> SamplingSettings:
         """What motions are sampled with; None stands for what it was tuned with, else for the family's published choice.
 
-        With another sampler than that, its own published steps and no eta are meant.
+        With another sampler than that, its own published steps and eta are meant.
 
         Raises:
-            UserError: the family has no such sampler, or it takes no eta or no number of steps.
+            UserError: the family has no such sampler, or it takes no eta, no shift or no number of steps.
         """
         usual = self.tuned_with or self._published
         sampler = usual.sampler if sampler is None else sampler
@@ -139,6 +142,7 @@ class Generator(nn.Module, ABC):
             own.steps if steps is None else steps,
             usual.guidance if guidance is None else guidance,
             self.fps,
+            usual.shift if shift is None else shift,
         )
 
     @property
@@ -148,7 +152,8 @@ class Generator(nn.Module, ABC):
     def _published_with(self, sampler: str | None) -> SamplingSettings:
         known = sampler is not None and sampler in self.samplers
         steps = self.samplers[sampler] if known else self.process(None, sampler).steps  # type: ignore[index]
-        return SamplingSettings(sampler, 0.0, steps, self.guidance, self.fps)
+        eta = sampler_named(sampler).eta if sampler is not None and sampler in SAMPLERS else 0.0
+        return SamplingSettings(sampler, eta, steps, self.guidance, self.fps)
 
     def frames(self, seconds: Tensor) -> Tensor:
         """(N,) int64 frames of motions of (N,) `seconds`, within what the generator can make."""
@@ -211,6 +216,10 @@ class Generator(nn.Module, ABC):
         self, steps: int | None = None, sampler: str | None = None, eta: float | None = None
     ) -> Process:
         """The sampling process; None stands for what `sampling` says."""
+
+    def process_with(self, sampling: SamplingSettings) -> Process:
+        """The sampling process of these settings."""
+        return self.process(sampling.steps, sampling.sampler, sampling.eta)
 
     def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
         """Which numbers of a state count, True where valid, broadcastable to `x`; None where all do."""

@@ -39,6 +39,9 @@ class SamplePreset(Preset):
     eta: float | None = Field(
         None, ge=0, le=1, description="noise of DDIM or Euler steps, 0 to 1; null: as tuned, else none"
     )
+    shift: float | None = Field(
+        None, gt=0, description="of a flow's times: above 1 more steps lie near the noise; null: as tuned"
+    )
     batch: int = Field(16, ge=1, description="motions made at once; the result does not depend on it")
     formats: Annotated[list[Format], BeforeValidator(separated)] = Field(
         ["npy", "html"], min_length=1, description="files written for each motion"

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from motionrft.diffusion.sampler import Suits, samplers_for
 from motionrft.errors import UserError
-
-TAKES_ETA = ("ddim", "euler")
-"""Our samplers whose noise eta sets; the others have a noise of their own, or none."""
 
 
 @dataclass(frozen=True)
@@ -15,8 +13,9 @@ class SamplingSettings:
     """A change of any of these makes other motions of the same weights.
 
     sampler: as the family calls it; None where the family names none.
-    eta: noise of DDIM or Euler steps, 0 to 1. steps: denoising steps; None where the sampler chooses them (dopri5).
+    eta: noise of DDIM or Euler steps, 0 for none. steps: denoising steps; None where the sampler chooses them (dopri5).
     guidance: scale of classifier-free guidance, 1 for none. fps: frames a second of the motions.
+    shift: of a flow's times; above 1 more of the steps lie near the noise.
     """
 
     sampler: str | None
@@ -24,6 +23,7 @@ class SamplingSettings:
     steps: int | None
     guidance: float
     fps: float
+    shift: float = 1.0
 
     @classmethod
     def of(cls, values: Mapping[str, Any], origin: str) -> "SamplingSettings":
@@ -46,17 +46,22 @@ class SamplingSettings:
         """In words: `ddim, 50 steps, guidance 7.5`, eta where there is any."""
         steps = "its own steps" if self.steps is None else f"{self.steps} steps"
         parts = [self.sampler or "", steps, f"eta {self.eta:g}" if self.eta else ""]
+        parts.append(f"shift {self.shift:g}" if self.shift != 1 else "")
         return ", ".join([part for part in parts if part] + [f"guidance {self.guidance:g}"])
 
 
-def chosen_first(
-    published: Mapping[str, int | None], sampler: str, steps: int | None
+def offered(
+    suits: Suits, sampler: str | None = None, steps: int | None = None, times: int | None = None
 ) -> dict[str, int | None]:
-    """A family's samplers with the one that a configuration names first, at the configuration's steps."""
-    first = {sampler: published.get(sampler) if steps is None else steps}
-    return first | {name: count for name, count in published.items() if name != sampler}
+    """The samplers that suit a process with their usual numbers of steps (None: it chooses them), the family's first.
 
-
-def flow_samplers(sampler: str, steps: int) -> dict[str, int | None]:
-    """Samplers of a flow: two with fixed steps, and the adaptive one, which cannot be tuned through."""
-    return chosen_first({"euler": steps, "heun": steps, "dopri5": None}, sampler, None)
+    Args:
+        sampler, steps: the family's published choice; None leaves the table's order, or the sampler's usual steps.
+        times: training times of a discrete schedule, which no number of steps exceeds.
+    """
+    usual: dict[str, int | None] = {}
+    for name, each in samplers_for(suits).items():
+        wanted = steps if steps is not None and (name == sampler or suits == "flow") else each.steps or times
+        usual[name] = None if each.adaptive else min(wanted or 1, times or wanted or 1)
+    first = {} if sampler is None else {sampler: usual[sampler]}
+    return {**first, **usual}

@@ -1,6 +1,7 @@
 """How text features enter a latent denoiser: each path turns (B, L, W) states into (B, L', D) tokens."""
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import nn
 
@@ -23,6 +24,7 @@ TEXT_PATHS: dict[str, Callable[[int, int], nn.Module]] = {
     "relu": lambda text_width, hidden: ProjectedText(nn.ReLU(), text_width, hidden),
     "linear": lambda text_width, hidden: ProjectedText(nn.Identity(), text_width, hidden),
     "queries": TextQueries,
+    "queries-8": partial(TextQueries, queries=8),
 }
 
 

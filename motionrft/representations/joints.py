@@ -6,6 +6,8 @@ from torch import Tensor
 from motionrft.errors import UserError
 from motionrft.lengths import length_mask
 from motionrft.representations.kinematic import skeleton_of_joints
+from motionrft.representations.names import HIGHEST_ROOT
+from motionrft.skeleton import KIT21
 
 
 def mirror_joints(joints: Tensor) -> Tensor:
@@ -75,3 +77,20 @@ def heading_change(joints: Tensor, lengths: Tensor) -> Tensor:
     steps = heading(joints).diff(dim=1)  # (B, T - 1)
     wrapped = torch.remainder(steps + torch.pi, 2 * torch.pi) - torch.pi
     return torch.where(length_mask(lengths - 1, joints.shape[1] - 1), wrapped, 0.0).sum(dim=1)
+
+
+def metres_per_unit(joints: Tensor) -> Tensor:
+    """(B,) what one unit of joints (B, T, J, 3) is: 1 m, or for KIT-21 1 mm where the root begins higher than a house.
+
+    KIT-ML counts millimetres, and so do features, statistics and generators made of it. Nothing but physics, faults and
+    pictures has to know.
+    """
+    if joints.shape[-2] != KIT21.joints:
+        return joints.new_ones(len(joints))
+    height = joints[:, 0, 0, 1].abs()  # (B,) of the first frame: what lies beyond a length may be anything
+    return torch.where(height > HIGHEST_ROOT, 0.001, 1.0).to(joints)
+
+
+def in_metres(joints: Tensor) -> Tensor:
+    """(B, T, J, 3) in metres, whichever unit they come in; see `metres_per_unit`."""
+    return joints * metres_per_unit(joints.detach())[:, None, None, None]

@@ -1,8 +1,9 @@
 """A reward is a callable `(motion, lengths, condition, t) -> (B,)`: higher is better."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -19,17 +20,20 @@ class RewardCondition:
     text: (B, L) unit text embeddings of clean motions, or None.
     reference: (B, L) unit embeddings of reference motions (the frozen generator's own output), or None.
     features: what `text` was made of, for a reward that reads a text anew at each noise level; or None.
+    captions: the B texts themselves, for a reward that reads words; or empty.
     """
 
     text: Tensor | None = None
     reference: Tensor | None = None
     features: TextFeatures | None = None
+    captions: tuple[str, ...] = ()
 
     def index(self, items: Tensor) -> "RewardCondition":
         return RewardCondition(
             None if self.text is None else self.text[items],
             None if self.reference is None else self.reference[items],
             None if self.features is None else self.features.index(items),
+            tuple(self.captions[item] for item in items.tolist()) if self.captions else (),
         )
 
     def to(self, device: torch.device | str) -> "RewardCondition":
@@ -37,6 +41,7 @@ class RewardCondition:
             None if self.text is None else self.text.to(device),
             None if self.reference is None else self.reference.to(device),
             None if self.features is None else self.features.to(device),
+            self.captions,
         )
 
 
@@ -47,6 +52,11 @@ class Reward(nn.Module, ABC):
     representation: str
     """The representation `forward` expects, de-normalised: `kinematic`, `joints` or `rotation`."""
     differentiable: bool = True
+
+    @property
+    def width(self) -> int:
+        """L of its embeddings; 0 for a reward that compares with nothing."""
+        return 0
 
     @property
     def learnt_noise(self) -> bool:
@@ -97,11 +107,6 @@ class Learnt(Reward):
         """Every term this reward can give."""
 
     @property
-    def width(self) -> int:
-        """L of its embeddings; 0 for a reward that compares with nothing."""
-        return 0
-
-    @property
     def max_frames(self) -> int | None:
         """The longest motion it reads; None: there is no limit."""
         return None
@@ -120,3 +125,10 @@ class Learnt(Reward):
         unknown = [name for name in self.weights if name not in self.terms]
         if unknown:
             raise UserError(f"this reward has no term {unknown[0]!r}; it has {', '.join(self.terms)}")
+
+
+@dataclass(frozen=True)
+class RewardFamily:
+    """Rewards that lie in folders: `read` gives the one of a folder whose `config.json` names this family."""
+
+    read: Callable[[Path], Learnt]

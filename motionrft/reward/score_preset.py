@@ -5,6 +5,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from motionrft.files.reading_preset import ReadingPreset
+from motionrft.reward.naming import REWARD
+from motionrft.settings.code import CODE
 
 
 class ScorePreset(ReadingPreset):
@@ -12,7 +14,7 @@ class ScorePreset(ReadingPreset):
 
     command: ClassVar[str] = "score"
 
-    reward: str = Field("builtin", description="reward folder, published checkpoint, or builtin")
+    reward: str = Field("builtin", description=REWARD, json_schema_extra=CODE)
     terms: list[str] | None = Field(
         None,
         description="semantic, preference, authenticity, physics, or single physics terms; null: all there are",

@@ -50,6 +50,7 @@ class UnifiedReward(Reward):
             _side_by_side([condition.text for condition in conditions]),
             _side_by_side([condition.reference for condition in conditions]),
             features[0] if features else None,
+            next((condition.captions for condition in conditions if condition.captions), ()),
         )
 
     def forward(
@@ -73,6 +74,7 @@ class UnifiedReward(Reward):
                     None if condition.text is None or not width else condition.text[:, columns],
                     None if condition.reference is None or not width else condition.reference[:, columns],
                     condition.features if width else None,
+                    condition.captions,
                 )
             )
         return parts

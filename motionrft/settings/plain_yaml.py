@@ -68,23 +68,37 @@ def read_yaml(text: str | bytes, source: str) -> Any:
     Raises:
         UserError: not YAML, a repeated key, a Python tag, or a size beyond the limits.
     """
+    return _read(text, source, PresetLoader)
+
+
+def read_foreign_yaml(text: str | bytes, source: str) -> Any:
+    """Read another project's options as that project reads them (YAML 1.1), within the same limits.
+
+    Raises:
+        UserError: not YAML, a Python tag, or a size beyond the limits.
+    """
+    return _read(text, source, yaml.SafeLoader)
+
+
+def _read(text: str | bytes, source: str, kind: type[yaml.SafeLoader]) -> Any:
     if len(text) > MAX_BYTES:
-        raise UserError(f"{source}: {len(text) / 1e6:.1f} MB; a preset has at most {MAX_BYTES / 1e6:.0f} MB")
+        raise UserError(f"{source}: {len(text) / 1e6:.1f} MB; settings have at most {MAX_BYTES / 1e6:.0f} MB")
     with parsing(source, "YAML"):
         try:
-            return _document(text, source)
+            return _document(text, source, kind)
         except yaml.YAMLError as error:
             raise UserError(f"{source}: {_one_line(error)}") from None
 
 
-def _document(text: str | bytes, source: str) -> Any:
-    loader = PresetLoader(text)
+def _document(text: str | bytes, source: str, kind: type[yaml.SafeLoader]) -> Any:
+    loader = kind(text)
     try:
         node = loader.get_single_node()
         if node is None:
             return None
         _check_size(node, source)
-        _check_keys(node, source, set())
+        if kind is PresetLoader:
+            _check_keys(node, source, set())
         return loader.construct_document(node)
     finally:
         loader.dispose()

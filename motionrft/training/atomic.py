@@ -5,17 +5,24 @@ A process killed at any instant leaves either the old file or the new one, never
 
 import errno
 import os
+import re
 import shutil
+import socket
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from motionrft.errors import RunError, UserError
+from motionrft.training.journal import note_written
 
 TEMPORARY = ".tmp"
-"""Suffix of what is being written. Whatever carries it may be deleted."""
-_OLD = ".old"
+_HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
+_MARK = re.compile(r"\.([0-9a-f]{8})-(\d+)-\d+\.tmp")
+"""What follows the name of a file or folder that is being written: host, process, thread. Only what carries the whole
+mark is ever taken for a leftover: a user may have a `.tmp` or an `.old` of his own."""
+_OLD = ".replaced-by-motionrft"
 
 _USERS_FAULT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
@@ -40,12 +47,12 @@ def atomic_file(path: Path | str) -> Iterator[Path]:
         RunError: the disk is full or failing. What stood at `path` before still stands.
     """
     path = Path(path)
-    # Two processes may fill one cache: each writes under a name of its own.
-    temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}{TEMPORARY}")
+    temporary = temporary_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _settle(temporary)
+        note_written(path)
         os.replace(temporary, path)
         _sync(path.parent)
     except OSError as error:
@@ -61,20 +68,21 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
     """Yield a temporary folder to fill; when the block ends well it replaces what stood at `path`.
 
     A folder cannot be replaced in one step: the old one is moved aside first. A process killed between the
-    two renames leaves it as `NAME.old`, which `recover_folder` puts back.
+    two renames leaves it under another name, from which `recover_folder` brings it back.
 
     Raises: as `atomic_file`.
     """
     path = Path(path)
-    temporary, old = path.with_name(path.name + TEMPORARY), path.with_name(path.name + _OLD)
+    temporary, old = temporary_path(path), path.with_name(path.name + _OLD)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         recover_folder(path)
-        _remove(temporary)
+        clean_temporaries(path.parent, of=path.name)
         temporary.mkdir()
         yield temporary
         for child in [*temporary.rglob("*"), temporary]:
             _settle(child)
+        note_written(path, [child for child in temporary.rglob("*") if child.is_file()], temporary)
         if path.exists():
             os.replace(path, old)
         os.replace(temporary, path)
@@ -101,11 +109,36 @@ def recover_folder(path: Path | str) -> None:
             os.replace(old, path)
 
 
-def clean_temporaries(folder: Path) -> None:
-    """Delete what killed writers left directly inside `folder`. Only for a folder whose lock we hold."""
+def temporary_path(path: Path) -> Path:
+    """A name beside `path` that no other writer uses, by which a later one knows what was left by a dead one."""
+    # Two processes, or two threads of one, may fill one cache: each writes under a name of its own.
+    return path.with_name(f"{path.name}.{_HOST}-{os.getpid()}-{threading.get_ident()}{TEMPORARY}")
+
+
+def clean_temporaries(folder: Path, *, locked: bool = False, of: str | None = None) -> None:
+    """Delete what killed writers left directly inside `folder`.
+
+    Args:
+        locked: we hold the folder's lock, so that nobody else writes there. Otherwise only what dead processes of this
+            machine left is deleted.
+        of: only leftovers of the file or folder of this name.
+    """
     for child in folder.iterdir():
-        if child.name.endswith(TEMPORARY):
+        mark = _MARK.search(child.name)
+        if mark is None or mark.end() < len(child.name) or of not in (None, child.name[: mark.start()]):
+            continue
+        if locked or (mark[1] == _HOST and not _alive(int(mark[2]))):
             _remove(child)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def _settle(path: Path) -> None:

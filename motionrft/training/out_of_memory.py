@@ -1,15 +1,6 @@
-"""Memory that ran out: how to know it, and what to say when nothing can be made smaller."""
-
-import torch
+"""Memory that ran out: what to say when nothing can be made smaller."""
 
 from motionrft.errors import RunError
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out, on any device."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def does_not_fit(error: BaseException, advice: str) -> RunError:

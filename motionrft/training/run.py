@@ -12,19 +12,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from motionrft.errors import RunError, UserError
-from motionrft.settings.plain_yaml import write_yaml
-from motionrft.training.atomic import TEMPORARY, atomic_folder, clean_temporaries, write_text
+from motionrft.parsing import parse_json, parsing, read_json, read_text, split_lines
+from motionrft.settings.plain_yaml import read_yaml, write_yaml
+from motionrft.training.atomic import atomic_folder, clean_temporaries, temporary_path, write_text
 from motionrft.training.changes import changed_keys
+from motionrft.training.journal import WRITTEN, Journal, note_written
 from motionrft.training.lock import LOCK, FolderLock
 from motionrft.training.signals import OrderlyEnd
 from motionrft.training.state import join_tree, split_tree
 from motionrft.training.weights import (
+    MANIFEST,
     check_manifest,
     check_safetensors,
-    read_json,
     read_safetensors,
     write_manifest,
     write_safetensors,
@@ -39,6 +39,8 @@ PRESET, ENVIRONMENT, METRICS, CHECKPOINTS, LATEST, BEST = (
     "BEST",
 )
 _STATE_TENSORS, _STATE = "state.safetensors", "state.json"
+_CORE = (PRESET, ENVIRONMENT, METRICS, LATEST, BEST)
+"""What every run writes, also one of a version that kept no list of it."""
 _LISTED = 5
 
 
@@ -55,8 +57,10 @@ class RunFolder:
         self.resumed = resumed
         """The folder held a run before; its newest checkpoint, if any, is where to go on."""
         self.warnings: list[str] = []
-        """Sentences about checkpoints that could not be read."""
+        """Sentences about checkpoints that could not be read, and files that no run wrote."""
         self._lock = lock
+        self._journal = Journal(path)
+        self._journal.begin()
         self._ending = OrderlyEnd(f"Stopped; go on in {path} with --resume.")
 
     @classmethod
@@ -78,7 +82,8 @@ class RunFolder:
             preset: the resolved preset, plain YAML values; written as `preset.yaml`.
             environment: `motionrft.training.environment.environment(device)`; written as `env.json`.
             resume: go on with the run that lies there.
-            overwrite: delete the run that lies there. A folder that is no run is never deleted.
+            overwrite: delete what the run that lies there has written, by its own list. What is not on the list stays
+                and is named in `warnings`.
             identity: hashes of what the run reads (`{"data": …, "generator": …, "reward": …}`), kept in
                 `env.json` and compared on resume as the preset is.
             allow_changed: dotted preset keys, groups of them (`optimiser`) or identity names that may differ
@@ -90,24 +95,35 @@ class RunFolder:
         """
         path = Path(path)
         lock = _locked_folder(path, resume=resume, overwrite=overwrite)
+        kept: list[Path] = []
         try:
-            clean_temporaries(path)
+            clean_temporaries(path, locked=True)
             resumed = resume and (path / PRESET).is_file()
             if resumed:
                 _refuse_changes(path, preset, identity or {}, allow_changed)
             elif overwrite:
-                _empty(path)
-            write_text(
-                path / ENVIRONMENT,
-                json.dumps({**environment, "hashes": dict(identity or {})}, indent=2) + "\n",
-            )
-            write_text(path / PRESET, write_yaml(dict(preset)))
-            (path / CHECKPOINTS).mkdir(exist_ok=True)
-            clean_temporaries(path / CHECKPOINTS)
+                kept = _delete_run(path)
+            folder = cls(path, lock, resumed=resumed)
         except BaseException:
             lock.release()
             raise
-        return cls(path, lock, resumed=resumed)
+        try:
+            folder._begin(preset, {**environment, "hashes": dict(identity or {})})
+        except BaseException:
+            folder.close()
+            raise
+        if kept:
+            names = ", ".join(each.name for each in kept[:_LISTED])
+            more = f" and {len(kept) - _LISTED} more" if len(kept) > _LISTED else ""
+            folder.warnings.append(f"{path}: {names}{more} stay: no run wrote them.")
+        return folder
+
+    def _begin(self, preset: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
+        """Write what a run is and runs on."""
+        write_text(self.path / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
+        write_text(self.path / PRESET, write_yaml(dict(preset)))
+        (self.path / CHECKPOINTS).mkdir(exist_ok=True)
+        clean_temporaries(self.path / CHECKPOINTS, locked=True)
 
     def __enter__(self) -> "RunFolder":
         self._ending.__enter__()
@@ -123,7 +139,7 @@ class RunFolder:
 
     def _remove(self) -> None:
         """Take back what `open` wrote: a mistake that shows while the run is prepared leaves nothing behind."""
-        for name in (PRESET, ENVIRONMENT):
+        for name in (PRESET, ENVIRONMENT, WRITTEN):
             (self.path / name).unlink(missing_ok=True)
         with suppress(OSError):  # not empty: somebody else's files, which stay
             (self.path / CHECKPOINTS).rmdir()
@@ -131,11 +147,13 @@ class RunFolder:
 
     def close(self) -> None:
         """Release the lock; nothing else is pending."""
+        self._journal.end()
         self._lock.release()
 
     def append_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Add one line to `metrics.jsonl`. A value that is not finite becomes `null`: JSON has no NaN."""
         line = json.dumps({key: _finite(value) for key, value in metrics.items()}, allow_nan=False)
+        note_written(self.path / METRICS)
         try:
             with (self.path / METRICS).open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
@@ -143,10 +161,12 @@ class RunFolder:
             raise RunError(f"{self.path / METRICS}: writing failed ({error.strerror}).") from error
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Every whole line of `metrics.jsonl`."""
-        file = self.path / METRICS
-        lines = file.read_text(encoding="utf-8").split("\n")[:-1] if file.is_file() else []
-        return [json.loads(line) for line in lines]
+        """Every whole line of `metrics.jsonl`.
+
+        Raises:
+            UserError: a line is no JSON object; it is named.
+        """
+        return read_lines(self.path / METRICS)
 
     def _metrics_size(self) -> int:
         file = self.path / METRICS
@@ -192,9 +212,11 @@ class RunFolder:
                 self.warnings.append(f"Checkpoint {step} was set aside. {error}")
                 aside = folder.with_name(folder.name + ".damaged")
                 shutil.rmtree(aside, ignore_errors=True)
+                note_written(aside, [each for each in folder.rglob("*") if each.is_file()], folder)
                 folder.rename(aside)
                 continue
             write_text(self.path / LATEST, folder.name + "\n")
+            self.read_metrics()  # what the report will read: better now than after the last update
             return step, state
         self._truncate_metrics(0)
         return None
@@ -207,11 +229,13 @@ class RunFolder:
         """
         folder = self.checkpoint(step)
         check_safetensors(folder / _STATE_TENSORS)
-        check_manifest(folder)
-        saved = join_tree(read_safetensors(folder / _STATE_TENSORS), read_json(folder / _STATE))
+        check_manifest(folder, (_STATE_TENSORS, _STATE))
+        with parsing(folder, "a checkpoint"):
+            saved = join_tree(read_safetensors(folder / _STATE_TENSORS), read_json(folder / _STATE))
+            size, state = int(saved["metrics_bytes"]), saved["state"]
         if cut_metrics:
-            self._truncate_metrics(saved["metrics_bytes"])
-        return saved["state"]
+            self._truncate_metrics(size)
+        return state
 
     def checkpoint(self, step: int) -> Path:
         """Where the checkpoint of an update lies, or would lie."""
@@ -220,7 +244,7 @@ class RunFolder:
     def steps(self) -> list[int]:
         """Updates that have a checkpoint, ascending."""
         names = (child.name.removeprefix("step-") for child in (self.path / CHECKPOINTS).glob("step-*"))
-        return sorted(int(name) for name in names if name.isdigit())
+        return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
     def mark_best(self, step: int) -> None:
         """Point BEST at a checkpoint, saved or just about to be; `prune` keeps it."""
@@ -231,14 +255,15 @@ class RunFolder:
         file = self.path / BEST
         if not file.is_file():
             return None
-        step = int(file.read_text().strip().removeprefix("step-"))
+        with parsing(file, "the name of a checkpoint"):
+            step = int(read_text(file).strip().removeprefix("step-"))
         return step if self.checkpoint(step).is_dir() else None
 
     def prune(self, keep: int) -> None:
         """Delete all checkpoints but the newest `keep` and the best."""
         for step in self.steps()[:-keep] if keep else []:
             if step != self.best():
-                doomed = self.checkpoint(step).with_suffix(TEMPORARY)
+                doomed = temporary_path(self.checkpoint(step))
                 self.checkpoint(step).rename(doomed)  # killed half-way, it must not look like a checkpoint
                 shutil.rmtree(doomed)
 
@@ -266,32 +291,65 @@ def _check_usable(path: Path, *, resume: bool, overwrite: bool) -> None:
     if path.exists() and not path.is_dir():
         raise UserError(f"{path}: is a file. --out names a folder.")
     entries = {child.name for child in path.iterdir()} - {LOCK} if path.is_dir() else set()
-    if entries and not entries & {PRESET, ENVIRONMENT}:
-        raise UserError(f"{path}: exists and is no run folder (no {PRESET}). Name another --out.")
+    if entries and not is_run(path):
+        raise UserError(
+            f"{path}: exists and is no run folder (no {ENVIRONMENT} of a run). Name another --out."
+        )
     if entries and not (resume or overwrite):
         raise UserError(
             f"{path}: exists. Use --resume to go on with it, --overwrite to start anew, or another --out."
         )
 
 
-def _empty(path: Path) -> None:
-    # What makes it a run folder goes last: killed half-way, it is one still and can be overwritten again.
-    for child in sorted(path.iterdir(), key=lambda child: child.name in (PRESET, ENVIRONMENT)):
-        if child.name == LOCK:
-            continue
-        if child.is_dir() and not child.is_symlink():
-            shutil.rmtree(child)
-        else:
-            child.unlink()
+def is_run(path: Path) -> bool:
+    """Whether a folder was written by a run: it has a run's own list, or the `env.json` that only a run writes."""
+    if (path / WRITTEN).is_file():
+        return True
+    try:
+        return (path / ENVIRONMENT).is_file() and "hashes" in read_json(path / ENVIRONMENT)
+    except UserError:
+        return False
+
+
+def _delete_run(path: Path) -> list[Path]:
+    """Delete the files that the run of a folder has written; returns what is left there."""
+    journal = Journal(path)
+    checkpoints = (path / CHECKPOINTS).glob("step-*/*")
+    own = (_STATE_TENSORS, _STATE, MANIFEST)
+    known = [path / name for name in _CORE] + [each for each in checkpoints if each.name in own]
+    journal.known |= {each.relative_to(path) for each in known}
+    return [each for each in journal.delete_all() if each.name != LOCK]
+
+
+def read_lines(file: Path) -> list[dict[str, Any]]:
+    """The JSON objects of a file that grows by a line at a time; a last line without its end is left out, and a file
+    that is not there has none.
+
+    Raises:
+        UserError: a line is no JSON object; it is named.
+    """
+    if not file.is_file():
+        return []
+    lines = []
+    with parsing(file, "JSON lines") as place:
+        text = read_text(file)
+        for place.line, line in enumerate(split_lines(text[: text.rfind("\n") + 1]), 1):
+            lines.append(parse_json(line))
+            if not isinstance(lines[-1], dict):
+                place.fail("no JSON object.")
+    return lines
 
 
 def _refuse_changes(
     path: Path, preset: Mapping[str, Any], identity: Mapping[str, str], allow_changed: Sequence[str]
 ) -> None:
-    before = yaml.safe_load((path / PRESET).read_text(encoding="utf-8")) or {}
-    now = yaml.safe_load(yaml.safe_dump(dict(preset)))
+    before = read_yaml(read_text(path / PRESET), str(path / PRESET)) or {}
+    if not isinstance(before, dict):
+        raise UserError(f"{path / PRESET}: no preset (a table of settings). The run cannot be resumed.")
+    now = read_yaml(write_yaml(dict(preset)), PRESET)
+    hashes = read_json(path / ENVIRONMENT).get("hashes")
     changed = changed_keys(before, now, allow_changed)
-    changed += changed_keys(read_json(path / ENVIRONMENT).get("hashes", {}), identity, allow_changed)
+    changed += changed_keys(hashes if isinstance(hashes, dict) else {}, identity, allow_changed)
     if changed:
         more = f"; and {len(changed) - _LISTED} more" if len(changed) > _LISTED else ""
         raise UserError(

@@ -1,7 +1,8 @@
 """Signals that end a run in order instead of in the middle of a write.
 
 Inside the loop they are flags, read at the next safe point: SIGINT once: save and end with 130; twice: end at once.
-SIGTERM: save and end with 75. SIGUSR1: save and go on. Around the loop nothing is at stake, and SIGTERM ends at once.
+SIGTERM, or SIGHUP of a closed terminal: save and end with 75. SIGUSR1: save and go on. Around the loop nothing is at
+stake, and SIGTERM and SIGHUP end at once. Under `nohup` SIGHUP stays ignored.
 """
 
 import signal
@@ -12,7 +13,8 @@ from typing import Any
 
 from motionrft.errors import Interrupted
 
-INTERRUPTED, TERMINATED = 130, 75  # exit codes of SIGINT and SIGTERM
+INTERRUPTED, TERMINATED = 130, 75  # exit codes of SIGINT, and of SIGTERM and SIGHUP
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 Handler = Callable[[int, FrameType | None], None]
 
@@ -26,9 +28,9 @@ class _Handlers:
 
     def install(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            self.before = {
-                number: signal.signal(number, handler) for number, handler in self.handlers.items()
-            }
+            for number, handler in self.handlers.items():
+                if not (number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN):
+                    self.before[number] = signal.signal(number, handler)
 
     def remove(self) -> None:
         for number, handler in self.before.items():
@@ -37,11 +39,12 @@ class _Handlers:
 
 
 class OrderlyEnd:
-    """Context for the parts of a run around its loop: SIGTERM raises `Interrupted`, SIGUSR1 has nothing to save."""
+    """Context for what surrounds a run's loop: SIGTERM and SIGHUP raise `Interrupted`, SIGUSR1 has nothing to save."""
 
     def __init__(self, message: str) -> None:
         self.message = message
-        self._handlers = _Handlers({signal.SIGTERM: self._end, signal.SIGUSR1: lambda number, frame: None})
+        ending = dict.fromkeys(_ENDING, self._end)
+        self._handlers = _Handlers({**ending, signal.SIGUSR1: lambda number, frame: None})
 
     def __enter__(self) -> "OrderlyEnd":
         self._handlers.install()
@@ -55,14 +58,14 @@ class OrderlyEnd:
 
 
 class Signals:
-    """Context in which SIGINT, SIGTERM and SIGUSR1 only raise flags."""
+    """Context in which SIGINT, SIGTERM, SIGHUP and SIGUSR1 only raise flags."""
 
     def __init__(self) -> None:
         self.stop: int | None = None
         """Exit code asked for, or None."""
         self.save = False
         """A checkpoint was asked for."""
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+        numbers = (signal.SIGINT, *_ENDING, signal.SIGUSR1)
         self._handlers = _Handlers(dict.fromkeys(numbers, self._receive))
 
     def __enter__(self) -> "Signals":
@@ -75,7 +78,7 @@ class Signals:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGUSR1:
             self.save = True
-        elif number == signal.SIGTERM:
+        elif number in _ENDING:
             self.stop = TERMINATED
         elif self.stop is None:
             self.stop = INTERRUPTED

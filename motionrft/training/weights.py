@@ -5,15 +5,18 @@ notices. Nothing here can run code from a file.
 """
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from motionrft.errors import UserError
+from motionrft.errors import RunError, UserError
+from motionrft.parsing import parse_json, parsing, read_json
 from motionrft.training.atomic import atomic_folder, recover_folder
 from motionrft.training.fingerprints import file_hash
 
@@ -26,6 +29,8 @@ _LARGEST_HEADER = 100_000_000
 """The safetensors format's own limit, in bytes."""
 _WEB = (b"<!doc", b"<html", b"<head", b"<?xml")
 _LISTED = 5
+_LARGEST_NUMBER = 1_000_000
+"""Of a model's configuration: widths, positions, training times."""
 
 
 def save_weights(
@@ -37,14 +42,14 @@ def save_weights(
     """Write a model folder, whole or not at all.
 
     Args:
-        folder: created; replaced if it holds a model already.
+        folder: created; a model that it holds already is replaced, files that are not the model's stay.
         tensors: a state dict; any device, any dtype (kept), shared storages are written apart.
         config: what is needed to build the module again; JSON values only.
         card: text about the model (data, licence, command, metrics), written as `README.md`.
 
     Raises:
         UserError: `folder` exists and is no model folder, or cannot be written.
-        RunError: the disk is full or failing; a model that stood there before still does.
+        RunError: a tensor is not finite; the disk is full or failing; a model that stood there before still does.
     """
     folder = Path(folder)
     recover_folder(folder)
@@ -56,6 +61,8 @@ def save_weights(
         if card is not None:
             (temporary / CARD).write_text(card)
         write_manifest(temporary)
+        if folder.exists():
+            _carry_over(folder, temporary)
 
 
 def load_weights(folder: Path | str, device: str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -74,8 +81,10 @@ def load_weights(folder: Path | str, device: str = "cpu") -> tuple[dict[str, Ten
             f"{folder}: no such model folder. A model is a folder with {TENSORS}, {CONFIG} and {MANIFEST}."
         )
     check_safetensors(folder / TENSORS)
-    check_manifest(folder)
-    return _read(folder / TENSORS, device), read_json(folder / CONFIG)
+    check_manifest(folder, (TENSORS, CONFIG))
+    tensors, config = _read(folder / TENSORS, device), read_json(folder / CONFIG)
+    _check_plausible(config, len(tensors), f"{folder / CONFIG}")
+    return tensors, config
 
 
 def write_manifest(folder: Path) -> None:
@@ -88,19 +97,17 @@ def write_manifest(folder: Path) -> None:
     (folder / MANIFEST).write_text(json.dumps({"files": entries}, indent=2) + "\n")
 
 
-def check_manifest(folder: Path) -> None:
+def check_manifest(folder: Path, needed: Sequence[str]) -> None:
     """Compare every file of the manifest with what lies there.
+
+    Args:
+        needed: files that the manifest must list; one that lists nothing vouches for nothing.
 
     Raises:
         UserError: names the first file that is missing, has another size (and the byte where it ends) or
             another hash.
     """
-    entries = read_json(folder / MANIFEST).get("files")
-    if not isinstance(entries, dict):
-        raise UserError(
-            f"{folder / MANIFEST}: damaged: has no list of files. Copy or convert the model again."
-        )
-    for name, entry in entries.items():
+    for name, entry in _entries(folder, needed).items():
         path = folder / name
         if not path.resolve().is_relative_to(folder.resolve()):
             raise UserError(
@@ -108,19 +115,54 @@ def check_manifest(folder: Path) -> None:
             )
         if not path.is_file():
             raise UserError(f"{path}: missing, though {MANIFEST} lists it. Copy the whole folder again.")
-        _check_size(path, int(entry["bytes"]))
+        _check_size(path, entry["bytes"])
         if file_hash(path) != entry["sha256"]:
             raise UserError(
                 f"{path}: damaged: its SHA-256 is not the one in {MANIFEST} (changed bytes). Copy it again."
             )
 
 
+def _entries(folder: Path, needed: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Size and hash by file name, from a manifest that is whole."""
+    file = folder / MANIFEST
+    entries = read_json(file).get("files")
+    with parsing(file, "a manifest") as place:
+        if not isinstance(entries, dict):
+            place.fail("damaged: has no list of files. Copy or convert the model again.")
+        for name, entry in entries.items():
+            if type(entry["bytes"]) is not int or not isinstance(entry["sha256"], str):
+                place.fail(f"damaged: {name} has no size or no hash. Copy or convert the model again.")
+        if lacking := [name for name in needed if name not in entries]:
+            place.fail(f"damaged: does not list {lacking[0]}. Copy or convert the model again.")
+        return entries
+
+
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors to one file. A full disk raises OSError, as every other write does."""
+    """Write tensors to one file. A full disk raises OSError, as every other write does.
+
+    Raises:
+        RunError: a tensor holds NaN or infinity: what is saved can be used.
+    """
+    check_finite(tensors, str(path.parent.name))
     try:
         save_file(_separate(tensors), path)
     except SafetensorError as error:
         raise OSError(f"{error}") from error
+
+
+def check_finite(tensors: Mapping[str, Tensor], what: str) -> None:
+    """Refuse tensors that training, or a file, has made useless.
+
+    Raises:
+        RunError: names the first that holds NaN or infinity.
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            bad = int((~torch.isfinite(tensor)).sum())
+            raise RunError(
+                f"{what}: {name} has {bad} of {tensor.numel()} values that are not finite; it was not saved. "
+                "What was saved before still stands. Try a smaller learning rate."
+            )
 
 
 def read_safetensors(path: Path | str, device: str = "cpu") -> dict[str, Tensor]:
@@ -147,13 +189,9 @@ def check_safetensors(path: Path) -> None:
             raise UserError(
                 _damaged(path, f"at byte 0 a header of {length:,} bytes is announced, the file has {size:,}")
             )
-        try:
-            header = json.loads(file.read(length))
+        with parsing(f"{path}: header (bytes 8 to {8 + length:,})", "a list of tensors"):
+            header = parse_json(file.read(length))
             ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
-            raise UserError(
-                _damaged(path, f"the header (bytes 8 to {8 + length:,}) is no list of tensors")
-            ) from None
     _check_size(path, 8 + length + max(ends, default=0))
 
 
@@ -180,34 +218,68 @@ def check_state(module: nn.Module, tensors: Mapping[str, Tensor], origin: str = 
         )
 
 
+def check_fits(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor], origin: str) -> None:
+    """Compare names and shapes with what a configuration would build, before any memory is taken for it.
+
+    Raises:
+        UserError: as `check_state`. A network that cannot be built without storage is not compared here.
+    """
+    try:
+        with torch.device("meta"):
+            module = build()
+    except NotImplementedError:
+        return
+    check_state(module, tensors, origin)
+
+
+def _check_plausible(value: Any, tensors: int, place: str) -> None:
+    """Refuse a configuration of numbers that no model has, before a loop or an allocation meets them.
+
+    Args:
+        tensors: how many the model has: every layer has one at least.
+    """
+    if isinstance(value, dict):
+        for name, child in value.items():
+            most = tensors if "layers" in name else _LARGEST_NUMBER
+            if isinstance(child, int) and abs(child) > most:
+                raise UserError(
+                    f"{place}: {name} is {child}; at most {most} is plausible here. Copy it again."
+                )
+            _check_plausible(child, tensors, place)
+    elif isinstance(value, list):
+        for child in value:
+            _check_plausible(child, tensors, place)
+
+
 def load_state(module: nn.Module, tensors: Mapping[str, Tensor], origin: str = "the weights") -> None:
     """`check_state`, then load: all of it or nothing."""
     check_state(module, tensors, origin)
     module.load_state_dict(dict(tensors))
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object, or say what is wrong with the file."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: missing. The folder is incomplete; copy the whole of it.") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: damaged: no valid JSON ({error}). Copy it again.") from None
-    if not isinstance(value, dict):
-        raise UserError(f"{path}: damaged: holds {type(value).__name__}, expected an object. Copy it again.")
-    return value
-
-
 def _replaceable(folder: Path) -> bool:
-    return folder.is_dir() and ((folder / MANIFEST).is_file() or not any(folder.iterdir()))
+    if not folder.is_dir():
+        return False
+    try:
+        return not any(folder.iterdir()) or bool(_entries(folder, (TENSORS,)))
+    except UserError:
+        return False
+
+
+def _carry_over(before: Path, after: Path) -> None:
+    """Copy into the new model folder what lies in the old one and is not the model's: a user's notes stay."""
+    own = {*_entries(before, ()), MANIFEST} if before.is_dir() and any(before.iterdir()) else set()
+    for path in sorted(before.rglob("*")) if own else ():
+        name = path.relative_to(before)
+        target = after / name
+        if (path.is_file() or path.is_symlink()) and name.as_posix() not in own and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target, follow_symlinks=False)
 
 
 def _read(path: Path, device: str) -> dict[str, Tensor]:
-    try:
+    with parsing(path, "weights: the header does not fit the data"):
         return load_file(path, device=device)
-    except SafetensorError as error:
-        raise UserError(_damaged(path, f"the header does not fit the data ({error})")) from None
 
 
 def _check_size(path: Path, expected: int) -> None:

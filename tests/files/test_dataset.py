@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from motionrft.data import GroupedBatches, MotionDataset
 from motionrft.errors import UserError
 from motionrft.files import Motion, write_motion
-from motionrft.files.dataset import FOLDERS, DatasetRecipe, build_dataset
+from motionrft.files.clip_writing import FOLDERS
+from motionrft.files.composition import CompositionRecipe
+from motionrft.files.dataset import DatasetRecipe, build_dataset
 from motionrft.files.existing import check_dataset, complete_dataset, is_dataset
 from motionrft.representations.kinematic import kinematic_to_joints
 from motionrft.representations.rotation import rotation_to_joints
@@ -147,3 +150,36 @@ def test_an_existing_folder_is_checked_and_completed(recipe: DatasetRecipe, tmp_
     assert check_dataset(out).lacking == []
     with pytest.raises(UserError, match="no data set"):
         check_dataset(tmp_path)
+
+
+def test_composed_clips_join_a_splits_own_clips_and_say_which_belong_together(tmp_path: Path) -> None:
+    kinds = {"w0": "walk", "w1": "walk", "b0": "bow", "b1": "bow"}
+    lines = []
+    for number, clip in enumerate(kinds):
+        write_motion(
+            tmp_path / "npy" / f"{clip}.npy",
+            Motion(people(50, number)[0].float().numpy(), "joints", 20.0, tmp_path),
+        )
+        lines.append(json.dumps({"clip_id": clip, "captions": [f"a person {kinds[clip]}s"]}))
+    (tmp_path / "captions.jsonl").write_text("\n".join(lines))
+    rows = [f"{clip},{kind},calm,train" for clip, kind in kinds.items()]
+    (tmp_path / "splits.csv").write_text("clip_id,content,style,split\n" + "\n".join(rows))
+    compose = CompositionRecipe({"train": 2}, {"train": 1}, held_out=0.0)
+    recipe = DatasetRecipe(
+        (tmp_path / "npy",), tmp_path / "captions.jsonl", tmp_path / "splits.csv", compose=compose
+    )
+    report = build_dataset(recipe, tmp_path / "data")
+    assert (report.clips, report.composed, report.splits["train"]) == (4, 7, 11)
+    dataset = MotionDataset(tmp_path / "data", "train")
+    assert sorted(dataset.groups.tolist()) == [-1] * 4 + [0, 0, 0, 1, 1, 2, 2]
+    pair = [item for item in dataset.items if item.key.startswith("train-pair-0000")]
+    assert {item.label for item in pair} == {"walk>bow/composed", "bow>walk/composed"}
+    assert pair[0].length == 2 * 49 - 8 - 1
+    batches = GroupedBatches(dataset, 6, seed=0)
+    for step in range(10):
+        items = batches[step]
+        labels = dataset.labels[items]
+        assert len(labels.unique()) == len(labels)
+    whole = {group: (dataset.groups == group).sum() for group in range(3)}
+    grouped = dataset.groups[batches[0]]
+    assert any((grouped == group).sum() == size for group, size in whole.items())

@@ -13,13 +13,11 @@ from torch.testing import assert_close
 from motionrft.diffusion.plan import sampling_plan
 from motionrft.diffusion.process import log_prob
 from motionrft.diffusion.rollout import rollout
-from motionrft.errors import UserError
 from motionrft.finetuning import policy
 from motionrft.finetuning.methods.ddpo import DdpoPreset
 from motionrft.finetuning.methods.grpo import GrpoPreset
 from motionrft.finetuning.objective import TuningContext
 from motionrft.finetuning.prepared_prompts import PreparedPrompts
-from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.training.memory import GraphBytes
 from motionrft.training.state import join_tree, split_tree
@@ -238,31 +236,6 @@ def test_a_reward_without_gradient_is_learnt_by_trying():
     trainer.context = replace(trainer.context, reward=judge)
     rewards = [trainer.update(step)[0]["reward"] for step in range(16)]
     assert sum(rewards[-4:]) > sum(rewards[:4])
-
-
-def test_a_deterministic_sampler_is_refused(tmp_path, monkeypatch):
-    from motionrft.finetuning.run import FinetuneRun, FinetuneSession
-    from motionrft.generators.folder import save_generator
-    from motionrft.registry import TEXT_ENCODERS
-    from motionrft.reward.folder import save_reward
-    from tests.finetuning.small import TEXTS, HashedText, small_generator, small_reward
-
-    monkeypatch.setitem(TEXT_ENCODERS.added, "hashed", (lambda path, device: HashedText(), "a test"))
-    save_generator(small_generator(), tmp_path / "g")
-    save_reward(tmp_path / "r", small_reward())
-    (tmp_path / "p.txt").write_text("\n".join(TEXTS))
-    preset = FinetunePreset.of(
-        {
-            "generator": str(tmp_path / "g"),
-            "reward": str(tmp_path / "r"),
-            "prompts": str(tmp_path / "p.txt"),
-            "method": {"method": "ddpo"},
-            "watch": {"every": 0},
-            "evaluation": {"prompts": 0},
-        }
-    )
-    with pytest.raises(UserError, match="ddpo learns from stochastic steps"):
-        FinetuneRun(preset, FinetuneSession(tmp_path / "run", torch.device("cpu")))
 
 
 def test_shuffles_are_partitions():

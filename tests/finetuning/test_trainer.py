@@ -9,7 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from motionrft.finetuning.adapters import merged
-from motionrft.finetuning.compiled import compiled_predict
+from motionrft.finetuning.compiled import compiled
 from motionrft.finetuning.methods.base import usable_methods
 from motionrft.training.state import join_tree, split_tree
 from tests.finetuning.small import small_preset, small_trainer
@@ -136,13 +136,12 @@ def test_a_frozen_part_stays_as_it_is():
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_a_compiled_network_call_gives_the_same_trajectory():
+@pytest.mark.parametrize("name", ["easytune", "draft"])
+def test_compiled_calls_give_the_same_trajectory(name):
     """Traced, not lowered: what is tested is that the call has no break and that its answers are the same."""
-    plain = small_trainer(small_preset())
-    glided = small_trainer(small_preset())
-    options = {"backend": "eager", "fullgraph": True}
-    glided.context = replace(
-        glided.context, compiled_predict=compiled_predict(glided.context.generator, **options)
-    )
+    plain = small_trainer(small_preset(method=method_of(name)))
+    glided = small_trainer(small_preset(method=method_of(name)))
+    context = glided.context
+    glided.context = replace(context, compiled=compiled(context.generator, context.reward, backend="eager"))
     one, other = plain.update(0), glided.update(0)
     assert_close([line["loss"] for line in one], [line["loss"] for line in other], rtol=1e-5, atol=1e-6)

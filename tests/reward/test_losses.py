@@ -14,6 +14,7 @@ from motionrft.reward.motionreward.losses import (
     false_negatives,
     reconstruction,
     weighted_total,
+    within_groups,
 )
 
 
@@ -71,3 +72,12 @@ def test_alignment_pairs() -> None:
     two = alignment_loss({"kinematic": same, "joints": same})
     assert alignment_loss(dict.fromkeys(three, same)).item() == pytest.approx(two.item())
     assert alignment_loss(dict.fromkeys(three, same), "official").item() == pytest.approx(2 * two.item())
+
+
+def test_inside_a_group_only_its_own_members_are_negatives() -> None:
+    text, motion = torch.randn(5, 8), torch.randn(5, 8)
+    groups = torch.tensor([0, 0, -1, 1, 1])
+    expected = (contrastive(text[:2], motion[:2]) + contrastive(text[3:], motion[3:])) / 2
+    torch.testing.assert_close(within_groups(text, motion, groups), expected)
+    alone = torch.full((5,), -1)
+    assert within_groups(text, motion, alone) == 0

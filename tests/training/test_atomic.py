@@ -14,6 +14,7 @@ from motionrft.training.atomic import (
     atomic_folder,
     clean_temporaries,
     recover_folder,
+    temporary_path,
     write_text,
 )
 from tests.training.toys import in_child
@@ -61,9 +62,38 @@ def test_system_errors_name_the_place_and_keep_the_old(tmp_path: Path, number: i
 
 
 def test_folder_is_recovered_between_the_two_renames(tmp_path: Path) -> None:
-    (tmp_path / "model.old").mkdir()
+    (tmp_path / "model.replaced-by-motionrft").mkdir()
     recover_folder(tmp_path / "model")
-    assert (tmp_path / "model").is_dir() and not (tmp_path / "model.old").exists()
+    assert (tmp_path / "model").is_dir() and not (tmp_path / "model.replaced-by-motionrft").exists()
+
+
+def test_what_a_user_calls_old_or_tmp_is_left_alone(tmp_path: Path) -> None:
+    for name in ("model.old", "model.tmp", "other.12-34.tmp"):
+        (tmp_path / name).mkdir()
+    for _ in range(2):
+        with atomic_folder(tmp_path / "model") as folder:
+            (folder / "a").write_text("new")
+        recover_folder(tmp_path / "model")
+        clean_temporaries(tmp_path, locked=True)
+    assert {child.name for child in tmp_path.iterdir()} == {
+        "model",
+        "model.old",
+        "model.tmp",
+        "other.12-34.tmp",
+    }
+
+
+def test_only_what_dead_writers_left_is_cleaned(tmp_path: Path) -> None:
+    mine = temporary_path(tmp_path / "a")
+    dead = mine.with_name(mine.name.replace(f"-{os.getpid()}-", "-4999999-"))
+    for path in (mine, dead):
+        path.write_text("half")
+    clean_temporaries(tmp_path, of="b")
+    assert dead.exists()
+    clean_temporaries(tmp_path, of="a")
+    assert mine.exists() and not dead.exists()
+    clean_temporaries(tmp_path, locked=True)
+    assert not mine.exists()
 
 
 def test_killed_before_any_file_operation_leaves_old_or_new(tmp_path: Path) -> None:

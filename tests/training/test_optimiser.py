@@ -149,3 +149,12 @@ def test_half_precision_scales_the_loss_and_backs_off_without_losing_patience() 
 def test_nothing_to_train_is_our_own_mistake() -> None:
     with pytest.raises(ValueError, match="nothing to train"):
         Optimiser(nn.Linear(2, 2).requires_grad_(False), SETTINGS)
+
+
+@pytest.mark.parametrize("rate", [1e300, 1e39])
+def test_a_rate_that_breaks_the_weights_ends_the_run_at_that_update(rate: float) -> None:
+    model = _model()
+    optimiser = Optimiser(model, AdamWSettings(lr=rate))
+    _loss(model, 0).backward()
+    with pytest.raises(RunError, match=r"left weights that are not finite, first 0\.weight"):
+        optimiser.step()

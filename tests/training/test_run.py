@@ -12,8 +12,10 @@ import torch
 
 from motionrft.errors import RunError, UserError
 from motionrft.training import run as run_file
+from motionrft.training.atomic import write_text
 from motionrft.training.changes import changed_keys
 from motionrft.training.run import RunFolder
+from motionrft.training.weights import write_manifest
 from tests.training.toys import in_child
 
 PRESET = {"lr": 0.1, "optimiser": {"clip": 1.0, "betas": [0.9, 0.99]}}
@@ -31,7 +33,9 @@ def test_a_run_leaves_these_files(tmp_path: Path) -> None:
     with RunFolder.open(tmp_path / "run", PRESET, {"device": "cpu"}, identity={"data": "d1"}) as folder:
         folder.append_metrics({"update": 1, "loss": float("nan"), "reward/x": 0.5})
         folder.save_checkpoint(1, _state(1))
-    assert _files(tmp_path / "run") == {"preset.yaml", "env.json", "metrics.jsonl", "checkpoints", "LATEST"}
+    assert _files(tmp_path / "run") == {
+        *("preset.yaml", "env.json", "metrics.jsonl", "checkpoints", "LATEST", ".written")
+    }
     assert json.loads((tmp_path / "run" / "env.json").read_text())["hashes"] == {"data": "d1"}
     assert folder.read_metrics() == [{"update": 1, "loss": None, "reward/x": 0.5}]
     assert (tmp_path / "run" / "LATEST").read_text() == "step-1\n"
@@ -51,6 +55,44 @@ def test_overwrite_never_deletes_what_is_no_run(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="no run folder"):
             RunFolder.open(tmp_path, PRESET, {}, **flags)
     assert _files(tmp_path) == {"thesis.txt"}
+
+
+@pytest.mark.parametrize("mark", ["preset.yaml", "env.json"])
+def test_overwrite_never_deletes_a_folder_with_a_file_called_like_a_runs(tmp_path: Path, mark: str) -> None:
+    (tmp_path / "src").mkdir()
+    for name in ("thesis.tex", "src/main.py", mark):
+        (tmp_path / name).write_text("{}")
+    for flags in ({"overwrite": True}, {"resume": True}):
+        with pytest.raises(UserError, match="no run folder"):
+            RunFolder.open(tmp_path, PRESET, {}, **flags)
+    assert _files(tmp_path) == {"thesis.tex", "src", mark} and (tmp_path / "src" / "main.py").is_file()
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["with its list", "of an older version"])
+def test_overwrite_deletes_what_the_run_wrote_and_names_the_rest(tmp_path: Path, listed: bool) -> None:
+    path = tmp_path / "run"
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "plot.svg").write_text("mine")
+    with RunFolder.open(path, PRESET, {}) as folder:
+        folder.append_metrics({"update": 1})
+        folder.save_checkpoint(1, _state(1))
+        write_text(path / "plots" / "plot.svg", "the run's")
+    for name in ("notes.txt", "checkpoints/mine.txt", "plots/mine.svg", "weights.old/x", "draft.tmp/x"):
+        (path / name).parent.mkdir(exist_ok=True)
+        (path / name).write_text("mine")
+    (path / "link").symlink_to(tmp_path / "outside")
+    with (path / ".written").open("a") as file:
+        file.write("../outside/plot.svg\nlink/plot.svg\n")
+    if not listed:
+        (path / ".written").unlink()
+    with RunFolder.open(path, PRESET, {}, overwrite=True) as folder:
+        assert folder.load_latest() is None and not folder.read_metrics()
+    files = [each for each in path.rglob("*") if each.is_file()]
+    left = {each.relative_to(path).as_posix() for each in files if each.read_bytes() == b"mine"}
+    assert {"notes.txt", "checkpoints/mine.txt", "plots/mine.svg", "weights.old/x", "draft.tmp/x"} <= left
+    assert (tmp_path / "outside" / "plot.svg").read_text() == "mine"
+    assert (path / "plots" / "plot.svg").exists() is not listed
+    assert "notes.txt" in folder.warnings[0] and "no run wrote them" in folder.warnings[0]
 
 
 def test_places_that_cannot_be_used_are_refused_before_compute(tmp_path: Path) -> None:
@@ -247,3 +289,26 @@ def test_a_mistake_after_the_first_update_keeps_the_run(tmp_path: Path) -> None:
         folder.append_metrics({"update": 1})
         raise UserError("late")
     assert (tmp_path / "run" / "preset.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    "damage", [{}, {"metrics_bytes": 0}, {"metrics_bytes": "x", "state": 1}, {"state": {}}]
+)
+def test_a_checkpoint_that_lacks_something_is_set_aside_though_its_manifest_fits(
+    tmp_path: Path, damage: dict
+) -> None:
+    with RunFolder.open(tmp_path / "run", PRESET, {}) as folder:
+        folder.save_checkpoint(1, _state(1))
+        (folder.save_checkpoint(2, _state(2)) / "state.json").write_text(json.dumps(damage))
+        write_manifest(folder.checkpoint(2))
+        step, state = folder.load_latest() or (0, {})
+    assert step == 1 and state["step"] == 1 and "Checkpoint 2 was set aside" in folder.warnings[0]
+
+
+def test_a_damaged_line_of_the_metrics_is_named_before_the_run_goes_on(tmp_path: Path) -> None:
+    with RunFolder.open(tmp_path / "run", PRESET, {}) as folder:
+        folder.append_metrics({"update": 1})
+        (tmp_path / "run" / "metrics.jsonl").write_text("{bad\n")
+        folder.save_checkpoint(1, _state(1))
+        with pytest.raises(UserError, match=r"metrics\.jsonl: line 1: no valid JSON"):
+            folder.load_latest()

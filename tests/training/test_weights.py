@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from motionrft.errors import UserError
+from motionrft.errors import RunError, UserError
 from motionrft.training.weights import (
     MANIFEST,
     TENSORS,
@@ -99,7 +99,9 @@ def test_damage_is_said(model: Path, damage, says: str) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[1]", "nonsense"])
 def test_damaged_json_is_said(model: Path, text: str) -> None:
     (model / MANIFEST).write_text(text)
-    with pytest.raises(UserError, match=r"manifest\.json: damaged"):
+    with pytest.raises(
+        UserError, match=r"manifest\.json: (the file is empty|line 1: no valid JSON|holds a list)"
+    ):
         load_weights(model)
 
 
@@ -143,3 +145,35 @@ def test_another_architecture_lists_five_and_loads_nothing() -> None:
     message = str(caught.value)
     assert message.startswith("runs/x") and "1.weight is missing" in message and "and 2 more" in message
     assert all(torch.equal(a, b) for a, b in zip(before, wanted.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [{}, {"config.json": {"sha256": "0"}}, {"config.json": {"bytes": [], "sha256": "0"}}, {"config.json": 3}],
+)
+def test_a_manifest_that_vouches_for_nothing_is_none(model: Path, entries: dict) -> None:
+    (model / MANIFEST).write_text(json.dumps({"files": entries}))
+    with pytest.raises(UserError, match=r"manifest\.json: damaged"):
+        load_weights(model)
+
+
+def test_what_is_not_finite_is_not_saved(tmp_path: Path) -> None:
+    weights = {
+        "fine": torch.ones(3),
+        "first": torch.tensor([1.0, float("inf")]),
+        "second": torch.full((2,), float("nan")),
+    }
+    with pytest.raises(RunError, match="first has 1 of 2 values that are not finite"):
+        save_weights(tmp_path / "model", weights, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_notes_in_a_model_folder_survive_a_new_model(model: Path) -> None:
+    (model / "notes").mkdir()
+    (model / "notes" / "mine.txt").write_text("mine")
+    save_weights(model, {"w": torch.zeros(2)}, {"v": 2})
+    assert (model / "notes" / "mine.txt").read_text() == "mine"
+    assert load_weights(model)[1] == {"v": 2}
+    (model / MANIFEST).write_text('{"name": "my web page"}')
+    with pytest.raises(UserError, match="holds no model"):
+        save_weights(model, {"w": torch.zeros(2)}, {})

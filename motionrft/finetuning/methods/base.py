@@ -22,9 +22,9 @@ class MethodPreset(PresetPart):
 
     method: str
     """The method's name in the table: a `Literal` of each subclass, by which presets tell them apart."""
-    needs: ClassVar[frozenset[str]] = frozenset({"reward"})
-    """What a batch must bring: `reward`; `motion` (recorded) and `noise` (stochastic steps) for some
-    methods.
+    needs: ClassVar[frozenset[str]] = frozenset({"reward", "gradient"})
+    """What a batch must bring: `reward`, and its `gradient` with respect to the motion; `motion` (recorded) and `noise`
+    (stochastic steps) for some methods.
     """
 
     recompute: bool = Field(

@@ -17,13 +17,16 @@ from motionrft.reward.motionreward.gaussian import Gaussian, divergence
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Published weights of the terms. `alignment` multiplies the whole cross-representation loss."""
+    """Published weights of the terms. `alignment` multiplies the whole cross-representation loss; `order`, which is
+    ours, InfoNCE inside groups of composed motions.
+    """
 
     reconstruction: float = 1.0
     kl: float = 1e-5
     latent: float = 1e-5
     contrastive: float = 0.1
     alignment: float = 0.1
+    order: float = 0.1
     alignment_latent: float = 0.1
     alignment_kl: float = 1e-5
     alignment_contrastive: float = 0.1
@@ -51,6 +54,20 @@ def contrastive(
         logits = logits.masked_fill(blocked, float("-inf"))
     own = torch.arange(len(logits), device=logits.device)
     return 0.5 * (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own))
+
+
+def within_groups(text: Tensor, motion: Tensor, groups: Tensor, temperature: float = 0.1) -> Tensor:
+    """InfoNCE inside each group: the right order, the right number, against the others of the same events, ().
+
+    Args:
+        text, motion: (B, L), compared by cosine.
+        groups: (B,) int64; rows of -1 stand alone and do not count.
+    """
+    members = groups >= 0
+    if not members.any():
+        return text.sum() * 0.0
+    others = groups[members, None] != groups[None, members]
+    return contrastive(text[members], motion[members], temperature, others)
 
 
 def false_negatives(sentences: Tensor, threshold: float = 0.9) -> Tensor:
@@ -111,6 +128,8 @@ def weighted_total(terms: dict[str, Tensor], weights: LossWeights = LossWeights(
             total = total + weights.kl * value
         elif name.startswith("rec_"):
             total = total + weights.reconstruction * value
+        elif name == "order":
+            total = total + weights.order * value
     return total
 
 

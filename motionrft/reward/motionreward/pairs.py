@@ -11,6 +11,7 @@ from motionrft.data import MotionDataset
 from motionrft.errors import UserError
 from motionrft.files import read_motions
 from motionrft.parsing import json_lines, parsing, text_of
+from motionrft.representations.joints import metres_per_unit
 from motionrft.reward.motionreward.clips import Pair, clips_of
 from motionrft.reward.motionreward.perturbations import PERTURBATIONS
 from motionrft.training.seeds import generator_for, item_seed
@@ -38,14 +39,17 @@ def perturbed_pairs(
     names: list[str] = []
     order = torch.randperm(len(data), generator=draws)
     for number in range(count):
-        joints = data.motion(int(order[number % len(data)]), "joints").unflatten(-1, (22, 3))
+        joints = data.motion(int(order[number % len(data)]), "joints").unflatten(-1, (-1, 3))  # (T, J, 3)
+        unit = metres_per_unit(joints[None])
         kind = kinds[number % len(kinds)]
         faint, plain = _grades(draws)
         own = item_seed(seed, "fault", number)
         for strength, into in ((faint, better), (plain, worse)):
-            into.append(PERTURBATIONS[kind](joints, strength, torch.Generator().manual_seed(own)))
+            seeded = torch.Generator().manual_seed(own)
+            into.append(PERTURBATIONS[kind](joints * unit, strength, seeded, data.fps) / unit)
         names.append(kind)
-    good, bad = (clips_of(side, "joints", representations) for side in (better, worse))
+    offsets = data.target_offsets
+    good, bad = (clips_of(side, "joints", representations, offsets) for side in (better, worse))
     return [Pair(*three) for three in zip(good, bad, names, strict=True)]
 
 
@@ -96,6 +100,6 @@ def published_pairs(content: Any, path: Path, representation: str) -> list[Pair]
 def _flat(motion: Any) -> Tensor:
     """(T, F), whichever of the published shapes it has."""
     frames = torch.as_tensor(motion).float()
-    if frames.dim() == 4 or (frames.dim() == 3 and frames.shape[-2:] != (22, 3)):
+    if frames.dim() == 4 or (frames.dim() == 3 and frames.shape[-2:] not in ((22, 3), (21, 3))):
         frames = frames[0]
     return frames.flatten(1)

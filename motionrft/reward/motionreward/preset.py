@@ -1,10 +1,11 @@
 """What `motionrft train-reward` can be told."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from motionrft.reward.motionreward.sizes import PUBLISHED_SIZES, RewardSize
+from motionrft.reward.motionreward.sizes import PUBLISHED_SIZES, WIDTHS, RewardSize
 from motionrft.settings.base import Preset, PresetPart
 from motionrft.training.preset import OptimiserPreset
 
@@ -27,8 +28,8 @@ class RewardModelPart(PresetPart):
     text_feedforward: int | None = Field(None, ge=8, description="feed-forward width of the text tower")
     projection_hidden: int | None = Field(None, ge=8, description="hidden width of the projections")
     projection_layers: int | None = Field(None, ge=1, le=8, description="linear layers of a projection")
-    representations: tuple[Representation, ...] = Field(
-        ("kinematic", "joints", "rotation"), min_length=1, description="representations to judge"
+    representations: tuple[Representation, ...] | None = Field(
+        None, min_length=1, description="representations to judge; null: those that the data set holds"
     )
     stack: int = Field(1, ge=1, le=16, description="frames joined into one token")
     local_joints: bool = Field(
@@ -45,15 +46,20 @@ class RewardModelPart(PresetPart):
         None, description="bias of the log-variance at the start; -5 speeds a short training up"
     )
 
-    def resolved(self, text_width: int) -> RewardSize:
-        """The size to build, for a text encoder with states that wide."""
+    def resolved(self, text_width: int, widths: Mapping[str, int] = WIDTHS) -> RewardSize:
+        """The size to build.
+
+        Args:
+            text_width: of the text encoder's states.
+            widths: features of a frame by representation, of all that may be judged; HumanML3D's if not given.
+        """
         given = {
             name: value for name, value in self.model_dump(exclude={"size"}).items() if value is not None
         }
-        known = dict(zip(RewardSize.representations, RewardSize.widths, strict=True))
+        names: tuple[str, ...] = self.representations or tuple(widths)
+        shapes = {"representations": names, "widths": tuple(widths[name] for name in names)}
         base = PUBLISHED_SIZES[self.size].to_dict()
-        widths = tuple(known[name] for name in self.representations)
-        return RewardSize.from_dict({**base, **given, "widths": widths, "text_width": text_width})
+        return RewardSize.from_dict({**base, **given, **shapes, "text_width": text_width})
 
     @model_validator(mode="after")
     def _shapes_fit(self) -> "RewardModelPart":
@@ -90,6 +96,7 @@ class LossPart(PresetPart):
     latent: float = Field(1e-5, ge=0, description="weight of the distance of the two samples")
     contrastive: float = Field(0.1, ge=0, description="weight of InfoNCE")
     alignment: float = Field(0.1, ge=0, description="weight of the cross-representation loss")
+    order: float = Field(0.1, ge=0, description="weight of InfoNCE inside each group of a grouped batch")
     temperature: float = Field(0.1, gt=0, description="temperature of InfoNCE")
     false_negatives: float | None = Field(
         0.9,
@@ -114,8 +121,10 @@ class SemanticPart(PresetPart):
     )
     updates: int = Field(27000, ge=1, description="optimiser updates")
     batch: int = Field(128, ge=2, description="clips in a batch")
-    batches: Literal["balanced", "distinct"] = Field(
-        "balanced", description="distinct: no two clips of a batch are of the same kind"
+    batches: Literal["balanced", "distinct", "grouped"] = Field(
+        "balanced",
+        description="distinct: no two clips of a batch are of the same kind; grouped: half of it in groups that differ "
+        "in order or number of events (column group of index.csv)",
     )
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-4, warmup=1000)
     loss: LossPart = LossPart()

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from motionrft.data import BalancedBatches, Batch, DistinctBatches, MotionDataset, collate
+from motionrft.data import BalancedBatches, Batch, DistinctBatches, GroupedBatches, MotionDataset, collate
 from motionrft.files.captions import mirror_caption
 from motionrft.representations.mirror import mirror
 from motionrft.reward.embedding import embed_motions, embed_texts
@@ -21,6 +21,8 @@ from motionrft.reward.retrieval import recall_protocols
 from motionrft.text.base import TextFeatures
 from motionrft.training.optimiser import Optimiser
 from motionrft.training.seeds import generator_for
+
+_BATCHES = {"balanced": BalancedBatches, "distinct": DistinctBatches, "grouped": GroupedBatches}
 
 
 class SemanticTrainer:
@@ -54,19 +56,20 @@ class SemanticTrainer:
             latent=settings.loss.latent,
             contrastive=settings.loss.contrastive,
             alignment=settings.loss.alignment,
+            order=settings.loss.order,
         )
-        kind = DistinctBatches if settings.batches == "distinct" else BalancedBatches
-        self.batches = kind(train, settings.batch, seed)
+        self.batches = _BATCHES[settings.batches](train, settings.batch, seed)
+        self.groups = train.groups if settings.batches == "grouped" else None
         self.optimiser = Optimiser(self.network, settings.optimiser, total=settings.updates)
         self.noise = NoiseSettings(**settings.noise.model_dump())
         self.table = alphas_cumprod()
         self.device = next(self.network.parameters()).device
 
-    def update(self, step: int) -> dict[str, float]:
+    def update(self, step: int) -> dict[str, Any]:
         """One optimiser update; metrics are the loss, its terms, and now and then validation recalls."""
         terms, total = self.loss(step)
         total.backward()
-        metrics = {"loss": total.item(), **{name: value.item() for name, value in terms.items()}}
+        metrics: dict[str, Any] = {name: value.detach() for name, value in {"loss": total, **terms}.items()}
         metrics.update(self.optimiser.step())
         if (step + 1) % self.settings.validate_every == 0:
             metrics.update(flat_recalls(self.validate()))
@@ -86,16 +89,15 @@ class SemanticTrainer:
             encoded = {name: self._encode(part, name) for name, part in inputs.items()}
             terms = self._reconstruction(text, encoded[main], inputs[main], main)
         blocked = self._blocked(features)
-        temperature = self.settings.loss.temperature
-        terms.update(losses.matching_terms(text, encoded[main], temperature, blocked))
+        terms.update(self._matching(text, encoded[main], items, blocked))
         total = losses.weighted_total(terms, self.weights)
         if aligned:
             for name in names:
                 if name != main:
-                    others = losses.matching_terms(text, encoded[name], temperature, blocked)
+                    others = self._matching(text, encoded[name], items, blocked)
                     total = total + losses.weighted_total(others, self.weights)
             terms["align"] = losses.alignment_loss(
-                encoded, self.settings.loss.pairs, self.weights, temperature
+                encoded, self.settings.loss.pairs, self.weights, self.settings.loss.temperature
             )
             total = total + self.weights.alignment * terms["align"]
         return terms, total
@@ -141,6 +143,16 @@ class SemanticTrainer:
         decoded = self.network.decoder(both, lengths.repeat(2), name, frames).flatten(2).float()
         masked = lengths if self.settings.loss.mask_padding else None
         return losses.reconstruction_terms(decoded[:rows], decoded[rows:], target, masked)
+
+    def _matching(
+        self, text: Encoded, motion: Encoded, items: Tensor, blocked: Tensor | None
+    ) -> dict[str, Tensor]:
+        temperature = self.settings.loss.temperature
+        terms = losses.matching_terms(text, motion, temperature, blocked)
+        if self.groups is not None:
+            groups = self.groups[items].to(text.z.device)
+            terms["order"] = losses.within_groups(text.z, motion.z, groups, temperature)
+        return terms
 
     def _blocked(self, features: TextFeatures) -> Tensor | None:
         threshold = self.settings.loss.false_negatives

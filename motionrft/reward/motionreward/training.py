@@ -86,16 +86,16 @@ def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Spli
 
 
 def new_reward(preset: TrainRewardPreset, data: MotionDataset) -> MotionReward:
-    """An untrained reward with the data set's statistics."""
+    """An untrained reward of the data set's widths, with its statistics."""
     encoder = load_text_encoder(preset.text)
-    size = preset.model.resolved(encoder.width)
-    missing = [name for name in size.representations if name not in data.representations]
+    missing = [name for name in preset.model.representations or () if name not in data.representations]
     if missing:
         there = ", ".join(data.representations)
         raise UserError(
             f"{data.folder}: has no {missing[0]} motions. Complete the folder with "
             f"`motionrft convert --dataset`, or leave it out: --set 'model.representations=[{there}]'"
         )
+    size = preset.model.resolved(encoder.width, {name: data.width(name) for name in data.representations})
     statistics = {name: _statistics(data, name, size.window(name)) for name in size.representations}
     return MotionReward(
         MotionRewardNetwork(size), statistics, encoder, representation=size.representations[0]

@@ -1,0 +1,90 @@
+"""Composed clips written into a data set folder that is being built."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from motionrft.files.captions import text_lines
+from motionrft.files.clip_writing import save_clip
+from motionrft.files.composition import Composed, CompositionRecipe, Source, compositions
+from motionrft.files.dataset_layout import FOLDERS
+from motionrft.files.parallel import mapped
+from motionrft.representations.join import join
+from motionrft.representations.names import JOINTS
+
+STYLE = "composed"
+"""What the label column `style` says of a composed clip: its `content` names the events, `walk>bow`, `wave*2`."""
+
+
+def write_composed(
+    folder: Path,
+    split_of: Mapping[str, str],
+    captions: Mapping[str, Sequence[str]],
+    labels: Mapping[str, tuple[str, str]],
+    recipe: CompositionRecipe,
+    jobs: int = 1,
+) -> dict[str, Composed]:
+    """Join clips of a folder (`new_joints/`) into new clips of it, in every representation, with their captions.
+
+    Args:
+        split_of: clip to split; captions: clip to captions; labels: clip to kind and style.
+
+    Returns:
+        The composed clips that were written, by name.
+    """
+    frames = {
+        clip: len(np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy", mmap_mode="r")) for clip in split_of
+    }
+    sources = [
+        Source(clip, labels[clip][0], split, frames[clip], tuple(captions[clip]), labels[clip][1])
+        for clip, split in split_of.items()
+        if labels[clip][0] and captions.get(clip)
+    ]
+    planned = list(compositions(sources, recipe))
+    for _ in mapped(partial(_write, folder=folder, blend=recipe.blend), planned, jobs):
+        pass
+    return {composed.clip: composed for composed in planned}
+
+
+def _write(composed: Composed, folder: Path, blend: int) -> None:
+    parts = [
+        torch.from_numpy(np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy"))[:frames].double()
+        for clip, frames in composed.parts
+    ]
+    save_clip(
+        composed.clip, join([part.reshape(len(part), -1, 3) for part in parts], blend)[None].float(), folder
+    )
+    text = folder / "texts" / f"{composed.clip}.txt"
+    text.write_text(text_lines(composed.captions), encoding="utf-8")
+
+
+def composed_rows(
+    columns: Sequence[str], composed: Mapping[str, Composed], split_column: str
+) -> list[dict[str, str]]:
+    """Rows of `index.csv` for composed clips; columns that say nothing of them stay empty."""
+    return [
+        dict.fromkeys(columns, "")
+        | {
+            "clip_id": clip,
+            "content": made.label,
+            "style": STYLE,
+            "group": made.group,
+            split_column: made.split,
+        }
+        for clip, made in composed.items()
+    ]
+
+
+def append_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    """Add rows to a CSV, and the columns that it lacks."""
+    with open(path, encoding="utf-8", newline="") as file:
+        old = list(csv.DictReader(file))
+    columns = list(dict.fromkeys([*(old[0] if old else ()), *(name for row in rows for name in row)]))
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*old, *rows])

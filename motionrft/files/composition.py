@@ -1,0 +1,188 @@
+"""Composed clips: what one clip shows and then what another shows, or one thing several times, with the words for it.
+
+Single clips never say in which order or how often things happen. Here recorded clips are joined into motions of two
+events (in both orders) and of one event once, twice and three times; the clips of such a group differ in nothing but
+order or number, so they are each other's hardest negatives.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from random import Random
+from zlib import crc32
+
+from motionrft.representations.join import BLEND
+
+PAIR_TEMPLATES = (
+    "{subject} {first}, then {second}",
+    "{subject} {first} and then {second}",
+    "first {subject} {first}, then {second}",
+    "{subject} {first} and after that {second}",
+    "{subject} {first} before the person {second}",
+    "after {subject} {first}, the person {second}",
+)
+COUNT_WORDS = {1: ("once", "one time"), 2: ("twice", "two times"), 3: ("three times", "thrice")}
+COUNT_TEMPLATES = ("{subject} {first}, {times}", "{subject} {first} {times}")
+
+_PERSON = r"(?:an?|the)\s+(?:[\w-]+\s+){0,4}?(?:person|figure|man|woman|human)"
+_SUBJECT = rf"(?:{_PERSON}|someone(?:\s+(?![\w-]*s\b)[\w-]+){{0,3}})"
+_CLAUSE = re.compile(
+    rf"^({_SUBJECT})\s+((?:[\w-]+ly\s+)?(?!is\b|was\b|has\b|as\b|its\b)[\w-]+s\b.*)$", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A caption as who and what: `a person`, `raises the left hand`."""
+
+    subject: str
+    phrase: str
+
+
+def clause_of(caption: str) -> Clause | None:
+    """Subject and verb phrase of a caption in the present tense, or None where it is built otherwise."""
+    found = _CLAUSE.match(caption.strip().rstrip(".").lower())
+    return Clause(found[1], found[2]) if found else None
+
+
+@dataclass(frozen=True)
+class CompositionRecipe:
+    """How much is composed, of what.
+
+    pairs, counts: groups in each split: two orders of two events; one event once, twice and three times.
+    cut: kinds of motion (label column `content`) of which a part is still the same kind, such as walking: longer
+        clips are cut to `longest`.
+    held_out: share of the pairs of kinds that are composed in the test split alone.
+    longest: frames of a clip in a pair; of one that is repeated it is two thirds.
+    """
+
+    pairs: Mapping[str, int]
+    counts: Mapping[str, int]
+    cut: frozenset[str] = frozenset()
+    held_out: float = 0.15
+    longest: int = 100
+    max_frames: int = 196
+    blend: int = BLEND
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A clip that may be part of a composed one. frames: of its joints; kind, style: what, in which manner."""
+
+    clip: str
+    kind: str
+    split: str
+    frames: int
+    captions: tuple[str, ...]
+    style: str = ""
+
+    def clause(self, rng: Random) -> Clause | None:
+        """One of its captions as a clause."""
+        clauses = [clause for clause in map(clause_of, self.captions) if clause]
+        return rng.choice(clauses) if clauses else None
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A motion to be joined. parts: clips with the frames that are taken of each; label: events in their order."""
+
+    clip: str
+    group: str
+    split: str
+    label: str
+    parts: tuple[tuple[str, int], ...]
+    captions: tuple[str, ...]
+
+    def frames(self, blend: int) -> int:
+        """Frames of features: one fewer than of joints."""
+        return sum(taken for _, taken in self.parts) - (len(self.parts) - 1) * blend - 1
+
+
+def compositions(sources: Sequence[Source], recipe: CompositionRecipe) -> Iterator[Composed]:
+    """Every composed motion of the recipe, the same for the same sources and seed; fewer where clips run out."""
+    for split in sorted(set(recipe.pairs) | set(recipe.counts)):
+        usable = [source for source in sources if source.split == split]
+        yield from _pairs(usable, recipe, split)
+        yield from _counts(usable, recipe, split)
+
+
+def is_held_out(first: str, second: str, share: float) -> bool:
+    """Whether two kinds meet in the test split alone, whatever their order; a function of their names."""
+    low, high = sorted((first, second))
+    return crc32(f"{low}+{high}".encode()) / 2**32 < share
+
+
+def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
+    rng = Random(f"{recipe.seed} pairs {split}")
+    kinds = _by_kind(sources, recipe, recipe.longest)
+    couples = [
+        couple
+        for couple in combinations(sorted(kinds), 2)
+        if split == "test" or not is_held_out(*couple, recipe.held_out)
+    ]
+    if split == "test":  # half of them are pairs that training never saw together
+        new = [couple for couple in couples if is_held_out(*couple, recipe.held_out)]
+        couples = [couple for couple in couples if couple not in new] + new * max(
+            1, len(couples) // max(len(new), 1)
+        )
+    for number in range(recipe.pairs.get(split, 0) if couples else 0):
+        one, other = rng.choice(couples)
+        first_source = rng.choice(kinds[one])
+        alike = [source for source in kinds[other] if source.style == first_source.style]
+        chosen = [first_source, rng.choice(alike or kinds[other])]
+        clauses = [source.clause(rng) for source in chosen]
+        taken = [_taken(source, recipe, recipe.longest) for source in chosen]
+        if sum(taken) - recipe.blend > recipe.max_frames:
+            continue
+        group = f"{split}-pair-{number:04d}"
+        for order in ((0, 1), (1, 0)):
+            first, second = (clauses[place] for place in order)
+            assert first is not None and second is not None  # sources without a clause are left out
+            texts = _pair_texts(first, second, rng)
+            label = ">".join(chosen[place].kind for place in order)
+            parts = tuple((chosen[place].clip, taken[place]) for place in order)
+            yield Composed(f"{group}-{'ab'[order[0]]}", group, split, label, parts, texts)
+
+
+def _counts(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
+    rng = Random(f"{recipe.seed} counts {split}")
+    kinds = _by_kind(sources, recipe, recipe.longest * 2 // 3)
+    for number in range(recipe.counts.get(split, 0) if kinds else 0):
+        source = rng.choice(kinds[rng.choice(sorted(kinds))])
+        clause, taken = source.clause(rng), _taken(source, recipe, recipe.longest * 2 // 3)
+        assert clause is not None  # sources without a clause are left out
+        group = f"{split}-count-{number:04d}"
+        for times, words in COUNT_WORDS.items():
+            frames = times * taken - (times - 1) * recipe.blend
+            if frames > recipe.max_frames:
+                break
+            texts = tuple(
+                rng.choice(COUNT_TEMPLATES).format(subject=clause.subject, first=clause.phrase, times=word)
+                for word in words
+            )
+            parts = ((source.clip, taken),) * times
+            yield Composed(f"{group}-{times}", group, split, f"{source.kind}*{times}", parts, texts)
+
+
+def _pair_texts(first: Clause, second: Clause, rng: Random) -> tuple[str, ...]:
+    """Three captions of one pair, each in other words."""
+    return tuple(
+        template.format(subject=first.subject, first=first.phrase, second=second.phrase)
+        for template in rng.sample(PAIR_TEMPLATES, 3)
+    )
+
+
+def _by_kind(sources: Sequence[Source], recipe: CompositionRecipe, longest: int) -> dict[str, list[Source]]:
+    """The sources that fit, by kind."""
+    kinds: dict[str, list[Source]] = {}
+    for source in sources:
+        fits = source.frames <= longest or source.kind in recipe.cut
+        if fits and source.frames > 2 * recipe.blend and any(map(clause_of, source.captions)):
+            kinds.setdefault(source.kind, []).append(source)
+    return kinds
+
+
+def _taken(source: Source, recipe: CompositionRecipe, longest: int) -> int:
+    return min(source.frames, longest) if source.kind in recipe.cut else source.frames

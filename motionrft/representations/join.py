@@ -1,0 +1,101 @@
+"""Clips put after each other: one motion that does one thing and then another.
+
+Each clip is turned and moved until it goes on where the one before it stands: same heading, and feet on the same
+spot, so that planted feet stay planted. Over a short overlap both are faded into each other, and every bone keeps a
+length between its two.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from motionrft.errors import UserError
+from motionrft.representations.kinematic import skeleton_of_joints
+from motionrft.rotations import yaw_rotate
+from motionrft.skeleton import Skeleton
+
+BLEND = 8
+"""Frames of overlap: 0.4 s at 20 fps."""
+
+
+def join(clips: Sequence[Tensor], blend: int = BLEND) -> Tensor:
+    """Put clips after each other.
+
+    Args:
+        clips: each (T_i, J, 3) metres, Y up, at one frame rate.
+        blend: frames that the end of a clip shares with the beginning of the next.
+
+    Returns:
+        (sum of T_i - (number of clips - 1) * blend, J, 3), in the first clip's frame.
+
+    Raises:
+        UserError: no clip, clips of different skeletons, or one that is shorter than its overlaps.
+    """
+    if not clips:
+        raise UserError("nothing to join: name at least one motion.")
+    if len({clip.shape[1] for clip in clips}) > 1:
+        raise UserError("clips of different skeletons cannot be joined: convert them to joints first.")
+    for number, clip in enumerate(clips, 1):
+        overlaps = blend * ((number > 1) + (number < len(clips)))
+        if len(clip) <= overlaps:
+            raise UserError(f"clip {number} has {len(clip)} frames; joining it takes more than {overlaps}.")
+    joined = clips[0]
+    for clip in clips[1:]:
+        joined = _append(joined, clip, blend)
+    return joined
+
+
+def _append(before: Tensor, after: Tensor, blend: int) -> Tensor:
+    """(T, J, 3) and (U, J, 3) to (T + U - blend, J, 3)."""
+    skeleton = skeleton_of_joints(after.shape[1])
+    after = _go_on(before, after, blend, skeleton)
+    if blend == 0:
+        return torch.cat((before, after))
+    share = torch.linspace(0, 1, blend + 2, dtype=after.dtype)[1:-1, None, None]  # (blend, 1, 1)
+    share = share * share * (3 - 2 * share)
+    mixed = torch.lerp(before[-blend:], after[:blend], share)
+    lengths = torch.lerp(_lengths(before[-blend:], skeleton), _lengths(after[:blend], skeleton), share)
+    return torch.cat((before[:-blend], _with_lengths(mixed, lengths, skeleton), after[blend:]))
+
+
+def _go_on(before: Tensor, after: Tensor, blend: int, skeleton: Skeleton) -> Tensor:
+    """`after` turned and moved: in the middle of the overlap it faces and stands as `before` does."""
+    middle = blend // 2
+    old, new = before[len(before) - max(blend - middle, 1)], after[middle]  # (J, 3)
+    turned = yaw_rotate(_facing(old, skeleton) - _facing(new, skeleton), after)
+    moved = (_standing(old, skeleton) - _standing(turned[middle], skeleton)) * after.new_tensor(
+        [1.0, 0.0, 1.0]
+    )
+    return turned + moved
+
+
+def _facing(pose: Tensor, skeleton: Skeleton) -> Tensor:
+    """Yaw () of a pose (J, 3): the turn about Y that takes +Z to where it faces."""
+    a, b, c, d = skeleton.facing
+    across = pose[a] - pose[b] + pose[c] - pose[d]  # (3,) to the body's right
+    return torch.atan2(across[2], -across[0])
+
+
+def _standing(pose: Tensor, skeleton: Skeleton) -> Tensor:
+    """(3,) the middle of a pose's feet, the lower ones counting more: a planted foot stays where it is."""
+    feet = pose[list(skeleton.feet)]  # (4, 3)
+    weight = torch.softmax(-feet[:, 1] / 0.02, dim=0)
+    return (weight[:, None] * feet).sum(0)
+
+
+def _lengths(joints: Tensor, skeleton: Skeleton) -> Tensor:
+    """(T, J, 1) bone lengths, 0 for the root."""
+    parents = [max(parent, 0) for parent in skeleton.parents]
+    return (joints - joints[:, parents]).norm(dim=-1, keepdim=True)
+
+
+def _with_lengths(joints: Tensor, lengths: Tensor, skeleton: Skeleton) -> Tensor:
+    """(T, J, 3) with the same root and bone directions, but these bone lengths (T, J, 1)."""
+    placed = list(joints.unbind(1))
+    for joint, parent in enumerate(skeleton.parents):
+        if parent >= 0:
+            bone = joints[:, joint] - joints[:, parent]  # (T, 3)
+            unit = bone / bone.norm(dim=-1, keepdim=True).clamp(min=1e-8)
+            placed[joint] = placed[parent] + unit * lengths[:, joint]
+    return torch.stack(placed, dim=1)

@@ -1,0 +1,83 @@
+"""Composed captions and groups: words, orders, numbers, held-out pairs."""
+
+import pytest
+
+from motionrft.files.composition import (
+    CompositionRecipe,
+    Source,
+    clause_of,
+    compositions,
+    is_held_out,
+)
+
+
+@pytest.mark.parametrize(
+    "caption, subject, phrase",
+    [
+        ("a person bows deeply", "a person", "bows deeply"),
+        (
+            "An energetic person quickly raises the left hand.",
+            "an energetic person",
+            "quickly raises the left hand",
+        ),
+        ("someone very tired walks ahead", "someone very tired", "walks ahead"),
+    ],
+)
+def test_a_caption_is_who_and_what(caption: str, subject: str, phrase: str) -> None:
+    clause = clause_of(caption)
+    assert clause is not None and (clause.subject, clause.phrase) == (subject, phrase)
+
+
+@pytest.mark.parametrize("caption", ["a person is laughing", "climbing a ladder", "a jump straight up", ""])
+def test_captions_of_another_build_are_left_out(caption: str) -> None:
+    assert clause_of(caption) is None
+
+
+KINDS = ("walk", "bow", "wave", "kick", "jump", "sit")
+
+
+def sources(split: str) -> list[Source]:
+    return [
+        Source(f"{split}-{kind}-{n}", kind, split, 50 + n, (f"a person {kind}s", f"someone {kind}s again"))
+        for kind in KINDS
+        for n in range(4)
+    ]
+
+
+RECIPE = CompositionRecipe({"train": 60, "test": 60}, {"train": 6}, held_out=0.3)
+
+
+def test_a_pair_comes_in_both_orders_with_words_to_match() -> None:
+    made = [c for c in compositions(sources("train"), RECIPE) if ">" in c.label]
+    one, other = made[0], made[1]
+    assert one.group == other.group and one.parts == other.parts[::-1]
+    assert one.label == ">".join(reversed(other.label.split(">")))
+    first, second = one.label.split(">")
+    assert all(text.index(first) < text.index(second) for text in one.captions)
+
+
+def test_counts_say_how_often() -> None:
+    made = [c for c in compositions(sources("train"), RECIPE) if "*" in c.label]
+    for composed in made:
+        times = int(composed.label.split("*")[1])
+        assert len(composed.parts) == times
+        words = {1: ("once", "one time"), 2: ("twice", "two times"), 3: ("three times", "thrice")}[times]
+        assert all(text.endswith(words) for text in composed.captions)
+
+
+def test_held_out_pairs_of_kinds_meet_in_the_test_split_alone() -> None:
+    def met(split: str) -> set[tuple[str, ...]]:
+        made = compositions(sources(split), RECIPE)
+        return {tuple(sorted(c.label.split(">"))) for c in made if ">" in c.label}
+
+    held = {pair for pair in met("test") if is_held_out(*pair, RECIPE.held_out)}
+    assert held and not any(is_held_out(*pair, RECIPE.held_out) for pair in met("train"))
+
+
+def test_the_same_seed_composes_the_same() -> None:
+    assert list(compositions(sources("train"), RECIPE)) == list(compositions(sources("train"), RECIPE))
+
+
+def test_no_composed_motion_is_longer_than_allowed() -> None:
+    for composed in compositions(sources("train"), RECIPE):
+        assert composed.frames(RECIPE.blend) < RECIPE.max_frames

@@ -1,0 +1,46 @@
+"""Joined clips go on where the one before stands."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from motionrft.errors import UserError
+from motionrft.representations.join import join
+from motionrft.rotations import yaw_rotate
+from tests.representations.people import people
+
+
+def turned(joints: Tensor, angle: float, x: float) -> Tensor:
+    return yaw_rotate(torch.tensor(angle, dtype=joints.dtype), joints) + joints.new_tensor([x, 0.0, 2.0])
+
+
+def test_a_joined_motion_has_every_frame_but_the_overlaps() -> None:
+    clip = people(40)[0]
+    assert join([clip, clip, clip], blend=8).shape == (3 * 40 - 2 * 8, 22, 3)
+
+
+def test_where_and_how_the_next_clip_was_recorded_does_not_matter() -> None:
+    first, second = people(40, 1)[0], people(30, 2)[0]
+    plain, moved = join([first, second]), join([first, turned(second, 2.0, -5.0)])
+    torch.testing.assert_close(plain, moved, atol=1e-4, rtol=0)
+
+
+def test_a_clip_cut_in_two_and_joined_is_the_clip_again() -> None:
+    whole = people(60, 3)[0]
+    again = join([whole[:34], turned(whole[26:], math.pi / 3, 1.0)], blend=8)
+    torch.testing.assert_close(again, whole, atol=2e-3, rtol=0)
+
+
+def test_bones_keep_their_length_through_the_overlap() -> None:
+    first, second = people(40, 1)[0], people(40, 2)[0] * 0.9
+    joined = join([first, second])
+    thigh = (joined[:, 4] - joined[:, 1]).norm(dim=-1)
+    long, short = thigh[0], thigh[-1]
+    assert (thigh <= long + 1e-4).all() and (thigh >= short - 1e-4).all()
+
+
+def test_a_clip_shorter_than_its_overlaps_is_refused() -> None:
+    with pytest.raises(UserError, match="clip 2 has 10 frames"):
+        join([people(40)[0], people(10)[0], people(40)[0]], blend=8)
