@@ -1,6 +1,7 @@
 """score: judge motion files, for people, pipes and CI."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -88,38 +89,61 @@ def _report(
 ) -> int:
     from motionrft.files import FileFault
 
-    rows, skipped, broken, without_text = [], 0, 0, 0
-    said: set[str] = set()
+    seen = _Seen()
     with call.console.progress("scoring", unit="motions") as bar:
         for result in _unless_alone(found):
             if isinstance(result, FileFault):
-                skipped += 1
+                seen.skipped += 1
                 call.console.warn(f"skipped: {result.message}")
                 continue
             bar.advance()
             if call.json:
                 call.console.emit(_document(result, scorer, call.preset.frames))
             else:
-                rows.append(_row(result, scorer.terms))
-            for remark in result.remarks:
-                about_text = remark.startswith("the text")
-                if not (about_text and remark in said):
-                    call.console.warn(remark if about_text else f"{result.query.motion.source}: {remark}")
-                said.add(remark)
-            without_text += result.query.text is None
-            for sentence in limits.broken(result):
-                broken += 1
+                seen.rows.append(_row(result, scorer.terms))
+            broken = limits.broken(result)
+            for sentence in (*result.remarks, *broken):
                 call.console.warn(f"{result.query.motion.source}: {sentence}")
-    if rows:
-        title = (
-            f"scores (percentile among {scorer.held_out.whose})" if scorer.held_out.quantiles else "scores"
-        )
-        call.console.table(title, ["file", "frames", *scorer.terms], rows)
-    if without_text and "semantic" in scorer.terms:
-        call.console.warn(f"{without_text} motions have no text, so no semantic score; give one with --text")
-    if skipped and not rows and not call.json:
-        call.console.warn("no motion could be scored")
-    return 1 if broken else 3 if skipped else 0
+            seen.count(result, bool(broken))
+    seen.tell(call, scorer)
+    return 1 if seen.broken else 3 if seen.skipped else 0
+
+
+@dataclass
+class _Seen:
+    """What is told once all motions are scored."""
+
+    rows: list[list[object]] = field(default_factory=list)
+    skipped: int = 0
+    broken: int = 0
+    without_text: int = 0
+    far_texts: dict[str, None] = field(default_factory=dict)
+    far_motions: list[str] = field(default_factory=list)
+
+    def count(self, result: "Score", broken: bool) -> None:
+        self.broken += broken
+        self.without_text += result.query.text is None
+        if result.far("text"):
+            self.far_texts[str(result.query.text)] = None
+        if result.far("motion"):
+            self.far_motions.append(result.query.motion.source.name)
+
+    def tell(self, call: Call[ScorePreset], scorer: "Scorer") -> None:
+        warn = call.console.warn
+        if self.rows:
+            ranks = f" (percentile among {scorer.held_out.whose})" if scorer.held_out.quantiles else ""
+            call.console.table(f"scores{ranks}", ["file", "frames", *scorer.terms], self.rows)
+        if self.without_text and "semantic" in scorer.terms:
+            warn(f"{self.without_text} motions have no text, so no semantic score; give one with --text")
+        if self.skipped and not self.rows and not call.json:
+            warn("no motion could be scored")
+        for what, names in (("text", list(self.far_texts)), ("motion", self.far_motions)):
+            if names:
+                more = f"; and {len(names) - 3} more" if len(names) > 3 else ""
+                warn(
+                    "unlike anything the reward was trained on, so that its terms are guesses (distances: --json): "
+                    f"{what} {'; '.join(names[:3])}{more}"
+                )
 
 
 def _unless_alone(found: "Iterator[Score | FileFault]") -> "Iterator[Score | FileFault]":

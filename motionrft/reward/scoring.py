@@ -59,6 +59,10 @@ class Score:
     curves: dict[Term, list[float]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
+    def far(self, what: str) -> bool:
+        """Whether its `text` or `motion` is so far from what the reward was trained on that the reward guesses."""
+        return self.distances.get(what, 0.0) > FAR
+
 
 def choose_terms(words: Sequence[str] | None, reward: Learnt | None) -> list[Term]:
     """The terms that words such as `semantic` or `physics` stand for; None: all there are.
@@ -197,8 +201,7 @@ class Scorer:
             curves = {name: curve[0].tolist() for name, curve in found.items()}
         scores = {name: item.scores[name] for name in self.terms}
         ranks = self._percentiles(scores)
-        remarks = (*item.remarks, *_guesses(item))
-        return Score(item.query, scores, ranks, item.distances, curves, remarks)
+        return Score(item.query, scores, ranks, item.distances, curves, tuple(item.remarks))
 
     def _percentiles(self, scores: dict[Term, float | None]) -> dict[Term, float]:
         result = {}
@@ -226,14 +229,3 @@ def _measure_distances(
         features = reward.text_encoder.encode([str(item.query.text) for item in told])
         for item, distance in zip(told, reward.known.text_distance(text_place(features)), strict=True):
             item.distances["text"] = float(distance)
-
-
-def _guesses(item: _Prepared) -> list[str]:
-    """A sentence for each thing that is far from what the reward was trained on."""
-    names = {"motion": "its motion", "text": f"the text {item.query.text!r}"}
-    return [
-        f"{names[what]} is unlike what the reward was trained on ({distance:.1f} times as far from it as real clips "
-        "of the same kinds): the reward's terms are guesses."
-        for what, distance in item.distances.items()
-        if distance > FAR
-    ]
