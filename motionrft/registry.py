@@ -245,6 +245,14 @@ FORMATS = Kind(
     "motionrft.formats",
     {
         "bvh": Entry("motionrft.files.formats.bvh:BvhFormat", "BVH of any human skeleton"),
+        "kimodo": Entry(
+            "motionrft.files.formats.kimodo_npz:KimodoFormat", "Kimodo's npz: SOMA, Unitree G1, SMPL-X"
+        ),
+        "amass": Entry(
+            "motionrft.files.formats.smpl_parameters:SmplFormat",
+            "SMPL parameters: AMASS, HY-Motion, AIST++, pose estimators",
+        ),
+        "g1-csv": Entry("motionrft.files.formats.g1_csv:G1CsvFormat", "MuJoCo rows of the Unitree G1"),
         "arrays": Entry(
             "motionrft.files.formats.bare_arrays:ArrayFormat", "arrays: npy, npz, safetensors, pkl"
         ),

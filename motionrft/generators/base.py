@@ -164,6 +164,11 @@ class Generator(nn.Module, ABC):
         """Read texts through this encoder instead of the named one: a cached, a local or a test one."""
         self._text_encoder = encoder
 
+    def remember(self, texts: Sequence[str]) -> None:
+        """Encode these texts ahead, into the cache on disk; nothing for a family that reads text its own way."""
+        if self._text_encoder is not None or hasattr(self, "text_encoder_name"):
+            self.text_encoder.remember(texts)
+
     @property
     def trained(self) -> nn.Module:
         """What supervised training changes: the denoiser, and a family's own layers above the text encoder."""
