@@ -18,7 +18,9 @@ __all__ = ["METHOD", "SopoPreset", "plan"]
 class SopoPreset(MethodPreset):
     method: Literal["sopo"] = "sopo"
     needs: ClassVar[frozenset[str]] = frozenset({"reward", "motion"})
-    candidates: int = Field(2, ge=1, description="samples of each prompt, the worst of which is unpreferred")
+    candidates: int = Field(
+        2, ge=1, le=10_000, description="samples of each prompt, the worst of which is unpreferred"
+    )
     tau: float = Field(
         0.45, ge=0, le=1, description="a sample counts as bad below this similarity to its text"
     )
