@@ -196,10 +196,8 @@ def cost(
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     ours = Ours(batch, method, device, steps, size.frames, dtype, size.parts())
     if not settled:
-        for judge in ours.reward.judges.values():
-            judge.requires_grad_(
-                True
-            )  # as a loop does that never merges: adapters meet the weights at every call
+        for critic in ours.reward.critics.values():
+            critic.requires_grad_(True)  # a loop that never merges: adapters meet the weights at every call
     if faster is not None:
         context = ours.context
         ours.context = replace(context, compiled=faster(context.generator, context.reward))
