@@ -11,6 +11,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l out-unit -d 'u
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l null -s 0 -d 'paths from standard input end in NUL, as find -print0 writes them'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l dataset -d 'build a data set folder, or complete an existing one'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l check -d 'check an existing data set folder and write nothing'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l show-joint-map -d 'print a BVH file’s joint map as YAML to edit for --joint-map'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l captions -d 'data set: JSON lines {"clip_id": ..., "captions": [...]}' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l splits -d 'data set: CSV with clip_id and a column of train, val, test' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l split-column -d 'data set: the column of --splits to use' -r
@@ -113,10 +114,12 @@ complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l generator -d 
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l data -d 'data set folder that prompts are taken from' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l prompts -d 'text file, one prompt a line, instead of a data set' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l pairs -d 'pairs.jsonl whose better and worse motions dpo learns from, instead of own samples' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l lora -l full -d 'train low-rank adapters instead of full weights'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l steps -d 'denoising steps of a trajectory' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l guidance -d 'guidance scale; 1 runs no second pass; null: published' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l updates -d 'optimiser updates' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l updates -d 'optimiser updates; not asked for beside epochs, there is no limit' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l epochs -d 'passes over the prompts; the first limit ends the run' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l batch -d 'prompts a trajectory' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l lr -d 'learning rate after the warm-up' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l time-limit -d 'seconds, or 90s, 10m, 1.5h; the first limit ends the run' -r

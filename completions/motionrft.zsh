@@ -33,6 +33,7 @@ _motionrft() {
                     '*-0[paths from standard input end in NUL, as find -print0 writes them]' \
                     '*--dataset[build a data set folder, or complete an existing one]' \
                     '*--check[check an existing data set folder and write nothing]' \
+                    '*--show-joint-map[print a BVH file’s joint map as YAML to edit for --joint-map]' \
                     '*--captions[data set; JSON lines {"clip_id"; ..., "captions"; (...)}]:value:_files' \
                     '*--splits[data set; CSV with clip_id and a column of train, val, test]:value:_files' \
                     '*--split-column[data set; the column of --splits to use]:value:_files' \
@@ -151,11 +152,13 @@ _motionrft() {
                     '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:_files' \
                     '*--data[data set folder that prompts are taken from]:value:_files' \
                     '*--prompts[text file, one prompt a line, instead of a data set]:value:_files' \
+                    '*--pairs[pairs.jsonl whose better and worse motions dpo learns from, instead of own samples]:value:_files' \
                     '*--lora[train low-rank adapters instead of full weights]' \
                     '*--full[train low-rank adapters instead of full weights]' \
                     '*--steps[denoising steps of a trajectory]:value:_files' \
                     '*--guidance[guidance scale; 1 runs no second pass; null; published]:value:_files' \
-                    '*--updates[optimiser updates]:value:_files' \
+                    '*--updates[optimiser updates; not asked for beside epochs, there is no limit]:value:_files' \
+                    '*--epochs[passes over the prompts; the first limit ends the run]:value:_files' \
                     '*--batch[prompts a trajectory]:value:_files' \
                     '*--lr[learning rate after the warm-up]:value:_files' \
                     '*--time-limit[seconds, or 90s, 10m, 1.5h; the first limit ends the run]:value:_files' \

@@ -13,6 +13,7 @@ from motionrft.evaluation.metrics.exact import exact
 from motionrft.evaluation.result import EvaluationResult, collect, machine
 from motionrft.files import Motion, iterate_motions, motion_files
 from motionrft.files.motions import FileFault
+from motionrft.files.reading import ReadingOptions
 from motionrft.physics import physics_measures
 from motionrft.representations.kinematic import normalise_joints
 from motionrft.training.fingerprints import folder_hash
@@ -22,13 +23,17 @@ SHORTEST = 4
 
 
 def evaluate_physics(
-    motions: Path, real: MotionDataset | None = None, name: str | None = None, limit: int | None = None
+    motions: Path,
+    real: MotionDataset | None = None,
+    name: str | None = None,
+    limit: int | None = None,
+    reading: ReadingOptions | None = None,
 ) -> tuple[EvaluationResult, list[str]]:
     """Measure every motion below a folder; the interval is over motions.
 
     Args:
         real: a split whose motions are shown beside; None leaves the column out.
-        limit: at most so many real motions.
+        limit: at most so many real motions. reading: how the files are read.
 
     Returns:
         The result, and a sentence for each file that could not be judged.
@@ -37,7 +42,7 @@ def evaluate_physics(
         UserError: no motion could be judged.
     """
     measured, faults = [], []
-    for found in iterate_motions(motion_files([motions])):
+    for found in iterate_motions(motion_files([motions]), options=reading):
         if isinstance(found, FileFault):
             faults.append(found.message)
         elif len(found) < SHORTEST:

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -52,6 +53,10 @@ class Reward(nn.Module, ABC):
     representation: str
     """The representation `forward` expects, de-normalised: `kinematic`, `joints` or `rotation`."""
     differentiable: bool = True
+    ranges: Mapping[str, tuple[float, float]] = MappingProxyType({})
+    """Lowest and highest value of each term that has them: (-1, 1) for a cosine, (0, 1) for TMR's score. Who needs
+    another scale maps from this one.
+    """
 
     @property
     def width(self) -> int:
@@ -62,6 +67,10 @@ class Reward(nn.Module, ABC):
     def learnt_noise(self) -> bool:
         """Whether it can judge a noisy motion at its own level (perception); False unless trained for it."""
         return False
+
+    def remember(self, texts: Sequence[str]) -> None:
+        """Encode these texts ahead, into the cache on disk; nothing for a reward that does not read."""
+        return None
 
     def settle(self) -> None:
         """Compute, as buffers, what depends on frozen weights alone; call it once before a training loop."""

@@ -37,6 +37,8 @@ class Preset(PresetPart):
     """
 
     command: ClassVar[str] = ""
+    rivals: ClassVar[dict[str, str]] = {}
+    """Field to another that a preset file's value of is meant no longer, once the user asks for the first."""
 
     seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random")
     device: Device = Field(

@@ -50,9 +50,12 @@ def resolve(
         UserError: every mistake at once.
     """
     environment = os.environ if environment is None else environment
-    layers = [*_file_layer(model, preset, environment), *_environment_layers(environment)]
-    layers += [_setting_layer(text) for text in settings]
-    layers += [Layer(nest(path, value), flag, True) for path, (flag, value) in (flags or {}).items()]
+    asked = [*_environment_layers(environment), *(_setting_layer(text) for text in settings)]
+    asked += [Layer(nest(path, value), flag, True) for path, (flag, value) in (flags or {}).items()]
+    layers = [
+        *(_without_rivals(layer, asked, model) for layer in _file_layer(model, preset, environment)),
+        *asked,
+    ]
     _check_code(layers, model)
     variants: dict[str, str] = {}
     for layer in layers:
@@ -92,6 +95,13 @@ def _file_layer(model: type[Preset], preset: str | None, environment: Mapping[st
             f"{path}: a preset is a mapping of fields to values, this is a {type(values).__name__}"
         )
     return [Layer({str(key): value for key, value in values.items()}, str(path))]
+
+
+def _without_rivals(file: Layer, asked: Sequence[Layer], model: type[Preset]) -> Layer:
+    """The file's values but for those that the user replaced by asking for something else: epochs for updates."""
+    given = {key for layer in asked for key, value in layer.values.items() if value is not None}
+    gone = {rival for key, rival in model.rivals.items() if key in given and rival not in given}
+    return Layer({key: value for key, value in file.values.items() if key not in gone}, file.source)
 
 
 def _environment_layers(environment: Mapping[str, str]) -> list[Layer]:

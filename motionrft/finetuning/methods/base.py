@@ -27,9 +27,22 @@ class MethodPreset(PresetPart):
     (stochastic steps) for some methods.
     """
 
+    takes_pairs: ClassVar[bool] = False
+    """Whether it learns from given pairs of motions, instead of own samples."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Terms of the reward that the method compares itself, beside their weighted sum."""
+        return ()
+
     recompute: bool = Field(
         False, description="run network calls again in backward: less memory, about a third more compute"
     )
+
+    @property
+    def updates_a_batch(self) -> int:
+        """Optimiser updates a batch of prompts makes, for a method whose plan does not say."""
+        return 1
 
 
 @dataclass(frozen=True)

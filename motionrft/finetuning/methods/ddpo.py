@@ -62,6 +62,10 @@ class DdpoPreset(MethodPreset):
             raise ValueError("shared_noise is shared by the samples of a prompt, but group is 1")
         return self
 
+    @property
+    def updates_a_batch(self) -> int:
+        return self.epochs * self.updates
+
 
 def plan(steps: int, preset: DdpoPreset, progress: float, rng: random.Random) -> Plan:
     return sampling_plan(steps)

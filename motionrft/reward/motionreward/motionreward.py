@@ -5,6 +5,7 @@ once per prompt, in `prepare`.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -66,6 +67,7 @@ class MotionReward(Learnt):
     """
 
     family: ClassVar[str] = "motionreward"
+    ranges = MappingProxyType(dict.fromkeys(SHARED_TERMS, (-1.0, 1.0)))
 
     def __init__(
         self,
@@ -169,6 +171,10 @@ class MotionReward(Learnt):
     def settle(self) -> None:
         for critic in self.critics.values():
             critic.settle(self.network.motion)  # type: ignore[operator]
+
+    def remember(self, texts: Sequence[str]) -> None:
+        if "semantic" in self.weights:
+            self.text_encoder.remember(texts)
 
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
