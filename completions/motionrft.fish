@@ -177,7 +177,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from score' -l text -d 'one tex
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l text-file -d 'texts, one a line: one for all, or one a motion' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l terms -d 'comma-separated: semantic, preference, authenticity, physics, jitter, …' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l fps -d 'rate to which motions are resampled first; files’ own if not given' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l fps -d 'rate at which physics is measured; null: the reward’s, with which percentiles go' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l frames -d 'give physics per frame as well (with --json)'
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l fail-under -d 'TERM=X: exit 1 if a motion scores below; repeatable' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l fail-over -d 'TERM=X: exit 1 if a motion scores above; repeatable' -r

@@ -224,7 +224,7 @@ _motionrft() {
                     '*--text-file[texts, one a line; one for all, or one a motion]:value:_files' \
                     '*--terms[comma-separated; semantic, preference, authenticity, physics, jitter, …]:value:_files' \
                     '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:_files' \
-                    '*--fps[rate to which motions are resampled first; files’ own if not given]:value:_files' \
+                    '*--fps[rate at which physics is measured; null; the reward’s, with which percentiles go]:value:_files' \
                     '*--frames[give physics per frame as well (with --json)]' \
                     '*--fail-under[TERM=X; exit 1 if a motion scores below; repeatable]:value:_files' \
                     '*--fail-over[TERM=X; exit 1 if a motion scores above; repeatable]:value:_files' \

@@ -106,15 +106,17 @@ class FinetunePreset(Preset):
     split: str = Field("train", description="split of the data set to tune on")
     validation_split: str = Field("val", description="split of the data set that the watch looks at")
     prompts: str | None = Field(None, description="text file, one prompt a line, instead of a data set")
-    seconds: float = Field(4.0, gt=0, description="length of the motions of prompts that say none, seconds")
+    seconds: float = Field(
+        4.0, gt=0, le=5000, description="length of the motions of prompts that say none, seconds"
+    )
     pairs: str | None = Field(
         None, description="pairs.jsonl whose better and worse motions dpo learns from, instead of own samples"
     )
     frames: int | None = Field(
-        None, ge=1, description="the same in frames of the generator, instead of seconds"
+        None, ge=1, le=100_000, description="the same in frames of the generator, instead of seconds"
     )
     method: AnyMethod = Field(EasyTunePreset(), discriminator="method")
-    steps: int = Field(50, ge=1, description="denoising steps of a trajectory")
+    steps: int = Field(50, ge=1, le=10_000, description="denoising steps of a trajectory")
     sampler: str | None = Field(None, description="sampler; null: the generator's published choice")
     eta: float | None = Field(
         None, ge=0, le=1, description="noise of DDIM or Euler steps; null: the published choice"
