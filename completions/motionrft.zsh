@@ -152,6 +152,7 @@ _motionrft() {
                     '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin)' \
                     '*--data[data set folder that prompts are taken from]:value:_files' \
                     '*--prompts[text file, one prompt a line, instead of a data set]:value:_files' \
+                    '*--pairs[pairs.jsonl whose better and worse motions dpo learns from, instead of own samples]:value:_files' \
                     '*--lora[train low-rank adapters instead of full weights]' \
                     '*--full[train low-rank adapters instead of full weights]' \
                     '*--steps[denoising steps of a trajectory]:value:_files' \
@@ -223,7 +224,7 @@ _motionrft() {
                     '*--text-file[texts, one a line; one for all, or one a motion]:value:_files' \
                     '*--terms[comma-separated; semantic, preference, authenticity, physics, jitter, …]:value:_files' \
                     '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin)' \
-                    '*--fps[rate to which motions are resampled first; files’ own if not given]:value:_files' \
+                    '*--fps[rate at which physics is measured; null; the reward’s, with which percentiles go]:value:_files' \
                     '*--frames[give physics per frame as well (with --json)]' \
                     '*--fail-under[TERM=X; exit 1 if a motion scores below; repeatable]:value:_files' \
                     '*--fail-over[TERM=X; exit 1 if a motion scores above; repeatable]:value:_files' \

@@ -47,7 +47,9 @@ class EvalPreset(ReadingPreset):
     shift: float | None = Field(
         None, gt=0, description="of a flow's times: above 1 more steps lie near the noise; null: as tuned"
     )
-    steps: int | None = Field(None, ge=1, description="denoising steps; null: as tuned, else as published")
+    steps: int | None = Field(
+        None, ge=1, le=10_000, description="denoising steps; null: as tuned, else as published"
+    )
     guidance: float | None = Field(None, description="guidance scale; null: as tuned, else as published")
     batch: int = Field(32, ge=1, description="motions computed at once; results do not depend on it")
     multimodality: int = Field(

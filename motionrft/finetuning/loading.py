@@ -17,6 +17,7 @@ from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.numbers import CANDIDATES
 from motionrft.finetuning.methods.base import usable_methods
+from motionrft.finetuning.pairs import read_pair_prompts
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator
@@ -52,7 +53,9 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
     found = {"generator": generator_identity(preset.generator)}
     if set(preset.weights) - {name for name, weight in preset.weights.items() if not weight}:
         found["reward"] = reward_identity(preset.reward, preset.weights)
-    if preset.prompts is not None:
+    if preset.pairs is not None:
+        found["data"] = _hash(Path(preset.pairs), "file of pairs")
+    elif preset.prompts is not None:
         found["data"] = text_hash(*read_prompts(Path(preset.prompts)))
     elif preset.data is not None:
         found["data"] = MotionDataset(preset.data, preset.split).identity
@@ -103,6 +106,8 @@ def _check_gradient(preset: FinetunePreset, reward: Reward) -> None:
 
 def load_prompts(preset: FinetunePreset, generator: Generator) -> PromptSet:
     """The prompts to tune on: a file's, a data set's, or the built-in ones."""
+    if preset.pairs is not None:
+        return read_pair_prompts(Path(preset.pairs), generator)
     if preset.prompts is not None:
         texts = read_prompts(Path(preset.prompts))
         return from_texts(texts, generator, torch.full((len(texts),), prompt_seconds(preset, generator.fps)))

@@ -18,6 +18,17 @@ class ScorePreset(ReadingPreset):
         None,
         description="semantic, preference, authenticity, physics, or single physics terms; null: all there are",
     )
+    judged_in: str | None = Field(
+        None,
+        description="representation that the reward judges, so that one motion has one score whatever file it is in; "
+        "own: each file's own; null: what the reward expects (kinematic)",
+    )
+    fps: float | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="rate at which physics is measured; null: the reward's, with which percentiles go",
+    )
     frames: bool = Field(False, description="give physics per frame as well (with --json)")
     fail_under: dict[str, float] = Field({}, description="term: lowest score that passes")
     fail_over: dict[str, float] = Field({}, description="term: highest score that passes")
