@@ -23,7 +23,7 @@ from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator
 from motionrft.loading import generator_identity, load_generator, load_reward, reward_identity
 from motionrft.reward.base import Reward
-from motionrft.training.fingerprints import text_hash
+from motionrft.training.fingerprints import path_hash, text_hash
 
 PER_LABEL = 12
 """Held-out items of one kind of motion at most: kinds can be very uneven."""
@@ -54,7 +54,9 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
     if set(preset.weights) - {name for name, weight in preset.weights.items() if not weight}:
         found["reward"] = reward_identity(preset.reward, preset.weights)
     if preset.pairs is not None:
-        found["data"] = _hash(Path(preset.pairs), "file of pairs")
+        if not Path(preset.pairs).exists():
+            raise UserError(f"{preset.pairs}: no such file of pairs.")
+        found["data"] = path_hash(preset.pairs)
     elif preset.prompts is not None:
         found["data"] = text_hash(*read_prompts(Path(preset.prompts)))
     elif preset.data is not None:
