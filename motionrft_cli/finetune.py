@@ -29,6 +29,7 @@ def finetune(
     reward: Annotated[str | None, sets("reward")] = None,
     data: Annotated[str | None, sets("data")] = None,
     prompts: Annotated[str | None, sets("prompts")] = None,
+    pairs: Annotated[str | None, sets("pairs")] = None,
     lora: Annotated[bool | None, typer.Option("--lora/--full"), sets("lora.enabled")] = None,
     steps: Annotated[int | None, sets("steps")] = None,
     guidance: Annotated[float | None, sets("guidance")] = None,

@@ -28,7 +28,7 @@ def train_reward(
     """
     if call.preset.stage == "evaluator":
         return _train_evaluator(call, tuple(allow_changed or ()))
-    from motionrft.loading import opened_reward
+    from motionrft.loading import load_generator, opened_reward
     from motionrft.official.pickles import read_pickle
     from motionrft.reward.motionreward.reward_session import REWARD, RewardSession
     from motionrft.reward.motionreward.training import train_reward
@@ -39,7 +39,14 @@ def train_reward(
             lambda folder, progress: train_reward(
                 call.preset,
                 RewardSession(
-                    folder, call.device(), call.dtype(), progress, dry_run=True, open_reward=opened_reward
+                    folder,
+                    call.device(),
+                    call.dtype(),
+                    progress,
+                    dry_run=True,
+                    open_pickle=read_pickle,
+                    open_reward=opened_reward,
+                    open_generator=load_generator,
                 ),
             ),
         )
@@ -58,6 +65,8 @@ def train_reward(
         tuple(allow_changed or ()),
         open_pickle=read_pickle,
         open_reward=opened_reward,
+        open_generator=load_generator,
+        say=call.console.warn,
     )
     reward = train_reward(call.preset, session)
     _show(call, reward.about)
@@ -107,7 +116,9 @@ def _show(call: Call[TrainRewardPreset], about: dict[str, Any]) -> None:
                 [_in_words(key, held_out), *(f"{values[key]:.3g}" for values in report.values())]
                 for key in measures
             ]
-            call.console.table(f"validation split: {stage}", ["measure", *report], rows)
+            origin = about.get("preference_pairs") if stage == "preference" else None
+            title = f"validation split: {stage}" + (f" ({origin})" if origin else "")
+            call.console.table(title, ["measure", *report], rows)
 
 
 def _in_words(measure: str, held_out: list[str]) -> str:

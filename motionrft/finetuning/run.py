@@ -136,6 +136,7 @@ class FinetuneRun:
             lambda: autocast(session.device, session.dtype),
             GraphBytes([self.generator, self.parts.reward], session.device),
             compiled=quickened(preset.compile, self.generator, self.parts.reward),
+            ranges=self.parts.reward.ranges,
             say=session.say,
         )
         self.trainer = FinetuneTrainer(
@@ -154,8 +155,8 @@ class FinetuneRun:
         references = None
         # Chance is what policy gradients learn from: the same noise again would teach the same accident again.
         noises = reference.noises if method_named(preset.method.method).follows_plan else None
-        compared = bool(preset.weights.get("similarity")) and "reward" in preset.method.needs
-        compared_with_motion = compared and (reference.source == "motion" or "motion" in preset.method.needs)
+        compared = bool(preset.weights.get("similarity")) and "reward" in preset.needs
+        compared_with_motion = compared and (reference.source == "motion" or "motion" in preset.needs)
         if compared and not compared_with_motion:
             guidance = self.sampling.guidance if reference.guidance is None else reference.guidance
             references = References(
@@ -168,13 +169,13 @@ class FinetuneRun:
             )
         return PreparedPrompts(
             self.generator,
-            self.parts.reward if "reward" in preset.method.needs else None,
+            self.parts.reward if "reward" in preset.needs else None,
             self.parts.prompts,
             preset.seed,
             self.session.device,
             references,
             noises,
-            motions="motion" in preset.method.needs,
+            motions="motion" in preset.needs,
             paired=compared_with_motion,
         )
 

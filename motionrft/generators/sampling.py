@@ -1,5 +1,6 @@
 """Sampling many prompts: noise per item, batches of like lengths, results that do not depend on the batch."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -12,6 +13,7 @@ from motionrft.generators.base import Condition, Generator
 from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.moving import moved
 from motionrft.registry import SAMPLERS
+from motionrft.training.seeds import item_seed
 
 
 def sample(
@@ -84,6 +86,16 @@ def _walker(generator: Generator, sampling: SamplingSettings) -> Callable[[Start
         )
     process = generator.process_with(sampling)
     return lambda start: walk_process(generator, process, start, guidance)
+
+
+def prompt_seeds(seed: int, texts: Sequence[str]) -> list[int]:
+    """A seed a prompt, from the prompt and how often it came before: its motion depends on nothing else."""
+    seen: Counter[str] = Counter()
+    seeds = []
+    for text in texts:
+        seeds.append(item_seed(seed, text, seen[text]))
+        seen[text] += 1
+    return seeds
 
 
 def batches(lengths: Tensor, batch: int, equal_lengths: bool) -> Iterator[Tensor]:

@@ -41,6 +41,7 @@ FLOORS = [
     ["loading"],
     ["evaluation"],
     ["finetuning", "pretraining"],
+    ["api"],
     ["motionrft_cli"],
 ]
 """From the ground up. A room is a folder, or a file beside them; it imports from below and from its own floor."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
 from motionrft.files import read_motions
+from motionrft.files.reading import ReadingOptions
 from motionrft.parsing import json_lines, parsing, text_of
 from motionrft.representations.joints import metres_per_unit
 from motionrft.reward.motionreward.clips import Pair, clips_of
@@ -59,8 +60,13 @@ def _grades(draws: torch.Generator) -> tuple[float, float]:
     return STRENGTHS[first], STRENGTHS[second]
 
 
-def read_pairs(path: Path, representations: Sequence[str]) -> list[Pair]:
+def read_pairs(
+    path: Path, representations: Sequence[str], reading: ReadingOptions | None = None
+) -> list[Pair]:
     """Pairs from `pairs.jsonl`: one `{"better": FILE, "worse": FILE, "kind": "…"}` a line, files beside it.
+
+    Args:
+        reading: how the files are read.
 
     Raises:
         UserError: a line is no such object, or a file is no motion.
@@ -69,7 +75,7 @@ def read_pairs(path: Path, representations: Sequence[str]) -> list[Pair]:
     for place, entry in json_lines(path):
         clips = []
         for side in ("better", "worse"):
-            motion = read_motions(path.parent / text_of(entry, side, place))[0]
+            motion = read_motions(path.parent / text_of(entry, side, place), options=reading)[0]
             clips += clips_of([torch.from_numpy(motion.array)], motion.representation, representations)
         pairs.append(Pair(clips[0], clips[1], str(entry.get("kind", "given"))))
     if not pairs:

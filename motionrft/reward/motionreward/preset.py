@@ -1,9 +1,9 @@
 """What `motionrft train-reward` can be told."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from motionrft.reward.motionreward.sizes import PUBLISHED_SIZES, WIDTHS, RewardSize
 from motionrft.settings.base import Preset, PresetPart
@@ -159,14 +159,24 @@ class PreferencePart(CriticPart):
     validation: int = Field(600, ge=2, description="pairs made of the validation split")
 
 
+def _several(value: object) -> object:
+    """`a,b` or one name as a tuple of names; anything else is left to the validator."""
+    return tuple(word.strip() for word in value.split(",")) if isinstance(value, str) else value
+
+
 class AuthenticityPart(CriticPart):
     """Stage 3: real or generated."""
 
-    fakes: str = Field(
-        "builtin",
-        description="a generator to sample from, a folder of generated motions, or ai_generated_*.pth",
+    fakes: Annotated[tuple[str, ...] | None, BeforeValidator(_several)] = Field(
+        None,
+        min_length=1,
+        description="where generated motions come from, several at once: generators to sample from (folders, "
+        "checkpoints, builtin), folders of motions, ai_generated_*.pth; null: the built-in generator, if the data is "
+        "HumanML3D's kind, and it is said",
     )
-    count: int = Field(512, ge=2, description="clips to generate for training, where a generator is given")
+    count: int = Field(
+        512, ge=2, description="clips to generate for training, shared among the generators given"
+    )
     validation: int = Field(128, ge=2, description="clips to generate of the validation split, another seed")
     steps: int | None = Field(None, ge=1, description="denoising steps; null: the generator's own")
     guidance: float | None = Field(None, description="guidance scale; null: the generator's own")

@@ -7,10 +7,10 @@ import torch
 
 from motionrft.data import MotionDataset
 from motionrft.reward.folder import save_reward
+from motionrft.reward.held_out import add_references
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.reward_session import REWARD, RewardSession, open_splits
 from motionrft.reward.motionreward.semantic import validate, warm_text_cache
-from motionrft.reward.quantiles import training_quantiles
 from motionrft.reward.spl.gallery import draw_failures
 from motionrft.reward.spl.mining import Failures, mine_failures
 from motionrft.reward.spl.refinement import Refiner
@@ -95,7 +95,7 @@ def refine(preset: RefineSplPreset, session: RewardSession) -> Refined:
             "recall_before": before,
             "recall": after,
         }
-        reward.about["quantiles"] = training_quantiles(reward, data)
+        add_references(reward, data, validation)
         save_reward(session.out / REWARD, reward, _card(reward.about, preset), preset.weights)
     return Refined(before, after, None if preset.variant == "official" else refiner.found, pictures)
 
