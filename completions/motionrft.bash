@@ -26,7 +26,7 @@ _motionrft() {
         refine-spl:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         finetune:--method) COMPREPLY=($(compgen -W 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft' -- "$word")); return ;;
         finetune:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
-        sample:--format) COMPREPLY=($(compgen -W 'npy npz safetensors bvh gif mp4 png html' -- "$word")); return ;;
+        sample:--format) COMPREPLY=($(compgen -W 'npy npz safetensors bvh kimodo amass g1-csv gif mp4 png html' -- "$word")); return ;;
         sample:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         score:--up) COMPREPLY=($(compgen -W 'auto y z x -y -z -x' -- "$word")); return ;;
         score:--unit) COMPREPLY=($(compgen -W 'auto m cm mm inch cmu' -- "$word")); return ;;

@@ -23,7 +23,7 @@ _motionrft() {
         rest)
             case $words[1] in
                 convert) _arguments \
-                    '*--to[kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; motionrft (checkpoints); official (generator folders)]:value:_files' \
+                    '*--to[kinematic, joints, rotation, hymotion, flowmdm, bvh, kimodo, amass, g1-csv, gif, mp4, png, html; motionrft (checkpoints); official (generator folders)]:value:_files' \
                     '*--fps[frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs]:value:_files' \
                     '*--mirror[mirror left and right; with --dataset, add the mirrored clips]' \
                     '*--jobs[processes]:value:_files' \
@@ -198,7 +198,7 @@ _motionrft() {
                     '*--guidance[guidance scale; null; as tuned, else as published; 1; none]:value:_files' \
                     '*--sampler[sampler of the family; null; as tuned, else as published]:value:_files' \
                     '*--eta[noise of DDIM or Euler steps, 0 to 1; null; as tuned, else none]:value:_files' \
-                    '*--format[files written for each motion; npy, npz, safetensors, bvh, gif, mp4, png, html]:value:(npy npz safetensors bvh gif mp4 png html)' \
+                    '*--format[files written for each motion; npy, npz, safetensors, bvh, kimodo, amass, g1-csv, gif, mp4, png, html]:value:(npy npz safetensors bvh kimodo amass g1-csv gif mp4 png html)' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets sample}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
                     '*--show-preset[print the resolved preset as YAML and stop]' \

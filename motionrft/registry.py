@@ -260,6 +260,18 @@ FORMATS = Kind(
 )
 """Subclasses of `motionrft.files.formats.base.MotionFormat`, asked in this order; other packages' before `arrays`."""
 
+PICTURES = Kind(
+    "kind of picture",
+    None,
+    {
+        "gif": Entry("motionrft.pictures.write:write_picture", "a moving figure"),
+        "mp4": Entry("motionrft.pictures.write:write_picture", "a video"),
+        "png": Entry("motionrft.pictures.write:write_picture", "poses side by side"),
+        "html": Entry("motionrft.pictures.write:write_picture", "a page to look around in"),
+    },
+)
+"""What `motionrft.pictures.write_picture` makes, by the name's ending."""
+
 KINDS = {
     "generators": GENERATORS,
     "methods": METHODS,
@@ -268,4 +280,5 @@ KINDS = {
     "text_encoders": TEXT_ENCODERS,
     "samplers": SAMPLERS,
     "formats": FORMATS,
+    "pictures": PICTURES,
 }

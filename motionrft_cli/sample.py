@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motionrft.errors import UserError
+from motionrft.files.targets import ARRAY_ENDINGS, file_formats
 from motionrft.generators.preset import SamplePreset
 from motionrft_cli.options import Call, command, sets
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from motionrft.generators import Generator
     from motionrft.generators.sampling_settings import SamplingSettings
 
-PICTURES = ("gif", "mp4", "png", "html")
 NAME_LENGTH = 40  # characters of a prompt in a file name
 
 
@@ -167,39 +167,32 @@ def _motions(
 
 def _write(out: Path, each: Wanted, motion: "Motion", preset: SamplePreset) -> list[Path]:
     """All files of one motion, the first format first; a prompt lies beside its motion, where `score` finds it."""
-    from motionrft.files import write_motion
+    from motionrft.files.conversion import Conversion, convert_motion, write_target
     from motionrft.training.atomic import write_text
 
-    files = []
-    for form in dict.fromkeys(preset.formats):
-        path = out / f"{each.stem}.{form}"
-        if form in PICTURES:
-            _draw(path, each, motion)
-        else:
-            write_motion(path, _as_asked(motion, preset))
-        files.append(path)
     write_text(out / f"{each.stem}.txt", each.prompt + "\n")
-    return files
+    paths = _places(out, each, preset)
+    for form, path in paths.items():
+        target = preset.representation or motion.representation if form in ARRAY_ENDINGS else form
+        conversion = Conversion(target, fps=motion.fps)
+        write_target(path, convert_motion(replace(motion, text=each.prompt), conversion), conversion)
+    return list(paths.values())
 
 
-def _as_asked(motion: "Motion", preset: SamplePreset) -> "Motion":
-    from motionrft.files.conversion import Conversion, convert_motion
+def _places(out: Path, each: Wanted, preset: SamplePreset) -> dict[str, Path]:
+    """The file of every format; of two formats with one ending, such as npz and amass, the later has its name in it."""
+    from motionrft.files.formats.table import format_named
 
-    if preset.representation in (None, motion.representation):
-        return motion
-    return convert_motion(motion, Conversion(preset.representation, fps=motion.fps))
-
-
-def _draw(path: Path, each: Wanted, motion: "Motion") -> None:
-    from motionrft.files.conversion import Conversion, convert_motion
-    from motionrft.pictures import write_picture
-
-    joints = convert_motion(motion, Conversion("joints", fps=motion.fps)).array
-    write_picture(path, [joints.reshape(len(joints), -1, 3)], [each.prompt], motion.fps)
+    places: dict[str, Path] = {}
+    for form in preset.formats:
+        named = form in file_formats()
+        path = out / f"{each.stem}{format_named(form).suffixes[0] if named else f'.{form}'}"
+        places[form] = path.with_stem(f"{path.stem}_{form}") if path in places.values() else path
+    return places
 
 
 def _finished(out: Path, each: Wanted, preset: SamplePreset) -> bool:
-    return all((out / f"{each.stem}.{form}").is_file() for form in preset.formats)
+    return all(path.is_file() for path in _places(out, each, preset).values())
 
 
 def _line(each: Wanted, motion: "Motion", files: list[Path], preset: SamplePreset) -> dict[str, Any]:

@@ -14,12 +14,13 @@ from motionrft.errors import UserError
 from motionrft.files.captions import first_caption
 from motionrft.files.checks import check_finite, check_resampling
 from motionrft.files.formats.base import FileFault, WritingOptions
-from motionrft.files.formats.table import format_named, written_formats
+from motionrft.files.formats.table import format_named
 from motionrft.files.motions import stream_motions
 from motionrft.files.parallel import mapped
 from motionrft.files.planning import Job, named_places, with_owners
 from motionrft.files.reading import ReadingOptions
 from motionrft.files.recording import Motion
+from motionrft.files.targets import ARRAYS, targets
 from motionrft.pictures import FORMATS as PICTURES
 from motionrft.pictures import write_picture
 from motionrft.representations.convert import convert
@@ -28,16 +29,10 @@ from motionrft.representations.names import HYMOTION, JOINTS, REPRESENTATIONS, r
 from motionrft.representations.resample import resample
 from motionrft.training.atomic import write_text
 
-ARRAYS: Final = "arrays"
 USUAL_FPS: Final = {HYMOTION: 30.0}
 """Frame rate of a representation's models where it is not 20."""
 Existing = Literal["refuse", "keep", "replace"]
 """What becomes of a result that is there already."""
-
-
-def targets() -> tuple[str, ...]:
-    """What motions can be converted to: a representation (as an array), or a file format."""
-    return (*REPRESENTATIONS, *(form.name for form in written_formats() if form.name != ARRAYS), *PICTURES)
 
 
 @dataclass(frozen=True)
@@ -177,12 +172,14 @@ def _reading_of(source: Path, conversion: Conversion) -> ReadingOptions:
 
 
 def convert_motion(motion: Motion, conversion: Conversion) -> Motion:
-    """A motion in the target's representation (joints for BVH and pictures), at the rate of the conversion.
+    """A motion in the target's representation, at the rate of the conversion: joints for pictures; a file format takes
+    any and converts itself.
 
     Raises:
         UserError: the motion's skeleton has no such representation.
     """
-    target = conversion.target if conversion.target in REPRESENTATIONS else JOINTS
+    target = JOINTS if conversion.target in PICTURES else motion.representation
+    target = conversion.target if conversion.target in REPRESENTATIONS else target
     values = torch.from_numpy(motion.array)
     if conversion.mirror:
         values = mirror(values, motion.representation)
@@ -207,9 +204,11 @@ def write_target(path: Path, motion: Motion, conversion: Conversion) -> None:
     """Write a converted motion as the conversion asks; its caption goes into pictures, and beside other files."""
     caption = motion.text or first_caption(motion.source.with_suffix(".txt"))
     if conversion.target in PICTURES:
-        write_picture(path, [motion.array], [caption] if caption else [], motion.fps)
+        joints = motion.array.reshape(len(motion), -1, 3)
+        write_picture(path, [joints], [caption] if caption else [], motion.fps)
         return
     name = ARRAYS if conversion.target in REPRESENTATIONS else conversion.target
+    path.parent.mkdir(parents=True, exist_ok=True)
     format_named(name).write(path, motion, conversion.writing)
     if motion.text and not path.with_suffix(".txt").exists():
         write_text(path.with_suffix(".txt"), motion.text + "\n")

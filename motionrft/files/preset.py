@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from motionrft.files.reading_preset import ReadingPreset
+from motionrft.files.targets import targets
 from motionrft.settings.base import PresetPart
 
 
@@ -28,8 +29,7 @@ class ConvertPreset(ReadingPreset):
 
     to: str | None = Field(
         None,
-        description="kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; "
-        "motionrft (checkpoints); official (generator folders)",
+        description=f"{', '.join(targets())}; motionrft (checkpoints); official (generator folders)",
     )
     fps: float | None = Field(
         None,

@@ -1,12 +1,16 @@
 """What `motionrft sample` can be told."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from motionrft.files.targets import sample_formats
 from motionrft.settings.base import Preset
 
-Format = Literal["npy", "npz", "safetensors", "bvh", "gif", "mp4", "png", "html"]
+if TYPE_CHECKING:
+    Format = str
+else:
+    Format = Literal[sample_formats()]
 Representation = Literal["kinematic", "joints", "rotation"]
 
 

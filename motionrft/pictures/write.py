@@ -12,9 +12,10 @@ from motionrft.errors import UserError
 from motionrft.pictures.strip import check_motions, strip
 from motionrft.pictures.video import write_gif, write_mp4
 from motionrft.pictures.viewer import viewer_html
+from motionrft.registry import PICTURES
 from motionrft.training.atomic import atomic_file
 
-FORMATS = ("png", "gif", "mp4", "html")
+FORMATS = tuple(PICTURES.table)
 
 
 def write_picture(
