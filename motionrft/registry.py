@@ -20,10 +20,14 @@ from motionrft.errors import UserError
 
 @dataclass(frozen=True)
 class Entry:
-    """place: `module:attribute`. help: one line, as lists and completions show it."""
+    """place: `module:attribute`. help: one line, as lists and completions show it.
+
+    writes: of a file format, the words that ask for a file of it; so that they are known without importing it.
+    """
 
     place: str
     help: str
+    writes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -244,7 +248,7 @@ FORMATS = Kind(
     "motion format",
     "motionrft.formats",
     {
-        "bvh": Entry("motionrft.files.formats.bvh:BvhFormat", "BVH of any human skeleton"),
+        "bvh": Entry("motionrft.files.formats.bvh:BvhFormat", "BVH of any human skeleton", ("bvh",)),
         "kimodo": Entry(
             "motionrft.files.formats.kimodo_npz:KimodoFormat", "Kimodo's npz: SOMA, Unitree G1, SMPL-X"
         ),
@@ -254,23 +258,13 @@ FORMATS = Kind(
         ),
         "g1-csv": Entry("motionrft.files.formats.g1_csv:G1CsvFormat", "MuJoCo rows of the Unitree G1"),
         "arrays": Entry(
-            "motionrft.files.formats.bare_arrays:ArrayFormat", "arrays: npy, npz, safetensors, pkl"
+            "motionrft.files.formats.bare_arrays:ArrayFormat",
+            "arrays: npy, npz, safetensors, pkl",
+            ("npy", "npz", "safetensors"),
         ),
     },
 )
 """Subclasses of `motionrft.files.formats.base.MotionFormat`, asked in this order; other packages' before `arrays`."""
-
-PICTURES = Kind(
-    "kind of picture",
-    None,
-    {
-        "gif": Entry("motionrft.pictures.write:write_picture", "a moving figure"),
-        "mp4": Entry("motionrft.pictures.write:write_picture", "a video"),
-        "png": Entry("motionrft.pictures.write:write_picture", "poses side by side"),
-        "html": Entry("motionrft.pictures.write:write_picture", "a page to look around in"),
-    },
-)
-"""What `motionrft.pictures.write_picture` makes, by the name's ending."""
 
 KINDS = {
     "generators": GENERATORS,
@@ -280,5 +274,4 @@ KINDS = {
     "text_encoders": TEXT_ENCODERS,
     "samplers": SAMPLERS,
     "formats": FORMATS,
-    "pictures": PICTURES,
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motionrft.errors import UserError
-from motionrft.files.targets import ARRAY_ENDINGS, file_formats
+from motionrft.files.words import array_words
 from motionrft.generators.preset import SamplePreset
 from motionrft_cli.options import Call, command, sets
 
@@ -170,24 +170,23 @@ def _write(out: Path, each: Wanted, motion: "Motion", preset: SamplePreset) -> l
     from motionrft.files.conversion import Conversion, convert_motion, write_target
     from motionrft.training.atomic import write_text
 
-    write_text(out / f"{each.stem}.txt", each.prompt + "\n")
-    paths = _places(out, each, preset)
-    for form, path in paths.items():
-        target = preset.representation or motion.representation if form in ARRAY_ENDINGS else form
+    places = _places(out, each, preset)
+    for form, path in places.items():
+        target = preset.representation or motion.representation if form in array_words() else form
         conversion = Conversion(target, fps=motion.fps)
         write_target(path, convert_motion(replace(motion, text=each.prompt), conversion), conversion)
-    return list(paths.values())
+    write_text(out / f"{each.stem}.txt", each.prompt + "\n")
+    return list(places.values())
 
 
 def _places(out: Path, each: Wanted, preset: SamplePreset) -> dict[str, Path]:
-    """The file of every format; of two formats with one ending, such as npz and amass, the later has its name in it."""
-    from motionrft.files.formats.table import format_named
+    """The file of every format; where two have one ending, such as npz and amass, the later has its name in it."""
+    from motionrft.files.formats.table import ending_of
 
     places: dict[str, Path] = {}
     for form in preset.formats:
-        named = form in file_formats()
-        path = out / f"{each.stem}{format_named(form).suffixes[0] if named else f'.{form}'}"
-        places[form] = path.with_stem(f"{path.stem}_{form}") if path in places.values() else path
+        path = out / f"{each.stem}{ending_of(form)}"
+        places[form] = path.with_name(f"{each.stem}_{form}{path.suffix}") if path in places.values() else path
     return places
 
 

@@ -47,7 +47,6 @@ PROMISES: dict[str, Callable[[Any, str], bool]] = {
         isinstance(thing, Sampler) and thing.adaptive is (thing.solve is not None)
     ),
     "formats": lambda thing, name: thing.name == name and all(suffix[0] == "." for suffix in thing.suffixes),
-    "pictures": lambda thing, name: callable(thing),
 }
 
 

@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from motionrft.errors import UserError
+from motionrft.files.conversion import Conversion, convert_files, target_name
 from motionrft.files.formats.base import OpenedFile, WritingOptions
 from motionrft.files.formats.table import format_named, format_of, motion_formats
 from motionrft.files.motions import motion_files, read_motions
+from motionrft.files.planning import Job
 from motionrft.files.recording import Motion
-from motionrft.files.targets import targets
+from motionrft.files.words import target_words
 from motionrft.registry import FORMATS
 from motionrft.representations.convert import convert
-from motionrft_cli import main as program
 from tests.files.skeletons import take
 
 JOINTS = take(60, 20.0).joints.astype(np.float32)
@@ -74,9 +75,7 @@ POSE = %s
 '''
 
 
-def test_another_package_brings_a_format_in_one_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_another_package_brings_a_format_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path / "site")
     about = tmp_path / "site" / "toymotion-1.0.dist-info"
     about.mkdir(parents=True)
@@ -84,15 +83,13 @@ def test_another_package_brings_a_format_in_one_file(
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toymotion\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text("[motionrft.formats]\ntoy = toymotion:ToyFormat\n")
     sys.path[:] = [*sys.path, f"{tmp_path}/"]
-    assert "toy" in targets()
+    assert "toy" in target_words()
     np.save(tmp_path / "a.npy", JOINTS)
-    assert (
-        program.run(["convert", str(tmp_path / "a.npy"), "--to", "toy", "--out", str(tmp_path / "out")]) == 0
+    (outcome,) = convert_files(
+        [Job(tmp_path / "a.npy", tmp_path / "out" / "a")], Conversion(target_name("toy"))
     )
-    assert motion_files([tmp_path / "out"]) == [tmp_path / "out" / "a.toy"]
+    assert motion_files([tmp_path / "out"]) == [tmp_path / "out" / "a.toy"] == list(outcome.outputs)
     (motion,) = read_motions(tmp_path / "out" / "a.toy")
     assert np.abs(motion.array[:, 0, 1] - JOINTS[:, 0, 1]).max() < 1e-5
-    assert (
-        program.run(["convert", str(tmp_path / "a.npy"), "--to", "toi", "--out", str(tmp_path / "out")]) == 2
-    )
-    assert "toy" in capfd.readouterr().err
+    with pytest.raises(UserError, match="toy"):
+        target_name("toi")
