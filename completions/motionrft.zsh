@@ -62,8 +62,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -87,8 +87,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -113,8 +113,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -140,8 +140,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -180,8 +180,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -213,8 +213,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -254,8 +254,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -302,8 +302,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
