@@ -43,7 +43,7 @@ def choices_of(field: FieldInfo) -> tuple[str, ...]:
 
 
 def changed_fields(model: BaseModel) -> Iterator[tuple[str, Any]]:
-    """Dotted path and value of every field that differs from its default, group by group; of another variant, what was set."""
+    """Dotted path and value of each field that differs from its default; of another variant, what was set."""
     for name, field in type(model).model_fields.items():
         yield from _changed(name, getattr(model, name), field.get_default(call_default_factory=True))
 

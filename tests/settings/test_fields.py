@@ -55,5 +55,6 @@ def test_changed_fields_are_those_that_differ_from_their_defaults_group_by_group
         "method.k": 3,
         "steps": 20,
         "optimiser.lr": 1e-4,
+        "optimiser.warmup": 0,
     }
     assert list(changed_fields(FinetunePreset())) == []
