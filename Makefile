@@ -16,7 +16,7 @@ DATA ?= ../shared/data/bandai-namco
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help install dev demo test lint format parity assets completions clean
+.PHONY: help install dev demo test lint format parity gpu assets completions clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make lint         ruff and mypy"
 	@echo "make format       let ruff put the code into shape"
 	@echo "make parity       only the comparison with golden data (MOTIONRFT_GOLDEN says where they lie)"
+	@echo "make gpu          what needs a GPU: its tests, costs at full size, precision; tables in GPU_OUT (five minutes)"
 	@echo "make assets       train the built-in models again from DATA (about two hours on two cores)"
 	@echo "make completions  write the completions for bash, zsh and fish"
 	@echo "make install      the environment alone; PYTHON, VENV and TORCH may be set"
@@ -67,6 +68,11 @@ format: dev
 
 parity: dev
 	$(BIN)/python -m pytest tests/parity
+
+GPU_OUT ?= gpu-results
+
+gpu: dev
+	$(BIN)/python -m tests.benchmarks.gpu --device cuda --out $(GPU_OUT)
 
 # Every step can be interrupted and taken up again by a second `make assets`.
 ASSETS ?= build/assets

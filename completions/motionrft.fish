@@ -11,6 +11,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l out-unit -d 'u
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l null -s 0 -d 'paths from standard input end in NUL, as find -print0 writes them'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l dataset -d 'build a data set folder, or complete an existing one'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l check -d 'check an existing data set folder and write nothing'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l show-joint-map -d 'print a BVH file’s joint map as YAML to edit for --joint-map'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l captions -d 'data set: JSON lines {"clip_id": ..., "captions": [...]}' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l splits -d 'data set: CSV with clip_id and a column of train, val, test' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l split-column -d 'data set: the column of --splits to use' -r
@@ -110,13 +111,15 @@ complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -s h -l help -
 complete -c motionrft -f -n __fish_use_subcommand -a finetune -d 'Fine-tune a generator by reward. The main job.'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l method -d 'easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft' -x -a 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l generator -d 'generator folder or checkpoint, or builtin' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l reward -d 'reward folder, published checkpoint, or builtin' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l data -d 'data set folder that prompts are taken from' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l prompts -d 'text file, one prompt a line, instead of a data set' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l pairs -d 'pairs.jsonl whose better and worse motions dpo learns from, instead of own samples' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l lora -l full -d 'train low-rank adapters instead of full weights'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l steps -d 'denoising steps of a trajectory' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l guidance -d 'guidance scale; 1 runs no second pass; null: published' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l updates -d 'optimiser updates' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l updates -d 'optimiser updates; not asked for beside epochs, there is no limit' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l epochs -d 'passes over the prompts; the first limit ends the run' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l batch -d 'prompts a trajectory' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l lr -d 'learning rate after the warm-up' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l time-limit -d 'seconds, or 90s, 10m, 1.5h; the first limit ends the run' -r
@@ -173,8 +176,8 @@ complete -c motionrft -f -n __fish_use_subcommand -a score -d 'Judge motion file
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l text -d 'one text for all motions' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l text-file -d 'texts, one a line: one for all, or one a motion' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l terms -d 'comma-separated: semantic, preference, authenticity, physics, jitter, …' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l reward -d 'reward folder, published checkpoint, or builtin' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l fps -d 'rate to which motions are resampled first; files’ own if not given' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l fps -d 'rate at which physics is measured; null: the reward’s, with which percentiles go' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l frames -d 'give physics per frame as well (with --json)'
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l fail-under -d 'TERM=X: exit 1 if a motion scores below; repeatable' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l fail-over -d 'TERM=X: exit 1 if a motion scores above; repeatable' -r
@@ -209,7 +212,7 @@ complete -c motionrft -f -n __fish_use_subcommand -a eval -d 'Evaluate by the fi
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l data -d 'data set folder in HumanML3D’s layout; null: the built-in test items' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l generator -d 'generator folder, or builtin' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l motions -d 'folder of motions named by clip, instead of a generator' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l reward -d 'reward folder, published checkpoint, or builtin; null: none' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name; null: none' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l evaluator -d 'evaluator folder (ours, Guo et al.’s, a reward), or builtin' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l sampler -d 'sampler; null: what the generator was tuned with, else its published one' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l eta -d 'noise of DDIM or Euler steps; null: as tuned, else none' -r

@@ -33,6 +33,7 @@ _motionrft() {
                     '*-0[paths from standard input end in NUL, as find -print0 writes them]' \
                     '*--dataset[build a data set folder, or complete an existing one]' \
                     '*--check[check an existing data set folder and write nothing]' \
+                    '*--show-joint-map[print a BVH file’s joint map as YAML to edit for --joint-map]' \
                     '*--captions[data set; JSON lines {"clip_id"; ..., "captions"; (...)}]:value:_files' \
                     '*--splits[data set; CSV with clip_id and a column of train, val, test]:value:_files' \
                     '*--split-column[data set; the column of --splits to use]:value:_files' \
@@ -148,14 +149,16 @@ _motionrft() {
                 finetune) _arguments \
                     '*--method[easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
                     '*--generator[generator folder or checkpoint, or builtin]:value:_files' \
-                    '*--reward[reward folder, published checkpoint, or builtin]:value:_files' \
+                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:_files' \
                     '*--data[data set folder that prompts are taken from]:value:_files' \
                     '*--prompts[text file, one prompt a line, instead of a data set]:value:_files' \
+                    '*--pairs[pairs.jsonl whose better and worse motions dpo learns from, instead of own samples]:value:_files' \
                     '*--lora[train low-rank adapters instead of full weights]' \
                     '*--full[train low-rank adapters instead of full weights]' \
                     '*--steps[denoising steps of a trajectory]:value:_files' \
                     '*--guidance[guidance scale; 1 runs no second pass; null; published]:value:_files' \
-                    '*--updates[optimiser updates]:value:_files' \
+                    '*--updates[optimiser updates; not asked for beside epochs, there is no limit]:value:_files' \
+                    '*--epochs[passes over the prompts; the first limit ends the run]:value:_files' \
                     '*--batch[prompts a trajectory]:value:_files' \
                     '*--lr[learning rate after the warm-up]:value:_files' \
                     '*--time-limit[seconds, or 90s, 10m, 1.5h; the first limit ends the run]:value:_files' \
@@ -220,8 +223,8 @@ _motionrft() {
                     '*--text[one text for all motions]:value:_files' \
                     '*--text-file[texts, one a line; one for all, or one a motion]:value:_files' \
                     '*--terms[comma-separated; semantic, preference, authenticity, physics, jitter, …]:value:_files' \
-                    '*--reward[reward folder, published checkpoint, or builtin]:value:_files' \
-                    '*--fps[rate to which motions are resampled first; files’ own if not given]:value:_files' \
+                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:_files' \
+                    '*--fps[rate at which physics is measured; null; the reward’s, with which percentiles go]:value:_files' \
                     '*--frames[give physics per frame as well (with --json)]' \
                     '*--fail-under[TERM=X; exit 1 if a motion scores below; repeatable]:value:_files' \
                     '*--fail-over[TERM=X; exit 1 if a motion scores above; repeatable]:value:_files' \
@@ -261,7 +264,7 @@ _motionrft() {
                     '*--data[data set folder in HumanML3D’s layout; null; the built-in test items]:value:_files' \
                     '*--generator[generator folder, or builtin]:value:_files' \
                     '*--motions[folder of motions named by clip, instead of a generator]:value:_files' \
-                    '*--reward[reward folder, published checkpoint, or builtin; null; none]:value:_files' \
+                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name; null; none]:value:_files' \
                     '*--evaluator[evaluator folder (ours, Guo et al.’s, a reward), or builtin]:value:_files' \
                     '*--sampler[sampler; null; what the generator was tuned with, else its published one]:value:_files' \
                     '*--eta[noise of DDIM or Euler steps; null; as tuned, else none]:value:_files' \

@@ -77,13 +77,13 @@ def onednn_is_faster() -> bool:
 
 def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
     return (
-        not _PLAIN.get()
+        not torch.compiler.is_compiling()  # first: the compiler stops at a context variable
+        and not _PLAIN.get()
         and onednn_is_faster()
         and x.dtype == weight.dtype == torch.float32
         and x.device.type == weight.device.type == "cpu"
         and x.numel() > 0
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
     )
 
 

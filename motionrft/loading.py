@@ -12,7 +12,9 @@ from motionrft.generators.folder import read_generator
 from motionrft.official.generators import checkpoint_in, read_official
 from motionrft.official.rewards import SUFFIXES, is_checkpoint, read_reward
 from motionrft.reward.base import Reward
-from motionrft.reward.loading import physics_alone, read_reward_folder, reward_folder, weighted
+from motionrft.reward.loading import Terms, read_reward_folder, reward_folder, weighted
+from motionrft.reward.naming import is_own
+from motionrft.reward.own import load_own, own_identity
 from motionrft.training.fingerprints import folder_hash, path_hash, text_hash
 from motionrft.training.weights import CONFIG
 
@@ -50,26 +52,38 @@ def load_reward(
 
     Args:
         path: `builtin`; a reward's folder, or a training run with one inside; a published checkpoint, whose statistics
-            (`Mean.npy` …, TMR's `mean.pt`) are looked for beside the file, in `meta/`, or in the folder above.
+            (`Mean.npy` …, TMR's `mean.pt`) are looked for beside the file, in `meta/`, or in the folder above; or code
+            of one's own, `my_module:my_reward` or a package's name (see `motionrft.reward.own`).
         weights: term to weight, physics terms among them; zeros are left out. None takes those it was saved with.
         representation: of the motions it shall judge, de-normalised.
-        fps: of those motions; only physics asks.
+        fps: of those motions; physics and code of one's own ask.
 
     Raises:
         UserError: no reward there, a damaged one, or a term that nothing provides.
     """
-    if weights is not None and (physics := physics_alone(weights, representation, fps)) is not None:
-        return physics.to(device)
-    reward = read_reward(Path(path)) if is_checkpoint(path) else read_reward_folder(reward_folder(path))
+    if weights is not None and not Terms.of(weights).learnt:
+        return weighted(None, weights, representation, fps).to(device)
+    if is_own(path):
+        reward = load_own(str(path), representation, fps)
+    else:
+        reward = read_reward(Path(path)) if is_checkpoint(path) else read_reward_folder(reward_folder(path))
     return weighted(reward, weights, representation, fps).to(device)
 
 
-def reward_identity(path: Path | str) -> str:
-    """A hash of what a reward is read from: our folder, or a checkpoint with whatever lies beside it.
+def reward_identity(path: Path | str, weights: Mapping[str, float] | None = None) -> str:
+    """A hash of what a reward is read from: our folder, a checkpoint with whatever lies beside it, or a file of code.
+
+    Args:
+        weights: as `load_reward`, whose own terms count too.
 
     Raises:
         UserError: there is no reward.
     """
+    own = sorted(name for name in weights or () if is_own(name) and name != path)
+    if own:
+        return text_hash(reward_identity(path), *map(own_identity, own))
+    if is_own(path):
+        return own_identity(str(path))
     if not is_checkpoint(path):
         return folder_hash(reward_folder(path))
     here = Path(path) if Path(path).is_dir() else Path(path).parent

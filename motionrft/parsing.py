@@ -13,12 +13,16 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from motionrft.errors import Interrupted, RunError, UserError, is_out_of_memory
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 LARGEST_TEXT = 512 << 20
 """Bytes of the largest text file that is read: a thousand times a large data set's captions."""
@@ -56,12 +60,32 @@ def parsing(source: Path | str, what: str = "") -> Iterator[Place]:
     place = Place(str(source))
     try:
         yield place
-    except (UserError, RunError, Interrupted):
+    except (
+        UserError,
+        RunError,
+        Interrupted,
+        ImportError,
+    ):  # the last: of an optional package, not of the file
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _WRITING:
             raise
         raise UserError(f"{place}: {_reason(error, what)}") from error
+
+
+def reads(what: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Decorator: the body of a function runs in `parsing`; its first argument is the file or folder."""
+
+    def decorate(reader: Callable[P, T]) -> Callable[P, T]:
+        @wraps(reader)
+        def read(*arguments: P.args, **named: P.kwargs) -> T:
+            source = arguments[0] if arguments else next(iter(named.values()))
+            with parsing(str(source), what):
+                return reader(*arguments, **named)
+
+        return read
+
+    return decorate
 
 
 def _reason(error: Exception, what: str) -> str:

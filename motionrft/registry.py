@@ -179,13 +179,13 @@ REWARDS = Kind(
     "motionrft.rewards",
     {
         "motionreward": Entry(
-            "motionrft.reward.folder:load_motionreward", "MotionReward: one network, three representations"
+            "motionrft.reward.folder:MOTIONREWARD", "MotionReward: one network, three representations"
         ),
-        "tmr": Entry("motionrft.reward.folder:load_tmr", "TMR: texts and motions in one space"),
-        "motioncritic": Entry("motionrft.reward.folder:load_motioncritic", "MotionCritic: human preference"),
+        "tmr": Entry("motionrft.reward.folder:TMR", "TMR: texts and motions in one space"),
+        "motioncritic": Entry("motionrft.reward.folder:MOTIONCRITIC", "MotionCritic: human preference"),
     },
 )
-"""Ours: functions that read a folder of that family."""
+"""`motionrft.reward.base.RewardFamily` for folders; or a reward itself: a function of joints, or a `Reward` class."""
 
 EVALUATORS = Kind(
     "evaluator",
@@ -216,14 +216,43 @@ TEXT_ENCODERS = Kind(
 )
 """Functions or classes (folder or None, device) that give a `motionrft.text.base.TextEncoder`."""
 
-SAMPLERS = Kind("sampler", None, {})
-"""Functions that turn a generator's diffusion into a `motionrft.diffusion.process.Process`."""
+SAMPLERS = Kind(
+    "sampler",
+    None,
+    {
+        "ddpm": Entry("motionrft.diffusion.ancestral:SAMPLER", "ancestral sampling, all training times"),
+        "ddim": Entry("motionrft.diffusion.ddim:SAMPLER", "any subset of the times, eta its noise"),
+        "lcm": Entry("motionrft.diffusion.lcm:SAMPLER", "jumps of a distilled network"),
+        "dpm-sde": Entry("motionrft.diffusion.dpm:SDE", "DPM-Solver++ with noise, Karras levels"),
+        "dpm": Entry("motionrft.diffusion.dpm:ODE", "DPM-Solver++ without noise, Karras levels"),
+        "dpm-sde-linspace": Entry(
+            "motionrft.diffusion.dpm:SDE_LINSPACE", "DPM-Solver++ with noise, even times"
+        ),
+        "dpm-linspace": Entry(
+            "motionrft.diffusion.dpm:ODE_LINSPACE", "DPM-Solver++ without noise, even times"
+        ),
+        "euler": Entry("motionrft.diffusion.flow:EULER", "Euler steps of a flow, eta adds noise"),
+        "heun": Entry("motionrft.diffusion.flow:HEUN", "Heun steps, two network calls each"),
+        "flow-sde": Entry("motionrft.diffusion.flow:FLOW_SDE", "Euler with Flow-GRPO's noise"),
+        "dance-sde": Entry("motionrft.diffusion.flow:DANCE_SDE", "Euler with DanceGRPO's constant noise"),
+        "dopri5": Entry("motionrft.diffusion.dopri5:SAMPLER", "adaptive Dormand-Prince; for sampling alone"),
+    },
+)
+"""`motionrft.diffusion.sampler.Sampler`, in the order in which families list those that suit them."""
 
 FORMATS = Kind(
     "motion format",
     "motionrft.formats",
     {
         "bvh": Entry("motionrft.files.formats.bvh:BvhFormat", "BVH of any human skeleton"),
+        "kimodo": Entry(
+            "motionrft.files.formats.kimodo_npz:KimodoFormat", "Kimodo's npz: SOMA, Unitree G1, SMPL-X"
+        ),
+        "amass": Entry(
+            "motionrft.files.formats.smpl_parameters:SmplFormat",
+            "SMPL parameters: AMASS, HY-Motion, AIST++, pose estimators",
+        ),
+        "g1-csv": Entry("motionrft.files.formats.g1_csv:G1CsvFormat", "MuJoCo rows of the Unitree G1"),
         "arrays": Entry(
             "motionrft.files.formats.bare_arrays:ArrayFormat", "arrays: npy, npz, safetensors, pkl"
         ),

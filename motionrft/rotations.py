@@ -179,6 +179,14 @@ def matrix_to_quaternion(matrix: Tensor) -> Tensor:
     return torch.where(q[..., :1] < 0, -q, q)
 
 
+def rotation_vector_to_quaternion(vectors: Tensor) -> Tensor:
+    """Rotation vectors (..., 3), axis times angle in radians, as quaternions (..., 4); exact and smooth at zero."""
+    angle = vectors.norm(dim=-1, keepdim=True)
+    # sin(a / 2) / a, which torch's sinc has without a division at zero.
+    scale = 0.5 * torch.sinc(angle / (2 * torch.pi))
+    return torch.cat(((angle / 2).cos(), scale * vectors), dim=-1)
+
+
 def matrix_to_sixd(matrix: Tensor, order: SixdOrder) -> Tensor:
     """The first two columns of rotation matrices (..., 3, 3) as (..., 6)."""
     return _pack(matrix[..., 0].unbind(-1), matrix[..., 1].unbind(-1), order)

@@ -15,7 +15,7 @@ from motionrft_cli.outputs import check_writable_folder
 if TYPE_CHECKING:
     from motionrft.files.composition import CompositionRecipe
     from motionrft.files.conversion import Conversion, Existing, Outcome
-    from motionrft.files.dataset import DatasetRecipe
+    from motionrft.files.dataset_recipe import DatasetRecipe
     from motionrft.files.existing import DatasetCheck
 
 ConvertCall = Call[ConvertPreset]
@@ -42,6 +42,10 @@ def convert(
     check: Annotated[
         bool, typer.Option("--check", help="check an existing data set folder and write nothing")
     ] = False,
+    show_joint_map: Annotated[
+        bool,
+        typer.Option("--show-joint-map", help="print a BVH file's joint map as YAML to edit for --joint-map"),
+    ] = False,
     captions: Annotated[str | None, sets("captions")] = None,
     splits: Annotated[str | None, sets("splits")] = None,
     split_column: Annotated[str | None, sets("split_column")] = None,
@@ -52,6 +56,8 @@ def convert(
     One output a motion, with the name and the sub-folders of its input. Bad files are named and left out.
     """
     paths = expand_inputs(inputs, null)
+    if show_joint_map:
+        return _joint_map(paths)
     if check:
         return _check(call, paths)
     if dataset:
@@ -61,6 +67,19 @@ def convert(
     if call.preset.to == "motionrft":
         return _checkpoint(call, paths)
     return _motions(call, paths)
+
+
+def _joint_map(paths: list[Path]) -> int:
+    from motionrft.files.bvh_reading import read_bvh
+    from motionrft.files.formats.bvh import tree_of
+    from motionrft.files.recognition import joint_map_template
+
+    if len(paths) != 1 or paths[0].suffix.lower() != ".bvh":
+        raise UserError(
+            "--show-joint-map takes one BVH file: other formats say themselves which joint is which."
+        )
+    typer.echo(joint_map_template(tree_of(read_bvh(paths[0])), str(paths[0])), nl=False)
+    return 0
 
 
 def _motions(call: ConvertCall, paths: list[Path]) -> int:
@@ -163,15 +182,16 @@ def _dataset(call: ConvertCall, paths: list[Path]) -> int:
 
 
 def _recipe(call: ConvertCall, paths: list[Path]) -> "DatasetRecipe":
-    from motionrft.files.dataset import DatasetRecipe
+    from motionrft.files.dataset_recipe import DatasetRecipe
 
     preset = call.preset
-    if preset.captions is None or preset.splits is None:
-        missing = "--captions FILE.jsonl" if preset.captions is None else "--splits FILE.csv"
+    uncaptioned = preset.captions is None and preset.cut is None
+    if uncaptioned or preset.splits is None:
+        missing = "--captions FILE.jsonl" if uncaptioned else "--splits FILE.csv"
         raise UserError(f"{missing} is missing: --dataset needs captions and splits.")
     return DatasetRecipe(
         motions=tuple(paths),
-        captions=Path(preset.captions),
+        captions=Path(preset.captions) if preset.captions else None,
         splits=Path(preset.splits),
         split_column=preset.split_column,
         fps=preset.fps or 20.0,

@@ -115,13 +115,13 @@ class Call(Generic[P]):
 
     @cached_property
     def _device(self) -> "torch.device":
-        from motionrft_cli.devices import resolve_device
+        from motionrft.training.devices import resolve_device
 
         return resolve_device(self.preset.device, self.console.hold)
 
     def dtype(self) -> "torch.dtype":
         """The number format of --precision on that device."""
-        from motionrft_cli.devices import resolve_precision
+        from motionrft.training.devices import resolve_precision
 
         return resolve_precision(self.preset.precision, self.device())
 

@@ -1,7 +1,6 @@
 """sample: motions from text."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,11 +23,10 @@ NAME_LENGTH = 40  # characters of a prompt in a file name
 
 @dataclass(frozen=True)
 class Wanted:
-    """One motion to make. `repeat` counts equal prompts; with prompt and --seed it is all that decides the noise."""
+    """One motion to make. `seed` follows from prompt and --seed, and from how often the prompt came before."""
 
     prompt: str
     frames: int
-    repeat: int
     stem: str
     seed: int
 
@@ -117,17 +115,13 @@ def _checked(prompt: str) -> str:
 
 
 def _wanted(call: Call[SamplePreset], texts: list[tuple[str, int]], model: "Generator") -> Iterator[Wanted]:
-    from motionrft.training.seeds import item_seed
+    from motionrft.generators.sampling import prompt_seeds
 
-    seen: Counter[str] = Counter()
-    digits = len(str(len(texts) * call.preset.num - 1))
-    number = 0
-    for text, frames in texts:
-        for _ in range(call.preset.num):
-            stem = f"{number:0{digits}d}-{_slug(text)}"
-            yield Wanted(text, frames, seen[text], stem, item_seed(call.preset.seed, text, seen[text]))
-            seen[text] += 1
-            number += 1
+    repeated = [prompt for prompt in texts for _ in range(call.preset.num)]
+    seeds = prompt_seeds(call.preset.seed, [text for text, _ in repeated])
+    digits = len(str(len(repeated) - 1))
+    for number, ((text, frames), seed) in enumerate(zip(repeated, seeds, strict=True)):
+        yield Wanted(text, frames, f"{number:0{digits}d}-{_slug(text)}", seed)
 
 
 def _slug(text: str) -> str:

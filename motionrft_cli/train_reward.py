@@ -28,6 +28,7 @@ def train_reward(
     """
     if call.preset.stage == "evaluator":
         return _train_evaluator(call, tuple(allow_changed or ()))
+    from motionrft.loading import load_generator
     from motionrft.official.pickles import read_pickle
     from motionrft.reward.motionreward.reward_session import REWARD, RewardSession
     from motionrft.reward.motionreward.training import train_reward
@@ -53,6 +54,8 @@ def train_reward(
         call.overwrite,
         tuple(allow_changed or ()),
         read_pickle,
+        load_generator,
+        call.console.warn,
     )
     reward = train_reward(call.preset, session)
     _show(call, reward.about)
@@ -102,7 +105,9 @@ def _show(call: Call[TrainRewardPreset], about: dict[str, Any]) -> None:
                 [_in_words(key, held_out), *(f"{values[key]:.3g}" for values in report.values())]
                 for key in measures
             ]
-            call.console.table(f"validation split: {stage}", ["measure", *report], rows)
+            origin = about.get("preference_pairs") if stage == "preference" else None
+            title = f"validation split: {stage}" + (f" ({origin})" if origin else "")
+            call.console.table(title, ["measure", *report], rows)
 
 
 def _in_words(measure: str, held_out: list[str]) -> str:

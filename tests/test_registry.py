@@ -2,15 +2,21 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from motionrft.diffusion.sampler import Sampler
 from motionrft.errors import UserError
-from motionrft.registry import KINDS, METHODS, Entry, Kind
+from motionrft.finetuning.methods.base import method_named
+from motionrft.generators.base import Generator
+from motionrft.registry import KINDS, Entry, Kind
+from motionrft.reward.base import RewardFamily
 
 ENTRIES = [
-    pytest.param(kind, name, id=f"{label}-{name}") for label, kind in KINDS.items() for name in kind.table
+    pytest.param(label, name, id=f"{label}-{name}") for label, kind in KINDS.items() for name in kind.table
 ]
 
 
@@ -31,9 +37,27 @@ def install(folder: Path, package: str, line: str, code: str = "thing = 7\n") ->
     sys.path[:] = [*sys.path, f"{folder}/"]  # another search path, as after a restart
 
 
-@pytest.mark.parametrize(("kind", "name"), ENTRIES)
-def test_every_entry_leads_somewhere_and_has_a_line_of_help(kind: Kind, name: str) -> None:
-    assert callable(kind.load(name)) or kind is METHODS
+PROMISES: dict[str, Callable[[Any, str], bool]] = {
+    "generators": lambda thing, name: issubclass(thing, Generator) and thing.family == name,
+    "methods": lambda thing, name: method_named(name) is thing,
+    "rewards": lambda thing, name: isinstance(thing, RewardFamily),
+    "evaluators": lambda thing, name: callable(thing),
+    "text_encoders": lambda thing, name: callable(thing),
+    "samplers": lambda thing, name: (
+        isinstance(thing, Sampler) and thing.adaptive is (thing.solve is not None)
+    ),
+    "formats": lambda thing, name: thing.name == name and all(suffix[0] == "." for suffix in thing.suffixes),
+}
+
+
+def test_every_kind_has_a_promise_that_its_entries_keep() -> None:
+    assert set(PROMISES) == set(KINDS)
+
+
+@pytest.mark.parametrize(("label", "name"), ENTRIES)
+def test_every_entry_keeps_the_promise_of_its_kind_and_has_a_line_of_help(label: str, name: str) -> None:
+    kind = KINDS[label]
+    assert PROMISES[label](kind.load(name), name)
     assert 0 < len(kind.help_of(name)) <= 60 and "\n" not in kind.help_of(name)
 
 

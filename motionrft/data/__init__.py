@@ -2,8 +2,9 @@
 
 from motionrft.data.batches import BalancedBatches, Batch, DistinctBatches, GroupedBatches, collate, pad
 from motionrft.data.captions import Caption, read_captions
-from motionrft.data.folder import FOLDERS, Item, MotionDataset
+from motionrft.data.folder import Item, MotionDataset
 from motionrft.data.prompts import read_prompts
+from motionrft.files.dataset_layout import FOLDERS
 
 __all__ = [
     "FOLDERS",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,12 +14,20 @@ from motionrft.errors import UserError
 from motionrft.files.arrays import read_arrays
 from motionrft.files.checks import check_finite, check_fps, checked_values, recognise_shape
 from motionrft.files.clip_names import clip_file, read_names
+from motionrft.files.dataset_layout import FOLDERS, folder_of
 from motionrft.parsing import csv_rows, read_json
+from motionrft.representations.convert import convert
+from motionrft.representations.kinematic import skeleton_of, skeleton_of_joints
 from motionrft.representations.statistics import Statistics
+from motionrft.skeleton import SMPL22, Skeleton
+from motionrft.training.recent import Recent
 
-FOLDERS = {"kinematic": "new_joint_vecs", "joints": "new_joints", "rotation": "rotations"}
-"""Where each representation lies."""
 DEFAULT_FPS = 20.0
+HELD = 128 * 2**20
+"""Bytes of motion kept in memory; the rest stays in its files: HumanML3D's training split is 9 GB in three layouts."""
+
+
+ROTATION_WIDTH = 135
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,8 @@ class MotionDataset:
         UserError: the folder, the split file or every motion of it is missing; a file is damaged; a name leads out of
             the folder.
 
-    `left_out` has a sentence for each listed clip that holds NaN or infinity, as two of HumanML3D's do.
+    Its skeleton, and where `dataset.json` does not say it its frame rate, follow from the width of its clips: KIT-ML's
+    are at 12.5. `left_out` has a sentence for each listed clip that holds NaN or infinity, as two of HumanML3D's do.
     """
 
     def __init__(self, folder: Path | str, split: str, min_frames: int = 16, max_frames: int = 196):
@@ -69,7 +79,7 @@ class MotionDataset:
             raise UserError(
                 f"{self.folder}: split {split!r} has no clip of at least {min_frames} frames with a caption."
             )
-        self._motions: dict[tuple[str, str], Tensor] = {}
+        self._recent: Recent[tuple[str, str], Tensor] = Recent(HELD)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -77,7 +87,45 @@ class MotionDataset:
     @cached_property
     def representations(self) -> tuple[str, ...]:
         """Which representations the folder holds."""
-        return tuple(name for name, folder in FOLDERS.items() if (self.folder / folder).is_dir())
+        return tuple(name for name in FOLDERS if folder_of(self.folder, name).is_dir())
+
+    @cached_property
+    def skeleton(self) -> Skeleton:
+        """Whose joints these are, from the first listed clip that is there; SMPL-22 where none is."""
+        for name in read_names(self._split_file):
+            for representation in FOLDERS:
+                path = clip_file(folder_of(self.folder, representation), name)
+                if path.is_file() and representation != "rotation":
+                    shape = read_arrays(path).array.shape
+                    recognise_shape(shape, str(path), representation)
+                    of_joints = representation == "joints"
+                    return (
+                        skeleton_of_joints(int(np.prod(shape[1:])) // 3)
+                        if of_joints
+                        else skeleton_of(shape[-1])
+                    )
+        return SMPL22
+
+    @cached_property
+    def target_offsets(self) -> Tensor | None:
+        """(J, 3) bones of the data set's uniform skeleton, in its own unit; None where it is HumanML3D's, which we know.
+
+        KIT-ML's target clip is not distributed, but every clip of it has these bones.
+        """
+        if self.skeleton.bone_lengths is not None:
+            return None
+        known = "joints" if "joints" in self.representations else "kinematic"
+        joints = convert(self.motion(0, known)[None], known, "joints").unflatten(-1, (-1, 3))[0, 0]  # (J, 3)
+        lengths = (joints - joints[list(self.skeleton.parents)]).norm(dim=-1)
+        lengths[0] = 0
+        return (self.skeleton.rest_directions * lengths[:, None]).float()
+
+    def width(self, representation: str) -> int:
+        """Features of a frame, flattened, for this skeleton."""
+        skeleton = self.skeleton
+        return {"kinematic": skeleton.features, "joints": 3 * skeleton.joints, "rotation": ROTATION_WIDTH}[
+            representation
+        ]
 
     @cached_property
     def lengths(self) -> Tensor:
@@ -125,24 +173,31 @@ class MotionDataset:
         """
         item = self.items[index]
         key = (item.key, representation)
-        if key not in self._motions:
-            clip = self._load(item.clip, representation)
-            self._motions[key] = clip[item.start : item.end].clone()
-        return self._motions[key]
+        motion = self._recent.get(key)
+        if motion is None:
+            motion = self._load(item, representation)
+            self._recent.put(key, motion, motion.nbytes)
+        return motion
 
     def statistics(self, representation: str = "kinematic") -> Statistics:
-        """The data set's own mean and standard deviation."""
-        return Statistics.load(self.folder, representation)
+        """The data set's own mean and standard deviation, or where it has no files of them those of this split's clips.
 
-    def _load(self, clip: str, representation: str) -> Tensor:
-        path = clip_file(self.folder / FOLDERS[representation], clip)
+        HumanML3D and KIT-ML bring those of kinematic features alone.
+        """
+        if any(path.is_file() for path in Statistics.files(self.folder, representation)):
+            return Statistics.load(self.folder, representation)
+        clips = (self.motion(item, representation) for item in range(len(self)))
+        return Statistics.of_clips(clips, representation)
+
+    def _load(self, item: Item, representation: str) -> Tensor:
+        path = clip_file(folder_of(self.folder, representation), item.clip)
         if not path.is_file():
             raise UserError(
                 f"{path}: missing. Complete the folder with `motionrft convert --dataset {self.folder}`."
             )
         array = read_arrays(path).array
         recognise_shape(array.shape, str(path), representation)
-        return torch.from_numpy(checked_values(array, str(path))).flatten(1)
+        return torch.from_numpy(checked_values(array[item.start : item.end], str(path))).flatten(1)
 
     def _read_properties(self) -> dict:
         if not self.folder.is_dir():
@@ -151,18 +206,25 @@ class MotionDataset:
         return read_json(path) if path.is_file() else {}
 
     def _read_fps(self) -> float:
-        fps, name = self.properties.get("fps", DEFAULT_FPS), f"{self.folder / 'dataset.json'}: fps"
+        if "fps" not in self.properties:
+            return self.skeleton.fps
+        fps, name = self.properties["fps"], f"{self.folder / 'dataset.json'}: fps"
         if not isinstance(fps, int | float) or isinstance(fps, bool):
             raise UserError(f"{name} is {fps!r}, no number.")
         return check_fps(float(fps), name)
 
-    def _read_items(self) -> list[Item]:
+    @property
+    def _split_file(self) -> Path:
         path = self.folder / f"{self.split}.txt"
         if not path.is_file():
             there = ", ".join(sorted(p.stem for p in self.folder.glob("*.txt"))) or "none"
             raise UserError(f"{self.folder}: no split {self.split!r} (there are: {there}).")
+        return path
+
+    def _read_items(self) -> list[Item]:
         labels = self._read_labels()
-        return [item for name in read_names(path) for item in self._items_of(name, labels.get(name))]
+        names = read_names(self._split_file)
+        return [item for name in names for item in self._items_of(name, labels.get(name))]
 
     def _read_labels(self) -> dict[str, str]:
         content, style = self._index_column("content"), self._index_column("style")
@@ -197,8 +259,8 @@ class MotionDataset:
 
     def _frames(self, name: str) -> int | None:
         """Frames of a clip, from its first file that exists; None where there is none, or it holds NaN."""
-        for folder in FOLDERS.values():
-            path = clip_file(self.folder / folder, name)
+        for representation in FOLDERS:
+            path = clip_file(folder_of(self.folder, representation), name)
             if path.is_file():
                 array = read_arrays(path).array
                 try:

@@ -3,6 +3,7 @@
 import torch
 
 from motionrft.diffusion.parametrisation import Parametrisation
+from motionrft.diffusion.sampler import Sampler
 from motionrft.diffusion.schedule import Schedule, visited_times
 from motionrft.diffusion.table import TableProcess, tabulate
 
@@ -35,3 +36,8 @@ def ancestral(
         mean_x0=(beta * a_previous.sqrt() / (1 - a)).flip(0),
         std=variance.sqrt().flip(0),
     )
+
+
+SAMPLER = Sampler(
+    lambda chain: ancestral(chain.discrete, chain.kind, chain.steps, **chain.options), "diffusion"
+)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from motionrft.diffusion.parametrisation import Parametrisation
+from motionrft.diffusion.sampler import Sampler
 from motionrft.diffusion.schedule import Schedule, Spacing, visited_times
 from motionrft.diffusion.table import TableProcess, tabulate
 
@@ -48,3 +49,11 @@ def _signal(schedule: Schedule, times: Tensor, land_on_clean: bool) -> tuple[Ten
     a = schedule.alpha_bar[times]
     last = torch.ones(1, dtype=a.dtype) if land_on_clean else schedule.alpha_bar[:1]
     return a, torch.cat([a[1:], last])
+
+
+SAMPLER = Sampler(
+    lambda chain: ddim(chain.discrete, chain.kind, chain.steps, chain.eta, **chain.options),
+    "diffusion",
+    steps=50,
+    takes_eta=True,
+)

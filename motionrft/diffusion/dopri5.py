@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from motionrft.diffusion.sampler import Sampler
+
 Velocity = Callable[[Tensor, Tensor], Tensor]
 """(t (), x) -> dx/dt like x."""
 
@@ -79,3 +81,6 @@ def _factor(ratio: float) -> float:
 
 def _norm(x: Tensor) -> float:
     return float(x.square().mean().sqrt())
+
+
+SAMPLER = Sampler(None, "flow", solve=integrate)

@@ -4,19 +4,12 @@ import torch
 from torch import Tensor
 
 from motionrft.diffusion.parametrisation import Parametrisation
+from motionrft.diffusion.sampler import Chain, Sampler
 from motionrft.diffusion.schedule import Schedule, visited_times
 from motionrft.diffusion.table import TableProcess, tabulate
 from motionrft.errors import UserError
 
 RHO = 7.0
-DPM_SAMPLERS = ("dpm-sde", "dpm", "dpm-sde-linspace", "dpm-linspace")
-"""By name: stochastic or not; `linspace` takes the noise levels of evenly spaced training times, not Karras's."""
-DPM_STEPS = 10
-
-
-def dpm_named(name: str, schedule: Schedule, kind: Parametrisation, steps: int) -> TableProcess:
-    """The solver that one of `DPM_SAMPLERS` means."""
-    return dpm(schedule, kind, steps, stochastic="sde" in name, karras="linspace" not in name)
 
 
 def dpm(
@@ -103,3 +96,16 @@ def nearest_times(schedule: Schedule, ratio: Tensor) -> Tensor:
     low = high - 1
     weight = ((target - table[low]) / (table[high] - table[low])).clamp(0, 1)
     return (low + weight).round().long()
+
+
+def _sampler(stochastic: bool, karras: bool) -> Sampler:
+    def build(chain: Chain) -> TableProcess:
+        return dpm(chain.discrete, chain.kind, chain.steps, stochastic=stochastic, karras=karras)
+
+    return Sampler(build, "diffusion", steps=10)
+
+
+SDE, ODE, SDE_LINSPACE, ODE_LINSPACE = (
+    _sampler(stochastic, karras) for karras in (True, False) for stochastic in (True, False)
+)
+"""Stochastic or not; `linspace` takes the noise levels of evenly spaced training times, not Karras's."""

@@ -5,6 +5,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from motionrft.diffusion.process import Process
+from motionrft.diffusion.sampler import Chain, Sampler, build_process, samplers_for
+from motionrft.diffusion.schedule import StraightPath
 from motionrft.diffusion.table import TableProcess
 from motionrft.errors import UserError
 
@@ -13,27 +16,16 @@ TRAIN_TIMES = 1000
 
 def flow_process(
     steps: int, sampler: str, family: str, eta: float | None = None, shift: float = 1.0
-) -> TableProcess:
+) -> Process:
     """The fixed-step solver of that name: `steps` counts network evaluations, half of them for `heun`.
 
-    `euler` and `flow-sde` are one, with different usual amounts of noise; `dance-sde` has DanceGRPO's constant noise.
-
     Raises:
-        UserError: no solver has that name, or it takes no noise. `dopri5` is adaptive and has no positions: it
-            samples, but cannot be tuned.
+        UserError: no flow has such a solver (`family` is named), it takes no noise, or it is adaptive.
     """
-    grid = flow_grid(steps, shift)
-    if sampler in ("euler", "flow-sde", "dance-sde"):
-        return euler(grid, eta or 0.0, constant=sampler == "dance-sde")
-    if sampler == "heun":
-        if eta:
-            raise UserError(f"heun takes no noise, but eta is {eta:g}. Set sampler to flow-sde, or eta to 0.")
-        return heun(grid)
-    hint = " (dopri5 takes steps of its own choice, so only `sample` knows it)" if sampler == "dopri5" else ""
-    raise UserError(
-        f"no fixed-step sampler {sampler!r} for the family {family}; there are euler, heun, flow-sde and "
-        f"dance-sde{hint}"
-    )
+    known = samplers_for("flow")
+    if sampler not in known:
+        raise UserError(f"no sampler {sampler!r} for the family {family}; there are {', '.join(known)}")
+    return build_process(sampler, Chain(StraightPath(), "flow", steps, eta or 0.0, shift))
 
 
 def flow_grid(steps: int, shift: float = 1.0) -> Tensor:
@@ -120,3 +112,21 @@ def _flow_table(
         stochastic=tuple((std > 0).tolist()),
         memory=memory,
     )
+
+
+def _euler(eta: float, constant: bool = False) -> Sampler:
+    return Sampler(
+        lambda chain: euler(flow_grid(chain.steps, chain.shift), chain.eta, constant),
+        "flow",
+        steps=50,
+        takes_eta=True,
+        eta=eta,
+    )
+
+
+EULER = _euler(0.0)
+HEUN = Sampler(lambda chain: heun(flow_grid(chain.steps, chain.shift)), "flow", steps=50)
+FLOW_SDE = _euler(0.7)
+"""Euler with Flow-GRPO's usual noise."""
+DANCE_SDE = _euler(0.3, constant=True)
+"""With DanceGRPO's, which is constant."""

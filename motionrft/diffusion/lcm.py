@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from motionrft.diffusion.parametrisation import Parametrisation
+from motionrft.diffusion.sampler import Sampler
 from motionrft.diffusion.schedule import Schedule
 from motionrft.diffusion.table import TableProcess, tabulate
 from motionrft.errors import UserError
@@ -65,3 +66,8 @@ def lcm_times(train_times: int, steps: int, times: Times) -> Tensor:
     if times == "skipped":
         return origin[:: ORIGIN_STEPS // steps][:steps]
     return origin[torch.linspace(0, ORIGIN_STEPS, steps + 1, dtype=torch.float64)[:-1].floor().long()]
+
+
+SAMPLER = Sampler(
+    lambda chain: lcm(chain.discrete, chain.kind, chain.steps, **chain.options), "consistency", steps=4
+)

@@ -29,6 +29,22 @@ RewardFunction = Callable[..., tuple[Tensor, dict[str, Tensor]]]
 """A reward: (motion, lengths, condition, t) -> total (B,) and its raw terms by name, each (B,)."""
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """Faster forms of what a step calls; each is the same function of the same arguments.
+
+    predict: `Denoises.predict`.
+    judged: (state, lengths, frames, reward condition, level) to what a `RewardFunction` gives, decoding included.
+    chains: whether `predict` may run again before the backward of an earlier call; a captured graph may not.
+    begin: called at the start of every step.
+    """
+
+    predict: Predict
+    judged: RewardFunction
+    chains: bool = True
+    begin: Callable[[], None] | None = None
+
+
 class Indexed(Protocol):
     """A batch of conditions, of a generator or of a reward."""
 
@@ -98,7 +114,7 @@ class Walk:
         guidance: scale handed to `generator.predict`.
         reward: needed where a plan judges. Its gradient reaches the weights through a visit's `reward`.
         recompute: keep only the inputs of network calls with a graph, and run them again in backward.
-        compiled_predict: a faster `generator.predict` for steps without a graph (compiled, say).
+        compiled: faster forms of the generator's and the reward's calls.
     """
 
     generator: Denoises
@@ -106,12 +122,14 @@ class Walk:
     guidance: float
     reward: RewardFunction | None = None
     recompute: bool = False
-    compiled_predict: Predict | None = None
+    compiled: Compiled | None = None
 
     def visits(self, start: Start, plan: Plan) -> Iterator[Visit]:
         """One `Visit` a position, up to the plan's first `last` one."""
         x, memory = start.noise, None  # (B, ...)
         for i, answers in enumerate(visited(plan)):
+            if self.compiled is not None and self.compiled.begin is not None:
+                self.compiled.begin()
             if answers.detach == "all":
                 x, memory = _cut(x), _cut(memory)
             if answers.copies > 1:
@@ -132,8 +150,10 @@ class Walk:
         with torch.set_grad_enabled(answers.graph):
             if self.recompute and answers.graph:
                 return checkpoint(self.generator.predict, *arguments, use_reentrant=False)
-            if self.compiled_predict is not None and not answers.graph:
-                return self.compiled_predict(*arguments)
+            # A graph that reaches back over several calls holds them all until its one backward.
+            alone = not answers.graph or answers.detach == "all"
+            if self.compiled is not None and (alone or self.compiled.chains):
+                return self.compiled.predict(*arguments)
             return self.generator.predict(*arguments)
 
     def _judge(
@@ -145,6 +165,8 @@ class Walk:
         assert self.reward is not None, "the plan judges, but the rollout was given no reward"
         state, level = (step.x0, 0) if answers.reward == "x0" else (step.sample, self.process.levels[i + 1])
         with torch.set_grad_enabled(state.requires_grad):
+            if self.compiled is not None:
+                return self.compiled.judged(state, start.lengths, start.frames, start.reward_condition, level)
             motion = self.generator.decode(state, start.lengths, start.frames)  # (B, T, D)
             return self.reward(motion, start.lengths, start.reward_condition, level)  # (B,) and (B,) a term
 
@@ -174,14 +196,14 @@ def rollout(
     guidance: float,
     reward: RewardFunction | None = None,
     recompute: bool = False,
-    compiled_predict: Predict | None = None,
+    compiled: Compiled | None = None,
 ) -> Iterator[Visit]:
     """Walk a trajectory by its plan, which has an answer for each of the process's S positions.
 
     Arguments as `Walk`. Yields a `Visit` a position; one whose `reward` does not require gradient has nothing to
     learn from.
     """
-    return Walk(generator, process, guidance, reward, recompute, compiled_predict).visits(start, plan)
+    return Walk(generator, process, guidance, reward, recompute, compiled).visits(start, plan)
 
 
 def sample(generator: Denoises, process: Process, start: Start, guidance: float) -> Tensor:

@@ -18,6 +18,7 @@ from motionrft.evaluation.metrics import (
 )
 from motionrft.evaluation.result import EvaluationResult, machine
 from motionrft.files import motion_files, read_motions
+from motionrft.files.reading import ReadingOptions
 from motionrft.official.pickles import read_pickle
 from motionrft.representations.names import guess_representation
 from motionrft.reward.base import Reward
@@ -32,7 +33,13 @@ BETTER, WORSE = "better", "worse"
 
 
 def evaluate_preference(
-    reward: Reward, pairs: Path, name: str, identity: str, term: str = "preference", batch: int = 32
+    reward: Reward,
+    pairs: Path,
+    name: str,
+    identity: str,
+    term: str = "preference",
+    batch: int = 32,
+    reading: ReadingOptions | None = None,
 ) -> EvaluationResult:
     """Does the reward's term prefer what people preferred?
 
@@ -41,11 +48,12 @@ def evaluate_preference(
         pairs: a folder with `pairs.jsonl`, or with `better/NAME.npy` and `worse/NAME.npy`; a `pairs.jsonl`;
             or a
             published `critic_*.pth`.
+        reading: how motion files are read.
 
     Raises:
         UserError: no pairs, or a motion without its partner.
     """
-    found = pairs_at(pairs, reward.representation)
+    found = pairs_at(pairs, reward.representation, reading)
     sides = [[getattr(pair, side) for pair in found] for side in (BETTER, WORSE)]
     scores = torch.stack([_scores(reward, clips, term, batch) for clips in sides], dim=1)
     judged = preference_metrics(scores, official_swaps(len(scores)))
@@ -70,6 +78,7 @@ def evaluate_authenticity(
     seed: int = 0,
     term: str = "authenticity",
     batch: int = 32,
+    reading: ReadingOptions | None = None,
 ) -> EvaluationResult:
     """Does the reward's term tell real motions from generated ones?
 
@@ -78,8 +87,9 @@ def evaluate_authenticity(
     Args:
         reward: whose `term` is the probability that a motion is real.
         real: real motions; generated: folder of generated ones. seed: which real motions are met.
+        reading: how the generated motions are read.
     """
-    items = matched(real, read_fakes(generated, [reward.representation]), seed)
+    items = matched(real, read_fakes(generated, [reward.representation], reading, real.fps), seed)
     labels = torch.tensor([int(item.label == GENERATED) for item in items])
     probability = _scores(reward, [item.clip for item in items], term, batch).double()
     judged = authenticity_metrics(torch.stack((probability, 1 - probability), dim=1), labels)
@@ -93,17 +103,17 @@ def evaluate_authenticity(
     return _result("authenticity", name, identity, data, numbers, notes, _device(reward))
 
 
-def pairs_at(place: Path, representation: str) -> list[Pair]:
+def pairs_at(place: Path, representation: str, reading: ReadingOptions | None = None) -> list[Pair]:
     """Preference pairs in one representation, from any of the forms that `evaluate_preference` reads."""
     if place.is_dir():
         listed = place / PAIRS
         return (
-            read_pairs(listed, [representation])
+            read_pairs(listed, [representation], reading)
             if listed.is_file()
-            else _paired_folder(place, representation)
+            else _paired_folder(place, representation, reading)
         )
     if place.suffix == ".jsonl":
-        return read_pairs(place, [representation])
+        return read_pairs(place, [representation], reading)
     return _published(place, representation)
 
 
@@ -119,7 +129,7 @@ def _published(place: Path, representation: str) -> list[Pair]:
     return [Pair(*clips, "published") for clips in zip(better, worse, strict=True)]
 
 
-def _paired_folder(folder: Path, representation: str) -> list[Pair]:
+def _paired_folder(folder: Path, representation: str, reading: ReadingOptions | None) -> list[Pair]:
     sides: dict[str, dict[Path, Path]] = {}
     for side in (BETTER, WORSE):
         root = folder / side
@@ -134,13 +144,13 @@ def _paired_folder(folder: Path, representation: str) -> list[Pair]:
         )
     names = sorted(sides[BETTER])
     better, worse = (
-        _clips([sides[side][name] for name in names], representation) for side in (BETTER, WORSE)
+        _clips([sides[side][name] for name in names], representation, reading) for side in (BETTER, WORSE)
     )
     return [Pair(*clips, "given") for clips in zip(better, worse, strict=True)]
 
 
-def _clips(paths: Sequence[Path], representation: str) -> list[Clip]:
-    motions = [read_motions(path)[0] for path in paths]
+def _clips(paths: Sequence[Path], representation: str, reading: ReadingOptions | None) -> list[Clip]:
+    motions = [read_motions(path, options=reading)[0] for path in paths]
     return [clips_of([torch.from_numpy(m.array)], m.representation, [representation])[0] for m in motions]
 
 

@@ -143,7 +143,15 @@ class EvaluationSession:
         if self.preset.data is None:
             raise UserError("name the preference pairs with --data: a folder with better/ and worse/.")
         name = self.preset.name or str(self.preset.reward)
-        return evaluate_preference(reward, Path(self.preset.data), name, identity, batch=self.preset.batch)
+        preset = self.preset
+        return evaluate_preference(
+            reward,
+            Path(self.preset.data),
+            name,
+            identity,
+            batch=preset.batch,
+            reading=preset.reading_options(),
+        )
 
     def authenticity(self) -> EvaluationResult:
         """How well the reward tells the real motions of --data from the generated ones of --motions."""
@@ -153,15 +161,26 @@ class EvaluationSession:
                 "authenticity needs real motions (--data DIR) and generated ones (--motions DIR)."
             )
         name, motions = self.preset.name or str(self.preset.reward), Path(self.preset.motions)
-        return evaluate_authenticity(reward, self._dataset(), motions, name, identity, self.preset.seed)
+        return evaluate_authenticity(
+            reward,
+            self._dataset(),
+            motions,
+            name,
+            identity,
+            self.preset.seed,
+            reading=self.preset.reading_options(),
+        )
 
     def physics(self) -> tuple[EvaluationResult, list[str]]:
         """Physics of the motions of --motions, real ones of --data beside them; and the files that were
         skipped."""
-        if self.preset.motions is None:
+        preset = self.preset
+        if preset.motions is None:
             raise UserError("name the motions to measure with --motions DIR.")
-        real = None if self.preset.data is None else self._dataset()
-        return evaluate_physics(Path(self.preset.motions), real, self.preset.name, self.preset.limit)
+        real = None if preset.data is None else self._dataset()
+        return evaluate_physics(
+            Path(preset.motions), real, preset.name, preset.limit, preset.reading_options()
+        )
 
     def _reward_of(self, term: str) -> tuple[Reward, str]:
         path = self.preset.reward or builtin.NAME
@@ -174,7 +193,7 @@ class EvaluationSession:
         self.evaluator.eval()  # loaded first: a missing evaluator is told before anything slow is read
         sources = [] if against is None else [self._source(against, "before")]
         if preset.motions is not None:
-            return [*sources, FolderSource(Path(preset.motions), preset.name, preset.seed, self._captions())]
+            return [*sources, self._folder(Path(preset.motions), preset.name)]
         return [*sources, self._generator(preset.generator or builtin.NAME, preset.name)]
 
     def _evaluate(self, source: Source) -> EvaluationResult:
@@ -199,7 +218,11 @@ class EvaluationSession:
         """A generator, or a folder of motions: told apart by what lies there."""
         if place == builtin.NAME or (Path(place) / "config.json").is_file():
             return self._generator(place, name)
-        return FolderSource(Path(place), name, self.preset.seed, self._captions())
+        return self._folder(Path(place), name)
+
+    def _folder(self, place: Path, name: str | None) -> FolderSource:
+        preset = self.preset
+        return FolderSource(place, name, preset.seed, self._captions(), preset.reading_options())
 
     def _captions(self) -> dict[str, tuple[Caption, ...]]:
         items = self.items

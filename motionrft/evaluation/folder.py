@@ -16,6 +16,7 @@ from motionrft.evaluation.numbers import CANDIDATES
 from motionrft.evaluation.sources import Made
 from motionrft.files import motion_files, read_motions
 from motionrft.files.captions import first_caption
+from motionrft.files.reading import ReadingOptions
 from motionrft.training.fingerprints import folder_hash
 
 _SHOWN = 3
@@ -32,6 +33,7 @@ class FolderSource:
         folder: read recursively.
         first_seed: of the repetitions; repetition n takes the n-th motion of each item, starting over at the end.
         captions: item name to all of its captions.
+        reading: how the motions are read.
     """
 
     settings: Mapping[str, Any] = {}
@@ -42,9 +44,10 @@ class FolderSource:
         name: str | None = None,
         first_seed: int = 0,
         captions: Mapping[str, Sequence[Caption]] | None = None,
+        reading: ReadingOptions | None = None,
     ):
         self.folder, self.first_seed, self.captions = folder, first_seed, captions or {}
-        self.name = name or folder.name
+        self.name, self.reading = name or folder.name, reading
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder of motions.")
         self.paths = motion_files([folder])
@@ -72,7 +75,7 @@ class FolderSource:
     def make(self, drawn: Drawn, seed: int) -> Made:
         repetition = seed - self.first_seed
         paths = [self.files[key][repetition % len(self.files[key])] for key in drawn.keys]
-        motions = [read_motions(path)[0] for path in paths]
+        motions = [read_motions(path, options=self.reading)[0] for path in paths]
         first = motions[0]
         for motion in motions:
             if (motion.representation, motion.fps) != (first.representation, first.fps):

@@ -26,6 +26,7 @@ from motionrft.data.motions import Motions
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.measure import Measured, measure_clips
+from motionrft.parsing import parsing
 from motionrft.training.fingerprints import text_hash
 from motionrft.training.seeds import generator_for, item_seed
 from motionrft.training.weights import load_weights, save_weights
@@ -170,9 +171,10 @@ class FixedItems(EvaluationItems):
         tensors, config = load_weights(folder)
         if config.get("family") != FAMILY:
             raise UserError(f"{folder}: no set of evaluation items.")
-        items = [_item(values) for values in config["items"]]
-        real = Measured.of_tensors(tensors) if tensors else None
-        return cls(items, real, config["evaluator"], config["split"], config.get("fps", DEFAULT_FPS))
+        with parsing(folder, "a set of evaluation items"):
+            items = [_item(values) for values in config["items"]]
+            real = Measured.of_tensors(tensors) if tensors else None
+            return cls(items, real, config["evaluator"], config["split"], config.get("fps", DEFAULT_FPS))
 
     @classmethod
     def builtin(cls, split: str = "test") -> "FixedItems":

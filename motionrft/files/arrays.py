@@ -178,8 +178,20 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
         parts = Path(info.filename.replace("\\", "/")).parts
         if ".." in parts or info.filename.startswith(("/", "\\")) or not info.filename.endswith(".npy"):
             raise UserError(f"{path}: member {info.filename!r} does not belong into a .npz archive: refused.")
-    packed, expanded = os.path.getsize(path), sum(info.file_size for info in members)
-    if expanded > LARGEST_EXPANSION or expanded > max(_HARMLESS, _LARGEST_RATIO * packed):
+    check_expansion(archive, path, LARGEST_EXPANSION)
+
+
+def check_expansion(archive: zipfile.ZipFile, path: Path, largest: int | None = None) -> None:
+    """Refuse a zip archive that expands to what no real one does, before anything is expanded.
+
+    Args:
+        largest: bytes that it may expand to however it is packed; None leaves that open.
+
+    Raises:
+        UserError: says both sizes.
+    """
+    packed, expanded = os.path.getsize(path), sum(info.file_size for info in archive.infolist())
+    if expanded > (largest or expanded) or expanded > max(_HARMLESS, _LARGEST_RATIO * packed):
         raise UserError(
             f"{path}: {_size(packed)} that would expand to {_size(expanded)}: refused. "
             f"If it is real, save it without compression."
@@ -242,10 +254,8 @@ def _is_motion(array: np.ndarray) -> bool:
     if array.dtype.kind not in "iufb":
         return False
     shape = tuple(array.shape[axis] for axis in joints_layout(array.shape).order)
-    return (
-        guess_representation((*shape[:-2], 22, 3) if shape[-1:] == (3,) and shape[-2] in BODIES else shape)
-        is not None
-    )
+    body = len(shape) >= 2 and shape[-1] == 3 and shape[-2] in BODIES
+    return guess_representation((*shape[:-2], 22, 3) if body else shape) is not None
 
 
 def rate_of(members: Mapping[str, Any], path: Path) -> float | None:

@@ -6,12 +6,10 @@ import numpy as np
 from torch import Tensor
 
 from motionrft.files.checks import check_finite
+from motionrft.files.dataset_layout import FOLDERS
 from motionrft.representations.kinematic import joints_to_kinematic, kinematic_to_joints
 from motionrft.representations.names import JOINTS, KINEMATIC, ROTATION
 from motionrft.representations.rotation import joints_to_rotation
-
-FOLDERS = {KINEMATIC: "new_joint_vecs", JOINTS: "new_joints", ROTATION: "rotations"}
-"""Where each representation lies in a data set folder."""
 
 
 def save_clip(clip: str, joints: Tensor, folder: Path) -> None:

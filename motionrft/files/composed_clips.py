@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from motionrft.files.captions import text_lines
-from motionrft.files.clip_writing import FOLDERS, save_clip
+from motionrft.files.clip_writing import save_clip
 from motionrft.files.composition import Composed, CompositionRecipe, Source, compositions
+from motionrft.files.dataset_layout import FOLDERS
 from motionrft.files.parallel import mapped
 from motionrft.representations.join import join
 from motionrft.representations.names import JOINTS

@@ -5,29 +5,20 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
 from motionrft.errors import UserError
 from motionrft.files.archives import unpacked
-from motionrft.files.captions import mirror_caption, read_captions, text_lines
+from motionrft.files.captions import read_captions
 from motionrft.files.clip_names import name_fault, read_names
-from motionrft.files.clip_writing import FOLDERS, save_clip
 from motionrft.files.composed_clips import append_rows, composed_rows, write_composed
-from motionrft.files.composition import CompositionRecipe
-from motionrft.files.motions import FileFault, motion_files, read_motions
-from motionrft.files.parallel import mapped
-from motionrft.files.reading import ReadingOptions
+from motionrft.files.dataset_clips import ClipWriter
+from motionrft.files.dataset_layout import FOLDERS
+from motionrft.files.dataset_recipe import DatasetRecipe, DatasetReport
 from motionrft.parsing import csv_rows
-from motionrft.representations.convert import convert
-from motionrft.representations.joints import mirror_joints
-from motionrft.representations.names import JOINTS
 from motionrft.representations.statistics import Statistics
 from motionrft.training.atomic import atomic_folder
 
@@ -35,58 +26,6 @@ SPLITS = ("train", "val", "test")
 CARD = "dataset.json"
 CREDITS = ("LICENSE", "ATTRIBUTION.md")
 """Copied from beside the captions."""
-DEFAULT_MIN_FRAMES = 16
-"""Shortest clip that is kept, frames of features."""
-
-
-@dataclass(frozen=True)
-class DatasetRecipe:
-    """What a data set folder is made of.
-
-    motions: folders of motion files, tar archives of them, or the files themselves.
-    captions: JSON lines `{"clip_id": ..., "captions": [...]}`.
-    splits: CSV with a column `clip_id` and `split_column`; all its columns travel into `index.csv`.
-    fps: rate of the data set; every motion is resampled to it. reading: how the files are read.
-    min_frames: clips with fewer frames of features are left out, and listed.
-    compose: clips of two events and of repeated ones to add, from the clips of each split; `content` names the kinds.
-    """
-
-    motions: tuple[Path, ...]
-    captions: Path
-    splits: Path
-    split_column: str = "split"
-    fps: float = 20.0
-    min_frames: int = DEFAULT_MIN_FRAMES
-    mirror: bool = False
-    licence: str = ""
-    reading: ReadingOptions = field(default_factory=ReadingOptions)
-    jobs: int = 1
-    compose: CompositionRecipe | None = None
-
-
-@dataclass
-class DatasetReport:
-    """What was built: counts, and the clips that are not in it with the reason for each."""
-
-    clips: int = 0
-    composed: int = 0
-    frames: int = 0
-    splits: dict[str, int] = field(default_factory=dict)
-    too_short: list[str] = field(default_factory=list)
-    without_captions: list[str] = field(default_factory=list)
-    faults: list[FileFault] = field(default_factory=list)
-
-    def plain(self) -> dict[str, Any]:
-        """Everything, for JSON."""
-        left_out = {"too_short": self.too_short, "without_captions": self.without_captions}
-        unreadable = [fault.message for fault in self.faults]
-        return {
-            "clips": self.clips,
-            **({"composed": self.composed} if self.composed else {}),
-            "frames": self.frames,
-            "splits": self.splits,
-            "left_out": left_out | {"unreadable": unreadable},
-        }
 
 
 def build_dataset(
@@ -104,16 +43,13 @@ def build_dataset(
         UserError: captions or splits cannot be read, no clip is left, or `out` holds something that no data set has.
     """
     check_replaceable(out)
-    captions = read_captions(recipe.captions)
+    captions = read_captions(recipe.captions) if recipe.captions is not None else {}
     rows = read_splits(recipe.splits, recipe.split_column)
     report = DatasetReport()
     with unpacked(recipe.motions, out) as motions, atomic_folder(out) as folder:
         for name in (*FOLDERS.values(), "texts"):
             (folder / name).mkdir()
-        paths = _chosen_files(motions, rows, captions, report)
-        if recipe.mirror:
-            _check_mirrors(paths)
-        kept = _write_clips(recipe, paths, captions, folder, report, progress)
+        kept = ClipWriter(recipe, rows, captions, folder, report).write(motions, progress)
         split_of = {clip: rows[source][recipe.split_column] for clip, source in kept.items()}
         _write_index(rows, kept, folder)
         split_of |= _compose(recipe, folder, split_of, captions, rows, report)
@@ -147,36 +83,6 @@ def read_splits(path: Path, column: str) -> dict[str, dict[str, str]]:
     return table
 
 
-def _write_clips(
-    recipe: DatasetRecipe,
-    paths: list[Path],
-    captions: Mapping[str, list[str]],
-    folder: Path,
-    report: DatasetReport,
-    progress: Callable[[int, int], None] | None,
-) -> dict[str, str]:
-    """Convert all clips; the ids of those kept, each with the id of the row it belongs to."""
-    kept: dict[str, str] = {}
-    work = partial(_convert_clip, recipe=recipe, folder=folder)
-    for done, (path, outcome) in enumerate(zip(paths, mapped(work, paths, recipe.jobs), strict=True), 1):
-        if isinstance(outcome, FileFault):
-            report.faults.append(outcome)
-        elif outcome < recipe.min_frames:
-            report.too_short.append(path.stem)
-        else:
-            kept |= _write_texts(path.stem, captions[path.stem], recipe.mirror, folder)
-            report.frames += outcome * (2 if recipe.mirror else 1)
-        if progress is not None:
-            progress(done, len(paths))
-    if not kept:
-        raise UserError(
-            f"no clip is left: {len(report.too_short)} too short, "
-            f"{len(report.without_captions)} without captions, {len(report.faults)} unreadable."
-        )
-    report.clips = len(kept)
-    return kept
-
-
 def _compose(
     recipe: DatasetRecipe,
     folder: Path,
@@ -200,72 +106,6 @@ def _compose(
     report.composed = len(made)
     report.frames += sum(composed.frames(recipe.compose.blend) for composed in made.values())
     return {clip: composed.split for clip, composed in made.items()}
-
-
-def _chosen_files(
-    motions: list[Path], rows: Container[str], captions: Mapping[str, list[str]], report: DatasetReport
-) -> list[Path]:
-    """The files that have a split and captions, one a clip.
-
-    Raises:
-        UserError: there is none.
-    """
-    chosen: dict[str, Path] = {}
-    for path in motion_files(motions):
-        clip = path.stem
-        if clip not in rows:
-            continue
-        if clip in chosen:
-            report.faults.append(FileFault(path, f"{path}: the clip {clip} is {chosen[clip]} already."))
-        elif not captions.get(clip):
-            report.without_captions.append(clip)
-        else:
-            chosen[clip] = path
-    if not chosen:
-        raise UserError(
-            "no motion has a row in --splits and a line in --captions; a clip's id is its file's stem."
-        )
-    return list(chosen.values())
-
-
-def _check_mirrors(paths: list[Path]) -> None:
-    """Refuse a clip that is called as the mirror image of another will be."""
-    clips = {path.stem for path in paths}
-    for path in paths:
-        if f"M{path.stem}" in clips:
-            raise UserError(
-                f"{path}: its mirror image would be called M{path.stem}, which is a clip of its own. Rename one."
-            )
-
-
-def _write_texts(clip: str, captions: list[str], mirrored: bool, folder: Path) -> dict[str, str]:
-    """Write the text file of a clip, and of its mirror image; the ids written with the clip they come from."""
-    texts = {clip: captions}
-    if mirrored:
-        texts[f"M{clip}"] = [mirror_caption(caption) for caption in captions]
-    for name, lines in texts.items():
-        (folder / "texts" / f"{name}.txt").write_text(text_lines(lines), encoding="utf-8")
-    return dict.fromkeys(texts, clip)
-
-
-def _convert_clip(path: Path, recipe: DatasetRecipe, folder: Path) -> int | FileFault:
-    """Write one clip in every representation; its frames of features, or what is wrong with the file."""
-    try:
-        motions = read_motions(path, fps=recipe.fps, options=recipe.reading)
-        if len(motions) > 1:
-            raise UserError(
-                f"{path}: holds {len(motions)} motions; a data set has one a file. Convert them first."
-            )
-        joints = convert(torch.from_numpy(motions[0].array)[None], motions[0].representation, JOINTS)
-        frames = joints.shape[1] - 1
-        if frames >= recipe.min_frames:
-            save_clip(path.stem, joints, folder)
-            if recipe.mirror:
-                save_clip(f"M{path.stem}", mirror_joints(joints), folder)
-    except UserError as error:
-        said = str(error)
-        return FileFault(path, said if str(path) in said else f"{path}: {said}")
-    return frames
 
 
 def _write_lists(split_of: Mapping[str, str], folder: Path, report: DatasetReport) -> None:
@@ -330,8 +170,9 @@ def check_replaceable(out: Path) -> None:
 def _write_card(recipe: DatasetRecipe, folder: Path, report: DatasetReport) -> None:
     """`dataset.json`, and the licence and attribution that lie beside the captions."""
     for name in CREDITS:
-        if (recipe.captions.parent / name).is_file():
-            shutil.copyfile(recipe.captions.parent / name, folder / name)
+        beside = (recipe.captions or recipe.splits).parent / name
+        if beside.is_file():
+            shutil.copyfile(beside, folder / name)
     licence = recipe.licence or (
         "see ATTRIBUTION.md and LICENSE" if (folder / "ATTRIBUTION.md").exists() else "not stated"
     )

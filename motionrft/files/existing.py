@@ -15,8 +15,8 @@ from motionrft.errors import UserError
 from motionrft.files.arrays import read_arrays, write_arrays
 from motionrft.files.captions import first_caption
 from motionrft.files.clip_names import clip_file, read_names
-from motionrft.files.clip_writing import FOLDERS
 from motionrft.files.dataset import SPLITS
+from motionrft.files.dataset_layout import FOLDERS, folder_of
 from motionrft.representations.convert import convert
 from motionrft.representations.names import JOINTS, KINEMATIC, ROTATION
 from motionrft.representations.statistics import Statistics
@@ -70,7 +70,7 @@ def check_dataset(folder: Path, progress: Callable[[int, int], None] | None = No
     check = DatasetCheck(folder, _width(folder, listed))
     check.counts = {split: len(clips) for split, clips in listed.items()}
     wanted = (KINEMATIC, JOINTS, ROTATION) if check.width == 263 else (KINEMATIC, JOINTS)
-    check.lacking = [name for name in wanted if not (folder / FOLDERS[name]).is_dir()]
+    check.lacking = [name for name in wanted if not folder_of(folder, name).is_dir()]
     counts = Counter(clip for members in listed.values() for clip in set(members))
     for clip in sorted(clip for clip, lists in counts.items() if lists > 1):
         check.add("in several lists", clip)
@@ -162,10 +162,10 @@ def complete_dataset(check: DatasetCheck, progress: Callable[[int, int], None] |
         if progress is not None:
             progress(done, len(clips))
     train = [clip for clip in _listed_clips(check.folder).get("train", []) if clip in set(clips)]
-    for representation, name in FOLDERS.items():
-        has_folder = (check.folder / name).is_dir()
-        if has_folder and not _has_statistics(check.folder, representation):
-            motions = (read_arrays(clip_file(check.folder / name, clip)).array for clip in train)
+    for representation in FOLDERS:
+        folder = folder_of(check.folder, representation)
+        if folder.is_dir() and not _has_statistics(check.folder, representation):
+            motions = (read_arrays(clip_file(folder, clip)).array for clip in train)
             Statistics.of_clips(motions, representation).save(check.folder, representation)
     return written
 
@@ -182,7 +182,7 @@ def _sound_clips(check: DatasetCheck) -> Iterator[str]:
 def _complete_clip(check: DatasetCheck, clip: str) -> int:
     features = None
     for representation in (JOINTS, ROTATION) if check.width == 263 else (JOINTS,):
-        path = clip_file(check.folder / FOLDERS[representation], clip)
+        path = clip_file(folder_of(check.folder, representation), clip)
         if path.is_file():
             continue
         if features is None:

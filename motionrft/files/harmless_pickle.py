@@ -129,6 +129,13 @@ def _numbers(raw: Any, dtype: Any, shape: Any, order: str = "C") -> np.ndarray:
     return np.frombuffer(data, real).reshape(sizes, order="F" if order == "F" else "C")
 
 
+def _from_buffer(raw: Any, dtype: Any, shape: Any, order: str = "C", axes: Any = None) -> np.ndarray:
+    """An array of protocol 5; order K has its axes in the order in which they lie in memory."""
+    if order == "K" and axes is not None:
+        return _numbers(raw, dtype, shape).transpose(axes)
+    return _numbers(raw, dtype, shape, order)
+
+
 def _scalar(dtype: _Dtype, raw: Any = b"") -> Any:
     return _numbers(raw, dtype, ())[()]
 
@@ -151,10 +158,7 @@ def _rebuilt(*_: object) -> _Array:
 _STAND_INS: dict[str, Callable[..., Any]] = {
     **{f"{core}.multiarray._reconstruct": _rebuilt for core in _CORES},
     **{f"{core}.multiarray.scalar": _scalar for core in _CORES},
-    **{
-        f"{core}.numeric._frombuffer": lambda raw, dtype, shape, order="C": _numbers(raw, dtype, shape, order)
-        for core in _CORES
-    },
+    **{f"{core}.numeric._frombuffer": _from_buffer for core in _CORES},
     "numpy.ndarray": _NdarrayName,
     "numpy.dtype": _Dtype,
     "_codecs.encode": _encoded,

@@ -6,6 +6,7 @@ collars hang on, however many vertebrae a skeleton has.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from motionrft.files.joint_maps import CMU, CMU_MARKS, JointMap, Source, arrange
 from motionrft.files.joint_words import ARM, COLLAR, LEG, THIGH, UPPER_ARM, spoken
 from motionrft.files.skeleton_tree import SkeletonTree
 from motionrft.files.structure import guess_limbs
+from motionrft.skeleton import SMPL22
 
 LEAST_CONFIDENCE = 0.35
 """A guess by the tree below this is not taken."""
@@ -72,6 +74,23 @@ def recognise(tree: SkeletonTree, file: str) -> Recognition:
     if limbs is None or limbs.confidence < LEAST_CONFIDENCE:
         raise UserError(f"{file}: {_missing(tree)}")
     return Recognition(JointMap(limbs.kind, trunk_and_limbs(tree, limbs, file)), limbs.confidence)
+
+
+def joint_map_template(tree: SkeletonTree, file: str) -> str:
+    """A joint map in YAML to edit: what was recognised, or empty places where nothing was; the file's joints below it."""
+    try:
+        found = recognise(tree, file)
+        head = f"# {file}: {found.joint_map.name}, {found.confidence:.0%} sure"
+        sources: dict[str, Source] = dict(zip(SMPL22.names, found.joint_map.sources, strict=True))
+    except UserError as error:
+        head, sources = f"# {error}", dict.fromkeys(SMPL22.names, "")
+    lines = [head, "# SMPL joint: a joint of the file, [several for their mean], or {joint: weight, …}"]
+    lines += [f"{joint}: {json.dumps(source, ensure_ascii=False)}" for joint, source in sources.items()]
+    joints = (
+        f"#   {name} (on {tree.names[parent]})" if parent >= 0 else f"#   {name}"
+        for name, parent in zip(tree.names, tree.parents, strict=True)
+    )
+    return "\n".join([*lines, "# joints of the file:", *joints]) + "\n"
 
 
 def limbs_by_name(tree: SkeletonTree) -> Limbs | None:

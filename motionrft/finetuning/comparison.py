@@ -146,4 +146,5 @@ def _numbers(result: EvaluationResult, real: bool) -> list[float | None]:
 
 def _budget(preset: FinetunePreset) -> str:
     limits = [f"{preset.updates} updates"] if preset.updates else []
+    limits += [f"{preset.epochs:g} epochs"] if preset.epochs else []
     return " or ".join(limits + ([f"{preset.time_limit:g} seconds"] if preset.time_limit else []))

@@ -1,33 +1,67 @@
-"""A compiled network call for the denoising steps that build no graph: most of a trajectory.
+"""The two halves of a denoising step, compiled: the network's call, and decoding with judgement as one.
 
-On CUDA the call is captured in CUDA graphs, so a step costs one launch instead of hundreds. Nothing in the
-loop asks the device, which is what makes this possible. Weights may be updated in place between calls.
+On CUDA both are captured in CUDA graphs, so a step costs a few launches instead of hundreds. Nothing in them asks the
+device, which is what makes this possible. Weights may be updated in place between calls.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from motionrft.diffusion.rollout import Compiled, RewardFunction
+from motionrft.errors import UserError
+from motionrft.finetuning.captured import captured
 from motionrft.generators.base import Generator
 
 
-def compiled_predict(generator: Generator, **options: Any) -> Callable[..., Tensor]:
-    """`generator.predict` compiled, without gradient.
+def quickened(how: bool | Literal["graphs"], generator: Generator, reward: RewardFunction) -> Compiled | None:
+    """What the preset's `compile` asks for.
+
+    Raises:
+        UserError: CUDA graphs are asked for, and the generator is on another device.
+    """
+    if how == "graphs":
+        if generator.device.type != "cuda":
+            raise UserError(
+                f"compile: graphs captures CUDA graphs, and the device is {generator.device.type}. "
+                "Set compile to true or false, or name --device cuda."
+            )
+        return captured(generator, reward)
+    return compiled(generator, reward) if how else None
+
+
+def compiled(generator: Generator, reward: RewardFunction, **options: Any) -> Compiled:
+    """`generator.predict`, and the judgement of a state, compiled whole; one graph each.
 
     Args:
         options: of `torch.compile`; by default CUDA graphs where the generator is on a CUDA device.
     """
     on_cuda = generator.device.type == "cuda"
-    options = options or ({"mode": "reduce-overhead"} if on_cuda else {})
-    predict = torch.compile(generator.predict, dynamic=False, **options)
+    options = {"fullgraph": True, **(options or ({"mode": "reduce-overhead"} if on_cuda else {}))}
 
-    def compiled_predict(*arguments: Any) -> Tensor:
-        torch.compiler.cudagraph_mark_step_begin()
-        with torch.no_grad():
-            answer: Tensor = predict(*arguments)
-            # A captured graph writes its next answer to the same place.
-            return answer.clone() if on_cuda else answer
+    def decode_and_judge(
+        state: Tensor, lengths: Tensor, frames: int | None, condition: Any, level: Tensor | int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        return reward(generator.decode(state, lengths, frames), lengths, condition, level)
 
-    return compiled_predict
+    predict = torch.compile(generator.predict, **options)
+    judged = torch.compile(decode_and_judge, **options)
+    return Compiled(
+        _kept(predict) if on_cuda else predict, judged, chains=not on_cuda, begin=_begin if on_cuda else None
+    )
+
+
+def _begin() -> None:
+    """What captured calls gave before is not needed any more: the next ones may write to the same place."""
+    torch.compiler.cudagraph_mark_step_begin()
+
+
+def _kept(predict: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The answer in memory of its own: a captured graph writes its next answer to the same place."""
+
+    def call(*arguments: Any) -> Tensor:
+        return predict(*arguments).clone()
+
+    return call

@@ -41,7 +41,7 @@ def estimate(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
     parameters = sum(p.numel() for p in tuning.generator.parameters())
     an_update = sum(line["seconds"] for line in lines) / max(len(lines), 1)
     copies = max(preset.keep, 1) + 1  # the best stays beside the newest
-    whole = None if preset.updates is None else preset.updates * an_update
+    whole = None if trainer.planned is None else trainer.planned * an_update
     if preset.time_limit is not None:
         whole = min(whole or preset.time_limit, preset.time_limit)
     return Estimate(

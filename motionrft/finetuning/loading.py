@@ -16,6 +16,8 @@ from motionrft.evaluation.evaluators import load_evaluator
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.numbers import CANDIDATES
+from motionrft.finetuning.methods.base import usable_methods
+from motionrft.finetuning.pairs import read_pair_prompts
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator
@@ -50,8 +52,10 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
     """
     found = {"generator": _hash(builtin.resolve(preset.generator, "generator"), "generator")}
     if set(preset.weights) - {name for name, weight in preset.weights.items() if not weight}:
-        found["reward"] = reward_identity(preset.reward)
-    if preset.prompts is not None:
+        found["reward"] = reward_identity(preset.reward, preset.weights)
+    if preset.pairs is not None:
+        found["data"] = _hash(Path(preset.pairs), "file of pairs")
+    elif preset.prompts is not None:
         found["data"] = text_hash(*read_prompts(Path(preset.prompts)))
     elif preset.data is not None:
         found["data"] = MotionDataset(preset.data, preset.split).identity
@@ -72,6 +76,7 @@ def load_parts(
     reward = load_reward(
         preset.reward, preset.weights, generator.representation, fps=generator.fps, device=device
     )
+    _check_gradient(preset, reward)
     evaluator, validation, held_out = None, None, None
     if preset.watch.every or preset.evaluation.prompts:
         evaluator = load_evaluator(builtin.resolve(preset.evaluator, "evaluator"), device)
@@ -84,8 +89,25 @@ def load_parts(
     return Parts(generator, reward, load_prompts(preset, generator), evaluator, validation, held_out)
 
 
+def _check_gradient(preset: FinetunePreset, reward: Reward) -> None:
+    """Refuse a method that differentiates a reward which gives no gradient."""
+    if reward.differentiable or "gradient" not in preset.method.needs:
+        return
+    others = [
+        name
+        for name, method in usable_methods().items()
+        if "reward" in method.preset.needs and "gradient" not in method.preset.needs
+    ]
+    raise UserError(
+        f"{preset.method.method} follows the reward's gradient, and this reward gives none: use a method that needs "
+        f"none ({', '.join(others)})."
+    )
+
+
 def load_prompts(preset: FinetunePreset, generator: Generator) -> PromptSet:
     """The prompts to tune on: a file's, a data set's, or the built-in ones."""
+    if preset.pairs is not None:
+        return read_pair_prompts(Path(preset.pairs), generator)
     if preset.prompts is not None:
         texts = read_prompts(Path(preset.prompts))
         return from_texts(texts, generator, torch.full((len(texts),), prompt_seconds(preset, generator.fps)))

@@ -5,7 +5,7 @@ itself and yields when an optimiser step is due; the trainer steps and asks for 
 tells methods apart.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from motionrft.diffusion.plan import Plan
 from motionrft.diffusion.process import Process
-from motionrft.diffusion.rollout import Predict, RewardFunction, Start
+from motionrft.diffusion.rollout import Compiled, RewardFunction, Start
 from motionrft.finetuning.methods.base import MethodPreset
 from motionrft.generators.base import Generator
 from motionrft.training.memory import GraphBytes
@@ -28,13 +28,14 @@ class MicroBatch:
 
     share: its part of the whole batch, by which its mean loss is weighted.
     items: (B,) positions among the prompts; motion: (B, T, D) their recorded motions, where the method needs
-        them.
+        them, or the better ones of given pairs; worse: (B, T, D) the others.
     """
 
     start: Start
     share: float
     items: Tensor
     motion: Tensor | None = None
+    worse: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class TuningContext:
     reward: the reward function; frozen: inside this context the generator is the untuned one.
     autocast: the precision of the arithmetic; meter: to be marked right before each backward.
     backward: adds a loss's gradient (through a loss scale, where the precision needs one).
-    compiled_predict: a compiled `generator.predict` for steps without a graph, or None.
+    compiled: faster forms of the generator's and the reward's calls, or None.
+    ranges: lowest and highest value of the reward's terms, where it declares any.
     memory: what a method remembers from one trajectory to the next, by name; part of the run's saved state.
     say: told what people should know.
     """
@@ -58,7 +60,8 @@ class TuningContext:
     autocast: Callable[[], AbstractContextManager[object]]
     meter: GraphBytes
     backward: Callable[[Tensor], None] = Tensor.backward
-    compiled_predict: Predict | None = None
+    compiled: Compiled | None = None
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     memory: dict[str, Any] = field(default_factory=dict)
     say: Callable[[str], None] = lambda _: None
 

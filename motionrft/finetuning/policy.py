@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from random import Random
 
 import torch
@@ -14,6 +15,7 @@ from motionrft.finetuning.advantages import ADVANTAGES, RewardHistory
 from motionrft.finetuning.methods.ddpo import DdpoPreset
 from motionrft.finetuning.objective import MicroBatch, TuningContext, UpdatePoint
 from motionrft.finetuning.policy_losses import clipped_loss, mean_distance
+from motionrft.moving import moved
 
 HISTORY = "rewards of prompts"
 """Under this name a run remembers them."""
@@ -56,9 +58,11 @@ def updates(
     parts = [part for micro_batch in micro_batches for part in divided(micro_batch, method.updates)]
     episodes = [_sampled(context, part, plan, set(weights)) for part in parts]
     advantages = advantages_of(context, episodes)
+    # Asked once a stored batch: what has no advantage is not replayed at all.
+    taught = torch.stack([(each != 0).float().mean() for each in advantages]).tolist()
     for _ in range(method.epochs):
         for chosen in _shuffled(len(episodes), method.updates, rng):
-            replayed = [(episodes[number], advantages[number]) for number in chosen]
+            replayed = [(episodes[number], advantages[number], taught[number]) for number in chosen]
             yield _replayed(context, replayed, weights, rng, episodes)
 
 
@@ -68,7 +72,7 @@ def position_weights(process: Process, method: DdpoPreset) -> dict[int, float]:
     The gradient of a log-probability grows with b / s, b the coefficient of the prediction in the mean and s the
     deviation. Near the clean end that is many times its median: one step would drown all others in noise.
     """
-    gain, deviation = process.gains.abs().double().cpu(), process.std.double().cpu()  # (S,)
+    gain, deviation = process.gains.abs().cpu().double(), process.std.cpu().double()  # (S,)
     noisy = [i for i, stochastic in enumerate(process.stochastic) if stochastic]
     steepness = gain / deviation
     if method.cut is not None:
@@ -115,7 +119,6 @@ def divided(micro_batch: MicroBatch, parts: int) -> list[MicroBatch]:
             start=_rows(micro_batch.start, rows),
             items=micro_batch.items[rows],
             share=micro_batch.share * len(rows) / count,
-            motion=None if micro_batch.motion is None else micro_batch.motion[rows],
         )
         for rows in torch.arange(count).tensor_split(min(parts, count))
     ]
@@ -123,9 +126,9 @@ def divided(micro_batch: MicroBatch, parts: int) -> list[MicroBatch]:
 
 def _rows(start: Start, rows: Tensor) -> Start:
     draw = start.draw
-    chosen = start.index(rows.to(start.lengths.device))
+    chosen = start.index(moved(rows, start.lengths.device))
     return replace(
-        chosen, draw=None if draw is None else lambda number: draw(number)[rows.to(start.noise.device)]
+        chosen, draw=None if draw is None else lambda number: draw(number)[moved(rows, start.noise.device)]
     )
 
 
@@ -136,7 +139,9 @@ def _sampled(context: TuningContext, micro_batch: MicroBatch, plan: Plan, kept: 
     start = grouped(micro_batch.start, method.group, method.shared_noise)
     steps, end = [], start.noise
     with context.autocast():
-        for visit in rollout(context.generator, context.process, start, plan, context.guidance):
+        for visit in rollout(
+            context.generator, context.process, start, plan, context.guidance, compiled=context.compiled
+        ):
             end = visit.step.sample
             if visit.position in kept:
                 mask = context.generator.state_mask(visit.x, start.lengths)
@@ -174,29 +179,34 @@ def _shuffled(count: int, parts: int, rng: Random) -> list[list[int]]:
     order = list(range(count))
     if parts > 1:
         rng.shuffle(order)
-    return [group.tolist() for group in torch.tensor(order).tensor_split(min(parts, count))]
+    whole, more = divmod(count, min(parts, count))
+    sizes = [whole + (number < more) for number in range(min(parts, count))]
+    ends = list(accumulate(sizes))
+    return [order[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 def _replayed(
     context: TuningContext,
-    chosen: Sequence[tuple[Episode, Tensor]],
+    chosen: Sequence[tuple[Episode, Tensor, float]],
     weights: dict[int, float],
     rng: Random,
     everything: Sequence[Episode],
 ) -> UpdatePoint:
-    """Backward over the positions of the chosen episodes; one graph is alive at a time.
+    """Backward over the positions of the chosen episodes, given with their advantages and the share that has one.
+
+    One graph is alive at a time.
 
     Samples whose advantage is exactly 0 (all of a group were rewarded alike) are left out of every mean, and so of
     the pull towards the untuned generator.
     """
     method = context.method
     assert isinstance(method, DdpoPreset)
-    counts = [episode.share * float((advantages != 0).float().mean()) for episode, advantages in chosen]
+    counts = [episode.share * share for episode, _, share in chosen]
     sums = {
-        name: torch.zeros(())
+        name: chosen[0][1].new_zeros(())
         for name in ("loss", "kl", "clipped", "ratio", *(["drift"] if method.kl else []))
     }
-    for (episode, advantages), count in zip(chosen, counts, strict=True):
+    for (episode, advantages, _), count in zip(chosen, counts, strict=True):
         if not count:
             continue
         steps = rng.sample(episode.steps, max(1, round(method.share * len(episode.steps))))
@@ -207,10 +217,10 @@ def _replayed(
             context.meter.mark()
             context.backward(loss * part)
             for name, value in (("loss", loss), *numbers.items()):
-                sums[name] = sums[name] + part * value.detach().cpu()
+                sums[name] = sums[name] + part * value.detach()
     rewards = torch.cat([episode.rewards for episode in everything])
     terms = {name: torch.cat([e.terms[name] for e in everything]) for name in everything[0].terms}
-    sums["taught"] = torch.tensor(sum(counts) / sum(episode.share for episode, _ in chosen))
+    sums["taught"] = torch.tensor(sum(counts) / sum(episode.share for episode, _, _ in chosen))
     return UpdatePoint(sums.pop("loss"), rewards=rewards, terms=terms, numbers=sums)
 
 

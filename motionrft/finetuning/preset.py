@@ -10,7 +10,9 @@ from motionrft.errors import UserError
 from motionrft.finetuning.methods.base import MethodPreset, method_named, plan_of, usable_methods
 from motionrft.finetuning.methods.easytune import EasyTunePreset
 from motionrft.registry import METHODS
+from motionrft.reward.naming import REWARD, is_own, own_name
 from motionrft.settings.base import Preset, PresetPart
+from motionrft.settings.code import CODE
 from motionrft.training.preset import OptimiserPreset
 
 if TYPE_CHECKING:
@@ -60,7 +62,9 @@ class ReferencePart(PresetPart):
         None, description="guidance of the frozen output; null: that of the tuning"
     )
     noises: int | None = Field(
-        1, ge=1, description="noises a prompt meets in turn, their references kept; null: ever new"
+        None,
+        ge=1,
+        description="noises a prompt meets in turn, their references kept; null: another at each visit",
     )
 
 
@@ -93,20 +97,26 @@ class FinetunePreset(Preset):
     """Settings of `motionrft finetune`."""
 
     command: ClassVar[str] = "finetune"
+    rivals: ClassVar[dict[str, str]] = {"epochs": "updates", "updates": "epochs"}
 
     generator: str = Field("builtin", description="generator folder or checkpoint, or builtin")
-    reward: str = Field("builtin", description="reward folder, published checkpoint, or builtin")
+    reward: str = Field("builtin", description=REWARD, json_schema_extra=CODE)
     evaluator: str = Field("builtin", description="evaluator folder for the watch and the tables, or builtin")
     data: str | None = Field(None, description="data set folder that prompts are taken from")
     split: str = Field("train", description="split of the data set to tune on")
     validation_split: str = Field("val", description="split of the data set that the watch looks at")
     prompts: str | None = Field(None, description="text file, one prompt a line, instead of a data set")
-    seconds: float = Field(4.0, gt=0, description="length of the motions of prompts that say none, seconds")
+    seconds: float = Field(
+        4.0, gt=0, le=5000, description="length of the motions of prompts that say none, seconds"
+    )
+    pairs: str | None = Field(
+        None, description="pairs.jsonl whose better and worse motions dpo learns from, instead of own samples"
+    )
     frames: int | None = Field(
-        None, ge=1, description="the same in frames of the generator, instead of seconds"
+        None, ge=1, le=100_000, description="the same in frames of the generator, instead of seconds"
     )
     method: AnyMethod = Field(EasyTunePreset(), discriminator="method")
-    steps: int = Field(50, ge=1, description="denoising steps of a trajectory")
+    steps: int = Field(50, ge=1, le=10_000, description="denoising steps of a trajectory")
     sampler: str | None = Field(None, description="sampler; null: the generator's published choice")
     eta: float | None = Field(
         None, ge=0, le=1, description="noise of DDIM or Euler steps; null: the published choice"
@@ -117,20 +127,28 @@ class FinetunePreset(Preset):
     guidance: float | None = Field(None, description="guidance scale; 1 runs no second pass; null: published")
     batch: int = Field(16, ge=1, description="prompts a trajectory")
     micro_batch: int | None = Field(None, ge=1, description="prompts computed at once; null: the whole batch")
-    updates: int | None = Field(1000, ge=1, description="optimiser updates")
+    updates: int | None = Field(
+        1000, ge=1, description="optimiser updates; not asked for beside epochs, there is no limit"
+    )
+    epochs: float | None = Field(
+        None, gt=0, description="passes over the prompts; the first limit ends the run"
+    )
     time_limit: Seconds | None = Field(
         None, gt=0, description="seconds, or 90s, 10m, 1.5h; the first limit ends the run"
     )
     weights: dict[str, float] = Field(
-        {"semantic": 1.0, "similarity": 1.0}, description="reward terms and their weights; 0 leaves one out"
+        {"semantic": 1.0, "similarity": 1.0},
+        description="reward terms and their weights; 0 leaves one out",
+        json_schema_extra=CODE,
     )
     reference: ReferencePart = ReferencePart()
     lora: LoraPart = LoraPart()
     freeze: list[str] = Field([], description="parts of the denoiser, by name, that stay as they are")
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5, warmup=100)
-    compile: bool = Field(
+    compile: bool | Literal["graphs"] = Field(
         False,
-        description="compile steps without gradient (CUDA graphs on a GPU); not with easytune-chain, ddpo or grpo",
+        description="compile the network, and decoding with judgement (minutes, once); graphs: capture them in CUDA "
+        "graphs as they are (seconds; a GPU)",
     )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of a saved weight average; null: none")
     compare: dict[str, dict[str, Any]] = Field(
@@ -143,10 +161,14 @@ class FinetunePreset(Preset):
 
     @model_validator(mode="before")
     @classmethod
-    def _lists_of_methods(cls, values: Any) -> Any:
-        """`method: easytune,refl` and `compare: [easytune, refl]` name methods to compare."""
+    def _short_forms(cls, values: Any) -> Any:
+        """`method: easytune,refl` and `compare: [easytune, refl]` name methods to compare; code as a reward weighs 1;
+        epochs alone are the limit.
+        """
         if not isinstance(values, dict):
             return values
+        if is_own(values.get("reward")) and "weights" not in values:
+            values = {**values, "weights": {own_name(values["reward"]): 1.0}}
         method, names = values.get("method"), values.get("compare")
         named = method.get("method") if isinstance(method, dict) else method
         if isinstance(named, str) and named in METHODS:
@@ -156,6 +178,8 @@ class FinetunePreset(Preset):
             values = {**values, "method": {"method": names[0]}}
         if isinstance(names, list):
             values = {**values, "compare": {str(name): {} for name in names}}
+        if values.get("epochs") is not None and "updates" not in values:
+            values = {**values, "updates": None}
         return values
 
     def variants(self) -> dict[str, "FinetunePreset"]:
@@ -178,10 +202,13 @@ class FinetunePreset(Preset):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         plan_of(self.method, self.steps, 1.0, random.Random(0))
-        if self.updates is None and self.time_limit is None:
-            raise ValueError("set updates, time_limit or both: one of them has to end the run")
-        if self.data is not None and self.prompts is not None:
-            raise ValueError("data and prompts are both given: prompts come from one of them")
+        if self.updates is None and self.epochs is None and self.time_limit is None:
+            raise ValueError("set updates, epochs or time_limit: one of them has to end the run")
+        given = [name for name in ("data", "prompts", "pairs") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are both given: prompts come from one of them")
+        if self.pairs is not None and not self.method.takes_pairs:
+            raise ValueError(f"pairs are what dpo learns from, not {self.method.method}: set --method dpo")
         if 0 < self.evaluation.prompts < 32:
             raise ValueError(
                 f"evaluation.prompts is {self.evaluation.prompts}: R-Precision ranks 32; 0 leaves it out"
@@ -191,8 +218,18 @@ class FinetunePreset(Preset):
                 f"{self.method.method} compares probabilities to 1e-4, so what is sampled has to be computed exactly "
                 "as it is replayed: leave compile out"
             )
+        for term in self.method.reads:
+            if not self.weights.get(term):
+                raise ValueError(
+                    f"{self.method.method} reads the {term} term itself: give weights.{term} any weight but 0"
+                )
         learns_from_motion = "motion" in self.method.needs or self.reference.source == "motion"
         if learns_from_motion and self.data is None:
             what = self.method.method if "motion" in self.method.needs else "reference.source motion"
             raise ValueError(f"{what} learns from recorded motions: name a data set with --data")
         return self
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What a batch must bring: as the method says, but given pairs need no reward."""
+        return frozenset({"motion"}) if self.pairs is not None else self.method.needs

@@ -18,9 +18,11 @@ from motionrft.training.seeds import generator_for
 class PromptSet:
     """N prompts.
 
+    texts: what each says when it is first met.
     lengths: (N,) int64 frames wanted, at the generator's own rate: what a prompt carries is seconds.
     labels: (N,) int64, equal for the same kind of motion, or None.
     dataset: where recorded motions are; rows: (N,) the items of it, one a prompt.
+    captions: everything that each may say, its `texts` first, or None where that is all.
     """
 
     texts: list[str]
@@ -28,9 +30,18 @@ class PromptSet:
     labels: Tensor | None = None
     dataset: MotionDataset | None = None
     rows: Tensor | None = None
+    captions: list[tuple[str, ...]] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def caption(self, item: int, visit: int) -> int:
+        """Which of its captions a prompt says when it was met `visit` times before: each in turn."""
+        return 0 if self.captions is None else visit % len(self.captions[item])
+
+    def text(self, item: int, caption: int) -> str:
+        """What the caption of that number says."""
+        return self.texts[item] if self.captions is None else self.captions[item][caption]
 
     @property
     def identity(self) -> str:
@@ -54,9 +65,9 @@ class PromptSet:
             return self
         items = torch.linspace(0, len(self) - 1, count).round().long()
         pick = [None if part is None else part[items] for part in (self.labels, self.rows)]
-        return PromptSet(
-            [self.texts[i] for i in items.tolist()], self.lengths[items], pick[0], self.dataset, pick[1]
-        )
+        captions = None if self.captions is None else [self.captions[i] for i in items.tolist()]
+        texts = [self.texts[i] for i in items.tolist()]
+        return PromptSet(texts, self.lengths[items], pick[0], self.dataset, pick[1], captions)
 
 
 def held(clip: Tensor, frames: int) -> Tensor:
@@ -70,11 +81,19 @@ def from_texts(texts: Sequence[str], generator: Generator, seconds: Tensor) -> P
 
 
 def from_dataset(dataset: MotionDataset, generator: Generator, seed: int) -> PromptSet:
-    """One prompt a clip: a caption drawn by the seed, the clip's duration and its label."""
+    """One prompt a clip: its captions from one drawn by the seed on, the clip's duration and its label."""
     draws = generator_for(seed, "captions")
     picks = torch.rand(len(dataset), generator=draws)
-    captions = [item.captions for item in dataset.items]
-    texts = [choices[int(p * len(choices))].text for choices, p in zip(captions, picks, strict=True)]
-    rows = torch.arange(len(dataset))
+    captions = [
+        _from(tuple(caption.text for caption in item.captions), float(p))
+        for item, p in zip(dataset.items, picks, strict=True)
+    ]
+    texts, rows = [choices[0] for choices in captions], torch.arange(len(dataset))
     frames = generator.frames(dataset.lengths / dataset.fps)
-    return PromptSet(texts, frames, dataset.labels, dataset, rows)
+    return PromptSet(texts, frames, dataset.labels, dataset, rows, captions)
+
+
+def _from(captions: tuple[str, ...], share: float) -> tuple[str, ...]:
+    """The same captions, turned so that the one at `share` of them comes first."""
+    first = int(share * len(captions))
+    return captions[first:] + captions[:first]

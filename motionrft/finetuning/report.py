@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from motionrft.evaluation.generation import Repetition
+from motionrft.evaluation.measure import converted
 from motionrft.pictures import write_strip
 from motionrft.report.chart_files import write_chart
 from motionrft.report.content import Prompt, Series
 from motionrft.report.verdict import Row
-from motionrft.representations.convert import convert, converted_lengths
 
 PICTURED = 12
 """Prompts that the report shows in motion."""
@@ -43,14 +43,14 @@ class Pictured:
 
 
 def picture(repetition: Repetition, count: int = PICTURED) -> Pictured:
-    """Joints (T, 22, 3) of evenly spread items."""
+    """Joints (T, J, 3) of evenly spread items."""
     items = torch.linspace(0, len(repetition.drawn.keys) - 1, count).round().long().unique()
     made = repetition.made
-    motion = convert(made.motion[items].cpu(), made.representation, "joints")
-    lengths = converted_lengths(made.lengths[items].cpu(), made.representation, "joints")
-    joints = [
-        clip[: int(length)].reshape(-1, 22, 3).numpy() for clip, length in zip(motion, lengths, strict=True)
-    ]
+    motion, lengths = converted(
+        made.motion[items].cpu(), made.lengths[items].cpu(), made.representation, "joints"
+    )
+    clips = zip(motion, lengths.tolist(), strict=True)
+    joints = [clip[:frames].numpy() for clip, frames in clips]
     texts = [repetition.drawn.captions[i].text for i in items.tolist()]
     rewards = repetition.rewards.get("reward", torch.zeros(len(repetition.drawn.keys)))
     return Pictured(texts, joints, rewards[items].tolist())

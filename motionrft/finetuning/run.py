@@ -12,13 +12,14 @@ from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
-from motionrft.finetuning.compiled import compiled_predict
+from motionrft.finetuning.compiled import quickened
 from motionrft.finetuning.frozen import FrozenTwin
 from motionrft.finetuning.loading import Parts, identities, load_parts
 from motionrft.finetuning.methods.base import method_named
 from motionrft.finetuning.objective import TuningContext
-from motionrft.finetuning.prepared_prompts import PreparedPrompts, References
+from motionrft.finetuning.prepared_prompts import PreparedPrompts
 from motionrft.finetuning.preset import FinetunePreset
+from motionrft.finetuning.references import References
 from motionrft.finetuning.sampling_choice import tuning_sampling
 from motionrft.finetuning.trainer import FinetuneTrainer
 from motionrft.finetuning.watch import Looks, read_looks, watch_for
@@ -105,6 +106,7 @@ def _open(preset: FinetunePreset, session: FinetuneSession) -> RunFolder:
         overwrite=session.overwrite,
         identity=identities(preset),
         allow_changed=("device", "evaluation", "keep", "checkpoint_every", *session.allow_changed),
+        complete=lambda values: FinetunePreset.of(values).plain(),
     )
 
 
@@ -133,7 +135,8 @@ class FinetuneRun:
             self.frozen,
             lambda: autocast(session.device, session.dtype),
             GraphBytes([self.generator, self.parts.reward], session.device),
-            compiled_predict=compiled_predict(self.generator) if preset.compile else None,
+            compiled=quickened(preset.compile, self.generator, self.parts.reward),
+            ranges=self.parts.reward.ranges,
             say=session.say,
         )
         self.trainer = FinetuneTrainer(
@@ -152,8 +155,8 @@ class FinetuneRun:
         references = None
         # Chance is what policy gradients learn from: the same noise again would teach the same accident again.
         noises = reference.noises if method_named(preset.method.method).follows_plan else None
-        compared = bool(preset.weights.get("similarity")) and "reward" in preset.method.needs
-        compared_with_motion = compared and (reference.source == "motion" or "motion" in preset.method.needs)
+        compared = bool(preset.weights.get("similarity")) and "reward" in preset.needs
+        compared_with_motion = compared and (reference.source == "motion" or "motion" in preset.needs)
         if compared and not compared_with_motion:
             guidance = self.sampling.guidance if reference.guidance is None else reference.guidance
             references = References(
@@ -166,13 +169,13 @@ class FinetuneRun:
             )
         return PreparedPrompts(
             self.generator,
-            self.parts.reward if "reward" in preset.method.needs else None,
+            self.parts.reward if "reward" in preset.needs else None,
             self.parts.prompts,
             preset.seed,
             self.session.device,
             references,
             noises,
-            motions="motion" in preset.method.needs,
+            motions="motion" in preset.needs,
             paired=compared_with_motion,
         )
 
@@ -185,13 +188,13 @@ class FinetuneRun:
         return train(
             self.trainer,
             folder,
-            updates=self.preset.updates,
+            updates=self.trainer.planned,
             time_limit=self.preset.time_limit,
             checkpoint_every=self.preset.checkpoint_every,
             keep=self.preset.keep,
             progress=self.session.progress(self.preset.method.method),
             watch=looks,
-            keep_start=looks is not None,
+            keep_start=self.trainer.watch is not None,  # in every process: saving is done together
             distribution=self.distribution,
         )
 

@@ -16,6 +16,7 @@ from motionrft.finetuning.objective import MicroBatch, TuningContext, UpdatePoin
 from motionrft.generators.base import Condition
 from motionrft.generators.guidance import both_halves
 from motionrft.lengths import masked_mean
+from motionrft.moving import moved
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def updates(
     """One update point: the mean denoising error of the recorded motions."""
     method = context.method
     assert isinstance(method, SftPreset)
-    loss = torch.zeros(())
+    loss = micro_batches[0].start.noise.new_zeros(())
     for micro_batch in micro_batches:
         start = with_dropped_text(micro_batch.start, method.drop_text, rng)
         with context.autocast():
@@ -42,22 +43,28 @@ def updates(
             mean = error.mean() * micro_batch.share
         context.meter.mark()
         context.backward(mean)
-        loss = loss + mean.detach().cpu()
+        loss = loss + mean.detach()
     yield UpdatePoint(loss)
 
 
 def recorded_state(context: TuningContext, micro_batch: MicroBatch) -> Tensor:
     """The clean state of the recorded motions, without gradient."""
     assert micro_batch.motion is not None, "this method learns from recorded motions"
-    with torch.no_grad():
-        return context.generator.encode(micro_batch.motion, micro_batch.start.lengths)
+    return encoded(context, micro_batch.motion, micro_batch.start)
+
+
+@torch.no_grad()
+def encoded(context: TuningContext, motion: Tensor, start: Start) -> Tensor:
+    """The clean state of motions (B, T, D) of the start's lengths."""
+    return context.generator.encode(motion, start.lengths)
 
 
 def drawn(context: TuningContext, start: Start, rng: Random) -> Corruption:
-    """Times by the trajectory's own random numbers, noise by the items' own."""
+    """Times by the trajectory's own random numbers; noise by the items' own, and never one that a sample was made of."""
+    assert start.draw is not None, "motions are corrupted with fresh noise"
     random = torch.Generator().manual_seed(rng.getrandbits(63))
     t = context.generator.schedule.draw_times(len(start.lengths), random)
-    return Corruption(t.to(start.noise.device), start.noise)
+    return Corruption(moved(t, start.noise.device), start.draw(context.process.steps + 1))
 
 
 def denoising_error(context: TuningContext, start: Start, clean: Tensor, corruption: Corruption) -> Tensor:
@@ -77,5 +84,5 @@ def with_dropped_text(start: Start, probability: float, rng: Random) -> Start:
         return start
     count = len(start.lengths)
     rows = [row + count * (rng.random() < probability) for row in range(count)]
-    text = both_halves(condition).index(torch.tensor(rows, device=start.lengths.device))
+    text = both_halves(condition).index(moved(torch.tensor(rows), start.lengths.device))
     return replace(start, condition=Condition(text, condition.null))

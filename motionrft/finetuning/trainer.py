@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from motionrft.errors import is_out_of_memory
+from motionrft.finetuning.budget import planned_updates, updates_a_batch
 from motionrft.finetuning.chain import WeightChain
 from motionrft.finetuning.methods.base import method_named, plan_of
 from motionrft.finetuning.objective import TuningContext, UpdatePoint, load_objective
@@ -19,11 +20,14 @@ from motionrft.finetuning.preset import FinetunePreset
 from motionrft.training.cursor import StreamCursor
 from motionrft.training.distribution import Distribution
 from motionrft.training.ema import Ema
+from motionrft.training.numbers import read
 from motionrft.training.optimiser import Optimiser
 from motionrft.training.out_of_memory import does_not_fit
 from motionrft.training.seeds import item_seed
 from motionrft.training.watch import Watch
 
+_TEXTS_AHEAD = 1024
+"""Prompts whose texts are encoded together: a text encoder takes seconds to load, and a data set hours to encode."""
 _TIMED = 2
 """Trajectories after which the updates that fit into a time limit are estimated; the first is slower than
 the rest.
@@ -54,7 +58,9 @@ class FinetuneTrainer:
         self.preset, self.prepared, self.say, self.watch = preset, prepared, say, watch
         self.parameters = dict(parameters)
         self.distribution = distribution or Distribution()
-        self.total = preset.updates
+        self.planned = planned_updates(preset, len(prepared.prompts), self.distribution.processes)
+        """Updates at which the run ends, or None where only a time limit ends it."""
+        self.total = self.planned
         """Updates that schedule and curriculum refer to; under a time limit alone, estimated after two
         trajectories.
         """
@@ -75,25 +81,46 @@ class FinetuneTrainer:
         self.ema = Ema(context.generator.denoiser, preset.ema) if preset.ema else None
         self.chain: WeightChain | None = None
         self.trajectory = 0
+        self._remembered = 0
+        """Where in the stream of prompts the texts are not encoded yet."""
         self.micro_batch = preset.micro_batch or preset.batch
 
     def update(self, step: int) -> list[dict[str, Any]]:
         """Walk one trajectory, making the updates its method asks for, at most up to the total."""
-        return self.walk(self.cursor.next(), int(self.cursor.epoch), step)
+        if self.cursor.position >= self._remembered:
+            self._look_ahead(step)
+        return self.walk(*self.cursor.visit(), step)
 
-    def walk(self, items: Tensor, epoch: int, step: int) -> list[dict[str, Any]]:
-        """`update` for chosen prompts: (B,) positions among them, met for the `epoch`-th time."""
+    def walk(self, items: Tensor, visits: Tensor | int, step: int) -> list[dict[str, Any]]:
+        """`update` for chosen prompts: (B,) positions among them, and how often each was met before.
+
+        The device is asked for the numbers once, at the trajectory's end; on CUDA the updates then share its time.
+        """
         lines: list[dict[str, Any]] = []
-        while not self._walked(items, epoch, step, lines):
+        began = time.perf_counter()
+        while not self._walked(items, visits, step, lines):
             self._halve()
         if self.chain is not None:
             self.chain.adopt()
         self.trajectory += 1
+        lines = read(lines)
+        if self.context.generator.device.type != "cpu":
+            seconds = (time.perf_counter() - began) / max(len(lines), 1)
+            lines = [{**line, "seconds": seconds} for line in lines]
         if self.total is None and self.trajectory == _TIMED:
             self._estimate_total(step, lines)
         return lines
 
-    def _walked(self, items: Tensor, epoch: int, step: int, lines: list[dict[str, Any]]) -> bool:
+    def _look_ahead(self, step: int) -> None:
+        """Have the texts of the next batches encoded, as many as the run may still need."""
+        batches = -(-_TEXTS_AHEAD // self.preset.batch)
+        if self.total is not None:
+            each = updates_a_batch(self.preset.method, self.preset.steps)
+            batches = max(1, min(batches, -(-(self.total - step) // each)))
+        self.prepared.remember(self.cursor.ahead(batches))
+        self._remembered = self.cursor.position + batches * self.preset.batch * self.distribution.processes
+
+    def _walked(self, items: Tensor, visits: Tensor | int, step: int, lines: list[dict[str, Any]]) -> bool:
         """Walk a trajectory, adding to `lines`; False if it did not fit into memory and has to be walked
         again.
 
@@ -101,7 +128,7 @@ class FinetuneTrainer:
         """
         try:
             began = time.perf_counter()
-            for point in self._update_points(items, epoch, step):
+            for point in self._update_points(items, visits, step):
                 line = self._step(point)
                 now = time.perf_counter()
                 lines.append({**line, "seconds": now - began})
@@ -118,11 +145,11 @@ class FinetuneTrainer:
         self.optimiser.zero_grad()
         return bool(lines)
 
-    def _update_points(self, items: Tensor, epoch: int, step: int) -> Iterator[UpdatePoint]:
+    def _update_points(self, items: Tensor, visits: Tensor | int, step: int) -> Iterator[UpdatePoint]:
         """The update points of a trajectory, with the meter on while each is made."""
         seed = item_seed(self.preset.seed, "plan", self.trajectory)
         plan = plan_of(self.preset.method, self.preset.steps, self._progress(step), Random(seed))
-        micro_batches = self.prepared.micro_batches(items, epoch, self.micro_batch)
+        micro_batches = self.prepared.micro_batches(items, visits, self.micro_batch)
         points, meter = self.objective(self.context, micro_batches, plan, Random(seed)), self.context.meter
         while True:
             meter.reset()
@@ -184,7 +211,9 @@ class FinetuneTrainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.cursor.load_state_dict(state["cursor"])
         self.trajectory, self.chain = state["trajectory"], None
-        self.total = self.optimiser.total = state["total"]
+        # Asked for other numbers than the run was started with, schedule and end follow what is asked now.
+        self.total = self.optimiser.total = state["total"] if self.planned is None else self.planned
+        self._remembered = 0
         self.context.memory.clear()
         self.context.memory.update(state.get("memory", {}))
         if self.ema is not None:
@@ -196,12 +225,12 @@ class FinetuneTrainer:
 
 
 def _numbers(point: UpdatePoint) -> dict[str, Any]:
-    """A update point as plain numbers, read from the device in one go."""
+    """An update point as () tensors, each still on the device."""
     means = {"loss": point.loss}
     if point.rewards is not None:
         means["reward"] = point.rewards.mean()
     means |= {f"reward/{name}": value.mean() for name, value in point.terms.items()}
     means |= point.numbers
-    values = torch.stack([value.detach().float().reshape(()) for value in means.values()]).tolist()
-    t = None if point.t is None else point.t.item()
-    return {"position": point.position, "t": t, **dict(zip(means, values, strict=True))}
+    # Detached: a line is kept to the trajectory's end, and a loss would keep its graph with it.
+    told = {name: value.detach() for name, value in means.items()}
+    return {"position": point.position, "t": point.t, **told}

@@ -38,7 +38,7 @@ def _judged(context: TuningContext, micro_batch: MicroBatch, plan: Plan) -> Iter
         context.guidance,
         context.reward,
         recompute,
-        context.compiled_predict,
+        context.compiled,
     )
     while True:
         with context.autocast():

@@ -8,8 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from motionrft.diffusion.flow import flow_process
-from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import StraightPath
 from motionrft.generators.acmdm_autoencoder import AcmdmAutoencoder
 from motionrft.generators.acmdm_network import AcmdmNetwork
@@ -17,7 +15,7 @@ from motionrft.generators.base import Condition
 from motionrft.generators.family import Family
 from motionrft.generators.frames import read_texts
 from motionrft.generators.guidance import doubled, guided, without_states
-from motionrft.generators.sampling_settings import SamplingSettings, flow_samplers
+from motionrft.generators.sampling_settings import offered
 from motionrft.lengths import length_mask, zero_padding
 from motionrft.representations.names import JOINTS
 from motionrft.text.base import TextFeatures
@@ -60,7 +58,7 @@ class Acmdm(Family[AcmdmConfig]):
         denoiser = AcmdmNetwork(**config.denoiser)
         self.joints, self.denoiser = denoiser.joints, denoiser
         self.schedule = StraightPath()
-        self.samplers = flow_samplers(config.sampler, config.steps)
+        self.samplers = offered("flow", config.sampler, config.steps)
         self.register_statistics(3)
         self.register_statistics(self.ae.channels, "latent_")
 
@@ -93,11 +91,6 @@ class Acmdm(Family[AcmdmConfig]):
             return self.denoiser(x, t, text, mask)
         both = torch.cat([text, torch.zeros_like(text)])
         return guided(self.denoiser(doubled(x), doubled(t), both, doubled(mask)), guidance)
-
-    def process_of(self, sampling: SamplingSettings) -> Process:
-        return flow_process(
-            sampling.steps or 0, sampling.sampler or "", self.family, sampling.eta, sampling.shift
-        )
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         frames = int(lengths.max()) if frames is None else frames

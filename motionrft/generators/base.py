@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from motionrft.diffusion.parametrisation import Parametrisation
 from motionrft.diffusion.process import Process
+from motionrft.diffusion.sampler import sampler_named
 from motionrft.diffusion.schedule import Schedule, StraightPath
 from motionrft.errors import UserError
-from motionrft.generators.sampling_settings import PUBLISHED_ETA, SamplingSettings
+from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.registry import SAMPLERS
 from motionrft.text.base import TextEncoder, TextFeatures
 
 
@@ -150,9 +152,8 @@ class Generator(nn.Module, ABC):
     def _published_with(self, sampler: str | None) -> SamplingSettings:
         known = sampler is not None and sampler in self.samplers
         steps = self.samplers[sampler] if known else self.process(None, sampler).steps  # type: ignore[index]
-        return SamplingSettings(
-            sampler, PUBLISHED_ETA.get(sampler or "", 0.0), steps, self.guidance, self.fps
-        )
+        eta = sampler_named(sampler).eta if sampler is not None and sampler in SAMPLERS else 0.0
+        return SamplingSettings(sampler, eta, steps, self.guidance, self.fps)
 
     def frames(self, seconds: Tensor) -> Tensor:
         """(N,) int64 frames of motions of (N,) `seconds`, within what the generator can make."""
@@ -162,6 +163,11 @@ class Generator(nn.Module, ABC):
     def use_text_encoder(self, encoder: TextEncoder) -> None:
         """Read texts through this encoder instead of the named one: a cached, a local or a test one."""
         self._text_encoder = encoder
+
+    def remember(self, texts: Sequence[str]) -> None:
+        """Encode these texts ahead, into the cache on disk; nothing for a family that reads text its own way."""
+        if self._text_encoder is not None or hasattr(self, "text_encoder_name"):
+            self.text_encoder.remember(texts)
 
     @property
     def trained(self) -> nn.Module:

@@ -1,17 +1,19 @@
 """What the published families share: settings that build a generator again, and states that are frames."""
 
-from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
 from motionrft.diffusion.process import Process
+from motionrft.diffusion.sampler import Chain, build_process, sampler_named, samplers_for
 from motionrft.errors import UserError
 from motionrft.generators.base import Generator
 from motionrft.generators.frames import from_motion, to_motion
-from motionrft.generators.sampling_settings import TAKES_ETA, SamplingSettings
+from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.lengths import length_mask
 
 
@@ -38,6 +40,8 @@ class Family(Generator, Generic[S]):
 
     settings: ClassVar[type[Any]]
     """The dataclass of its settings."""
+    sampler_options: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    """What the family publishes of a sampler, by the sampler's name: keyword arguments of its table."""
 
     def __init__(self, config: S):
         super().__init__()
@@ -56,10 +60,12 @@ class Family(Generator, Generic[S]):
         found = super().sampling(sampler, eta, steps, guidance, shift)
         if found.shift != 1 and self.parametrisation != "flow":
             raise UserError(f"shift is {found.shift:g}, but {self.family} is no flow: leave shift out.")
-        if found.eta and found.sampler not in TAKES_ETA:
+        chosen = sampler_named(found.sampler or "")
+        if found.eta and not chosen.takes_eta:
+            takers = [name for name, each in samplers_for(chosen.suits).items() if each.takes_eta]
             raise UserError(
                 f"{found.sampler} takes no noise of that kind, but eta is {found.eta:g}. "
-                f"Set sampler to {' or '.join(TAKES_ETA)}, or eta to 0."
+                f"Set sampler to {' or '.join(takers)}, or eta to 0."
             )
         return found
 
@@ -69,11 +75,16 @@ class Family(Generator, Generic[S]):
         return self.process_with(self.sampling(sampler, eta, steps))
 
     def process_with(self, sampling: SamplingSettings) -> Process:
-        return self.process_of(sampling).to(self.device)
-
-    @abstractmethod
-    def process_of(self, sampling: SamplingSettings) -> Process:
-        """The process of these settings, whose sampler is one of `samplers`; its device does not matter."""
+        name = sampling.sampler or next(iter(self.samplers))
+        chain = Chain(
+            self.schedule,
+            self.parametrisation,
+            sampling.steps or self.samplers[name] or 0,
+            sampling.eta,
+            sampling.shift,
+            self.sampler_options.get(name, {}),
+        )
+        return build_process(name, chain).to(self.device)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

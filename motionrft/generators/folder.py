@@ -7,9 +7,9 @@ from typing import Any
 from motionrft.errors import UserError
 from motionrft.generators.base import Generator
 from motionrft.generators.sampling_settings import SamplingSettings
-from motionrft.parsing import read_json
+from motionrft.parsing import parsing, read_json
 from motionrft.registry import GENERATORS
-from motionrft.training.weights import load_state, load_weights, save_weights
+from motionrft.training.weights import check_fits, load_state, load_weights, save_weights
 
 SAMPLING = "sampling"
 """Where `config.json` says what the weights were tuned with."""
@@ -32,10 +32,8 @@ def build_generator(config: dict[str, Any], origin: str = "the configuration") -
     if not isinstance(name, str):
         raise UserError(f"{origin}: has no field 'family', so it is no generator of motionrft.")
     make: Callable[[dict[str, Any]], Generator] = family(name).from_config
-    try:
+    with parsing(origin, f"settings of a {name} generator"):
         generator = make(settings)
-    except (TypeError, ValueError, KeyError) as error:
-        raise UserError(f"{origin}: no {name} generator can be built from it: {error}") from None
     if sampling is not None:
         generator.tuned_with = SamplingSettings.of(sampling, origin)
     return generator
@@ -70,6 +68,8 @@ def read_generator(folder: Path | str, device: str = "cpu") -> Generator:
     if (path / "config.json").is_file() and "family" not in read_json(path / "config.json"):
         raise UserError(f"{path}: a model of motionrft, but no generator (its config.json has no family).")
     tensors, config = load_weights(path)
-    generator = build_generator(config, str(path / "config.json"))
+    origin = str(path / "config.json")
+    check_fits(lambda: build_generator(config, origin), tensors, str(path))
+    generator = build_generator(config, origin)
     load_state(generator, tensors, str(path))
     return generator.to(device).eval()

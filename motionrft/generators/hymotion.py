@@ -7,15 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from motionrft.diffusion.flow import flow_process
-from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import StraightPath
 from motionrft.generators.base import Condition
 from motionrft.generators.family import FrameFamily
 from motionrft.generators.frames import from_motion, to_motion
 from motionrft.generators.guidance import doubled, guided
 from motionrft.generators.hymotion_network import HyMotionNetwork
-from motionrft.generators.sampling_settings import SamplingSettings, flow_samplers
+from motionrft.generators.sampling_settings import offered
 from motionrft.lengths import length_mask
 from motionrft.representations.convert import convert
 from motionrft.representations.names import HYMOTION, ROTATION
@@ -62,7 +60,7 @@ class HyMotion(FrameFamily[HyMotionConfig]):
         denoiser = HyMotionNetwork(**config.denoiser)
         self.features, self.denoiser = denoiser.features, denoiser
         self.schedule = StraightPath()
-        self.samplers = flow_samplers(config.sampler, config.steps)
+        self.samplers = offered("flow", config.sampler, config.steps)
         self.register_statistics(self.features)
         sentence, tokens = denoiser.vtxt_encoder.inputs, denoiser.ctxt_encoder.in_features
         self.register_buffer("null_vtxt_feat", torch.zeros(1, 1, sentence))
@@ -107,11 +105,6 @@ class HyMotion(FrameFamily[HyMotionConfig]):
         tokens = null.tokens.expand_as(text.tokens) if self.config.null_tokens else text.tokens
         pooled = torch.cat([text.pooled, null.pooled.expand_as(text.pooled)])
         return TextFeatures(torch.cat([text.tokens, tokens]), doubled(text.mask), pooled)
-
-    def process_of(self, sampling: SamplingSettings) -> Process:
-        return flow_process(
-            sampling.steps or 0, sampling.sampler or "", self.family, sampling.eta, sampling.shift
-        )
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         std = torch.where(self.std < SMALLEST_STD, torch.zeros_like(self.std), self.std)

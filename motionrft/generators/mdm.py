@@ -7,21 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from motionrft.diffusion.ancestral import ancestral
-from motionrft.diffusion.ddim import ddim
-from motionrft.diffusion.dpm import DPM_SAMPLERS, DPM_STEPS, dpm_named
-from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, cosine
 from motionrft.generators.base import Condition
 from motionrft.generators.family import FrameFamily
 from motionrft.generators.frames import TextPart, read_texts
 from motionrft.generators.guidance import doubled, guided, without_states
 from motionrft.generators.mdm_denoiser import MdmDenoiser
-from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.generators.sampling_settings import offered
 from motionrft.lengths import length_mask
 from motionrft.text.base import TextFeatures
-
-DDIM_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -59,8 +53,11 @@ class Mdm(FrameFamily[MdmConfig]):
         self.denoiser = MdmDenoiser(**config.denoiser)
         self.sees_padding = not self.denoiser.mask_frames
         self.schedule = cosine(config.train_times)
-        self.samplers = {"ddpm": config.train_times, "ddim": min(DDIM_STEPS, config.train_times)}
-        self.samplers |= dict.fromkeys(DPM_SAMPLERS, min(DPM_STEPS, config.train_times))
+        self.samplers = offered("diffusion", "ddpm", times=config.train_times)
+        self.sampler_options = {
+            "ddpm": {"small_variance": config.small_variance},
+            "ddim": {"offset": 0, "land_on_clean": True},
+        }
         self.features = self.denoiser.features
         self.register_statistics(self.features)
 
@@ -83,14 +80,6 @@ class Mdm(FrameFamily[MdmConfig]):
         # The null half keeps the prompts' token mask: only the states are zero.
         both = TextFeatures(doubled_with_zeros(text.tokens), doubled(text.mask))
         return guided(self.denoiser(doubled(x), doubled(t), both, doubled(mask)), guidance)
-
-    def process_of(self, sampling: SamplingSettings) -> Process:
-        if sampling.sampler == "ddpm":
-            return ancestral(self.schedule, self.parametrisation, sampling.steps, self.config.small_variance)
-        steps = sampling.steps or self.schedule.times
-        if sampling.sampler in DPM_SAMPLERS:
-            return dpm_named(sampling.sampler, self.schedule, self.parametrisation, steps)
-        return ddim(self.schedule, self.parametrisation, steps, sampling.eta, offset=0, land_on_clean=True)
 
 
 def doubled_with_zeros(states: Tensor) -> Tensor:

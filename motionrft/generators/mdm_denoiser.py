@@ -84,7 +84,9 @@ class MdmDenoiser(nn.Module):
             t: () or (B,) training timesteps.
             text: (B, L, text_width) with its mask; L is 1 for a pooled vector.
         """
-        time = self.embed_timestep(self.table[t].reshape(-1, 1, self.table.shape[1]))  # (B or 1, 1, D)
+        # Not table[t]: indexing by a () tensor asks the device for the number.
+        rows = self.table.index_select(0, t.reshape(-1))  # (B or 1, D)
+        time = self.embed_timestep(rows[:, None])  # (B or 1, 1, D)
         words = self.embed_text(text.tokens) + time  # (B, L, D)
         frames = self.input_process["poseEmbedding"](x)
         mask = frame_mask if self.mask_frames else None

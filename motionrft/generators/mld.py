@@ -11,10 +11,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from motionrft.diffusion.ddim import ddim
-from motionrft.diffusion.dpm import DPM_SAMPLERS, DPM_STEPS, dpm_named
-from motionrft.diffusion.lcm import Times, lcm
-from motionrft.diffusion.process import Process
+from motionrft.diffusion.lcm import Times
 from motionrft.diffusion.schedule import Schedule, scaled_linear
 from motionrft.generators.autoencoder import Autoencoder
 from motionrft.generators.base import Condition
@@ -24,7 +21,7 @@ from motionrft.generators.frames import TextPart, from_motion, read_texts, to_mo
 from motionrft.generators.guidance import both_halves, doubled, guided
 from motionrft.generators.mld_denoiser import MldDenoiser
 from motionrft.generators.mld_vae import MldVae
-from motionrft.generators.sampling_settings import SamplingSettings, chosen_first
+from motionrft.generators.sampling_settings import offered
 from motionrft.lengths import length_mask
 from motionrft.text.base import TextFeatures
 
@@ -32,8 +29,6 @@ AUTOENCODERS: dict[str, type[Autoencoder]] = {
     "transformer": MldVae,
     "convolutional": ConvolutionalAutoencoder,
 }
-
-DDIM_STEPS, LCM_STEPS = 50, 4
 
 
 @dataclass(frozen=True)
@@ -82,8 +77,8 @@ class Mld(Family[MldConfig]):
         self.vae = AUTOENCODERS[arguments.pop("kind")](**arguments)
         self.denoiser = MldDenoiser(**config.denoiser)
         self.schedule = scaled_linear()
-        others = {"ddim": DDIM_STEPS, "lcm": LCM_STEPS, **dict.fromkeys(DPM_SAMPLERS, DPM_STEPS)}
-        self.samplers = chosen_first(others, config.sampler, config.steps)
+        self.samplers = offered("consistency", config.sampler, config.steps, self.schedule.times)
+        self.sampler_options = {"lcm": {"times": config.lcm_times}}
         self.register_statistics(self.vae.features)
         self.register_statistics(self.vae.width, "latent_")
 
@@ -116,14 +111,6 @@ class Mld(Family[MldConfig]):
             return self.denoiser(x, t, condition.text, mask, guidance)
         mask = None if mask is None else doubled(mask)
         return guided(self.denoiser(doubled(x), doubled(t), both_halves(condition), mask), guidance)
-
-    def process_of(self, sampling: SamplingSettings) -> Process:
-        steps = sampling.steps or self.config.steps
-        if sampling.sampler == "lcm":
-            return lcm(self.schedule, self.parametrisation, steps, self.config.lcm_times)
-        if sampling.sampler in DPM_SAMPLERS:
-            return dpm_named(sampling.sampler, self.schedule, self.parametrisation, steps)
-        return ddim(self.schedule, self.parametrisation, steps, sampling.eta)
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         frames = int(lengths.max()) if frames is None else frames

@@ -1,7 +1,5 @@
 """The denoiser of MLD, MLD++ and MotionLCM: a skip transformer over a few latent, time and text tokens."""
 
-from functools import lru_cache
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -109,7 +107,8 @@ class MldDenoiser(nn.Module):
         if isinstance(guidance, Tensor):
             embedding = guidance_embedding(guidance, self.guidance_width)
         else:
-            embedding = _one_embedding(1.0 if guidance is None else guidance, self.guidance_width, t.device)
+            scale = torch.full((1,), 1.0 if guidance is None else guidance, device=t.device)
+            embedding = guidance_embedding(scale, self.guidance_width)
         return self.time_embedding(features, embedding.to(features.dtype))[:, None]
 
     def _add_positions(self, latent: Tensor, context: Tensor) -> Tensor:
@@ -130,13 +129,7 @@ def guidance_embedding(scale: Tensor, width: int) -> Tensor:
     shows: they are computed in float32 throughout, as published.
     """
     half = width // 2
-    step = torch.log(torch.tensor(10000.0, device=scale.device)) / (half - 1)
+    step = torch.full((), 10000.0, device=scale.device).log() / (half - 1)
     frequencies = torch.exp(torch.arange(half, dtype=torch.float32, device=scale.device) * -step)
     angles = (scale.float() - 1)[:, None] * 1000.0 * frequencies
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
-
-
-@lru_cache(maxsize=16)
-def _one_embedding(scale: float, width: int, device: torch.device) -> Tensor:
-    """The embedding of one scale, (1, width): the same at every step of a trajectory, so it is kept."""
-    return guidance_embedding(torch.tensor([scale]), width).to(device)

@@ -7,20 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from motionrft.diffusion.ancestral import ancestral
-from motionrft.diffusion.ddim import ddim
-from motionrft.diffusion.dpm import DPM_SAMPLERS, DPM_STEPS, dpm_named
-from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, linear
 from motionrft.errors import UserError
 from motionrft.generators.base import Condition
 from motionrft.generators.family import FrameFamily
 from motionrft.generators.motiondiffuse_denoiser import MotionDiffuseDenoiser
-from motionrft.generators.sampling_settings import SamplingSettings, chosen_first
+from motionrft.generators.sampling_settings import offered
 from motionrft.generators.text_layers import TextLayers
 from motionrft.lengths import length_mask
-
-DDIM_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -62,9 +56,8 @@ class MotionDiffuse(FrameFamily[MotionDiffuseConfig]):
         self.denoiser = denoiser
         self.text_layers = TextLayers(**config.text_layers)
         self.schedule = linear()
-        published: dict[str, int | None] = {"ddpm": self.schedule.times, "ddim": DDIM_STEPS}
-        published |= dict.fromkeys(DPM_SAMPLERS, DPM_STEPS)
-        self.samplers = chosen_first(published, config.sampler, config.steps)
+        self.samplers = offered("diffusion", config.sampler, config.steps, self.schedule.times)
+        self.sampler_options = {"ddim": {"offset": 0, "land_on_clean": True}}
         self.register_statistics(self.features)
 
     @property
@@ -90,11 +83,3 @@ class MotionDiffuse(FrameFamily[MotionDiffuseConfig]):
         text = condition.text
         assert text.pooled is not None
         return self.denoiser(x, t, text.tokens, text.pooled, length_mask(lengths, x.shape[1]))
-
-    def process_of(self, sampling: SamplingSettings) -> Process:
-        if sampling.sampler == "ddpm":
-            return ancestral(self.schedule, self.parametrisation, sampling.steps)
-        steps = sampling.steps or DDIM_STEPS
-        if sampling.sampler in DPM_SAMPLERS:
-            return dpm_named(sampling.sampler, self.schedule, self.parametrisation, steps)
-        return ddim(self.schedule, self.parametrisation, steps, sampling.eta, offset=0, land_on_clean=True)

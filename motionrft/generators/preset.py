@@ -27,11 +27,13 @@ class SamplePreset(Preset):
     statistics: str | None = Field(
         None, description="folder of an official checkpoint's Mean.npy and Std.npy; null: beside it"
     )
-    num: int = Field(1, ge=1, description="motions a prompt")
-    seconds: float = Field(4.0, gt=0, description="length of a motion in seconds")
-    length: int | None = Field(None, ge=1, description="length in frames, instead of seconds")
+    num: int = Field(1, ge=1, le=100_000, description="motions a prompt")
+    seconds: float = Field(4.0, gt=0, le=5000, description="length of a motion in seconds")
+    length: int | None = Field(None, ge=1, le=100_000, description="length in frames, instead of seconds")
     split: str = Field("test", description="split of the data set whose captions are the prompts")
-    steps: int | None = Field(None, ge=1, description="denoising steps; null: as tuned, else as published")
+    steps: int | None = Field(
+        None, ge=1, le=10_000, description="denoising steps; null: as tuned, else as published"
+    )
     guidance: float | None = Field(
         None, ge=0, description="guidance scale; null: as tuned, else as published; 1: none"
     )

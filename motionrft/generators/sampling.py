@@ -1,15 +1,19 @@
 """Sampling many prompts: noise per item, batches of like lengths, results that do not depend on the batch."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from motionrft.diffusion.dopri5 import integrate
 from motionrft.diffusion.rollout import Start
 from motionrft.diffusion.rollout import sample as walk_process
+from motionrft.diffusion.sampler import sampler_named
 from motionrft.generators.base import Condition, Generator
 from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.moving import moved
+from motionrft.registry import SAMPLERS
+from motionrft.training.seeds import item_seed
 
 
 def sample(
@@ -61,8 +65,8 @@ def sample_batches(
     device, lengths = generator.device, lengths.cpu()
     for items in batches(lengths, batch, generator.sees_padding):
         noise = ItemNoise(generator, lengths[items], [seeds[i] for i in items.tolist()], device)
-        chosen = lengths[items].to(device)
-        prompts = condition.index(items.to(condition.text.tokens.device))
+        chosen = moved(lengths[items], device)
+        prompts = condition.index(moved(items, condition.text.tokens.device))
         start = Start(noise.draw(), prompts, chosen, draw=noise.draw)
         with torch.no_grad():
             with torch.autocast(device.type, precision, enabled=precision is not None):
@@ -72,15 +76,26 @@ def sample_batches(
 
 
 def _walker(generator: Generator, sampling: SamplingSettings) -> Callable[[Start], Tensor]:
-    """From a start to the clean state: by the process of that name, or for flows by adaptive `dopri5`."""
-    guidance = sampling.guidance
-    if sampling.sampler == "dopri5" and generator.parametrisation == "flow":
-        return lambda start: integrate(
+    """From a start to the clean state (B, ...): by a process, or as a sampler without one solves it."""
+    guidance, name = sampling.guidance, sampling.sampler
+    solve = sampler_named(name).solve if name is not None and name in SAMPLERS else None
+    if solve is not None:
+        return lambda start: solve(
             lambda t, x: generator.predict(x, t, start.condition, start.lengths, guidance),  # type: ignore[arg-type]
             start.noise,
         )
     process = generator.process_with(sampling)
     return lambda start: walk_process(generator, process, start, guidance)
+
+
+def prompt_seeds(seed: int, texts: Sequence[str]) -> list[int]:
+    """A seed a prompt, from the prompt and how often it came before: its motion depends on nothing else."""
+    seen: Counter[str] = Counter()
+    seeds = []
+    for text in texts:
+        seeds.append(item_seed(seed, text, seen[text]))
+        seen[text] += 1
+    return seeds
 
 
 def batches(lengths: Tensor, batch: int, equal_lengths: bool) -> Iterator[Tensor]:
@@ -119,4 +134,4 @@ class ItemNoise:
         noise = torch.zeros(self.shape)
         for row, shape, random in zip(noise, self.item_shapes, self.randoms, strict=True):
             row[tuple(slice(size) for size in shape)] = torch.randn(shape, generator=random)
-        return noise.to(self.device, non_blocking=True)
+        return moved(noise, self.device)

@@ -4,12 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from motionrft.diffusion.sampler import Suits, samplers_for
 from motionrft.errors import UserError
-
-PUBLISHED_ETA = {"flow-sde": 0.7, "dance-sde": 0.3}
-"""Samplers whose published noise is not 0: of Flow-GRPO and of DanceGRPO."""
-TAKES_ETA = ("ddim", "euler", *PUBLISHED_ETA)
-"""Our samplers whose noise eta sets; the others have a noise of their own, or none."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +50,18 @@ class SamplingSettings:
         return ", ".join([part for part in parts if part] + [f"guidance {self.guidance:g}"])
 
 
-def chosen_first(
-    published: Mapping[str, int | None], sampler: str, steps: int | None
+def offered(
+    suits: Suits, sampler: str | None = None, steps: int | None = None, times: int | None = None
 ) -> dict[str, int | None]:
-    """A family's samplers with the one that a configuration names first, at the configuration's steps."""
-    first = {sampler: published.get(sampler) if steps is None else steps}
-    return first | {name: count for name, count in published.items() if name != sampler}
+    """The samplers that suit a process with their usual numbers of steps (None: it chooses them), the family's first.
 
-
-def flow_samplers(sampler: str, steps: int) -> dict[str, int | None]:
-    """Samplers of a flow: two with fixed steps, two that add noise, and the adaptive one, which cannot be tuned
-    through.
+    Args:
+        sampler, steps: the family's published choice; None leaves the table's order, or the sampler's usual steps.
+        times: training times of a discrete schedule, which no number of steps exceeds.
     """
-    fixed: dict[str, int | None] = dict.fromkeys(("euler", "heun", *PUBLISHED_ETA), steps)
-    return chosen_first({**fixed, "dopri5": None}, sampler, None)
+    usual: dict[str, int | None] = {}
+    for name, each in samplers_for(suits).items():
+        wanted = steps if steps is not None and (name == sampler or suits == "flow") else each.steps or times
+        usual[name] = None if each.adaptive else min(wanted or 1, times or wanted or 1)
+    first = {} if sampler is None else {sampler: usual[sampler]}
+    return {**first, **usual}

@@ -7,20 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from motionrft.diffusion.ddim import ddim
-from motionrft.diffusion.dpm import DPM_SAMPLERS, dpm_named
-from motionrft.diffusion.process import Process
 from motionrft.diffusion.schedule import Schedule, linear
 from motionrft.generators.base import Condition
 from motionrft.generators.family import FrameFamily
 from motionrft.generators.guidance import doubled, guided
-from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.generators.sampling_settings import offered
 from motionrft.generators.stablemofusion_unet import StableMoFusionUnet
 from motionrft.generators.text_layers import TextLayers
 from motionrft.text.base import TextFeatures
-
-SAMPLERS = (*DPM_SAMPLERS, "ddim")
-"""The published one first."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,9 @@ class StableMoFusion(FrameFamily[StableMoFusionConfig]):
         self.features, self.denoiser = denoiser.features, denoiser
         self.text_layers = TextLayers(**config.text_layers)
         self.schedule = linear()
-        self.samplers = dict.fromkeys(SAMPLERS, config.steps)
+        usual = offered("diffusion", "dpm-sde", config.steps, self.schedule.times)
+        self.samplers = {name: steps if name == "ddpm" else config.steps for name, steps in usual.items()}
+        self.sampler_options = {"ddim": {"offset": 0, "land_on_clean": True}}
         self.register_statistics(self.features)
 
     @property
@@ -84,10 +80,3 @@ class StableMoFusion(FrameFamily[StableMoFusionConfig]):
         if guidance == 1:
             return self.denoiser(x, t, condition.text.tokens, condition.text.mask.any(dim=1))
         return guided(self.denoiser(doubled(x), doubled(t), condition.text.tokens), guidance)
-
-    def process_of(self, sampling: SamplingSettings) -> Process:
-        sampler, steps = sampling.sampler or SAMPLERS[0], sampling.steps or self.config.steps
-        if sampler == "ddim":
-            eta = sampling.eta
-            return ddim(self.schedule, self.parametrisation, steps, eta, offset=0, land_on_clean=True)
-        return dpm_named(sampler, self.schedule, self.parametrisation, steps)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from motionrft.errors import UserError
 from motionrft.official.pickles import read_checkpoint
+from motionrft.parsing import parsing, reads
 
 GROUPS = ("movement_encoder", "motion_encoder", "text_encoder")
 CHECKPOINT = Path("text_mot_match/model/finest.tar")
@@ -40,6 +41,7 @@ def is_published_evaluator(folder: Path) -> bool:
     return (folder / CHECKPOINT).is_file()
 
 
+@reads("an evaluator of Guo et al.")
 def read_published_evaluator(folder: Path) -> EvaluatorFiles:
     """Read `text_mot_match/model/finest.tar`, `Comp_v6_*/meta/{mean,std}.npy` and `glove/` (here or up to two
     above).
@@ -92,12 +94,10 @@ def _find(folder: Path, candidates: tuple[str, ...]) -> Path:
 
 
 def _read_array(path: Path) -> np.ndarray:
-    try:
+    if not path.is_file():
+        raise UserError(f"{path}: missing; the evaluator needs it.")
+    with parsing(path, "a readable array"):
         return np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path}: missing; the evaluator needs it.") from None
-    except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path}: not a readable array ({error}).") from None
 
 
 def _read_rows(words: Path, index: Path) -> dict[str, int]:
@@ -116,10 +116,11 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def _read_plain(path: Path) -> Any:
-    try:
-        with path.open("rb") as file:
-            return _PlainUnpickler(file).load()
-    except FileNotFoundError:
-        raise UserError(f"{path}: missing; the evaluator needs it.") from None
-    except (pickle.UnpicklingError, EOFError, ValueError, IndexError, AttributeError) as error:
-        raise UserError(f"{path}: refused: no plain pickle of words ({error}).") from None
+    if not path.is_file():
+        raise UserError(f"{path}: missing; the evaluator needs it.")
+    with parsing(path, "a plain pickle of words"):
+        try:
+            with path.open("rb") as file:
+                return _PlainUnpickler(file).load()
+        except pickle.UnpicklingError as error:
+            raise UserError(f"{path}: refused: no plain pickle of words ({error}).") from None

@@ -11,6 +11,7 @@ from motionrft.generators import Generator, save_generator
 from motionrft.generators import read_generator as load_folder
 from motionrft.official.pickles import read_checkpoint, write_checkpoint
 from motionrft.official.source import Source
+from motionrft.parsing import parsing, reads
 from motionrft.representations.statistics import Statistics
 from motionrft.training.atomic import write_text
 from motionrft.training.weights import CONFIG
@@ -28,6 +29,7 @@ READERS = {
 _SUFFIXES = (".ckpt", ".pt", ".pth", ".tar")
 
 
+@reads("a generator that is known here")
 def read_official(
     path: Path, family: str | None = None, statistics: Path | None = None, **settings: Any
 ) -> Generator:
@@ -51,10 +53,8 @@ def read_official(
         seems = recognise(content)
         hint = f"; it looks like {seems}" if seems else ""
         raise UserError(f"{path}: not a checkpoint of {name}{hint}.")
-    try:
+    with parsing(path, f"a {name} checkpoint: tensors are missing or have other shapes"):
         return reader.read(Source(path, content, statistics, settings))
-    except (TypeError, KeyError) as error:
-        raise UserError(f"{path}: cannot be read as {name}: {error}.") from None
 
 
 def recognise(content: dict[str, Any]) -> str | None:

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
+from motionrft.files.arrays import check_expansion
+from motionrft.parsing import parsing
 from motionrft.training.atomic import atomic_file
 
 _LISTED = 5
@@ -58,19 +60,15 @@ def read_pickle(path: Path | str) -> Any:
             for are named.
     """
     path = Path(path)
-    _refuse_strangers(path)
-    try:
-        with torch.serialization.safe_globals(_harmless()), warnings.catch_warnings():
-            # What a newer pickle protocol leads to is told below, as an error.
-            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise UserError(_refusal(path)) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, OSError) as error:
-        raise UserError(
-            f"{path}: damaged or no checkpoint ({_first_line(error)}). Download or copy it again."
-        ) from None
-    return content
+    with parsing(path, "a checkpoint"):
+        _refuse_strangers(path)
+        try:
+            with torch.serialization.safe_globals(_harmless()), warnings.catch_warnings():
+                # What a newer pickle protocol leads to is told below, as an error.
+                warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+                return torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError:
+            raise UserError(_refusal(path)) from None
 
 
 def write_checkpoint(path: Path | str, content: Mapping[str, Any]) -> None:
@@ -91,6 +89,12 @@ def tensors_under(content: Mapping[str, Any], key: str | None, path: Path) -> di
     tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
     if not tensors:
         raise UserError(f"{path}: no tensors{'' if key is None else f' under {key!r}'}; it is no model.")
+    for name, tensor in tensors.items():
+        if tensor.nbytes > tensor.untyped_storage().nbytes():
+            raise UserError(
+                f"{path}: {name} claims shape {tuple(tensor.shape)} over {tensor.untyped_storage().nbytes()} bytes: "
+                "damaged. Download or copy it again."
+            )
     return tensors
 
 
@@ -122,10 +126,13 @@ def _refuse_strangers(path: Path) -> None:
         raise UserError(f"{path}: a web page, not a checkpoint: the download failed. Fetch the file itself.")
     if text.startswith(b"version https://git-lfs"):
         raise UserError(f"{path}: a Git LFS pointer, not the file. Run `git lfs pull` where it came from.")
-    if head.startswith(b"PK") and not zipfile.is_zipfile(path):
-        raise UserError(
-            f"{path}: damaged: truncated at byte {path.stat().st_size:,}. Download or copy it again."
-        )
+    if head.startswith(b"PK"):
+        if not zipfile.is_zipfile(path):
+            raise UserError(
+                f"{path}: damaged: truncated at byte {path.stat().st_size:,}. Download or copy it again."
+            )
+        with zipfile.ZipFile(path) as archive:
+            check_expansion(archive, path)
 
 
 def _refusal(path: Path) -> str:
@@ -133,7 +140,7 @@ def _refusal(path: Path) -> str:
     try:
         with torch.serialization.safe_globals(_harmless()):
             asked = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-    except (ValueError, RuntimeError, pickle.UnpicklingError):
+    except Exception:  # torch's parser gives up on what is no whole pickle in many ways; ours does not
         asked = sorted(name for name in _bare_globals(path) if not name.startswith(_READ_ANYWAY))
     if asked:
         names = ", ".join(asked[:_LISTED]) + (
@@ -154,8 +161,10 @@ def _bare_globals(path: Path) -> set[str]:
         try:
             while file.peek(1):
                 asked |= _globals_of_one(file)
-        except (ValueError, IndexError, OverflowError):  # tensors' bytes follow the pickles, or it is none
-            pass
+        except (
+            Exception
+        ):  # tensors' bytes follow the pickles, or it is none; whatever it was, it asks for no more
+            return asked
     return asked
 
 
@@ -172,8 +181,3 @@ def _globals_of_one(file: IO[bytes]) -> set[str]:
         elif isinstance(argument, str):
             words.append(argument)
     return asked
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:120] if lines else type(error).__name__

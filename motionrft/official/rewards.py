@@ -11,6 +11,7 @@ from motionrft.errors import UserError
 from motionrft.official import adapters, motionreward, spm, tmr
 from motionrft.official.motioncritic import motioncritic_size, motioncritic_state
 from motionrft.official.pickles import read_checkpoint, tensors_under, without
+from motionrft.parsing import parsing, reads
 from motionrft.representations.statistics import Statistics
 from motionrft.reward.base import Learnt
 from motionrft.reward.folder import save_reward, text_encoder
@@ -43,6 +44,7 @@ def read_content(path: Path) -> dict[str, Any]:
     return tmr.read_weights_folder(path) if tmr.is_weights_folder(path) else read_checkpoint(path)
 
 
+@reads("a reward that is known here")
 def read_reward(path: Path, family: str | None = None, statistics: Path | None = None) -> Learnt:
     """Read a published checkpoint, strictly: every tensor has its place, or nothing is loaded.
 
@@ -66,14 +68,8 @@ def read_reward(path: Path, family: str | None = None, statistics: Path | None =
     if not recognises(content):
         seems = recognise(content)
         raise UserError(f"{path}: not a {found} checkpoint{f'; it looks like {seems}' if seems else ''}.")
-    try:
+    with parsing(path, f"a {found} checkpoint: tensors are missing or have other shapes"):
         return read(content, path, statistics)
-    except UserError:
-        raise
-    except KeyError as missing:
-        raise UserError(f"{path}: cannot be read as {found}: it has no {missing}.") from None
-    except (ValueError, IndexError):  # of a tensor with fewer axes than its name promises
-        raise UserError(f"{path}: cannot be read as {found}: its tensors have other shapes.") from None
 
 
 def recognise(content: Mapping[str, Any]) -> str | None:

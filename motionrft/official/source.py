@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from torch import Tensor
 
 from motionrft.errors import UserError
 from motionrft.files.layouts import usual_fps
 from motionrft.generators import Generator
+from motionrft.parsing import parsing, read_text
 from motionrft.representations.names import KINEMATIC
 from motionrft.representations.statistics import Statistics
+from motionrft.settings.plain_yaml import read_foreign_yaml
 from motionrft.training.weights import load_state
 
 Family = TypeVar("Family", bound=Generator)
@@ -39,11 +40,12 @@ class Source:
         path = self.path.parent / name
         if not path.is_file():
             return {}
-        try:
-            text = path.read_text(encoding="utf-8")
-            found = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-        except (ValueError, yaml.YAMLError) as error:
-            raise UserError(f"{path}: not readable ({str(error).splitlines()[0]}).") from None
+        text = read_text(path)
+        if path.suffix == ".json":
+            with parsing(path, "JSON"):
+                found = json.loads(text)
+        else:
+            found = read_foreign_yaml(text, str(path))
         if not isinstance(found, dict):
             raise UserError(f"{path}: holds {type(found).__name__}; options are an object.")
         return found

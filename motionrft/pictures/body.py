@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from motionrft.errors import UserError
+from motionrft.representations.names import HIGHEST_ROOT
 
 Side = Literal["left", "right", "middle"]
 SIDES: tuple[Side, ...] = ("left", "right", "middle")
@@ -96,7 +97,7 @@ BODIES = {22: _smpl22(), 21: _kit21()}
 
 
 def check_joints(joints: np.ndarray, what: str = "joints") -> np.ndarray:
-    """Return `joints` as float64 (T, J, 3), or say what is wrong with it.
+    """Return `joints` as float64 (T, J, 3) in metres, also those in millimetres (KIT-ML), or say what is wrong with it.
 
     Raises:
         UserError: the shape is not (T, 22, 3) or (T, 21, 3), there is no frame, or a value is not finite.
@@ -113,7 +114,8 @@ def check_joints(joints: np.ndarray, what: str = "joints") -> np.ndarray:
         raise UserError(
             f"{what}: frame {int(bad.argmax())} holds NaN or infinity; such a motion cannot be drawn."
         )
-    return motion
+    in_millimetres = motion.shape[1] == 21 and abs(motion[0, 0, 1]) > HIGHEST_ROOT
+    return motion / 1000 if in_millimetres else motion
 
 
 def body_of(joints: np.ndarray) -> Body:

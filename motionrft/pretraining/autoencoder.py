@@ -41,7 +41,7 @@ class AutoencoderTrainer:
         losses = self.stage.losses(motion, lengths, draws, self.settings)
         losses["loss"].backward()
         report = self.optimiser.step()
-        return {**{name: value.item() for name, value in losses.items()}, **report}
+        return {**{name: value.detach() for name, value in losses.items()}, **report}
 
     def state_dict(self) -> dict[str, Any]:
         return {"autoencoder": self.stage.autoencoder.state_dict(), "optimiser": self.optimiser.state_dict()}

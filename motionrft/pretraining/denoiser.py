@@ -85,7 +85,7 @@ class DenoiserTrainer:
         report = self.optimiser.step()
         self.ema.update()
         self.objective.stepped()
-        metrics = {"loss": loss.item(), **report}
+        metrics = {"loss": loss.detach(), **report}
         if (step + 1) % self.settings.validate_every == 0:
             metrics["validation_loss"] = self._validate(step + 1)
         return metrics

@@ -7,11 +7,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from motionrft.lengths import length_mask
-from motionrft.representations.kinematic import kinematic_to_joints
+from motionrft.representations.joints import metres_per_unit
+from motionrft.representations.kinematic import blocks, kinematic_to_joints, skeleton_of
 from motionrft.representations.statistics import Statistics
 
-BLOCK_WEIGHTS = ((0, 3, 6.0), (3, 4, 3.0), (4, 67, 2.0), (67, 193, 0.5), (193, 259, 0.7), (259, 263, 0.5))
-"""(start, end, weight) of the features: an error in a root velocity is integrated over the clip, one in a 6D is not."""
+BLOCK_WEIGHTS = {
+    "yaw": 6.0,
+    "planar": 6.0,
+    "height": 3.0,
+    "positions": 2.0,
+    "rotations": 0.5,
+    "velocities": 0.7,
+    "contacts": 0.5,
+}
+"""Weight of each block of features: an error in a root velocity is integrated over the clip, one in a 6D is not."""
 JOINT_BETA = 0.1
 """Metres at which the joint loss turns from quadratic to linear."""
 
@@ -27,11 +36,11 @@ class AutoencoderLoss:
     kl: Tensor
 
 
-def block_weights(device: torch.device | str = "cpu") -> Tensor:
-    """(263,) weight of each feature."""
-    weights = torch.empty(263, device=device)
-    for start, end, weight in BLOCK_WEIGHTS:
-        weights[start:end] = weight
+def block_weights(features: int = 263, device: torch.device | str = "cpu") -> Tensor:
+    """(D,) weight of each kinematic feature, of SMPL-22 or KIT-21."""
+    weights = torch.empty(features, device=device)
+    for name, place in blocks(skeleton_of(features)).items():
+        weights[place] = BLOCK_WEIGHTS[name]
     return weights
 
 
@@ -48,16 +57,16 @@ def autoencoder_loss(
     """Smooth L1 on weighted features, joints in the world and about the root, joint displacements, and KL to N(0, I).
 
     Args:
-        reconstruction, motion: (B, T, 263), normalised.
+        reconstruction, motion: (B, T, D) kinematic, normalised.
         posterior: mean and log-variance, (B, L, d_z); `latent_mask` (B, L) says which tokens count.
         motion_weight: weight of the displacement term (metres per frame), which keeps motions from shaking.
     """
     mask = length_mask(lengths, motion.shape[1])
-    features = F.smooth_l1_loss(reconstruction, motion, reduction="none") * block_weights(motion.device)
-    features = features[mask].mean()
-    made, real = (
-        kinematic_to_joints(statistics.denormalise(x)) for x in (reconstruction, motion)
-    )  # (B, T, 22, 3)
+    features = F.smooth_l1_loss(reconstruction, motion, reduction="none")
+    features = (features * block_weights(motion.shape[-1], motion.device))[mask].mean()
+    made, real = (kinematic_to_joints(statistics.denormalise(x)) for x in (reconstruction, motion))
+    unit = metres_per_unit(real)[:, None, None, None]
+    made, real = made * unit, real * unit  # (B, T, J, 3)
     world = _joint_loss(made, real, mask)
     about_root = _joint_loss(made - made[:, :, :1], real - real[:, :, :1], mask)
     joints = about_root + 0.5 * world
@@ -73,7 +82,7 @@ def _joint_loss(made: Tensor, real: Tensor, mask: Tensor) -> Tensor:
 
 
 def _displacement(joints: Tensor) -> Tensor:
-    """Steps of the joints about the root, (B, T - 1, 22, 3), metres per frame."""
+    """Steps of the joints about the root, (B, T - 1, J, 3), metres per frame."""
     about_root = joints - joints[:, :, :1]
     return about_root[:, 1:] - about_root[:, :-1]
 
@@ -82,11 +91,13 @@ def heading_aligned_error_mm(made: Tensor, real: Tensor, lengths: Tensor) -> Ten
     """Mean joint distance in the heading frame, millimetres, per item (B,).
 
     Args:
-        made, real: (B, T, 263), de-normalised: root height and the root-relative positions are compared, so neither
-            the path nor the heading counts.
+        made, real: (B, T, D) kinematic, de-normalised: root height and the root-relative positions are compared,
+            so neither the path nor the heading counts.
     """
-    mask = length_mask(lengths, real.shape[1])
-    difference = (made - real)[..., 4:67].unflatten(-1, (21, 3))
+    mask, places = length_mask(lengths, real.shape[1]), blocks(skeleton_of(real.shape[-1]))
+    unit = metres_per_unit(kinematic_to_joints(real[:, :1]))[:, None, None]
+    made, real = made * unit, real * unit
+    difference = (made - real)[..., places["positions"]].unflatten(-1, (-1, 3))
     root = F.pad((made - real)[..., 3:4], (1, 1))[..., None, :]  # (B, T, 1, 3): the height alone
     distance = torch.cat([root, difference], dim=-2).norm(dim=-1).mean(-1)  # (B, T)
     return 1000 * (distance * mask).sum(1) / lengths

@@ -6,6 +6,8 @@ from torch import Tensor
 from motionrft.errors import UserError
 from motionrft.lengths import length_mask
 from motionrft.representations.kinematic import skeleton_of_joints
+from motionrft.representations.names import HIGHEST_ROOT
+from motionrft.skeleton import KIT21
 
 
 def mirror_joints(joints: Tensor) -> Tensor:
@@ -33,6 +35,28 @@ def sample_times(frames: int, source_fps: float, target_fps: float) -> tuple[Ten
     return before, torch.where(before == frames - 1, torch.zeros_like(fraction), fraction)
 
 
+def resample_smooth(values: Tensor, source_fps: float, target_fps: float) -> Tensor:
+    """Interpolation over the first axis by cubics through four frames, (T, ...) -> (K, ...): for recorded positions.
+
+    Frames at a source time come out as they are. Straight lines between frames flatten every bow, and the corners
+    they leave are read as jitter. Beyond its ends a clip goes on as its last parabola does; under three frames it is
+    interpolated linearly.
+    """
+    if len(values) < 3:
+        return resample_linear(values, source_fps, target_fps)
+    before, fraction = sample_times(len(values), source_fps, target_fps)
+    first, last = 3 * (values[0] - values[1]) + values[2], 3 * (values[-1] - values[-2]) + values[-3]
+    padded = torch.cat((first[None], values, last[None], last[None]))  # frame k lies at k + 1
+    x = fraction.to(values).reshape(-1, *(1,) * (values.dim() - 1))
+    weights = (
+        -x * (x - 1) * (x - 2) / 6,
+        (x + 1) * (x - 1) * (x - 2) / 2,
+        -(x + 1) * x * (x - 2) / 2,
+        (x + 1) * x * (x - 1) / 6,
+    )
+    return torch.stack([w * padded[before + k] for k, w in enumerate(weights)]).sum(0)
+
+
 def resample_linear(values: Tensor, source_fps: float, target_fps: float) -> Tensor:
     """Linear interpolation over the first axis, (T, ...) -> (K, ...): for positions."""
     before, fraction = sample_times(len(values), source_fps, target_fps)
@@ -53,3 +77,20 @@ def heading_change(joints: Tensor, lengths: Tensor) -> Tensor:
     steps = heading(joints).diff(dim=1)  # (B, T - 1)
     wrapped = torch.remainder(steps + torch.pi, 2 * torch.pi) - torch.pi
     return torch.where(length_mask(lengths - 1, joints.shape[1] - 1), wrapped, 0.0).sum(dim=1)
+
+
+def metres_per_unit(joints: Tensor) -> Tensor:
+    """(B,) what one unit of joints (B, T, J, 3) is: 1 m, or for KIT-21 1 mm where the root begins higher than a house.
+
+    KIT-ML counts millimetres, and so do features, statistics and generators made of it. Nothing but physics, faults and
+    pictures has to know.
+    """
+    if joints.shape[-2] != KIT21.joints:
+        return joints.new_ones(len(joints))
+    height = joints[:, 0, 0, 1].abs()  # (B,) of the first frame: what lies beyond a length may be anything
+    return torch.where(height > HIGHEST_ROOT, 0.001, 1.0).to(joints)
+
+
+def in_metres(joints: Tensor) -> Tensor:
+    """(B, T, J, 3) in metres, whichever unit they come in; see `metres_per_unit`."""
+    return joints * metres_per_unit(joints.detach())[:, None, None, None]

@@ -57,3 +57,7 @@ def guess_representation(shape: tuple[int, ...]) -> str | None:
     if len(shape) in (3, 4) and shape[-1] == 3:
         return JOINTS if shape[-2] in (22, 21) else None
     return _GUESS.get(shape[-1]) if len(shape) in (2, 3) else None
+
+
+HIGHEST_ROOT: Final = 10.0
+"""A root above this is counted in millimetres, as KIT-ML's are: no pelvis is 10 m up, and no standing one below 10 mm."""

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from motionrft.skeleton import SMPL22
+from motionrft.representations.kinematic import skeleton_of_joints
 
 _SMALL = 1e-8
 """Square metres: two hips in one place (padding) face nowhere, and their gradient has to stay finite."""
@@ -22,10 +22,10 @@ def seen_from_windows(joints: Tensor, frames: int) -> Tensor:
     and z, zero by this choice, hold how far it came since the window before, in the same axes.
 
     Args:
-        joints: (B, T, 22, 3) metres, Y up; the last window may be short.
+        joints: (B, T, J, 3), Y up; the last window may be short.
 
     Returns:
-        (B, T, 22, 3), differentiable.
+        (B, T, J, 3), differentiable.
     """
     length = joints.shape[1]
     missing = -length % frames
@@ -42,7 +42,7 @@ def seen_from_windows(joints: Tensor, frames: int) -> Tensor:
 
 def _axes(joints: Tensor) -> Tensor:
     """The body's axes as columns, (..., 3, 3): v @ axes are a vector's components to its left, up and ahead."""
-    a, b, c, d = (joints[..., i, :] for i in SMPL22.facing)
+    a, b, c, d = (joints[..., i, :] for i in skeleton_of_joints(joints.shape[-2]).facing)
     across = a - b + c - d  # to the body's right
     x, z = across[..., 0], across[..., 2]
     size = (x.square() + z.square() + _SMALL).sqrt()

@@ -1,8 +1,10 @@
 """A reward is a callable `(motion, lengths, condition, t) -> (B,)`: higher is better."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -19,17 +21,20 @@ class RewardCondition:
     text: (B, L) unit text embeddings of clean motions, or None.
     reference: (B, L) unit embeddings of reference motions (the frozen generator's own output), or None.
     features: what `text` was made of, for a reward that reads a text anew at each noise level; or None.
+    captions: the B texts themselves, for a reward that reads words; or empty.
     """
 
     text: Tensor | None = None
     reference: Tensor | None = None
     features: TextFeatures | None = None
+    captions: tuple[str, ...] = ()
 
     def index(self, items: Tensor) -> "RewardCondition":
         return RewardCondition(
             None if self.text is None else self.text[items],
             None if self.reference is None else self.reference[items],
             None if self.features is None else self.features.index(items),
+            tuple(self.captions[item] for item in items.tolist()) if self.captions else (),
         )
 
     def to(self, device: torch.device | str) -> "RewardCondition":
@@ -37,6 +42,7 @@ class RewardCondition:
             None if self.text is None else self.text.to(device),
             None if self.reference is None else self.reference.to(device),
             None if self.features is None else self.features.to(device),
+            self.captions,
         )
 
 
@@ -47,11 +53,24 @@ class Reward(nn.Module, ABC):
     representation: str
     """The representation `forward` expects, de-normalised: `kinematic`, `joints` or `rotation`."""
     differentiable: bool = True
+    ranges: Mapping[str, tuple[float, float]] = MappingProxyType({})
+    """Lowest and highest value of each term that has them: (-1, 1) for a cosine, (0, 1) for TMR's score. Who needs
+    another scale maps from this one.
+    """
+
+    @property
+    def width(self) -> int:
+        """L of its embeddings; 0 for a reward that compares with nothing."""
+        return 0
 
     @property
     def learnt_noise(self) -> bool:
         """Whether it can judge a noisy motion at its own level (perception); False unless trained for it."""
         return False
+
+    def remember(self, texts: Sequence[str]) -> None:
+        """Encode these texts ahead, into the cache on disk; nothing for a reward that does not read."""
+        return None
 
     def settle(self) -> None:
         """Compute, as buffers, what depends on frozen weights alone; call it once before a training loop."""
@@ -97,11 +116,6 @@ class Learnt(Reward):
         """Every term this reward can give."""
 
     @property
-    def width(self) -> int:
-        """L of its embeddings; 0 for a reward that compares with nothing."""
-        return 0
-
-    @property
     def max_frames(self) -> int | None:
         """The longest motion it reads; None: there is no limit."""
         return None
@@ -120,3 +134,10 @@ class Learnt(Reward):
         unknown = [name for name in self.weights if name not in self.terms]
         if unknown:
             raise UserError(f"this reward has no term {unknown[0]!r}; it has {', '.join(self.terms)}")
+
+
+@dataclass(frozen=True)
+class RewardFamily:
+    """Rewards that lie in folders: `read` gives the one of a folder whose `config.json` names this family."""
+
+    read: Callable[[Path], Learnt]

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
+from motionrft.parsing import parsing, reads
 from motionrft.registry import TEXT_ENCODERS
 from motionrft.representations.statistics import Statistics
-from motionrft.reward.base import Learnt
+from motionrft.reward.base import Learnt, RewardFamily
+from motionrft.reward.known import Known
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward, MotionCriticSize
 from motionrft.reward.motionreward.adapters import Critic
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
@@ -26,7 +28,7 @@ from motionrft.reward.motionreward.sizes import RewardSize
 from motionrft.reward.tmr import TMRNetwork, TMRReward, TMRSize
 from motionrft.text.base import TextEncoder, TextFeatures
 from motionrft.text.loading import load_text_encoder
-from motionrft.training.weights import CONFIG, load_state, load_weights, save_weights
+from motionrft.training.weights import CONFIG, check_fits, load_state, load_weights, save_weights
 
 Size = TypeVar("Size", TMRSize, MotionCriticSize)
 
@@ -49,10 +51,13 @@ def save_reward(
         name: value.to(_HALF[precision]) if name.startswith(("network.", "critics.")) else value
         for name, value in state.items()
     }
+    if isinstance(reward, MotionReward) and reward.known is not None:
+        tensors |= reward.known.tensors()
     config = {"family": reward.family, **reward.config(), "weights": reward.weights}
     save_weights(folder, tensors, config, card)
 
 
+@reads("a MotionReward")
 def load_motionreward(
     folder: Path | str,
     weights: Mapping[str, float] | None = None,
@@ -70,6 +75,7 @@ def load_motionreward(
     """
     tensors, config = _read(folder, MotionReward.family)
     size = RewardSize.from_dict(config["size"])
+    check_fits(lambda: MotionRewardNetwork(size), _network(tensors), str(folder))
     network = MotionRewardNetwork(size)
     critics = {
         name: Critic(network.motion, CRITIC_OUTPUTS[name], **values)
@@ -83,7 +89,11 @@ def load_motionreward(
         representation,
         critics,
     )
+    known = {name: tensors.pop(name) for name in list(tensors) if name.startswith("known.")}
     load_state(reward, tensors, str(folder))
+    if known:
+        reward.known = Known.of_folder(known, config["known"])
+        reward.known_in = config["known_in"]
     reward.adapter_time = config.get("adapter_time", False)
     reward.critic_window = config.get("critic_window")
     # Folders from before this was written down: whoever is told the level is taken to have been trained on levels.
@@ -92,10 +102,12 @@ def load_motionreward(
     return reward.to(device)
 
 
+@reads("a TMR reward")
 def load_tmr(folder: Path | str) -> TMRReward:
     """Read a converted TMR with its statistics; raises as `load_motionreward`."""
     tensors, config = _read(folder, TMRReward.family)
     size = _size(TMRSize, config, folder)
+    check_fits(lambda: TMRNetwork(size), _network(tensors), str(folder))
     reward = TMRReward(
         TMRNetwork(size),
         _statistics(tensors, "normaliser", folder),
@@ -106,10 +118,12 @@ def load_tmr(folder: Path | str) -> TMRReward:
     return reward
 
 
+@reads("a MotionCritic reward")
 def load_motioncritic(folder: Path | str) -> MotionCriticReward:
     """Read a converted MotionCritic; raises as `load_motionreward`."""
     tensors, config = _read(folder, MotionCriticReward.family)
     size = _size(MotionCriticSize, config, folder)
+    check_fits(lambda: MotionCriticNetwork(size), _network(tensors), str(folder))
     reward = MotionCriticReward(MotionCriticNetwork(size), config["weights"])
     load_state(reward, tensors, str(folder))
     return reward
@@ -145,11 +159,15 @@ def _read(folder: Path | str, family: str) -> tuple[dict[str, Tensor], dict[str,
     return {name: value.float() for name, value in tensors.items()}, config
 
 
+def _network(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The network's own tensors, under their names in it."""
+    prefix = "network."
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
 def _size(kind: type[Size], config: Mapping[str, Any], folder: Path | str) -> Size:
-    try:
+    with parsing(Path(folder) / CONFIG, "the size of a network"):
         return kind(**config["size"])
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{Path(folder) / CONFIG}: does not say the size of its network ({error})") from None
 
 
 def _statistics(tensors: Mapping[str, Tensor], place: str, folder: Path | str) -> Statistics:
@@ -157,3 +175,10 @@ def _statistics(tensors: Mapping[str, Tensor], place: str, folder: Path | str) -
         return Statistics(tensors[f"{place}.mean"], tensors[f"{place}.std"])
     except KeyError as missing:
         raise UserError(f"{folder}: has no statistics {missing}; train or convert the reward again") from None
+
+
+MOTIONREWARD, TMR, MOTIONCRITIC = (
+    RewardFamily(load_motionreward),
+    RewardFamily(load_tmr),
+    RewardFamily(load_motioncritic),
+)

@@ -1,13 +1,17 @@
 """Rewards from our folders, with the terms that are asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from motionrft.errors import UserError
 from motionrft.parsing import read_json
 from motionrft.physics import COSTS, current_names
 from motionrft.registry import REWARDS
-from motionrft.reward.base import Learnt, Reward
+from motionrft.reward.base import Learnt, Reward, RewardFamily
+from motionrft.reward.naming import is_own
+from motionrft.reward.own import load_own
 from motionrft.reward.physics import PhysicsReward
 from motionrft.reward.unified import Part, UnifiedReward
 from motionrft.training.weights import CONFIG
@@ -44,38 +48,72 @@ def read_reward_folder(folder: Path) -> Learnt:
         UserError: damaged, or a model that is no reward.
     """
     family = str(read_json(folder / CONFIG).get("family"))
-    if family not in REWARDS:
-        raise UserError(
-            f"{folder}: holds a {family} model, which is no reward ({', '.join(REWARDS.names())} are)"
-        )
-    found: Learnt = REWARDS.load(family)(folder)
-    return found
+    found = REWARDS.load(family) if family in REWARDS else None
+    if not isinstance(found, RewardFamily):
+        families = [name for name in REWARDS.names() if not is_own(name)]
+        raise UserError(f"{folder}: holds a {family} model, which is no reward ({', '.join(families)} are)")
+    return found.read(folder)
 
 
-def physics_alone(weights: Mapping[str, float], representation: str, fps: float) -> PhysicsReward | None:
-    """Physics with these weights, where they name nothing else; None where something has to be loaded."""
-    learnt, physics = _split(weights)
-    return None if learnt else PhysicsReward(physics, representation, fps)
+@dataclass(frozen=True)
+class Terms:
+    """Weights other than 0, by who gives the term: the reward, physics, or code of the user's own."""
+
+    learnt: dict[str, float]
+    physics: dict[str, float]
+    own: dict[str, float]
+
+    @classmethod
+    def of(cls, weights: Mapping[str, float]) -> "Terms":
+        """Raises `UserError` where nothing has a weight."""
+        given = {name: weight for name, weight in current_names(weights).items() if weight}
+        if not given:
+            raise UserError("a reward needs at least one term with a weight other than 0")
+        own = {name: weight for name, weight in given.items() if is_own(name)}
+        physics = {name: weight for name, weight in given.items() if name in COSTS}
+        rest = {name: weight for name, weight in given.items() if name not in {*own, *physics}}
+        return cls(rest, physics, own)
 
 
 def weighted(
-    reward: Learnt, weights: Mapping[str, float] | None, representation: str = "kinematic", fps: float = 20.0
+    reward: Learnt | None,
+    weights: Mapping[str, float] | None,
+    representation: str = "kinematic",
+    fps: float = 20.0,
 ) -> Reward:
-    """A reward with these terms and weights; physics terms join it by name."""
-    learnt, physics = ({}, {}) if weights is None else _split(weights)
-    reward.expect(representation)
-    if learnt:
-        reward.weigh(learnt)
-    if not physics:
-        return reward
-    beside = PhysicsReward(physics, representation, fps)
-    return UnifiedReward([Part(reward, reward.width), Part(beside)])
+    """A reward with these terms and weights; physics and the user's own terms join it by name.
+
+    Args:
+        reward: or None, where `weights` name no term of one.
+    """
+    terms = None if weights is None else Terms.of(weights)
+    parts = []
+    if reward is not None:
+        reward.expect(representation)
+        if terms is not None and terms.learnt:
+            _check_known(terms.learnt, reward)
+            reward.weigh(terms.learnt)
+        parts.append(Part(reward, reward.width))
+    if terms is not None and terms.physics:
+        parts.append(Part(PhysicsReward(terms.physics, representation, fps)))
+    for name, weight in {} if terms is None else terms.own.items():
+        own = load_own(name, representation, fps)
+        own.expect(representation)
+        own.weigh(dict.fromkeys(own.terms, weight))
+        parts.append(Part(own, own.width))
+    return parts[0].reward if len(parts) == 1 else UnifiedReward(parts)
 
 
-def _split(weights: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
-    """Learnt terms and physics terms, zeros left out."""
-    given = {name: weight for name, weight in current_names(weights).items() if weight}
-    if not given:
-        raise UserError("a reward needs at least one term with a weight other than 0")
-    physics = {name: weight for name, weight in given.items() if name in COSTS}
-    return {name: weight for name, weight in given.items() if name not in COSTS}, physics
+def _check_known(names: Iterable[str], reward: Learnt) -> None:
+    """Refuse a term that nobody gives."""
+    own = [name for name in REWARDS.names() if is_own(name)]
+    known = [*reward.terms, *COSTS, *own]
+    brought = f", packages bring {', '.join(own)}" if own else ""
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            raise UserError(
+                f"no term is called {name!r}; this reward gives {', '.join(reward.terms)}, physics gives "
+                f"{', '.join(COSTS)}{brought}."
+                f"{f' Did you mean {near[0]}?' if near else ''}"
+            )

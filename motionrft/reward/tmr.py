@@ -6,6 +6,7 @@ log-variance; positions are sinusoids; there is no final norm.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -105,6 +106,7 @@ class TMRReward(Learnt):
     """
 
     family: ClassVar[str] = "tmr"
+    ranges = MappingProxyType({"semantic": (0.0, 1.0), "similarity": (0.0, 1.0)})
 
     def __init__(
         self,
@@ -145,6 +147,10 @@ class TMRReward(Learnt):
         return F.normalize(self.network.motion_encoder(self.normaliser(motion, lengths), mask).mean, dim=-1)
 
     @torch.no_grad()
+    def remember(self, texts: Sequence[str]) -> None:
+        if "semantic" in self.weights:
+            self.text_encoder.remember(texts)
+
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
     ) -> RewardCondition:

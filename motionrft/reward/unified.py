@@ -31,11 +31,16 @@ class UnifiedReward(Reward):
         self.widths = [part.width for part in parts]
         self.representation = parts[0].reward.representation
         self.differentiable = all(part.reward.differentiable for part in parts)
+        self.ranges = {term: limits for part in parts for term, limits in part.reward.ranges.items()}
 
     @property
     def learnt_noise(self) -> bool:
         """Physics among the parts says no: of a noisy state it measures the noise."""
         return all(part.learnt_noise for part in self.parts)
+
+    def remember(self, texts: Sequence[str]) -> None:
+        for part in self.parts:
+            part.remember(texts)  # type: ignore[operator]
 
     def settle(self) -> None:
         for part in self.parts:
@@ -50,6 +55,7 @@ class UnifiedReward(Reward):
             _side_by_side([condition.text for condition in conditions]),
             _side_by_side([condition.reference for condition in conditions]),
             features[0] if features else None,
+            next((condition.captions for condition in conditions if condition.captions), ()),
         )
 
     def forward(
@@ -73,6 +79,7 @@ class UnifiedReward(Reward):
                     None if condition.text is None or not width else condition.text[:, columns],
                     None if condition.reference is None or not width else condition.reference[:, columns],
                     condition.features if width else None,
+                    condition.captions,
                 )
             )
         return parts

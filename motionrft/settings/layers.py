@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from motionrft.errors import UserError
 from motionrft.settings.base import Preset
+from motionrft.settings.code import places, refuse
 from motionrft.settings.discovery import find_preset
 from motionrft.settings.fields import models_of
 from motionrft.settings.messages import explain
@@ -22,10 +23,11 @@ ENVIRONMENT_PREFIX = "MOTIONRFT_SET_"
 
 @dataclass(frozen=True)
 class Layer:
-    """Nested values and, for error messages, where they came from."""
+    """Nested values and, for error messages, where they came from; `typed`: on the command line."""
 
     values: dict[str, Any]
     source: str
+    typed: bool = False
 
 
 def resolve(
@@ -48,9 +50,13 @@ def resolve(
         UserError: every mistake at once.
     """
     environment = os.environ if environment is None else environment
-    layers = [*_file_layer(model, preset, environment), *_environment_layers(environment)]
-    layers += [_setting_layer(text) for text in settings]
-    layers += [Layer(nest(path, value), flag) for path, (flag, value) in (flags or {}).items()]
+    asked = [*_environment_layers(environment), *(_setting_layer(text) for text in settings)]
+    asked += [Layer(nest(path, value), flag, True) for path, (flag, value) in (flags or {}).items()]
+    layers = [
+        *(_without_rivals(layer, asked, model) for layer in _file_layer(model, preset, environment)),
+        *asked,
+    ]
+    _check_code(layers, model)
     variants: dict[str, str] = {}
     for layer in layers:
         variants |= chosen_variants(layer.values, (model,))
@@ -63,6 +69,15 @@ def resolve(
         return model.model_validate(merged)
     except ValidationError as error:
         raise UserError(explain(error, model, lambda path: _source_of(path, sources))) from None
+
+
+def _check_code(layers: Sequence[Layer], model: type[Preset]) -> None:
+    """Code of the user's own may be named where it is also named on the command line, and nowhere else."""
+    typed = {place for layer in layers if layer.typed for _, place in places(layer.values, model)}
+    for layer in layers:
+        for field, place in places(layer.values, model):
+            if place not in typed:
+                raise refuse(field, place, layer.source)
 
 
 def _file_layer(model: type[Preset], preset: str | None, environment: Mapping[str, str]) -> list[Layer]:
@@ -82,6 +97,13 @@ def _file_layer(model: type[Preset], preset: str | None, environment: Mapping[st
     return [Layer({str(key): value for key, value in values.items()}, str(path))]
 
 
+def _without_rivals(file: Layer, asked: Sequence[Layer], model: type[Preset]) -> Layer:
+    """The file's values but for those that the user replaced by asking for something else: epochs for updates."""
+    given = {key for layer in asked for key, value in layer.values.items() if value is not None}
+    gone = {rival for key, rival in model.rivals.items() if key in given and rival not in given}
+    return Layer({key: value for key, value in file.values.items() if key not in gone}, file.source)
+
+
 def _environment_layers(environment: Mapping[str, str]) -> list[Layer]:
     layers = []
     if environment.get("MOTIONRFT_DEVICE"):
@@ -97,7 +119,7 @@ def _setting_layer(text: str) -> Layer:
     path, equals, value = text.partition("=")
     if not equals or not all(path.strip().split(".")):
         raise UserError(f"--set {text}: write it as KEY=VALUE, with a dotted path as the key (a.b=c)")
-    return Layer(nest(path.strip(), read_yaml(value, f"--set {path.strip()}")), f"--set {path.strip()}")
+    return Layer(nest(path.strip(), read_yaml(value, f"--set {path.strip()}")), f"--set {path.strip()}", True)
 
 
 def nest(path: str, value: Any) -> dict[str, Any]:

@@ -50,7 +50,15 @@ def _decimal(loader: PresetLoader, node: yaml.ScalarNode) -> int:
     return int(loader.construct_scalar(node))  # YAML 1.1 would read 010 as eight
 
 
+def _boolean(loader: PresetLoader, node: yaml.ScalarNode) -> bool:
+    word = str(loader.construct_scalar(node)).lower()
+    if word not in ("true", "false"):
+        raise yaml.constructor.ConstructorError(None, None, f"{word!r} is no boolean", node.start_mark)
+    return word == "true"
+
+
 PresetLoader.add_constructor("tag:yaml.org,2002:int", _decimal)
+PresetLoader.add_constructor("tag:yaml.org,2002:bool", _boolean)
 
 
 def write_yaml(values: Any) -> str:
@@ -68,23 +76,37 @@ def read_yaml(text: str | bytes, source: str) -> Any:
     Raises:
         UserError: not YAML, a repeated key, a Python tag, or a size beyond the limits.
     """
+    return _read(text, source, PresetLoader)
+
+
+def read_foreign_yaml(text: str | bytes, source: str) -> Any:
+    """Read another project's options as that project reads them (YAML 1.1), within the same limits.
+
+    Raises:
+        UserError: not YAML, a Python tag, or a size beyond the limits.
+    """
+    return _read(text, source, yaml.SafeLoader)
+
+
+def _read(text: str | bytes, source: str, kind: type[yaml.SafeLoader]) -> Any:
     if len(text) > MAX_BYTES:
-        raise UserError(f"{source}: {len(text) / 1e6:.1f} MB; a preset has at most {MAX_BYTES / 1e6:.0f} MB")
+        raise UserError(f"{source}: {len(text) / 1e6:.1f} MB; settings have at most {MAX_BYTES / 1e6:.0f} MB")
     with parsing(source, "YAML"):
         try:
-            return _document(text, source)
+            return _document(text, source, kind)
         except yaml.YAMLError as error:
             raise UserError(f"{source}: {_one_line(error)}") from None
 
 
-def _document(text: str | bytes, source: str) -> Any:
-    loader = PresetLoader(text)
+def _document(text: str | bytes, source: str, kind: type[yaml.SafeLoader]) -> Any:
+    loader = kind(text)
     try:
         node = loader.get_single_node()
         if node is None:
             return None
         _check_size(node, source)
-        _check_keys(node, source, set())
+        if kind is PresetLoader:
+            _check_keys(node, source, set())
         return loader.construct_document(node)
     finally:
         loader.dispose()

@@ -1,7 +1,7 @@
 """What a frozen text encoder gives: token states, a mask, and (where it has one) a pooled vector."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -77,3 +77,7 @@ class TextEncoder(ABC):
 
         An item's features do not depend on the other texts beyond padding, which is what makes a cache valid.
         """
+
+    def remember(self, texts: Iterable[str]) -> None:
+        """Encode these ahead of being asked, where there is a place to keep them that is not memory."""
+        return None

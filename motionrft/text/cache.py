@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -13,12 +13,20 @@ from torch import Tensor
 
 from motionrft.text.base import TextEncoder, TextFeatures
 from motionrft.training.atomic import write_bytes
+from motionrft.training.recent import Recent
 
 log = logging.getLogger(__name__)
 
 STORED = torch.float16
 """Features are kept in half precision (a caption of 20 tokens x 1024 is 40 KB) and always pass through it, so that a
 result does not depend on whether the cache was warm."""
+HELD = 64 * 2**20
+"""Bytes of features kept in memory beside the disk: a data set's captions may take gigabytes."""
+SHARD = 2048
+"""Texts of a shard at most: so many are in memory while a data set is encoded."""
+
+Features = tuple[Tensor, Tensor | None]
+"""Of one text: token states (L, D) and the pooled vector (P,) or None, both `STORED`."""
 
 
 def cache_folder() -> Path:
@@ -34,7 +42,7 @@ def text_key(text: str) -> str:
 
 
 class CachedTextEncoder(TextEncoder):
-    """A text encoder that remembers: in memory, and in `folder` (shards of safetensors, one a call that met new texts).
+    """A text encoder that remembers: in `folder` (shards of safetensors, memory-mapped), and lately read ones in memory.
 
     Args:
         encoder: the encoder behind; its weights are loaded only when a new text comes, and dropped after.
@@ -47,8 +55,11 @@ class CachedTextEncoder(TextEncoder):
         self.name, self.identity = encoder.name, encoder.identity
         self.width, self.pooled_width = encoder.width, encoder.pooled_width
         self.folder = folder / "text" / encoder.identity if folder else None
-        self._known: dict[str, tuple[Tensor, Tensor | None]] = {}
-        self._shards: dict[Path, set[str]] = {}
+        self._recent: Recent[str, Features] = Recent(HELD)
+        self._homeless: dict[str, Features] = {}
+        """Features that are on no disk, so that memory must not forget them."""
+        self._homes: dict[str, Path] = {}
+        self._surveyed: set[Path] = set()
 
     def encode(self, texts: Sequence[str]) -> TextFeatures:
         # Whoever trains in reduced precision still gets, and remembers, what everybody else does.
@@ -57,73 +68,132 @@ class CachedTextEncoder(TextEncoder):
 
     def _encode(self, texts: Sequence[str]) -> TextFeatures:
         keys = [text_key(text) for text in texts]
-        wanted = {key for key in keys if key not in self._known}
-        if wanted:
-            self._read_shards(wanted)
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
+        named = dict(zip(keys, texts, strict=True))
+        found = self._recall(named)
+        missing = {key: text for key, text in named.items() if key not in found}
         if missing:
-            self._encode_missing(missing)
-        return self._collate(keys)
+            found |= self._learn(missing, keep=True)
+        return _collate([found[key] for key in keys])
 
-    def _collate(self, keys: list[str]) -> TextFeatures:
-        found = [self._known[key] for key in keys]
-        counts = torch.tensor([states.shape[0] for states, _ in found])
-        tokens = torch.nn.utils.rnn.pad_sequence([states for states, _ in found], batch_first=True).float()
-        mask = torch.arange(tokens.shape[1])[None] < counts[:, None]
-        vectors = [pooled for _, pooled in found if pooled is not None]
-        return TextFeatures(
-            tokens, mask, torch.stack(vectors).float() if len(vectors) == len(found) else None
-        )
+    def remember(self, texts: Iterable[str]) -> None:
+        named = {text_key(text): text for text in texts}
+        if any(key not in self._homes for key in named):
+            self._survey()
+        missing = {
+            key: text for key, text in named.items() if key not in self._homes and key not in self._homeless
+        }
+        if missing:
+            with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+                self._learn(missing, keep=False)
 
-    def _encode_missing(self, missing: dict[str, str]) -> None:
-        shard: dict[str, Tensor] = {}
+    def _recall(self, keys: Iterable[str]) -> dict[str, Features]:
+        """What is known of the wanted texts, from memory and from the shards that hold them."""
+        known = {key: self._homeless.get(key) or self._recent.get(key) for key in keys}
+        found = {key: features for key, features in known.items() if features is not None}
+        absent = [key for key in known if key not in found]
+        if any(key not in self._homes for key in absent):
+            self._survey()
+        shelves: dict[Path, list[str]] = {}
+        for key in absent:
+            if key in self._homes:
+                shelves.setdefault(self._homes[key], []).append(key)
+        for path, here in shelves.items():
+            found |= self._read(path, here)
+        return found
+
+    def _learn(self, missing: dict[str, str], keep: bool) -> dict[str, Features]:
+        """Encode texts and write them, a shard at a time; returns the features if they are to be kept."""
+        found: dict[str, Features] = {}
         # Neighbours in length share a batch: least padding.
         items = sorted(missing.items(), key=lambda item: len(item[1]))
+        try:
+            for first in range(0, len(items), SHARD):
+                fresh = self._encoded(items[first : first + SHARD])
+                home = self._write_shard(fresh)
+                if home is None:
+                    self._homeless |= fresh
+                else:
+                    self._homes |= dict.fromkeys(fresh, home)
+                if keep:
+                    found |= fresh
+                    for key, features in fresh.items():
+                        self._hold(key, features)
+        finally:
+            release = getattr(self.encoder, "release", None)
+            if release is not None:
+                release()
+        return found
+
+    def _encoded(self, items: Sequence[tuple[str, str]]) -> dict[str, Features]:
+        found: dict[str, Features] = {}
         for start in range(0, len(items), self.batch):
             part = items[start : start + self.batch]
             features = self.encoder.encode([text for _, text in part])
             for row, (key, _) in enumerate(part):
-                shard[f"{key}.tokens"] = (
-                    features.tokens[row][features.mask[row]].to("cpu", STORED).contiguous()
-                )
-                if features.pooled is not None:
-                    shard[f"{key}.pooled"] = features.pooled[row].to("cpu", STORED).contiguous()
-        self._remember(shard)
-        self._write_shard(shard)
-        release = getattr(self.encoder, "release", None)
-        if release is not None:
-            release()
+                states = features.tokens[row][features.mask[row]].to("cpu", STORED).contiguous()  # (L, D)
+                pooled = None if features.pooled is None else features.pooled[row].to("cpu", STORED).clone()
+                found[key] = states, pooled
+        return found
 
-    def _remember(self, shard: dict[str, Tensor]) -> None:
-        for name, value in shard.items():
-            key, kind = name.rsplit(".", 1)
-            if kind == "tokens":
-                self._known[key] = (value, shard.get(f"{key}.pooled"))
+    def _hold(self, key: str, features: Features) -> None:
+        if key not in self._homeless:
+            self._recent.put(key, features, sum(part.nbytes for part in features if part is not None))
 
-    def _read_shards(self, wanted: set[str]) -> None:
-        """Remember the wanted texts that lie on disk, reading those alone."""
+    def _survey(self) -> None:
+        """Learn which texts lie in shards that are new here, from their headers alone."""
         if self.folder is None or not self.folder.is_dir():
             return
-        for path in sorted(self.folder.glob("*.safetensors")):
-            if path in self._shards and self._shards[path].isdisjoint(wanted):
-                continue
+        for path in sorted(set(self.folder.glob("*.safetensors")) - self._surveyed):
+            self._surveyed.add(path)
             try:
                 with safe_open(path, "pt") as stored:
                     names = list(stored.keys())
-                    self._shards[path] = {name.rsplit(".", 1)[0] for name in names}
-                    hits = [name for name in names if name.rsplit(".", 1)[0] in wanted]
-                    self._remember({name: stored.get_tensor(name) for name in hits})
             except (SafetensorError, OSError) as error:
-                self._shards[path] = set()
-                log.warning("%s: damaged text cache, its texts are encoded again (%s)", path, error)
+                self._set_aside(path, error)
+                continue
+            ours = (name.removesuffix(".tokens") for name in names if name.endswith(".tokens"))
+            self._homes |= dict.fromkeys(ours, path)
 
-    def _write_shard(self, shard: dict[str, Tensor]) -> None:
+    def _read(self, path: Path, keys: Sequence[str]) -> dict[str, Features]:
+        """The features of some texts of a shard, and no others."""
+        found: dict[str, Features] = {}
+        try:
+            with safe_open(path, "pt") as stored:
+                there = set(stored.keys())
+                for key in keys:
+                    pooled = stored.get_tensor(f"{key}.pooled") if f"{key}.pooled" in there else None
+                    found[key] = stored.get_tensor(f"{key}.tokens"), pooled
+        except (SafetensorError, OSError) as error:
+            self._set_aside(path, error)
+            return {}
+        for key, features in found.items():
+            self._hold(key, features)
+        return found
+
+    def _set_aside(self, path: Path, error: Exception) -> None:
+        self._homes = {key: home for key, home in self._homes.items() if home != path}
+        log.warning("%s: damaged text cache, its texts are encoded again (%s)", path, error)
+
+    def _write_shard(self, fresh: dict[str, Features]) -> Path | None:
+        """Where the shard lies now, or None where it cannot be written."""
         if self.folder is None:
-            return
-        name = hashlib.sha256("".join(sorted(shard)).encode()).hexdigest()[:16]
-        path = self.folder / f"{name}.safetensors"
+            return None
+        shard = {f"{key}.tokens": states for key, (states, _) in fresh.items()}
+        shard |= {f"{key}.pooled": pooled for key, (_, pooled) in fresh.items() if pooled is not None}
+        path = self.folder / f"{hashlib.sha256(''.join(sorted(shard)).encode()).hexdigest()[:16]}.safetensors"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_bytes(path, save(shard))
         except OSError as error:
             log.warning("%s: text features are not cached on disk (%s)", self.folder, error)
+            return None
+        self._surveyed.add(path)
+        return path
+
+
+def _collate(found: Sequence[Features]) -> TextFeatures:
+    counts = torch.tensor([states.shape[0] for states, _ in found])
+    tokens = torch.nn.utils.rnn.pad_sequence([states for states, _ in found], batch_first=True).float()
+    mask = torch.arange(tokens.shape[1])[None] < counts[:, None]
+    vectors = [pooled for _, pooled in found if pooled is not None]
+    return TextFeatures(tokens, mask, torch.stack(vectors).float() if len(vectors) == len(found) else None)

@@ -50,11 +50,26 @@ class StreamCursor:
         """How often the data set has been seen, fractions included."""
         return self.position / self.size
 
-    def next(self) -> torch.Tensor:
+    def next(self) -> Tensor:
         """(batch,) int64 indices of this process's next batch."""
-        first = self.position + self.rank * self.batch
+        return self.visit()[0]
+
+    def visit(self) -> tuple[Tensor, Tensor]:
+        """The next batch, (batch,) indices, and how often each of its items was given out before, (batch,)."""
+        found = self.ahead(1)[0]
         self.position += self.batch * self.processes
-        return torch.stack([self._item(place) for place in range(first, first + self.batch)])
+        return found
+
+    def ahead(self, batches: int) -> list[tuple[Tensor, Tensor]]:
+        """What the next calls of `visit` will give, without moving on."""
+        starts = [
+            self.position + (number * self.processes + self.rank) * self.batch for number in range(batches)
+        ]
+        places = [range(first, first + self.batch) for first in starts]
+        return [
+            (torch.stack([self._item(place) for place in row]), torch.tensor(row) // self.size)
+            for row in places
+        ]
 
     def state_dict(self) -> dict[str, object]:
         return {"position": self.position, "identity": self.identity, "size": self.size}

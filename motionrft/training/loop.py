@@ -9,6 +9,7 @@ from motionrft.errors import Interrupted, RunError, UserError
 from motionrft.training.distribution import Distribution
 from motionrft.training.dry_run import DryRun, DryRunDone
 from motionrft.training.memory import MemoryMeter
+from motionrft.training.numbers import read, waiting
 from motionrft.training.progress import Progress, Silent
 from motionrft.training.run import RunFolder
 from motionrft.training.seeds import global_random_state, restore_global_random_state
@@ -17,6 +18,9 @@ from motionrft.training.watch import Finding
 
 _DRY, _LONGEST_DROUGHT = 5, 25
 """Calls of `update` in a row that make none (no gradient): worth a warning, and the end of the run."""
+
+_TOGETHER, _LATEST = 10, 1.0
+"""Metrics that are still on the device are read this many updates at a time, or after so many seconds."""
 
 Metrics = Mapping[str, Any]
 
@@ -31,6 +35,7 @@ class Trainer(Protocol):
         """Make one optimiser update, `step` (counted from 0) having been made; return its metrics.
 
         A trainer that makes several at a time (a fine-tuning trajectory) returns one metrics dict for each.
+        Metrics may be () tensors, which the loop reads when it is due: nobody waits for a device at every update.
         """
 
     def state_dict(self) -> dict[str, Any]:
@@ -96,16 +101,25 @@ def train(
             while (reason := run.ended(updates, time_limit)) is None:
                 before = run.step
                 run.advance()
-                stop, save, best = run.agree(signals.stop or 0, signals.save, run.look(watch))
+                stop, save, best, told = run.agree(
+                    signals.stop or 0, signals.save, run.look(watch), run.must_tell()
+                )
                 due = checkpoint_every and run.step // checkpoint_every > before // checkpoint_every
+                if told or due or stop or save or best:
+                    run.report()
                 if due or stop or save or best:
                     signals.save = False
                     run.save(best=bool(best))
                 if stop:
                     raise run.interrupted(stop)
+            run.report()
             run.save()
             if stop := run.agree(signals.stop or 0)[0]:
                 raise run.interrupted(stop)
+    except RunError:
+        if run.distribution.processes == 1:  # of several, one may be lost, and reporting is done together
+            run.report()
+        raise
     finally:
         run.progress.finish()
     return Outcome(run.step, run.seconds, reason)
@@ -130,6 +144,8 @@ class _Session:
         self.step = 0
         self.stop_sentence: str | None = None
         """The watch's last word, which a resumed run remembers."""
+        self._pending: list[Metrics] = []
+        self._reported = time.perf_counter()
         self._drought = 0
         self._told_of_no_gradient = False
         self._earlier = 0.0
@@ -163,7 +179,21 @@ class _Session:
         seconds = (time.perf_counter() - began) / max(len(lines), 1)
         for line in lines:
             self.step += 1
-            self._report({"update": self.step, "seconds": seconds, **self._memory.read(), **line})
+            self._pending.append({"update": self.step, "seconds": seconds, **self._memory.read(), **line})
+        if not waiting(self._pending):
+            self.report()
+
+    def must_tell(self) -> bool:
+        """Whether metrics have waited on the device for long enough."""
+        old = time.perf_counter() - self._reported > _LATEST
+        return bool(self._pending) and (old or len(self._pending) >= _TOGETHER)
+
+    def report(self) -> None:
+        """Write and show the metrics of the updates since the last report, here and in every process at once."""
+        lines, self._pending = read(self._pending), []
+        self._reported = time.perf_counter()
+        for line in lines:
+            self._report(line)
 
     def look(self, watch: Callable[[int], Finding | str | None] | None) -> bool:
         """Let the watch judge: True for the best state so far; its last word ends the run in every process."""
@@ -235,4 +265,4 @@ class _Session:
             self.folder.append_metrics(metrics)
         if metrics.get("grad_norm") == 0.0:
             self._warn_of_no_gradient()
-        self.progress.update(self.step, metrics)
+        self.progress.update(metrics["update"], metrics)

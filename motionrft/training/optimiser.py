@@ -9,11 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from motionrft.errors import RunError
+from motionrft.training.last_good import LastGood
 from motionrft.training.precision import LossScale
 from motionrft.training.schedule import rate_factor
 
 _PATIENCE = 10
 """Updates in a row without a finite gradient. First the last good state comes back, then it is the end."""
+_KEPT_EVERY = 100
+"""Updates between two copies of the last good state."""
 
 
 class OptimiserSettings(Protocol):
@@ -61,6 +64,9 @@ class Optimiser:
     An update whose gradient is not finite is skipped (`clip_grad_norm_` would turn one NaN into all NaN).
     After ten in a row the last good state comes back and the rate is halved, once; after ten more the run
     ends with a diagnosis.
+
+    On CUDA nothing waits for the device: a gradient that is not finite is skipped there, by AdamW's own kernel, and
+    the host learns of it up to ten updates later.
     """
 
     def __init__(
@@ -102,7 +108,15 @@ class Optimiser:
         self.scale = 1.0
         """1, or 0.5 after a restart."""
         self._bad_in_a_row = 0
-        self._good: dict[str, Any] | None = None
+        self._good = LastGood(self.named, self.adam)
+        self._fused = fused
+        on_cuda = {parameter.device.type for parameter in self.named.values()} == {"cuda"}
+        # A loss scale is moved by every overflow, so float16 asks the device at every update.
+        self._read_every = _PATIENCE if on_cuda and dtype != torch.float16 else 1
+        self._unread: list[Tensor] = []
+        """Whether the gradient of each latest update was finite, () bool each, still on the device."""
+        self._sound: list[Tensor] = []
+        """Whether its weights were, afterwards."""
 
     @property
     def lr(self) -> float:
@@ -117,11 +131,12 @@ class Optimiser:
         """Add a loss's gradient, through the loss scale where there is one."""
         (loss if self.loss_scale.value == 1.0 else loss * self.loss_scale.value).backward()
 
-    def step(self) -> dict[str, float]:
+    def step(self) -> dict[str, Any]:
         """Average over processes, clip, update, advance the schedule, drop the gradients.
 
         Returns:
-            `grad_norm` (before clipping), `lr` (used), `skipped` (updates without a finite gradient so far).
+            `grad_norm` (before clipping; on CUDA a () tensor that nobody has waited for, see
+            `motionrft.training.numbers`), `lr` (used), `skipped` (updates known to have had no finite gradient).
 
         Raises:
             RunError: not finite for the second time ten updates in a row; names the first tensor that is not.
@@ -133,16 +148,24 @@ class Optimiser:
         if self.loss_scale.value != 1.0:
             torch._foreach_mul_(gradients, 1.0 / self.loss_scale.value)
         norm = nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
-        lr = self.lr
-        if torch.isfinite(norm):
-            self._apply(norm, lr)
-        else:
-            self._skip()
+        lr, finite = self.lr, torch.isfinite(norm)
+        self._unread.append(finite)
+        due = self.updates % _KEPT_EVERY == 0
+        if due or self._bad_in_a_row or len(self._unread) >= self._read_every:
+            self._count()
+        if due and not self._bad_in_a_row:
+            self._good.keep()
+        self._apply(norm, finite, lr)
         self.zero_grad()
         self.updates += 1
-        return {"grad_norm": float(norm), "lr": lr, "skipped": float(self.skipped)}
+        return {
+            "grad_norm": float(norm) if self._read_every == 1 else norm,
+            "lr": lr,
+            "skipped": float(self.skipped),
+        }
 
     def state_dict(self) -> dict[str, Any]:
+        self._count()
         return {
             "adam": self.adam.state_dict(),
             "updates": self.updates,
@@ -157,7 +180,8 @@ class Optimiser:
         self.updates, self.skipped, self.scale = state["updates"], state["skipped"], state["scale"]
         self._bad_in_a_row = state["bad_in_a_row"]
         self.loss_scale.load_state_dict(state["loss_scale"])
-        self._good = None
+        self._good.forget()
+        self._unread, self._sound = [], []
 
     def _whole_gradients(self) -> list[Tensor]:
         """A gradient for every parameter, zero where there is none: all processes must send equal shapes."""
@@ -166,23 +190,41 @@ class Optimiser:
                 parameter.grad = torch.zeros_like(parameter)
         return [parameter.grad for parameter in self.named.values() if parameter.grad is not None]
 
-    def _apply(self, norm: Tensor, lr: float) -> None:
-        if self._bad_in_a_row == 0 and self.updates % _PATIENCE == 0:
-            self._good = self._snapshot()
+    def _apply(self, norm: Tensor, finite: Tensor, lr: float) -> None:
+        """Clip and step; AdamW's fused kernel leaves everything as it is where `found_inf` is 1."""
         if self.settings.clip is not None:
             nn.utils.clip_grads_with_norm_(self.named.values(), self.settings.clip, norm)
         for group in self.adam.param_groups:
             group["lr"] = lr
-        self.adam.step()
+        if self._fused:
+            self.adam.found_inf = (~finite).float()  # type: ignore[attr-defined]
+            self.adam.step()
+        elif finite:
+            self.adam.step()
+        largest = torch._foreach_norm(list(self.named.values()), float("inf"))
+        weights = torch.isfinite(torch.stack([each.float() for each in largest])).all()
+        self._sound.append(weights | ~finite)  # an update that was skipped has left nothing
+        if self._read_every == 1:
+            self._check_weights()
+
+    def _count(self) -> None:
+        """Read which of the latest updates were skipped, in one go, and act on it."""
         self._check_weights()
-        self.loss_scale.fitted()
-        self._bad_in_a_row = 0
+        if not self._unread:
+            return
+        flags, self._unread = torch.stack(self._unread).tolist(), []
+        for finite in flags:
+            if finite:
+                self.loss_scale.fitted()
+                self._bad_in_a_row = 0
+            else:
+                self._skip()
 
     @torch.no_grad()
     def _check_weights(self) -> None:
         """A finite gradient times a huge rate is no finite weight, and without another update no gradient would tell."""
-        largest = torch._foreach_norm(list(self.named.values()), float("inf"))
-        if not torch.isfinite(torch.stack([each.float() for each in largest])).all():
+        sound, self._sound = self._sound, []
+        if sound and not torch.stack(sound).all():
             name = next(name for name, p in self.named.items() if not torch.isfinite(p).all())
             raise RunError(
                 f"Update {self.updates + 1} with rate {self.lr:g} left weights that are not finite, first {name}. "
@@ -196,23 +238,10 @@ class Optimiser:
         self._bad_in_a_row += 1
         if self._bad_in_a_row < _PATIENCE:
             return
-        if self.scale < 1.0 or self._good is None:
+        if self.scale < 1.0 or not self._good.kept:
             raise RunError(self._diagnosis())
-        self._restore(self._good)
+        self._good.restore()
         self.scale, self._bad_in_a_row = 0.5, 0
-
-    def _snapshot(self) -> dict[str, Any]:
-        """Weights and moments on the CPU, from before this update."""
-        state = self.adam.state_dict()
-        moments = {i: {k: v.detach().cpu().clone() for k, v in s.items()} for i, s in state["state"].items()}
-        weights = {name: parameter.detach().cpu().clone() for name, parameter in self.named.items()}
-        return {"weights": weights, "adam": {"state": moments, "param_groups": state["param_groups"]}}
-
-    @torch.no_grad()
-    def _restore(self, snapshot: dict[str, Any]) -> None:
-        for name, parameter in self.named.items():
-            parameter.copy_(snapshot["weights"][name])
-        self.adam.load_state_dict(snapshot["adam"])
 
     def _diagnosis(self) -> str:
         for kind, tensors in (

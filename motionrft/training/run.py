@@ -7,7 +7,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,7 @@ class RunFolder:
         overwrite: bool = False,
         identity: Mapping[str, str] | None = None,
         allow_changed: Sequence[str] = (),
+        complete: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
     ) -> "RunFolder":
         """Create a run folder, or take up an old one.
 
@@ -88,6 +89,7 @@ class RunFolder:
                 `env.json` and compared on resume as the preset is.
             allow_changed: dotted preset keys, groups of them (`optimiser`) or identity names that may differ
                 on resume.
+            complete: fills in what the preset of a run of an older version does not say.
 
         Raises:
             UserError: the folder exists (neither flag given), is no run, is in use, cannot be written, or was
@@ -100,7 +102,7 @@ class RunFolder:
             clean_temporaries(path, locked=True)
             resumed = resume and (path / PRESET).is_file()
             if resumed:
-                _refuse_changes(path, preset, identity or {}, allow_changed)
+                _refuse_changes(path, preset, identity or {}, allow_changed, complete)
             elif overwrite:
                 kept = _delete_run(path)
             folder = cls(path, lock, resumed=resumed)
@@ -341,11 +343,17 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
 
 
 def _refuse_changes(
-    path: Path, preset: Mapping[str, Any], identity: Mapping[str, str], allow_changed: Sequence[str]
+    path: Path,
+    preset: Mapping[str, Any],
+    identity: Mapping[str, str],
+    allow_changed: Sequence[str],
+    complete: Callable[[dict[str, Any]], Mapping[str, Any]] | None,
 ) -> None:
     before = read_yaml(read_text(path / PRESET), str(path / PRESET)) or {}
     if not isinstance(before, dict):
         raise UserError(f"{path / PRESET}: no preset (a table of settings). The run cannot be resumed.")
+    if complete is not None:
+        before = _completed(before, complete)
     now = read_yaml(write_yaml(dict(preset)), PRESET)
     hashes = read_json(path / ENVIRONMENT).get("hashes")
     changed = changed_keys(before, now, allow_changed)
@@ -356,6 +364,16 @@ def _refuse_changes(
             f"{path}: the run was started with something else: {'; '.join(changed[:_LISTED])}{more}. "
             "Resume with what it was started with, or allow a difference with --allow-changed KEY."
         )
+
+
+def _completed(
+    before: dict[str, Any], complete: Callable[[dict[str, Any]], Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """What an older version left out is what it did not change: the defaults."""
+    try:
+        return complete(before)
+    except UserError:  # it says something that is no longer understood: compared as it stands
+        return before
 
 
 def _finite(value: Any) -> Any:

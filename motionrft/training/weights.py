@@ -6,7 +6,7 @@ notices. Nothing here can run code from a file.
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ _LARGEST_HEADER = 100_000_000
 """The safetensors format's own limit, in bytes."""
 _WEB = (b"<!doc", b"<html", b"<head", b"<?xml")
 _LISTED = 5
+_LARGEST_NUMBER = 1_000_000
+"""Of a model's configuration: widths, positions, training times."""
 
 
 def save_weights(
@@ -80,7 +82,9 @@ def load_weights(folder: Path | str, device: str = "cpu") -> tuple[dict[str, Ten
         )
     check_safetensors(folder / TENSORS)
     check_manifest(folder, (TENSORS, CONFIG))
-    return _read(folder / TENSORS, device), read_json(folder / CONFIG)
+    tensors, config = _read(folder / TENSORS, device), read_json(folder / CONFIG)
+    _check_plausible(config, len(tensors), f"{folder / CONFIG}")
+    return tensors, config
 
 
 def write_manifest(folder: Path) -> None:
@@ -212,6 +216,39 @@ def check_state(module: nn.Module, tensors: Mapping[str, Tensor], origin: str = 
             f"{origin}: made for another architecture than {type(module).__name__}: "
             f"{'; '.join(wrong[:_LISTED])}{more}. Nothing was loaded."
         )
+
+
+def check_fits(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor], origin: str) -> None:
+    """Compare names and shapes with what a configuration would build, before any memory is taken for it.
+
+    Raises:
+        UserError: as `check_state`. A network that cannot be built without storage is not compared here.
+    """
+    try:
+        with torch.device("meta"):
+            module = build()
+    except NotImplementedError:
+        return
+    check_state(module, tensors, origin)
+
+
+def _check_plausible(value: Any, tensors: int, place: str) -> None:
+    """Refuse a configuration of numbers that no model has, before a loop or an allocation meets them.
+
+    Args:
+        tensors: how many the model has: every layer has one at least.
+    """
+    if isinstance(value, dict):
+        for name, child in value.items():
+            most = tensors if "layers" in name else _LARGEST_NUMBER
+            if isinstance(child, int) and abs(child) > most:
+                raise UserError(
+                    f"{place}: {name} is {child}; at most {most} is plausible here. Copy it again."
+                )
+            _check_plausible(child, tensors, place)
+    elif isinstance(value, list):
+        for child in value:
+            _check_plausible(child, tensors, place)
 
 
 def load_state(module: nn.Module, tensors: Mapping[str, Tensor], origin: str = "the weights") -> None:

@@ -1,8 +1,7 @@
 """How fast and how lean fine-tuning is, against a plain loop on the same task, measured in one run.
 
-    python -m tests.benchmarks.finetune                     # one CPU thread, batch 4: CPU seconds a
-    trajectory python -m tests.benchmarks.finetune --device cuda       # also batch 64 and 256, and bytes
-    against steps
+    python -m tests.benchmarks.finetune                     # one CPU thread, batch 4: CPU seconds a trajectory
+    python -m tests.benchmarks.finetune --device cuda       # also batch 64 and 256, and bytes against steps
 
 MLD at its published size (denoiser 8.2 M, VAE 18 M), reward `tiny` with adapters of rank 128 and four terms,
 64 frames, 50 steps, the last 10 judged, guidance 7.5, AdamW; random weights, text features given.
@@ -36,6 +35,7 @@ from motionrft.reward.motionreward.sizes import PUBLISHED_SIZES
 from motionrft.text.base import TextEncoder, TextFeatures
 from motionrft.training.memory import GraphBytes
 from motionrft.training.optimiser import AdamWSettings, Optimiser
+from motionrft.training.precision import autocast
 from tests.benchmarks.reference_loop import ReferenceLoop
 
 FRAMES, STEPS, K, GUIDANCE = 64, 50, 10, 7.5
@@ -54,21 +54,33 @@ class NoText(TextEncoder):
 class Ours:
     """The product's own parts, put together as the trainer does."""
 
-    def __init__(self, batch: int, method: MethodPreset, device: str = "cpu", steps: int = STEPS):
+    def __init__(
+        self,
+        batch: int,
+        method: MethodPreset,
+        device: str = "cpu",
+        steps: int = STEPS,
+        frames: int = FRAMES,
+        dtype: torch.dtype = torch.float32,
+        parts: tuple[Mld, MotionReward] | None = None,
+    ):
         torch.manual_seed(0)
         self.device = torch.device(device)
-        self.generator = Mld(MldConfig()).to(self.device).eval().requires_grad_(False)
+        generator, reward = parts or (Mld(MldConfig()), reward_of_four_terms())
+        self.generator = generator.to(self.device).eval().requires_grad_(False)
         self.generator.denoiser.requires_grad_(True)
-        self.reward = _reward().to(self.device)
+        self.reward = reward.to(self.device)
         self.reward.settle()
         self.meter = GraphBytes([self.generator, self.reward], self.device)
         self.optimiser = Optimiser(self.generator.denoiser, AdamWSettings(1e-5))
         self.method, self.steps = method, steps
         self.context = TuningContext(
-            self.generator, self.generator.process(steps), self.reward, GUIDANCE, method, nullcontext, nullcontext,
-            self.meter, self.optimiser.backward,
+            self.generator, self.generator.process(steps), self.reward, GUIDANCE, method, nullcontext,
+            lambda: autocast(self.device, dtype), self.meter, self.optimiser.backward,
         )  # fmt: skip
-        self.micro_batch = MicroBatch(_start(batch, self.device), 1.0, torch.arange(batch))
+        self.micro_batch = MicroBatch(_start(batch, frames, self), 1.0, torch.arange(batch))
+        self.losses: list[Tensor] = []
+        """Of every update so far, still on the device."""
 
     def trajectory(self) -> int:
         """Walk one; the number of updates."""
@@ -76,13 +88,15 @@ class Ours:
         points, made = updates(self.context, [self.micro_batch], plan, Random(0)), 0
         while True:
             with self.meter:
-                if next(points, None) is None:
-                    return made
+                point = next(points, None)
+            if point is None:
+                return made
+            self.losses.append(point.loss)
             self.optimiser.step()
             made += 1
 
 
-def _reward() -> MotionReward:
+def reward_of_four_terms() -> MotionReward:
     size = replace(PUBLISHED_SIZES["tiny"], representations=("kinematic",), widths=(263,), mode="M1T0")
     network = MotionRewardNetwork(size)
     critics = {
@@ -96,15 +110,20 @@ def _reward() -> MotionReward:
     return reward
 
 
-def _start(batch: int, device: torch.device) -> Start:
-    def features(rows: int) -> TextFeatures:
-        return TextFeatures(torch.randn(rows, 1, 768), torch.ones(rows, 1, dtype=torch.bool)).to(device)
+def _start(batch: int, frames: int, ours: Ours) -> Start:
+    generator, reward = ours.generator, ours.reward
+    pooled = generator.config.text_features == "pooled"
+    width = generator.config.denoiser.get("text_width", 768)
 
-    unit = torch.nn.functional.normalize(torch.randn(2, batch, 128), dim=-1).to(device)
-    lengths = torch.full((batch,), FRAMES, device=device)
-    noise = torch.randn(batch, 1, 256, device=device)
+    def features(rows: int) -> TextFeatures:
+        tokens = torch.randn(rows, 1 if pooled else 5, width)
+        return TextFeatures(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool)).to(ours.device)
+
+    unit = torch.nn.functional.normalize(torch.randn(2, batch, reward.width), dim=-1).to(ours.device)
+    lengths = torch.full((batch,), frames)
+    noise = torch.randn(generator.noise_shape(lengths)).to(ours.device)
     condition = Condition(features(batch), features(1))
-    return Start(noise, condition, lengths, RewardCondition(unit[0], unit[1]), FRAMES)
+    return Start(noise, condition, lengths.to(ours.device), RewardCondition(unit[0], unit[1]), frames)
 
 
 def text_encoder() -> Callable[[int], Tensor]:

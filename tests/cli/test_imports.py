@@ -20,7 +20,18 @@ CLI = Path(motionrft_cli.__file__).parent
 
 FLOORS = [
     ["errors", "lazy"],
-    ["registry", "parsing", "settings", "lengths", "linear", "rotations", "skeleton", "intervals", "builtin"],
+    [
+        "registry",
+        "parsing",
+        "settings",
+        "lengths",
+        "linear",
+        "moving",
+        "rotations",
+        "skeleton",
+        "intervals",
+        "builtin",
+    ],
     ["transformer", "diffusion", "training"],
     ["representations", "text", "pictures"],
     ["physics", "report", "files", "generators"],
@@ -30,6 +41,7 @@ FLOORS = [
     ["loading"],
     ["evaluation"],
     ["finetuning", "pretraining"],
+    ["api"],
     ["motionrft_cli"],
 ]
 """From the ground up. A room is a folder, or a file beside them; it imports from below and from its own floor."""

@@ -197,7 +197,7 @@ def test_flow_processes_are_named_and_levels_run_from_noise_to_clean() -> None:
     assert flow_process(2, "heun", "toy").timesteps.tolist() == [0.0, 0.5, 0.5, 1.0]
     assert flow_level(torch.tensor([0.0, 0.5, 1.0])).tolist() == [999, 500, 0]
     assert flow_process(4, "euler", "toy").levels.tolist() == [999, 750, 500, 250, 0]
-    with pytest.raises(UserError, match="only `sample` knows it"):
+    with pytest.raises(UserError, match="nothing can be tuned through it"):
         flow_process(4, "dopri5", "toy")
 
 

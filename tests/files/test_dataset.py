@@ -14,7 +14,8 @@ from motionrft.errors import UserError
 from motionrft.files import Motion, write_motion
 from motionrft.files.clip_writing import FOLDERS
 from motionrft.files.composition import CompositionRecipe
-from motionrft.files.dataset import DatasetRecipe, build_dataset
+from motionrft.files.dataset import build_dataset
+from motionrft.files.dataset_recipe import DatasetRecipe
 from motionrft.files.existing import check_dataset, complete_dataset, is_dataset
 from motionrft.representations.kinematic import kinematic_to_joints
 from motionrft.representations.rotation import rotation_to_joints

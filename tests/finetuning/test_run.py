@@ -8,6 +8,7 @@ import signal
 
 import pytest
 import torch
+import yaml
 
 from motionrft.errors import Interrupted, UserError
 from motionrft.finetuning.comparison import compare_methods, table
@@ -104,6 +105,19 @@ def test_a_changed_preset_or_generator_is_refused_on_resume(parts):
     save_generator(small_generator(seed=5), parts / "generator")
     with pytest.raises(UserError, match="generator"):
         finetune(preset(parts), session(parts / "run", resume=True))
+
+
+def test_a_run_of_an_older_version_is_taken_up_and_may_be_made_longer(parts):
+    run = parts / "run"
+    finetune(preset(parts, updates=4), session(run))
+    former = yaml.safe_load((run / "preset.yaml").read_text())
+    del former["epochs"], former["method"]["recompute"]
+    (run / "preset.yaml").write_text(yaml.safe_dump(former))
+    with pytest.raises(UserError, match="something else: updates: 4 -> 8"):
+        finetune(preset(parts), session(run, resume=True))
+    done = finetune(preset(parts), session(run, resume=True, allow_changed=("updates",)))
+    assert done.outcome.step == 8
+    assert lines(run)[-1]["lr"] < lines(run)[4]["lr"]
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,18 @@ weights.
 """
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
 from torch.testing import assert_close
 
 from motionrft.finetuning.adapters import merged
-from motionrft.finetuning.compiled import compiled_predict
+from motionrft.finetuning.compiled import compiled
 from motionrft.finetuning.methods.base import usable_methods
+from motionrft.training.schedule import rate_factor
 from motionrft.training.state import join_tree, split_tree
-from tests.finetuning.small import small_preset, small_trainer
+from tests.finetuning.small import TEXTS, small_preset, small_trainer
 
 PLANNED = [name for name, method in usable_methods().items() if method.follows_plan]
 KEYS = {"trajectory", "position", "t", "loss", "reward", "reward/semantic", "reward/similarity", "grad_norm"}
@@ -60,6 +62,53 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(name):
     while made < 8:
         made += len(second.update(made))
     assert torch.equal(weights(second), weights(whole))
+
+
+@pytest.mark.parametrize(
+    ("planned", "longer"), [({"updates": 2}, {"updates": 6}), ({"epochs": 1}, {"epochs": 2})]
+)
+def test_a_run_taken_up_for_longer_ends_and_falls_as_the_longer_one(planned, longer):
+    method = {"method": "draft", "k": 2}
+    short = small_trainer(small_preset(method=method, **planned))
+    tuned(short, short.planned)
+    tensors, value = split_tree(short.state_dict())
+    taken_up = small_trainer(small_preset(method=method, **longer))
+    taken_up.load_state_dict(join_tree({k: v.clone() for k, v in tensors.items()}, value))
+    assert taken_up.total == taken_up.planned == small_trainer(small_preset(method=method, **longer)).total
+    rate = taken_up.update(short.planned)[0]["lr"]
+    assert rate == pytest.approx(1e-3 * rate_factor(short.planned, total=taken_up.planned))
+    assert rate > 1e-3 * rate_factor(short.planned, total=short.planned)
+
+
+def test_a_trajectory_that_would_pass_the_new_end_is_cut_there():
+    short = small_trainer(small_preset(updates=2))
+    tuned(short, 2)
+    taken_up = small_trainer(small_preset(updates=4))
+    taken_up.load_state_dict(short.state_dict())
+    assert len(taken_up.update(2)) == 2
+
+
+def test_epochs_are_counted_in_prompts():
+    assert (
+        small_trainer(small_preset(epochs=2, updates=None)).planned == 2 * 2 * 4
+    )  # 6 prompts by 3, four updates each
+    assert small_trainer(small_preset(epochs=2, updates=5)).planned == 5
+    policy = {"method": "ddpo", "updates": 2, "epochs": 3}
+    assert small_trainer(small_preset(epochs=0.5, method=policy, eta=1.0)).planned == 6
+
+
+def test_each_visit_of_a_prompt_has_fresh_noise_and_the_next_caption():
+    trainer = small_trainer(small_preset())
+    prepared, item = trainer.prepared, torch.tensor([1])
+    said = [(TEXTS[0],), ("waves", "greets"), *((text,) for text in TEXTS[2:])]
+    prepared.prompts = replace(prepared.prompts, captions=said)
+    starts = [prepared.micro_batches(item, visit, None)[0].start for visit in range(3)]
+    assert all((a.noise != b.noise).all() for a, b in pairwise(starts))
+    reads = [start.condition.text.tokens for start in starts]
+    assert torch.equal(reads[0], reads[2]) and (reads[0] != reads[1]).any()
+    kept = small_trainer(small_preset(reference={"noises": 2})).prepared
+    noises = [kept.micro_batches(item, visit, None)[0].start.noise for visit in range(3)]
+    assert torch.equal(noises[0], noises[2]) and (noises[0] != noises[1]).all()
 
 
 @pytest.mark.parametrize("name", ["easytune", "draft", "drtune"])
@@ -117,7 +166,7 @@ def test_low_rank_adapters_train_alone_and_fold_into_the_saved_generator():
     generator = trainer.context.generator
     folded = merged(generator)
     x = torch.randn(2, *generator.noise_shape(torch.tensor([40, 40]))[1:])
-    condition = trainer.prepared.condition.index(torch.tensor([0, 1]))
+    condition = generator.encode_text(TEXTS[:2])
     arguments = (x, torch.tensor(400), condition, torch.tensor([40, 40]), 1.0)
     with torch.no_grad():
         assert_close(folded.predict(*arguments), generator.predict(*arguments), rtol=1e-4, atol=1e-5)
@@ -136,13 +185,12 @@ def test_a_frozen_part_stays_as_it_is():
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_a_compiled_network_call_gives_the_same_trajectory():
+@pytest.mark.parametrize("name", ["easytune", "draft"])
+def test_compiled_calls_give_the_same_trajectory(name):
     """Traced, not lowered: what is tested is that the call has no break and that its answers are the same."""
-    plain = small_trainer(small_preset())
-    glided = small_trainer(small_preset())
-    options = {"backend": "eager", "fullgraph": True}
-    glided.context = replace(
-        glided.context, compiled_predict=compiled_predict(glided.context.generator, **options)
-    )
+    plain = small_trainer(small_preset(method=method_of(name)))
+    glided = small_trainer(small_preset(method=method_of(name)))
+    context = glided.context
+    glided.context = replace(context, compiled=compiled(context.generator, context.reward, backend="eager"))
     one, other = plain.update(0), glided.update(0)
     assert_close([line["loss"] for line in one], [line["loss"] for line in other], rtol=1e-5, atol=1e-6)

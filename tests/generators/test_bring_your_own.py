@@ -16,7 +16,7 @@ from motionrft.generators.sampling import sample
 from tests.generators.families import WordEncoder
 
 README = Path(__file__).parents[2] / "README.md"
-SECTION = "## Bring your own generator"
+SECTION = "A **generator** is a class"
 
 
 def example() -> str:

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from motionrft.diffusion.sampler import sampler_named
 from motionrft.errors import UserError
 from motionrft.generators import Generator, read_generator, save_generator
 from motionrft.generators.sampling import sample
-from motionrft.generators.sampling_settings import TAKES_ETA, SamplingSettings
+from motionrft.generators.sampling_settings import SamplingSettings
 from tests.generators.families import TINY, encoder_for, tiny
 
 ONE_A_FAMILY = ("mld", "motionlcm", "mdm", "motiondiffuse", "stablemofusion", "acmdm", "hymotion")
@@ -30,7 +31,7 @@ def other_settings(generator: Generator, sampler: str) -> SamplingSettings:
     """Settings with that sampler that differ from the published ones in whatever it takes."""
     adaptive = generator.samplers[sampler] is None
     usual = generator.sampling(sampler, steps=None if adaptive else 4)
-    eta = 0.5 if sampler in TAKES_ETA else 0.0
+    eta = 0.5 if sampler_named(sampler).takes_eta else 0.0
     return replace(usual, eta=eta, guidance=1.0 if usual.guidance == 1 else usual.guidance / 2)
 
 

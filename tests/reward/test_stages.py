@@ -71,7 +71,7 @@ def test_pairs_of_a_user_are_read_and_converted(tmp_path: Path) -> None:
     (pair,) = read_pairs(tmp_path / "pairs.jsonl", ALL)
     assert pair.kind == "mine" and set(pair.better) == set(ALL)
     (tmp_path / "pairs.jsonl").write_text('{"better": "a.npy"}\n')
-    with pytest.raises(UserError, match=r"pairs\.jsonl:1"):
+    with pytest.raises(UserError, match=r"pairs\.jsonl: line 1"):
         read_pairs(tmp_path / "pairs.jsonl", ALL)
 
 
@@ -83,7 +83,7 @@ def test_published_pairs_in_their_four_shapes() -> None:
         assert pair.better["any"].shape == (60, width)
     stacks = {"motion_better": torch.zeros(5, 60, 263), "motion_worse": torch.ones(5, 60, 263)}
     assert len(published_pairs(stacks, Path("critic.pth"), "kinematic")) == 5
-    with pytest.raises(UserError, match="no list of pairs"):
+    with pytest.raises(UserError, match="not a list of pairs"):
         published_pairs([{"better": flat}], Path("critic.pth"), "kinematic")
 
 

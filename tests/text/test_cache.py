@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 
+from motionrft.text import cache
 from motionrft.text.base import TextEncoder, TextFeatures, stack
 from motionrft.text.cache import CachedTextEncoder
 
@@ -96,3 +97,27 @@ def test_stack_pads_to_the_longest_and_keeps_pooled_only_where_all_have_it(poole
     assert joined.tokens.shape == (3, 5, 3)
     assert joined.mask[0].tolist() == [True, True, False, False, False]
     assert (joined.pooled is not None) == pooled
+
+
+def test_memory_holds_a_few_features_and_the_disk_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "HELD", 200)
+    monkeypatch.setattr(cache, "SHARD", 4)
+    texts = [f"walk {number} times" for number in range(10)]
+    behind = CountingEncoder()
+    encoder = CachedTextEncoder(behind, tmp_path)
+    encoder.remember(texts)
+    assert len(list((tmp_path / "text" / "counting-1").glob("*.safetensors"))) == 3
+    assert len(encoder._recent) == 0
+    whole = encoder.encode(texts)
+    assert sorted(behind.asked) == sorted(texts)
+    assert encoder._recent.held <= 200
+    assert torch.equal(whole.tokens, CachedTextEncoder(CountingEncoder()).encode(texts).tokens)
+
+
+def test_without_a_disk_nothing_is_forgotten(monkeypatch):
+    monkeypatch.setattr(cache, "HELD", 1)
+    behind = CountingEncoder()
+    encoder = CachedTextEncoder(behind)
+    for _ in range(2):
+        encoder.encode(["walk", "run"])
+    assert sorted(behind.asked) == ["run", "walk"]

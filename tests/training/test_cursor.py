@@ -5,6 +5,18 @@ import torch
 from motionrft.training.cursor import StreamCursor
 
 
+def test_what_lies_ahead_is_what_is_given_out_and_visits_are_counted_across_an_epochs_end():
+    cursor = StreamCursor(5, 2, seed=3, rank=1, processes=2)
+    ahead = cursor.ahead(4)
+    given = [cursor.visit() for _ in range(4)]
+    assert all(
+        torch.equal(a, b)
+        for one, two in zip(ahead, given, strict=True)
+        for a, b in zip(one, two, strict=True)
+    )
+    assert [visits.tolist() for _, visits in given] == [[0, 0], [1, 1], [2, 2], [2, 3]]
+
+
 def test_with_lengths_an_epoch_still_holds_every_item_once():
     cursor = StreamCursor(64, 4, seed=0, lengths=torch.arange(64) % 17)
     seen = torch.cat([cursor.next() for _ in range(16)])

@@ -20,12 +20,12 @@ from motionrft.official.evaluators import (
     is_published_evaluator,
     read_published_evaluator,
 )
-from motionrft.parsing import read_json
+from motionrft.parsing import read_json, reads
 from motionrft.registry import EVALUATORS, REWARDS
 from motionrft.representations.statistics import Statistics
 from motionrft.text import load_text_encoder
 from motionrft.training.fingerprints import file_hash, text_hash
-from motionrft.training.weights import CONFIG, TENSORS, load_state, load_weights
+from motionrft.training.weights import CONFIG, TENSORS, check_fits, load_state, load_weights
 
 JOINTS_WIDTHS, KIT_WIDTHS = (67, 64), (247, 64)
 """Features that are read of a frame, by which a published evaluator's version is known."""
@@ -82,6 +82,7 @@ def _model_folder(folder: Path) -> Path:
     )
 
 
+@reads("an evaluator")
 def load_towers(folder: Path, representation: str | None = None) -> TowerEvaluator:
     """A reward that embeds texts and motions, as an evaluator; raises `UserError` for one that does not."""
     reward = load_reward(folder, {"semantic": 1.0}, representation or "kinematic")
@@ -93,12 +94,15 @@ def load_towers(folder: Path, representation: str | None = None) -> TowerEvaluat
     return TowerEvaluator(cast(TwoTowers, reward), identity, f"reward {folder.name}")
 
 
+@reads("an evaluator")
 def load_mini(folder: Path, representation: str | None = None) -> MiniEvaluator:
     """One of ours; it reads kinematic motions alone."""
     tensors, config = load_weights(folder)
-    network = MiniEvaluatorNetwork(MiniSize(**config["size"]))
     tensors = {name: value.float() for name, value in tensors.items()}
     mean, std = tensors.pop("mean"), tensors.pop("std")
+    size = MiniSize(**config["size"])
+    check_fits(lambda: MiniEvaluatorNetwork(size), tensors, str(folder))
+    network = MiniEvaluatorNetwork(size)
     load_state(network, tensors, str(folder))
     identity = text_hash("mini", file_hash(folder / TENSORS), config["text_encoder"]["identity"])
     return MiniEvaluator(
@@ -106,6 +110,7 @@ def load_mini(folder: Path, representation: str | None = None) -> MiniEvaluator:
     )
 
 
+@reads("an evaluator of Guo et al.")
 def load_guo(folder: Path, representation: str | None = None) -> GuoEvaluator:
     """The published evaluator; which representation it reads follows from its width."""
     files = read_published_evaluator(folder)

@@ -77,8 +77,7 @@ class EvaluatorTrainer:
         loss = contrastive_loss(logits, self.settings.label_smoothing)
         loss.backward()
         hits = (logits.argmax(dim=1) == torch.arange(len(logits), device=logits.device)).float().mean()
-        numbers = torch.stack((loss.detach(), hits)).tolist()
-        return {"loss": numbers[0], "accuracy": numbers[1], **self.optimiser.step()}
+        return {"loss": loss.detach(), "accuracy": hits, **self.optimiser.step()}
 
     def state_dict(self) -> dict[str, Any]:
         """Weights and optimiser; batches and noise are functions of the step."""

@@ -22,14 +22,27 @@ class MethodPreset(PresetPart):
 
     method: str
     """The method's name in the table: a `Literal` of each subclass, by which presets tell them apart."""
-    needs: ClassVar[frozenset[str]] = frozenset({"reward"})
-    """What a batch must bring: `reward`; `motion` (recorded) and `noise` (stochastic steps) for some
-    methods.
+    needs: ClassVar[frozenset[str]] = frozenset({"reward", "gradient"})
+    """What a batch must bring: `reward`, and its `gradient` with respect to the motion; `motion` (recorded) and `noise`
+    (stochastic steps) for some methods.
     """
+
+    takes_pairs: ClassVar[bool] = False
+    """Whether it learns from given pairs of motions, instead of own samples."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Terms of the reward that the method compares itself, beside their weighted sum."""
+        return ()
 
     recompute: bool = Field(
         False, description="run network calls again in backward: less memory, about a third more compute"
     )
+
+    @property
+    def updates_a_batch(self) -> int:
+        """Optimiser updates a batch of prompts makes, for a method whose plan does not say."""
+        return 1
 
 
 @dataclass(frozen=True)

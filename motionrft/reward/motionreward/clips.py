@@ -24,15 +24,24 @@ class Pair:
     kind: str
 
 
-def clips_of(motions: Sequence[Tensor], source: str, representations: Sequence[str]) -> list[Clip]:
-    """Convert motions (T, F) of one representation into several, batched by length."""
+def clips_of(
+    motions: Sequence[Tensor],
+    source: str,
+    representations: Sequence[str],
+    target_offsets: Tensor | None = None,
+) -> list[Clip]:
+    """Convert motions (T, F) of one representation into several, batched by length.
+
+    Args:
+        target_offsets: (J, 3), the skeleton that kinematic features of joints are of; KIT-ML's is not public.
+    """
     found: list[Clip] = [{} for _ in motions]
     order = sorted(range(len(motions)), key=lambda number: len(motions[number]))
     for start in range(0, len(order), _AT_ONCE):
         items = order[start : start + _AT_ONCE]
         batch, lengths = pad([motions[item].flatten(1) for item in items])
         for name in representations:
-            converted = convert(batch, source, name, lengths).flatten(2)
+            converted = convert(batch, source, name, lengths, target_offsets=target_offsets).flatten(2)
             counts = converted_lengths(lengths, source, name)
             for row, item in enumerate(items):
                 found[item][name] = converted[row, : int(counts[row])].clone()

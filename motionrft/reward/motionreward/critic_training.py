@@ -54,10 +54,10 @@ class CriticTrainer:
         draws = generator_for(self.seed, "judge", step)
         return torch.randperm(count, generator=draws)[: self.preset.batch].tolist()
 
-    def descend(self, loss: Tensor) -> dict[str, float]:
+    def descend(self, loss: Tensor) -> dict[str, Any]:
         """Backward and step."""
         loss.backward()
-        return {"loss": loss.item(), **self.optimiser.step()}
+        return {"loss": loss.detach(), **self.optimiser.step()}
 
 
 class PreferenceTrainer(CriticTrainer):
@@ -69,14 +69,14 @@ class PreferenceTrainer(CriticTrainer):
         super().__init__(reward, critic, preset, seed)
         self.pairs = {name: [pair for pair in pairs if name in pair.better] for name in _names(reward, pairs)}
 
-    def update(self, step: int) -> dict[str, float]:
+    def update(self, step: int) -> dict[str, Any]:
         """One optimiser update."""
         name = list(self.pairs)[step % len(self.pairs)]
         here = self.pairs[name]
         chosen = [here[row] for row in self.rows(len(here), step)]
         clips = [pair.better for pair in chosen] + [pair.worse for pair in chosen]
         better, worse = self.answers(clips, name)[:, 0].chunk(2)
-        metrics = {"accuracy": (better > worse).double().mean().item()}
+        metrics = {"accuracy": (better > worse).float().mean()}
         return metrics | self.descend(ranking_loss(better, worse))
 
 
@@ -90,14 +90,14 @@ class AuthenticityTrainer(CriticTrainer):
         names = [name for name in reward.network.size.representations if any(name in c.clip for c in clips)]
         self.clips = {name: [clip for clip in clips if name in clip.clip] for name in names}
 
-    def update(self, step: int) -> dict[str, float]:
+    def update(self, step: int) -> dict[str, Any]:
         """One optimiser update."""
         name = list(self.clips)[step % len(self.clips)]
         here = self.clips[name]
         chosen = [here[row] for row in self.rows(len(here), step)]
         logits = self.answers([item.clip for item in chosen], name)
         labels = torch.tensor([item.label for item in chosen], device=self.device)
-        metrics = {"accuracy": (logits.argmax(-1) == labels).double().mean().item()}
+        metrics = {"accuracy": (logits.argmax(-1) == labels).float().mean()}
         return metrics | self.descend(F.cross_entropy(logits, labels))
 
 

@@ -203,5 +203,10 @@ def _with_heads(
 
 
 def _embed_time(layer: TimeEmbedding, features: int, t: Tensor | int, batch: int, like: Tensor) -> Tensor:
-    steps = torch.as_tensor(t, device=like.device).expand(batch)
+    # A number is written by a kernel: `torch.tensor(t, device=...)` would copy it from the host and wait.
+    steps = (
+        t.to(like.device).expand(batch)
+        if isinstance(t, Tensor)
+        else torch.full((batch,), t, device=like.device)
+    )
     return layer(timestep_features(steps, features).to(like.dtype))

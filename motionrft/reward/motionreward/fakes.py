@@ -15,8 +15,10 @@ from torch import Tensor
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
 from motionrft.files import FileFault, iterate_motions, motion_files
+from motionrft.files.reading import ReadingOptions
 from motionrft.generators.base import Generator
 from motionrft.generators.sampling import sample
+from motionrft.representations.resample import resample
 from motionrft.reward.motionreward.clips import Clip, clips_of
 from motionrft.training.seeds import generator_for, item_seed
 
@@ -40,27 +42,40 @@ def sampled_fakes(
     steps: int | None = None,
     guidance: float | None = None,
 ) -> list[Clip]:
-    """Clips that a generator makes of a split's own captions, each as long as its caption's clip."""
+    """Clips that a generator makes of a split's own captions, each as long as its caption's clip, at the data's rate."""
     items = torch.randperm(len(data), generator=generator_for(seed, "fakes"))[:count].tolist()
     lengths = generator.frames(data.lengths[items] / data.fps)
     condition = generator.encode_text([data.items[item].captions[0].text for item in items])
     seeds = [item_seed(seed, "fake", item) for item in items]
     motion = sample(generator, condition, lengths, seeds, generator.sampling(steps=steps, guidance=guidance))
+    kind = generator.representation
     clips = [row[: int(length)].cpu() for row, length in zip(motion, lengths, strict=True)]
-    return clips_of(clips, generator.representation, representations)
+    clips = [resample(clip, kind, generator.fps, data.fps) for clip in clips]
+    return clips_of(clips, kind, representations, data.target_offsets)
 
 
-def read_fakes(folder: Path, representations: Sequence[str]) -> list[Clip]:
+def read_fakes(
+    folder: Path,
+    representations: Sequence[str],
+    reading: ReadingOptions | None = None,
+    fps: float | None = None,
+) -> list[Clip]:
     """Generated clips from motion files, below a folder or one by one.
+
+    Args:
+        reading: how files are read where they do not say it.
+        fps: rate of the clips that are wanted; None leaves each at its own.
 
     Raises:
         UserError: a file is no motion, or there is none.
     """
     by_kind: dict[str, list[Tensor]] = {}
-    for found in iterate_motions(motion_files([folder])):
+    for found in iterate_motions(motion_files([folder]), options=reading):
         if isinstance(found, FileFault):
             raise UserError(found.message)
-        by_kind.setdefault(found.representation, []).append(torch.from_numpy(found.array))
+        clip = torch.from_numpy(found.array).float()
+        clip = resample(clip, found.representation, found.fps, fps or found.fps)
+        by_kind.setdefault(found.representation, []).append(clip)
     return [clip for kind, motions in by_kind.items() for clip in clips_of(motions, kind, representations)]
 
 

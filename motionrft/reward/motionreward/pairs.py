@@ -10,7 +10,9 @@ from torch import Tensor
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
 from motionrft.files import read_motions
+from motionrft.files.reading import ReadingOptions
 from motionrft.parsing import json_lines, parsing, text_of
+from motionrft.representations.joints import metres_per_unit
 from motionrft.reward.motionreward.clips import Pair, clips_of
 from motionrft.reward.motionreward.perturbations import PERTURBATIONS
 from motionrft.training.seeds import generator_for, item_seed
@@ -38,14 +40,17 @@ def perturbed_pairs(
     names: list[str] = []
     order = torch.randperm(len(data), generator=draws)
     for number in range(count):
-        joints = data.motion(int(order[number % len(data)]), "joints").unflatten(-1, (22, 3))
+        joints = data.motion(int(order[number % len(data)]), "joints").unflatten(-1, (-1, 3))  # (T, J, 3)
+        unit = metres_per_unit(joints[None])
         kind = kinds[number % len(kinds)]
         faint, plain = _grades(draws)
         own = item_seed(seed, "fault", number)
         for strength, into in ((faint, better), (plain, worse)):
-            into.append(PERTURBATIONS[kind](joints, strength, torch.Generator().manual_seed(own)))
+            seeded = torch.Generator().manual_seed(own)
+            into.append(PERTURBATIONS[kind](joints * unit, strength, seeded, data.fps) / unit)
         names.append(kind)
-    good, bad = (clips_of(side, "joints", representations) for side in (better, worse))
+    offsets = data.target_offsets
+    good, bad = (clips_of(side, "joints", representations, offsets) for side in (better, worse))
     return [Pair(*three) for three in zip(good, bad, names, strict=True)]
 
 
@@ -55,8 +60,13 @@ def _grades(draws: torch.Generator) -> tuple[float, float]:
     return STRENGTHS[first], STRENGTHS[second]
 
 
-def read_pairs(path: Path, representations: Sequence[str]) -> list[Pair]:
+def read_pairs(
+    path: Path, representations: Sequence[str], reading: ReadingOptions | None = None
+) -> list[Pair]:
     """Pairs from `pairs.jsonl`: one `{"better": FILE, "worse": FILE, "kind": "…"}` a line, files beside it.
+
+    Args:
+        reading: how the files are read.
 
     Raises:
         UserError: a line is no such object, or a file is no motion.
@@ -65,7 +75,7 @@ def read_pairs(path: Path, representations: Sequence[str]) -> list[Pair]:
     for place, entry in json_lines(path):
         clips = []
         for side in ("better", "worse"):
-            motion = read_motions(path.parent / text_of(entry, side, place))[0]
+            motion = read_motions(path.parent / text_of(entry, side, place), options=reading)[0]
             clips += clips_of([torch.from_numpy(motion.array)], motion.representation, representations)
         pairs.append(Pair(clips[0], clips[1], str(entry.get("kind", "given"))))
     if not pairs:
@@ -96,6 +106,6 @@ def published_pairs(content: Any, path: Path, representation: str) -> list[Pair]
 def _flat(motion: Any) -> Tensor:
     """(T, F), whichever of the published shapes it has."""
     frames = torch.as_tensor(motion).float()
-    if frames.dim() == 4 or (frames.dim() == 3 and frames.shape[-2:] != (22, 3)):
+    if frames.dim() == 4 or (frames.dim() == 3 and frames.shape[-2:] not in ((22, 3), (21, 3))):
         frames = frames[0]
     return frames.flatten(1)

@@ -1,8 +1,8 @@
 """Faults of known kind and graded strength, put into real motion: what preference pairs are made of.
 
-Each takes joints (T, 22, 3) in the canonical frame, a strength in [0, 1] and a random generator, and returns joints of
-the same shape; strength 0 changes nothing. Draws do not depend on the strength, so two strengths of one seed are the
-same fault, once faint and once plain.
+Each takes joints (T, J, 3) in metres in the canonical frame, of SMPL-22 or KIT-21, a strength in [0, 1], a random
+generator and the frame rate, and returns joints of the same shape; strength 0 changes nothing. Draws do not depend on
+the strength, so two strengths of one seed are the same fault, once faint and once plain.
 """
 
 import math
@@ -11,30 +11,36 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-Perturbation = Callable[[Tensor, float, torch.Generator], Tensor]
+from motionrft.skeleton import KIT21, SMPL22
 
+Perturbation = Callable[[Tensor, float, torch.Generator, float], Tensor]
+
+FPS = 20.0
 _UP = torch.tensor([0.0, 1.0, 0.0])
-_LIMBS = {4: (7, 10), 5: (8, 11), 18: (20,), 19: (21,)}
-"""Knees and elbows, and the joints that hang on them."""
+_LIMBS = {
+    SMPL22.joints: {4: (7, 10), 5: (8, 11), 18: (20,), 19: (21,)},
+    KIT21.joints: {12: (13, 14, 15), 17: (18, 19, 20), 6: (7,), 9: (10,)},
+}
+"""Knees and elbows of each skeleton, and the joints that hang on them."""
 
 
-def jitter(joints: Tensor, strength: float, draws: torch.Generator) -> Tensor:
+def jitter(joints: Tensor, strength: float, draws: torch.Generator, fps: float = FPS) -> Tensor:
     """Every joint trembles: noise of up to 4 cm a frame."""
     return joints + 0.04 * strength * torch.randn(joints.shape, generator=draws)
 
 
-def foot_skating(joints: Tensor, strength: float, draws: torch.Generator) -> Tensor:
+def foot_skating(joints: Tensor, strength: float, draws: torch.Generator, fps: float = FPS) -> Tensor:
     """The whole body drifts over the floor while the feet do not step: up to 1 m/s in waves."""
     angle = 2 * math.pi * torch.rand((), generator=draws)
     period = 1.0 + 2.0 * torch.rand((), generator=draws)  # seconds
-    time = torch.arange(len(joints)) / 20.0
+    time = torch.arange(len(joints)) / fps
     # The integral of a speed that waves around its mean.
     way = strength * (time - period / (2 * math.pi) * torch.sin(2 * math.pi * time / period)) / 2
     direction = torch.stack((torch.cos(angle), torch.zeros(()), torch.sin(angle)))
     return joints + (way[:, None] * direction)[:, None]
 
 
-def time_warp(joints: Tensor, strength: float, draws: torch.Generator) -> Tensor:
+def time_warp(joints: Tensor, strength: float, draws: torch.Generator, fps: float = FPS) -> Tensor:
     """Time stands still and rushes: the same poses, on an uneven clock."""
     frames = len(joints)
     speed = torch.exp(2.5 * strength * _smooth_noise(frames - 1, 12, draws))
@@ -42,22 +48,23 @@ def time_warp(joints: Tensor, strength: float, draws: torch.Generator) -> Tensor
     return _at_times(joints, clock / clock[-1].clamp(min=1e-6) * (frames - 1))
 
 
-def joint_limits(joints: Tensor, strength: float, draws: torch.Generator) -> Tensor:
+def joint_limits(joints: Tensor, strength: float, draws: torch.Generator, fps: float = FPS) -> Tensor:
     """A knee or an elbow bends the wrong way, by up to 100 degrees, for a while."""
-    pivot = list(_LIMBS)[int(torch.randint(len(_LIMBS), (), generator=draws))]
-    limb = torch.nn.functional.normalize((joints[:, _LIMBS[pivot][0]] - joints[:, pivot]).mean(0), dim=0)
+    limbs = _LIMBS[joints.shape[1]]
+    pivot = list(limbs)[int(torch.randint(len(limbs), (), generator=draws))]
+    limb = torch.nn.functional.normalize((joints[:, limbs[pivot][0]] - joints[:, pivot]).mean(0), dim=0)
     axis = torch.randn(3, generator=draws)
     # A turn about the limb's own direction would hardly show.
     axis = torch.nn.functional.normalize(axis - (axis @ limb) * limb, dim=0)
     angle = strength * 1.75 * _window(len(joints), draws)
     bent = joints.clone()
-    for joint in _LIMBS[pivot]:
+    for joint in limbs[pivot]:
         arm = joints[:, joint] - joints[:, pivot]
         bent[:, joint] = joints[:, pivot] + _turned(arm, axis, angle)
     return bent
 
 
-def cut_and_paste(joints: Tensor, strength: float, draws: torch.Generator) -> Tensor:
+def cut_and_paste(joints: Tensor, strength: float, draws: torch.Generator, fps: float = FPS) -> Tensor:
     """A piece is replaced by a piece from another moment; the seams jump in full or in part."""
     frames = len(joints)
     size = max(2, frames // 3)
@@ -70,7 +77,7 @@ def cut_and_paste(joints: Tensor, strength: float, draws: torch.Generator) -> Te
     return pasted
 
 
-def floating(joints: Tensor, strength: float, draws: torch.Generator) -> Tensor:
+def floating(joints: Tensor, strength: float, draws: torch.Generator, fps: float = FPS) -> Tensor:
     """The body leaves the floor without a jump, by up to 40 cm, or sinks half as deep, and comes back."""
     height = torch.tensor(0.4) if torch.rand((), generator=draws) < 0.5 else torch.tensor(-0.2)
     lift = strength * height * _window(len(joints), draws)

@@ -1,10 +1,11 @@
 """What `motionrft train-reward` can be told."""
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from motionrft.reward.motionreward.sizes import PUBLISHED_SIZES, RewardSize
+from motionrft.reward.motionreward.sizes import PUBLISHED_SIZES, WIDTHS, RewardSize
 from motionrft.settings.base import Preset, PresetPart
 from motionrft.training.preset import OptimiserPreset
 
@@ -27,8 +28,8 @@ class RewardModelPart(PresetPart):
     text_feedforward: int | None = Field(None, ge=8, description="feed-forward width of the text tower")
     projection_hidden: int | None = Field(None, ge=8, description="hidden width of the projections")
     projection_layers: int | None = Field(None, ge=1, le=8, description="linear layers of a projection")
-    representations: tuple[Representation, ...] = Field(
-        ("kinematic", "joints", "rotation"), min_length=1, description="representations to judge"
+    representations: tuple[Representation, ...] | None = Field(
+        None, min_length=1, description="representations to judge; null: those that the data set holds"
     )
     stack: int = Field(1, ge=1, le=16, description="frames joined into one token")
     local_joints: bool = Field(
@@ -45,15 +46,20 @@ class RewardModelPart(PresetPart):
         None, description="bias of the log-variance at the start; -5 speeds a short training up"
     )
 
-    def resolved(self, text_width: int) -> RewardSize:
-        """The size to build, for a text encoder with states that wide."""
+    def resolved(self, text_width: int, widths: Mapping[str, int] = WIDTHS) -> RewardSize:
+        """The size to build.
+
+        Args:
+            text_width: of the text encoder's states.
+            widths: features of a frame by representation, of all that may be judged; HumanML3D's if not given.
+        """
         given = {
             name: value for name, value in self.model_dump(exclude={"size"}).items() if value is not None
         }
-        known = dict(zip(RewardSize.representations, RewardSize.widths, strict=True))
+        names: tuple[str, ...] = self.representations or tuple(widths)
+        shapes = {"representations": names, "widths": tuple(widths[name] for name in names)}
         base = PUBLISHED_SIZES[self.size].to_dict()
-        widths = tuple(known[name] for name in self.representations)
-        return RewardSize.from_dict({**base, **given, "widths": widths, "text_width": text_width})
+        return RewardSize.from_dict({**base, **given, **shapes, "text_width": text_width})
 
     @model_validator(mode="after")
     def _shapes_fit(self) -> "RewardModelPart":
@@ -153,14 +159,24 @@ class PreferencePart(CriticPart):
     validation: int = Field(600, ge=2, description="pairs made of the validation split")
 
 
+def _several(value: object) -> object:
+    """`a,b` or one name as a tuple of names; anything else is left to the validator."""
+    return tuple(word.strip() for word in value.split(",")) if isinstance(value, str) else value
+
+
 class AuthenticityPart(CriticPart):
     """Stage 3: real or generated."""
 
-    fakes: str = Field(
-        "builtin",
-        description="a generator to sample from, a folder of generated motions, or ai_generated_*.pth",
+    fakes: Annotated[tuple[str, ...] | None, BeforeValidator(_several)] = Field(
+        None,
+        min_length=1,
+        description="where generated motions come from, several at once: generators to sample from (folders, "
+        "checkpoints, builtin), folders of motions, ai_generated_*.pth; null: the built-in generator, if the data is "
+        "HumanML3D's kind, and it is said",
     )
-    count: int = Field(512, ge=2, description="clips to generate for training, where a generator is given")
+    count: int = Field(
+        512, ge=2, description="clips to generate for training, shared among the generators given"
+    )
     validation: int = Field(128, ge=2, description="clips to generate of the validation split, another seed")
     steps: int | None = Field(None, ge=1, description="denoising steps; null: the generator's own")
     guidance: float | None = Field(None, description="guidance scale; null: the generator's own")

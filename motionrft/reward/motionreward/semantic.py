@@ -65,11 +65,11 @@ class SemanticTrainer:
         self.table = alphas_cumprod()
         self.device = next(self.network.parameters()).device
 
-    def update(self, step: int) -> dict[str, float]:
+    def update(self, step: int) -> dict[str, Any]:
         """One optimiser update; metrics are the loss, its terms, and now and then validation recalls."""
         terms, total = self.loss(step)
         total.backward()
-        metrics = {"loss": total.item(), **{name: value.item() for name, value in terms.items()}}
+        metrics: dict[str, Any] = {name: value.detach() for name, value in {"loss": total, **terms}.items()}
         metrics.update(self.optimiser.step())
         if (step + 1) % self.settings.validate_every == 0:
             metrics.update(flat_recalls(self.validate()))

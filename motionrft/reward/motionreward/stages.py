@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from motionrft import builtin
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
-from motionrft.generators import read_generator
 from motionrft.generators.base import Generator
 from motionrft.representations.names import guess_representation
 from motionrft.reward.motionreward.adapters import Critic
@@ -38,6 +38,9 @@ from motionrft.training.run import RunFolder
 from motionrft.training.seeds import seed_everything
 from motionrft.training.weights import CONFIG
 
+SYNTHETIC = "synthetic faults in real motion, judged by nobody"
+"""What pairs are called that no person has compared."""
+_CHECKPOINTS = (".ckpt", ".pt", ".tar")
 _VALIDATION_SEED = 1_000_003
 """Added to the seed for validation material: its faults and its noise were never trained on."""
 
@@ -50,14 +53,13 @@ def train_preference(
     seed_everything(preset.seed)
     with stage_folder("preference", preset, session, data) as folder:
         session.watch("preference").message("preference: preparing pairs")
-        pairs = _training_pairs(part, data.train, names, preset.seed, session)
-        kinds = [*part.kinds, *(kind for kind in part.held_out if kind not in part.kinds)]
-        seen = perturbed_pairs(data.validation, part.validation, kinds, names, preset.seed + _VALIDATION_SEED)
+        pairs, seen = _preference_pairs(part, data, names, preset.seed, session)
         critic = _new_critic("preference", reward, part)
         trainer = PreferenceTrainer(reward, critic, pairs, part, preset.seed)
         _run(trainer, folder, part, preset, session, "preference")
         reward.about["preference"] = preference_report(reward, critic, seen)
-        reward.about["preference_held_out"] = list(part.held_out)
+        reward.about["preference_held_out"] = list(part.held_out) if part.pairs is None else []
+        reward.about["preference_pairs"] = SYNTHETIC if part.pairs is None else Path(part.pairs).name
         _finish("preference", critic, reward, preset, session, data)
 
 
@@ -66,6 +68,7 @@ def train_authenticity(
 ) -> None:
     """Stage 3: an authenticity critic, added to the reward."""
     part, names = preset.authenticity, _critic_representations(reward, data.train)
+    part = part.model_copy(update={"fakes": part.fakes or (builtin.NAME,)})
     seed_everything(preset.seed)
     with stage_folder("authenticity", preset, session, data) as folder:
         session.watch("authenticity").message("authenticity: preparing generated clips")
@@ -77,6 +80,7 @@ def train_authenticity(
         for name, values in report.items():
             values["length_only"] = length_baseline(clips, seen, name)
         reward.about["authenticity"] = report
+        reward.about["authenticity_fakes"] = list(part.fakes or ())
         _finish("authenticity", critic, reward, preset, session, data)
 
 
@@ -85,15 +89,35 @@ def _critic_representations(reward: MotionReward, data: MotionDataset) -> tuple[
     return tuple(name for name in reward.network.size.representations if name in data.representations)
 
 
-def _training_pairs(
-    part: PreferencePart, data: MotionDataset, names: tuple[str, ...], seed: int, session: RewardSession
-) -> list[Pair]:
+def _preference_pairs(
+    part: PreferencePart, data: Splits, names: tuple[str, ...], seed: int, session: RewardSession
+) -> tuple[list[Pair], list[Pair]]:
+    """Pairs to train on and pairs to look at, of the same origin: synthetic, or given by people.
+
+    Given pairs bring a validation file of their own (`critic_val_263.pth` beside `critic_train_263.pth`), or every fifth
+    of them is kept.
+    """
     if part.pairs is None:
         kinds = [kind for kind in part.kinds if kind not in part.held_out]
         if not kinds:
             raise UserError("preference.held_out leaves no kind of fault to train on")
-        return perturbed_pairs(data, part.count, kinds, names, seed)
+        every = [*part.kinds, *(kind for kind in part.held_out if kind not in part.kinds)]
+        return (
+            perturbed_pairs(data.train, part.count, kinds, names, seed),
+            perturbed_pairs(data.validation, part.validation, every, names, seed + _VALIDATION_SEED),
+        )
     path = Path(part.pairs)
+    beside = path.with_name(path.name.replace("train", "val"))
+    if beside != path and beside.is_file():
+        return _given_pairs(path, names, session), _given_pairs(beside, names, session)
+    pairs = _given_pairs(path, names, session)
+    if len(pairs) < 5:
+        raise UserError(f"{path}: {len(pairs)} pairs; at least 5 are needed, of which one is looked at.")
+    session.say(f"{path} has no {beside.name} beside it: every fifth pair is kept for validation.")
+    return [pair for n, pair in enumerate(pairs) if n % 5], pairs[::5]
+
+
+def _given_pairs(path: Path, names: tuple[str, ...], session: RewardSession) -> list[Pair]:
     if path.suffix == ".jsonl":
         return read_pairs(path, names)
     content = session.open_pickle(path)
@@ -109,32 +133,56 @@ def _real_and_generated(
     part: AuthenticityPart, data: Splits, names: tuple[str, ...], seed: int, session: RewardSession
 ) -> tuple[list[Labelled], list[Labelled]]:
     """Training and validation clips, real and generated, clip by clip of equal length."""
-    place = Path(part.fakes)
-    if part.fakes == "builtin" or (place / CONFIG).is_file():
-        generator = _generator(part.fakes).to(session.device)
-        fakes = [
-            sampled_fakes(generator, split, count, names, its_seed, part.steps, part.guidance)
-            for split, count, its_seed in (
-                (data.train, part.count, seed),
-                (data.validation, part.validation, seed + _VALIDATION_SEED),
-            )
-        ]
-    elif place.suffix == ".pth":
-        content = session.open_pickle(place)
-        held = [name for name in names if OFFICIAL_NAMES[name] in content]
-        found = [
-            clip for name in held for clip in published_fakes(content, place, name, OFFICIAL_NAMES[name])
-        ]
-        fakes = _divided(found, place)
-    else:
-        fakes = _divided(read_fakes(place, names), place)
+    assert part.fakes is not None
+    fakes: tuple[list[Clip], list[Clip]] = ([], [])
+    for place in part.fakes:
+        for clips, own in zip(fakes, _fakes_of(place, part, data, names, seed, session), strict=True):
+            clips += own
     return matched(data.train, fakes[0], seed), matched(data.validation, fakes[1], seed + _VALIDATION_SEED)
 
 
-def _generator(name: str) -> Generator:
-    from motionrft.builtin import resolve
+def _fakes_of(
+    place: str,
+    part: AuthenticityPart,
+    data: Splits,
+    names: tuple[str, ...],
+    seed: int,
+    session: RewardSession,
+) -> list[list[Clip]]:
+    """Generated clips of one source, to train on and to look at."""
+    path, sources = Path(place), len(part.fakes or ())
+    if path.suffix == ".pth":
+        content = session.open_pickle(path)
+        held = [name for name in names if OFFICIAL_NAMES[name] in content]
+        found = [clip for name in held for clip in published_fakes(content, path, name, OFFICIAL_NAMES[name])]
+        return _divided(found, path)
+    if place != builtin.NAME and path.is_dir() and not holds_model(path):
+        return _divided(read_fakes(path, names, fps=data.train.fps), path)
+    generator = session.open_generator(place).to(session.device)
+    _check_fits(generator, place, data.train)
+    shares = (
+        (data.train, part.count, seed),
+        (data.validation, part.validation, seed + _VALIDATION_SEED),
+    )
+    return [
+        sampled_fakes(generator, split, -(-count // sources), names, its_seed, part.steps, part.guidance)
+        for split, count, its_seed in shares
+    ]
 
-    return read_generator(resolve(name, "generator"))
+
+def holds_model(folder: Path) -> bool:
+    """Whether a folder is a model of ours, or holds one checkpoint file among no motions."""
+    return (folder / CONFIG).is_file() or any(file.suffix in _CHECKPOINTS for file in folder.iterdir())
+
+
+def _check_fits(generator: Generator, place: str, data: MotionDataset) -> None:
+    """Raise `UserError` where a generator makes another skeleton than the data's."""
+    width = len(generator.mean)
+    if generator.representation == "kinematic" and width != data.skeleton.features:
+        raise UserError(
+            f"authenticity.fakes: {place} makes {width} features, but {data.folder} has {data.skeleton.features}. "
+            "Name a generator of this data: --set authenticity.fakes=CHECKPOINT"
+        )
 
 
 def _divided(clips: list[Clip], path: Path) -> list[list[Clip]]:

@@ -21,7 +21,9 @@ from motionrft.reward.motionreward.reward_session import (
     stage_folder,
 )
 from motionrft.reward.motionreward.semantic import SemanticTrainer, validate, warm_text_cache
+from motionrft.reward.motionreward.sizes import OFFICIAL_NAMES
 from motionrft.reward.motionreward.stages import train_authenticity, train_preference
+from motionrft.skeleton import SMPL22
 from motionrft.text.loading import load_text_encoder
 from motionrft.training.loop import train
 from motionrft.training.seeds import seed_everything
@@ -38,8 +40,9 @@ def train_reward(preset: TrainRewardPreset, session: RewardSession) -> MotionRew
         Interrupted: a signal; what is saved can be resumed.
     """
     data = open_splits(preset.data, preset.min_frames, preset.max_frames)
+    stages = _stages(preset, data.train, session)
     reward = _finished(preset, session)
-    for stage in STAGES if preset.stage == "all" else (preset.stage,):
+    for stage in stages:
         if reward is not None and stage in reward.about.get("stages", ()) and not session.overwrite:
             session.watch(stage).message(f"{stage}: finished before, skipped.")
         elif stage == "semantic":
@@ -55,9 +58,39 @@ def train_reward(preset: TrainRewardPreset, session: RewardSession) -> MotionRew
     return reward
 
 
+def _stages(preset: TrainRewardPreset, data: MotionDataset, session: RewardSession) -> tuple[str, ...]:
+    """The stages that can be trained on this data; what is left out or stood in for is said.
+
+    Raises:
+        UserError: the only stage asked for lacks its material.
+    """
+    stages = STAGES if preset.stage == "all" else (preset.stage,)
+    if "authenticity" not in stages or preset.authenticity.fakes is not None:
+        return stages
+    if data.skeleton is SMPL22:
+        session.say(
+            "authenticity: no generated motions are named, so the built-in generator's serve, which was trained on "
+            "other motions than yours. Name those of your own: --set authenticity.fakes=CHECKPOINT,…"
+        )
+        return stages
+    message = (
+        f"authenticity: the built-in generator does not make {data.folder}'s {data.skeleton.features} features. Name "
+        "generators that do: --set authenticity.fakes=CHECKPOINT,…"
+    )
+    if preset.stage != "all":
+        raise UserError(message)
+    session.say(f"{message} The stage is left out.")
+    return tuple(stage for stage in stages if stage != "authenticity")
+
+
 def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Splits) -> MotionReward:
     """Stage 1, from new weights."""
     seed_everything(preset.seed)
+    lacking = [name for name in OFFICIAL_NAMES if name not in data.train.representations]
+    if lacking and preset.model.representations is None:
+        session.say(
+            f"{data.train.folder} has no {' and no '.join(lacking)} motions: the reward will not judge them."
+        )
     reward = new_reward(preset, data.train).to(session.device)
     with stage_folder("semantic", preset, session, data) as folder:
         warm_text_cache(reward, data.train, preset.semantic.mirror)
@@ -86,16 +119,16 @@ def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Spli
 
 
 def new_reward(preset: TrainRewardPreset, data: MotionDataset) -> MotionReward:
-    """An untrained reward with the data set's statistics."""
+    """An untrained reward of the data set's widths, with its statistics."""
     encoder = load_text_encoder(preset.text)
-    size = preset.model.resolved(encoder.width)
-    missing = [name for name in size.representations if name not in data.representations]
+    missing = [name for name in preset.model.representations or () if name not in data.representations]
     if missing:
         there = ", ".join(data.representations)
         raise UserError(
             f"{data.folder}: has no {missing[0]} motions. Complete the folder with "
             f"`motionrft convert --dataset`, or leave it out: --set 'model.representations=[{there}]'"
         )
+    size = preset.model.resolved(encoder.width, {name: data.width(name) for name in data.representations})
     statistics = {name: _statistics(data, name, size.window(name)) for name in size.representations}
     return MotionReward(
         MotionRewardNetwork(size), statistics, encoder, representation=size.representations[0]

@@ -48,13 +48,14 @@ class Refiner:
         self.failures: Failures | None = None
         self.look = -1
 
-    def update(self, step: int) -> dict[str, float]:
+    def update(self, step: int) -> dict[str, Any]:
         """One optimiser update; metrics are the losses and the share of failed retrievals."""
         terms, total = self.anchor.loss(step)
         refinement, metrics = self._refinement(step)
         (total + self.preset.weight * refinement).backward()
-        metrics |= {"loss": total.item(), "refinement": refinement.item(), "infonce": terms["infonce"].item()}
-        return metrics | self.anchor.optimiser.step()
+        told = {"loss": total, "refinement": refinement, "infonce": terms["infonce"]}
+        numbers = {name: value.detach() for name, value in told.items()}
+        return metrics | numbers | self.anchor.optimiser.step()
 
     def state_dict(self) -> dict[str, Any]:
         found = self.failures

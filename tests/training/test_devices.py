@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from motionrft.errors import UserError
-from motionrft_cli.devices import available_devices, resolve_device, resolve_precision
+from motionrft.training.devices import available_devices, resolve_device, resolve_precision
 
 
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,18 @@
+"""Where a data set folder keeps what: HumanML3D's names, and those that others use for the same thing."""
+
+from pathlib import Path
+
+from motionrft.representations.names import JOINTS, KINEMATIC, ROTATION
+
+FOLDERS = {KINEMATIC: "new_joint_vecs", JOINTS: "new_joints", ROTATION: "rotations"}
+"""Where each representation lies; we write these."""
+ALSO = {ROTATION: "joints_6d"}
+"""MotionReward's own name, read where ours is not there."""
+
+
+def folder_of(root: Path, representation: str) -> Path:
+    """The folder of a representation in a data set; need not exist."""
+    usual = root / FOLDERS[representation]
+    if not usual.is_dir() and representation in ALSO and (root / ALSO[representation]).is_dir():
+        return root / ALSO[representation]
+    return usual

@@ -1,0 +1,95 @@
+"""Kimodo's `.npz`: posed joints of SOMA (77 or 30), the Unitree G1 (34) or SMPL-X (22), metres, Y up, 30 fps, unsaid.
+
+Files of before March 2026 hold `posed_joints`, `global_rot_mats` and `foot_contacts` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from motionrft.files.arrays import rate_of
+from motionrft.files.checks import check_finite
+from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile
+from motionrft.files.reading import ReadingOptions
+from motionrft.files.recording import Recording
+from motionrft.representations.joints import resample_linear
+from motionrft.representations.kimodo.skeletons import FPS, G1, SKELETONS, joints22
+from motionrft.representations.names import JOINTS
+
+_MARKS = frozenset(
+    ("global_rot_mats", "local_rot_mats", "smooth_root_pos", "global_root_heading", "foot_contacts")
+)
+"""Members that tell Kimodo's 22 joints from anyone's."""
+_KNOWN = {
+    "soma77": "SOMA",
+    "soma30": "SOMA",
+    "g1": "Unitree G1 (its chest, neck and head are made up)",
+    "smplx22": "SMPL-X",
+}
+
+
+class KimodoFormat(MotionFormat):
+    """`.npz` as `kimodo_gen` writes it, one motion or a batch."""
+
+    name = "kimodo"
+    suffixes = (".npz",)
+
+    def recognises(self, file: OpenedFile) -> bool:
+        posed = file.array("posed_joints")
+        if (
+            posed is None
+            or posed.ndim not in (3, 4)
+            or posed.shape[-1] != 3
+            or posed.shape[-2] not in SKELETONS
+        ):
+            return False
+        return posed.shape[-2] != 22 or bool(_MARKS & set(file.arrays))
+
+    def read(self, file: OpenedFile, options: ReadingOptions) -> Iterator[Recording | FileFault]:
+        posed, turns = file.array("posed_joints"), file.array("global_rot_mats")
+        assert posed is not None  # `recognises` has seen it
+        turns = turns if turns is not None and turns.shape[:-1] == posed.shape else None
+        fps = rate_of(file.arrays, file.path) or options.source_fps or FPS
+        if posed.ndim == 3:
+            yield _recording(file.path, posed, turns, fps)
+            return
+        for index, clip in enumerate(posed):
+            yield _recording(file.path, clip, None if turns is None else turns[index], fps, index)
+
+
+def _recording(
+    path: Path, posed: np.ndarray, turns: np.ndarray | None, fps: float, index: int | None = None
+) -> Recording:
+    """Posed joints (T, J, 3) with their global rotations (T, J, 3, 3), seen as our 22."""
+    skeleton = SKELETONS[posed.shape[1]]
+
+    def joints(frames: np.ndarray | slice) -> np.ndarray:
+        needed = (
+            None
+            if turns is None or skeleton is not G1
+            else torch.from_numpy(np.array(turns[frames], np.float64))
+        )
+        return joints22(torch.from_numpy(np.array(posed[frames], np.float64)), needed).numpy()
+
+    def take(start: int, stop: int, wanted: float | None) -> np.ndarray:
+        found = joints(slice(start, stop))
+        check_finite(found, str(path))
+        if wanted is None or wanted == fps:
+            return found
+        return resample_linear(torch.from_numpy(found), fps, wanted).numpy()
+
+    return Recording(
+        path,
+        JOINTS,
+        fps,
+        len(posed),
+        take,
+        joints,
+        index=index or 0,
+        batched=index is not None,
+        notes=(f"Kimodo, {skeleton.joints} joints of {_KNOWN[skeleton.name]}", f"{fps:g} fps"),
+    )

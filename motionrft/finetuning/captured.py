@@ -1,0 +1,164 @@
+"""The same calls as `motionrft.finetuning.compiled`, captured in CUDA graphs as they are: seconds instead of minutes.
+
+Nothing is translated, so the kernels and their results are those of the plain calls; only their launches are gone. A
+capture serves one set of shapes, and keeps the memory of its activations. Batches of one padded length suit it best.
+"""
+
+from collections.abc import Callable, Hashable
+from contextlib import nullcontext
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from motionrft.diffusion.rollout import Compiled, RewardFunction
+from motionrft.generators.base import Generator
+
+SHAPES = 16
+"""Sets of shapes that a call is captured for; what comes after that runs uncaptured."""
+_WARM_UP = 3
+
+
+def captured(generator: Generator, reward: RewardFunction) -> Compiled:
+    """`generator.predict`, and decoding with judgement, captured at their first call with each set of shapes.
+
+    Args:
+        generator: on a CUDA device; its weights may change in place between calls, but may not be replaced.
+    """
+
+    def decode_and_judge(
+        state: Tensor, lengths: Tensor, frames: int | None, condition: Any, level: Any
+    ) -> Any:
+        return reward(generator.decode(state, lengths, frames), lengths, condition, level)
+
+    return Compiled(
+        _Captured(generator.predict, generator.denoiser), _Captured(decode_and_judge, None), chains=False
+    )
+
+
+class _Captured:
+    """A call whose tensors are copied to a fixed place, where its captured kernels read them.
+
+    Args:
+        trained: the module whose weights get gradients from this call, or None.
+    """
+
+    def __init__(self, call: Callable[..., Any], trained: nn.Module | None) -> None:
+        self.call, self.trained = call, trained
+        self.known: dict[Hashable, Callable[..., Any]] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        tensors: list[Tensor] = []
+        rest = _emptied(arguments, tensors)
+        learns = torch.is_grad_enabled() and (
+            any(tensor.requires_grad for tensor in tensors)
+            or (self.trained is not None and any(p.requires_grad for p in self.trained.parameters()))
+        )
+        shapes = tuple((tensor.shape, tensor.dtype, tensor.requires_grad and learns) for tensor in tensors)
+        key = (shapes, repr(rest), learns, _autocast_type())
+        if key not in self.known:
+            if len(self.known) >= SHAPES:
+                return self.call(*arguments)
+            self.known[key] = self._capture(rest, tensors, learns)
+        return self.known[key](*tensors)
+
+    def _capture(self, rest: Any, tensors: list[Tensor], learns: bool) -> Callable[..., Any]:
+        def call(*given: Tensor) -> Any:
+            return self.call(*_filled(rest, list(given)))
+
+        with _without_cache():
+            return _with_backward(call, self.trained, tensors) if learns else _forward_alone(call, tensors)
+
+
+class _Call(nn.Module):
+    """A function as a module, so that the capture finds the weights it reads."""
+
+    def __init__(self, call: Callable[..., Any], trained: nn.Module | None) -> None:
+        super().__init__()
+        self.call, self.trained = call, trained
+
+    def forward(self, *tensors: Tensor) -> Any:
+        return self.call(*tensors)
+
+
+def _with_backward(
+    call: Callable[..., Any], trained: nn.Module | None, tensors: list[Tensor]
+) -> Callable[..., Any]:
+    examples = tuple(tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in tensors)
+    made = torch.cuda.make_graphed_callables(
+        _Call(call, trained).eval(), examples, num_warmup_iters=_WARM_UP, allow_unused_input=True
+    )
+    return lambda *given: _cloned(made(*given))  # the next replay writes to the same place
+
+
+def _forward_alone(call: Callable[..., Any], tensors: list[Tensor]) -> Callable[..., Any]:
+    places = [tensor.detach().clone() for tensor in tensors]
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream), torch.no_grad():
+        for _ in range(_WARM_UP):
+            call(*places)
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph), torch.no_grad():
+        answer = call(*places)
+
+    def replay(*given: Tensor) -> Any:
+        for place, tensor in zip(places, given, strict=True):
+            place.copy_(tensor)
+        graph.replay()
+        return _cloned(answer)
+
+    return replay
+
+
+def _cloned(answer: Any) -> Any:
+    if isinstance(answer, Tensor):
+        return answer.clone()
+    if isinstance(answer, dict):
+        return {name: _cloned(value) for name, value in answer.items()}
+    return tuple(_cloned(value) for value in answer)
+
+
+def _emptied(value: Any, tensors: list[Tensor]) -> Any:
+    """`value` with every tensor moved to `tensors`, its number left in its place."""
+    if isinstance(value, Tensor):
+        tensors.append(value)
+        return _Place(len(tensors) - 1)
+    if isinstance(value, tuple):
+        return tuple(_emptied(child, tensors) for child in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: _emptied(getattr(value, f.name), tensors) for f in fields(value)})
+    return value
+
+
+def _filled(value: Any, tensors: list[Tensor]) -> Any:
+    """The inverse of `_emptied`."""
+    if isinstance(value, _Place):
+        return tensors[value.number]
+    if isinstance(value, tuple):
+        return tuple(_filled(child, tensors) for child in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: _filled(getattr(value, f.name), tensors) for f in fields(value)})
+    return value
+
+
+class _Place:
+    """Where a tensor goes."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __repr__(self) -> str:
+        return f"<{self.number}>"
+
+
+def _autocast_type() -> torch.dtype | None:
+    return torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else None
+
+
+def _without_cache() -> Any:
+    """Autocast without its cache of cast weights, which would outlive the weights that a graph reads."""
+    dtype = _autocast_type()
+    return nullcontext() if dtype is None else torch.autocast("cuda", dtype, cache_enabled=False)

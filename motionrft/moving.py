@@ -1,0 +1,14 @@
+"""From the host to a device without waiting for it."""
+
+import torch
+from torch import Tensor
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """`tensor` on `device`; a copy to CUDA starts from pinned memory, behind the work already queued.
+
+    A copy from ordinary memory waits until the device has done all that was queued before it.
+    """
+    if device.type != "cuda" or tensor.is_cuda:
+        return tensor.to(device)
+    return (tensor.pin_memory() if torch.cuda.is_available() else tensor).to(device, non_blocking=True)

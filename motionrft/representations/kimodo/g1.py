@@ -1,0 +1,66 @@
+"""The Unitree G1 in MuJoCo's numbers: 36 a frame, and back to joints.
+
+Root x, y, z (metres, x forward, z up), root quaternion w, x, y, z, then 29 hinge angles in radians: left leg 6, right leg
+6, waist 3, left arm 7, right arm 7. A hinge's angle is about its axis in the robot's own rest frame, not in Kimodo's, so
+that q is not 0 in Kimodo's rest pose (knees -0.175, shoulder rolls 0.279 and -0.279).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from motionrft.errors import UserError
+from motionrft.representations.kimodo.skeletons import G1, numbers, posed_joints
+from motionrft.rotations import quaternion_to_matrix
+
+WIDTH = 36
+HINGES = tuple(
+    joint for joint, name in enumerate(G1.names) if joint and not name.endswith(("toe_base", "hand_roll"))
+)
+"""The 29 joints that turn, in the order of the angles."""
+_AXIS = {"pitch": 0, "knee": 0, "elbow": 0, "roll": 2, "yaw": 1}
+HINGE_AXES = tuple(_AXIS[G1.names[joint].split("_")[-1]] for joint in HINGES)
+"""The axis about which each turns, in Kimodo's world: 0 is x (left), 1 y (up), 2 z (forward)."""
+_TO_OURS = torch.tensor([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]], dtype=torch.float64)
+"""From MuJoCo's axes (x forward, z up) to ours."""
+
+
+def joints_of_qpos(qpos: Tensor) -> tuple[Tensor, Tensor]:
+    """Joints (T, 34, 3) and global rotations (T, 34, 3, 3), Y up, of rows (T, 36).
+
+    Raises:
+        UserError: another width, or a quaternion of no length.
+    """
+    local, root = pose_of_qpos(qpos)
+    return posed_joints(local, root, G1.rest_joints, G1.parents)
+
+
+def pose_of_qpos(qpos: Tensor) -> tuple[Tensor, Tensor]:
+    """Local rotations (T, 34, 3, 3) and the root's place (T, 3), Y up, of rows (T, 36)."""
+    if qpos.shape[-1] != WIDTH:
+        raise UserError(
+            f"{qpos.shape[-1]} values a frame; the G1 has {WIDTH}: root 3, quaternion 4, hinges 29."
+        )
+    quaternion = qpos[..., 3:7]
+    length = quaternion.norm(dim=-1, keepdim=True)
+    if bool((length < 1e-3).any()):
+        raise UserError("a root quaternion of no length.")
+    turn = _TO_OURS.to(qpos)
+    local = torch.eye(3).to(qpos).expand(*qpos.shape[:-1], G1.joints, 3, 3).clone()
+    local[..., 0, :, :] = turn @ quaternion_to_matrix(quaternion / length) @ turn.T
+    offsets = numbers("g1.hinge_offsets").to(qpos)
+    for place, (joint, axis) in enumerate(zip(HINGES, HINGE_AXES, strict=True)):
+        local[..., joint, :, :] = _about(axis, qpos[..., 7 + place]) @ offsets[joint].T
+    return local, qpos[..., :3] @ turn.T
+
+
+def _about(axis: int, angle: Tensor) -> Tensor:
+    """Rotation matrices (..., 3, 3) about a coordinate axis."""
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    matrix = torch.zeros(*angle.shape, 3, 3, dtype=angle.dtype)
+    matrix[..., axis, axis] = 1
+    matrix[..., first, first] = matrix[..., second, second] = angle.cos()
+    matrix[..., second, first] = angle.sin()
+    matrix[..., first, second] = -angle.sin()
+    return matrix

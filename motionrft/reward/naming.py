@@ -1,0 +1,17 @@
+"""Which names of rewards mean code of the user's own. Free of torch: presets ask it."""
+
+from motionrft.registry import REWARDS
+from motionrft.settings.code import is_place
+
+REWARD = "reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package's name"
+"""What a preset's field `reward` takes."""
+
+
+def is_own(name: object) -> bool:
+    """Whether a reward's name means code: `module:attribute`, or what a package or this program has registered."""
+    return is_place(name) or (isinstance(name, str) and name in REWARDS and name not in REWARDS.table)
+
+
+def own_name(name: str) -> str:
+    """What its term is called: the attribute of `module:attribute`, or the registered name."""
+    return name.rpartition(":")[2]

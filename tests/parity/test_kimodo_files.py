@@ -1,0 +1,113 @@
+"""Kimodo's files and skeletons against its published code: npz, SOMA's 77 joints and BVH, AMASS, the G1's qpos."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from motionrft.files.formats.smpl_parameters import smpl_parameters
+from motionrft.files.motions import read_motions
+from motionrft.files.recording import Motion
+from motionrft.representations.kimodo.g1 import HINGE_AXES, HINGES, joints_of_qpos, pose_of_qpos
+from motionrft.representations.kimodo.skeletons import (
+    G1,
+    SOMA30,
+    SOMA30_IN_77,
+    SOMA77,
+    joints22,
+    numbers,
+    posed_joints,
+    soma30_to_77,
+)
+from motionrft.representations.rotation import rotation_matrices, turn_rotation
+from tests.parity.golden import Case, cases
+
+FOLDER = "kimodo"
+TO_Z_UP = torch.tensor([[-1.0, 0, 0], [0, 0, 1], [0, 1, 0]], dtype=torch.float64)
+
+
+def close(found: Tensor, expected: Tensor, tolerance: float) -> None:
+    torch.testing.assert_close(found.double(), expected.double(), rtol=0, atol=tolerance)
+
+
+def written(folder: Path, name: str, data: Tensor) -> Path:
+    (folder / name).write_bytes(data.numpy().tobytes())
+    return folder / name
+
+
+def alone(path: Path) -> Motion:
+    (motion,) = read_motions(path)
+    return motion
+
+
+@pytest.mark.parametrize("case", cases(FOLDER, op="kimodo_npz"))
+def test_a_published_motion_is_read_from_its_file(case: Case, tmp_path: Path) -> None:
+    assert case.info["joint_names"] == list(SOMA30.names)
+    motion = alone(written(tmp_path, "a.npz", case["in/npz_bytes"]))
+    assert motion.fps == case.info["fps"] and motion.representation == "joints"
+    close(torch.from_numpy(motion.array), case["out/joints22"], 1e-6)
+    root = case["out/posed_joints"][:, 0].double()
+    posed, _ = posed_joints(case["out/local_rot_mats"].double(), root, SOMA30.rest_joints, SOMA30.parents)
+    close(posed, case["out/posed_joints"], 1e-5)
+
+
+@pytest.mark.parametrize("case", cases(FOLDER, op="soma30_to_77_and_bvh"))
+def test_soma_has_77_joints_outside_and_both_its_bvh_are_read(case: Case, tmp_path: Path) -> None:
+    assert case.info["joint_names_77"] == list(SOMA77.names)
+    assert list(SOMA77.parents) == case["in/parents_77"].tolist()
+    assert list(SOMA30_IN_77) == case["in/index_of_30_in_77"].tolist()
+    local = soma30_to_77(case["in/local_rot_mats"].double())
+    close(local, case["out/local_rot_mats_77"], 1e-6)
+    root = case["in/root_positions"].double()
+    posed, world = posed_joints(local, root, SOMA77.rest_joints, SOMA77.parents)
+    close(posed, case["out/posed_joints_77"], 1e-6)
+    close(world, case["out/global_rot_mats_77"], 1e-6)
+    for rest in ("seed_rest", "standard_tpose"):
+        motion = alone(written(tmp_path, f"{rest}.bvh", case[f"out/bvh_{rest}_utf8"]))
+        assert motion.fps == 30 and motion.notes[0] == "soma skeleton"
+        close(torch.from_numpy(motion.array), joints22(case["out/posed_joints_77"]), 1e-5)
+
+
+@pytest.mark.parametrize("case", cases(FOLDER, op="kimodo_amass"))
+@pytest.mark.parametrize("up", ["z_up", "y_up"])
+def test_amass_parameters_are_the_motion_they_were_made_of(case: Case, up: str) -> None:
+    members = {
+        name: case[f"out/{up}/{name}"].double().numpy() for name in ("trans", "root_orient", "pose_body")
+    }
+    found = smpl_parameters(members)
+    assert found is not None
+    rest = case["in/rest_joints"].double()
+    rotation = torch.from_numpy(found.rotation())
+    if up == "z_up":
+        rotation = turn_rotation(rotation, TO_Z_UP.T, rest)
+    close(rotation_matrices(rotation), case["in/local_rot_mats"], 1e-5)
+    close(rotation[:, :3] + rest[0], case["in/root_positions"], 1e-5)
+    posed, _ = posed_joints(
+        rotation_matrices(rotation), rotation[:, :3] + rest[0], rest, tuple(case["in/parents"].tolist())
+    )
+    close(posed, case["out/posed_joints"], 1e-5)
+
+
+@pytest.mark.parametrize("case", cases(FOLDER, op="g1_qpos"))
+def test_rows_for_mujoco_are_the_robots_joints(case: Case) -> None:
+    assert [name.removesuffix("_skel") for name in case.info["joint_names"]] == list(G1.names)
+    assert list(G1.parents) == case["in/parents"].tolist()
+    assert list(HINGES) == case["in/hinge_joint"].tolist()
+    assert list(HINGE_AXES) == case["in/hinge_axis_kimodo"].argmax(1).tolist()
+    local, root = pose_of_qpos(case["out/qpos"].double())
+    close(local, case["out/from_qpos_local_rot_mats"], 1e-5)
+    close(root, case["out/from_qpos_root_positions"], 1e-5)
+    close(joints_of_qpos(case["out/qpos"].double())[0], case["out/from_qpos_posed_joints"], 1e-5)
+    close(numbers("g1.limits")[:, 0], case["in/limits_min"], 1e-6)
+
+
+@pytest.mark.parametrize("case", cases(FOLDER, op="g1_qpos"))
+@pytest.mark.parametrize("variant", ["qpos", "qpos_quaternion_last"])
+def test_a_csv_is_read_with_its_quaternion_in_either_order(case: Case, variant: str, tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "a.csv", case[f"out/{variant}"].double().numpy(), delimiter=",")
+    motion = alone(tmp_path / "a.csv")
+    posed, world = joints_of_qpos(case["out/qpos"].double())
+    close(torch.from_numpy(motion.array), joints22(posed, world), 1e-5)
+    assert motion.fps == 30
