@@ -203,7 +203,7 @@ def _place(recording: Recording, options: ReadingOptions) -> _Placing:
 
 def _rows_in_front(recording: Recording, options: ReadingOptions) -> tuple[int, list[str]]:
     """How many rows in front are a reference pose to be dropped, and what is said of it."""
-    if options.t_pose == "keep" or recording.joints is None or recording.frames < 4:
+    if options.t_pose == "keep" or not recording.turnable or recording.joints is None or recording.frames < 4:
         return 0, []
     rows = recording.joints(np.arange(min(ROWS_LOOKED_AT, recording.frames)))
     if len(_finite(rows)) < len(rows):
