@@ -12,6 +12,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l null -s 0 -d '
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l dataset -d 'build a data set folder, or complete an existing one'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l check -d 'check an existing data set folder and write nothing'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l show-joint-map -d 'print a BVH file’s joint map as YAML to edit for --joint-map'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l join -d 'put the inputs after each other, as one motion in --out FILE or DIR'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l captions -d 'data set: JSON lines {"clip_id": ..., "captions": [...]}' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l splits -d 'data set: CSV with clip_id and a column of train, val, test' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l split-column -d 'data set: the column of --splits to use' -r

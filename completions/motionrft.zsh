@@ -34,6 +34,7 @@ _motionrft() {
                     '*--dataset[build a data set folder, or complete an existing one]' \
                     '*--check[check an existing data set folder and write nothing]' \
                     '*--show-joint-map[print a BVH file’s joint map as YAML to edit for --joint-map]' \
+                    '*--join[put the inputs after each other, as one motion in --out FILE or DIR]' \
                     '*--captions[data set; JSON lines {"clip_id"; ..., "captions"; (...)}]:value:_files' \
                     '*--splits[data set; CSV with clip_id and a column of train, val, test]:value:_files' \
                     '*--split-column[data set; the column of --splits to use]:value:_files' \
