@@ -74,12 +74,6 @@ class PretrainedEncoder(TextEncoder):
     def check(self, texts: Sequence[str]) -> None:
         find(self.source, self.path)
 
-    def token_counts(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text before any cut, special tokens included."""
-        tokenizer = self._read_tokenizer(find(self.source, self.path))
-        tokenizer.no_truncation()
-        return [len(item.ids) for item in tokenizer.encode_batch(list(texts))]
-
     def _loaded(self, folder: Path) -> nn.Module:
         try:
             with quiet_transformers():
