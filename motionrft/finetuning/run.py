@@ -4,12 +4,16 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import stdev
 
 import torch
+from torch import Tensor
 
 from motionrft.evaluation.generation import Repetition, evaluate_generator
 from motionrft.evaluation.items import FixedItems
+from motionrft.evaluation.measure import mean_distance
 from motionrft.evaluation.result import EvaluationResult, compare
+from motionrft.evaluation.tables import protocol_of
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
 from motionrft.finetuning.compiled import quickened
@@ -22,7 +26,7 @@ from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.references import References
 from motionrft.finetuning.sampling_choice import tuning_sampling
 from motionrft.finetuning.trainer import FinetuneTrainer
-from motionrft.finetuning.watch import Looks, read_looks, watch_for
+from motionrft.finetuning.watch import Looks, Seen, read_looks, watch_for
 from motionrft.generators.folder import save_generator
 from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.report.content import Prompt, ReportData
@@ -36,6 +40,7 @@ from motionrft.training.precision import autocast
 from motionrft.training.progress import Progress, Silent
 from motionrft.training.run import RunFolder
 from motionrft.training.seeds import seed_everything
+from motionrft.training.watch import Watch
 
 GENERATOR, ADAPTERS, EVALUATIONS, PLOTS, REPORT = (
     "generator",
@@ -75,7 +80,12 @@ class Finetuned:
     report: Path
     tables: dict[str, list[Row]]
     results: tuple[EvaluationResult, ...] = ()
-    """Before and after, at the guidance that was tuned."""
+    """Before and after, with what was tuned with."""
+
+    @property
+    def protocol(self) -> str:
+        """How the numbers of the first table were made."""
+        return protocol_of(self.results[0]) if self.results else "nothing was evaluated"
 
 
 def finetune(preset: FinetunePreset, session: FinetuneSession) -> Finetuned:
@@ -146,8 +156,16 @@ class FinetuneRun:
             dtype=session.dtype,
             distribution=self.distribution,
             say=session.say,
-            watch=watch_for(preset.watch) if preset.watch.every and self.parts.validation else None,
+            watch=self._watch(),
         )
+        self._start: list[Tensor] | None = None
+        """Joints that the untuned generator makes for the watch's prompts, or None before the first look."""
+
+    def _watch(self) -> Watch | None:
+        evaluator = self.parts.evaluator
+        if not self.preset.watch.every or self.parts.validation is None or evaluator is None:
+            return None
+        return watch_for(self.preset.watch, evaluator.embeds)
 
     def _prepared(self, context: TuningContext) -> PreparedPrompts:
         preset, reference = self.preset, self.preset.reference
@@ -182,7 +200,9 @@ class FinetuneRun:
         """Tune to the end of the budget, or until the watch ends it."""
         looks = None
         if folder is not None and self.trainer.watch is not None:
-            looks = Looks(self.preset.watch, self.trainer.watch, self._look, folder.path)
+            looks = Looks(
+                self.preset.watch, self.trainer.watch, self._look, folder.path, self.trainer.share_done
+            )
             looks.begin()
         return train(
             self.trainer,
@@ -193,14 +213,33 @@ class FinetuneRun:
             keep=self.preset.keep,
             progress=self.session.progress(self.preset.method.method),
             watch=looks,
+            watch_end=None if looks is None else looks.at_end,
             keep_start=self.trainer.watch is not None,  # in every process: saving is done together
             distribution=self.distribution,
         )
 
-    def _look(self) -> dict[str, float]:
+    def _look(self, first: bool) -> Seen:
+        """Means of the metrics under one seed; at the first look also how far they spread over several."""
+        seeds = range(self.preset.watch.seeds) if first else [0]
+        metrics, joints = self._sampled("watch", list(seeds))
+        values = {name: numbers[0] for name, numbers in metrics.items()}
+        if first:
+            self._start = joints[0]
+            spread = {name: stdev(numbers) for name, numbers in metrics.items()}
+            # The measure of how far is far: what another noise makes of the same prompts.
+            return Seen(values | {"distance": 0.0}, spread | {"distance": mean_distance(*joints[:2])})
+        if self._start is None:  # resumed
+            with self.frozen():
+                self._start = self._sampled("before", [0])[1][0]
+        return Seen(values | {"distance": mean_distance(self._start, joints[0])})
+
+    def _sampled(self, name: str, seeds: list[int]) -> tuple[dict[str, list[float]], list[list[Tensor]]]:
+        """Metrics of the watch's items, and the joints of every motion, a list a seed."""
         assert self.parts.validation is not None
-        result = self._evaluated("watch", self.parts.validation, [0], self.sampling)
-        return {name: values[0] for name, values in result.metrics.items()}
+        joints: list[list[Tensor]] = []
+        keep = lambda repetition: joints.append(repetition.made.clips())  # noqa: E731
+        result = self._evaluated(name, self.parts.validation, seeds, self.sampling, watch=keep)
+        return result.metrics, joints
 
     def _evaluated(
         self,
