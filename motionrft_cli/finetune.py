@@ -30,6 +30,7 @@ def finetune(
     evaluator: Annotated[str | None, sets("evaluator")] = None,
     data: Annotated[str | None, sets("data")] = None,
     prompts: Annotated[str | None, sets("prompts")] = None,
+    pairs: Annotated[str | None, sets("pairs")] = None,
     lora: Annotated[bool | None, typer.Option("--lora/--full"), sets("lora.enabled")] = None,
     steps: Annotated[int | None, sets("steps")] = None,
     guidance: Annotated[float | None, sets("guidance")] = None,

@@ -16,10 +16,11 @@ from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.items import FixedItems
 from motionrft.finetuning.held_out import held_out, prompt_seconds, split_prompts
 from motionrft.finetuning.methods.base import usable_methods
+from motionrft.finetuning.pairs import read_pair_prompts
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator
-from motionrft.loading import load_generator, load_reward, reward_identity
+from motionrft.loading import generator_identity, load_generator, load_reward, reward_identity
 from motionrft.reward.base import Reward
 from motionrft.training.fingerprints import path_hash, text_hash
 
@@ -45,10 +46,14 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
     Raises:
         UserError: something is not there.
     """
-    found = {"generator": _hash(builtin.resolve(preset.generator, "generator"), "generator")}
+    found = {"generator": generator_identity(preset.generator)}
     if set(preset.weights) - {name for name, weight in preset.weights.items() if not weight}:
         found["reward"] = reward_identity(preset.reward, preset.weights)
-    if preset.prompts is not None:
+    if preset.pairs is not None:
+        if not Path(preset.pairs).exists():
+            raise UserError(f"{preset.pairs}: no such file of pairs.")
+        found["data"] = path_hash(preset.pairs)
+    elif preset.prompts is not None:
         found["data"] = text_hash(*read_prompts(Path(preset.prompts)))
     elif preset.data is not None:
         found["data"] = MotionDataset(preset.data, preset.split).identity
@@ -65,7 +70,7 @@ def load_parts(
     Raises:
         UserError: something is missing, damaged, or does not fit together.
     """
-    generator = load_generator(builtin.resolve(preset.generator, "generator"), str(device))
+    generator = load_generator(preset.generator, device)
     reward = load_reward(
         preset.reward, preset.weights, generator.representation, fps=generator.fps, device=device
     )
@@ -111,7 +116,9 @@ def _check_gradient(preset: FinetunePreset, reward: Reward) -> None:
 
 
 def load_prompts(preset: FinetunePreset, generator: Generator) -> PromptSet:
-    """The prompts to tune on: those of a file that are not held out, a data set's, or the built-in ones."""
+    """The prompts to tune on: given pairs', those of a file that are not held out, a data set's, or the built-in ones."""
+    if preset.pairs is not None:
+        return read_pair_prompts(Path(preset.pairs), generator)
     if preset.prompts is not None:
         given = read_prompt_file(Path(preset.prompts))
         rows, seconds = split_prompts(preset, given.texts).tuned, prompt_seconds(preset, given, generator.fps)
@@ -123,12 +130,6 @@ def load_prompts(preset: FinetunePreset, generator: Generator) -> PromptSet:
     frames = generator.frames(torch.tensor([prompt.frames for prompt in prompts]) / builtin.FPS)
     labels = _numbered(prompt.label for prompt in prompts)
     return PromptSet([prompt.text for prompt in prompts], frames, labels)
-
-
-def _hash(path: Path, what: str) -> str:
-    if not path.exists():
-        raise UserError(f"{path}: no such {what}. Name a folder, or use {builtin.NAME}.")
-    return path_hash(path)
 
 
 def _numbered(labels: Iterable[str | None]) -> torch.Tensor | None:

@@ -5,7 +5,7 @@ itself and yields when an optimiser step is due; the trainer steps and asks for 
 tells methods apart.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -28,13 +28,14 @@ class MicroBatch:
 
     share: its part of the whole batch, by which its mean loss is weighted.
     items: (B,) positions among the prompts; motion: (B, T, D) their recorded motions, where the method needs
-        them.
+        them, or the better ones of given pairs; worse: (B, T, D) the others.
     """
 
     start: Start
     share: float
     items: Tensor
     motion: Tensor | None = None
+    worse: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class TuningContext:
     autocast: the precision of the arithmetic; meter: to be marked right before each backward.
     backward: adds a loss's gradient (through a loss scale, where the precision needs one).
     compiled: faster forms of the generator's and the reward's calls, or None.
+    ranges: lowest and highest value of the reward's terms, where it declares any.
     memory: what a method remembers from one trajectory to the next, by name; part of the run's saved state.
     say: told what people should know.
     """
@@ -59,6 +61,7 @@ class TuningContext:
     meter: GraphBytes
     backward: Callable[[Tensor], None] = Tensor.backward
     compiled: Compiled | None = None
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     memory: dict[str, Any] = field(default_factory=dict)
     say: Callable[[str], None] = lambda _: None
 

@@ -119,7 +119,6 @@ def divided(micro_batch: MicroBatch, parts: int) -> list[MicroBatch]:
             start=_rows(micro_batch.start, rows),
             items=micro_batch.items[rows],
             share=micro_batch.share * len(rows) / count,
-            motion=None if micro_batch.motion is None else micro_batch.motion[rows],
         )
         for rows in torch.arange(count).tensor_split(min(parts, count))
     ]

@@ -1,54 +1,74 @@
-"""The objectives of DPO and SoPo, and their losses as pure functions of denoising errors (B,)."""
+"""The objectives of DPO and SoPo: a better and a worse motion of one prompt, compared by their denoising errors."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from random import Random
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from motionrft.diffusion.plan import Plan
 from motionrft.diffusion.rollout import Start, sample
+from motionrft.errors import UserError
 from motionrft.finetuning.methods.dpo import DpoPreset
 from motionrft.finetuning.methods.sopo import SopoPreset
 from motionrft.finetuning.objective import MicroBatch, TuningContext, UpdatePoint
 from motionrft.finetuning.policy import grouped
-from motionrft.finetuning.supervised import Corruption, denoising_error, drawn, recorded_state
+from motionrft.finetuning.preference_losses import (
+    Errors,
+    SopoChoice,
+    dpo_loss,
+    dpo_margin,
+    sopo_choice,
+    sopo_loss,
+)
+from motionrft.finetuning.supervised import denoising_error, drawn, encoded, recorded_state
 
 Numbers = dict[str, Tensor]
+TAU, SHARES = "sopo tau", "sopo shares kept"
+"""Under these names a run remembers the threshold that it found, and how many samples it let through lately."""
+WATCHED = 10
+"""Updates after which a share of 0 or 1 is worth a warning."""
 
 
-def dpo_loss(won: Tensor, lost: Tensor, won_ref: Tensor, lost_ref: Tensor, beta: float) -> Tensor:
-    """(B,) -log sigmoid(-(beta / 2) [(e_w - e_l) - (e_w_ref - e_l_ref)]) (Wallace et al. 2024, Eq. 14)."""
-    return -F.logsigmoid(-0.5 * beta * ((won - lost) - (won_ref - lost_ref)))
+@dataclass(frozen=True)
+class Candidates:
+    """K samples of each of B prompts. states (B, K, ...), rewards (B, K), raw terms (B, K) each."""
+
+    states: Tensor
+    rewards: Tensor
+    terms: Numbers
 
 
-def sopo_loss(
-    won: Tensor, lost: Tensor, won_ref: Tensor, lost_ref: Tensor, weight: Tensor, keep: Tensor, beta: float
-) -> Tensor:
-    """(B,) -log sigmoid(-beta [w (e_w - e_w_ref) - keep (e_l - e_l_ref)]); keep 0 leaves the preferred
-    term.
-    """
-    return -F.logsigmoid(-beta * (weight * (won - won_ref) - keep * (lost - lost_ref)))
+@dataclass(frozen=True)
+class Judged:
+    """A micro-batch's losses (B,), what to log of them, and what the reward said of samples, where any were made."""
+
+    losses: Tensor
+    numbers: Numbers
+    candidates: Candidates | None = None
 
 
 def dpo(
     context: TuningContext, micro_batches: Sequence[MicroBatch], plan: Plan, rng: Random
 ) -> Iterator[UpdatePoint]:
-    """One update point: best against worst of the candidates of each prompt."""
+    """One update point: given pairs, or best against worst of the candidates of each prompt."""
     method = context.method
     assert isinstance(method, DpoPreset)
 
-    def loss(micro_batch: MicroBatch) -> tuple[Tensor, Numbers, Tensor, Numbers]:
-        states, rewards, terms = candidates(context, micro_batch.start, method.candidates)
-        rows = torch.arange(len(rewards), device=rewards.device)
-        best, worst = states[rows, rewards.argmax(1)], states[rows, rewards.argmin(1)]
-        errors = _compared(context, micro_batch.start, best, worst, drawn(context, micro_batch.start, rng))
-        clear = rewards.amax(1) - rewards.amin(1) > method.margin
-        value = dpo_loss(*errors, beta=method.beta) * clear
-        return value.mean(), _told(*errors), rewards.flatten(), terms
+    def judged(number: int, micro_batch: MicroBatch) -> Judged:
+        start = micro_batch.start
+        if micro_batch.worse is not None:
+            errors = compared(context, start, *_given(context, micro_batch), rng)
+            return Judged(dpo_loss(errors, method.beta), _told(errors, method.beta))
+        made = candidates(context, start, method.candidates)
+        rows = torch.arange(len(made.rewards), device=made.rewards.device)
+        best, worst = (made.states[rows, found] for found in (made.rewards.argmax(1), made.rewards.argmin(1)))
+        errors = compared(context, start, best, worst, rng)
+        clear = made.rewards.amax(1) - made.rewards.amin(1) > method.margin
+        return Judged(dpo_loss(errors, method.beta) * clear, _told(errors, method.beta), made)
 
-    yield _accumulated(context, micro_batches, loss)
+    yield _accumulated(context, micro_batches, judged)
 
 
 def sopo(
@@ -57,76 +77,149 @@ def sopo(
     """One update point: the recorded motion against the worst sample, where that is bad enough."""
     method = context.method
     assert isinstance(method, SopoPreset)
+    sampled = [candidates(context, micro_batch.start, method.candidates) for micro_batch in micro_batches]
+    tau = threshold(context, torch.cat([in_unit(context, "semantic", made.terms) for made in sampled]))
 
-    def loss(micro_batch: MicroBatch) -> tuple[Tensor, Numbers, Tensor, Numbers]:
-        states, rewards, terms = candidates(context, micro_batch.start, method.candidates)
-        likeness = (terms["semantic"].view_as(rewards) + 1) / 2  # cosine to a similarity in [0, 1]
+    def judged(number: int, micro_batch: MicroBatch) -> Judged:
+        made = sampled[number]
+        choice = chosen(context, method, made, tau)
+        rows = torch.arange(len(choice.worst), device=choice.worst.device)
         truth = recorded_state(context, micro_batch)
-        rows = torch.arange(len(rewards), device=rewards.device)
-        worst = likeness.argmin(1)
-        keep = (likeness[rows, worst] < method.tau).to(truth.dtype)
-        weight = torch.full_like(keep, method.c)
-        if "similarity" in terms:
-            weight = method.c - (terms["similarity"].view_as(rewards).amin(1) + 1) / 2
-        errors = _compared(
-            context, micro_batch.start, truth, states[rows, worst], drawn(context, micro_batch.start, rng)
-        )
-        value = sopo_loss(*errors, weight=weight, keep=keep, beta=method.beta)
-        return value.mean(), {**_told(*errors), "kept": keep.mean()}, rewards.flatten(), terms
+        errors = compared(context, micro_batch.start, truth, made.states[rows, choice.worst], rng)
+        numbers = {**_told(errors, method.beta), "kept": choice.keep.mean(), "weight": choice.weight.mean()}
+        return Judged(sopo_loss(errors, choice, method.beta, method.scale), numbers, made)
 
-    yield _accumulated(context, micro_batches, loss)
+    point = _accumulated(context, micro_batches, judged)
+    _mind_the_share(context, float(point.numbers["kept"]), tau)
+    yield point
+
+
+def chosen(context: TuningContext, method: SopoPreset, made: Candidates, tau: float) -> SopoChoice:
+    """SoPo's choice among candidates, or what a published ablation makes of it."""
+    scores = in_unit(context, "semantic", made.terms)
+    likeness = in_unit(context, "similarity", made.terms) if method.weighs else torch.ones_like(scores)
+    choice = sopo_choice(scores, likeness, tau, method.c, method.beta)
+    choice = choice if method.selects else choice.without_threshold()
+    return choice if method.weighs else choice.without_weight(method.beta)
+
+
+def in_unit(context: TuningContext, term: str, terms: Numbers) -> Tensor:
+    """A term on [0, 1], by the range that its reward declares: a cosine is mapped, TMR's score is there already.
+
+    Raises:
+        UserError: the reward has no such term, or declares no range for it.
+    """
+    if term not in terms or term not in context.ranges:
+        found = ", ".join(context.ranges) or "none"
+        raise UserError(
+            f"sopo compares the reward's {term!r} term with a threshold on [0, 1]; this reward declares a range for: "
+            f"{found}. Set weights.{term} to more than 0, or take a reward that has it."
+        )
+    low, high = context.ranges[term]
+    return (terms[term] - low) / (high - low)
+
+
+def threshold(context: TuningContext, scores: Tensor) -> float:
+    """The preset's tau; `auto` is a quantile of the first batch's worst scores, which the untuned generator made.
+
+    Args:
+        scores: (B, K) on [0, 1], of the samples of this update.
+    """
+    method = context.method
+    assert isinstance(method, SopoPreset)
+    if method.tau != "auto":
+        return method.tau
+    if TAU not in context.memory:
+        found = float(scores.amin(1).float().quantile(method.quantile))
+        context.memory[TAU] = found
+        context.say(
+            f"tau is {found:.3f}: {method.quantile:.0%} of the untuned generator's worst samples are below."
+        )
+    return float(context.memory[TAU])
+
+
+def _mind_the_share(context: TuningContext, kept: float, tau: float) -> None:
+    """Say once where, for some updates, no sample was bad enough, or every one."""
+    shares = context.memory.setdefault(SHARES, [])
+    if len(shares) >= WATCHED:
+        return
+    shares.append(kept)
+    method = context.method
+    assert isinstance(method, SopoPreset)
+    if len(shares) < WATCHED or not method.selects:
+        return
+    if max(shares) == 0:
+        context.say(
+            f"In {WATCHED} updates no sample scored below tau {tau:g}: this is supervised tuning. "
+            "Set method.tau higher, or to auto."
+        )
+    if min(shares) == 1:
+        context.say(f"In {WATCHED} updates every worst sample scored below tau {tau:g}: it selects nothing.")
 
 
 @torch.no_grad()
-def candidates(context: TuningContext, start: Start, count: int) -> tuple[Tensor, Tensor, Numbers]:
-    """`count` samples of each prompt: clean states (B, count, ...), rewards (B, count), terms (B * count,)."""
+def candidates(context: TuningContext, start: Start, count: int) -> Candidates:
+    """`count` samples of each prompt, as clean states, judged."""
     several = grouped(start, count)
     with context.autocast():
         states = sample(context.generator, context.process, several, context.guidance)
         motion = context.generator.decode(states, several.lengths, several.frames)
         rewards, terms = context.reward(motion, several.lengths, several.reward_condition, 0)
-    return states.unflatten(0, (-1, count)), rewards.view(-1, count), terms
+    raw = {name: value.view(-1, count) for name, value in terms.items()}
+    return Candidates(states.unflatten(0, (-1, count)), rewards.view(-1, count), raw)
 
 
-def _compared(
-    context: TuningContext, start: Start, won: Tensor, lost: Tensor, corruption: Corruption
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Errors of both states under the tuned and the untuned generator, with the same times and noise."""
+def _given(context: TuningContext, micro_batch: MicroBatch) -> tuple[Tensor, Tensor]:
+    """Clean states of the better and the worse motions of given pairs."""
+    assert micro_batch.worse is not None
+    return recorded_state(context, micro_batch), encoded(context, micro_batch.worse, micro_batch.start)
+
+
+def compared(context: TuningContext, start: Start, won: Tensor, lost: Tensor, rng: Random) -> Errors:
+    """Errors of both states under the tuned and the untuned generator, with the same times and noise.
+
+    The noise is no state's own: a sample corrupted with the very noise that it was made from lies near its own
+    trajectory, and its error is a fifth of what it is under any other.
+    """
+    corruption = drawn(context, start, rng)
     errors = [denoising_error(context, start, state, corruption) for state in (won, lost)]
     with torch.no_grad(), context.frozen():
         untuned = [denoising_error(context, start, state, corruption) for state in (won, lost)]
-    return errors[0], errors[1], untuned[0], untuned[1]
+    return Errors(errors[0], errors[1], untuned[0], untuned[1])
 
 
-def _told(won: Tensor, lost: Tensor, won_ref: Tensor, lost_ref: Tensor) -> Numbers:
-    """What is worth logging: how often the pair is ordered right, and both errors against the reference."""
-    right = ((won - won_ref) < (lost - lost_ref)).float().mean()
-    return {"accuracy": right, "won_drift": (won - won_ref).mean(), "lost_drift": (lost - lost_ref).mean()}
+def _told(errors: Errors, beta: float) -> Numbers:
+    """What is worth logging: how often a pair is ordered right, and both errors against the reference."""
+    right = (dpo_margin(errors, beta) > 0).float().mean()
+    return {
+        "accuracy": right,
+        "won_drift": errors.won_drift.mean(),
+        "lost_drift": errors.lost_drift.mean(),
+    }
 
 
 def _accumulated(
     context: TuningContext,
     micro_batches: Sequence[MicroBatch],
-    loss_of: Callable[[MicroBatch], tuple[Tensor, Numbers, Tensor, Numbers]],
+    judged_of: Callable[[int, MicroBatch], Judged],
 ) -> UpdatePoint:
     """Backward over the micro-batches, one graph at a time, and what to log of all of them."""
-    total, rewards = micro_batches[0].start.noise.new_zeros(()), []
+    total, made = micro_batches[0].start.noise.new_zeros(()), []
     numbers: Numbers = {}
-    terms: dict[str, list[Tensor]] = {}
-    for micro_batch in micro_batches:
+    for number, micro_batch in enumerate(micro_batches):
         with context.autocast():
-            loss, numbers_here, rewards_here, raw = loss_of(micro_batch)
+            judged = judged_of(number, micro_batch)
+            loss = judged.losses.mean()
         context.meter.mark()
         context.backward(loss * micro_batch.share)
         total = total + loss.detach() * micro_batch.share
-        rewards.append(rewards_here)
-        for name, value in numbers_here.items():
+        for name, value in judged.numbers.items():
             numbers[name] = numbers.get(name, torch.zeros_like(value)) + value.detach() * micro_batch.share
-        for name, value in raw.items():
-            terms.setdefault(name, []).append(value)
+        if judged.candidates is not None:
+            made.append(judged.candidates)
+    if not made:
+        return UpdatePoint(total, numbers=numbers)
+    terms = {name: torch.cat([one.terms[name].flatten() for one in made]) for name in made[0].terms}
     return UpdatePoint(
-        total,
-        rewards=torch.cat(rewards),
-        terms={name: torch.cat(values) for name, values in terms.items()},
-        numbers=numbers,
+        total, rewards=torch.cat([one.rewards.flatten() for one in made]), terms=terms, numbers=numbers
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from motionrft.diffusion.rollout import Start
 from motionrft.finetuning.objective import MicroBatch
+from motionrft.finetuning.pairs import PairPrompts
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.finetuning.references import Key, References
 from motionrft.generators.base import Generator
@@ -86,7 +87,9 @@ class PreparedPrompts:
             start = replace(start, reward_condition=self._told(self.reward, items, keys, texts, start))
         if self.references is not None:
             start = self._with_noise(start, items, keys)  # anew: the reference has drawn from the first
-        return MicroBatch(start, share, items, self.recorded(items) if self.motions else None)
+        motion = self.recorded(items) if self.motions else None
+        worse = self.prompts.worse_motions(items) if isinstance(self.prompts, PairPrompts) else None
+        return MicroBatch(start, share, items, motion, None if worse is None else worse.to(self.device))
 
     def _told(
         self, reward: Reward, items: Tensor, keys: list[Key], texts: list[str], start: Start

@@ -9,10 +9,12 @@ from pydantic import BeforeValidator, Field, model_validator
 from motionrft.errors import UserError
 from motionrft.finetuning.methods.base import MethodPreset, method_named, plan_of, usable_methods
 from motionrft.finetuning.methods.easytune import EasyTunePreset
-from motionrft.registry import METHODS
-from motionrft.reward.naming import REWARD, is_own, own_name
+from motionrft.generators.preset import GENERATOR
+from motionrft.registry import METHODS, SAMPLERS
+from motionrft.reward.naming import NAMES, REWARD, is_own, own_name
 from motionrft.settings.base import Preset, PresetPart
 from motionrft.settings.code import CODE
+from motionrft.settings.fields import suggests
 from motionrft.training.preset import OptimiserPreset
 
 if TYPE_CHECKING:
@@ -127,24 +129,34 @@ class FinetunePreset(Preset):
     command: ClassVar[str] = "finetune"
     rivals: ClassVar[dict[str, str]] = {"epochs": "updates", "updates": "epochs"}
 
-    generator: str = Field("builtin", description="generator folder or checkpoint, or builtin")
-    reward: str = Field("builtin", description=REWARD, json_schema_extra=CODE)
+    generator: str = Field("builtin", description=GENERATOR, json_schema_extra=suggests("builtin"))
+    reward: str = Field("builtin", description=REWARD, json_schema_extra=NAMES)
     evaluator: str | None = Field(
         None,
         description="evaluator for the watch and the tables: a folder, or builtin; null: the built-in one for kinds of "
         "motion it knows, and none on other data (physics and the reward are then shown)",
+        json_schema_extra=suggests("builtin"),
     )
     data: str | None = Field(None, description="data set folder that prompts are taken from")
     split: str = Field("train", description="split of the data set to tune on")
     validation_split: str = Field("val", description="split of the data set that the watch looks at")
     prompts: str | None = Field(None, description="text file, one prompt a line, instead of a data set")
-    seconds: float = Field(4.0, gt=0, description="length of the motions of prompts that say none, seconds")
+    seconds: float = Field(
+        4.0, gt=0, le=5000, description="length of the motions of prompts that say none, seconds"
+    )
+    pairs: str | None = Field(
+        None, description="pairs.jsonl whose better and worse motions dpo learns from, instead of own samples"
+    )
     frames: int | None = Field(
-        None, ge=1, description="the same in frames of the generator, instead of seconds"
+        None, ge=1, le=100_000, description="the same in frames of the generator, instead of seconds"
     )
     method: AnyMethod = Field(EasyTunePreset(), discriminator="method")
-    steps: int = Field(50, ge=1, description="denoising steps of a trajectory")
-    sampler: str | None = Field(None, description="sampler; null: the generator's published choice")
+    steps: int = Field(50, ge=1, le=10_000, description="denoising steps of a trajectory")
+    sampler: str | None = Field(
+        None,
+        description="sampler; null: the generator's published choice",
+        json_schema_extra=suggests(*SAMPLERS.names()),
+    )
     eta: float | None = Field(
         None, ge=0, le=1, description="noise of DDIM or Euler steps; null: the published choice"
     )
@@ -236,8 +248,11 @@ class FinetunePreset(Preset):
         plan_of(self.method, self.steps, 1.0, random.Random(0))
         if self.updates is None and self.epochs is None and self.time_limit is None:
             raise ValueError("set updates, epochs or time_limit: one of them has to end the run")
-        if self.data is not None and self.prompts is not None:
-            raise ValueError("data and prompts are both given: prompts come from one of them")
+        given = [name for name in ("data", "prompts", "pairs") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are both given: prompts come from one of them")
+        if self.pairs is not None and not self.method.takes_pairs:
+            raise ValueError(f"pairs are what dpo learns from, not {self.method.method}: set --method dpo")
         if 0 < self.evaluation.prompts < 32:
             raise ValueError(
                 f"evaluation.prompts is {self.evaluation.prompts}: R-Precision ranks 32; 0 leaves it out"
@@ -247,8 +262,18 @@ class FinetunePreset(Preset):
                 f"{self.method.method} compares probabilities to 1e-4, so what is sampled has to be computed exactly "
                 "as it is replayed: leave compile out"
             )
+        for term in self.method.reads:
+            if not self.weights.get(term):
+                raise ValueError(
+                    f"{self.method.method} reads the {term} term itself: give weights.{term} any weight but 0"
+                )
         learns_from_motion = "motion" in self.method.needs or self.reference.source == "motion"
         if learns_from_motion and self.data is None:
             what = self.method.method if "motion" in self.method.needs else "reference.source motion"
             raise ValueError(f"{what} learns from recorded motions: name a data set with --data")
         return self
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What a batch must bring: as the method says, but given pairs need no reward."""
+        return frozenset({"motion"}) if self.pairs is not None else self.method.needs

@@ -4,14 +4,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import stdev
 
 import torch
-from torch import Tensor
 
 from motionrft.evaluation.generation import Repetition, evaluate_generator
 from motionrft.evaluation.items import FixedItems
-from motionrft.evaluation.measure import mean_distance
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.evaluation.tables import protocol_of
 from motionrft.finetuning import report
@@ -19,6 +16,7 @@ from motionrft.finetuning.adapters import merged, prepare_training, save_adapter
 from motionrft.finetuning.compiled import quickened
 from motionrft.finetuning.frozen import FrozenTwin
 from motionrft.finetuning.loading import Parts, identities, load_parts
+from motionrft.finetuning.looking import Looking
 from motionrft.finetuning.methods.base import method_named
 from motionrft.finetuning.objective import TuningContext
 from motionrft.finetuning.prepared_prompts import PreparedPrompts
@@ -26,7 +24,7 @@ from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.references import References
 from motionrft.finetuning.sampling_choice import tuning_sampling
 from motionrft.finetuning.trainer import FinetuneTrainer
-from motionrft.finetuning.watch import Looks, Seen, read_looks, watch_for
+from motionrft.finetuning.watch import Looks, read_looks, watch_for
 from motionrft.generators.folder import save_generator
 from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.report.content import Prompt, ReportData
@@ -146,6 +144,7 @@ class FinetuneRun:
             lambda: autocast(session.device, session.dtype),
             GraphBytes([self.generator, self.parts.reward], session.device),
             compiled=quickened(preset.compile, self.generator, self.parts.reward),
+            ranges=self.parts.reward.ranges,
             say=session.say,
         )
         self.trainer = FinetuneTrainer(
@@ -158,8 +157,6 @@ class FinetuneRun:
             say=session.say,
             watch=self._watch(),
         )
-        self._start: list[Tensor] | None = None
-        """Joints that the untuned generator makes for the watch's prompts, or None before the first look."""
 
     def _watch(self) -> Watch | None:
         evaluator = self.parts.evaluator
@@ -172,8 +169,8 @@ class FinetuneRun:
         references = None
         # Chance is what policy gradients learn from: the same noise again would teach the same accident again.
         noises = reference.noises if method_named(preset.method.method).follows_plan else None
-        compared = bool(preset.weights.get("similarity")) and "reward" in preset.method.needs
-        compared_with_motion = compared and (reference.source == "motion" or "motion" in preset.method.needs)
+        compared = bool(preset.weights.get("similarity")) and "reward" in preset.needs
+        compared_with_motion = compared and (reference.source == "motion" or "motion" in preset.needs)
         if compared and not compared_with_motion:
             guidance = self.sampling.guidance if reference.guidance is None else reference.guidance
             references = References(
@@ -186,13 +183,13 @@ class FinetuneRun:
             )
         return PreparedPrompts(
             self.generator,
-            self.parts.reward if "reward" in preset.method.needs else None,
+            self.parts.reward if "reward" in preset.needs else None,
             self.parts.prompts,
             preset.seed,
             self.session.device,
             references,
             noises,
-            motions="motion" in preset.method.needs,
+            motions="motion" in preset.needs,
             paired=compared_with_motion,
         )
 
@@ -200,8 +197,15 @@ class FinetuneRun:
         """Tune to the end of the budget, or until the watch ends it."""
         looks = None
         if folder is not None and self.trainer.watch is not None:
+            validation = self.parts.validation
+            assert validation is not None, "a watch without anything to look at"
+            looking = Looking(
+                lambda name, seeds, keep: self._evaluated(name, validation, seeds, self.sampling, watch=keep),
+                self.frozen,
+                self.preset.watch.seeds,
+            )
             looks = Looks(
-                self.preset.watch, self.trainer.watch, self._look, folder.path, self.trainer.share_done
+                self.preset.watch, self.trainer.watch, looking, folder.path, self.trainer.share_done
             )
             looks.begin()
         return train(
@@ -217,29 +221,6 @@ class FinetuneRun:
             keep_start=self.trainer.watch is not None,  # in every process: saving is done together
             distribution=self.distribution,
         )
-
-    def _look(self, first: bool) -> Seen:
-        """Means of the metrics under one seed; at the first look also how far they spread over several."""
-        seeds = range(self.preset.watch.seeds) if first else [0]
-        metrics, joints = self._sampled("watch", list(seeds))
-        values = {name: numbers[0] for name, numbers in metrics.items()}
-        if first:
-            self._start = joints[0]
-            spread = {name: stdev(numbers) for name, numbers in metrics.items()}
-            # The measure of how far is far: what another noise makes of the same prompts.
-            return Seen(values | {"distance": 0.0}, spread | {"distance": mean_distance(*joints[:2])})
-        if self._start is None:  # resumed
-            with self.frozen():
-                self._start = self._sampled("before", [0])[1][0]
-        return Seen(values | {"distance": mean_distance(self._start, joints[0])})
-
-    def _sampled(self, name: str, seeds: list[int]) -> tuple[dict[str, list[float]], list[list[Tensor]]]:
-        """Metrics of the watch's items, and the joints of every motion, a list a seed."""
-        assert self.parts.validation is not None
-        joints: list[list[Tensor]] = []
-        keep = lambda repetition: joints.append(repetition.made.clips())  # noqa: E731
-        result = self._evaluated(name, self.parts.validation, seeds, self.sampling, watch=keep)
-        return result.metrics, joints
 
     def _evaluated(
         self,

@@ -50,15 +50,21 @@ def updates(
 def recorded_state(context: TuningContext, micro_batch: MicroBatch) -> Tensor:
     """The clean state of the recorded motions, without gradient."""
     assert micro_batch.motion is not None, "this method learns from recorded motions"
-    with torch.no_grad():
-        return context.generator.encode(micro_batch.motion, micro_batch.start.lengths)
+    return encoded(context, micro_batch.motion, micro_batch.start)
+
+
+@torch.no_grad()
+def encoded(context: TuningContext, motion: Tensor, start: Start) -> Tensor:
+    """The clean state of motions (B, T, D) of the start's lengths."""
+    return context.generator.encode(motion, start.lengths)
 
 
 def drawn(context: TuningContext, start: Start, rng: Random) -> Corruption:
-    """Times by the trajectory's own random numbers, noise by the items' own."""
+    """Times by the trajectory's own random numbers; noise by the items' own, and never one that a sample was made of."""
+    assert start.draw is not None, "motions are corrupted with fresh noise"
     random = torch.Generator().manual_seed(rng.getrandbits(63))
     t = context.generator.schedule.draw_times(len(start.lengths), random)
-    return Corruption(moved(t, start.noise.device), start.noise)
+    return Corruption(moved(t, start.noise.device), start.draw(context.process.steps + 1))
 
 
 def denoising_error(context: TuningContext, start: Start, clean: Tensor, corruption: Corruption) -> Tensor:

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -52,6 +53,10 @@ class Reward(nn.Module, ABC):
     representation: str
     """The representation `forward` expects, de-normalised: `kinematic`, `joints` or `rotation`."""
     differentiable: bool = True
+    ranges: Mapping[str, tuple[float, float]] = MappingProxyType({})
+    """Lowest and highest value of each term that has them: (-1, 1) for a cosine, (0, 1) for TMR's score. Who needs
+    another scale maps from this one.
+    """
 
     @property
     def width(self) -> int:

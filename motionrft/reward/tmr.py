@@ -6,6 +6,7 @@ log-variance; positions are sinusoids; there is no final norm.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -105,6 +106,7 @@ class TMRReward(Learnt):
     """
 
     family: ClassVar[str] = "tmr"
+    ranges = MappingProxyType({"semantic": (0.0, 1.0), "similarity": (0.0, 1.0)})
 
     def __init__(
         self,

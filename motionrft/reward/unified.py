@@ -31,6 +31,7 @@ class UnifiedReward(Reward):
         self.widths = [part.width for part in parts]
         self.representation = parts[0].reward.representation
         self.differentiable = all(part.reward.differentiable for part in parts)
+        self.ranges = {term: limits for part in parts for term, limits in part.reward.ranges.items()}
 
     @property
     def kinematic_width(self) -> int | None:

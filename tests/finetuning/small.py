@@ -18,9 +18,11 @@ from motionrft.finetuning.references import References
 from motionrft.finetuning.trainer import FinetuneTrainer
 from motionrft.generators.mld import Mld, MldConfig
 from motionrft.representations.statistics import Statistics
+from motionrft.reward.base import Learnt
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.sizes import RewardSize
+from motionrft.reward.tmr import TMRNetwork, TMRReward, TMRSize
 from motionrft.text.base import TextEncoder, TextFeatures
 from motionrft.training.memory import GraphBytes
 from motionrft.training.seeds import generator_for
@@ -89,9 +91,17 @@ def small_prompts() -> PromptSet:
     return PromptSet(TEXTS, torch.tensor([40, 24, 32, 20, 40, 36]))
 
 
-def small_trainer(preset: FinetunePreset, **options) -> FinetuneTrainer:
+def small_tmr(seed: int = 2) -> TMRReward:
+    """TMR's network at a small size, whose score is on [0, 1]."""
+    torch.manual_seed(seed)
+    size = TMRSize(text_width=12, latent=8, feedforward=16, layers=1, heads=2)
+    statistics = Statistics(torch.zeros(263), torch.ones(263))
+    return TMRReward(TMRNetwork(size), statistics, HashedText(), {"semantic": 1.0, "similarity": 1.0})
+
+
+def small_trainer(preset: FinetunePreset, reward: Learnt | None = None, **options) -> FinetuneTrainer:
     """A trainer as `motionrft.finetuning.run` would assemble it."""
-    generator, reward = small_generator(), small_reward()
+    generator, reward = small_generator(), reward or small_reward()
     parameters = prepare_training(generator, preset.lora, preset.freeze)
     frozen = FrozenTwin(generator)
     process = generator.process(preset.steps, preset.sampler, preset.eta)
@@ -111,5 +121,6 @@ def small_trainer(preset: FinetunePreset, **options) -> FinetuneTrainer:
         noises,
     )
     meter = GraphBytes([generator, reward])
-    context = TuningContext(generator, process, reward, guidance, preset.method, frozen, nullcontext, meter)
+    context = TuningContext(generator, process, reward, guidance, preset.method, frozen, nullcontext, meter,
+        ranges=reward.ranges)  # fmt: skip
     return FinetuneTrainer(preset, context, prepared, parameters, **options)

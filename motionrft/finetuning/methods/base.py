@@ -27,6 +27,14 @@ class MethodPreset(PresetPart):
     (stochastic steps) for some methods.
     """
 
+    takes_pairs: ClassVar[bool] = False
+    """Whether it learns from given pairs of motions, instead of own samples."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Terms of the reward that the method compares itself, beside their weighted sum."""
+        return ()
+
     recompute: bool = Field(
         False, description="run network calls again in backward: less memory, about a third more compute"
     )

@@ -1,4 +1,4 @@
-"""Diffusion-DPO on own samples: the reward ranks them, best against worst (Wallace et al. 2024)."""
+"""Diffusion-DPO (Wallace et al. 2024): on own samples, the reward's best against its worst, or on given pairs."""
 
 from typing import ClassVar, Literal
 
@@ -13,6 +13,7 @@ __all__ = ["METHOD", "DpoPreset", "plan"]
 class DpoPreset(MethodPreset):
     method: Literal["dpo"] = "dpo"
     needs: ClassVar[frozenset[str]] = frozenset({"reward"})
+    takes_pairs: ClassVar[bool] = True
     candidates: int = Field(
         4, ge=2, description="samples of each prompt, of which best and worst are compared"
     )
