@@ -48,7 +48,7 @@ _motionrft() {
     esac
     [[ $word == -* ]] || return
     case $command in
-        convert) COMPREPLY=($(compgen -W '--to --fps --mirror --jobs --format --out-unit --null --dataset --check --show-joint-map --captions --splits --split-column --family --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        convert) COMPREPLY=($(compgen -W '--to --fps --mirror --jobs --format --out-unit --null --dataset --check --show-joint-map --join --captions --splits --split-column --family --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         pretrain) COMPREPLY=($(compgen -W '--data --teacher --stage --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         train-reward) COMPREPLY=($(compgen -W '--data --stage --base --time-limit --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         refine-spl) COMPREPLY=($(compgen -W '--reward --data --top-k --variant --updates --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;

@@ -34,6 +34,7 @@ _motionrft() {
                     '*--dataset[build a data set folder, or complete an existing one]' \
                     '*--check[check an existing data set folder and write nothing]' \
                     '*--show-joint-map[print a BVH file’s joint map as YAML to edit for --joint-map]' \
+                    '*--join[put the inputs after each other, as one motion in --out FILE or DIR]' \
                     '*--captions[data set; JSON lines {"clip_id"; ..., "captions"; (...)}]:value:_files' \
                     '*--splits[data set; CSV with clip_id and a column of train, val, test]:value:_files' \
                     '*--split-column[data set; the column of --splits to use]:value:_files' \
@@ -62,8 +63,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -87,8 +88,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -113,8 +114,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -140,8 +141,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -181,8 +182,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -214,8 +215,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -255,8 +256,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -303,8 +304,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \

@@ -151,9 +151,14 @@ def _motions(
 
     from motionrft.files import Motion
     from motionrft.generators.sampling import sample_batches
+    from motionrft.representations.hymotion import smooth_rotation
 
     if not wanted:
         return
+    if call.preset.smooth and model.representation != "rotation":
+        raise UserError(
+            f"smooth is for generators of rotations; {model.family} makes {model.representation}."
+        )
     preset, dtype = call.preset, call.dtype()
     condition = model.encode_text([each.prompt for each in wanted])
     lengths = torch.tensor([each.frames for each in wanted])
@@ -171,6 +176,8 @@ def _motions(
             array = motion[: wanted[item].frames].cpu().numpy()
             if model.representation == "joints":
                 array = array.reshape(len(array), -1, 3)
+            if preset.smooth:
+                array = smooth_rotation(torch.from_numpy(array)).numpy()
             yield wanted[item], Motion(array, model.representation, model.fps, Path(wanted[item].stem))
 
 

@@ -1,6 +1,5 @@
 """Several methods from the same start with the same budget: which one wins on this generator and reward."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from motionrft.report.content import ReportData, Series
 from motionrft.report.page import write_report
 from motionrft.report.verdict import Row
 from motionrft.training.atomic import write_text
-from motionrft.training.run import METRICS, PRESET
+from motionrft.training.run import METRICS, PRESET, read_lines
 
 MIB = 2**20
 _PRECISION = {"label": ("label_r1", "label_r2", "label_r3"), "raw": ("raw_r1", "raw_r2", "raw_r3")}
@@ -57,7 +56,7 @@ def compare_methods(preset: FinetunePreset, session: FinetuneSession) -> list[Co
         out = session.out / name
         own = replace(session, out=out, before=session.out / "before", resume=session.resume and out.is_dir())
         done = finetune(variant, own)
-        found.append(Compared(name, done, read_lines(out)))
+        found.append(Compared(name, done, read_lines(out / METRICS)))
     _write(preset, session.out, found)
     return found
 
@@ -110,11 +109,6 @@ def curves(found: Sequence[Compared]) -> list[Series]:
                 xs, ys = zip(*points, strict=True)
                 series.append(Series(chart, one.name, xs, ys, unit, "seconds", from_zero=unit == "MiB"))
     return series
-
-
-def read_lines(folder: Path) -> list[dict[str, Any]]:
-    """The metrics of a run."""
-    return [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
 
 
 def _write(preset: FinetunePreset, out: Path, found: Sequence[Compared]) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from motionrft.finetuning.preset import WatchPart
+from motionrft.parsing import parsing
 from motionrft.physics import RENAMED_MEASURES, current_names
+from motionrft.training.run import read_lines
 from motionrft.training.watch import Finding, Watch, Watched
 
 LOOKS = "watch.jsonl"
@@ -113,8 +115,7 @@ class Looks:
 
 def read_looks(folder: Path) -> list[dict[str, Any]]:
     """The looks of a run in order; one that was taken again after a crash counts once."""
-    path = folder / LOOKS
-    # What follows the last line break was cut off by a crash, or is nothing.
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
-    looks = {look["update"]: current_names(look, RENAMED_MEASURES) for look in map(json.loads, lines)}
+    with parsing(folder / LOOKS, "the looks of a run"):
+        lines = read_lines(folder / LOOKS)
+        looks = {int(look["update"]): current_names(look, RENAMED_MEASURES) for look in lines}
     return [looks[update] for update in sorted(looks)]
