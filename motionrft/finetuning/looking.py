@@ -12,7 +12,7 @@ from motionrft.evaluation.result import EvaluationResult
 from motionrft.finetuning.watch import Seen
 
 Evaluate = Callable[[str, Sequence[int], Callable[[Repetition], None]], EvaluationResult]
-"""Samples the watch's items as `watch`, or as `before` inside the frozen context, under seeds, showing each repetition."""
+"""Samples the watch's items as `watch`, or as `before` inside the frozen context; shows each repetition."""
 
 
 class Looking:
