@@ -33,7 +33,8 @@ class Estimate:
 def _check_held_out(preset: FinetunePreset, session: FinetuneSession) -> None:
     """What the watch and the tables would read is there; nothing is embedded."""
     if preset.watch.every or preset.evaluation.prompts:
-        load_evaluator(builtin.resolve(preset.evaluator, "evaluator"), session.device)
+        if preset.evaluator is not None:
+            load_evaluator(builtin.resolve(preset.evaluator, "evaluator"), session.device)
         for split in (preset.validation_split, preset.evaluation.split) if preset.data else ():
             MotionDataset(str(preset.data), split)
 
