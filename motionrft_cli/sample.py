@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motionrft.errors import UserError
+from motionrft.files.words import array_words
 from motionrft.generators.preset import SamplePreset
-from motionrft.pictures.kinds import PICTURES
 from motionrft_cli.options import Call, command, sets
 
 if TYPE_CHECKING:
@@ -174,42 +174,31 @@ def _motions(
 
 def _write(out: Path, each: Wanted, motion: "Motion", preset: SamplePreset) -> list[Path]:
     """All files of one motion, the first format first; a prompt lies beside its motion, where `score` finds it."""
-    from motionrft.files import write_motion
-    from motionrft.files.formats.table import ending_of
+    from motionrft.files.conversion import Conversion, convert_motion, write_target
     from motionrft.training.atomic import write_text
 
-    files = []
-    for form in dict.fromkeys(preset.formats):
-        path = out / f"{each.stem}{ending_of(form)}"
-        if form in PICTURES:
-            _draw(path, each, motion)
-        else:
-            write_motion(path, _as_asked(motion, preset))
-        files.append(path)
+    places = _places(out, each, preset)
+    for form, path in places.items():
+        target = preset.representation or motion.representation if form in array_words() else form
+        conversion = Conversion(target, fps=motion.fps)
+        write_target(path, convert_motion(replace(motion, text=each.prompt), conversion), conversion)
     write_text(out / f"{each.stem}.txt", each.prompt + "\n")
-    return files
+    return list(places.values())
 
 
-def _as_asked(motion: "Motion", preset: SamplePreset) -> "Motion":
-    from motionrft.files.conversion import Conversion, convert_motion
+def _places(out: Path, each: Wanted, preset: SamplePreset) -> dict[str, Path]:
+    """The file of every format; where two have one ending, such as npz and amass, the later has its name in it."""
+    from motionrft.files.formats.table import ending_of
 
-    if preset.representation in (None, motion.representation):
-        return motion
-    return convert_motion(motion, Conversion(preset.representation, fps=motion.fps))
-
-
-def _draw(path: Path, each: Wanted, motion: "Motion") -> None:
-    from motionrft.files.conversion import Conversion, convert_motion
-    from motionrft.pictures import write_picture
-
-    joints = convert_motion(motion, Conversion("joints", fps=motion.fps)).array
-    write_picture(path, [joints.reshape(len(joints), -1, 3)], [each.prompt], motion.fps)
+    places: dict[str, Path] = {}
+    for form in preset.formats:
+        path = out / f"{each.stem}{ending_of(form)}"
+        places[form] = path.with_name(f"{each.stem}_{form}{path.suffix}") if path in places.values() else path
+    return places
 
 
 def _finished(out: Path, each: Wanted, preset: SamplePreset) -> bool:
-    from motionrft.files.formats.table import ending_of
-
-    return all((out / f"{each.stem}{ending_of(form)}").is_file() for form in preset.formats)
+    return all(path.is_file() for path in _places(out, each, preset).values())
 
 
 def _line(each: Wanted, motion: "Motion", files: list[Path], preset: SamplePreset) -> dict[str, Any]:
