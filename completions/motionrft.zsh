@@ -148,7 +148,7 @@ _motionrft() {
                     '*--help[Show this message and exit.]' \
                     '*:file:_files' ;;
                 finetune) _arguments \
-                    '*--method[easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
+                    '*--method[how the generator is tuned; easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
                     '*--generator[generator folder, official checkpoint, builtin, or a name that a package brings]:value:(builtin)' \
                     '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin)' \
                     '*--data[data set folder that prompts are taken from]:value:_files' \
