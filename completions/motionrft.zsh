@@ -151,6 +151,7 @@ _motionrft() {
                     '*--method[how the generator is tuned; easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
                     '*--generator[generator folder, official checkpoint, builtin, or a name that a package brings]:value:(builtin)' \
                     '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin)' \
+                    '*--evaluator[evaluator for the watch and the tables; a folder, or builtin; null; the built-in one for kinds of motion it knows, and none on other data (physics and the reward are then shown)]:value:(builtin)' \
                     '*--data[data set folder that prompts are taken from]:value:_files' \
                     '*--prompts[text file, one prompt a line, instead of a data set]:value:_files' \
                     '*--pairs[pairs.jsonl whose better and worse motions dpo learns from, instead of own samples]:value:_files' \
