@@ -8,6 +8,8 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l mirror -d 'mir
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l jobs -d 'processes' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l format -d 'file format of arrays; official: a generator folder into its project’s own checkpoint' -x -a 'npy npz safetensors official'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l out-unit -d 'unit of BVH files that are written' -x -a 'cm m'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l rest -d 'rest pose of BVH files that are written: standing on the floor below a root joint; the pelvis at the origin; the pelvis at its height (three.js reads the path too high); origin with a T-pose as first frame: standing, origin, pelvis, t-pose' -x -a 'standing origin pelvis t-pose'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l positions -d 'BVH: position channels for joints whose bones stretch, which not every program reads; else bones are held constant, and what that costs is said'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l null -s 0 -d 'paths from standard input end in NUL, as find -print0 writes them'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l dataset -d 'build a data set folder, or complete an existing one'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l check -d 'check an existing data set folder and write nothing'

@@ -29,6 +29,8 @@ _motionrft() {
                     '*--jobs[processes]:value:_files' \
                     '*--format[file format of arrays; official; a generator folder into its project’s own checkpoint]:value:(npy npz safetensors official)' \
                     '*--out-unit[unit of BVH files that are written]:value:(cm m)' \
+                    '*--rest[rest pose of BVH files that are written; standing on the floor below a root joint; the pelvis at the origin; the pelvis at its height (three.js reads the path too high); origin with a T-pose as first frame; standing, origin, pelvis, t-pose]:value:(standing origin pelvis t-pose)' \
+                    '*--positions[BVH; position channels for joints whose bones stretch, which not every program reads; else bones are held constant, and what that costs is said]' \
                     '*--null[paths from standard input end in NUL, as find -print0 writes them]' \
                     '*-0[paths from standard input end in NUL, as find -print0 writes them]' \
                     '*--dataset[build a data set folder, or complete an existing one]' \
