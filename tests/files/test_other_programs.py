@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from motionrft.files.bvh_writer import write_bvh
-from motionrft.files.glb import write_glb
+from motionrft.files.glb_writer import write_glb
 from motionrft.files.rigid_fit import fit_rigid
 from tests.representations.people import people
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from motionrft.errors import UserError
 from motionrft.files.bvh_reading import parse_bvh
 from motionrft.files.bvh_writer import RESTS, BvhStyle, bvh_text
-from motionrft.files.glb import glb_bytes, write_glb
+from motionrft.files.glb_writer import glb_bytes, write_glb
 from motionrft.files.rigid_fit import FEET, fit_rigid
 from motionrft.representations.rotation import fit_rest_joints, joints_to_rotation, rotation_to_joints
 from motionrft.rotations import euler_to_quaternion, quaternion_to_matrix

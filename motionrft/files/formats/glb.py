@@ -28,7 +28,7 @@ class GlbFormat(MotionFormat):
         raise UserError(f"{file.path}: GLB files are written, not read. Export the motion as BVH.")
 
     def write(self, path: Path, motion: Motion, options: WritingOptions) -> Written:
-        from motionrft.files.glb import write_glb
+        from motionrft.files.glb_writer import write_glb
 
         text = motion.text or first_caption(motion.source.with_suffix(".txt"))
         fitted = write_glb(path, joints_to_write(motion), motion.fps, path.stem, text)
