@@ -2,7 +2,7 @@
 complete -c motionrft -n __fish_use_subcommand -l help -s h -d 'Show help.'
 complete -c motionrft -n __fish_use_subcommand -l version -d 'Print the version and stop.'
 complete -c motionrft -f -n __fish_use_subcommand -a convert -d 'Motions between representations and file formats; data sets; official checkpoints.'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l to -d 'kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; motionrft (checkpoints); official (generator folders)' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l to -d 'kinematic, joints, rotation, hymotion, flowmdm, bvh, glb, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)' -x -a 'kinematic joints rotation hymotion flowmdm bvh glb png gif mp4 html motionrft official'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l fps -d 'frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l mirror -d 'mirror left and right; with --dataset, add the mirrored clips'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l jobs -d 'processes' -r
@@ -14,10 +14,11 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l null -s 0 -d '
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l dataset -d 'build a data set folder, or complete an existing one'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l check -d 'check an existing data set folder and write nothing'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l show-joint-map -d 'print a BVH file’s joint map as YAML to edit for --joint-map'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l join -d 'put the inputs after each other, as one motion in --out FILE or DIR'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l captions -d 'data set: JSON lines {"clip_id": ..., "captions": [...]}' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l splits -d 'data set: CSV with clip_id and a column of train, val, test' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l split-column -d 'data set: the column of --splits to use' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l family -d 'family of a checkpoint, where its keys do not tell' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l family -d 'family of a checkpoint, where its keys do not tell' -x -a 'mld mdm motiondiffuse acmdm hymotion stablemofusion'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l from -d 'representation of the inputs, where their shape does not tell' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l up -d 'the axis that is up in the inputs; auto: the one along which the body stands' -x -a 'auto y z x -y -z -x'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l unit -d 'unit of the inputs; auto: the one that makes the body the size of a person' -x -a 'auto m cm mm inch cmu'
@@ -41,7 +42,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l resume -d 'con
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l overwrite -d 'replace what is in --out'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l json -d 'JSON on stdout and nothing else there'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l quiet -s q -d 'only warnings and errors'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l verbose -s v -d 'say more'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l verbose -s v -d 'also say which settings differ from the defaults'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l debug -d 'show tracebacks'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a pretrain -d 'Train the base generator by ordinary supervision.'
@@ -62,7 +63,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l resume -d 'co
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l overwrite -d 'replace what is in --out'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l json -d 'JSON on stdout and nothing else there'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l quiet -s q -d 'only warnings and errors'
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l verbose -s v -d 'say more'
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l verbose -s v -d 'also say which settings differ from the defaults'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l debug -d 'show tracebacks'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a train-reward -d 'Train a reward that judges motions in any representation.'
@@ -84,7 +85,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l resume -d
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l overwrite -d 'replace what is in --out'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l json -d 'JSON on stdout and nothing else there'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l quiet -s q -d 'only warnings and errors'
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l verbose -s v -d 'say more'
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l verbose -s v -d 'also say which settings differ from the defaults'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l debug -d 'show tracebacks'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a refine-spl -d 'Refine a reward on its own mistakes (self-refinement preference learning).'
@@ -107,13 +108,14 @@ complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l resume -d '
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l overwrite -d 'replace what is in --out'
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l json -d 'JSON on stdout and nothing else there'
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l quiet -s q -d 'only warnings and errors'
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l verbose -s v -d 'say more'
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l verbose -s v -d 'also say which settings differ from the defaults'
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l debug -d 'show tracebacks'
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a finetune -d 'Fine-tune a generator by reward. The main job.'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l method -d 'easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft' -x -a 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l generator -d 'generator folder or checkpoint, or builtin' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l method -d 'how the generator is tuned: easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft' -x -a 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l generator -d 'generator folder, official checkpoint, builtin, or a name that a package brings' -x -a 'builtin'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -x -a 'builtin'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l evaluator -d 'evaluator for the watch and the tables: a folder, or builtin; null: the built-in one for kinds of motion it knows, and none on other data (physics and the reward are then shown)' -x -a 'builtin'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l data -d 'data set folder that prompts are taken from' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l prompts -d 'text file, one prompt a line, instead of a data set' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l pairs -d 'pairs.jsonl whose better and worse motions dpo learns from, instead of own samples' -r
@@ -142,22 +144,22 @@ complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l resume -d 'co
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l overwrite -d 'replace what is in --out'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l json -d 'JSON on stdout and nothing else there'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l quiet -s q -d 'only warnings and errors'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l verbose -s v -d 'say more'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l verbose -s v -d 'also say which settings differ from the defaults'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l debug -d 'show tracebacks'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a sample -d 'Make motions from text.'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l text-file -d 'file with one prompt a line' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l data -d 'data set whose captions and lengths are used' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l split -d 'split of the data set whose captions are the prompts' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l generator -d 'generator folder, official checkpoint, or builtin' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l generator -d 'generator folder, official checkpoint, builtin, or a name that a package brings' -x -a 'builtin'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l num -d 'motions a prompt' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l seconds -d 'length of a motion in seconds' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l length -d 'length in frames, instead of seconds' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l steps -d 'denoising steps; null: as tuned, else as published' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l guidance -d 'guidance scale; null: as tuned, else as published; 1: none' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l sampler -d 'sampler of the family; null: as tuned, else as published' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l sampler -d 'sampler of the family; null: as tuned, else as published' -x -a 'ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l eta -d 'noise of DDIM or Euler steps, 0 to 1; null: as tuned, else none' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l format -d 'files written for each motion: npy, npz, safetensors, bvh, gif, mp4, png, html' -x -a 'npy npz safetensors bvh gif mp4 png html'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l format -d 'files written for each motion: bvh, glb, npy, npz, safetensors, png, gif, mp4, html' -x -a 'bvh glb npy npz safetensors png gif mp4 html'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft sample --list-presets 2>/dev/null | cut -d' ' -f1)"
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l show-preset -d 'print the resolved preset as YAML and stop'
@@ -171,14 +173,14 @@ complete -c motionrft -n '__fish_seen_subcommand_from sample' -l resume -d 'cont
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l overwrite -d 'replace what is in --out'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l json -d 'JSON on stdout and nothing else there'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l quiet -s q -d 'only warnings and errors'
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l verbose -s v -d 'say more'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l verbose -s v -d 'also say which settings differ from the defaults'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l debug -d 'show tracebacks'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a score -d 'Judge motion files with a reward and with physics.'
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l text -d 'one text for all motions' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l text-file -d 'texts, one a line: one for all, or one a motion' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l terms -d 'comma-separated: semantic, preference, authenticity, physics, jitter, …' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -x -a 'builtin'
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l fps -d 'rate at which physics is measured; null: the reward’s, with which percentiles go' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l frames -d 'give physics per frame as well (with --json)'
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l fail-under -d 'TERM=X: exit 1 if a motion scores below; repeatable' -r
@@ -207,14 +209,14 @@ complete -c motionrft -n '__fish_seen_subcommand_from score' -l resume -d 'conti
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l overwrite -d 'replace what is in --out'
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l json -d 'JSON on stdout and nothing else there'
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l quiet -s q -d 'only warnings and errors'
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l verbose -s v -d 'say more'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l verbose -s v -d 'also say which settings differ from the defaults'
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l debug -d 'show tracebacks'
 complete -c motionrft -n '__fish_seen_subcommand_from score' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a eval -d 'Evaluate by the field’s protocols.'
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l data -d 'data set folder in HumanML3D’s layout; null: the built-in test items' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l generator -d 'generator folder, or builtin' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l motions -d 'folder of motions named by clip, instead of a generator' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name; null: none' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name; null: none' -x -a 'builtin'
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l evaluator -d 'evaluator folder (ours, Guo et al.’s, a reward), or builtin' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l sampler -d 'sampler; null: what the generator was tuned with, else its published one' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l eta -d 'noise of DDIM or Euler steps; null: as tuned, else none' -r
@@ -251,6 +253,6 @@ complete -c motionrft -n '__fish_seen_subcommand_from eval' -l resume -d 'contin
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l overwrite -d 'replace what is in --out'
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l json -d 'JSON on stdout and nothing else there'
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l quiet -s q -d 'only warnings and errors'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l verbose -s v -d 'say more'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l verbose -s v -d 'also say which settings differ from the defaults'
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l debug -d 'show tracebacks'
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -s h -l help -d 'Show this message and exit.'

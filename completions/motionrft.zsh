@@ -23,7 +23,7 @@ _motionrft() {
         rest)
             case $words[1] in
                 convert) _arguments \
-                    '*--to[kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; motionrft (checkpoints); official (generator folders)]:value:_files' \
+                    '*--to[kinematic, joints, rotation, hymotion, flowmdm, bvh, glb, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)]:value:(kinematic joints rotation hymotion flowmdm bvh glb png gif mp4 html motionrft official)' \
                     '*--fps[frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs]:value:_files' \
                     '*--mirror[mirror left and right; with --dataset, add the mirrored clips]' \
                     '*--jobs[processes]:value:_files' \
@@ -36,10 +36,11 @@ _motionrft() {
                     '*--dataset[build a data set folder, or complete an existing one]' \
                     '*--check[check an existing data set folder and write nothing]' \
                     '*--show-joint-map[print a BVH file’s joint map as YAML to edit for --joint-map]' \
+                    '*--join[put the inputs after each other, as one motion in --out FILE or DIR]' \
                     '*--captions[data set; JSON lines {"clip_id"; ..., "captions"; (...)}]:value:_files' \
                     '*--splits[data set; CSV with clip_id and a column of train, val, test]:value:_files' \
                     '*--split-column[data set; the column of --splits to use]:value:_files' \
-                    '*--family[family of a checkpoint, where its keys do not tell]:value:_files' \
+                    '*--family[family of a checkpoint, where its keys do not tell]:value:(mld mdm motiondiffuse acmdm hymotion stablemofusion)' \
                     '*--from[representation of the inputs, where their shape does not tell]:value:_files' \
                     '*--up[the axis that is up in the inputs; auto; the one along which the body stands]:value:(auto y z x -y -z -x)' \
                     '*--unit[unit of the inputs; auto; the one that makes the body the size of a person]:value:(auto m cm mm inch cmu)' \
@@ -64,8 +65,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -89,8 +90,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -115,8 +116,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -142,16 +143,17 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
                     '*:file:_files' ;;
                 finetune) _arguments \
-                    '*--method[easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
-                    '*--generator[generator folder or checkpoint, or builtin]:value:_files' \
-                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:_files' \
+                    '*--method[how the generator is tuned; easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
+                    '*--generator[generator folder, official checkpoint, builtin, or a name that a package brings]:value:(builtin)' \
+                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin)' \
+                    '*--evaluator[evaluator for the watch and the tables; a folder, or builtin; null; the built-in one for kinds of motion it knows, and none on other data (physics and the reward are then shown)]:value:(builtin)' \
                     '*--data[data set folder that prompts are taken from]:value:_files' \
                     '*--prompts[text file, one prompt a line, instead of a data set]:value:_files' \
                     '*--pairs[pairs.jsonl whose better and worse motions dpo learns from, instead of own samples]:value:_files' \
@@ -182,8 +184,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -192,15 +194,15 @@ _motionrft() {
                     '*--text-file[file with one prompt a line]:value:_files' \
                     '*--data[data set whose captions and lengths are used]:value:_files' \
                     '*--split[split of the data set whose captions are the prompts]:value:_files' \
-                    '*--generator[generator folder, official checkpoint, or builtin]:value:_files' \
+                    '*--generator[generator folder, official checkpoint, builtin, or a name that a package brings]:value:(builtin)' \
                     '*--num[motions a prompt]:value:_files' \
                     '*--seconds[length of a motion in seconds]:value:_files' \
                     '*--length[length in frames, instead of seconds]:value:_files' \
                     '*--steps[denoising steps; null; as tuned, else as published]:value:_files' \
                     '*--guidance[guidance scale; null; as tuned, else as published; 1; none]:value:_files' \
-                    '*--sampler[sampler of the family; null; as tuned, else as published]:value:_files' \
+                    '*--sampler[sampler of the family; null; as tuned, else as published]:value:(ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5)' \
                     '*--eta[noise of DDIM or Euler steps, 0 to 1; null; as tuned, else none]:value:_files' \
-                    '*--format[files written for each motion; npy, npz, safetensors, bvh, gif, mp4, png, html]:value:(npy npz safetensors bvh gif mp4 png html)' \
+                    '*--format[files written for each motion; bvh, glb, npy, npz, safetensors, png, gif, mp4, html]:value:(bvh glb npy npz safetensors png gif mp4 html)' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets sample}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
                     '*--show-preset[print the resolved preset as YAML and stop]' \
@@ -215,8 +217,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -225,7 +227,7 @@ _motionrft() {
                     '*--text[one text for all motions]:value:_files' \
                     '*--text-file[texts, one a line; one for all, or one a motion]:value:_files' \
                     '*--terms[comma-separated; semantic, preference, authenticity, physics, jitter, …]:value:_files' \
-                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:_files' \
+                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin)' \
                     '*--fps[rate at which physics is measured; null; the reward’s, with which percentiles go]:value:_files' \
                     '*--frames[give physics per frame as well (with --json)]' \
                     '*--fail-under[TERM=X; exit 1 if a motion scores below; repeatable]:value:_files' \
@@ -256,8 +258,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -266,7 +268,7 @@ _motionrft() {
                     '*--data[data set folder in HumanML3D’s layout; null; the built-in test items]:value:_files' \
                     '*--generator[generator folder, or builtin]:value:_files' \
                     '*--motions[folder of motions named by clip, instead of a generator]:value:_files' \
-                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name; null; none]:value:_files' \
+                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name; null; none]:value:(builtin)' \
                     '*--evaluator[evaluator folder (ours, Guo et al.’s, a reward), or builtin]:value:_files' \
                     '*--sampler[sampler; null; what the generator was tuned with, else its published one]:value:_files' \
                     '*--eta[noise of DDIM or Euler steps; null; as tuned, else none]:value:_files' \
@@ -304,8 +306,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \

@@ -14,37 +14,32 @@ from motionrft.errors import UserError
 from motionrft.files.captions import first_caption
 from motionrft.files.checks import check_finite, check_resampling
 from motionrft.files.formats.base import FileFault, WritingOptions, Written
-from motionrft.files.formats.table import format_named, written_formats
+from motionrft.files.formats.table import format_named, write_as
 from motionrft.files.motions import stream_motions
 from motionrft.files.parallel import mapped
 from motionrft.files.planning import Job, named_places, with_owners
 from motionrft.files.reading import ReadingOptions
 from motionrft.files.recording import Motion
-from motionrft.pictures import FORMATS as PICTURES
+from motionrft.files.words import ARRAYS, target_words
 from motionrft.pictures import write_picture
+from motionrft.pictures.kinds import PICTURES
 from motionrft.representations.convert import convert
 from motionrft.representations.mirror import mirror
 from motionrft.representations.names import HYMOTION, JOINTS, REPRESENTATIONS, representation_name
 from motionrft.representations.resample import resample
 from motionrft.training.atomic import write_text
 
-ARRAYS: Final = "arrays"
 USUAL_FPS: Final = {HYMOTION: 30.0}
 """Frame rate of a representation's models where it is not 20."""
 Existing = Literal["refuse", "keep", "replace"]
 """What becomes of a result that is there already."""
 
 
-def targets() -> tuple[str, ...]:
-    """What motions can be converted to: a representation (as an array), or a file format."""
-    return (*REPRESENTATIONS, *(form.name for form in written_formats() if form.name != ARRAYS), *PICTURES)
-
-
 @dataclass(frozen=True)
 class Conversion:
     """What is done to every motion.
 
-    target: one of `targets()`.
+    target: one of `motionrft.files.words.target_words()`.
     reading: how the inputs are read.
     fps: rate of the results. None: a representation gets its usual rate (20, hymotion 30), for an array does not say
         its own; other formats and pictures keep the motion's.
@@ -92,12 +87,12 @@ def target_name(text: str) -> str:
     Raises:
         UserError: nothing is converted to it.
     """
-    if text.lower() in targets():
+    if text.lower() in target_words():
         return text.lower()
     try:
         return representation_name(text)
     except UserError:
-        raise UserError(f"--to {text}: unknown. Legal: {', '.join(targets())}, motionrft.") from None
+        raise UserError(f"--to {text}: unknown. Legal: {', '.join(target_words())}, motionrft.") from None
 
 
 def existing_outputs(jobs: Sequence[Job], conversion: Conversion) -> list[Path]:
@@ -182,12 +177,14 @@ def _reading_of(source: Path, conversion: Conversion) -> ReadingOptions:
 
 
 def convert_motion(motion: Motion, conversion: Conversion) -> Motion:
-    """A motion in the target's representation (joints for BVH and pictures), at the rate of the conversion.
+    """A motion in the target's representation, at the rate of the conversion: joints for pictures; a file format takes
+    any and converts itself.
 
     Raises:
         UserError: the motion's skeleton has no such representation.
     """
-    target = conversion.target if conversion.target in REPRESENTATIONS else JOINTS
+    target = JOINTS if conversion.target in PICTURES else motion.representation
+    target = conversion.target if conversion.target in REPRESENTATIONS else target
     values = torch.from_numpy(motion.array)
     if conversion.mirror:
         values = mirror(values, motion.representation)
@@ -212,10 +209,11 @@ def write_target(path: Path, motion: Motion, conversion: Conversion) -> Written:
     """Write a converted motion as the conversion asks; its caption goes into pictures, and beside other files."""
     caption = motion.text or first_caption(motion.source.with_suffix(".txt"))
     if conversion.target in PICTURES:
-        write_picture(path, [motion.array], [caption] if caption else [], motion.fps)
+        joints = motion.array.reshape(len(motion), -1, 3)
+        write_picture(path, [joints], [caption] if caption else [], motion.fps)
         return Written()
     name = ARRAYS if conversion.target in REPRESENTATIONS else conversion.target
-    written = format_named(name).write(path, motion, conversion.writing)
+    written = write_as(format_named(name), path, motion, conversion.writing)
     if motion.text and not path.with_suffix(".txt").exists():
         write_text(path.with_suffix(".txt"), motion.text + "\n")
-    return written or Written()
+    return written

@@ -1,12 +1,19 @@
 """What `motionrft sample` can be told."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from motionrft.files.words import file_words
+from motionrft.registry import GENERATORS, SAMPLERS
 from motionrft.settings.base import Preset
+from motionrft.settings.fields import suggests
 
-Format = Literal["npy", "npz", "safetensors", "bvh", "gif", "mp4", "png", "html"]
+if TYPE_CHECKING:
+    Format = str
+else:
+    Format = Literal[file_words()]
+GENERATOR = "generator folder, official checkpoint, builtin, or a name that a package brings"
 Representation = Literal["kinematic", "joints", "rotation"]
 
 
@@ -20,9 +27,11 @@ class SamplePreset(Preset):
 
     command: ClassVar[str] = "sample"
 
-    generator: str = Field("builtin", description="generator folder, official checkpoint, or builtin")
+    generator: str = Field("builtin", description=GENERATOR, json_schema_extra=suggests("builtin"))
     family: str | None = Field(
-        None, description="family of an official checkpoint; null: recognised from its keys"
+        None,
+        description="family of an official checkpoint; null: recognised from its keys",
+        json_schema_extra=suggests(*GENERATORS.names()),
     )
     statistics: str | None = Field(
         None, description="folder of an official checkpoint's Mean.npy and Std.npy; null: beside it"
@@ -37,7 +46,11 @@ class SamplePreset(Preset):
     guidance: float | None = Field(
         None, ge=0, description="guidance scale; null: as tuned, else as published; 1: none"
     )
-    sampler: str | None = Field(None, description="sampler of the family; null: as tuned, else as published")
+    sampler: str | None = Field(
+        None,
+        description="sampler of the family; null: as tuned, else as published",
+        json_schema_extra=suggests(*SAMPLERS.names()),
+    )
     eta: float | None = Field(
         None, ge=0, le=1, description="noise of DDIM or Euler steps, 0 to 1; null: as tuned, else none"
     )
@@ -47,6 +60,10 @@ class SamplePreset(Preset):
     batch: int = Field(16, ge=1, description="motions made at once; the result does not depend on it")
     formats: Annotated[list[Format], BeforeValidator(separated)] = Field(
         ["npy", "html"], min_length=1, description="files written for each motion"
+    )
+    smooth: bool = Field(
+        False,
+        description="smooth rotations and path as HY-Motion's display does; for generators of rotations",
     )
     representation: Representation | None = Field(
         None, description="representation of the array files; null: the generator's own"

@@ -5,8 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from motionrft.files.reading_preset import ReadingPreset
-from motionrft.reward.naming import REWARD
-from motionrft.settings.code import CODE
+from motionrft.reward.naming import NAMES, REWARD
 
 
 class ScorePreset(ReadingPreset):
@@ -14,7 +13,7 @@ class ScorePreset(ReadingPreset):
 
     command: ClassVar[str] = "score"
 
-    reward: str = Field("builtin", description=REWARD, json_schema_extra=CODE)
+    reward: str = Field("builtin", description=REWARD, json_schema_extra=NAMES)
     terms: list[str] | None = Field(
         None,
         description="semantic, preference, authenticity, physics, or single physics terms; null: all there are",

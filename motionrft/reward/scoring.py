@@ -178,7 +178,7 @@ class Scorer:
         """Fill in the learnt terms, and the distances, of motions in one representation."""
         reward = self.reward
         assert reward is not None
-        device = next(reward.parameters()).device
+        device = next(reward.parameters(), torch.empty(0)).device  # code of one's own has no weights
         motion, lengths = (values.to(device) for values in pad([item.motion for item in items]))
         texts = [item.query.text or "" for item in items]
         reward.expect(representation)
