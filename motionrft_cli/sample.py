@@ -88,7 +88,8 @@ def _texts(
 ) -> list[tuple[str, int]]:
     """(prompt, frames) of each motion before repeats."""
 
-    from motionrft.data import MotionDataset, read_prompts
+    from motionrft.data import MotionDataset
+    from motionrft.data.prompts import read_prompt_file
 
     preset = call.preset
     if data is not None:
@@ -102,8 +103,16 @@ def _texts(
             f"{frames} frames: this generator makes between {low} and {high} at {model.fps:g} frames a second "
             f"({low / model.fps:.2g} to {high / model.fps:.3g} seconds). Choose another --seconds or --length."
         )
-    texts = read_prompts(text_file) if text_file is not None else [_checked(text) for text in prompts or []]
-    return [(text, frames) for text in texts]
+    if text_file is None:
+        return [(_checked(text), frames) for text in prompts or []]
+    import torch
+
+    given = read_prompt_file(text_file)
+    if given.seconds is None:
+        return [(text, frames) for text in given.texts]
+    call.console.info(str(given.said))
+    own = model.frames(torch.tensor(given.seconds)).tolist()
+    return list(zip(given.texts, own, strict=True))
 
 
 def _checked(prompt: str) -> str:

@@ -121,6 +121,10 @@ class TMRReward(Learnt):
     def terms(self) -> tuple[str, ...]:
         return ("semantic", "similarity")
 
+    @property
+    def kinematic_width(self) -> int:
+        return self.network.size.features
+
     def expect(self, representation: str) -> None:
         """Whatever converts to kinematic features can be judged."""
         self.representation = representation_name(representation)
