@@ -33,7 +33,7 @@ def test_cmus_own_skeleton_has_a_map_of_its_own() -> None:
 
 
 def tree(*chains: str) -> SkeletonTree:
-    """A tree from chains of names, each starting at a joint that is there already; every bone is as long as the others."""
+    """A tree from chains of names, each starting at a joint that is there already; all bones are equally long."""
     names, parents = [chains[0].split(">")[0]], [-1]
     for chain in chains:
         first, *rest = chain.split(">")
