@@ -177,6 +177,7 @@ class FinetuneRun:
             noises,
             motions="motion" in preset.needs,
             paired=compared_with_motion,
+            padding=None if context.compiled is None else context.compiled.padding,
         )
 
     def train(self, folder: RunFolder | None) -> Outcome:
