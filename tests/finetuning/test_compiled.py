@@ -1,6 +1,5 @@
 """What `compile` stands for: graphs only where all is ours and on a GPU, and padding that masks make invisible."""
 
-
 import pytest
 import torch
 from torch import nn
