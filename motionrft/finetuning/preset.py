@@ -187,7 +187,7 @@ class FinetunePreset(Preset):
     compile: bool | Literal["auto", "graphs"] = Field(
         "auto",
         description="true: compile the network, and decoding with judgement (minutes, once); graphs: capture them in "
-        "CUDA graphs as they are (seconds); auto: graphs on a GPU where all of it is ours, else nothing",
+        "CUDA graphs as they are (seconds); auto: graphs on a GPU where all of it is ours and the method is not ddpo or grpo",
     )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of a saved weight average; null: none")
     compare: dict[str, dict[str, Any]] = Field(
@@ -257,7 +257,7 @@ class FinetunePreset(Preset):
             raise ValueError(
                 f"evaluation.prompts is {self.evaluation.prompts}: R-Precision ranks 32; 0 leaves it out"
             )
-        if self.compile and "noise" in self.method.needs:
+        if self.compile not in (False, "auto") and "noise" in self.method.needs:
             raise ValueError(
                 f"{self.method.method} compares probabilities to 1e-4, so what is sampled has to be computed exactly "
                 "as it is replayed: leave compile out"
