@@ -150,7 +150,9 @@ class FinetunePreset(Preset):
     frames: int | None = Field(
         None, ge=1, le=100_000, description="the same in frames of the generator, instead of seconds"
     )
-    method: AnyMethod = Field(EasyTunePreset(), discriminator="method")
+    method: AnyMethod = Field(
+        EasyTunePreset(), discriminator="method", description="how the generator is tuned"
+    )
     steps: int = Field(50, ge=1, le=10_000, description="denoising steps of a trajectory")
     sampler: str | None = Field(
         None,
