@@ -67,7 +67,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -s h -l help -d 
 complete -c motionrft -f -n __fish_use_subcommand -a train-reward -d 'Train a reward that judges motions in any representation.'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l data -d 'data set folder in HumanML3D’s layout' -r
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l stage -d 'which stage to train; all trains the first three in order, skipping finished ones; evaluator trains a judge for results instead of a reward: semantic, preference, authenticity, all, evaluator' -x -a 'semantic preference authenticity all evaluator'
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l base -d 'reward folder that later stages start from; null: the one in --out' -r
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l base -d 'reward folder or checkpoint that later stages start from; null: the one in --out' -r
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l time-limit -d 'seconds after which a stage ends, or null' -r
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ' -r
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft train-reward --list-presets 2>/dev/null | cut -d' ' -f1)"
@@ -87,10 +87,10 @@ complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l verbose -
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l debug -d 'show tracebacks'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a refine-spl -d 'Refine a reward on its own mistakes (self-refinement preference learning).'
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l reward -d 'reward folder to refine, or builtin' -r
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l reward -d 'reward folder or checkpoint to refine, or builtin' -r
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l data -d 'data set folder in HumanML3D’s layout' -r
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l top-k -d 'a retrieval fails when the own motion is not among the k best' -r
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l variant -d 'refinement: bank of the whole training set, one temperature; paper: the article’s equations; official: EasyTune’s in-batch code' -x -a 'refinement paper official'
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l variant -d 'refinement: mined in the whole training set without near-duplicates, one temperature; paper: the article’s equations, mined there too; official: EasyTune’s in-batch code' -x -a 'refinement paper official'
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l updates -d 'optimiser updates' -r
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ' -r
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft refine-spl --list-presets 2>/dev/null | cut -d' ' -f1)"

@@ -97,7 +97,7 @@ _motionrft() {
                 train-reward) _arguments \
                     '*--data[data set folder in HumanML3D’s layout]:value:_files' \
                     '*--stage[which stage to train; all trains the first three in order, skipping finished ones; evaluator trains a judge for results instead of a reward; semantic, preference, authenticity, all, evaluator]:value:(semantic preference authenticity all evaluator)' \
-                    '*--base[reward folder that later stages start from; null; the one in --out]:value:_files' \
+                    '*--base[reward folder or checkpoint that later stages start from; null; the one in --out]:value:_files' \
                     '*--time-limit[seconds after which a stage ends, or null]:value:_files' \
                     '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets train-reward}' \
@@ -121,10 +121,10 @@ _motionrft() {
                     '*--help[Show this message and exit.]' \
                     '*:file:_files' ;;
                 refine-spl) _arguments \
-                    '*--reward[reward folder to refine, or builtin]:value:_files' \
+                    '*--reward[reward folder or checkpoint to refine, or builtin]:value:_files' \
                     '*--data[data set folder in HumanML3D’s layout]:value:_files' \
                     '*--top-k[a retrieval fails when the own motion is not among the k best]:value:_files' \
-                    '*--variant[refinement; bank of the whole training set, one temperature; paper; the article’s equations; official; EasyTune’s in-batch code]:value:(refinement paper official)' \
+                    '*--variant[refinement; mined in the whole training set without near-duplicates, one temperature; paper; the article’s equations, mined there too; official; EasyTune’s in-batch code]:value:(refinement paper official)' \
                     '*--updates[optimiser updates]:value:_files' \
                     '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets refine-spl}' \

@@ -290,7 +290,8 @@ def _checkpoint(call: ConvertCall, paths: list[Path]) -> int:
         raise UserError("--to motionrft takes one checkpoint.")
     out = call.output_folder()
     statistics = None if call.preset.statistics is None else Path(call.preset.statistics)
-    kind = convert_any(paths[0], out, call.preset.family, statistics, call.preset.critic_window)
+    wanted = call.preset
+    kind = convert_any(paths[0], out, wanted.family, statistics, wanted.critic_window, wanted.rank)
     follow = 'sample "a person waves" --generator' if kind == "generator" else "score motions/ --reward"
     call.console.info(f"Next: motionrft {follow} {out}" + (" --out samples" if kind == "generator" else ""))
     call.console.emit({"out": out, "kind": kind})

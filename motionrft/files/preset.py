@@ -67,6 +67,9 @@ class ConvertPreset(ReadingPreset):
         description="reward checkpoint: frames its preference critic attends to, shorter motions padded; published "
         "critics were trained with 196; null: each motion's own length",
     )
+    rank: int | None = Field(
+        None, ge=1, description="reward checkpoint: rank of its adapters, where several lie beside it"
+    )
     captions: str | None = Field(None, description='data set: JSON lines {"clip_id": ..., "captions": [...]}')
     splits: str | None = Field(
         None, description="data set: CSV with clip_id and a column of train, val, test"

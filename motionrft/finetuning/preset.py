@@ -131,6 +131,9 @@ class FinetunePreset(Preset):
 
     generator: str = Field("builtin", description=GENERATOR, json_schema_extra=suggests("builtin"))
     reward: str = Field("builtin", description=REWARD, json_schema_extra=NAMES)
+    reward_rank: int | None = Field(
+        None, ge=1, description="rank of a checkpoint's adapters, where several lie beside it"
+    )
     evaluator: str | None = Field(
         None,
         description="evaluator for the watch and the tables: a folder, or builtin; null: the built-in one for kinds of "
