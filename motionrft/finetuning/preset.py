@@ -192,7 +192,7 @@ class FinetunePreset(Preset):
     compile: bool | Literal["auto", "graphs"] = Field(
         "auto",
         description="true: compile the network, and decoding with judgement (minutes, once); graphs: capture them in "
-        "CUDA graphs as they are (seconds); auto: graphs on a GPU where all of it is ours and the method is not ddpo or grpo",
+        "CUDA graphs as they are (seconds); auto: graphs on a GPU where all of it is ours, but for ddpo and grpo",
     )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of a saved weight average; null: none")
     compare: dict[str, dict[str, Any]] = Field(
