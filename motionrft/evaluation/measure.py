@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from motionrft.data import pad
 from motionrft.errors import UserError
 from motionrft.evaluation.caption_agreement import raised_hand, turned_side
 from motionrft.evaluation.evaluators.base import Evaluator
+from motionrft.evaluation.metrics import Gaussian
 from motionrft.physics import RENAMED_MEASURES, current_names, physics_measures
 from motionrft.representations.convert import convert, converted_lengths
 from motionrft.representations.kinematic import skeleton_of_joints
@@ -26,6 +28,11 @@ class Measured:
 
     embeddings: Tensor
     physics: dict[str, Tensor]
+
+    @cached_property
+    def gaussian(self) -> Gaussian:
+        """Fitted to the embeddings once, however often a generator is compared with these motions."""
+        return Gaussian.fit(self.embeddings)
 
     def index(self, items: Tensor) -> "Measured":
         items = items.to(self.embeddings.device)
@@ -83,13 +90,19 @@ def measure(
         raise UserError(
             f"a motion has {int(lengths.min())} frames; {evaluator.name} needs at least {evaluator.min_frames}."
         )
-    device = next(evaluator.parameters()).device
+    device = device_of(evaluator)
     parts = []
     for start in range(0, len(motion), batch):
         frames = lengths[start : start + batch]
         clip = motion[start : start + batch, : int(frames.max())].to(device)
         parts.append(_measure_batch(evaluator, clip, frames.to(device), representation))
     return Measured.joined(parts)
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module computes; one that has no weights (a reward of physics alone, no evaluator) takes the CPU."""
+    weight = next(module.parameters(), None)
+    return torch.device("cpu") if weight is None else weight.device
 
 
 @torch.no_grad()
@@ -115,3 +128,13 @@ def physics(joints: Tensor, lengths: Tensor, fps: float) -> dict[str, Tensor]:
     if skeleton_of_joints(joints.shape[2]) is SMPL22:
         measures["hand"] = raised_hand(joints, lengths)
     return measures
+
+
+def mean_distance(first: Sequence[Tensor], second: Sequence[Tensor]) -> float:
+    """Mean distance of the joints of two lists of clips about their roots, in the clips' unit."""
+    distances = []
+    for a, b in zip(first, second, strict=True):
+        frames = min(len(a), len(b))
+        apart = (a[:frames] - a[:frames, :1]) - (b[:frames] - b[:frames, :1])  # (T, J, 3)
+        distances.append(apart.norm(dim=-1).mean())
+    return float(torch.stack(distances).mean())

@@ -5,28 +5,26 @@ prompts.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import torch
 
 from motionrft import builtin
 from motionrft.data.folder import MotionDataset
-from motionrft.data.prompts import read_prompts
+from motionrft.data.prompts import read_prompt_file, read_prompts
 from motionrft.errors import UserError
-from motionrft.evaluation.evaluators import load_evaluator
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.items import FixedItems
-from motionrft.evaluation.numbers import CANDIDATES
-from motionrft.finetuning.methods.base import usable_methods
+from motionrft.finetuning.held_out import held_out, prompt_seconds, split_prompts
+from motionrft.finetuning.methods.base import plan_of, usable_methods
 from motionrft.finetuning.pairs import read_pair_prompts
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator
 from motionrft.loading import generator_identity, load_generator, load_reward, reward_identity
+from motionrft.official.rewards import Beside
 from motionrft.reward.base import Reward
 from motionrft.training.fingerprints import path_hash, text_hash
-
-PER_LABEL = 12
-"""Held-out items of one kind of motion at most: kinds can be very uneven."""
 
 
 @dataclass(frozen=True)
@@ -75,20 +73,35 @@ def load_parts(
         UserError: something is missing, damaged, or does not fit together.
     """
     generator = load_generator(preset.generator, device)
+    beside = Beside(data=None if preset.data is None else Path(preset.data), rank=preset.reward_rank)
     reward = load_reward(
-        preset.reward, preset.weights, generator.representation, fps=generator.fps, device=device
+        preset.reward, preset.weights, generator.representation, generator.fps, device, beside
     )
     _check_gradient(preset, reward)
-    evaluator, validation, held_out = None, None, None
-    if preset.watch.every or preset.evaluation.prompts:
-        evaluator = load_evaluator(builtin.resolve(preset.evaluator, "evaluator"), device)
-        validation = _items(preset, evaluator, generator.fps, preset.validation_split, preset.watch.prompts)
-        held_out = _items(
-            preset, evaluator, generator.fps, preset.evaluation.split, preset.evaluation.prompts
+    check_perception(preset, reward)
+    _check_skeleton(preset, generator, reward)
+    looked_at = held_out(preset, generator, device, say)
+    prompts = load_prompts(preset, generator)
+    if preset.prompts is not None and (said := read_prompt_file(Path(preset.prompts)).said):
+        say(said)
+    return Parts(generator, reward, prompts, looked_at.evaluator, looked_at.validation, looked_at.test)
+
+
+def _check_skeleton(preset: FinetunePreset, generator: Generator, reward: Reward) -> None:
+    """Refuse a reward or a data set of another skeleton than the generator's."""
+    made, judged = generator.motion_width, reward.kinematic_width
+    if made is not None and judged is not None and made != judged:
+        raise UserError(
+            f"{preset.reward} judges motions of {judged} features a frame, and {preset.generator} makes {made}. "
+            "Name a reward of the same data (263 is HumanML3D, 251 KIT-ML)."
         )
-        if validation is None and held_out is None:
-            say(f"fewer than {CANDIDATES} prompts: no watch and no table of before and after")
-    return Parts(generator, reward, load_prompts(preset, generator), evaluator, validation, held_out)
+    if preset.data is not None and made is not None:
+        width = MotionDataset(preset.data, preset.split).width("kinematic")
+        if width != made:
+            raise UserError(
+                f"{preset.data}: its motions have {width} features a frame, and {preset.generator} makes {made} "
+                "(263 is HumanML3D, 251 KIT-ML)."
+            )
 
 
 def _check_gradient(preset: FinetunePreset, reward: Reward) -> None:
@@ -106,44 +119,43 @@ def _check_gradient(preset: FinetunePreset, reward: Reward) -> None:
     )
 
 
+def check_perception(preset: FinetunePreset, reward: Reward) -> None:
+    """Refuse to show noisy states to a reward that only ever learnt clean motions: its gradient would mean nothing.
+
+    Raises:
+        UserError: as said.
+    """
+    plans = [plan_of(preset.method, preset.steps, progress, Random(0)) for progress in (0.0, 0.5, 1.0)]
+    # The state after the last step is clean, whatever it is called.
+    noisy = any(step.reward == "next" for plan in plans for step in plan[: preset.steps - 1])
+    if not noisy or "reward" not in preset.method.needs or reward.learnt_noise:
+        return
+    if any(part.learnt_noise for part in reward.modules() if isinstance(part, Reward)):
+        why, cure = "physics terms measure the noise of a noisy state", "leave the physics terms out"
+    else:
+        why = f"{preset.reward} was never trained on noisy motions"
+        cure = "name a noise-aware one (a published M1T0 backbone, or `motionrft train-reward --preset tiny`)"
+    raise UserError(
+        f"{preset.method.method} judges noisy states at their own level (method.judge next), and {why}: {cure}, "
+        "or judge clean predictions with --set method.judge=x0."
+    )
+
+
 def load_prompts(preset: FinetunePreset, generator: Generator) -> PromptSet:
-    """The prompts to tune on: a file's, a data set's, or the built-in ones."""
+    """The prompts to tune on: given pairs', those of a file that are not held out, a data set's, or the built-in ones."""
     if preset.pairs is not None:
         return read_pair_prompts(Path(preset.pairs), generator)
     if preset.prompts is not None:
-        texts = read_prompts(Path(preset.prompts))
-        return from_texts(texts, generator, torch.full((len(texts),), prompt_seconds(preset, generator.fps)))
+        given = read_prompt_file(Path(preset.prompts))
+        rows, seconds = split_prompts(preset, given.texts).tuned, prompt_seconds(preset, given, generator.fps)
+        lengths = torch.tensor([seconds[row] for row in rows])
+        return from_texts([given.texts[row] for row in rows], generator, lengths)
     if preset.data is not None:
         return from_dataset(MotionDataset(preset.data, preset.split), generator, preset.seed)
     prompts = builtin.prompts()
     frames = generator.frames(torch.tensor([prompt.frames for prompt in prompts]) / builtin.FPS)
     labels = _numbered(prompt.label for prompt in prompts)
     return PromptSet([prompt.text for prompt in prompts], frames, labels)
-
-
-def prompt_seconds(preset: FinetunePreset, fps: float) -> float:
-    """Length of prompts that say none; `fps` is the generator's."""
-    return preset.seconds if preset.frames is None else preset.frames / fps
-
-
-def _items(
-    preset: FinetunePreset, evaluator: Evaluator, fps: float, split: str, count: int
-) -> FixedItems | None:
-    """Held-out items. A prompt file has none but its own prompts; where those are too few to rank, the
-    built-in items serve, if the built-in evaluator judges.
-    """
-    if not count:
-        return None
-    if preset.prompts is not None:
-        texts = read_prompts(Path(preset.prompts))
-        if len(texts) >= CANDIDATES:
-            return FixedItems.of_prompts(texts, [prompt_seconds(preset, fps)] * len(texts)).subset(count)
-        if preset.evaluator != builtin.NAME:
-            return None
-    if preset.data is not None:
-        items = FixedItems.of_dataset(MotionDataset(preset.data, split), evaluator, per_label=PER_LABEL)
-        return items.subset(count)
-    return FixedItems.load(builtin.items_path(split)).subset(count)
 
 
 def _numbered(labels: Iterable[str | None]) -> torch.Tensor | None:

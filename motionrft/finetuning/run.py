@@ -10,11 +10,13 @@ import torch
 from motionrft.evaluation.generation import Repetition, evaluate_generator
 from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.result import EvaluationResult, compare
+from motionrft.evaluation.tables import protocol_of
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
 from motionrft.finetuning.compiled import quickened
 from motionrft.finetuning.frozen import FrozenTwin
 from motionrft.finetuning.loading import Parts, identities, load_parts
+from motionrft.finetuning.looking import Looking
 from motionrft.finetuning.methods.base import method_named
 from motionrft.finetuning.objective import TuningContext
 from motionrft.finetuning.prepared_prompts import PreparedPrompts
@@ -36,6 +38,7 @@ from motionrft.training.precision import autocast
 from motionrft.training.progress import Progress, Silent
 from motionrft.training.run import RunFolder
 from motionrft.training.seeds import seed_everything
+from motionrft.training.watch import Watch
 
 GENERATOR, ADAPTERS, EVALUATIONS, PLOTS, REPORT = (
     "generator",
@@ -75,7 +78,12 @@ class Finetuned:
     report: Path
     tables: dict[str, list[Row]]
     results: tuple[EvaluationResult, ...] = ()
-    """Before and after, at the guidance that was tuned."""
+    """Before and after, with what was tuned with."""
+
+    @property
+    def protocol(self) -> str:
+        """How the numbers of the first table were made."""
+        return protocol_of(self.results[0]) if self.results else "nothing was evaluated"
 
 
 def finetune(preset: FinetunePreset, session: FinetuneSession) -> Finetuned:
@@ -135,7 +143,10 @@ class FinetuneRun:
             self.frozen,
             lambda: autocast(session.device, session.dtype),
             GraphBytes([self.generator, self.parts.reward], session.device),
-            compiled=quickened(preset.compile, self.generator, self.parts.reward),
+            # Replayed probabilities have to be those that were sampled with, to 1e-4.
+            compiled=quickened(
+                False if "noise" in preset.method.needs else preset.compile, self.generator, self.parts.reward
+            ),
             ranges=self.parts.reward.ranges,
             say=session.say,
         )
@@ -147,8 +158,14 @@ class FinetuneRun:
             dtype=session.dtype,
             distribution=self.distribution,
             say=session.say,
-            watch=watch_for(preset.watch) if preset.watch.every and self.parts.validation else None,
+            watch=self._watch(),
         )
+
+    def _watch(self) -> Watch | None:
+        evaluator = self.parts.evaluator
+        if not self.preset.watch.every or self.parts.validation is None or evaluator is None:
+            return None
+        return watch_for(self.preset.watch, evaluator.embeds)
 
     def _prepared(self, context: TuningContext) -> PreparedPrompts:
         preset, reference = self.preset, self.preset.reference
@@ -177,13 +194,23 @@ class FinetuneRun:
             noises,
             motions="motion" in preset.needs,
             paired=compared_with_motion,
+            padding=None if context.compiled is None else context.compiled.padding,
         )
 
     def train(self, folder: RunFolder | None) -> Outcome:
         """Tune to the end of the budget, or until the watch ends it."""
         looks = None
         if folder is not None and self.trainer.watch is not None:
-            looks = Looks(self.preset.watch, self.trainer.watch, self._look, folder.path)
+            validation = self.parts.validation
+            assert validation is not None, "a watch without anything to look at"
+            looking = Looking(
+                lambda name, seeds, keep: self._evaluated(name, validation, seeds, self.sampling, watch=keep),
+                self.frozen,
+                self.preset.watch.seeds,
+            )
+            looks = Looks(
+                self.preset.watch, self.trainer.watch, looking, folder.path, self.trainer.share_done
+            )
             looks.begin()
         return train(
             self.trainer,
@@ -194,14 +221,10 @@ class FinetuneRun:
             keep=self.preset.keep,
             progress=self.session.progress(self.preset.method.method),
             watch=looks,
+            watch_end=None if looks is None else looks.at_end,
             keep_start=self.trainer.watch is not None,  # in every process: saving is done together
             distribution=self.distribution,
         )
-
-    def _look(self) -> dict[str, float]:
-        assert self.parts.validation is not None
-        result = self._evaluated("watch", self.parts.validation, [0], self.sampling)
-        return {name: values[0] for name, values in result.metrics.items()}
 
     def _evaluated(
         self,

@@ -30,11 +30,9 @@ class Gaussian:
         factor = torch.linalg.qr(centred, mode="r")[1] if x.shape[0] > x.shape[1] else centred
         return cls(mean, factor, x.shape[0])
 
-    @classmethod
-    def of_moments(cls, mean: Tensor, covariance: Tensor, count: int) -> "Gaussian":
-        """From a stored mean (D,) and covariance (D, D)."""
-        values, vectors = torch.linalg.eigh(exact(covariance))
-        return cls(exact(mean), values.clamp(min=0).sqrt()[:, None] * vectors.T, count)
+    def to(self, device: torch.device | str) -> "Gaussian":
+        """The same on another device."""
+        return Gaussian(self.mean.to(device), self.factor.to(device), self.count)
 
     @property
     def covariance(self) -> Tensor:
