@@ -29,6 +29,8 @@ from motionrft.finetuning.run import FinetuneRun, FinetuneSession
 from motionrft.finetuning.trajectory import updates
 
 STEPS, SAMPLES, BATCHES = 10, 48, 6
+AT_ONCE = 12
+"""Whole trajectories under autograd at a time."""
 AUTHORS: dict[str, Any] = {"group": 1, "advantages": "batch", "weight": "equal", "cut": None}
 VARIANTS: dict[str, DdpoPreset] = {
     "ddpo, defaults": DdpoPreset(),
@@ -74,8 +76,7 @@ class Gradients:
         plan = plan_of(method, STEPS, 1.0, Random(0))
         found = []
         for number in range(batches):
-            points = updates(context, self._batch(number, SAMPLES, 1000), plan, Random(0))
-            next(points)
+            next(updates(context, self._batch(number, SAMPLES, 1000, AT_ONCE), plan, Random(0)))
             found.append(self._taken())
         return torch.stack(found).mean(0)
 
@@ -87,9 +88,9 @@ class Gradients:
             next(policy.updates(context, chosen, sampling_plan(STEPS), Random(number)))
             yield self._taken()
 
-    def _batch(self, number: int, prompts: int, epoch: int) -> Sequence[Any]:
+    def _batch(self, number: int, prompts: int, visit: int, size: int | None = None) -> Sequence[Any]:
         items = self.prompts[number * SAMPLES :][:prompts]
-        return self.run.trainer.prepared.micro_batches(items, epoch, None)
+        return self.run.trainer.prepared.micro_batches(items, visit, size)
 
     def _taken(self) -> Tensor:
         taken = [
@@ -104,13 +105,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--batches", type=int, default=BATCHES)
+    parser.add_argument("--rows", default="", help="only rows whose name holds this")
     parser.add_argument("--sampler", help="another sampler than DDIM with eta 1")
     options = parser.parse_args()
     torch.set_num_threads(1)
     gradients = Gradients(options.sampler)
     true = gradients.true(options.batches)
     print("| one estimate of 48 samples | cosine with the true gradient | seconds each |\n|---|---|---|")
-    for name, method in VARIANTS.items():
+    for name in (name for name in VARIANTS if options.rows in name):
+        method = VARIANTS[name]
         began = time.process_time()
         found = [
             float(torch.cosine_similarity(estimate, true, dim=0))
