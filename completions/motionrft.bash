@@ -12,8 +12,10 @@ _motionrft() {
             presets=$(motionrft $command --list-presets 2>/dev/null | cut -d' ' -f1)
             COMPREPLY=($(compgen -f -W "$presets" -- "$word"))
             return ;;
+        convert:--to) COMPREPLY=($(compgen -W 'kinematic joints rotation hymotion flowmdm bvh png gif mp4 html motionrft official' -- "$word")); return ;;
         convert:--format) COMPREPLY=($(compgen -W 'npy npz safetensors official' -- "$word")); return ;;
         convert:--out-unit) COMPREPLY=($(compgen -W 'cm m' -- "$word")); return ;;
+        convert:--family) COMPREPLY=($(compgen -W 'mld mdm motiondiffuse acmdm hymotion stablemofusion' -- "$word")); return ;;
         convert:--up) COMPREPLY=($(compgen -W 'auto y z x -y -z -x' -- "$word")); return ;;
         convert:--unit) COMPREPLY=($(compgen -W 'auto m cm mm inch cmu' -- "$word")); return ;;
         convert:--t-pose) COMPREPLY=($(compgen -W 'auto keep drop' -- "$word")); return ;;
@@ -25,13 +27,19 @@ _motionrft() {
         refine-spl:--variant) COMPREPLY=($(compgen -W 'refinement paper official' -- "$word")); return ;;
         refine-spl:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         finetune:--method) COMPREPLY=($(compgen -W 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft' -- "$word")); return ;;
+        finetune:--generator) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
+        finetune:--reward) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
         finetune:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
-        sample:--format) COMPREPLY=($(compgen -W 'npy npz safetensors bvh gif mp4 png html' -- "$word")); return ;;
+        sample:--generator) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
+        sample:--sampler) COMPREPLY=($(compgen -W 'ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5' -- "$word")); return ;;
+        sample:--format) COMPREPLY=($(compgen -W 'bvh npy npz safetensors png gif mp4 html' -- "$word")); return ;;
         sample:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
+        score:--reward) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
         score:--up) COMPREPLY=($(compgen -W 'auto y z x -y -z -x' -- "$word")); return ;;
         score:--unit) COMPREPLY=($(compgen -W 'auto m cm mm inch cmu' -- "$word")); return ;;
         score:--t-pose) COMPREPLY=($(compgen -W 'auto keep drop' -- "$word")); return ;;
         score:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
+        eval:--reward) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
         eval:--up) COMPREPLY=($(compgen -W 'auto y z x -y -z -x' -- "$word")); return ;;
         eval:--unit) COMPREPLY=($(compgen -W 'auto m cm mm inch cmu' -- "$word")); return ;;
         eval:--t-pose) COMPREPLY=($(compgen -W 'auto keep drop' -- "$word")); return ;;

@@ -2,7 +2,7 @@
 complete -c motionrft -n __fish_use_subcommand -l help -s h -d 'Show help.'
 complete -c motionrft -n __fish_use_subcommand -l version -d 'Print the version and stop.'
 complete -c motionrft -f -n __fish_use_subcommand -a convert -d 'Motions between representations and file formats; data sets; official checkpoints.'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l to -d 'kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; motionrft (checkpoints); official (generator folders)' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l to -d 'kinematic, joints, rotation, hymotion, flowmdm, bvh, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)' -x -a 'kinematic joints rotation hymotion flowmdm bvh png gif mp4 html motionrft official'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l fps -d 'frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l mirror -d 'mirror left and right; with --dataset, add the mirrored clips'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l jobs -d 'processes' -r
@@ -15,7 +15,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l show-joint-map
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l captions -d 'data set: JSON lines {"clip_id": ..., "captions": [...]}' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l splits -d 'data set: CSV with clip_id and a column of train, val, test' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l split-column -d 'data set: the column of --splits to use' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l family -d 'family of a checkpoint, where its keys do not tell' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l family -d 'family of a checkpoint, where its keys do not tell' -x -a 'mld mdm motiondiffuse acmdm hymotion stablemofusion'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l from -d 'representation of the inputs, where their shape does not tell' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l up -d 'the axis that is up in the inputs; auto: the one along which the body stands' -x -a 'auto y z x -y -z -x'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l unit -d 'unit of the inputs; auto: the one that makes the body the size of a person' -x -a 'auto m cm mm inch cmu'
@@ -110,8 +110,8 @@ complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l debug -d 's
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a finetune -d 'Fine-tune a generator by reward. The main job.'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l method -d 'easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft' -x -a 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l generator -d 'generator folder or checkpoint, or builtin' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l generator -d 'generator folder, official checkpoint, builtin, or a name that a package brings' -x -a 'builtin'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -x -a 'builtin'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l data -d 'data set folder that prompts are taken from' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l prompts -d 'text file, one prompt a line, instead of a data set' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l pairs -d 'pairs.jsonl whose better and worse motions dpo learns from, instead of own samples' -r
@@ -147,15 +147,15 @@ complete -c motionrft -f -n __fish_use_subcommand -a sample -d 'Make motions fro
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l text-file -d 'file with one prompt a line' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l data -d 'data set whose captions and lengths are used' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l split -d 'split of the data set whose captions are the prompts' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l generator -d 'generator folder, official checkpoint, or builtin' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l generator -d 'generator folder, official checkpoint, builtin, or a name that a package brings' -x -a 'builtin'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l num -d 'motions a prompt' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l seconds -d 'length of a motion in seconds' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l length -d 'length in frames, instead of seconds' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l steps -d 'denoising steps; null: as tuned, else as published' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l guidance -d 'guidance scale; null: as tuned, else as published; 1: none' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l sampler -d 'sampler of the family; null: as tuned, else as published' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l sampler -d 'sampler of the family; null: as tuned, else as published' -x -a 'ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l eta -d 'noise of DDIM or Euler steps, 0 to 1; null: as tuned, else none' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l format -d 'files written for each motion: npy, npz, safetensors, bvh, gif, mp4, png, html' -x -a 'npy npz safetensors bvh gif mp4 png html'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l format -d 'files written for each motion: bvh, npy, npz, safetensors, png, gif, mp4, html' -x -a 'bvh npy npz safetensors png gif mp4 html'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft sample --list-presets 2>/dev/null | cut -d' ' -f1)"
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l show-preset -d 'print the resolved preset as YAML and stop'
@@ -176,8 +176,8 @@ complete -c motionrft -f -n __fish_use_subcommand -a score -d 'Judge motion file
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l text -d 'one text for all motions' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l text-file -d 'texts, one a line: one for all, or one a motion' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l terms -d 'comma-separated: semantic, preference, authenticity, physics, jitter, …' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l fps -d 'rate to which motions are resampled first; files’ own if not given' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -x -a 'builtin'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l fps -d 'rate at which physics is measured; null: the reward’s, with which percentiles go' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l frames -d 'give physics per frame as well (with --json)'
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l fail-under -d 'TERM=X: exit 1 if a motion scores below; repeatable' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l fail-over -d 'TERM=X: exit 1 if a motion scores above; repeatable' -r
@@ -212,7 +212,7 @@ complete -c motionrft -f -n __fish_use_subcommand -a eval -d 'Evaluate by the fi
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l data -d 'data set folder in HumanML3D’s layout; null: the built-in test items' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l generator -d 'generator folder, or builtin' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l motions -d 'folder of motions named by clip, instead of a generator' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name; null: none' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name; null: none' -x -a 'builtin'
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l evaluator -d 'evaluator folder (ours, Guo et al.’s, a reward), or builtin' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l sampler -d 'sampler; null: what the generator was tuned with, else its published one' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l eta -d 'noise of DDIM or Euler steps; null: as tuned, else none' -r

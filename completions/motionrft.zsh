@@ -23,7 +23,7 @@ _motionrft() {
         rest)
             case $words[1] in
                 convert) _arguments \
-                    '*--to[kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; motionrft (checkpoints); official (generator folders)]:value:_files' \
+                    '*--to[kinematic, joints, rotation, hymotion, flowmdm, bvh, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)]:value:(kinematic joints rotation hymotion flowmdm bvh png gif mp4 html motionrft official)' \
                     '*--fps[frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs]:value:_files' \
                     '*--mirror[mirror left and right; with --dataset, add the mirrored clips]' \
                     '*--jobs[processes]:value:_files' \
@@ -37,7 +37,7 @@ _motionrft() {
                     '*--captions[data set; JSON lines {"clip_id"; ..., "captions"; (...)}]:value:_files' \
                     '*--splits[data set; CSV with clip_id and a column of train, val, test]:value:_files' \
                     '*--split-column[data set; the column of --splits to use]:value:_files' \
-                    '*--family[family of a checkpoint, where its keys do not tell]:value:_files' \
+                    '*--family[family of a checkpoint, where its keys do not tell]:value:(mld mdm motiondiffuse acmdm hymotion stablemofusion)' \
                     '*--from[representation of the inputs, where their shape does not tell]:value:_files' \
                     '*--up[the axis that is up in the inputs; auto; the one along which the body stands]:value:(auto y z x -y -z -x)' \
                     '*--unit[unit of the inputs; auto; the one that makes the body the size of a person]:value:(auto m cm mm inch cmu)' \
@@ -148,8 +148,8 @@ _motionrft() {
                     '*:file:_files' ;;
                 finetune) _arguments \
                     '*--method[easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
-                    '*--generator[generator folder or checkpoint, or builtin]:value:_files' \
-                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:_files' \
+                    '*--generator[generator folder, official checkpoint, builtin, or a name that a package brings]:value:(builtin)' \
+                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin)' \
                     '*--data[data set folder that prompts are taken from]:value:_files' \
                     '*--prompts[text file, one prompt a line, instead of a data set]:value:_files' \
                     '*--pairs[pairs.jsonl whose better and worse motions dpo learns from, instead of own samples]:value:_files' \
@@ -190,15 +190,15 @@ _motionrft() {
                     '*--text-file[file with one prompt a line]:value:_files' \
                     '*--data[data set whose captions and lengths are used]:value:_files' \
                     '*--split[split of the data set whose captions are the prompts]:value:_files' \
-                    '*--generator[generator folder, official checkpoint, or builtin]:value:_files' \
+                    '*--generator[generator folder, official checkpoint, builtin, or a name that a package brings]:value:(builtin)' \
                     '*--num[motions a prompt]:value:_files' \
                     '*--seconds[length of a motion in seconds]:value:_files' \
                     '*--length[length in frames, instead of seconds]:value:_files' \
                     '*--steps[denoising steps; null; as tuned, else as published]:value:_files' \
                     '*--guidance[guidance scale; null; as tuned, else as published; 1; none]:value:_files' \
-                    '*--sampler[sampler of the family; null; as tuned, else as published]:value:_files' \
+                    '*--sampler[sampler of the family; null; as tuned, else as published]:value:(ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5)' \
                     '*--eta[noise of DDIM or Euler steps, 0 to 1; null; as tuned, else none]:value:_files' \
-                    '*--format[files written for each motion; npy, npz, safetensors, bvh, gif, mp4, png, html]:value:(npy npz safetensors bvh gif mp4 png html)' \
+                    '*--format[files written for each motion; bvh, npy, npz, safetensors, png, gif, mp4, html]:value:(bvh npy npz safetensors png gif mp4 html)' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets sample}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
                     '*--show-preset[print the resolved preset as YAML and stop]' \
@@ -223,8 +223,8 @@ _motionrft() {
                     '*--text[one text for all motions]:value:_files' \
                     '*--text-file[texts, one a line; one for all, or one a motion]:value:_files' \
                     '*--terms[comma-separated; semantic, preference, authenticity, physics, jitter, …]:value:_files' \
-                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:_files' \
-                    '*--fps[rate to which motions are resampled first; files’ own if not given]:value:_files' \
+                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin)' \
+                    '*--fps[rate at which physics is measured; null; the reward’s, with which percentiles go]:value:_files' \
                     '*--frames[give physics per frame as well (with --json)]' \
                     '*--fail-under[TERM=X; exit 1 if a motion scores below; repeatable]:value:_files' \
                     '*--fail-over[TERM=X; exit 1 if a motion scores above; repeatable]:value:_files' \
@@ -264,7 +264,7 @@ _motionrft() {
                     '*--data[data set folder in HumanML3D’s layout; null; the built-in test items]:value:_files' \
                     '*--generator[generator folder, or builtin]:value:_files' \
                     '*--motions[folder of motions named by clip, instead of a generator]:value:_files' \
-                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name; null; none]:value:_files' \
+                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name; null; none]:value:(builtin)' \
                     '*--evaluator[evaluator folder (ours, Guo et al.’s, a reward), or builtin]:value:_files' \
                     '*--sampler[sampler; null; what the generator was tuned with, else its published one]:value:_files' \
                     '*--eta[noise of DDIM or Euler steps; null; as tuned, else none]:value:_files' \

@@ -7,15 +7,17 @@ from typing import Any
 import torch
 
 from motionrft import builtin
+from motionrft.errors import UserError
 from motionrft.generators.base import Generator
-from motionrft.generators.folder import read_generator
+from motionrft.generators.folder import build_generator, read_generator
 from motionrft.official.generators import checkpoint_in, read_official
 from motionrft.official.rewards import SUFFIXES, is_checkpoint, read_reward
+from motionrft.registry import GENERATORS
 from motionrft.reward.base import Reward
 from motionrft.reward.loading import Terms, read_reward_folder, reward_folder, weighted
 from motionrft.reward.naming import is_own
 from motionrft.reward.own import load_own, own_identity
-from motionrft.training.fingerprints import folder_hash, path_hash, text_hash
+from motionrft.training.fingerprints import code_hash, folder_hash, path_hash, text_hash
 from motionrft.training.weights import CONFIG
 
 
@@ -29,16 +31,38 @@ def load_generator(
     """A generator in evaluation mode.
 
     Args:
-        path: `builtin`; a folder of ours; a published checkpoint; or a folder with exactly one checkpoint in it.
+        path: `builtin`; a folder of ours; a published checkpoint; a folder with exactly one checkpoint in it; or a name
+            that a package brings, whose generator is then made with its usual settings.
         family, statistics, settings: see `motionrft.official.generators.read_official`; for checkpoints only.
 
     Raises:
         UserError: missing, damaged, unknown or not what it was said to be. Nothing is half-loaded.
     """
+    if is_brought(str(path)):
+        return build_generator({"family": str(path)}, str(path)).to(device).eval()
     path = Path(builtin.resolve(str(path), "generator"))
     if (path / CONFIG).is_file():
         return read_generator(path, str(device))
     return read_official(checkpoint_in(path), family, statistics, **settings).to(device)
+
+
+def generator_identity(path: Path | str) -> str:
+    """A hash of what a generator is read from, or of the file of a package's class.
+
+    Raises:
+        UserError: there is no generator.
+    """
+    if is_brought(str(path)):
+        return text_hash(str(path), code_hash(GENERATORS.load(str(path))))
+    folder = Path(builtin.resolve(str(path), "generator"))
+    if not folder.exists():
+        raise UserError(f"{folder}: no such generator. Name a folder, or use {builtin.NAME}.")
+    return path_hash(folder)
+
+
+def is_brought(name: str) -> bool:
+    """Whether a generator's name is a package's, and no path."""
+    return name in GENERATORS and name not in GENERATORS.table and not Path(name).exists()
 
 
 def load_reward(

@@ -2,15 +2,18 @@
 
 | name | unit | what | differentiable |
 | --- | --- | --- | --- |
-| `foot_skating` | m/s | how fast a foot slides while it touches the floor; contact fades over a centimetre | yes |
+| `foot_skating` | m/s | how fast what the body stands on slides: the slower of the feet that touch the floor | yes |
 | `penetration` | m | depth of the lowest joint below the floor | yes |
 | `floating` | m | height of the lowest joint above the height of contact | yes |
 | `jitter` | m/s³ | mean length of the third difference of the joints | yes |
 | `bone_length_drift` | ratio | mean relative change of the bones against the first frame | yes |
 | `skating_ratio` | share | frames in which a foot on the floor slides faster than 0.5 m/s (GMD, 2023) | no |
-| `motion_energy` | m/s | mean joint speed without the root's path and the heading | yes |
+| `motion_energy` | m/s | mean joint speed without the root's path and the heading | no |
+| `hovering` | m | height to which the lowest joint comes at its lowest, over the whole clip | no |
+| `lying` | share | frames in which the trunk is more than 60 degrees off the vertical | no |
+| `swapped_sides` | share | frames in which the feet point to where hips or shoulders say is behind | no |
 
-Training minimises the `COSTS`, and `score` shows them; evaluation prints the `MEASURES`. `foot_skating` and
+Training minimises the `COSTS`; `score` shows them and the `CHECKS`; evaluation prints the `MEASURES`. `foot_skating` and
 `skating_ratio` are two quantities and have two names; whatever else both know has one formula. Joints are
 (B, T, J, 3) in metres, Y up, floor at 0, of SMPL-22 or KIT-21; each quantity exists per frame, its value is the mean
 over the frames that have one.
@@ -26,16 +29,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from motionrft.lengths import length_mask
+from motionrft.representations.floor import standing_height
 from motionrft.representations.joints import heading, in_metres
 from motionrft.representations.kinematic import skeleton_of_joints
 from motionrft.skeleton import Skeleton
 
 CONTACT_HEIGHT = 0.05
 """m: about the height of a toe joint on the floor. A foot below it touches; a lowest joint above it floats."""
-CONTACT_SOFTNESS = 0.01
+CONTACT_SOFTNESS = 0.015
 """m: over this height the contact of `foot_skating` fades, which is what gives it a gradient."""
 SKATING_SPEED = 0.5
 """m/s: `skating_ratio` counts a frame where the foot's speed, and its average over five frames, are beyond it."""
+LYING_ANGLE = 60.0
+"""Degrees off the vertical beyond which a trunk lies."""
 _SHORTEST_BONE = 1e-6
 """m: joints that coincide in the first frame have no length to drift from; this keeps their ratio finite."""
 _TINY = 1e-12
@@ -58,8 +64,13 @@ class Clips:
 
     @property
     def toes(self) -> Tensor:
-        """(B, T, 2, 3) the left and the right toe."""
+        """(B, T, 2, 3) the toe of either foot."""
         return self.joints[:, :, [self.skeleton.feet[1], self.skeleton.feet[3]]]
+
+    @property
+    def ankles(self) -> Tensor:
+        """(B, T, 2, 3) of the feet in the same order."""
+        return self.joints[:, :, [self.skeleton.feet[0], self.skeleton.feet[2]]]
 
 
 @dataclass(frozen=True)
@@ -79,10 +90,16 @@ class Quantity:
 
 
 def _foot_skating(clips: Clips) -> Tensor:
-    """Planar speed of each foot times its contact in both frames of the step; the faster foot, (B, T)."""
-    contact = torch.sigmoid((CONTACT_HEIGHT - clips.toes[..., 1]) / CONTACT_SOFTNESS)  # (B, T, 2)
+    """Expected planar speed of the slowest foot on the floor, (B, T), where contacts are independent chances.
+
+    What carries the body must stand. The other foot may swing through low, as every walker's does at 2 m/s a finger's
+    breadth above the floor, or drag: the faster foot, which an earlier version took, reads 0.9 m/s in real walks.
+    """
+    chance = torch.sigmoid((CONTACT_HEIGHT - clips.toes[..., 1]) / CONTACT_SOFTNESS)  # (B, T, 2)
+    a, b = (chance[:, 1:] * chance[:, :-1]).unbind(-1)  # (B, T - 1) each: touching in both frames of the step
     speed = _planar_speed(clips.toes, clips.fps)  # (B, T - 1, 2)
-    return _aligned((speed * contact[:, 1:] * contact[:, :-1]).amax(-1), clips)
+    both, only_a, only_b = a * b, a * (1 - b), b * (1 - a)
+    return _aligned(both * speed.amin(-1) + only_a * speed[..., 0] + only_b * speed[..., 1], clips)
 
 
 def _penetration(clips: Clips) -> Tensor:
@@ -126,6 +143,39 @@ def _motion_energy(clips: Clips) -> Tensor:
     return _aligned(_norm(turned.diff(dim=1)).mean(-1) * clips.fps, clips)
 
 
+def _hovering(clips: Clips) -> Tensor:
+    """The same in every frame, (B, T): a jump comes down and a climber starts on the ground, a lifted file never does."""
+    height = standing_height(clips.joints, clips.lengths).clamp(min=0)
+    return height[:, None].expand(clips.joints.shape[:2])
+
+
+def _lying(clips: Clips) -> Tensor:
+    """1 where hips to shoulders are more than `LYING_ANGLE` off the vertical, else 0, (B, T)."""
+    right_hip, left_hip, right_shoulder, left_shoulder = clips.skeleton.facing
+    joints = clips.joints
+    trunk = joints[:, :, [right_shoulder, left_shoulder]].mean(2) - joints[:, :, [right_hip, left_hip]].mean(
+        2
+    )
+    upright = trunk[..., 1].abs() >= math.cos(math.radians(LYING_ANGLE)) * _norm(trunk)  # (B, T)
+    return (~upright).to(joints.dtype)
+
+
+def _swapped_sides(clips: Clips) -> Tensor:
+    """1 where both feet point against the facing of the hips, or of the shoulders, else 0, (B, T).
+
+    A body whose left and right were exchanged faces backwards by its hips and shoulders, its toes do not. One foot
+    alone is no sign: a runner's rear foot hangs with the toe behind the ankle.
+    """
+    feet = (clips.toes - clips.ankles)[..., [0, 2]]  # (B, T, foot, 2), x and z
+    swapped = torch.zeros(feet.shape[:2], dtype=torch.bool, device=feet.device)
+    right_hip, left_hip, right_shoulder, left_shoulder = clips.skeleton.facing
+    for right, left in ((right_hip, left_hip), (right_shoulder, left_shoulder)):
+        across = clips.joints[:, :, left] - clips.joints[:, :, right]
+        forward = torch.stack((-across[..., 2], across[..., 0]), dim=-1)  # (B, T, 2)
+        swapped |= ((forward[:, :, None] * feet).sum(-1) < 0).all(-1)
+    return swapped.to(feet.dtype)
+
+
 QUANTITIES: dict[str, Quantity] = {
     "foot_skating": Quantity("foot skating", "m/s", _foot_skating, lead=1),
     "penetration": Quantity("penetration", "m", _penetration),
@@ -136,9 +186,14 @@ QUANTITIES: dict[str, Quantity] = {
     "motion_energy": Quantity(
         "motion energy", "m/s", _motion_energy, lead=1, good="near", note="without path and heading"
     ),
+    "hovering": Quantity("hovering", "m", _hovering),
+    "lying": Quantity("lying", "", _lying, note="share of frames"),
+    "swapped_sides": Quantity("swapped sides", "", _swapped_sides, note="share of frames"),
 }
 COSTS = ("foot_skating", "penetration", "floating", "jitter", "bone_length_drift")
 """What training may weigh (`weights.NAME`) and `score` shows: differentiable, 0 is best."""
+CHECKS = ("hovering", "lying", "swapped_sides")
+"""What `score` shows besides: signs that a file was read the wrong way, rather than faults of a motion."""
 MEASURES = ("jitter", "skating_ratio", "motion_energy", "penetration", "floating")
 """What evaluation prints the mean of."""
 RENAMED = {"ground_penetration": "penetration", "bone_drift": "bone_length_drift"}

@@ -20,10 +20,14 @@ from motionrft.errors import UserError
 
 @dataclass(frozen=True)
 class Entry:
-    """place: `module:attribute`. help: one line, as lists and completions show it."""
+    """place: `module:attribute`. help: one line, as lists and completions show it.
+
+    writes: of a file format, the words that ask for a file of it; so that they are known without importing it.
+    """
 
     place: str
     help: str
+    writes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -244,7 +248,7 @@ FORMATS = Kind(
     "motion format",
     "motionrft.formats",
     {
-        "bvh": Entry("motionrft.files.formats.bvh:BvhFormat", "BVH of any human skeleton"),
+        "bvh": Entry("motionrft.files.formats.bvh:BvhFormat", "BVH of any human skeleton", ("bvh",)),
         "kimodo": Entry(
             "motionrft.files.formats.kimodo_npz:KimodoFormat", "Kimodo's npz: SOMA, Unitree G1, SMPL-X"
         ),
@@ -254,7 +258,9 @@ FORMATS = Kind(
         ),
         "g1-csv": Entry("motionrft.files.formats.g1_csv:G1CsvFormat", "MuJoCo rows of the Unitree G1"),
         "arrays": Entry(
-            "motionrft.files.formats.bare_arrays:ArrayFormat", "arrays: npy, npz, safetensors, pkl"
+            "motionrft.files.formats.bare_arrays:ArrayFormat",
+            "arrays: npy, npz, safetensors, pkl",
+            ("npy", "npz", "safetensors"),
         ),
     },
 )

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from motionrft_cli.memory import memory_line
+from motionrft_cli.terminal import visible
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -69,12 +70,12 @@ class Console:
     def info(self, text: str) -> None:
         """A line for people; silent under --quiet."""
         if not self.quiet:
-            self.rich.print(text, soft_wrap=True)
+            self.rich.print(visible(text), soft_wrap=True)
 
     def detail(self, text: str) -> None:
         """A line for curious people: only under --verbose."""
         if self.verbose and not self.quiet:
-            self.rich.print(text, soft_wrap=True, style="dim")
+            self.rich.print(visible(text), soft_wrap=True, style="dim")
 
     def hold(self, text: str) -> None:
         """A line worth saying only if the work takes a while: it is said once, when progress is first shown."""
@@ -88,11 +89,11 @@ class Console:
 
     def warn(self, text: str) -> None:
         """A line that is worth reading even under --quiet."""
-        self.rich.print(f"warning: {text}", soft_wrap=True, style="yellow")
+        self.rich.print(f"warning: {visible(text)}", soft_wrap=True, style="yellow")
 
     def error(self, text: str) -> None:
         """The line a failure ends in; see `motionrft_cli.main` for who calls it."""
-        self.rich.print(f"error: {text}", soft_wrap=True, style="bold red")
+        self.rich.print(f"error: {visible(text)}", soft_wrap=True, style="bold red")
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """A table on stderr; numbers align right, and floats get four significant digits."""
@@ -101,11 +102,11 @@ class Console:
         from rich.box import SIMPLE_HEAD
         from rich.table import Table
 
-        table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", title_style="bold")
+        table = Table(title=visible(title), box=SIMPLE_HEAD, title_justify="left", title_style="bold")
         rows = [tuple(row) for row in rows]
         for index, column in enumerate(columns):
             numeric = all(_numeric(row[index]) for row in rows if index < len(row))
-            table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+            table.add_column(visible(column), justify="right" if numeric else "left", overflow="fold")
         for row in rows:
             table.add_row(*(_cell(value) for value in row))
         self.rich.print(table)
@@ -222,7 +223,7 @@ def _cell(value: object) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value)
+    return visible(str(value))
 
 
 def _finite(value: Any) -> Any:

@@ -9,8 +9,8 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
-from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from motionrft.errors import Interrupted, RunError, UserError, is_out_of_memory
 from motionrft_cli.commands import COMMANDS, load_command
+from motionrft_cli.terminal import prepare_streams, visible
 
 
 class LazyGroup(TyperGroup):
@@ -111,6 +112,7 @@ def run(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         else:
             _say(_message(error))
+        _settle_stdout()
         return _exit_code(error)
 
 
@@ -146,7 +148,8 @@ def _message(error: BaseException) -> str:
     if isinstance(error, UserError | RunError | Interrupted):
         return f"error: {error}" if not isinstance(error, Interrupted) else str(error)
     if is_out_of_memory(error):
-        return f"error: out of memory ({' '.join(str(error).split())[:200]}). Try a smaller --batch, or shorter motions."
+        words = " ".join(str(error).split())[:200]
+        return f"error: out of memory ({words}). Try a smaller --batch, or shorter motions."
     if isinstance(error, typer.TyperException):
         return f"error: {' '.join(error.format_message().replace('Value error, ', '').split())}"
     if isinstance(error, OSError) and error.filename is not None:
@@ -157,7 +160,16 @@ def _message(error: BaseException) -> str:
 
 def _say(message: str) -> None:
     """To stderr in one piece: unwrapped and without colour, so that scripts can read it."""
-    print(message, file=sys.stderr)
+    with suppress(OSError):  # nobody listens there
+        print(visible(message), file=sys.stderr, flush=True)
+
+
+def _settle_stdout() -> None:
+    """Empty what is still to be written, so that the interpreter's own last flush has nothing to complain of."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _close_stdout()
 
 
 def _close_stdout() -> None:
@@ -165,17 +177,9 @@ def _close_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _prepare_streams() -> None:
-    """Let every name and every prompt be printed: file names that are no text, and any script in any locale."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            unicode = stream.encoding.lower().replace("-", "") == "utf8"
-            stream.reconfigure(errors="surrogateescape" if unicode else "backslashreplace")
-
-
 def main() -> None:
     """Entry point of the installed script."""
-    _prepare_streams()
+    prepare_streams()
     if "--debug" not in sys.argv:
         warnings.simplefilter(
             "ignore"

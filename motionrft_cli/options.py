@@ -76,7 +76,7 @@ from motionrft.errors import UserError
 from motionrft.files.reading_preset import ReadingPreset
 from motionrft.settings.base import Preset
 from motionrft.settings.discovery import list_presets
-from motionrft.settings.fields import choices_of, field_at
+from motionrft.settings.fields import field_at, suggestions_of
 from motionrft.settings.layers import resolve
 from motionrft_cli.console import Console
 from motionrft_cli.outputs import check_output_file, check_output_folder
@@ -180,9 +180,9 @@ def command(model: type[P], example: str) -> Callable[[Callable[..., int | None]
 
 
 def _choices(model: type[Preset], parameters: Iterable[inspect.Parameter]) -> dict[str, tuple[str, ...]]:
-    """Parameter -> the words it accepts, for the completions."""
+    """Parameter -> the words that completions offer."""
     marked = {each.name: field_at(model, path) for each in parameters if (path := field_of(each)) is not None}
-    return {name: choices_of(field) for name, field in marked.items() if field is not None}
+    return {name: suggestions_of(field) for name, field in marked.items() if field is not None}
 
 
 def _list(model: type[Preset]) -> int:

@@ -10,6 +10,7 @@ import typer
 
 from motionrft.errors import UserError
 from motionrft.generators.preset import SamplePreset
+from motionrft.pictures.kinds import PICTURES
 from motionrft_cli.options import Call, command, sets
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from motionrft.generators import Generator
     from motionrft.generators.sampling_settings import SamplingSettings
 
-PICTURES = ("gif", "mp4", "png", "html")
 NAME_LENGTH = 40  # characters of a prompt in a file name
 
 
@@ -168,11 +168,12 @@ def _motions(
 def _write(out: Path, each: Wanted, motion: "Motion", preset: SamplePreset) -> list[Path]:
     """All files of one motion, the first format first; a prompt lies beside its motion, where `score` finds it."""
     from motionrft.files import write_motion
+    from motionrft.files.formats.table import ending_of
     from motionrft.training.atomic import write_text
 
     files = []
     for form in dict.fromkeys(preset.formats):
-        path = out / f"{each.stem}.{form}"
+        path = out / f"{each.stem}{ending_of(form)}"
         if form in PICTURES:
             _draw(path, each, motion)
         else:
@@ -199,7 +200,9 @@ def _draw(path: Path, each: Wanted, motion: "Motion") -> None:
 
 
 def _finished(out: Path, each: Wanted, preset: SamplePreset) -> bool:
-    return all((out / f"{each.stem}.{form}").is_file() for form in preset.formats)
+    from motionrft.files.formats.table import ending_of
+
+    return all((out / f"{each.stem}{ending_of(form)}").is_file() for form in preset.formats)
 
 
 def _line(each: Wanted, motion: "Motion", files: list[Path], preset: SamplePreset) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """score: judge motion files, for people, pipes and CI."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,8 @@ from motionrft_cli.options import Call, command, sets
 if TYPE_CHECKING:
     from motionrft.files import FileFault
     from motionrft.files.reading import ReadingOptions
-    from motionrft.reward.scoring import Query, Score
+    from motionrft.reward.limits import Limits
+    from motionrft.reward.scoring import Query, Score, Scorer
 
 
 @command(ScorePreset, example="motionrft score out/*.npy --terms semantic,physics --json")
@@ -30,9 +32,7 @@ def score(
         typer.Option(help="comma-separated: semantic, preference, authenticity, physics, jitter, …"),
     ] = None,
     reward: Annotated[str | None, sets("reward")] = None,
-    fps: Annotated[
-        float | None, typer.Option(help="rate to which motions are resampled first; files' own if not given")
-    ] = None,
+    fps: Annotated[float | None, sets("fps")] = None,
     frames: Annotated[bool | None, typer.Option("--frames"), sets("frames")] = None,
     fail_under: Annotated[
         list[str] | None, typer.Option(help="TERM=X: exit 1 if a motion scores below; repeatable")
@@ -48,7 +48,8 @@ def score(
     skipped (exit code 3); limits turn the command into a linter (exit code 1).
     """
     from motionrft.physics import current_names
-    from motionrft.reward.scoring import Limits, Scorer, choose_terms
+    from motionrft.reward.limits import Limits
+    from motionrft.reward.scoring import Scorer, choose_terms
 
     words = terms.split(",") if terms is not None else call.preset.terms
     model = _load(call, words)
@@ -56,12 +57,15 @@ def score(
         current_names({**call.preset.fail_under, **_limits("--fail-under", fail_under)}),
         current_names({**call.preset.fail_over, **_limits("--fail-over", fail_over)}),
     )
-    scorer = Scorer(model, choose_terms(words, model), call.preset.frames)
+    preset = call.preset
+    chosen = choose_terms(words, model)
+    scorer = Scorer(model, chosen, preset.frames, preset.judged_in, preset.fps)
     limits.check(scorer.terms)
-    queries = _queries(call, _paths(motions, null), _Texts(text, text_file), call.preset.reading_options(fps))
+    options = preset.reading_options(scorer.fps)
+    queries = _queries(call, _paths(motions, null), _Texts(text, text_file), options)
     if call.dry_run:
         return _dry_run(call, scorer.terms, queries)
-    return _report(call, scorer.terms, scorer.score(queries), limits)
+    return _report(call, scorer, scorer.score(queries), limits)
 
 
 def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query | FileFault]") -> int:
@@ -81,33 +85,65 @@ def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query
 
 
 def _report(
-    call: Call[ScorePreset], terms: list[str], found: "Iterator[Score | FileFault]", limits: Any
+    call: Call[ScorePreset], scorer: "Scorer", found: "Iterator[Score | FileFault]", limits: "Limits"
 ) -> int:
     from motionrft.files import FileFault
 
-    rows, skipped, broken, without_text = [], 0, 0, 0
+    seen = _Seen()
     with call.console.progress("scoring", unit="motions") as bar:
         for result in _unless_alone(found):
             if isinstance(result, FileFault):
-                skipped += 1
+                seen.skipped += 1
                 call.console.warn(f"skipped: {result.message}")
                 continue
             bar.advance()
             if call.json:
-                call.console.emit(_document(result, call.preset.frames))
+                call.console.emit(_document(result, scorer, call.preset.frames))
             else:
-                rows.append(_row(result, terms))
-            without_text += result.query.text is None
-            for sentence in limits.broken(result):
-                broken += 1
+                seen.rows.append(_row(result, scorer.terms))
+            broken = limits.broken(result)
+            for sentence in (*result.remarks, *broken):
                 call.console.warn(f"{result.query.motion.source}: {sentence}")
-    if rows:
-        call.console.table("scores (percentile among training clips)", ["file", "frames", *terms], rows)
-    if without_text and "semantic" in terms:
-        call.console.warn(f"{without_text} motions have no text, so no semantic score; give one with --text")
-    if skipped and not rows and not call.json:
-        call.console.warn("no motion could be scored")
-    return 1 if broken else 3 if skipped else 0
+            seen.count(result, bool(broken))
+    seen.tell(call, scorer)
+    return 1 if seen.broken else 3 if seen.skipped else 0
+
+
+@dataclass
+class _Seen:
+    """What is told once all motions are scored."""
+
+    rows: list[list[object]] = field(default_factory=list)
+    skipped: int = 0
+    broken: int = 0
+    without_text: int = 0
+    far_texts: dict[str, None] = field(default_factory=dict)
+    far_motions: list[str] = field(default_factory=list)
+
+    def count(self, result: "Score", broken: bool) -> None:
+        self.broken += broken
+        self.without_text += result.query.text is None
+        if result.far("text"):
+            self.far_texts[str(result.query.text)] = None
+        if result.far("motion"):
+            self.far_motions.append(result.query.motion.source.name)
+
+    def tell(self, call: Call[ScorePreset], scorer: "Scorer") -> None:
+        warn = call.console.warn
+        if self.rows:
+            ranks = f" (percentile among {scorer.held_out.whose})" if scorer.held_out.quantiles else ""
+            call.console.table(f"scores{ranks}", ["file", "frames", *scorer.terms], self.rows)
+        if self.without_text and "semantic" in scorer.terms:
+            warn(f"{self.without_text} motions have no text, so no semantic score; give one with --text")
+        if self.skipped and not self.rows and not call.json:
+            warn("no motion could be scored")
+        for what, names in (("text", list(self.far_texts)), ("motion", self.far_motions)):
+            if names:
+                more = f"; and {len(names) - 3} more" if len(names) > 3 else ""
+                warn(
+                    "unlike anything the reward was trained on, so that its terms are guesses (distances: --json): "
+                    f"{what} {'; '.join(names[:3])}{more}"
+                )
 
 
 def _unless_alone(found: "Iterator[Score | FileFault]") -> "Iterator[Score | FileFault]":
@@ -217,16 +253,20 @@ def _limits(flag: str, given: list[str] | None) -> dict[str, float]:
     return limits
 
 
-def _document(result: "Score", frames: bool) -> dict[str, Any]:
+def _document(result: "Score", scorer: "Scorer", frames: bool) -> dict[str, Any]:
     motion = result.query.motion
     document = {
         "file": str(motion.source),
         "index": motion.index,
-        "frames": len(motion),
+        "frames": motion.recorded or len(motion),
         "representation": motion.representation,
         "text": result.query.text,
         "scores": result.scores,
         "percentiles": result.percentiles,
+        "held_out_clips": scorer.held_out.clips,
+        "distances": result.distances,
+        "fps": scorer.fps,
+        "remarks": list(result.remarks),
     }
     return {**document, "curves": result.curves} if frames else document
 
@@ -238,4 +278,4 @@ def _row(result: "Score", terms: list[str]) -> list[object]:
     for term in terms:
         value, rank = result.scores[term], result.percentiles.get(term)
         cells.append("-" if value is None else f"{value:.3g}" + ("" if rank is None else f" ({rank:.0f} %)"))
-    return [name, len(motion), *cells]
+    return [name, motion.recorded or len(motion), *cells]

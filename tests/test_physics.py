@@ -7,6 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from motionrft.physics import (
+    CHECKS,
     COSTS,
     MEASURES,
     QUANTITIES,
@@ -17,6 +18,8 @@ from motionrft.physics import (
     physics_terms,
 )
 from motionrft.representations.joints import heading_change
+from motionrft.representations.rotation import default_rest_joints
+from motionrft.skeleton import SMPL22
 
 FPS = 20.0
 
@@ -98,7 +101,7 @@ def test_heading_change_counts_whole_turns_and_is_positive_to_the_left(turn):
 def test_padding_changes_nothing(name):
     joints = torch.randn(1, 30, 22, 3, generator=torch.Generator().manual_seed(0)) * 0.05
     padded = torch.cat((joints, torch.full((1, 9, 22, 3), 1e6)), dim=1)
-    assert_close(measure(name, padded, 30), measure(name, joints))
+    assert_close(measure(name, padded, 30), measure(name, joints), rtol=1e-5, atol=1e-7)
 
 
 def test_kit_skeletons_have_a_heading_too():
@@ -127,6 +130,33 @@ def test_a_foot_that_glides_on_the_floor_costs_its_speed_and_in_the_air_nothing(
     assert measure("foot_skating", slide) == pytest.approx(0.0, abs=1e-5)
 
 
+def test_a_foot_that_swings_low_beside_a_standing_one_is_no_skating_and_two_that_slide_are():
+    swing = _stand()
+    swing[:, :, 11, 2] += torch.arange(40)[None] * (2.0 / FPS)
+    assert measure("foot_skating", swing) < 0.15
+    swing[:, :, 11, 1] += 0.3  # the other foot is alone now, and slides
+    swing[:, :, 10, 2] += torch.arange(40)[None] * (0.5 / FPS)
+    assert measure("foot_skating", swing) == pytest.approx(0.47, abs=0.02)
+
+
+def test_a_clip_that_never_comes_down_hovers_and_a_jump_does_not():
+    lifted, jump = _stand(), _stand()
+    lifted[..., 1] += 0.15
+    jump[:, 10:30, :, 1] += 0.4
+    assert measure("hovering", lifted) == pytest.approx(0.15, abs=1e-6)
+    assert measure("hovering", jump) == measure("hovering", lifted - 1) == 0
+
+
+def test_a_body_on_its_side_lies_and_one_with_exchanged_sides_looks_over_its_feet():
+    person = default_rest_joints().float().expand(1, 10, 22, 3)
+    assert measure("lying", person) == 0 and measure("swapped_sides", person) == 0
+    assert measure("lying", person[..., [0, 2, 1]]) == 1
+    assert measure("swapped_sides", person[:, :, list(SMPL22.mirror_order)]) == 1
+    arms = list(range(22))
+    arms[16:22] = [17, 16, 19, 18, 21, 20]
+    assert measure("swapped_sides", person[:, :, arms]) == 1
+
+
 @pytest.mark.parametrize("name", [name for name in QUANTITIES if QUANTITIES[name].lead])
 def test_a_clip_too_short_for_a_quantity_costs_nothing_and_measures_nothing(name):
     short, lengths = _stand(QUANTITIES[name].lead), torch.tensor([QUANTITIES[name].lead])
@@ -153,5 +183,5 @@ def test_the_gradient_of_every_cost_is_finite_even_standing_still():
 def test_one_name_is_one_quantity_and_old_names_lead_to_todays():
     """`foot_skating` (m/s, trained) and `skating_ratio` (share of frames, counted) must never be mixed up again."""
     assert "foot_skating" in COSTS and "foot_skating" not in MEASURES and "skating_ratio" in MEASURES
-    assert {*COSTS, *MEASURES} == set(QUANTITIES) and not set(RENAMED) & set(QUANTITIES)
+    assert {*COSTS, *CHECKS, *MEASURES} == set(QUANTITIES) and not set(RENAMED) & set(QUANTITIES)
     assert current_names({"ground_penetration": 1, "jitter": 2}) == {"penetration": 1, "jitter": 2}

@@ -183,4 +183,4 @@ def _ratios(found: BinaryMetrics) -> dict[str, float]:
 
 
 def _device(reward: Reward) -> torch.device:
-    return next(reward.parameters()).device
+    return next(reward.parameters(), torch.empty(0)).device

@@ -26,10 +26,9 @@ from motionrft.evaluation.result import EvaluationResult
 from motionrft.evaluation.retrieval_protocols import evaluate_retrieval
 from motionrft.evaluation.sources import GeneratorSource, Source
 from motionrft.generators.sampling_settings import SamplingSettings
-from motionrft.loading import load_generator, load_reward, reward_identity
+from motionrft.loading import generator_identity, load_generator, load_reward, reward_identity
 from motionrft.reward.base import Reward
 from motionrft.text import load_text_encoder
-from motionrft.training.fingerprints import path_hash
 
 ANY_LENGTH = 10**9
 _PAGE_BYTES, _PICTURE_BYTES = 150_000, 35_000
@@ -231,13 +230,12 @@ class EvaluationSession:
         return {}
 
     def _generator(self, place: str, name: str | None) -> GeneratorSource:
-        folder = builtin.resolve(place, "generator")
-        generator = load_generator(folder, str(self.device))
+        generator = load_generator(place, self.device)
         preset = self.preset
         return GeneratorSource(
             generator,
             name or _short_name(place),
-            path_hash(folder),
+            generator_identity(place),
             generator.sampling(preset.sampler, preset.eta, preset.steps, preset.guidance, preset.shift),
             preset.batch,
             self.dtype,

@@ -1,23 +1,23 @@
 """Physics of motions, with real motion beside it: no evaluator is asked."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from motionrft.data import MotionDataset, pad
 from motionrft.errors import UserError
-from motionrft.evaluation.measure import converted
 from motionrft.evaluation.metrics.exact import exact
 from motionrft.evaluation.result import EvaluationResult, collect, machine
 from motionrft.files import Motion, iterate_motions, motion_files
 from motionrft.files.motions import FileFault
+from motionrft.files.physical import physical_joints
 from motionrft.files.reading import ReadingOptions
 from motionrft.physics import physics_measures
-from motionrft.representations.kinematic import normalise_joints
 from motionrft.training.fingerprints import folder_hash
 
+USUAL_FPS = 20.0
 SHORTEST = 4
 """Frames: jitter is a third difference."""
 
@@ -27,13 +27,14 @@ def evaluate_physics(
     real: MotionDataset | None = None,
     name: str | None = None,
     limit: int | None = None,
-    reading: ReadingOptions | None = None,
+    options: ReadingOptions | None = None,
 ) -> tuple[EvaluationResult, list[str]]:
     """Measure every motion below a folder; the interval is over motions.
 
     Args:
         real: a split whose motions are shown beside; None leaves the column out.
-        limit: at most so many real motions. reading: how the files are read.
+        limit: at most so many real motions.
+        options: how the files are read. All are measured at one rate: theirs, else the real motions', else 20 fps.
 
     Returns:
         The result, and a sentence for each file that could not be judged.
@@ -42,13 +43,15 @@ def evaluate_physics(
         UserError: no motion could be judged.
     """
     measured, faults = [], []
-    for found in iterate_motions(motion_files([motions]), options=reading):
+    options = options or ReadingOptions()
+    fps = options.fps or (USUAL_FPS if real is None else real.fps)
+    for found in iterate_motions(motion_files([motions]), options=replace(options, fps=fps)):
         if isinstance(found, FileFault):
             faults.append(found.message)
         elif len(found) < SHORTEST:
             faults.append(f"{found.source}: {len(found)} frames; physics needs at least {SHORTEST}.")
         else:
-            measured.append(_measures(_joints(found), found.fps))
+            measured.append(_measures(physical_joints(found, fps).joints, fps))
     if not measured:
         raise UserError(f"{motions}: no motion could be judged. {faults[0] if faults else ''}".strip())
     result = EvaluationResult(
@@ -56,7 +59,7 @@ def evaluate_physics(
         {"name": name or motions.name, "identity": folder_hash(motions) if motions.is_dir() else ""},
         {},
         {"identity": None if real is None else real.identity, "split": str(motions), "items": len(measured)},
-        {"over": "motions"},
+        {"over": "motions", "fps": fps},
         [],
         machine("cpu"),
         collect(measured),
@@ -64,14 +67,6 @@ def evaluate_physics(
         ["Each motion counts once; ± is the 95 % interval over motions."],
     )
     return result, faults
-
-
-def _joints(motion: Motion) -> Tensor:
-    """(T, 22, 3); a studio recording is brought to the canonical floor first, since physics measures
-    heights."""
-    array = torch.from_numpy(motion.array)
-    joints = converted(array[None], torch.tensor([len(array)]), motion.representation, "joints")[0]
-    return (normalise_joints(joints) if motion.source.suffix.lower() == ".bvh" else joints)[0]
 
 
 def _measures(joints: Tensor, fps: float) -> dict[str, Tensor]:
@@ -87,7 +82,6 @@ def _of_dataset(dataset: MotionDataset, limit: int | None) -> Sequence[dict[str,
     source = next(name for name in ("joints", "kinematic", "rotation") if name in dataset.representations)
     motions = []
     for index in range(min(len(dataset), limit or len(dataset))):
-        clip = dataset.motion(index, source)
-        joints = converted(clip[None], torch.tensor([len(clip)]), source, "joints")[0][0]
-        motions.append(_measures(joints, dataset.fps))
+        clip = Motion(dataset.motion(index, source).numpy(), source, dataset.fps, dataset.folder)
+        motions.append(_measures(physical_joints(clip, dataset.fps).joints, dataset.fps))
     return motions

@@ -5,8 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from motionrft.files.reading_preset import ReadingPreset
-from motionrft.reward.naming import REWARD
-from motionrft.settings.code import CODE
+from motionrft.reward.naming import NAMES, REWARD
 
 
 class EvalPreset(ReadingPreset):
@@ -20,7 +19,7 @@ class EvalPreset(ReadingPreset):
     split: str = Field("test", description="split to evaluate on")
     generator: str | None = Field(None, description="generator folder, or builtin")
     motions: str | None = Field(None, description="folder of motions named by clip, instead of a generator")
-    reward: str | None = Field(None, description=f"{REWARD}; null: none", json_schema_extra=CODE)
+    reward: str | None = Field(None, description=f"{REWARD}; null: none", json_schema_extra=NAMES)
     evaluator: str = Field(
         "builtin", description="evaluator folder (ours, Guo et al.'s, a reward), or builtin"
     )
@@ -48,7 +47,9 @@ class EvalPreset(ReadingPreset):
     shift: float | None = Field(
         None, gt=0, description="of a flow's times: above 1 more steps lie near the noise; null: as tuned"
     )
-    steps: int | None = Field(None, ge=1, description="denoising steps; null: as tuned, else as published")
+    steps: int | None = Field(
+        None, ge=1, le=10_000, description="denoising steps; null: as tuned, else as published"
+    )
     guidance: float | None = Field(None, description="guidance scale; null: as tuned, else as published")
     batch: int = Field(32, ge=1, description="motions computed at once; results do not depend on it")
     multimodality: int = Field(

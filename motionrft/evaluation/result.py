@@ -15,7 +15,7 @@ from motionrft.errors import UserError
 from motionrft.evaluation.catalogue import in_order, metric_of
 from motionrft.evaluation.metrics.exact import exact
 from motionrft.intervals import replications
-from motionrft.parsing import parse_json, parsing, read_text
+from motionrft.parsing import Place, parse_json, parsing, read_text
 from motionrft.physics import RENAMED_MEASURES, current_names
 from motionrft.report.verdict import Row
 from motionrft.training.atomic import write_text
@@ -88,8 +88,39 @@ class EvaluationResult:
             values = parse_json(read_text(path))
             if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
                 place.fail("no result of motionrft eval.")
+            _check_kinds(values, place)
             values.pop("identity", None)  # follows from the rest
             return cls(**_current(_not_a_number(values)))
+
+
+_KINDS: dict[str, type] = {
+    "kind": str,
+    "subject": dict,
+    "judge": dict,
+    "data": dict,
+    "protocol": dict,
+    "seeds": list,
+    "environment": dict,
+    "metrics": dict,
+    "real": dict,
+    "notes": list,
+    "choices": list,
+}
+"""What a file must hold under each name."""
+
+
+def _check_kinds(values: Mapping[str, Any], place: Place) -> None:
+    """Refuse a result whose parts are of other kinds than tables print: better here than in the middle of one."""
+    for name, kind in _KINDS.items():
+        if name in values and not isinstance(values[name], kind):
+            place.fail(f"{name} is {str(values[name])[:40]!r}, which is no {kind.__name__}.")
+    named = [values["subject"].get("name"), *([values["judge"].get("identity")] if values["judge"] else [])]
+    lists = [*values["metrics"].values(), *values.get("real", {}).values()]
+    numbers = [number for each in lists for number in (each if isinstance(each, list) and each else ["none"])]
+    if not all(isinstance(word, str) for word in (*named, *values.get("notes", []))):
+        place.fail("a name or a note is no text.")
+    if not all(number is None or type(number) in (int, float) for number in numbers):
+        place.fail("metrics are lists of numbers, one a repetition; these are not.")
 
 
 def collect(repetitions: Sequence[Mapping[str, Tensor]]) -> dict[str, list[float]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from motionrft.evaluation.catalogue import ARROWS, DIRECTIONS, PROTOCOLS, in_order, metric_of, recall_name
 from motionrft.evaluation.result import EvaluationResult
+from motionrft.report.escaping import latex_text, markdown_text, one_line
 
 PAPER = (
     *("raw_r1", "raw_r2", "raw_r3", "label_r1", "label_r3", "distinct_r1", "distinct_r3"),
@@ -14,10 +15,6 @@ PAPER = (
 """Columns of a generation table, as papers order them; what was not measured is left out."""
 REAL = "real motion"
 _NUMBER = re.compile(r"-?[\d.]+(\^\{\\pm [\d.]+)?")
-_LATEX = str.maketrans(
-    {"↑": "$\\uparrow$", "↓": "$\\downarrow$", "→": "$\\rightarrow$", "–": "--"}
-    | {character: f"\\{character}" for character in "_%&#$"}
-)
 
 
 def shell_table(results: Sequence[EvaluationResult]) -> tuple[list[str], list[list[str]]]:
@@ -40,11 +37,12 @@ def shell_table(results: Sequence[EvaluationResult]) -> tuple[list[str], list[li
 def markdown(results: Sequence[EvaluationResult]) -> str:
     """A Markdown table with one row a method, and the notes below it."""
     header, rows = _paper_table(results, " ± ")
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    cells = [[markdown_text(each) for each in line] for line in (header, *rows)]
+    lines = [cells[0], ["---"] + ["---:"] * (len(header) - 1), *cells[1:]]
     return (
         "\n".join("| " + " | ".join(line) + " |" for line in lines)
         + "\n\n"
-        + "\n".join(footnotes(results))
+        + "\n".join(markdown_text(note) for note in footnotes(results))
         + "\n"
     )
 
@@ -54,12 +52,12 @@ def latex(results: Sequence[EvaluationResult]) -> str:
     header, rows = _paper_table(results, "^{\\pm ")
     lines = [
         "% needs \\usepackage{booktabs}",
-        *(f"% {note}" for note in footnotes(results)),
+        *(f"% {one_line(note)}" for note in footnotes(results)),
         f"\\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
         "\\toprule",
-        " & ".join(_escaped(title) for title in header) + " \\\\",
+        " & ".join(latex_text(title) for title in header) + " \\\\",
         "\\midrule",
-        *(" & ".join([_escaped(row[0]), *(_math(value) for value in row[1:])]) + " \\\\" for row in rows),
+        *(" & ".join([latex_text(row[0]), *(_math(value) for value in row[1:])]) + " \\\\" for row in rows),
         "\\bottomrule",
         "\\end{tabular}",
     ]
@@ -125,9 +123,5 @@ def _retrieval_table(results: Sequence[EvaluationResult], between: str) -> tuple
 def _math(value: str) -> str:
     found = _NUMBER.fullmatch(value)
     if found is None:
-        return _escaped(value)
+        return latex_text(value)
     return f"${value}}}$" if found[1] else f"${value}$"
-
-
-def _escaped(text: str) -> str:
-    return text.translate(_LATEX)

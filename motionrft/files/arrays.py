@@ -254,10 +254,8 @@ def _is_motion(array: np.ndarray) -> bool:
     if array.dtype.kind not in "iufb":
         return False
     shape = tuple(array.shape[axis] for axis in joints_layout(array.shape).order)
-    return (
-        guess_representation((*shape[:-2], 22, 3) if shape[-1:] == (3,) and shape[-2] in BODIES else shape)
-        is not None
-    )
+    body = len(shape) >= 2 and shape[-1] == 3 and shape[-2] in BODIES
+    return guess_representation((*shape[:-2], 22, 3) if body else shape) is not None
 
 
 def rate_of(members: Mapping[str, Any], path: Path) -> float | None:

@@ -140,7 +140,7 @@ class _Hierarchy:
         if token == "}":
             opened.pop()
         elif token == "OFFSET":
-            self.offsets[joint] = [self._number() for _ in range(3)]
+            self.offsets[joint] = self._offset()
         elif token == "CHANNELS":
             self.channels[joint] = self._channels()
         elif token == "JOINT":
@@ -151,6 +151,20 @@ class _Hierarchy:
         else:
             self.place -= 1
             self._fail(f"expected OFFSET, CHANNELS, JOINT, End Site or }}, found {token!r}")
+
+    def _offset(self) -> list[float]:
+        """Three numbers; or six, whose last three are a rest orientation that rotation channels replace (NVIDIA's SOMA
+        retargeter writes so)."""
+        values = [self._number() for _ in range(3)]
+        line = self._line()
+        while self.place < len(self.tokens) and self.tokens[self.place][1] == line:
+            if not _NUMBER.fullmatch(self.tokens[self.place][0]):
+                break
+            values.append(self._number())
+        if len(values) not in (3, 6):
+            self.place -= 1
+            self._fail(f"OFFSET has {len(values)} numbers, not 3")
+        return values[:3]
 
     def _channels(self) -> tuple[str, ...]:
         count, line = int(self._number()), self._line()

@@ -14,6 +14,10 @@ LEGAL_FPS = (1.0, 1000.0)
 LARGEST_VALUE = 1e9
 """A thousand kilometres in millimetres. Beyond it, a motion's squares and cubes leave float32."""
 _LISTED = 5
+_LIMB_BONES = ((1, 4), (2, 5), (4, 7), (5, 8), (16, 18), (17, 19), (18, 20), (19, 21))
+"""Thighs, shins, upper and lower arms, left and right in turn."""
+_CHANGING, _UNLIKE = 0.3, 1.6
+"""Bones of generated motions change by a tenth, those of people are alike within a few hundredths."""
 
 
 def recognise_shape(shape: tuple[int, ...], name: str, wanted: str | None = None) -> str:
@@ -68,7 +72,10 @@ def _unknown_shape(shape: tuple[int, ...]) -> str:
     if shape[-2:] == (3, 22):
         return f"shape {shape} has coordinates before joints; joints are (T, 22, 3). {layouts}. {advice}"
     if shape[-1] == 3:
-        return f"shape {shape} has {shape[-2]} joints of 3; SMPL has 22, KIT-ML 21. {layouts}. {advice}"
+        return (
+            f"shape {shape} has {shape[-2]} joints of 3; SMPL has 22, KIT-ML 21. "
+            f"Say which of them are ours with --joint-map FILE (by number, from 0). {layouts}. {advice}"
+        )
     return f"last axis is {shape[-1]}. {layouts}. {advice}"
 
 
@@ -171,4 +178,25 @@ def _doubt_scale(joints: np.ndarray) -> str | None:
     leg = float(np.median(sum(legs)))
     if 0 < leg < 0.2 or leg > 3:
         return f"its legs are {leg:.3g} m long: is it in another unit, or normalised?"
+    return _doubt_order(joints)
+
+
+def _doubt_order(joints: np.ndarray) -> str | None:
+    """Bones of limbs that change their length, or are not alike left and right: joints in another skeleton's order."""
+    lengths = np.stack(
+        [np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1) for parent, child in _LIMB_BONES]
+    )  # (8, T)
+    mean = lengths.mean(axis=1)
+    if not (mean > 0).all():
+        return None
+    change = float((lengths.std(axis=1) / mean).max())
+    sides = mean[0::2] / mean[1::2]
+    apart = float(max(sides.max(), 1 / sides.min()))
+    if change > _CHANGING or apart > _UNLIKE:
+        what = (
+            f"change their length by {change:.0%}"
+            if change > _CHANGING
+            else f"differ {apart:.1f}-fold left and right"
+        )
+        return f"its limbs' bones {what}: is it normalised, or are its joints in another order (--joint-map)?"
     return None

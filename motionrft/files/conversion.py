@@ -14,37 +14,32 @@ from motionrft.errors import UserError
 from motionrft.files.captions import first_caption
 from motionrft.files.checks import check_finite, check_resampling
 from motionrft.files.formats.base import FileFault, WritingOptions
-from motionrft.files.formats.table import format_named, written_formats
+from motionrft.files.formats.table import format_named, write_as
 from motionrft.files.motions import stream_motions
 from motionrft.files.parallel import mapped
 from motionrft.files.planning import Job, named_places, with_owners
 from motionrft.files.reading import ReadingOptions
 from motionrft.files.recording import Motion
-from motionrft.pictures import FORMATS as PICTURES
+from motionrft.files.words import ARRAYS, target_words
 from motionrft.pictures import write_picture
+from motionrft.pictures.kinds import PICTURES
 from motionrft.representations.convert import convert
 from motionrft.representations.mirror import mirror
 from motionrft.representations.names import HYMOTION, JOINTS, REPRESENTATIONS, representation_name
 from motionrft.representations.resample import resample
 from motionrft.training.atomic import write_text
 
-ARRAYS: Final = "arrays"
 USUAL_FPS: Final = {HYMOTION: 30.0}
 """Frame rate of a representation's models where it is not 20."""
 Existing = Literal["refuse", "keep", "replace"]
 """What becomes of a result that is there already."""
 
 
-def targets() -> tuple[str, ...]:
-    """What motions can be converted to: a representation (as an array), or a file format."""
-    return (*REPRESENTATIONS, *(form.name for form in written_formats() if form.name != ARRAYS), *PICTURES)
-
-
 @dataclass(frozen=True)
 class Conversion:
     """What is done to every motion.
 
-    target: one of `targets()`.
+    target: one of `motionrft.files.words.target_words()`.
     reading: how the inputs are read.
     fps: rate of the results. None: a representation gets its usual rate (20, hymotion 30), for an array does not say
         its own; other formats and pictures keep the motion's.
@@ -88,12 +83,12 @@ def target_name(text: str) -> str:
     Raises:
         UserError: nothing is converted to it.
     """
-    if text.lower() in targets():
+    if text.lower() in target_words():
         return text.lower()
     try:
         return representation_name(text)
     except UserError:
-        raise UserError(f"--to {text}: unknown. Legal: {', '.join(targets())}, motionrft.") from None
+        raise UserError(f"--to {text}: unknown. Legal: {', '.join(target_words())}, motionrft.") from None
 
 
 def existing_outputs(jobs: Sequence[Job], conversion: Conversion) -> list[Path]:
@@ -210,6 +205,6 @@ def write_target(path: Path, motion: Motion, conversion: Conversion) -> None:
         write_picture(path, [motion.array], [caption] if caption else [], motion.fps)
         return
     name = ARRAYS if conversion.target in REPRESENTATIONS else conversion.target
-    format_named(name).write(path, motion, conversion.writing)
+    write_as(format_named(name), path, motion, conversion.writing)
     if motion.text and not path.with_suffix(".txt").exists():
         write_text(path.with_suffix(".txt"), motion.text + "\n")

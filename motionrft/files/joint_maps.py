@@ -116,7 +116,7 @@ def joint_map_of(mapping: Mapping[str, object], file: str) -> JointMap:
         )
     sources: list[Source] = []
     for joint in SMPL22.names:
-        source = mapping[joint]
+        source = _in_words(mapping[joint])
         if isinstance(source, str):
             sources.append(source)
         elif isinstance(source, list) and source and all(isinstance(name, str) for name in source):
@@ -128,6 +128,13 @@ def joint_map_of(mapping: Mapping[str, object], file: str) -> JointMap:
                 f"{file}: {joint}: {source!r} is neither a name, a list of names, nor weights of a positive sum."
             )
     return JointMap(file, tuple(sources))
+
+
+def _in_words(source: object) -> object:
+    """Numbers of joints, by which an array calls them, as names."""
+    if isinstance(source, list):
+        return [_in_words(each) for each in source]
+    return str(source) if type(source) is int else source
 
 
 def _total(weights: Mapping[object, object]) -> float:

@@ -1,11 +1,14 @@
 """Settings of `motionrft convert`."""
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from motionrft.files.reading_preset import ReadingPreset
+from motionrft.files.words import array_words, target_words
+from motionrft.registry import GENERATORS
 from motionrft.settings.base import PresetPart
+from motionrft.settings.fields import suggests
 
 
 class ComposePart(PresetPart):
@@ -21,6 +24,12 @@ class ComposePart(PresetPart):
     blend: int = Field(8, ge=0, description="frames in which one clip passes into the next")
 
 
+if TYPE_CHECKING:
+    ArrayFile = str
+else:
+    ArrayFile = Literal[(*array_words(), "official")]
+
+
 class ConvertPreset(ReadingPreset):
     """Everything `motionrft convert` decides."""
 
@@ -28,8 +37,8 @@ class ConvertPreset(ReadingPreset):
 
     to: str | None = Field(
         None,
-        description="kinematic, joints, rotation, hymotion, flowmdm; bvh, gif, mp4, html, png; "
-        "motionrft (checkpoints); official (generator folders)",
+        description=f"{', '.join(target_words())}; motionrft (checkpoints); official (generator folders)",
+        json_schema_extra=suggests(*target_words(), "motionrft", "official"),
     )
     fps: float | None = Field(
         None,
@@ -38,13 +47,17 @@ class ConvertPreset(ReadingPreset):
         description="frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs",
     )
     out_unit: Literal["cm", "m"] = Field("cm", description="unit of BVH files that are written")
-    format: Literal["npy", "npz", "safetensors", "official"] = Field(
+    format: ArrayFile = Field(
         "npy",
         description="file format of arrays; official: a generator folder into its project's own checkpoint",
     )
     mirror: bool = Field(False, description="mirror left and right; with --dataset, add the mirrored clips")
     jobs: int = Field(1, ge=1, le=256, description="processes")
-    family: str | None = Field(None, description="family of a checkpoint, where its keys do not tell")
+    family: str | None = Field(
+        None,
+        description="family of a checkpoint, where its keys do not tell",
+        json_schema_extra=suggests(*GENERATORS.names()),
+    )
     statistics: str | None = Field(
         None, description="folder of a checkpoint's Mean.npy and Std.npy, where they do not lie beside it"
     )

@@ -40,6 +40,7 @@ class Motion:
     name: what results are called: the file's stem, with a number for members of a batch and parts of a split motion.
     text: what the file or a table of cuts says that it shows, or None.
     notes: what was recognised on the way. warnings: what a person should look at.
+    recorded: frames of the file that it was made of, before it was resampled; 0 where nobody counted.
     """
 
     array: np.ndarray
@@ -52,6 +53,7 @@ class Motion:
     text: str | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    recorded: int = 0
 
     def __len__(self) -> int:
         return len(self.array)
@@ -160,6 +162,7 @@ def _motion(recording: Recording, part: Part, placing: _Placing, options: Readin
         part.text or recording.text,
         (*recording.notes, *placing.notes),
         (*recording.warnings, *placing.warnings, *([doubt] if doubt else [])),
+        part.stop - part.start,
     )
 
 
@@ -200,7 +203,7 @@ def _place(recording: Recording, options: ReadingOptions) -> _Placing:
 
 def _rows_in_front(recording: Recording, options: ReadingOptions) -> tuple[int, list[str]]:
     """How many rows in front are a reference pose to be dropped, and what is said of it."""
-    if options.t_pose == "keep" or recording.joints is None or recording.frames < 4:
+    if options.t_pose == "keep" or not recording.turnable or recording.joints is None or recording.frames < 4:
         return 0, []
     rows = recording.joints(np.arange(min(ROWS_LOOKED_AT, recording.frames)))
     if len(_finite(rows)) < len(rows):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from motionrft.errors import UserError
 from motionrft.files.formats.base import WritingOptions
-from motionrft.files.formats.table import written_formats
+from motionrft.files.formats.table import write_as, written_formats
 from motionrft.files.recording import Motion
 
 
@@ -21,7 +21,7 @@ def write_motion(path: Path | str, motion: Motion, unit: str = "centimetres") ->
     path = Path(path)
     for form in sorted(written_formats(), key=lambda each: each.name != "arrays"):
         if path.suffix.lower() in form.suffixes:
-            form.write(path, motion, WritingOptions(unit))
+            write_as(form, path, motion, WritingOptions(unit))
             return
     legal = dict.fromkeys(suffix for form in written_formats() for suffix in form.suffixes)
     raise UserError(f"{path}: motions are written as {', '.join(legal)}.")

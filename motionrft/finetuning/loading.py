@@ -21,7 +21,7 @@ from motionrft.finetuning.pairs import read_pair_prompts
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator
-from motionrft.loading import load_generator, load_reward, reward_identity
+from motionrft.loading import generator_identity, load_generator, load_reward, reward_identity
 from motionrft.reward.base import Reward
 from motionrft.training.fingerprints import path_hash, text_hash
 
@@ -50,11 +50,13 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
     Raises:
         UserError: something is not there.
     """
-    found = {"generator": _hash(builtin.resolve(preset.generator, "generator"), "generator")}
+    found = {"generator": generator_identity(preset.generator)}
     if set(preset.weights) - {name for name, weight in preset.weights.items() if not weight}:
         found["reward"] = reward_identity(preset.reward, preset.weights)
     if preset.pairs is not None:
-        found["data"] = _hash(Path(preset.pairs), "file of pairs")
+        if not Path(preset.pairs).exists():
+            raise UserError(f"{preset.pairs}: no such file of pairs.")
+        found["data"] = path_hash(preset.pairs)
     elif preset.prompts is not None:
         found["data"] = text_hash(*read_prompts(Path(preset.prompts)))
     elif preset.data is not None:
@@ -72,7 +74,7 @@ def load_parts(
     Raises:
         UserError: something is missing, damaged, or does not fit together.
     """
-    generator = load_generator(builtin.resolve(preset.generator, "generator"), str(device))
+    generator = load_generator(preset.generator, device)
     reward = load_reward(
         preset.reward, preset.weights, generator.representation, fps=generator.fps, device=device
     )
@@ -142,12 +144,6 @@ def _items(
         items = FixedItems.of_dataset(MotionDataset(preset.data, split), evaluator, per_label=PER_LABEL)
         return items.subset(count)
     return FixedItems.load(builtin.items_path(split)).subset(count)
-
-
-def _hash(path: Path, what: str) -> str:
-    if not path.exists():
-        raise UserError(f"{path}: no such {what}. Name a folder, or use {builtin.NAME}.")
-    return path_hash(path)
 
 
 def _numbered(labels: Iterable[str | None]) -> torch.Tensor | None:

@@ -9,10 +9,12 @@ from pydantic import BeforeValidator, Field, model_validator
 from motionrft.errors import UserError
 from motionrft.finetuning.methods.base import MethodPreset, method_named, plan_of, usable_methods
 from motionrft.finetuning.methods.easytune import EasyTunePreset
-from motionrft.registry import METHODS
-from motionrft.reward.naming import REWARD, is_own, own_name
+from motionrft.generators.preset import GENERATOR
+from motionrft.registry import METHODS, SAMPLERS
+from motionrft.reward.naming import NAMES, REWARD, is_own, own_name
 from motionrft.settings.base import Preset, PresetPart
 from motionrft.settings.code import CODE
+from motionrft.settings.fields import suggests
 from motionrft.training.preset import OptimiserPreset
 
 if TYPE_CHECKING:
@@ -99,23 +101,29 @@ class FinetunePreset(Preset):
     command: ClassVar[str] = "finetune"
     rivals: ClassVar[dict[str, str]] = {"epochs": "updates", "updates": "epochs"}
 
-    generator: str = Field("builtin", description="generator folder or checkpoint, or builtin")
-    reward: str = Field("builtin", description=REWARD, json_schema_extra=CODE)
+    generator: str = Field("builtin", description=GENERATOR, json_schema_extra=suggests("builtin"))
+    reward: str = Field("builtin", description=REWARD, json_schema_extra=NAMES)
     evaluator: str = Field("builtin", description="evaluator folder for the watch and the tables, or builtin")
     data: str | None = Field(None, description="data set folder that prompts are taken from")
     split: str = Field("train", description="split of the data set to tune on")
     validation_split: str = Field("val", description="split of the data set that the watch looks at")
     prompts: str | None = Field(None, description="text file, one prompt a line, instead of a data set")
-    seconds: float = Field(4.0, gt=0, description="length of the motions of prompts that say none, seconds")
+    seconds: float = Field(
+        4.0, gt=0, le=5000, description="length of the motions of prompts that say none, seconds"
+    )
     pairs: str | None = Field(
         None, description="pairs.jsonl whose better and worse motions dpo learns from, instead of own samples"
     )
     frames: int | None = Field(
-        None, ge=1, description="the same in frames of the generator, instead of seconds"
+        None, ge=1, le=100_000, description="the same in frames of the generator, instead of seconds"
     )
     method: AnyMethod = Field(EasyTunePreset(), discriminator="method")
-    steps: int = Field(50, ge=1, description="denoising steps of a trajectory")
-    sampler: str | None = Field(None, description="sampler; null: the generator's published choice")
+    steps: int = Field(50, ge=1, le=10_000, description="denoising steps of a trajectory")
+    sampler: str | None = Field(
+        None,
+        description="sampler; null: the generator's published choice",
+        json_schema_extra=suggests(*SAMPLERS.names()),
+    )
     eta: float | None = Field(
         None, ge=0, le=1, description="noise of DDIM or Euler steps; null: the published choice"
     )

@@ -1,12 +1,19 @@
 """What `motionrft sample` can be told."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from motionrft.files.words import file_words
+from motionrft.registry import GENERATORS, SAMPLERS
 from motionrft.settings.base import Preset
+from motionrft.settings.fields import suggests
 
-Format = Literal["npy", "npz", "safetensors", "bvh", "gif", "mp4", "png", "html"]
+if TYPE_CHECKING:
+    Format = str
+else:
+    Format = Literal[file_words()]
+GENERATOR = "generator folder, official checkpoint, builtin, or a name that a package brings"
 Representation = Literal["kinematic", "joints", "rotation"]
 
 
@@ -20,22 +27,30 @@ class SamplePreset(Preset):
 
     command: ClassVar[str] = "sample"
 
-    generator: str = Field("builtin", description="generator folder, official checkpoint, or builtin")
+    generator: str = Field("builtin", description=GENERATOR, json_schema_extra=suggests("builtin"))
     family: str | None = Field(
-        None, description="family of an official checkpoint; null: recognised from its keys"
+        None,
+        description="family of an official checkpoint; null: recognised from its keys",
+        json_schema_extra=suggests(*GENERATORS.names()),
     )
     statistics: str | None = Field(
         None, description="folder of an official checkpoint's Mean.npy and Std.npy; null: beside it"
     )
-    num: int = Field(1, ge=1, description="motions a prompt")
-    seconds: float = Field(4.0, gt=0, description="length of a motion in seconds")
-    length: int | None = Field(None, ge=1, description="length in frames, instead of seconds")
+    num: int = Field(1, ge=1, le=100_000, description="motions a prompt")
+    seconds: float = Field(4.0, gt=0, le=5000, description="length of a motion in seconds")
+    length: int | None = Field(None, ge=1, le=100_000, description="length in frames, instead of seconds")
     split: str = Field("test", description="split of the data set whose captions are the prompts")
-    steps: int | None = Field(None, ge=1, description="denoising steps; null: as tuned, else as published")
+    steps: int | None = Field(
+        None, ge=1, le=10_000, description="denoising steps; null: as tuned, else as published"
+    )
     guidance: float | None = Field(
         None, ge=0, description="guidance scale; null: as tuned, else as published; 1: none"
     )
-    sampler: str | None = Field(None, description="sampler of the family; null: as tuned, else as published")
+    sampler: str | None = Field(
+        None,
+        description="sampler of the family; null: as tuned, else as published",
+        json_schema_extra=suggests(*SAMPLERS.names()),
+    )
     eta: float | None = Field(
         None, ge=0, le=1, description="noise of DDIM or Euler steps, 0 to 1; null: as tuned, else none"
     )

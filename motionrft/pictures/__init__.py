@@ -5,6 +5,13 @@
 Joints are numpy (T, 22, 3) or (T, 21, 3) everywhere, metres, Y up. Nothing here imports torch.
 """
 
-from motionrft.pictures.write import FORMATS, write_picture, write_strip
+from typing import TYPE_CHECKING
 
-__all__ = ["FORMATS", "write_picture", "write_strip"]
+from motionrft.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from motionrft.pictures.write import write_picture, write_strip
+
+__all__ = ["write_picture", "write_strip"]
+
+__getattr__ = lazy_names(__name__, dict.fromkeys(__all__, "motionrft.pictures.write"))

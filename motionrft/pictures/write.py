@@ -9,12 +9,11 @@ import numpy as np
 from PIL import Image
 
 from motionrft.errors import UserError
+from motionrft.pictures.kinds import PICTURES
 from motionrft.pictures.strip import check_motions, strip
 from motionrft.pictures.video import write_gif, write_mp4
 from motionrft.pictures.viewer import viewer_html
 from motionrft.training.atomic import atomic_file
-
-FORMATS = ("png", "gif", "mp4", "html")
 
 
 def write_picture(
@@ -43,9 +42,9 @@ def write_picture(
     """
     path = Path(path)
     kind = (format or path.suffix).removeprefix(".").lower()
-    if kind not in FORMATS:
+    if kind not in PICTURES:
         raise UserError(
-            f"{path}: {kind or 'no ending'!r} is no kind of picture; choose one of {', '.join(FORMATS)}."
+            f"{path}: {kind or 'no ending'!r} is no kind of picture; choose one of {', '.join(PICTURES)}."
         )
     if not fps > 0:
         raise UserError(f"{path}: {fps} frames a second cannot be played; give a rate above 0.")

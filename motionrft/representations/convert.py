@@ -19,6 +19,7 @@ from motionrft.representations.names import (
     ROTATION,
     representation_name,
 )
+from motionrft.representations.retargeting import joints_to_default_rotation
 from motionrft.representations.rotation import joints_to_rotation, rotation_to_joints
 
 Lengths = Tensor | None
@@ -56,6 +57,13 @@ def _joint_axis(joints: Tensor) -> Tensor:
     return joints if joints.dim() == 4 else joints.unflatten(-1, (-1, 3))
 
 
+def _fit_rotation(joints: Tensor, lengths: Lengths, rest_joints: Tensor | None) -> Tensor:
+    """On the given skeleton as they are, on the default one with a path that fits its legs."""
+    if rest_joints is None:
+        return joints_to_default_rotation(joints, lengths)
+    return joints_to_rotation(joints, rest_joints, lengths)
+
+
 EDGES: dict[tuple[str, str], Edge] = {
     (KINEMATIC, JOINTS): Edge(lambda x, n, c: kinematic_to_joints(x, n)),
     (JOINTS, KINEMATIC): Edge(
@@ -64,8 +72,8 @@ EDGES: dict[tuple[str, str], Edge] = {
         frames=1,
     ),
     (JOINTS, ROTATION): Edge(
-        lambda x, n, c: joints_to_rotation(_smpl(x), c.rest_joints, n),
-        loses="nothing of the joints if the rest pose fits; the twist of limbs is a guess",
+        lambda x, n, c: _fit_rotation(_smpl(x), n, c.rest_joints),
+        loses="body shape, unless the rest pose is given; the twist of limbs is a guess",
     ),
     (ROTATION, JOINTS): Edge(
         lambda x, n, c: rotation_to_joints(x, c.rest_joints, n), loses="the twist of limbs"

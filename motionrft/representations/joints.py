@@ -35,6 +35,28 @@ def sample_times(frames: int, source_fps: float, target_fps: float) -> tuple[Ten
     return before, torch.where(before == frames - 1, torch.zeros_like(fraction), fraction)
 
 
+def resample_smooth(values: Tensor, source_fps: float, target_fps: float) -> Tensor:
+    """Interpolation over the first axis by cubics through four frames, (T, ...) -> (K, ...): for recorded positions.
+
+    Frames at a source time come out as they are. Straight lines between frames flatten every bow, and the corners
+    they leave are read as jitter. Beyond its ends a clip goes on as its last parabola does; under three frames it is
+    interpolated linearly.
+    """
+    if len(values) < 3:
+        return resample_linear(values, source_fps, target_fps)
+    before, fraction = sample_times(len(values), source_fps, target_fps)
+    first, last = 3 * (values[0] - values[1]) + values[2], 3 * (values[-1] - values[-2]) + values[-3]
+    padded = torch.cat((first[None], values, last[None], last[None]))  # frame k lies at k + 1
+    x = fraction.to(values).reshape(-1, *(1,) * (values.dim() - 1))
+    weights = (
+        -x * (x - 1) * (x - 2) / 6,
+        (x + 1) * (x - 1) * (x - 2) / 2,
+        -(x + 1) * x * (x - 2) / 2,
+        (x + 1) * x * (x - 1) / 6,
+    )
+    return torch.stack([w * padded[before + k] for k, w in enumerate(weights)]).sum(0)
+
+
 def resample_linear(values: Tensor, source_fps: float, target_fps: float) -> Tensor:
     """Linear interpolation over the first axis, (T, ...) -> (K, ...): for positions."""
     before, fraction = sample_times(len(values), source_fps, target_fps)

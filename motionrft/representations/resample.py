@@ -1,10 +1,10 @@
-"""Changing the frame rate of a motion: linear for positions, slerp for rotations, at times k / fps."""
+"""Changing the frame rate of a motion: cubic for positions, slerp for rotations, at times k / fps."""
 
 import torch
 from torch import Tensor
 
 from motionrft.representations.convert import convert
-from motionrft.representations.joints import resample_linear, sample_times
+from motionrft.representations.joints import resample_smooth, sample_times
 from motionrft.representations.names import (
     FLOWMDM,
     HYMOTION,
@@ -22,8 +22,8 @@ _THROUGH = {KINEMATIC: JOINTS, HYMOTION: ROTATION, FLOWMDM: ROTATION}
 def resample(motion: Tensor, representation: str, source_fps: float, target_fps: float) -> Tensor:
     """Resample one motion (T, D), or joints (T, J, 3), to another frame rate.
 
-    Rotations keep bone lengths; joint positions are interpolated linearly and bones shorten a little between two frames
-    of fast turning. Kinematic features go through joints and back, which costs a frame.
+    Rotations keep bone lengths; joint positions are interpolated on their own and bones change by a hair between two
+    frames of fast turning. Kinematic features go through joints and back, which costs a frame.
 
     Raises:
         UserError: a frame rate is not positive.
@@ -36,8 +36,8 @@ def resample(motion: Tensor, representation: str, source_fps: float, target_fps:
         inner = convert(motion[None], name, through)[0]
         return convert(resample(inner, through, source_fps, target_fps)[None], through, name)[0]
     if name == JOINTS:
-        return resample_linear(motion, source_fps, target_fps)
-    path = resample_linear(motion[:, :3], source_fps, target_fps)
+        return resample_smooth(motion, source_fps, target_fps)
+    path = resample_smooth(motion[:, :3], source_fps, target_fps)
     rotations = sixd_to_quaternion(motion[:, 3:].unflatten(-1, (22, 6)), "interleaved")
     turned = resample_quaternions(rotations, source_fps, target_fps)
     return torch.cat((path, quaternion_to_sixd(turned, "interleaved").flatten(1)), dim=-1)

@@ -15,6 +15,7 @@ from motionrft.parsing import parsing, reads
 from motionrft.registry import TEXT_ENCODERS
 from motionrft.representations.statistics import Statistics
 from motionrft.reward.base import Learnt, RewardFamily
+from motionrft.reward.known import Known
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward, MotionCriticSize
 from motionrft.reward.motionreward.adapters import Critic
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
@@ -50,6 +51,8 @@ def save_reward(
         name: value.to(_HALF[precision]) if name.startswith(("network.", "critics.")) else value
         for name, value in state.items()
     }
+    if isinstance(reward, MotionReward) and reward.known is not None:
+        tensors |= reward.known.tensors()
     config = {"family": reward.family, **reward.config(), "weights": reward.weights}
     save_weights(folder, tensors, config, card)
 
@@ -86,7 +89,11 @@ def load_motionreward(
         representation,
         critics,
     )
+    known = {name: tensors.pop(name) for name in list(tensors) if name.startswith("known.")}
     load_state(reward, tensors, str(folder))
+    if known:
+        reward.known = Known.of_folder(known, config["known"])
+        reward.known_in = config["known_in"]
     reward.adapter_time = config.get("adapter_time", False)
     reward.critic_window = config.get("critic_window")
     # Folders from before this was written down: whoever is told the level is taken to have been trained on levels.

@@ -1,10 +1,13 @@
 """Which names of rewards mean code of the user's own. Free of torch: presets ask it."""
 
 from motionrft.registry import REWARDS
-from motionrft.settings.code import is_place
+from motionrft.settings.code import CODE, is_place
+from motionrft.settings.fields import suggests
 
 REWARD = "reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package's name"
 """What a preset's field `reward` takes."""
+NAMES = CODE | suggests("builtin", *(name for name in REWARDS.names() if name not in REWARDS.table))
+"""Its extras: it may name code, and these words are completed."""
 
 
 def is_own(name: object) -> bool:

@@ -7,11 +7,9 @@ It is named `my_module:low_hands` on the command line, or by an installed packag
 gradient (it says so with `differentiable = False`, or a trial shows it) only methods that need none can use it.
 """
 
-import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -23,7 +21,7 @@ from motionrft.representations.convert import convert
 from motionrft.reward.base import Learnt, Reward, RewardCondition, RewardFamily
 from motionrft.reward.naming import own_name
 from motionrft.settings.code import is_place
-from motionrft.training.fingerprints import file_hash, text_hash
+from motionrft.training.fingerprints import code_hash, text_hash
 
 TRIAL = (2, 40, 22, 3)
 """Shape of the joints that a function is tried with."""
@@ -47,12 +45,7 @@ def load_own(name: str, representation: str = "kinematic", fps: float = 20.0) ->
 
 def own_identity(name: str) -> str:
     """A hash of the file that holds the code, by which a run knows that its reward has changed."""
-    thing = _imported(name)
-    try:
-        file = inspect.getsourcefile(inspect.unwrap(thing) if callable(thing) else type(thing))
-    except TypeError:
-        file = inspect.getsourcefile(type(thing))
-    return text_hash(name, file_hash(Path(file)) if file and Path(file).is_file() else "")
+    return text_hash(name, code_hash(_imported(name)))
 
 
 def _imported(name: str) -> Any:

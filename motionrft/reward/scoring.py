@@ -1,4 +1,8 @@
-"""Judging motions one by one: what `motionrft score` shows. Streams: a few motions at a time, in order."""
+"""Judging motions one by one: what `motionrft score` shows. Streams: a few motions at a time, in order.
+
+One road for every file: a motion is brought to the reward's rate, physics sees its joints on the floor, and the reward
+judges one representation, whatever the file holds.
+"""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,19 +15,22 @@ from torch import Tensor
 from motionrft.data import pad
 from motionrft.errors import UserError
 from motionrft.files import FileFault, Motion
-from motionrft.physics import COSTS, current_name, current_names, physics_curves, physics_terms
+from motionrft.files.physical import SAME_RATE, physical_joints
+from motionrft.physics import CHECKS, COSTS, current_name, physics_curves, physics_terms
 from motionrft.representations.convert import convert
-from motionrft.representations.joints import resample_linear
 from motionrft.representations.kinematic import normalise_joints
 from motionrft.reward.base import Learnt
+from motionrft.reward.known import FAR, activity, text_place
 from motionrft.reward.motionreward.motionreward import SHARED_TERMS, MotionReward
-from motionrft.reward.quantiles import percentile
+from motionrft.reward.quantiles import HeldOut, percentile
 
 Term = str
+PHYSICS = (*COSTS, *CHECKS)
+OWN = "own"
+"""As the representation to judge in: that of each file."""
 _GROUP = 16
 """Motions judged at once: enough to be quick, few enough that the first score comes soon."""
-_SAME_RATE = 0.1
-"""Frames per second that do not count as another rate."""
+_USUAL_FPS = 20.0
 
 
 @dataclass(frozen=True)
@@ -39,14 +46,22 @@ class Score:
     """What was found about one motion.
 
     scores: raw terms by name; None where the term has nothing to compare with (no text) or too few frames.
-    percentiles: per cent of the reward's training clips that are worse, for the terms it has a table of.
+    percentiles: per cent of real clips that are worse, for the terms the reward has a table of.
+    distances: of `text` and `motion` from what the reward was trained on, where it knows; beyond `known.FAR` it guesses.
     curves: physics terms per frame, where asked for.
+    remarks: what a person should know of how the motion was read.
     """
 
     query: Query
     scores: dict[Term, float | None]
     percentiles: dict[Term, float] = field(default_factory=dict)
+    distances: dict[str, float] = field(default_factory=dict)
     curves: dict[Term, list[float]] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    def far(self, what: str) -> bool:
+        """Whether its `text` or `motion` is so far from what the reward was trained on that the reward guesses."""
+        return self.distances.get(what, 0.0) > FAR
 
 
 def choose_terms(words: Sequence[str] | None, reward: Learnt | None) -> list[Term]:
@@ -57,14 +72,27 @@ def choose_terms(words: Sequence[str] | None, reward: Learnt | None) -> list[Ter
     """
     learnt = [] if reward is None else [name for name in reward.terms if name != "similarity"]
     if words is None:
-        return [*learnt, *COSTS]
+        return [*learnt, *PHYSICS]
     chosen: list[Term] = []
     for word in map(current_name, words):
-        if word != "physics" and word not in COSTS and word not in learnt:
-            known = ", ".join([*learnt, "physics", *COSTS])
+        if word != "physics" and word not in PHYSICS and word not in learnt:
+            known = ", ".join([*learnt, "physics", *PHYSICS])
             raise UserError(f"--terms {word}: this reward does not give it. There are: {known}.")
-        chosen += [name for name in (COSTS if word == "physics" else (word,)) if name not in chosen]
+        chosen += [name for name in (PHYSICS if word == "physics" else (word,)) if name not in chosen]
     return chosen
+
+
+@dataclass
+class _Prepared:
+    """A query with its joints (T, J, 3) on the floor, and the motion (T, F) as the reward judges it."""
+
+    query: Query
+    joints: Tensor
+    motion: Tensor
+    representation: str
+    remarks: list[str]
+    scores: dict[Term, float | None] = field(default_factory=dict)
+    distances: dict[str, float] = field(default_factory=dict)
 
 
 class Scorer:
@@ -74,17 +102,28 @@ class Scorer:
         reward: or None, for physics alone.
         terms: from `choose_terms`.
         curves: keep physics per frame.
+        representation: that the reward judges: a name, `own` for each file's own, None for what the reward expects.
+        fps: at which physics is measured; None: the reward's, or 20.
     """
 
-    def __init__(self, reward: Learnt | None, terms: Sequence[Term], curves: bool = False) -> None:
-        self.reward, self.curves = reward, curves
-        self.learnt = [name for name in terms if name not in COSTS]
-        self.physics = [name for name in terms if name in COSTS]
-        self.terms = list(terms)
+    def __init__(
+        self,
+        reward: Learnt | None,
+        terms: Sequence[Term],
+        curves: bool = False,
+        representation: str | None = None,
+        fps: float | None = None,
+    ) -> None:
+        self.reward, self.curves, self.terms = reward, curves, list(terms)
+        self.learnt = [name for name in terms if name not in PHYSICS]
+        self.physics = [name for name in terms if name in PHYSICS]
         if self.learnt and reward is None:
             raise UserError(f"{self.learnt[0]} needs a reward; name one with --reward")
         about = getattr(reward, "about", {})
-        self.fps, self.quantiles = float(about.get("fps", 20.0)), current_names(about.get("quantiles", {}))
+        self.reward_fps = float(about.get("fps", _USUAL_FPS))
+        self.fps = self.reward_fps if fps is None else fps
+        self.held_out = HeldOut.of_reward(about)
+        self.representation = representation or ("" if reward is None else reward.representation)
 
     def score(self, queries: Iterable[Query | FileFault]) -> Iterator[Score | FileFault]:
         """Scores in the order of the queries. Faults pass through; a motion that cannot be judged becomes one."""
@@ -100,131 +139,93 @@ class Scorer:
         good = [item for item in prepared if isinstance(item, _Prepared)]
         if self.learnt:
             for name in sorted({item.representation for item in good}):
-                self._fill_learnt([item for item in good if item.representation == name], name)
+                self._judge([item for item in good if item.representation == name], name)
         return [self._finish(item) if isinstance(item, _Prepared) else item for item in prepared]
 
     def _prepare(self, query: Query) -> "_Prepared | FileFault":
         motion = query.motion
         try:
-            array = torch.from_numpy(motion.array).float()
-            joints = _as_joints(array, motion.representation)
-            if motion.source.suffix.lower() == ".bvh":
-                # A studio's floor is at any height: physics needs the canonical one.
-                joints = normalise_joints(joints[None])[0]
-            if not self.learnt:
-                return _Prepared(query, joints, array, motion.representation)
-            array, name = self._as_reward_reads(array, joints, motion)
-            return _Prepared(query, joints, array, name)
+            physical = physical_joints(motion, self.fps)
+            judged, name = self._judgeable(motion) if self.learnt else (physical.joints, "joints")
+            remarks = [physical.remark] if physical.remark else []
+            return _Prepared(query, physical.joints, judged, name, remarks)
         except UserError as error:
             return FileFault(motion.source, f"{motion.source}: {error}")
 
-    def _as_reward_reads(self, array: Tensor, joints: Tensor, motion: Motion) -> tuple[Tensor, str]:
-        """The motion as the reward can judge it, at its frame rate: in its own representation where possible."""
-        name = motion.representation
-        if abs(motion.fps - self.fps) > _SAME_RATE:
-            joints, name = resample_linear(joints, motion.fps, self.fps), "joints"
-        if name == "joints":
-            array = normalise_joints(joints[None])[0].flatten(1)
+    def _judgeable(self, motion: Motion) -> tuple[Tensor, str]:
+        """(T, F) the motion as the reward judges it, at its rate, and in which representation.
+
+        A file that holds that representation at that rate is judged as it is; from any other it is made from joints.
+        """
         assert self.reward is not None
+        wanted = motion.representation if self.representation == OWN else self.representation
         size = self.reward.network.size if isinstance(self.reward, MotionReward) else None
-        if size is not None and name not in size.representations:
-            target = size.representations[0]
-            array, name = convert(array[None], name, target)[0].flatten(1), target
+        if size is not None and wanted not in size.representations:
+            wanted = size.representations[0]
+        if wanted == motion.representation != "joints" and abs(motion.fps - self.reward_fps) <= SAME_RATE:
+            array = torch.from_numpy(motion.array)
+        else:
+            joints = normalise_joints(physical_joints(motion, self.reward_fps).joints[None])
+            array = convert(joints, "joints", wanted)[0].flatten(1)
         longest = self.reward.max_frames
         if longest is not None and len(array) > longest:
             raise UserError(f"{len(array)} frames; this reward reads at most {longest}. Cut it into clips.")
-        fits = joints.shape[-2] == 22 if size is None else array.shape[-1] == size.feature_width(name)
-        if not fits:
-            raise UserError(f"a {name} motion with {array.shape[-1]} values; this reward knows 22 joints.")
-        return array, name
+        if size is not None and array.shape[-1] != size.feature_width(wanted):
+            raise UserError(f"a {wanted} motion with {array.shape[-1]} values; this reward knows 22 joints.")
+        return array, wanted
 
-    def _fill_learnt(self, items: Sequence["_Prepared"], representation: str) -> None:
-        """Fill in the learnt terms of motions in one representation."""
-        assert self.reward is not None
+    def _judge(self, items: Sequence[_Prepared], representation: str) -> None:
+        """Fill in the learnt terms, and the distances, of motions in one representation."""
         reward = self.reward
-        device = next(reward.parameters()).device
-        motion, lengths = pad([item.motion for item in items])
+        assert reward is not None
+        device = next(reward.parameters(), torch.empty(0)).device  # code of one's own has no weights
+        motion, lengths = (values.to(device) for values in pad([item.motion for item in items]))
         texts = [item.query.text or "" for item in items]
         reward.expect(representation)
-        condition = reward.prepare(texts)
-        _, terms = reward(motion.to(device), lengths.to(device), condition)
+        _, terms = reward(motion, lengths, reward.prepare(texts))
         for row, item in enumerate(items):
             for name in self.learnt:
                 no_text = name in SHARED_TERMS and item.query.text is None
                 item.scores[name] = None if no_text else float(terms[name][row])
+        if isinstance(reward, MotionReward) and reward.known is not None:
+            _measure_distances(reward, items, motion, lengths)
 
-    def _finish(self, item: "_Prepared") -> Score:
-        lengths = torch.tensor([len(item.joints)])
-        fps = item.query.motion.fps
-        curves: dict[Term, list[float]] = {}
+    def _finish(self, item: _Prepared) -> Score:
+        lengths, joints = torch.tensor([len(item.joints)]), item.joints[None]
         if self.physics:
-            terms = physics_terms(item.joints[None], lengths, fps, self.physics, missing=math.nan)
-            item.scores.update(
-                {name: None if value.isnan() else float(value) for name, value in terms.items()}
-            )
+            terms = physics_terms(joints, lengths, self.fps, self.physics, missing=math.nan)
+            item.scores.update({name: None if v.isnan() else float(v) for name, v in terms.items()})
+        curves: dict[Term, list[float]] = {}
         if self.curves and self.physics:
-            found = physics_curves(item.joints[None], lengths, fps, self.physics)
+            found = physics_curves(joints, lengths, self.fps, self.physics)
             curves = {name: curve[0].tolist() for name, curve in found.items()}
         scores = {name: item.scores[name] for name in self.terms}
-        return Score(item.query, scores, self._percentiles(scores), curves)
+        ranks = self._percentiles(scores)
+        return Score(item.query, scores, ranks, item.distances, curves, tuple(item.remarks))
 
     def _percentiles(self, scores: dict[Term, float | None]) -> dict[Term, float]:
         result = {}
         for name, value in scores.items():
-            if value is not None and name in self.quantiles:
-                below = percentile(value, self.quantiles[name])
-                result[name] = 100.0 - below if name in COSTS else below
+            comparable = name in self.learnt or self.fps == self.reward_fps
+            if value is not None and comparable and name in self.held_out.quantiles:
+                below = percentile(value, self.held_out.quantiles[name])
+                result[name] = 100.0 - below if name in PHYSICS else below
         return result
 
 
-@dataclass
-class _Prepared:
-    """A query with its joints (T, J, 3), and the motion (T, F) as the reward judges it."""
-
-    query: Query
-    joints: Tensor
-    motion: Tensor
-    representation: str
-    scores: dict[Term, float | None] = field(default_factory=dict)
-
-
-def _as_joints(array: Tensor, representation: str) -> Tensor:
-    if representation == "joints":
-        return array.unflatten(-1, (-1, 3)) if array.dim() == 2 else array
-    return convert(array[None], representation, "joints")[0]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The linter's thresholds by term.
-
-    under: a score below it fails. over: a score above it fails.
-    """
-
-    under: dict[Term, float]
-    over: dict[Term, float]
-
-    def broken(self, score: Score) -> list[str]:
-        """What is wrong with a motion, in words; empty if nothing is. A score that could not be had fails too."""
-        found = []
-        for name, limit in self.under.items():
-            value = score.scores[name]
-            if value is None or not value >= limit:
-                found.append(f"{name} {_shown(value)} is under {limit:g}")
-        for name, limit in self.over.items():
-            value = score.scores[name]
-            if value is None or not value <= limit:
-                found.append(f"{name} {_shown(value)} is over {limit:g}")
-        return found
-
-    def check(self, terms: Sequence[Term]) -> None:
-        """Raises `UserError` for a limit on a term that is not scored."""
-        for name in (*self.under, *self.over):
-            if name not in terms:
-                raise UserError(
-                    f"there is a limit on {name}, which is not scored; scored are {', '.join(terms)}"
-                )
-
-
-def _shown(value: float | None) -> str:
-    return "unknown (no text, or too few frames)" if value is None else f"{value:.4g}"
+def _measure_distances(
+    reward: MotionReward, items: Sequence[_Prepared], motion: Tensor, lengths: Tensor
+) -> None:
+    """How far texts and motions (B, T, F) are from those that the reward was trained on."""
+    assert reward.known is not None
+    if reward.representation == reward.known_in:
+        normalised = reward.normalise(motion.flatten(2), lengths, reward.representation)
+        for item, distance in zip(
+            items, reward.known.motion_distance(activity(normalised, lengths)), strict=True
+        ):
+            item.distances["motion"] = float(distance)
+    told = [item for item in items if item.query.text is not None]
+    if told and "semantic" in reward.weights:
+        features = reward.text_encoder.encode([str(item.query.text) for item in told])
+        for item, distance in zip(told, reward.known.text_distance(text_place(features)), strict=True):
+            item.distances["text"] = float(distance)

@@ -3,13 +3,15 @@
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from motionrft.errors import UserError
 from motionrft.settings.messages import explain
 from motionrft.settings.plain_yaml import write_yaml
 
 Device = str
+LARGEST_COUNT = 1_000_000_000
+"""Of anything that a preset counts: what lies beyond is a slip of the hand, and a loop or an allocation without end."""
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
@@ -17,6 +19,14 @@ class PresetPart(BaseModel):
     """A group of fields inside a preset: unknown keys are errors, values cannot change after validation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _countable(cls, value: Any, field: ValidationInfo) -> Any:
+        counted = isinstance(value, int) and field.field_name != "seed"
+        if counted and abs(value) > LARGEST_COUNT:
+            raise ValueError(f"more than {LARGEST_COUNT:,}, which nothing here counts to")
+        return value
 
 
 class Preset(PresetPart):

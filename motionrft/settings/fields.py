@@ -42,6 +42,17 @@ def choices_of(field: FieldInfo) -> tuple[str, ...]:
     return tuple(_words(field.annotation))
 
 
+def suggests(*words: str) -> dict[str, Any]:
+    """`Field(json_schema_extra=suggests("builtin"))`: words that completions offer, though others are legal too."""
+    return {"suggests": list(words)}
+
+
+def suggestions_of(field: FieldInfo) -> tuple[str, ...]:
+    """The words that a shell may complete: those that are legal, or those that the field suggests."""
+    extra = field.json_schema_extra
+    return choices_of(field) or tuple(map(str, extra.get("suggests", ()) if isinstance(extra, dict) else ()))  # type: ignore[arg-type]
+
+
 def _words(annotation: Any) -> list[str]:
     if get_origin(annotation) is Literal:
         return [word for word in get_args(annotation) if isinstance(word, str)]

@@ -50,7 +50,15 @@ def _decimal(loader: PresetLoader, node: yaml.ScalarNode) -> int:
     return int(loader.construct_scalar(node))  # YAML 1.1 would read 010 as eight
 
 
+def _boolean(loader: PresetLoader, node: yaml.ScalarNode) -> bool:
+    word = str(loader.construct_scalar(node)).lower()
+    if word not in ("true", "false"):
+        raise yaml.constructor.ConstructorError(None, None, f"{word!r} is no boolean", node.start_mark)
+    return word == "true"
+
+
 PresetLoader.add_constructor("tag:yaml.org,2002:int", _decimal)
+PresetLoader.add_constructor("tag:yaml.org,2002:bool", _boolean)
 
 
 def write_yaml(values: Any) -> str:

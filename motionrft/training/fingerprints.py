@@ -1,6 +1,7 @@
 """Hashes that say whether a file or a folder is still the one it was."""
 
 import hashlib
+import inspect
 from pathlib import Path
 
 _BLOCK = 1 << 20
@@ -38,3 +39,13 @@ def folder_hash(folder: Path | str) -> str:
 def path_hash(path: Path | str) -> str:
     """`file_hash` or `folder_hash`, whichever the path asks for."""
     return folder_hash(path) if Path(path).is_dir() else file_hash(path)
+
+
+def code_hash(thing: object) -> str:
+    """A hash of the file in which a function, a class or an instance's class is written; of nothing where none is."""
+    written = thing if inspect.isclass(thing) or inspect.isroutine(thing) else type(thing)
+    try:
+        file = inspect.getsourcefile(written)
+    except TypeError:
+        file = None
+    return file_hash(Path(file)) if file and Path(file).is_file() else text_hash()

@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from motionrft.errors import UserError
+from motionrft.files.joint_maps import joint_map_of
 from motionrft.files.motions import read_motions
 from motionrft.files.reading import ReadingOptions
 from motionrft.files.recording import Motion
 from motionrft.representations.convert import convert
 from motionrft.representations.rotation import default_rest_joints, rotation_matrices
+from motionrft.skeleton import SMPL22
 from tests.files.skeletons import TURNS, take
 from tests.representations.people import people, rotations
 
@@ -279,3 +281,18 @@ def test_other_tables_are_no_robot(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("clip_id,split\na,train\n")
     with pytest.raises(UserError, match="not a motion file"):
         read(tmp_path / "a.csv")
+
+
+def test_a_joint_map_names_the_joints_of_an_array_by_number(tmp_path: Path) -> None:
+    """In LAFAN1's order; without the map its limbs' bones change their length, which is said."""
+    order = [0, 2, 5, 8, 11, 1, 4, 7, 10, 3, 6, 9, 12, 15, 14, 17, 19, 21, 13, 16, 18, 20]
+    path = saved(tmp_path / "a.npy", JOINTS[:, order])
+    assert any("another order" in warning for warning in read(path)[0].warnings)
+    table = {name: order.index(joint) for joint, name in enumerate(SMPL22.names)}
+    (motion,) = read(path, joint_map=joint_map_of(table, "map.yaml"))
+    assert np.abs(motion.array - JOINTS).max() < 1e-5 and not motion.warnings
+    (more,) = read(
+        saved(tmp_path / "b.npy", padded(53)),
+        joint_map=joint_map_of(dict(zip(SMPL22.names, range(22), strict=True)), "m"),
+    )
+    assert np.abs(more.array - JOINTS).max() < 1e-5

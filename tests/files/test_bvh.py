@@ -178,3 +178,13 @@ def test_resampling_turns_the_short_way() -> None:
 def test_only_joint_motions_become_bvh() -> None:
     with pytest.raises(UserError, match="22 SMPL joints"):
         bvh_text(torch.zeros(4, 21, 3), 20.0)
+
+
+def test_an_offset_with_an_orientation_is_read_as_its_channels_replace_it() -> None:
+    """NVIDIA's SOMA retargeter writes six numbers after OFFSET."""
+    text = SIMPLE.replace("OFFSET 0 10 0", "OFFSET 0 10 0 90 0.2 -45")
+    found, _ = joint_positions(parse_bvh(text.encode(), "a.bvh"))
+    expected, _ = joint_positions(parse_bvh(SIMPLE.encode(), "a.bvh"))
+    assert torch.equal(found, expected)
+    with pytest.raises(UserError, match="line 8: OFFSET has 4 numbers"):
+        parse_bvh(SIMPLE.replace("OFFSET 0 10 0", "OFFSET 0 10 0 90").encode(), "a.bvh")

@@ -48,7 +48,7 @@ def test_a_users_map_takes_names_means_and_weights(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "says"),
-    [({"tail": "Tail"}, "unknown"), ({"head": 3}, "head: 3 is neither"), ({"head": []}, "neither")],
+    [({"tail": "Tail"}, "unknown"), ({"head": 3.5}, "head: 3.5 is neither"), ({"head": []}, "neither")],
 )
 def test_mistakes_in_a_map_are_named(change: dict[str, object], says: str) -> None:
     table: dict[str, object] = {name: name for name in SMPL22.names} | change

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from motionrft.errors import UserError
-from motionrft.pictures import FORMATS, write_picture, write_strip
+from motionrft.pictures import write_picture, write_strip
+from motionrft.pictures.kinds import PICTURES
 
 
 @pytest.mark.parametrize("kind", ["png", "gif", "html"])
@@ -55,7 +56,7 @@ def test_mistakes_are_named_and_nothing_is_written(walk, tmp_path, name, fps, sa
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "mp4"])
+@pytest.mark.parametrize("kind", [kind for kind in PICTURES if kind != "mp4"])
 def test_a_broken_motion_leaves_no_file(tmp_path, kind):
     with pytest.raises(UserError, match="NaN"):
         write_picture(tmp_path / f"broken.{kind}", [np.full((3, 22, 3), np.nan)])

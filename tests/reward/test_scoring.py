@@ -39,7 +39,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def reward_folder(reward: MotionReward, tmp_path: Path) -> Path:
-    reward.about = {"stages": ["semantic"], "fps": 20.0, "quantiles": {"jitter": [0.0, 1e9]}}
+    held_out = {"clips": 12, "split": "val", "quantiles": {"jitter": [0.0, 1e9]}}
+    reward.about = {"stages": ["semantic"], "fps": 20.0, "held_out": held_out}
     save_reward(tmp_path / "reward", reward)
     return tmp_path / "reward"
 
@@ -50,7 +51,7 @@ def test_one_line_a_motion_in_order(score: Callable, folder: Path, reward_folder
     assert [line["representation"] for line in lines] == ["kinematic", "joints", "rotation"]
     assert lines[0]["text"] == "a person walks" and lines[1]["text"] is None
     assert isinstance(lines[0]["scores"]["semantic"], float) and lines[1]["scores"]["semantic"] is None
-    assert lines[1]["percentiles"] == {"jitter": 50.0}
+    assert lines[1]["percentiles"] == {"jitter": 50.0} and lines[1]["held_out_clips"] == 12
     assert lines[0]["frames"] == 24
 
 

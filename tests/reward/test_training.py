@@ -56,7 +56,10 @@ def test_training_lowers_the_loss_and_leaves_a_reward(data_folder: Path, tmp_pat
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
     assert "val/kinematic/label/t2m/R1" in json.loads(lines[29])
     assert set(reward.about["recall"]) == {"kinematic", "joints", "rotation"}
-    assert len(reward.about["quantiles"]["semantic"]) == 101
+    held_out = reward.about["held_out"]
+    assert held_out["split"] == "val" and held_out["clips"] > 0
+    assert len(held_out["quantiles"]["semantic"]) == len(held_out["quantiles"]["jitter"]) == 101
+    assert reward.known is not None
     assert "Command: `motionrft train-reward`" in (tmp_path / "run" / REWARD / "README.md").read_text()
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from motionrft.errors import UserError
 from motionrft.files.arrays import Stored, pick_motion, write_arrays
 from motionrft.files.checks import checked_values, recognise_shape
 from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile, WritingOptions
+from motionrft.files.joint_maps import JointMap
 from motionrft.files.layouts import Layout, joints_layout, usual_fps
 from motionrft.files.reading import ReadingOptions
 from motionrft.files.recording import Motion, Recording
@@ -68,6 +70,9 @@ def array_recordings(
         raise UserError(f"{path}: holds {stored.array.dtype}, not numbers.")
     layout = joints_layout(stored.array.shape, options.representation)
     array = layout.applied(stored.array)
+    if options.joint_map is not None and array.ndim in (3, 4) and array.shape[-1] == 3:
+        array = _mapped(array, options.joint_map, path)
+        layout, stored = Layout(tuple(range(array.ndim))), replace(stored, array=array)
     name = recognise_shape(array.shape, str(path), options.representation)
     cartesian = array.shape[-1] == 3
     fps = (
@@ -80,6 +85,13 @@ def array_recordings(
         return
     for index, length in enumerate(_batch_lengths(stored, layout, path)):
         yield _recording(array[index, :length], name, fps, path, notes, index, stored.text(index))
+
+
+def _mapped(array: np.ndarray, joint_map: JointMap, path: Path) -> np.ndarray:
+    """Joints (…, J, 3) of any skeleton as our 22; a map calls the joints of an array by their numbers, from 0."""
+    names = [str(joint) for joint in range(array.shape[-2])]
+    weights = joint_map.checked(names, str(path)).matrix(names).numpy()
+    return np.einsum("sj,...jc->...sc", weights, np.asarray(array, dtype=np.float64))
 
 
 def _recording(

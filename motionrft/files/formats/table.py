@@ -7,8 +7,10 @@ from functools import cache
 from pathlib import Path
 
 from motionrft.errors import UserError
-from motionrft.files.formats.base import MotionFormat, OpenedFile
+from motionrft.files.formats.base import MotionFormat, OpenedFile, WritingOptions
+from motionrft.files.recording import Motion
 from motionrft.registry import FORMATS
+from motionrft.training.atomic import atomic_file
 
 _LAST = "arrays"
 """Bare arrays take every array file, so they are asked after all others."""
@@ -75,3 +77,26 @@ def _knows(form: MotionFormat, file: OpenedFile) -> bool:
 def written_formats() -> Iterator[MotionFormat]:
     """The formats that are written."""
     return (each for each in motion_formats() if each.writes)
+
+
+def ending_of(word: str) -> str:
+    """The ending of a file that `--format` asks for with a word of `motionrft.files.words.file_words`."""
+    return format_named(word).suffixes[0] if word in FORMATS and word not in FORMATS.table else f".{word}"
+
+
+def write_as(form: MotionFormat, path: Path, motion: Motion, options: WritingOptions) -> None:
+    """Write a motion whole or not at all, into a folder that is made; ours see to that themselves.
+
+    Raises:
+        UserError: the format is only read, or the motion cannot be told in it.
+    """
+    if form.name in FORMATS.table:
+        form.write(path, motion, options)
+        return
+    with atomic_file(path) as temporary:
+        named = temporary.with_name(temporary.name + path.suffix)  # some writers go by the ending
+        try:
+            form.write(named, motion, options)
+            named.replace(temporary)
+        finally:
+            named.unlink(missing_ok=True)

@@ -21,17 +21,19 @@ from motionrft.finetuning.methods.base import Method, MethodPreset
 class DdpoPreset(MethodPreset):
     method: Literal["ddpo"] = "ddpo"
     needs: ClassVar[frozenset[str]] = frozenset({"reward", "noise"})
-    group: int = Field(4, ge=1, description="samples of each prompt")
+    group: int = Field(4, ge=1, le=10_000, description="samples of each prompt")
     advantages: Literal["flow", "group", "dance", "history", "batch"] = Field(
         "flow",
         description="baseline of a reward: the prompt's mean over the batch's deviation (flow), over its own (group), "
         "over its own unbiased one (dance); the prompt's rewards so far (history); the batch",
     )
-    history: int = Field(32, ge=1, description="rewards a prompt remembers, for advantages: history")
+    history: int = Field(
+        32, ge=1, le=10_000, description="rewards a prompt remembers, for advantages: history"
+    )
     least: int = Field(16, ge=1, description="remembered rewards below which the batch is the baseline")
     shared_noise: bool = Field(False, description="samples of a prompt begin with the same noise")
-    updates: int = Field(1, ge=1, description="optimiser steps a batch of samples is divided into")
-    epochs: int = Field(1, ge=1, description="passes over a stored batch")
+    updates: int = Field(1, ge=1, le=10_000, description="optimiser steps a batch of samples is divided into")
+    epochs: int = Field(1, ge=1, le=10_000, description="passes over a stored batch")
     weight: Literal["deviation", "gain", "equal"] = Field(
         "deviation",
         description="weight of a denoising step: its deviation s, s over the prediction's coefficient b, or 1",

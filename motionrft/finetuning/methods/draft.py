@@ -16,7 +16,9 @@ from motionrft.finetuning.methods.base import Method, MethodPreset, check_fits
 class DraftPreset(MethodPreset):
     method: Literal["draft"] = "draft"
     k: int = Field(1, ge=1, description="denoising steps that carry gradient, counted from the clean end")
-    copies: int = Field(1, ge=1, description="re-noised copies of the last step (DRaFT-LV uses 2); needs k 1")
+    copies: int = Field(
+        1, ge=1, le=10_000, description="re-noised copies of the last step (DRaFT-LV uses 2); needs k 1"
+    )
 
     @model_validator(mode="after")
     def _copies_need_one_step(self) -> Self:

@@ -26,6 +26,7 @@ class SopoPreset(MethodPreset):
     candidates: int = Field(
         2,
         ge=1,
+        le=10_000,
         description="samples of each prompt, the worst of which is unpreferred; the article has 4 for MDM",
     )
     tau: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = Field(

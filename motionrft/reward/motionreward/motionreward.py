@@ -16,6 +16,7 @@ from motionrft.lengths import zero_padding
 from motionrft.representations.statistics import Statistics
 from motionrft.representations.windows import seen_from_windows
 from motionrft.reward.base import Learnt, RewardCondition
+from motionrft.reward.known import Known
 from motionrft.reward.motionreward.adapters import Critic
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward.gaussian import Gaussian
@@ -85,7 +86,11 @@ class MotionReward(Learnt):
         )
         self.text_encoder = text_encoder
         self.about: dict[str, Any] = {}
-        """What is known of its making (stages, data, recalls, quantiles of training scores): JSON values."""
+        """What is known of its making (stages, data, recalls, quantiles of held-out scores): JSON values."""
+        self.known: Known | None = None
+        """Its training material, thinned, by which a text or a motion far from it is told."""
+        self.known_in = representation
+        """The representation that `known` has motions in."""
         self.noise_steps: int | None = None
         """Timesteps below which it was trained on noisy motions; None: it never was, and judges clean ones."""
         self.adapter_time = False
@@ -123,6 +128,7 @@ class MotionReward(Learnt):
             "noise_steps": self.noise_steps,
             "critic_window": self.critic_window,
             "about": dict(self.about),
+            **({} if self.known is None else {"known": self.known.config(), "known_in": self.known_in}),
         }
 
     def normalise(self, motion: Tensor, lengths: Tensor, representation: str) -> Tensor:

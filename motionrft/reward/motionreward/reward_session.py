@@ -16,9 +16,9 @@ from motionrft.data import MotionDataset
 from motionrft.errors import UserError
 from motionrft.generators import Generator, read_generator
 from motionrft.reward.folder import save_reward
+from motionrft.reward.held_out import add_references
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.preset import TrainRewardPreset
-from motionrft.reward.quantiles import training_quantiles
 from motionrft.training.environment import environment
 from motionrft.training.progress import Progress
 from motionrft.training.run import RunFolder
@@ -103,12 +103,10 @@ def stage_folder(
 def finish_stage(
     stage: str, reward: MotionReward, preset: TrainRewardPreset, session: RewardSession, data: Splits
 ) -> None:
-    """Write OUT/reward with its card, and where training scores lie."""
+    """Write OUT/reward with its card, and where real motion scores."""
     reward.eval().requires_grad_(False)
     reward.about["stages"] = sorted({*reward.about.get("stages", ()), stage}, key=STAGES.index)
-    before, reward.weights = reward.weights, dict.fromkeys(reward.terms, 1.0)
-    reward.about["quantiles"] = training_quantiles(reward, data.train)
-    reward.weights = before
+    add_references(reward, data.train, data.validation)
     save_reward(session.out / REWARD, reward, card(reward, preset), preset.weights)
 
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from motionrft.reward.folder import load_motionreward, save_reward
+from motionrft.reward.held_out import add_references
 from motionrft.reward.loading import reward_folder
 from motionrft.reward.motionreward.reward_session import REWARD, RewardSession, open_splits
 from motionrft.reward.motionreward.semantic import validate, warm_text_cache
-from motionrft.reward.quantiles import training_quantiles
 from motionrft.reward.spl.refinement import Refiner
 from motionrft.reward.spl.spl_preset import RefineSplPreset
 from motionrft.training.environment import environment
@@ -79,7 +79,7 @@ def refine(preset: RefineSplPreset, session: RewardSession) -> Refined:
             "recall_before": before,
             "recall": after,
         }
-        reward.about["quantiles"] = training_quantiles(reward, data)
+        add_references(reward, data, validation)
         save_reward(session.out / REWARD, reward, _card(reward.about, preset), preset.weights)
     return Refined(before, after)
 
