@@ -30,10 +30,19 @@ PER_LABEL = 12
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """Items that nothing is tuned on, and who judges what is made of them."""
+
+    items: FixedItems
+    evaluator: Evaluator
+
+
+@dataclass(frozen=True)
 class Parts:
     """What a run works with, on its device.
 
     validation, held_out: items for the watch and for the tables, None where there is nothing to look at.
+    source: items of the data set that the generator comes from, where the preset asks what was forgotten.
     """
 
     generator: Generator
@@ -42,6 +51,7 @@ class Parts:
     evaluator: Evaluator | None
     validation: FixedItems | None
     held_out: FixedItems | None
+    source: HeldOut | None = None
 
 
 def identities(preset: FinetunePreset) -> dict[str, str]:
@@ -88,7 +98,28 @@ def load_parts(
         )
         if validation is None and held_out is None:
             say(f"fewer than {CANDIDATES} prompts: no watch and no table of before and after")
-    return Parts(generator, reward, load_prompts(preset, generator), evaluator, validation, held_out)
+    prompts, source = load_prompts(preset, generator), _source(preset, evaluator, device)
+    return Parts(generator, reward, prompts, evaluator, validation, held_out, source)
+
+
+def _source(preset: FinetunePreset, evaluator: Evaluator | None, device: torch.device) -> HeldOut | None:
+    """The held-out items of the source, with its own evaluator or the target's."""
+    part = preset.evaluation
+    if part.source is None or not part.prompts:
+        return None
+    if part.source_evaluator is not None:
+        evaluator = load_evaluator(builtin.resolve(part.source_evaluator, "evaluator"), device)
+    assert evaluator is not None, "an evaluator is loaded wherever prompts are held out"
+    return HeldOut(_of_data(part.source, part.split, evaluator).subset(part.prompts), evaluator)
+
+
+def _of_data(data: str, split: str, evaluator: Evaluator) -> FixedItems:
+    """Held-out items of a data set, or the built-in ones."""
+    if data == builtin.NAME:
+        items = FixedItems.load(builtin.items_path(split))
+        items.check_evaluator(evaluator)
+        return items
+    return FixedItems.of_dataset(MotionDataset(data, split), evaluator, per_label=PER_LABEL)
 
 
 def _check_gradient(preset: FinetunePreset, reward: Reward) -> None:
@@ -134,16 +165,15 @@ def _items(
     """
     if not count:
         return None
+    if preset.evaluation.data is not None:
+        return _of_data(preset.evaluation.data, split, evaluator).subset(count)
     if preset.prompts is not None:
         texts = read_prompts(Path(preset.prompts))
         if len(texts) >= CANDIDATES:
             return FixedItems.of_prompts(texts, [prompt_seconds(preset, fps)] * len(texts)).subset(count)
         if preset.evaluator != builtin.NAME:
             return None
-    if preset.data is not None:
-        items = FixedItems.of_dataset(MotionDataset(preset.data, split), evaluator, per_label=PER_LABEL)
-        return items.subset(count)
-    return FixedItems.load(builtin.items_path(split)).subset(count)
+    return _of_data(preset.data or builtin.NAME, split, evaluator).subset(count)
 
 
 def _numbered(labels: Iterable[str | None]) -> torch.Tensor | None:
