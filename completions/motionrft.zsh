@@ -34,6 +34,7 @@ _motionrft() {
                     '*--dataset[build a data set folder, or complete an existing one]' \
                     '*--check[check an existing data set folder and write nothing]' \
                     '*--show-joint-map[print a BVH file’s joint map as YAML to edit for --joint-map]' \
+                    '*--join[put the inputs after each other, as one motion in --out FILE or DIR]' \
                     '*--captions[data set; JSON lines {"clip_id"; ..., "captions"; (...)}]:value:_files' \
                     '*--splits[data set; CSV with clip_id and a column of train, val, test]:value:_files' \
                     '*--split-column[data set; the column of --splits to use]:value:_files' \
@@ -62,8 +63,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -87,8 +88,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -113,8 +114,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -140,16 +141,17 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
                     '*:file:_files' ;;
                 finetune) _arguments \
-                    '*--method[easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
+                    '*--method[how the generator is tuned; easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
                     '*--generator[generator folder, official checkpoint, builtin, or a name that a package brings]:value:(builtin)' \
                     '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin)' \
+                    '*--evaluator[evaluator for the watch and the tables; a folder, or builtin; null; the built-in one for kinds of motion it knows, and none on other data (physics and the reward are then shown)]:value:(builtin)' \
                     '*--data[data set folder that prompts are taken from]:value:_files' \
                     '*--prompts[text file, one prompt a line, instead of a data set]:value:_files' \
                     '*--pairs[pairs.jsonl whose better and worse motions dpo learns from, instead of own samples]:value:_files' \
@@ -180,8 +182,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -213,8 +215,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -254,8 +256,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
@@ -302,8 +304,8 @@ _motionrft() {
                     '*--json[JSON on stdout and nothing else there]' \
                     '*--quiet[only warnings and errors]' \
                     '*-q[only warnings and errors]' \
-                    '*--verbose[say more]' \
-                    '*-v[say more]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
                     '*--debug[show tracebacks]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \

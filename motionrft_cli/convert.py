@@ -46,6 +46,10 @@ def convert(
         bool,
         typer.Option("--show-joint-map", help="print a BVH file's joint map as YAML to edit for --joint-map"),
     ] = False,
+    join: Annotated[
+        bool,
+        typer.Option("--join", help="put the inputs after each other, as one motion in --out FILE or DIR"),
+    ] = False,
     captions: Annotated[str | None, sets("captions")] = None,
     splits: Annotated[str | None, sets("splits")] = None,
     split_column: Annotated[str | None, sets("split_column")] = None,
@@ -58,6 +62,8 @@ def convert(
     paths = expand_inputs(inputs, null)
     if show_joint_map:
         return _joint_map(paths)
+    if join:
+        return _joined(call, paths)
     if check:
         return _check(call, paths)
     if dataset:
@@ -109,6 +115,26 @@ def _motions(call: ConvertCall, paths: list[Path]) -> int:
             outcomes.append(outcome)
             bar.advance()
     return _summary(call, outcomes)
+
+
+def _joined(call: ConvertCall, paths: list[Path]) -> int:
+    from motionrft.files.joining import join_files
+
+    conversion = _conversion(call)
+    if call.out is None:
+        raise UserError("--out is missing: name the file or the folder to write to.")
+    named = call.out.suffix == conversion.ending
+    out = call.out if named else call.out / f"joined{conversion.ending}"
+    check_writable_folder(out.parent)
+    if out.exists() and not call.overwrite:
+        raise UserError(f"{out}: exists. Add --overwrite to replace it.")
+    if call.dry_run:
+        call.console.info(f"{len(paths)} files joined to {out}; nothing written.")
+        return 0
+    motion = join_files(paths, out, conversion)
+    call.console.info(f"{len(motion)} frames at {motion.fps:g} fps written to {out}.")
+    call.console.emit({"file": out, "frames": len(motion), "fps": motion.fps})
+    return 0
 
 
 def _conversion(call: ConvertCall) -> "Conversion":

@@ -27,6 +27,7 @@ def finetune(
     method: Annotated[str | None, typer.Option(metavar="|".join(METHODS.names())), sets("method")] = None,
     generator: Annotated[str | None, sets("generator")] = None,
     reward: Annotated[str | None, sets("reward")] = None,
+    evaluator: Annotated[str | None, sets("evaluator")] = None,
     data: Annotated[str | None, sets("data")] = None,
     prompts: Annotated[str | None, sets("prompts")] = None,
     pairs: Annotated[str | None, sets("pairs")] = None,
@@ -55,8 +56,9 @@ def finetune(
     Without a generator, reward or prompts the built-in ones are used. OUT/generator is the result,
     OUT/report.html shows it; the run ends with a table of before and after on held-out prompts.
     """
-    if call.preset.compare and not compare:
+    if call.preset.compare and not compare and method is not None:
         raise UserError("several methods are named: add --compare to run all of them, or name one")
+    compare = compare or bool(call.preset.compare)
     if compare and not call.preset.compare:
         raise UserError(
             "--compare needs several methods: --method easytune,refl,draft, or a preset with compare"
@@ -75,7 +77,8 @@ def finetune(
 
     done = tune(call.preset, _session(call, allow_changed or ()))
     for title, rows in done.tables.items():
-        call.console.table(f"held-out prompts, {title}", ["metric", "before", "after", "change"], shown(rows))
+        heading = f"held-out prompts, {title} ({done.protocol})"
+        call.console.table(heading, ["metric", "before", "after", "change"], shown(rows))
     call.console.emit(
         {
             "generator": str(done.generator),
@@ -116,11 +119,12 @@ def _session(call: Call[FinetunePreset], allow_changed: Sequence[str] = ()) -> "
 
 
 def _compare(call: Call[FinetunePreset]) -> int:
-    from motionrft.finetuning.comparison import compare_methods, table
+    from motionrft.finetuning.comparison import compare_methods, protocol, table
 
     session = _session(call)
-    header, rows = table(compare_methods(call.preset, session))
-    call.console.table("methods at equal budget, held-out prompts", header, rows)
+    found = compare_methods(call.preset, session)
+    header, rows = table(found)
+    call.console.table(f"methods at equal budget ({protocol(found)})", header, rows)
     for row in rows:
         call.console.emit(dict(zip(header, row, strict=True)))
     call.console.info(f"Report: {session.out / 'report.html'}")

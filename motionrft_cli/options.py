@@ -58,7 +58,7 @@ Rules of the pattern
 - Return None or 0 when done, 3 when some inputs were skipped. Raise `UserError` (exit 2) for wrong input,
   `RunError` (exit 1) for a run that failed, `Interrupted` (75, 130) for one that was stopped: never print a
   traceback, never call sys.exit, never catch KeyboardInterrupt to hide it.
-- `call.output_folder()` / `call.output_file()` check --out (exists, is a file, read-only) before any compute.
+- `call.output_folder()` checks --out (exists, is a file, read-only) before any compute.
 - With --resume and no --preset, the preset is the one in OUT/preset.yaml.
 - Square brackets that start with a small letter are markup in help texts: write `\\[x]`.
 '''
@@ -76,10 +76,10 @@ from motionrft.errors import UserError
 from motionrft.files.reading_preset import ReadingPreset
 from motionrft.settings.base import Preset
 from motionrft.settings.discovery import list_presets
-from motionrft.settings.fields import field_at, suggestions_of
+from motionrft.settings.fields import changed_fields, field_at, suggestions_of
 from motionrft.settings.layers import resolve
 from motionrft_cli.console import Console
-from motionrft_cli.outputs import check_output_file, check_output_folder
+from motionrft_cli.outputs import check_output_folder
 from motionrft_cli.processes import speaks
 from motionrft_cli.reading import READING
 from motionrft_cli.resuming import check_allowed
@@ -131,10 +131,6 @@ class Call(Generic[P]):
             return self.out  # the first process may have created it already
         return check_output_folder(self.out, self.resume, self.overwrite)
 
-    def output_file(self) -> Path:
-        """--out as a file that may be written; raises `UserError` otherwise."""
-        return check_output_file(self.out, self.overwrite)
-
 
 def command(model: type[P], example: str) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
     """Make a function into a subcommand; see the head of this file.
@@ -164,6 +160,8 @@ def command(model: type[P], example: str) -> Callable[[Callable[..., int | None]
                 if values[parameter.name] in (None, [], ()):
                     raise UserError(f"missing {flag_of(parameter)}; try motionrft {model.command} --help")
             call = _call(preset, values)
+            for name, value in changed_fields(preset):
+                call.console.detail(f"{name}: {value}")
             if preset.device not in ("auto", "cpu"):
                 call.device()  # a device that is not there is told before anything is read
             return function(call, **{name: values[name] for name in names})

@@ -26,22 +26,6 @@ def check_output_folder(out: Path | None, resume: bool = False, overwrite: bool 
     return out
 
 
-def check_output_file(out: Path | None, overwrite: bool = False) -> Path:
-    """The file of `--out`; its folder need not exist yet. Creates nothing.
-
-    Raises:
-        UserError: missing flag, a folder in the way, an existing file without --overwrite, no permission.
-    """
-    if out is None:
-        raise UserError("--out FILE is missing: name the file to write to")
-    if out.is_dir():
-        raise UserError(f"--out {out}: is a folder; name a file")
-    if out.exists() and not overwrite:
-        raise UserError(f"--out {out}: exists; add --overwrite or name another file")
-    _check_writable(out)
-    return out
-
-
 def check_writable_folder(out: Path) -> None:
     """That a command may write files into the folder, which may hold others already.
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motionrft.errors import UserError
+from motionrft.files.words import array_words
 from motionrft.generators.preset import SamplePreset
-from motionrft.pictures.kinds import PICTURES
 from motionrft_cli.options import Call, command, sets
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ def _texts(
 ) -> list[tuple[str, int]]:
     """(prompt, frames) of each motion before repeats."""
 
-    from motionrft.data import MotionDataset, read_prompts
+    from motionrft.data import MotionDataset
+    from motionrft.data.prompts import read_prompt_file
 
     preset = call.preset
     if data is not None:
@@ -102,8 +103,16 @@ def _texts(
             f"{frames} frames: this generator makes between {low} and {high} at {model.fps:g} frames a second "
             f"({low / model.fps:.2g} to {high / model.fps:.3g} seconds). Choose another --seconds or --length."
         )
-    texts = read_prompts(text_file) if text_file is not None else [_checked(text) for text in prompts or []]
-    return [(text, frames) for text in texts]
+    if text_file is None:
+        return [(_checked(text), frames) for text in prompts or []]
+    import torch
+
+    given = read_prompt_file(text_file)
+    if given.seconds is None:
+        return [(text, frames) for text in given.texts]
+    call.console.info(str(given.said))
+    own = model.frames(torch.tensor(given.seconds)).tolist()
+    return list(zip(given.texts, own, strict=True))
 
 
 def _checked(prompt: str) -> str:
@@ -142,9 +151,14 @@ def _motions(
 
     from motionrft.files import Motion
     from motionrft.generators.sampling import sample_batches
+    from motionrft.representations.hymotion import smooth_rotation
 
     if not wanted:
         return
+    if call.preset.smooth and model.representation != "rotation":
+        raise UserError(
+            f"smooth is for generators of rotations; {model.family} makes {model.representation}."
+        )
     preset, dtype = call.preset, call.dtype()
     condition = model.encode_text([each.prompt for each in wanted])
     lengths = torch.tensor([each.frames for each in wanted])
@@ -162,47 +176,38 @@ def _motions(
             array = motion[: wanted[item].frames].cpu().numpy()
             if model.representation == "joints":
                 array = array.reshape(len(array), -1, 3)
+            if preset.smooth:
+                array = smooth_rotation(torch.from_numpy(array)).numpy()
             yield wanted[item], Motion(array, model.representation, model.fps, Path(wanted[item].stem))
 
 
 def _write(out: Path, each: Wanted, motion: "Motion", preset: SamplePreset) -> list[Path]:
     """All files of one motion, the first format first; a prompt lies beside its motion, where `score` finds it."""
-    from motionrft.files import write_motion
-    from motionrft.files.formats.table import ending_of
+    from motionrft.files.conversion import Conversion, convert_motion, write_target
     from motionrft.training.atomic import write_text
 
-    files = []
-    for form in dict.fromkeys(preset.formats):
-        path = out / f"{each.stem}{ending_of(form)}"
-        if form in PICTURES:
-            _draw(path, each, motion)
-        else:
-            write_motion(path, _as_asked(motion, preset))
-        files.append(path)
+    places = _places(out, each, preset)
+    for form, path in places.items():
+        target = preset.representation or motion.representation if form in array_words() else form
+        conversion = Conversion(target, fps=motion.fps)
+        write_target(path, convert_motion(replace(motion, text=each.prompt), conversion), conversion)
     write_text(out / f"{each.stem}.txt", each.prompt + "\n")
-    return files
+    return list(places.values())
 
 
-def _as_asked(motion: "Motion", preset: SamplePreset) -> "Motion":
-    from motionrft.files.conversion import Conversion, convert_motion
+def _places(out: Path, each: Wanted, preset: SamplePreset) -> dict[str, Path]:
+    """The file of every format; where two have one ending, such as npz and amass, the later has its name in it."""
+    from motionrft.files.formats.table import ending_of
 
-    if preset.representation in (None, motion.representation):
-        return motion
-    return convert_motion(motion, Conversion(preset.representation, fps=motion.fps))
-
-
-def _draw(path: Path, each: Wanted, motion: "Motion") -> None:
-    from motionrft.files.conversion import Conversion, convert_motion
-    from motionrft.pictures import write_picture
-
-    joints = convert_motion(motion, Conversion("joints", fps=motion.fps)).array
-    write_picture(path, [joints.reshape(len(joints), -1, 3)], [each.prompt], motion.fps)
+    places: dict[str, Path] = {}
+    for form in preset.formats:
+        path = out / f"{each.stem}{ending_of(form)}"
+        places[form] = path.with_name(f"{each.stem}_{form}{path.suffix}") if path in places.values() else path
+    return places
 
 
 def _finished(out: Path, each: Wanted, preset: SamplePreset) -> bool:
-    from motionrft.files.formats.table import ending_of
-
-    return all((out / f"{each.stem}{ending_of(form)}").is_file() for form in preset.formats)
+    return all(path.is_file() for path in _places(out, each, preset).values())
 
 
 def _line(each: Wanted, motion: "Motion", files: list[Path], preset: SamplePreset) -> dict[str, Any]:

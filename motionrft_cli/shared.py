@@ -52,6 +52,9 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "overwrite": (_switch(OUTPUT, "replace what is in --out", "--overwrite"), False),
     "json_output": (_switch(OUTPUT, "JSON on stdout and nothing else there", "--json"), False),
     "quiet": (_switch(OUTPUT, "only warnings and errors", "--quiet", "-q"), False),
-    "verbose": (_switch(OUTPUT, "say more", "--verbose", "-v"), False),
+    "verbose": (
+        _switch(OUTPUT, "also say which settings differ from the defaults", "--verbose", "-v"),
+        False,
+    ),
     "debug": (_switch(OUTPUT, "show tracebacks", "--debug"), False),
 }

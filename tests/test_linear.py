@@ -13,6 +13,8 @@ from motionrft.linear import Linear, gelu_of, linear, quicken
 pytestmark = pytest.mark.skipif(
     not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this PyTorch has no oneDNN linear operator"
 )
+SCHEMA = "(Tensor X, Tensor W, Tensor? B, str attr, Scalar?[] scalars, str? algorithm) -> Tensor Y"
+ONEDNN_IS_FASTER = motionrft.linear.onednn_is_faster
 SIZES = st.integers(1, 40)
 
 
@@ -110,3 +112,28 @@ class TestQuicken:
     def test_subclasses_are_left_alone(self):
         special = type("Special", (nn.Linear,), {})(3, 3)
         assert type(quicken(nn.Sequential(special))[0]) is type(special)
+
+
+def test_the_private_operator_is_called_as_the_installed_torch_declares_it():
+    declared = str(torch.ops.mkldnn._linear_pointwise.default._schema)
+    assert declared.endswith(SCHEMA), declared
+
+
+@pytest.mark.parametrize("missing", ["operator", "processor"])
+def test_without_it_everything_is_torch_s_own(missing, monkeypatch):
+    """Whatever is absent, a processor that gains or the operator, the plain road gives the plain numbers."""
+    monkeypatch.setattr(motionrft.linear, "onednn_is_faster", ONEDNN_IS_FASTER)
+    ONEDNN_IS_FASTER.cache_clear()
+    if missing == "operator":
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+        monkeypatch.setattr(motionrft.linear, "_OPERATOR", "_no_such_operator")
+    else:
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    try:
+        assert not motionrft.linear.onednn_is_faster()
+        layer, x = Linear(24, 8), torch.randn(3, 5, 24)
+        assert torch.equal(layer(x), F.linear(x, layer.weight, layer.bias))
+        with torch.no_grad():
+            assert torch.equal(gelu_of(layer, x), F.gelu(F.linear(x, layer.weight, layer.bias)))
+    finally:
+        ONEDNN_IS_FASTER.cache_clear()

@@ -20,6 +20,7 @@ from motionrft.representations.convert import convert
 from motionrft.representations.kinematic import skeleton_of, skeleton_of_joints
 from motionrft.representations.statistics import Statistics
 from motionrft.skeleton import SMPL22, Skeleton
+from motionrft.training.fingerprints import contents_hash
 from motionrft.training.recent import Recent
 
 DEFAULT_FPS = 20.0
@@ -156,14 +157,23 @@ class MotionDataset:
 
     @cached_property
     def identity(self) -> str:
-        """A hash of the items: names, frames and captions, with the statistics' values."""
+        """A hash of the items (names, frames, captions), of the statistics' values and of the motions.
+
+        Where the motions are more than `fingerprints.WHOLE` bytes, three blocks of each file stand for it, and the hash
+        ends in `-sampled`.
+        """
         digest = hashlib.sha256(f"{self.split} {self.min_frames} {self.max_frames}\n".encode())
         for item in self.items:
             captions = "|".join(caption.text for caption in item.captions)
             digest.update(f"{item.key} {item.start} {item.end} {captions}\n".encode())
         for path in sorted(self.folder.glob("*.npy")):
             digest.update(path.read_bytes())
-        return digest.hexdigest()
+        clips = sorted({item.clip for item in self.items})
+        folders = [folder_of(self.folder, name) for name in self.representations]
+        motions = [clip_file(folder, clip) for folder in folders for clip in clips]
+        contents, sampled = contents_hash([path for path in motions if path.is_file()])
+        digest.update(contents.encode())
+        return digest.hexdigest() + ("-sampled" if sampled else "")
 
     def motion(self, index: int, representation: str = "kinematic") -> Tensor:
         """Motion of an item, (T, D) float32 as stored (not normalised); joints are (T, 66).

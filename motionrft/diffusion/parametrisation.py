@@ -13,7 +13,6 @@ from typing import Literal
 from torch import Tensor
 
 Parametrisation = Literal["eps", "x0", "v", "flow"]
-PARAMETRISATIONS: tuple[Parametrisation, ...] = ("eps", "x0", "v", "flow")
 
 
 def clean_coefficients(kind: Parametrisation, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:

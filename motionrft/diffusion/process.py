@@ -60,10 +60,6 @@ class Process(ABC):
         state.
         """
 
-    def next_level(self, i: int) -> Tensor:
-        """Noise level of the state that step i produces, () int64."""
-        return self.levels[i + 1]
-
     @abstractmethod
     def to(self, device: torch.device | str) -> "Process":
         """The same tables on another device."""

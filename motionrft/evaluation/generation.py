@@ -11,7 +11,7 @@ from motionrft.data.captions import Caption
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.items import Drawn, EvaluationItems, FixedItems
-from motionrft.evaluation.measure import Measured, converted, measure
+from motionrft.evaluation.measure import Measured, converted, device_of, measure
 from motionrft.evaluation.metrics.exact import exact
 from motionrft.evaluation.numbers import (
     CANDIDATES,
@@ -26,6 +26,11 @@ from motionrft.evaluation.sources import GeneratorSource, Made, Source
 from motionrft.generators.base import Generator
 from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.reward.base import Reward
+
+NOBODY = (
+    "No evaluator of this data was named, so R-Precision, MM-Dist, FID and Diversity are left out: what is shown is "
+    "physics, and the reward, which is what was optimised. Name one with --evaluator DIR."
+)
 
 
 @dataclass(frozen=True)
@@ -71,12 +76,14 @@ class GenerationProtocol:
             raise UserError("an evaluation needs at least one repetition.")
         if isinstance(self.items, FixedItems):
             self.items.check_evaluator(self.evaluator)
+        self._check_source(source)
         made, real, choices = [], [], []
         asked = drawn = None
         for done, seed in enumerate(self.seeds):
             asked = self.items.draw(seed)
             drawn = source.available(asked)
-            check_enough(len(drawn.keys))
+            if self.evaluator.embeds:
+                check_enough(len(drawn.keys))
             made.append(self._repetition(source, drawn, seed))
             real.append(real_numbers(drawn, self._embed_texts(drawn.captions), seed))
             if self.items.selection == "official":
@@ -92,12 +99,21 @@ class GenerationProtocol:
             {"identity": self.items.identity, "split": self.items.split, "items": len(drawn.keys)},
             self._protocol(left_out) | dict(source.settings),
             list(self.seeds),
-            machine(_device(self.evaluator), self.precision),
+            machine(device_of(self.evaluator), self.precision),
             collect(made),
             collect(real),
             self._notes(drawn, left_out),
             choices,
         )
+
+    def _check_source(self, source: Source) -> None:
+        """A generator of another skeleton is refused before it samples."""
+        if (
+            isinstance(source, GeneratorSource)
+            and source.generator.representation == self.evaluator.representation
+        ):
+            if source.generator.motion_width is not None:
+                self.evaluator.check_fits(source.generator.motion_width, f"the generator {source.name}")
 
     def _repetition(self, source: Source, drawn: Drawn, seed: int) -> Numbers:
         made = source.make(drawn, seed)
@@ -121,7 +137,7 @@ class GenerationProtocol:
         """`reward` and `reward/TERM`, (N,) each."""
         if self.reward is None:
             return {}
-        device, parts = _device(self.reward), []
+        device, parts = device_of(self.reward), []
         for start in range(0, len(captions), self.batch):
             lengths = made.lengths[start : start + self.batch]
             motion = made.motion[start : start + self.batch, : int(lengths.max())].to(device)
@@ -165,13 +181,19 @@ class GenerationProtocol:
         notes = []
         if left_out:
             notes.append(f"{left_out} items have no motion and are left out, on the real side too.")
+        if not self.evaluator.embeds:
+            notes.append(NOBODY)
         if not self.evaluator.comparable:
             notes.append(f"Judged by the {self.evaluator.name}: not comparable with published numbers.")
-        if drawn.labels is not None:
+        if drawn.labels is not None and self.evaluator.embeds:
             notes.append(
                 "Raw R-Precision is bounded by coin flips among motions of one kind; read label and distinct."
             )
-        if drawn.real is not None and len(drawn.keys) <= drawn.real.embeddings.shape[1]:
+        if (
+            drawn.real is not None
+            and self.evaluator.embeds
+            and len(drawn.keys) <= drawn.real.embeddings.shape[1]
+        ):
             count, width = drawn.real.embeddings.shape
             notes.append(f"FID rests on {count} items in {width} dimensions: too few to trust.")
         return notes
@@ -207,12 +229,6 @@ def evaluate_generator(
 
 def _caption_key(caption: Caption) -> str:
     return f"{caption.text}\0{' '.join(caption.tokens)}"
-
-
-def _device(module: torch.nn.Module) -> torch.device:
-    """Where a module computes; one that has no weights (a reward of physics alone) takes the CPU."""
-    weight = next(module.parameters(), None)
-    return torch.device("cpu") if weight is None else weight.device
 
 
 __all__ = ["GenerationProtocol", "GeneratorSource", "Made", "Repetition", "Source", "evaluate_generator"]

@@ -148,6 +148,8 @@ class FixedItems(EvaluationItems):
         )
         chosen = [i for i in chosen if dataset.items[i].length >= evaluator.min_frames]
         items = [dataset.items[i] for i in chosen]
+        if evaluator.representation in dataset.representations:
+            evaluator.check_fits(dataset.width(evaluator.representation), str(dataset.folder))
         motions = Motions(dataset, evaluator.representation, evaluator.fps)
         real = measure_clips(evaluator, (motions.motion(i) for i in chosen), batch)
         tested = [TestItem(item.key, item.captions, item.length, item.label) for item in items]
@@ -194,7 +196,7 @@ class FixedItems(EvaluationItems):
 
     def check_evaluator(self, evaluator: Evaluator) -> None:
         """Raise `UserError` where the stored measures were made by another evaluator."""
-        if self.evaluator is not None and self.evaluator != evaluator.identity:
+        if self.evaluator is not None and self.evaluator != evaluator.identity and evaluator.embeds:
             raise UserError(
                 f"the stored test items were embedded by another evaluator ({self.evaluator[:12]}) than "
                 f"{evaluator.name} ({evaluator.identity[:12]}). Give the data itself with --data."

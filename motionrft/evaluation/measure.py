@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from motionrft.data import pad
 from motionrft.errors import UserError
@@ -83,13 +83,19 @@ def measure(
         raise UserError(
             f"a motion has {int(lengths.min())} frames; {evaluator.name} needs at least {evaluator.min_frames}."
         )
-    device = next(evaluator.parameters()).device
+    device = device_of(evaluator)
     parts = []
     for start in range(0, len(motion), batch):
         frames = lengths[start : start + batch]
         clip = motion[start : start + batch, : int(frames.max())].to(device)
         parts.append(_measure_batch(evaluator, clip, frames.to(device), representation))
     return Measured.joined(parts)
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module computes; one that has no weights (a reward of physics alone, no evaluator) takes the CPU."""
+    weight = next(module.parameters(), None)
+    return torch.device("cpu") if weight is None else weight.device
 
 
 @torch.no_grad()
@@ -115,3 +121,13 @@ def physics(joints: Tensor, lengths: Tensor, fps: float) -> dict[str, Tensor]:
     if skeleton_of_joints(joints.shape[2]) is SMPL22:
         measures["hand"] = raised_hand(joints, lengths)
     return measures
+
+
+def mean_distance(first: Sequence[Tensor], second: Sequence[Tensor]) -> float:
+    """Mean distance of the joints of two lists of clips about their roots, in the clips' unit."""
+    distances = []
+    for a, b in zip(first, second, strict=True):
+        frames = min(len(a), len(b))
+        apart = (a[:frames] - a[:frames, :1]) - (b[:frames] - b[:frames, :1])  # (T, J, 3)
+        distances.append(apart.norm(dim=-1).mean())
+    return float(torch.stack(distances).mean())

@@ -41,6 +41,8 @@ def generation_numbers(drawn: Drawn, text: Tensor, made: Measured, seed: int) ->
         text: (N, E) embeddings of the captions. made: of the motions, in the same order.
         seed: decides groups and pairs, so that two generators under one seed are compared on the same ones.
     """
+    if not made.embeddings.shape[1]:
+        return _bodily(drawn, made)
     precision = _precision(drawn, text, made.embeddings, seed)
     count = len(drawn.keys)
     pairs = DIVERSITY_PAIRS if count > DIVERSITY_PAIRS else count // 2
@@ -58,6 +60,8 @@ def real_numbers(drawn: Drawn, text: Tensor, seed: int) -> Numbers:
     if drawn.real is None:
         return {}
     result = generation_numbers(drawn, text, drawn.real, seed)
+    if not drawn.real.embeddings.shape[1]:
+        return result
     order = torch.randperm(len(drawn.keys), generator=generator_for(seed, "halves"))
     halves = [metrics.Gaussian.fit(drawn.real.embeddings[half]) for half in order.chunk(2)]
     return result | {"fid": metrics.frechet_distance(*halves)}

@@ -9,7 +9,6 @@ import torch
 
 from motionrft.evaluation.catalogue import in_order, metric_of
 from motionrft.evaluation.generation import Repetition
-from motionrft.evaluation.measure import converted
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.evaluation.tables import footnotes
 from motionrft.intervals import Interval
@@ -36,14 +35,9 @@ class Gallery:
         if self.motions:
             return
         made, drawn = repetition.made, repetition.drawn
-        joints, lengths = converted(
-            made.motion, made.lengths.to(made.motion.device), made.representation, "joints"
-        )
         self.fps = made.fps
-        frames = lengths.tolist()
-        for row, key in enumerate(drawn.keys):
-            self.motions[key] = joints[row, : frames[row]].cpu().numpy()
-            self.captions[key] = drawn.captions[row].text
+        for key, clip, caption in zip(drawn.keys, made.clips(), drawn.captions, strict=True):
+            self.motions[key], self.captions[key] = clip.numpy(), caption.text
         if "reward" in repetition.rewards:
             self.scores = dict(zip(drawn.keys, repetition.rewards["reward"].tolist(), strict=True))
 

@@ -4,7 +4,7 @@ machine."""
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from motionrft.errors import UserError
 from motionrft.evaluation.catalogue import in_order, metric_of
 from motionrft.evaluation.metrics.exact import exact
+from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.intervals import replications
 from motionrft.parsing import Place, parse_json, parsing, read_text
 from motionrft.physics import RENAMED_MEASURES, current_names
@@ -187,7 +188,7 @@ def _paired(name: str, before: EvaluationResult, after: EvaluationResult) -> Row
 
 
 def _identities(a: EvaluationResult, b: EvaluationResult) -> list[tuple[str, Any, Any]]:
-    own = ("steps", "guidance", "sampler", "eta", "fps")  # of the generator, not of the way it is judged
+    own = {field.name for field in fields(SamplingSettings)}  # of the generator, not of the way it is judged
     mine, theirs = ({k: v for k, v in r.protocol.items() if k not in own} for r in (a, b))
     return [
         ("kind of evaluation", a.kind, b.kind),

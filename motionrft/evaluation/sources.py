@@ -15,7 +15,7 @@ from motionrft.evaluation.measure import converted
 from motionrft.generators.base import Generator
 from motionrft.generators.sampling import sample_batches
 from motionrft.generators.sampling_settings import SamplingSettings
-from motionrft.representations.joints import resample_linear
+from motionrft.representations.joints import in_metres, resample_linear
 from motionrft.training.seeds import generator_for, item_seed
 
 
@@ -37,6 +37,11 @@ class Made:
         spans = zip(joints, lengths.tolist(), strict=True)
         clips = [resample_linear(clip[:frames], self.fps, fps) for clip, frames in spans]
         return Made(*pad(clips), "joints", fps)
+
+    def clips(self) -> list[Tensor]:
+        """Joints (T, J, 3) in metres of every motion, on the CPU: for pictures and distances."""
+        joints, lengths = converted(self.motion.cpu(), self.lengths.cpu(), self.representation, "joints")
+        return [clip[:frames] for clip, frames in zip(in_metres(joints), lengths.tolist(), strict=True)]
 
 
 class Source(Protocol):

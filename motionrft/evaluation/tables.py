@@ -77,6 +77,18 @@ def cell(result: EvaluationResult, name: str, real: bool = False, between: str =
     return f"{mean:.{digits}f}" + (f"{between}{half:.{digits}f}" if several else "")
 
 
+def protocol_of(result: EvaluationResult) -> str:
+    """One line for a table's heading: who judged, which R-Precision, how many items and seeds, sampled with what."""
+    parts = [str(result.judge["name"])] if result.judge.get("name") else []
+    if any(name.endswith("_r1") for name in result.metrics):
+        parts.append(f"R-Precision among {result.protocol.get('candidates')}")
+    seeds = f"{len(result.seeds)} seed{'s' * (len(result.seeds) != 1)}"
+    parts.append(f"{result.data.get('items')} items of {result.data.get('split')}, {seeds}")
+    if (sampler := result.protocol.get("sampler")) is not None:
+        parts.append(f"{sampler}, {result.protocol.get('steps') or 'its own'} steps")
+    return "; ".join(parts)
+
+
 def footnotes(results: Sequence[EvaluationResult]) -> list[str]:
     """What a reader must know of the numbers: who judged, on what, how often."""
     first = results[0]

@@ -172,12 +172,14 @@ def _reading_of(source: Path, conversion: Conversion) -> ReadingOptions:
 
 
 def convert_motion(motion: Motion, conversion: Conversion) -> Motion:
-    """A motion in the target's representation (joints for BVH and pictures), at the rate of the conversion.
+    """A motion in the target's representation, at the rate of the conversion: joints for pictures; a file format takes
+    any and converts itself.
 
     Raises:
         UserError: the motion's skeleton has no such representation.
     """
-    target = conversion.target if conversion.target in REPRESENTATIONS else JOINTS
+    target = JOINTS if conversion.target in PICTURES else motion.representation
+    target = conversion.target if conversion.target in REPRESENTATIONS else target
     values = torch.from_numpy(motion.array)
     if conversion.mirror:
         values = mirror(values, motion.representation)
@@ -202,7 +204,8 @@ def write_target(path: Path, motion: Motion, conversion: Conversion) -> None:
     """Write a converted motion as the conversion asks; its caption goes into pictures, and beside other files."""
     caption = motion.text or first_caption(motion.source.with_suffix(".txt"))
     if conversion.target in PICTURES:
-        write_picture(path, [motion.array], [caption] if caption else [], motion.fps)
+        joints = motion.array.reshape(len(motion), -1, 3)
+        write_picture(path, [joints], [caption] if caption else [], motion.fps)
         return
     name = ARRAYS if conversion.target in REPRESENTATIONS else conversion.target
     write_as(format_named(name), path, motion, conversion.writing)

@@ -147,6 +147,13 @@ def _encoded(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _bytes(raw: bytes = b"") -> bytearray:
+    """`bytearray` of bytes, and not of a number, which would take that much memory."""
+    if not isinstance(raw, bytes):
+        raise ValueError(f"a bytearray of {raw!r:.40}")
+    return bytearray(raw)
+
+
 class _NdarrayName:
     """Stands for `numpy.ndarray` where a builder names it; building one from it is refused."""
 
@@ -163,7 +170,7 @@ _STAND_INS: dict[str, Callable[..., Any]] = {
     "numpy.dtype": _Dtype,
     "_codecs.encode": _encoded,
     "collections.OrderedDict": OrderedDict,
-    "builtins.bytearray": bytearray,
+    "builtins.bytearray": _bytes,
 }
 """What a pickle may ask for, and what it gets."""
 

@@ -1,6 +1,5 @@
 """Several methods from the same start with the same budget: which one wins on this generator and reward."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,8 +7,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from motionrft.evaluation.catalogue import metric_of
 from motionrft.evaluation.result import EvaluationResult, compare
-from motionrft.evaluation.tables import latex, markdown
+from motionrft.evaluation.tables import latex, markdown, protocol_of
 from motionrft.finetuning import report
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.run import Finetuned, FinetuneSession, finetune
@@ -17,11 +17,12 @@ from motionrft.report.content import ReportData, Series
 from motionrft.report.page import write_report
 from motionrft.report.verdict import Row
 from motionrft.training.atomic import write_text
-from motionrft.training.run import METRICS, PRESET
+from motionrft.training.run import METRICS, PRESET, read_lines
 
 MIB = 2**20
-COLUMNS = ("R@1", "R@2", "R@3", "FID", "MM-Dist", "Diversity", "reward", "jitter")
-_METRICS = ("label_r1", "label_r2", "label_r3", "fid", "mm_dist", "diversity", "reward", "jitter")
+_PRECISION = {"label": ("label_r1", "label_r2", "label_r3"), "raw": ("raw_r1", "raw_r2", "raw_r3")}
+"""R-Precision by protocol. Publications print raw; where kinds of motion are labelled, coin flips bound that."""
+_METRICS = ("fid", "mm_dist", "diversity", "reward", "jitter")
 _COST = ("updates", "seconds", "MiB for backward", "peak MiB")
 
 
@@ -55,25 +56,38 @@ def compare_methods(preset: FinetunePreset, session: FinetuneSession) -> list[Co
         out = session.out / name
         own = replace(session, out=out, before=session.out / "before", resume=session.resume and out.is_dir())
         done = finetune(variant, own)
-        found.append(Compared(name, done, read_lines(out)))
+        found.append(Compared(name, done, read_lines(out / METRICS)))
     _write(preset, session.out, found)
     return found
 
 
 def table(found: Sequence[Compared]) -> tuple[list[str], list[list[Any]]]:
     """The layout of the paper's Table V, with time and memory: header and rows, the real motions and the
-    start first.
+    start first. The header says which R-Precision it is; `protocol` says the rest.
     """
-    header = ["method", *COLUMNS, *_COST]
     results = [one.done.results for one in found if one.done.results]
+    columns = _columns(results[0][0]) if results else _METRICS
+    header = ["method", *(metric_of(name).label for name in columns), *_COST]
     rows: list[list[Any]] = []
     if results:
         before, blank = results[0][0], [None] * len(_COST)
-        rows = [["real", *_numbers(before, True), *blank], ["before", *_numbers(before, False), *blank]]
+        real, start = (_numbers(before, columns, own) for own in (True, False))
+        rows = [["real", *real, *blank], ["before", *start, *blank]]
     for one in found:
-        numbers = _numbers(one.done.results[1], False) if one.done.results else [None] * len(_METRICS)
-        rows.append([one.name, *numbers, *one.cost])
+        after = _numbers(one.done.results[1], columns, False) if one.done.results else [None] * len(columns)
+        rows.append([one.name, *after, *one.cost])
     return header, rows
+
+
+def protocol(found: Sequence[Compared]) -> str:
+    """How a comparison's numbers were made, for its heading."""
+    results = [one.done.results for one in found if one.done.results]
+    return protocol_of(results[0][0]) if results else "nothing was evaluated"
+
+
+def _columns(result: EvaluationResult) -> tuple[str, ...]:
+    precision = next((names for names in _PRECISION.values() if names[0] in result.metrics), ())
+    return tuple(name for name in (*precision, *_METRICS) if name in result.metrics or name in result.real)
 
 
 def curves(found: Sequence[Compared]) -> list[Series]:
@@ -97,11 +111,6 @@ def curves(found: Sequence[Compared]) -> list[Series]:
     return series
 
 
-def read_lines(folder: Path) -> list[dict[str, Any]]:
-    """The metrics of a run."""
-    return [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
-
-
 def _write(preset: FinetunePreset, out: Path, found: Sequence[Compared]) -> None:
     series = curves(found)
     results = [one.done.results for one in found if one.done.results]
@@ -116,7 +125,7 @@ def _write(preset: FinetunePreset, out: Path, found: Sequence[Compared]) -> None
     write_report(
         out / "report.html",
         ReportData(
-            title="Methods compared",
+            title=f"Methods compared: {protocol(found)}",
             columns=("before", *(one.name for one in found)),
             rows=rows,
             series=series,
@@ -139,9 +148,9 @@ def side_by_side(before: EvaluationResult, after: Sequence[EvaluationResult]) ->
     return rows
 
 
-def _numbers(result: EvaluationResult, real: bool) -> list[float | None]:
+def _numbers(result: EvaluationResult, columns: Sequence[str], real: bool) -> list[float | None]:
     values: Mapping[str, Sequence[float]] = result.real if real else result.metrics
-    return [result.mean(name, real) if name in values else None for name in _METRICS]
+    return [result.mean(name, real) if name in values else None for name in columns]
 
 
 def _budget(preset: FinetunePreset) -> str:

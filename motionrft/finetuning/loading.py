@@ -10,12 +10,11 @@ import torch
 
 from motionrft import builtin
 from motionrft.data.folder import MotionDataset
-from motionrft.data.prompts import read_prompts
+from motionrft.data.prompts import read_prompt_file, read_prompts
 from motionrft.errors import UserError
-from motionrft.evaluation.evaluators import load_evaluator
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.items import FixedItems
-from motionrft.evaluation.numbers import CANDIDATES
+from motionrft.finetuning.held_out import TestSet, held_out, prompt_seconds, split_prompts
 from motionrft.finetuning.methods.base import usable_methods
 from motionrft.finetuning.pairs import read_pair_prompts
 from motionrft.finetuning.preset import FinetunePreset
@@ -25,24 +24,13 @@ from motionrft.loading import generator_identity, load_generator, load_reward, r
 from motionrft.reward.base import Reward
 from motionrft.training.fingerprints import path_hash, text_hash
 
-PER_LABEL = 12
-"""Held-out items of one kind of motion at most: kinds can be very uneven."""
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Items that nothing is tuned on, and who judges what is made of them."""
-
-    items: FixedItems
-    evaluator: Evaluator
-
 
 @dataclass(frozen=True)
 class Parts:
     """What a run works with, on its device.
 
     validation, held_out: items for the watch and for the tables, None where there is nothing to look at.
-    source: items of the data set that the generator comes from, where the preset asks what was forgotten.
+    source: of the data set that the generator comes from, where the preset asks what was forgotten.
     """
 
     generator: Generator
@@ -51,7 +39,7 @@ class Parts:
     evaluator: Evaluator | None
     validation: FixedItems | None
     held_out: FixedItems | None
-    source: HeldOut | None = None
+    source: TestSet | None = None
 
 
 def identities(preset: FinetunePreset) -> dict[str, str]:
@@ -89,37 +77,37 @@ def load_parts(
         preset.reward, preset.weights, generator.representation, fps=generator.fps, device=device
     )
     _check_gradient(preset, reward)
-    evaluator, validation, held_out = None, None, None
-    if preset.watch.every or preset.evaluation.prompts:
-        evaluator = load_evaluator(builtin.resolve(preset.evaluator, "evaluator"), device)
-        validation = _items(preset, evaluator, generator.fps, preset.validation_split, preset.watch.prompts)
-        held_out = _items(
-            preset, evaluator, generator.fps, preset.evaluation.split, preset.evaluation.prompts
+    _check_skeleton(preset, generator, reward)
+    looked_at = held_out(preset, generator, device, say)
+    prompts = load_prompts(preset, generator)
+    if preset.prompts is not None and (said := read_prompt_file(Path(preset.prompts)).said):
+        say(said)
+    return Parts(
+        generator,
+        reward,
+        prompts,
+        looked_at.evaluator,
+        looked_at.validation,
+        looked_at.test,
+        looked_at.source,
+    )
+
+
+def _check_skeleton(preset: FinetunePreset, generator: Generator, reward: Reward) -> None:
+    """Refuse a reward or a data set of another skeleton than the generator's."""
+    made, judged = generator.motion_width, reward.kinematic_width
+    if made is not None and judged is not None and made != judged:
+        raise UserError(
+            f"{preset.reward} judges motions of {judged} features a frame, and {preset.generator} makes {made}. "
+            "Name a reward of the same data (263 is HumanML3D, 251 KIT-ML)."
         )
-        if validation is None and held_out is None:
-            say(f"fewer than {CANDIDATES} prompts: no watch and no table of before and after")
-    prompts, source = load_prompts(preset, generator), _source(preset, evaluator, device)
-    return Parts(generator, reward, prompts, evaluator, validation, held_out, source)
-
-
-def _source(preset: FinetunePreset, evaluator: Evaluator | None, device: torch.device) -> HeldOut | None:
-    """The held-out items of the source, with its own evaluator or the target's."""
-    part = preset.evaluation
-    if part.source is None or not part.prompts:
-        return None
-    if part.source_evaluator is not None:
-        evaluator = load_evaluator(builtin.resolve(part.source_evaluator, "evaluator"), device)
-    assert evaluator is not None, "an evaluator is loaded wherever prompts are held out"
-    return HeldOut(_of_data(part.source, part.split, evaluator).subset(part.prompts), evaluator)
-
-
-def _of_data(data: str, split: str, evaluator: Evaluator) -> FixedItems:
-    """Held-out items of a data set, or the built-in ones."""
-    if data == builtin.NAME:
-        items = FixedItems.load(builtin.items_path(split))
-        items.check_evaluator(evaluator)
-        return items
-    return FixedItems.of_dataset(MotionDataset(data, split), evaluator, per_label=PER_LABEL)
+    if preset.data is not None and made is not None:
+        width = MotionDataset(preset.data, preset.split).width("kinematic")
+        if width != made:
+            raise UserError(
+                f"{preset.data}: its motions have {width} features a frame, and {preset.generator} makes {made} "
+                "(263 is HumanML3D, 251 KIT-ML)."
+            )
 
 
 def _check_gradient(preset: FinetunePreset, reward: Reward) -> None:
@@ -138,42 +126,20 @@ def _check_gradient(preset: FinetunePreset, reward: Reward) -> None:
 
 
 def load_prompts(preset: FinetunePreset, generator: Generator) -> PromptSet:
-    """The prompts to tune on: a file's, a data set's, or the built-in ones."""
+    """The prompts to tune on: given pairs', those of a file that are not held out, a data set's, or the built-in ones."""
     if preset.pairs is not None:
         return read_pair_prompts(Path(preset.pairs), generator)
     if preset.prompts is not None:
-        texts = read_prompts(Path(preset.prompts))
-        return from_texts(texts, generator, torch.full((len(texts),), prompt_seconds(preset, generator.fps)))
+        given = read_prompt_file(Path(preset.prompts))
+        rows, seconds = split_prompts(preset, given.texts).tuned, prompt_seconds(preset, given, generator.fps)
+        lengths = torch.tensor([seconds[row] for row in rows])
+        return from_texts([given.texts[row] for row in rows], generator, lengths)
     if preset.data is not None:
         return from_dataset(MotionDataset(preset.data, preset.split), generator, preset.seed)
     prompts = builtin.prompts()
     frames = generator.frames(torch.tensor([prompt.frames for prompt in prompts]) / builtin.FPS)
     labels = _numbered(prompt.label for prompt in prompts)
     return PromptSet([prompt.text for prompt in prompts], frames, labels)
-
-
-def prompt_seconds(preset: FinetunePreset, fps: float) -> float:
-    """Length of prompts that say none; `fps` is the generator's."""
-    return preset.seconds if preset.frames is None else preset.frames / fps
-
-
-def _items(
-    preset: FinetunePreset, evaluator: Evaluator, fps: float, split: str, count: int
-) -> FixedItems | None:
-    """Held-out items. A prompt file has none but its own prompts; where those are too few to rank, the
-    built-in items serve, if the built-in evaluator judges.
-    """
-    if not count:
-        return None
-    if preset.evaluation.data is not None:
-        return _of_data(preset.evaluation.data, split, evaluator).subset(count)
-    if preset.prompts is not None:
-        texts = read_prompts(Path(preset.prompts))
-        if len(texts) >= CANDIDATES:
-            return FixedItems.of_prompts(texts, [prompt_seconds(preset, fps)] * len(texts)).subset(count)
-        if preset.evaluator != builtin.NAME:
-            return None
-    return _of_data(preset.data or builtin.NAME, split, evaluator).subset(count)
 
 
 def _numbered(labels: Iterable[str | None]) -> torch.Tensor | None:

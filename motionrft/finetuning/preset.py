@@ -44,6 +44,23 @@ def _laid_over(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def _own_settings(name: object, own: Any) -> Any:
+    """What a compared method sets: nothing, preset fields, or straight away fields of the method (`draft: {k: 4}`)."""
+    if own is None:
+        return {}
+    if not isinstance(own, dict) or not isinstance(name, str) or name not in METHODS:
+        return own
+    fields = set(method_named(name).preset.model_fields) - {"method"}
+    mine = {
+        key: value for key, value in own.items() if key in fields and key not in FinetunePreset.model_fields
+    }
+    if not mine:
+        return own
+    given = own.get("method")
+    method = {**mine, **given} if isinstance(given, dict) else mine
+    return {key: value for key, value in own.items() if key not in mine} | {"method": method}
+
+
 class LoraPart(PresetPart):
     """Low-rank adapters on the denoiser instead of its full weights."""
 
@@ -73,10 +90,21 @@ class ReferencePart(PresetPart):
 class WatchPart(PresetPart):
     """Held-out prompts sampled now and then; what is watched is not what is optimised."""
 
-    every: int = Field(300, ge=0, description="updates between two looks; 0 never looks")
+    every: int = Field(
+        300,
+        ge=0,
+        description="updates between two looks, three in a run at least and one at its end; 0 never looks",
+    )
     prompts: int = Field(48, ge=32, description="held-out prompts a look samples; R-Precision ranks 32")
+    seeds: int = Field(
+        3, ge=2, description="sampling seeds of the look before any update: what chance does is no drift"
+    )
     jitter: float = Field(0.25, gt=0, description="relative rise of jitter to warn of")
-    mm_dist: float = Field(0.01, gt=0, description="rise of MM-Dist to warn of")
+    mm_dist: float | None = Field(
+        None,
+        gt=0,
+        description="rise of MM-Dist to warn of; null: three times its spread over the start's seeds",
+    )
     foot_skating: float = Field(0.25, gt=0, description="relative rise of the skating ratio to warn of")
     motion_energy: float = Field(0.2, gt=0, description="relative change of motion energy to warn of")
     stop: float = Field(3.0, ge=1, description="a rise this many times as large stops the run")
@@ -113,7 +141,12 @@ class FinetunePreset(Preset):
 
     generator: str = Field("builtin", description=GENERATOR, json_schema_extra=suggests("builtin"))
     reward: str = Field("builtin", description=REWARD, json_schema_extra=NAMES)
-    evaluator: str = Field("builtin", description="evaluator folder for the watch and the tables, or builtin")
+    evaluator: str | None = Field(
+        None,
+        description="evaluator for the watch and the tables: a folder, or builtin; null: the built-in one for kinds of "
+        "motion it knows, and none on other data (physics and the reward are then shown)",
+        json_schema_extra=suggests("builtin"),
+    )
     data: str | None = Field(None, description="data set folder that prompts are taken from")
     split: str = Field("train", description="split of the data set to tune on")
     validation_split: str = Field("val", description="split of the data set that the watch looks at")
@@ -127,7 +160,9 @@ class FinetunePreset(Preset):
     frames: int | None = Field(
         None, ge=1, le=100_000, description="the same in frames of the generator, instead of seconds"
     )
-    method: AnyMethod = Field(EasyTunePreset(), discriminator="method")
+    method: AnyMethod = Field(
+        EasyTunePreset(), discriminator="method", description="how the generator is tuned"
+    )
     steps: int = Field(50, ge=1, le=10_000, description="denoising steps of a trajectory")
     sampler: str | None = Field(
         None,
@@ -194,6 +229,11 @@ class FinetunePreset(Preset):
             values = {**values, "method": {"method": names[0]}}
         if isinstance(names, list):
             values = {**values, "compare": {str(name): {} for name in names}}
+        if isinstance(names, dict):
+            values = {
+                **values,
+                "compare": {str(name): _own_settings(name, own) for name, own in names.items()},
+            }
         if values.get("epochs") is not None and "updates" not in values:
             values = {**values, "updates": None}
         return values

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from motionrft.evaluation.generation import Repetition
-from motionrft.evaluation.measure import converted
 from motionrft.pictures import write_strip
 from motionrft.report.chart_files import write_chart
 from motionrft.report.content import Prompt, Series
@@ -46,11 +45,8 @@ def picture(repetition: Repetition, count: int = PICTURED) -> Pictured:
     """Joints (T, J, 3) of evenly spread items."""
     items = torch.linspace(0, len(repetition.drawn.keys) - 1, count).round().long().unique()
     made = repetition.made
-    motion, lengths = converted(
-        made.motion[items].cpu(), made.lengths[items].cpu(), made.representation, "joints"
-    )
-    clips = zip(motion, lengths.tolist(), strict=True)
-    joints = [clip[:frames].numpy() for clip, frames in clips]
+    clips = made.clips()
+    joints = [clips[item].numpy() for item in items.tolist()]
     texts = [repetition.drawn.captions[i].text for i in items.tolist()]
     rewards = repetition.rewards.get("reward", torch.zeros(len(repetition.drawn.keys)))
     return Pictured(texts, joints, rewards[items].tolist())

@@ -9,11 +9,14 @@ import torch
 
 from motionrft.evaluation.generation import Repetition, evaluate_generator
 from motionrft.evaluation.result import EvaluationResult, compare
+from motionrft.evaluation.tables import protocol_of
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
 from motionrft.finetuning.compiled import quickened
 from motionrft.finetuning.frozen import FrozenTwin
-from motionrft.finetuning.loading import HeldOut, Parts, identities, load_parts
+from motionrft.finetuning.held_out import TestSet
+from motionrft.finetuning.loading import Parts, identities, load_parts
+from motionrft.finetuning.looking import Looking
 from motionrft.finetuning.methods.base import method_named
 from motionrft.finetuning.objective import TuningContext
 from motionrft.finetuning.prepared_prompts import PreparedPrompts
@@ -35,6 +38,7 @@ from motionrft.training.precision import autocast
 from motionrft.training.progress import Progress, Silent
 from motionrft.training.run import RunFolder
 from motionrft.training.seeds import seed_everything
+from motionrft.training.watch import Watch
 
 GENERATOR, ADAPTERS, EVALUATIONS, PLOTS, REPORT = (
     "generator",
@@ -74,7 +78,12 @@ class Finetuned:
     report: Path
     tables: dict[str, list[Row]]
     results: tuple[EvaluationResult, ...] = ()
-    """Before and after, at the guidance that was tuned."""
+    """Before and after, with what was tuned with."""
+
+    @property
+    def protocol(self) -> str:
+        """How the numbers of the first table were made."""
+        return protocol_of(self.results[0]) if self.results else "nothing was evaluated"
 
 
 def finetune(preset: FinetunePreset, session: FinetuneSession) -> Finetuned:
@@ -146,8 +155,14 @@ class FinetuneRun:
             dtype=session.dtype,
             distribution=self.distribution,
             say=session.say,
-            watch=watch_for(preset.watch) if preset.watch.every and self.parts.validation else None,
+            watch=self._watch(),
         )
+
+    def _watch(self) -> Watch | None:
+        evaluator = self.parts.evaluator
+        if not self.preset.watch.every or self.parts.validation is None or evaluator is None:
+            return None
+        return watch_for(self.preset.watch, evaluator.embeds)
 
     def _prepared(self, context: TuningContext) -> PreparedPrompts:
         preset, reference = self.preset, self.preset.reference
@@ -182,7 +197,17 @@ class FinetuneRun:
         """Tune to the end of the budget, or until the watch ends it."""
         looks = None
         if folder is not None and self.trainer.watch is not None:
-            looks = Looks(self.preset.watch, self.trainer.watch, self._look, folder.path)
+            items, evaluator = self.parts.validation, self.parts.evaluator
+            assert items is not None and evaluator is not None, "a watch without anything to look at"
+            validation = TestSet(items, evaluator)
+            looking = Looking(
+                lambda name, seeds, keep: self._evaluated(name, validation, seeds, self.sampling, watch=keep),
+                self.frozen,
+                self.preset.watch.seeds,
+            )
+            looks = Looks(
+                self.preset.watch, self.trainer.watch, looking, folder.path, self.trainer.share_done
+            )
             looks.begin()
         return train(
             self.trainer,
@@ -193,20 +218,15 @@ class FinetuneRun:
             keep=self.preset.keep,
             progress=self.session.progress(self.preset.method.method),
             watch=looks,
+            watch_end=None if looks is None else looks.at_end,
             keep_start=self.trainer.watch is not None,  # in every process: saving is done together
             distribution=self.distribution,
         )
 
-    def _look(self) -> dict[str, float]:
-        assert self.parts.validation is not None and self.parts.evaluator is not None
-        looked_at = HeldOut(self.parts.validation, self.parts.evaluator)
-        result = self._evaluated("watch", looked_at, [0], self.sampling)
-        return {name: values[0] for name, values in result.metrics.items()}
-
     def _evaluated(
         self,
         name: str,
-        held_out: HeldOut,
+        test: TestSet,
         seeds: Sequence[int],
         sampling: SamplingSettings,
         progress: Progress | None = None,
@@ -217,8 +237,8 @@ class FinetuneRun:
             return evaluate_generator(
                 self.generator,
                 self.parts.reward,
-                held_out.evaluator,
-                held_out.items,
+                test.evaluator,
+                test.items,
                 seeds,
                 sampling,
                 name=name,
@@ -233,8 +253,8 @@ class FinetuneRun:
         tables: dict[str, list[Row]] = {}
         pictured: list[Prompt] = []
         tuned_at: tuple[EvaluationResult, ...] = ()
-        for title, sampling, held_out in self._looked_at():
-            results, shown = self._before_and_after(folder, title, sampling, held_out)
+        for title, sampling, test in self._looked_at():
+            results, shown = self._before_and_after(folder, title, sampling, test)
             if results:
                 tables[title] = compare(*results)
                 tuned_at = tuned_at or tuple(results)
@@ -276,10 +296,10 @@ class FinetuneRun:
         samplers = [self.generator.sampling(name, guidance=tuned.guidance) for name in further.samplers]
         return list(dict.fromkeys([tuned, *scales, *samplers]))
 
-    def _looked_at(self) -> Iterator[tuple[str, SamplingSettings, HeldOut]]:
+    def _looked_at(self) -> Iterator[tuple[str, SamplingSettings, TestSet]]:
         """Every table: its title, how motions are made for it, and what for; the target's first, then the source's."""
         if self.parts.held_out is not None and self.parts.evaluator is not None:
-            target = HeldOut(self.parts.held_out, self.parts.evaluator)
+            target = TestSet(self.parts.held_out, self.parts.evaluator)
             for sampling in self._evaluated_with():
                 yield _title(sampling, self.sampling), sampling, target
         if self.parts.source is not None:
@@ -287,7 +307,7 @@ class FinetuneRun:
             yield f"{title}, {_title(self.sampling, self.sampling)}", self.sampling, self.parts.source
 
     def _before_and_after(
-        self, folder: RunFolder, title: str, sampling: SamplingSettings, held_out: HeldOut
+        self, folder: RunFolder, title: str, sampling: SamplingSettings, test: TestSet
     ) -> tuple[list[EvaluationResult], list[report.Pictured]]:
         """Both evaluations with one way of sampling, under the same seeds, and the pictured motions of the
         first.
@@ -312,7 +332,7 @@ class FinetuneRun:
             progress = self.session.progress(f"evaluating {name}, {title}")
             progress.start(len(seeds), 0, "sampling seeds")
             with state:
-                results.append(self._evaluated(name, held_out, seeds, sampling, progress, keep))
+                results.append(self._evaluated(name, test, seeds, sampling, progress, keep))
             progress.finish()
             shown += seen
             file.parent.mkdir(exist_ok=True)

@@ -148,7 +148,7 @@ class FinetuneTrainer:
     def _update_points(self, items: Tensor, visits: Tensor | int, step: int) -> Iterator[UpdatePoint]:
         """The update points of a trajectory, with the meter on while each is made."""
         seed = item_seed(self.preset.seed, "plan", self.trajectory)
-        plan = plan_of(self.preset.method, self.preset.steps, self._progress(step), Random(seed))
+        plan = plan_of(self.preset.method, self.preset.steps, self.share_done(step), Random(seed))
         micro_batches = self.prepared.micro_batches(items, visits, self.micro_batch)
         points, meter = self.objective(self.context, micro_batches, plan, Random(seed)), self.context.meter
         while True:
@@ -159,7 +159,8 @@ class FinetuneTrainer:
                 return
             yield point
 
-    def _progress(self, step: int) -> float:
+    def share_done(self, step: int) -> float:
+        """Share of the run that so many updates are, in [0, 1]; 0 where a time limit has not been measured yet."""
         return 0.0 if self.total is None else step / self.total
 
     def _halve(self) -> None:

@@ -1,70 +1,121 @@
 """Looks at held-out samples during tuning. What they mean is judged by `motionrft.training.watch`.
 
 On motion capture of everyday acts, jitter and the evaluator's distance between text and motion (MM-Dist) warn
-first when a reward is exploited; diversity hardly moves, and the reward itself keeps rising.
+first when a reward is exploited; diversity hardly moves, and the reward itself keeps rising. Where no evaluator fits,
+the held-out reward is the goal, and the distance from what the untuned generator makes of the same noise guards it.
 """
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from motionrft.finetuning.preset import WatchPart
+from motionrft.parsing import parsing
 from motionrft.physics import RENAMED_MEASURES, current_names
+from motionrft.training.run import read_lines
 from motionrft.training.watch import Finding, Watch, Watched
 
 LOOKS = "watch.jsonl"
 """The looks, one JSON line each, in the run's folder."""
-SHOWN = ("reward", "mm_dist", "jitter", "skating_ratio", "motion_energy", "label_r1")
+SHOWN = ("reward", "mm_dist", "distance", "jitter", "skating_ratio", "motion_energy", "label_r1", "raw_r1")
+SPREADS = 3.0
+"""Standard deviations over the start's seeds that are no drift yet."""
+SMALLEST = 0.005
+"""Share of the start's value that is no drift yet, however little chance does."""
+LEAST_LOOKS = 3
 
 
-def watch_for(settings: WatchPart) -> Watch:
-    """What is watched, and how far it may drift."""
-    return Watch(
-        [
-            Watched("mm_dist", "lower", settings.mm_dist, relative=False, goal=True),
-            Watched("jitter", "lower", settings.jitter),
-            Watched("skating_ratio", "lower", settings.foot_skating),
-            Watched("motion_energy", "steady", settings.motion_energy),
-        ],
-        stop=settings.stop,
-    )
+def watch_for(settings: WatchPart, judged: bool = True) -> Watch:
+    """What is watched, and how far it may drift.
+
+    Args:
+        judged: whether an evaluator measures MM-Dist.
+    """
+    physics = [
+        Watched("jitter", "lower", settings.jitter, spreads=SPREADS),
+        Watched("skating_ratio", "lower", settings.foot_skating, spreads=SPREADS),
+        Watched("motion_energy", "steady", settings.motion_energy, spreads=SPREADS),
+    ]
+    if not judged:
+        # As far from the start as another noise would lead is as far as two strangers are.
+        goals = [
+            Watched("reward", "higher", SMALLEST, goal=True, spreads=SPREADS),
+            Watched("distance", "lower", 0.0, relative=False, spreads=1.0),
+        ]
+    elif settings.mm_dist is None:
+        goals = [Watched("mm_dist", "lower", SMALLEST, goal=True, spreads=SPREADS)]
+    else:
+        goals = [Watched("mm_dist", "lower", settings.mm_dist, relative=False, goal=True)]
+    return Watch([*goals, *physics], stop=settings.stop)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Means of the held-out metrics by name, and at the first look how far each spreads over seeds."""
+
+    values: dict[str, float]
+    spread: dict[str, float] = field(default_factory=dict)
 
 
 class Looks:
     """Samples and judges the generator every so many updates; the measure is the look before any update.
 
     Args:
-        sample: means of the metrics of the generator as it is.
+        sample: looks at the generator as it is; told whether this is the first look, which tells the spread too.
         folder: the run's.
+        progress: share of the run that is done after so many updates, in [0, 1], or None where nobody knows.
     """
 
     def __init__(
-        self, settings: WatchPart, watch: Watch, sample: Callable[[], dict[str, float]], folder: Path
+        self,
+        settings: WatchPart,
+        watch: Watch,
+        sample: Callable[[bool], Seen],
+        folder: Path,
+        progress: Callable[[int], float] | None = None,
     ):
         self.every, self.watch, self.sample, self.path = settings.every, watch, sample, folder / LOOKS
+        self.progress = progress or (lambda _: 0.0)
+        self._seen_share = 0.0
 
     def begin(self) -> None:
         """Look at the untuned generator, unless the run has done so before."""
-        first = next((look for look in read_looks(self.path.parent) if look["update"] == 0), None)
-        self.watch.begin(first or self._look(0))
+        known = next((look for look in read_looks(self.path.parent) if look["update"] == 0), None)
+        seen = self._look(0) if known is None else Seen(known, known.get("spread", {}))
+        self.watch.begin(seen.values, seen.spread)
+        self._seen_share = self.progress(self.watch.last_step)
 
     def __call__(self, step: int) -> Finding | None:
         """Called after every trajectory."""
+        share = self.progress(step)
         due = step // self.every > self.watch.last_step // self.every
-        return self.watch.look(step, self._look(step)) if due else None
+        due = due or int(share * LEAST_LOOKS) > int(self._seen_share * LEAST_LOOKS)
+        if not due:
+            return None
+        self._seen_share = share
+        return self.watch.look(step, self._look(step).values)
 
-    def _look(self, step: int) -> dict[str, float]:
-        found = self.sample()
-        numbers = {name: found[name] for name in SHOWN if name in found}
+    def at_end(self, step: int) -> Finding:
+        """Called once when the budget is spent."""
+        looks = {look["update"]: look for look in read_looks(self.path.parent)}
+        values = looks[step] if step in looks and step == self.watch.last_step else self._look(step).values
+        return self.watch.end(step, values)
+
+    def _look(self, step: int) -> Seen:
+        found = self.sample(step == 0)
+        numbers = {name: found.values[name] for name in SHOWN if name in found.values}
+        spread = {name: found.spread[name] for name in SHOWN if name in found.spread}
+        line = {"update": step, **numbers, **({"spread": spread} if spread else {})}
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"update": step, **numbers}) + "\n")
-        return numbers
+            file.write(json.dumps(line) + "\n")
+        return Seen(numbers, spread)
 
 
-def read_looks(folder: Path) -> list[dict[str, float]]:
+def read_looks(folder: Path) -> list[dict[str, Any]]:
     """The looks of a run in order; one that was taken again after a crash counts once."""
-    path = folder / LOOKS
-    # What follows the last line break was cut off by a crash, or is nothing.
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
-    looks = {look["update"]: current_names(look, RENAMED_MEASURES) for look in map(json.loads, lines)}
+    with parsing(folder / LOOKS, "the looks of a run"):
+        lines = read_lines(folder / LOOKS)
+        looks = {int(look["update"]): current_names(look, RENAMED_MEASURES) for look in lines}
     return [looks[update] for update in sorted(looks)]

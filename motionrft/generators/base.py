@@ -98,6 +98,11 @@ class Generator(nn.Module, ABC):
         """What `from_config` needs to build it again; JSON values only, without the family's name."""
 
     @property
+    def motion_width(self) -> int | None:
+        """Values a frame of its kinematic motions, which tell the skeleton; None in another representation."""
+        return len(self.mean) if self.representation == "kinematic" else None
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.mean.device

@@ -61,6 +61,10 @@ class SamplePreset(Preset):
     formats: Annotated[list[Format], BeforeValidator(separated)] = Field(
         ["npy", "html"], min_length=1, description="files written for each motion"
     )
+    smooth: bool = Field(
+        False,
+        description="smooth rotations and path as HY-Motion's display does; for generators of rotations",
+    )
     representation: Representation | None = Field(
         None, description="representation of the array files; null: the generator's own"
     )

@@ -127,27 +127,3 @@ def _tower(key: str) -> str | None:
     if head in _DECODER or head.startswith("final_layer_"):
         return "decoder"
     return None
-
-
-def size_from_config(config: Mapping[str, Any], text_width: int = 1024, positions: int = 500) -> RewardSize:
-    """The size that a published `model_config` describes."""
-    latent = config["latent_dim"]
-    names = {official: ours for ours, official in OFFICIAL_NAMES.items()}
-    representations = tuple(names[str(name)] for name in config.get("repr_types", OFFICIAL_NAMES.values()))
-    widths = dict(zip(RewardSize.representations, RewardSize.widths, strict=True))
-    return RewardSize(
-        latent=latent,
-        width=config["unified_dim"] if config.get("use_unified_dim", True) else latent,
-        layers=config["encoder_num_layers"],
-        heads=config["encoder_num_heads"],
-        feedforward=config["encoder_ff_size"],
-        text_layers=config["text_num_layers"],
-        text_heads=config["text_num_heads"],
-        text_feedforward=config["text_ff_size"],
-        projection_hidden=config.get("proj_hidden_dim", 256),
-        projection_layers=config.get("proj_num_layers", 2),
-        text_width=text_width,
-        representations=representations,
-        widths=tuple(widths[name] for name in representations),
-        positions=positions,
-    )

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from motionrft.errors import UserError
+from motionrft.files.layouts import usual_fps
 from motionrft.official import adapters, motionreward, spm, tmr
 from motionrft.official.motioncritic import motioncritic_size, motioncritic_state
 from motionrft.official.pickles import read_checkpoint, tensors_under, without
@@ -24,6 +25,7 @@ from motionrft.reward.motionreward.motionreward import (
     MotionReward,
 )
 from motionrft.reward.tmr import TMRNetwork, TMRReward
+from motionrft.skeleton import SMPL22
 from motionrft.training.weights import load_state
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".tar")
@@ -145,8 +147,9 @@ def _motionreward(
     }
     encoder = text_encoder(motionreward.TEXT_ENCODER, size.text_width)
     reward = MotionReward(network, found, encoder, representation=size.representations[0], critics=critics)
+    fps = usual_fps("kinematic", reward.kinematic_width or SMPL22.features)
     reward.noise_steps = None if size.mode == "M0T0" else PUBLISHED_NOISE_STEPS
-    reward.about = {"stages": ["semantic", *critics], "data": f"converted from {path.name}", "fps": 20.0}
+    reward.about = {"stages": ["semantic", *critics], "data": f"converted from {path.name}", "fps": fps}
     return reward
 
 

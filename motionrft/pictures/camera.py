@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -57,10 +57,6 @@ class Camera:
         x = self.centre[0] + view[..., 0] * pixels_per_metre
         y = self.centre[1] - view[..., 1] * pixels_per_metre
         return np.stack([x, y], axis=-1), depth, pixels_per_metre
-
-    def looking_at(self, target: np.ndarray) -> Camera:
-        """The same camera moved to look at another point."""
-        return replace(self, target=(float(target[0]), float(target[1]), float(target[2])))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A small copy of motion data sets: joints, captions and splits in one file, to be taken to another machine.
 
-Joints are stored in 16 bits, 0.05 mm apart, as second differences, which compress to a fifth of half precision and
+Joints are stored in 16 bits, 0.1 mm apart, as second differences, which compress to a fifth of half precision and
 add less to jitter than a capture's own noise does. The file is a tar.xz of plain arrays, one table of clips and the
 captions; no pickle.
 """
@@ -27,7 +27,7 @@ from motionrft.representations.convert import convert
 from motionrft.representations.names import JOINTS
 from motionrft.training.atomic import atomic_file, write_text
 
-STEP = 5e-5
+STEP = 1e-4
 """Metres between two stored positions."""
 COLUMNS = ("clip_id", "content", "style", "split", "source")
 
@@ -178,7 +178,7 @@ def _narrow(values: np.ndarray) -> np.ndarray:
     limit = np.iinfo(np.int16)
     if values.min() < limit.min or values.max() > limit.max:
         raise UserError(
-            "a joint lies more than 1.6 m from the pelvis or jumps as far: no motion of a person."
+            "a joint lies more than 3.2 m from the pelvis or jumps as far: no motion of a person."
         )
     return values.astype(np.int16)
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from motionrft.errors import UserError
 from motionrft.intervals import Interval, wilson
+from motionrft.parsing import parsing, read_json
 from motionrft.pictures.body import check_joints
 from motionrft.pictures.camera import framing
 from motionrft.pictures.page import (
@@ -182,30 +183,33 @@ def read_ratings(files: Sequence[str | Path], key: str | Path) -> StudyResult:
     legend = _read(key, ("study", "systems", "left"))
     answers: dict[str, dict[str, Mapping[str, Any]]] = {}
     for file in files:
-        rating = _read(file, ("study", "rater", "answers"))
-        if rating["study"] != legend["study"]:
-            raise UserError(
-                f"{file}: rates study {rating['study']}, but the key is of study {legend['study']}."
-            )
-        if rating["rater"] in answers:
-            raise UserError(
-                f"{file}: rater {rating['rater']!r} was already read from another file; give each rater once."
-            )
-        answers[rating["rater"]] = _answers(rating, legend, file)
-    results = tuple(_aspect(aspect, answers, legend["left"]) for aspect in ASPECTS)
+        with parsing(file, "ratings of a user study"):
+            _add_rater(answers, _read(file, ("study", "rater", "answers")), legend, file)
+    with parsing(key, "the key of a user study"):
+        results = tuple(_aspect(aspect, answers, legend["left"]) for aspect in ASPECTS)
+        first, second = legend["systems"]
     rated = {pair for given in answers.values() for pair in given}
-    first, second = legend["systems"]
-    return StudyResult((first, second), len(answers), len(rated), results)
+    return StudyResult((str(first), str(second)), len(answers), len(rated), results)
+
+
+def _add_rater(
+    answers: dict[str, dict[str, Mapping[str, Any]]],
+    rating: Mapping[str, Any],
+    legend: Mapping[str, Any],
+    file: str | Path,
+) -> None:
+    if rating["study"] != legend["study"]:
+        raise UserError(f"{file}: rates study {rating['study']}, but the key is of study {legend['study']}.")
+    if rating["rater"] in answers:
+        raise UserError(
+            f"{file}: rater {rating['rater']!r} was already read from another file; give each rater once."
+        )
+    answers[rating["rater"]] = _answers(rating, legend, file)
 
 
 def _read(file: str | Path, fields: Sequence[str]) -> dict[str, Any]:
-    try:
-        content = json.loads(Path(file).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror}).") from error
-    except ValueError as error:
-        raise UserError(f"{file}: is not JSON ({error}).") from error
-    missing = [field for field in fields if not isinstance(content, dict) or field not in content]
+    content = read_json(file)
+    missing = [field for field in fields if field not in content]
     if missing:
         raise UserError(f"{file}: is not a file of a user study; it lacks {', '.join(missing)}.")
     return content

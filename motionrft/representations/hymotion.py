@@ -12,7 +12,6 @@ from motionrft.errors import UserError
 from motionrft.lengths import zero_padding
 from motionrft.representations.rotation import WIDTH as ROTATION_WIDTH
 from motionrft.representations.rotation import rotation_to_joints
-from motionrft.representations.statistics import Statistics
 from motionrft.rotations import dot, quaternion_to_sixd, sixd_to_quaternion
 
 WIDTH = 201
@@ -39,20 +38,6 @@ def hymotion_to_rotation(motion: Tensor, lengths: Tensor | None = None) -> Tenso
         )
     rotation = motion[..., :ROTATION_WIDTH]
     return rotation if lengths is None else zero_padding(rotation, lengths)
-
-
-def normalise_hymotion(motion: Tensor, statistics: Statistics) -> Tensor:
-    """(x - mean) / std; values that never change (std < 1e-3) become zero."""
-    std = statistics.std.to(motion)
-    constant = std < CONSTANT
-    scaled = (motion - statistics.mean.to(motion)) / torch.where(constant, torch.ones_like(std), std)
-    return torch.where(constant, torch.zeros_like(scaled), scaled)
-
-
-def denormalise_hymotion(latent: Tensor, statistics: Statistics) -> Tensor:
-    """z std + mean, where std < 1e-3 counts as zero."""
-    std = statistics.std.to(latent)
-    return latent * torch.where(std < CONSTANT, torch.zeros_like(std), std) + statistics.mean.to(latent)
 
 
 def smooth_rotation(rotation: Tensor) -> Tensor:

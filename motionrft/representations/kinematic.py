@@ -27,10 +27,8 @@ from motionrft.rotations import (
     length,
     normalise,
     planar,
-    quaternion_to_matrix,
     relative_sixd,
     shortest_arc,
-    sixd_to_matrix,
     take,
     yaw_quaternion,
     yaw_rotate,
@@ -170,17 +168,6 @@ def _angle(sine: Tensor, cosine: Tensor) -> Tensor:
     return torch.atan2(sine, torch.where(degenerate, torch.ones_like(cosine), cosine))
 
 
-def heading_angles(joints: Tensor, lengths: Tensor | None = None, smooth: bool = True) -> Tensor:
-    """Yaw (B, T) from the world to the heading frame of each frame, in (-pi, pi]; zero at the first frame.
-
-    Args:
-        joints: (B, T, J, 3).
-        lengths: (B,) valid frames; the filter repeats each clip's own last frame.
-        smooth: filter the forward direction over time, as the features do.
-    """
-    return _heading(_joints_first(joints), lengths, skeleton_of_joints(joints.shape[-2]), smooth)
-
-
 def _heading(p: Tensor, lengths: Tensor | None, skeleton: Skeleton, smooth: bool = True) -> Tensor:
     a, b, c, d = skeleton.facing
     # The hips enter with the opposite sign of `normalise_joints`: an oddity of the official code, part of all data.
@@ -314,27 +301,4 @@ def kinematic_to_joints(features: Tensor, lengths: Tensor | None = None) -> Tens
     turned = yaw_rotate(-angle.unsqueeze(-1), local)
     planar_root = torch.stack((root[..., 0], torch.zeros_like(root[..., 1]), root[..., 2]), dim=-1)
     joints = torch.cat((root.unsqueeze(2), turned + planar_root.unsqueeze(2)), dim=2)
-    return joints if lengths is None else zero_padding(joints, lengths)
-
-
-def kinematic_rotations_to_joints(
-    features: Tensor, lengths: Tensor | None = None, target_offsets: Tensor | None = None
-) -> Tensor:
-    """Joints by forward kinematics of the 6D block on the target skeleton, (B, T, J, 3).
-
-    On data it agrees with `kinematic_to_joints`; on generated features the two differ, and the position block is the
-    one everyone uses.
-    """
-    skeleton = skeleton_of(features.shape[-1])
-    offsets = (skeleton.target_offsets if target_offsets is None else target_offsets).to(features)
-    angle, root = integrate_root(features)
-    sixd = features[..., blocks(skeleton)["rotations"]].unflatten(-1, (-1, 6))
-    local = sixd_to_matrix(sixd, "columns")
-    world = [quaternion_to_matrix(yaw_quaternion(angle))]
-    for joint, before in enumerate(skeleton.chain_parents[1:]):
-        world.append(world[before] @ local[:, :, joint])
-    places = [root]
-    for joint, parent in enumerate(skeleton.parents[1:], start=1):
-        places.append(places[parent] + world[joint] @ offsets[joint])
-    joints = torch.stack(places, dim=2)
     return joints if lengths is None else zero_padding(joints, lengths)

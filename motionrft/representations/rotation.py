@@ -211,16 +211,6 @@ def turn_rotation(rotation: Tensor, turn: Tensor, rest_joints: Tensor | None = N
     return torch.cat((path, matrix_to_sixd(root, "interleaved"), rotation[..., 9:]), dim=-1)
 
 
-def rotation_residual(
-    joints: Tensor, rest_joints: Tensor | None = None, lengths: Tensor | None = None
-) -> Tensor:
-    """Mean distance, metres, (B,), between joints and forward kinematics of the rotations fitted to them."""
-    again = rotation_to_joints(joints_to_rotation(joints, rest_joints), rest_joints)
-    return ((again - joints).norm(dim=-1).mean(-1, keepdim=True) * _frame_weights(joints, lengths)).sum(
-        (1, 2)
-    )
-
-
 def _frame_weights(joints: Tensor, lengths: Tensor | None) -> Tensor:
     """(B, T, 1) weights that average over valid frames."""
     batch, frames = joints.shape[:2]

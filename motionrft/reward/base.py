@@ -64,6 +64,11 @@ class Reward(nn.Module, ABC):
         return 0
 
     @property
+    def kinematic_width(self) -> int | None:
+        """Values a frame of the kinematic motions it was trained on, which tell the skeleton; None: no such motions."""
+        return None
+
+    @property
     def learnt_noise(self) -> bool:
         """Whether it can judge a noisy motion at its own level (perception); False unless trained for it."""
         return False

@@ -137,14 +137,6 @@ class MotionCriticNetwork(nn.Module):
         return self.mlp(self.dstran(motion).mean(1).flatten(1))[:, 0]
 
 
-def clipped_mean(scores: Tensor, ceiling: float = CEILING) -> Tensor:
-    """The published batch score: the mean of the scores up to the ceiling, the ceiling where there is none."""
-    if len(scores) == 1:
-        return scores[0]
-    low = scores <= ceiling
-    return torch.where(low.any(), (scores * low).sum() / low.sum().clamp(min=1), scores.new_tensor(ceiling))
-
-
 class MotionCriticReward(Learnt):
     """MotionCritic on motions in `rotation` or anything that converts to it; term `preference`.
 

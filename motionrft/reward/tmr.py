@@ -92,11 +92,6 @@ class TMRNetwork(nn.Module):
         self.motion_decoder = TMRDecoder(size)
 
 
-def tmr_score(text: Tensor, motion: Tensor) -> Tensor:
-    """(A, B) similarity in [0, 1]: cosine / 2 + 0.5, rows texts."""
-    return F.normalize(text, dim=-1) @ F.normalize(motion, dim=-1).T / 2 + 0.5
-
-
 class TMRReward(Learnt):
     """TMR's similarity of text and motion, in [0, 1]; term `semantic`, and `similarity` to a reference.
 
@@ -125,6 +120,10 @@ class TMRReward(Learnt):
     @property
     def terms(self) -> tuple[str, ...]:
         return ("semantic", "similarity")
+
+    @property
+    def kinematic_width(self) -> int:
+        return self.network.size.features
 
     def expect(self, representation: str) -> None:
         """Whatever converts to kinematic features can be judged."""

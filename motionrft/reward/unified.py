@@ -34,6 +34,11 @@ class UnifiedReward(Reward):
         self.ranges = {term: limits for part in parts for term, limits in part.reward.ranges.items()}
 
     @property
+    def kinematic_width(self) -> int | None:
+        widths = (part.kinematic_width for part in self.parts)
+        return next((width for width in widths if isinstance(width, int)), None)
+
+    @property
     def learnt_noise(self) -> bool:
         """Physics among the parts says no: of a noisy state it measures the noise."""
         return all(part.learnt_noise for part in self.parts)

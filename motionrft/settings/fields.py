@@ -42,6 +42,26 @@ def choices_of(field: FieldInfo) -> tuple[str, ...]:
     return tuple(_words(field.annotation))
 
 
+def changed_fields(model: BaseModel) -> Iterator[tuple[str, Any]]:
+    """Dotted path and value of each field that differs from its default; of another variant, what was set."""
+    for name, field in type(model).model_fields.items():
+        yield from _changed(name, getattr(model, name), field.get_default(call_default_factory=True))
+
+
+def _changed(path: str, value: Any, default: Any) -> Iterator[tuple[str, Any]]:
+    if value == default:
+        return
+    if not isinstance(value, BaseModel):
+        yield path, value
+        return
+    alike = type(value) is type(default)
+    for name in type(value).model_fields:
+        if alike:
+            yield from _changed(f"{path}.{name}", getattr(value, name), getattr(default, name))
+        elif name in value.model_fields_set:
+            yield f"{path}.{name}", getattr(value, name)
+
+
 def suggests(*words: str) -> dict[str, Any]:
     """`Field(json_schema_extra=suggests("builtin"))`: words that completions offer, though others are legal too."""
     return {"suggests": list(words)}

@@ -3,16 +3,19 @@
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from motionrft.errors import RunError, UserError
+from motionrft.parsing import parsing
 from motionrft.text.base import TextEncoder, TextFeatures
-from motionrft.training.atomic import write_bytes
+from motionrft.training.atomic import clean_temporaries, write_bytes
 from motionrft.training.recent import Recent
 
 log = logging.getLogger(__name__)
@@ -141,38 +144,52 @@ class CachedTextEncoder(TextEncoder):
 
     def _survey(self) -> None:
         """Learn which texts lie in shards that are new here, from their headers alone."""
-        if self.folder is None or not self.folder.is_dir():
+        if self.folder is None:
             return
         for path in sorted(set(self.folder.glob("*.safetensors")) - self._surveyed):
             self._surveyed.add(path)
-            try:
-                with safe_open(path, "pt") as stored:
-                    names = list(stored.keys())
-            except (SafetensorError, OSError) as error:
-                self._set_aside(path, error)
-                continue
-            ours = (name.removesuffix(".tokens") for name in names if name.endswith(".tokens"))
-            self._homes |= dict.fromkeys(ours, path)
+            with self._careful(path), safe_open(path, "pt") as stored:
+                self._homes |= dict.fromkeys(stored.metadata() or {}, path)
 
     def _read(self, path: Path, keys: Sequence[str]) -> dict[str, Features]:
-        """The features of some texts of a shard, and no others."""
+        """The features of some texts of a shard, and no others; what does not fit its checksum is encoded again."""
         found: dict[str, Features] = {}
-        try:
-            with safe_open(path, "pt") as stored:
-                there = set(stored.keys())
-                for key in keys:
-                    pooled = stored.get_tensor(f"{key}.pooled") if f"{key}.pooled" in there else None
-                    found[key] = stored.get_tensor(f"{key}.tokens"), pooled
-        except (SafetensorError, OSError) as error:
-            self._set_aside(path, error)
-            return {}
+        with self._careful(path), safe_open(path, "pt") as stored:
+            there, sums = set(stored.keys()), stored.metadata() or {}
+            for key in keys:
+                pooled = stored.get_tensor(f"{key}.pooled").clone() if f"{key}.pooled" in there else None
+                features = stored.get_tensor(f"{key}.tokens").clone(), pooled
+                fits = features[0].dim() == 2 and features[0].shape[1] == self.width
+                if not fits or sums.get(key) != self._checksum(key, features):
+                    raise UserError(f"the features of a text ({key[:8]}) do not fit their checksum")
+                found[key] = features
         for key, features in found.items():
             self._hold(key, features)
         return found
 
-    def _set_aside(self, path: Path, error: Exception) -> None:
-        self._homes = {key: home for key, home in self._homes.items() if home != path}
-        log.warning("%s: damaged text cache, its texts are encoded again (%s)", path, error)
+    @contextmanager
+    def _careful(self, path: Path) -> Iterator[None]:
+        """Whatever is wrong with a shard, work goes on without it: a cache is never fatal."""
+        try:
+            with parsing(path, "a shard of the text cache"):
+                yield
+        except (UserError, RunError) as error:
+            self._homes = {key: home for key, home in self._homes.items() if home != path}
+            if not isinstance(
+                error.__cause__, OSError
+            ):  # otherwise it would be met, and told, at every start
+                with suppress(OSError):
+                    path.unlink()
+            log.warning("%s: damaged text cache, its texts are encoded again (%s)", path, error)
+
+    def _checksum(self, key: str, features: Features) -> str:
+        """SHA-256 of a text's key and features, shapes among them, under this encoder."""
+        digest = hashlib.sha256(f"{self.identity} {key}".encode())
+        for part in features:
+            if part is not None:
+                digest.update(f" {part.dtype} {tuple(part.shape)} ".encode())
+                digest.update(part.contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def _write_shard(self, fresh: dict[str, Features]) -> Path | None:
         """Where the shard lies now, or None where it cannot be written."""
@@ -180,11 +197,13 @@ class CachedTextEncoder(TextEncoder):
             return None
         shard = {f"{key}.tokens": states for key, (states, _) in fresh.items()}
         shard |= {f"{key}.pooled": pooled for key, (_, pooled) in fresh.items() if pooled is not None}
+        sums = {key: self._checksum(key, features) for key, features in fresh.items()}
         path = self.folder / f"{hashlib.sha256(''.join(sorted(shard)).encode()).hexdigest()[:16]}.safetensors"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_bytes(path, save(shard))
-        except OSError as error:
+            clean_temporaries(self.folder)
+            write_bytes(path, save(shard, metadata=sums))
+        except (UserError, RunError, OSError) as error:  # full, read-only, a file where a folder should be
             log.warning("%s: text features are not cached on disk (%s)", self.folder, error)
             return None
         self._surveyed.add(path)

@@ -48,12 +48,6 @@ class MiniLM(TextEncoder):
         """Drop the weights from memory; the next text loads them again."""
         self._model = None
 
-    def token_counts(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text before any cut, special tokens included."""
-        self._load_tokenizer()
-        self._tokenizer.no_truncation()
-        return [len(item.ids) for item in self._tokenizer.encode_batch(list(texts))]
-
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> TextFeatures:
         self._load()

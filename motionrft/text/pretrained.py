@@ -71,12 +71,6 @@ class PretrainedEncoder(TextEncoder):
             self._tokenizer = self._read_tokenizer(folder)
         return self._encode(*self._tokens(texts))
 
-    def token_counts(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text before any cut, special tokens included."""
-        tokenizer = self._read_tokenizer(find(self.source, self.path))
-        tokenizer.no_truncation()
-        return [len(item.ids) for item in tokenizer.encode_batch(list(texts))]
-
     def _loaded(self, folder: Path) -> nn.Module:
         try:
             with quiet_transformers():

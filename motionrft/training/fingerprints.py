@@ -2,9 +2,13 @@
 
 import hashlib
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 
 _BLOCK = 1 << 20
+WHOLE = 512 << 20
+"""Bytes of files that are hashed whole; of more, `contents_hash` samples each."""
+_SAMPLE = 4096
 
 
 def file_hash(path: Path | str) -> str:
@@ -14,6 +18,23 @@ def file_hash(path: Path | str) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def sampled_hash(path: Path) -> str:
+    """SHA-256 of a file's size and of its first, middle and last blocks."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(f"{size}\n".encode())
+    with path.open("rb") as file:
+        for start in (0, size // 2, max(0, size - _SAMPLE)):
+            file.seek(start)
+            digest.update(file.read(_SAMPLE))
+    return digest.hexdigest()
+
+
+def contents_hash(files: Sequence[Path]) -> tuple[str, bool]:
+    """A hash over the contents of files, in order, and whether it saw samples of them alone (more than `WHOLE` bytes)."""
+    sampled = sum(path.stat().st_size for path in files) > WHOLE
+    return text_hash(*map(sampled_hash if sampled else file_hash, files)), sampled
 
 
 def text_hash(*parts: str) -> str:

@@ -67,6 +67,7 @@ def train(
     keep: int = 2,
     progress: Progress | None = None,
     watch: Callable[[int], Finding | str | None] | None = None,
+    watch_end: Callable[[int], Finding | str | None] | None = None,
     keep_start: bool = False,
     distribution: Distribution | None = None,
 ) -> Outcome:
@@ -79,6 +80,7 @@ def train(
         keep: newest checkpoints that stay (the best stays too); 0 keeps all.
         watch: called after each `update` with the updates made. A sentence ends the run, saved; a finding may also
             warn, and mark this state as the best, saved too.
+        watch_end: the same, once, when a budget has ended the run; its sentence becomes the reason of the end.
         keep_start: save the state before the first update, as the best until the watch finds a better one.
         distribution: the processes of this run; only the main one writes and reports.
 
@@ -113,7 +115,9 @@ def train(
                 if stop:
                     raise run.interrupted(stop)
             run.report()
-            run.save()
+            best = reason in ("updates", "time") and run.agree(run.look(watch_end))[0]
+            run.save(best=bool(best))
+            reason = run.stop_sentence or reason
             if stop := run.agree(signals.stop or 0)[0]:
                 raise run.interrupted(stop)
     except RunError:

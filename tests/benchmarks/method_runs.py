@@ -118,15 +118,15 @@ def _write(file: Path, found: Done) -> None:
 def _tuned(job: Job, out: Path) -> Done:
     import torch
 
-    from motionrft.finetuning.comparison import read_lines
     from motionrft.finetuning.run import FinetuneSession, finetune
+    from motionrft.training.run import METRICS, read_lines
 
     shutil.rmtree(out / job.name, ignore_errors=True)
     session = FinetuneSession(out / job.name, torch.device("cpu"), before=out / job.before)
     # One thread's processor time is what its wall time would be on a quiet machine, whoever else is busy.
     with patch("time.perf_counter", time.process_time):
         done = finetune(_preset(job), session)
-    lines = read_lines(out / job.name)
+    lines = read_lines(out / job.name / METRICS)
     before = out / job.before / f"before-guidance-{job.contest.scale}.json"
     after = out / job.name / "evaluation" / f"after-guidance-{job.contest.scale}.json"
     return Done(

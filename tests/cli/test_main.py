@@ -216,3 +216,13 @@ def test_any_name_can_be_printed(environment: dict[str, str], said: bytes) -> No
     command = [sys.executable, "-m", "motionrft_cli.main", "finetune", "--preset", name]
     done = subprocess.run(command, capture_output=True, env=clean_environment(**environment), timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (2, b"", b"error: " + said + b"\n")
+
+
+def test_verbose_says_which_settings_differ_from_the_defaults(run: Callable[..., Result]) -> None:
+    arguments = ("finetune", "--show-plan", "--steps", "10", "--device", "cpu")
+    assert "steps: 10" in run(*arguments, "--verbose").err and "steps: 10" not in run(*arguments).err
+
+
+def test_smoothing_is_refused_where_it_means_nothing(run: Callable[..., Result], tmp_path: Path) -> None:
+    result = run("sample", "walk", "--set", "smooth=true", "--out", str(tmp_path / "s"), "--device", "cpu")
+    assert result.code == 2 and "smooth is for generators of rotations" in result.err

@@ -6,7 +6,7 @@ import pytest
 
 from motionrft.errors import UserError
 from motionrft_cli import outputs
-from motionrft_cli.outputs import check_output_file, check_output_folder
+from motionrft_cli.outputs import check_output_folder
 
 
 def test_a_new_or_empty_folder_is_taken_and_not_made(tmp_path: Path) -> None:
@@ -41,14 +41,3 @@ def test_a_read_only_place_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(outputs.os, "access", lambda path, mode: False)  # root may write everywhere else
     with pytest.raises(UserError, match=f"no permission to write in {tmp_path}"):
         check_output_folder(tmp_path / "a" / "b")
-
-
-def test_files_are_not_clobbered(tmp_path: Path) -> None:
-    file = tmp_path / "a.json"
-    assert check_output_file(file) == file
-    file.touch()
-    with pytest.raises(UserError, match="add --overwrite"):
-        check_output_file(file)
-    check_output_file(file, overwrite=True)
-    with pytest.raises(UserError, match="is a folder"):
-        check_output_file(tmp_path)

@@ -5,6 +5,7 @@ import pytest
 
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
+from motionrft.training import fingerprints
 
 
 def test_a_caption_with_times_makes_an_item_of_its_own(folder):
@@ -42,6 +43,29 @@ def test_identity_changes_with_the_captions(folder):
     assert MotionDataset(folder, "train").identity == before
     (folder / "texts" / "000000.txt").write_text("something else##0.0#0.0\n")
     assert MotionDataset(folder, "train").identity != before
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole files", "samples"])
+def test_identity_changes_with_a_motion(folder, monkeypatch, whole):
+    if not whole:
+        monkeypatch.setattr(fingerprints, "WHOLE", 1000)
+    before = MotionDataset(folder, "train").identity
+    assert before.endswith("-sampled") is not whole
+    path = folder / "new_joint_vecs" / "000003.npy"
+    motion = np.load(path)
+    motion[len(motion) // 2 :, 7] += 0.5
+    np.save(path, motion)
+    assert MotionDataset(folder, "train").identity != before
+
+
+def test_a_clip_with_nan_is_left_out_and_said(folder):
+    before = MotionDataset(folder, "train")
+    motion = np.load(folder / "new_joint_vecs" / "000000.npy")
+    motion[3, 5] = np.nan
+    np.save(folder / "new_joint_vecs" / "000000.npy", motion)
+    after = MotionDataset(folder, "train")
+    assert len(after) == len(before) - 1 and not before.left_out
+    assert "NaN in frame 3" in after.left_out[0]
 
 
 def test_an_unknown_split_names_those_there_are(folder):

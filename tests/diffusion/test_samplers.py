@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from motionrft.diffusion.dpm import dpm
 from motionrft.diffusion.flow import euler, flow_grid, flow_level, flow_process, heun
 from motionrft.diffusion.lcm import lcm, lcm_times
 from motionrft.diffusion.parametrisation import (
-    PARAMETRISATIONS,
+    Parametrisation,
     clean_coefficients,
     predicted_noise,
     training_target,
@@ -108,7 +109,7 @@ def test_all_parametrisations_walk_the_same_path(name: str) -> None:
             assert_close(end.x0, ends[0].x0, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", PARAMETRISATIONS)
+@pytest.mark.parametrize("kind", get_args(Parametrisation))
 def test_targets_and_clean_coefficients_are_inverse(kind: str) -> None:
     x0, noise = torch.randn(4, dtype=torch.float64), torch.randn(4, dtype=torch.float64)
     alpha = torch.tensor(0.6, dtype=torch.float64)

@@ -52,6 +52,7 @@ def test_the_same_seed_gives_the_same_document(generator, evaluator, items):
         "steps": 3,
         "guidance": 1.0,
         "fps": 20.0,
+        "shift": 1.0,
     }
     assert first["judge"]["identity"] == evaluator.identity and first["seeds"] == [0, 1]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from motionrft.data import MotionDataset
-from motionrft.finetuning import loading
+from motionrft.finetuning import held_out
 from motionrft.finetuning.run import FinetuneSession, finetune
 from motionrft.generators.folder import save_generator
 from motionrft.registry import TEXT_ENCODERS
@@ -20,7 +20,7 @@ from tests.finetuning.small import TEXTS, HashedText, small_generator, small_pre
 def parts(tmp_path, monkeypatch):
     """Folders of a small generator, a small reward, a prompt file and two data sets; a toy evaluator judges."""
     monkeypatch.setitem(TEXT_ENCODERS.added, "hashed", (lambda path, device: HashedText(), "a test"))
-    monkeypatch.setattr(loading, "load_evaluator", lambda path, device: toy_evaluator(len(str(path)) % 2))
+    monkeypatch.setattr(held_out, "load_evaluator", lambda path, device: toy_evaluator(len(str(path)) % 2))
     save_generator(small_generator(), tmp_path / "generator")
     save_reward(tmp_path / "reward", small_reward())
     (tmp_path / "prompts.txt").write_text("\n".join(TEXTS))
@@ -61,8 +61,8 @@ def test_policy_gradients_read_no_motion(parts, source, monkeypatch):
 
 
 def test_tuned_on_prompts_and_judged_on_the_targets_and_the_sources_clips(parts):
-    held_out = {"prompts": 32, "seeds": 1, "data": str(parts / "target"), "source": str(parts / "source")}
-    done = tuned(parts, prompts=str(parts / "prompts.txt"), evaluation=held_out)
+    looked_at = {"prompts": 32, "seeds": 1, "data": str(parts / "target"), "source": str(parts / "source")}
+    done = tuned(parts, prompts=str(parts / "prompts.txt"), evaluator="ours", evaluation=looked_at)
     assert list(done.tables) == ["guidance 1", "source source, guidance 1"]
     for rows in done.tables.values():
         found = {row.metric: row.values for row in rows}
@@ -74,11 +74,11 @@ def test_tuned_on_prompts_and_judged_on_the_targets_and_the_sources_clips(parts)
 def test_the_source_can_have_an_evaluator_of_its_own(parts, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        loading, "load_evaluator", lambda path, device: asked.append(path.name) or toy_evaluator(len(asked))
+        held_out, "load_evaluator", lambda path, device: asked.append(path.name) or toy_evaluator(len(asked))
     )
-    held_out = {
+    looked_at = {
         "prompts": 32, "seeds": 1, "data": str(parts / "target"), "source": str(parts / "source"),
         "source_evaluator": "theirs",
     }  # fmt: skip
-    tuned(parts, prompts=str(parts / "prompts.txt"), evaluator="ours", evaluation=held_out)
+    tuned(parts, prompts=str(parts / "prompts.txt"), evaluator="ours", evaluation=looked_at)
     assert asked == ["ours", "theirs"]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from motionrft.generators import Condition
 from motionrft.generators.hymotion import HyMotion, HyMotionConfig
-from motionrft.generators.hymotion_display import smooth_for_display
+from motionrft.representations.hymotion import smooth_rotation
 from motionrft.representations.rotation import rotation_matrices, rotation_to_joints
 from motionrft.rotations import matrix_to_sixd
 from motionrft.text.base import TextFeatures
@@ -110,6 +110,6 @@ def test_the_201_features(case: Case) -> None:
     still = torch.cat([torch.zeros_like(rotation[..., :3]), rotation[..., 3:]], dim=-1)
     joints = rotation_to_joints(still, case["rest_joints"])
     torch.testing.assert_close(joints, case["joints_without_translation"], **VALUE)
-    smooth = smooth_for_display(rotation)
+    smooth = torch.stack([smooth_rotation(motion) for motion in rotation])
     torch.testing.assert_close(smooth[..., :3], case["translation_smoothed"], **VALUE)
     torch.testing.assert_close(smooth[..., 3:].unflatten(-1, (22, 6)), case["rot6d_smoothed"], **VALUE)

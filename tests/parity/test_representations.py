@@ -12,16 +12,13 @@ from motionrft.files.formats.bvh import Retargeted
 from motionrft.files.joint_maps import JointMap
 from motionrft.files.units import UNITS, guess_unit
 from motionrft.representations.hymotion import (
-    denormalise_hymotion,
     hymotion_to_rotation,
-    normalise_hymotion,
     rotation_to_hymotion,
     smooth_rotation,
 )
 from motionrft.representations.joints import mirror_joints
 from motionrft.representations.kinematic import (
     joints_to_kinematic,
-    kinematic_rotations_to_joints,
     kinematic_to_joints,
     normalise_joints,
 )
@@ -36,6 +33,7 @@ from motionrft.rotations import (
     sixd_to_matrix,
 )
 from motionrft.skeleton import SKELETONS
+from tests.parity.formulas import denormalise_hymotion, kinematic_rotations_to_joints, normalise_hymotion
 from tests.parity.golden import Case, cases
 
 FOLDER = "representations"

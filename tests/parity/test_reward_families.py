@@ -7,12 +7,13 @@ import torch.nn.functional as F
 from motionrft.evaluation.metrics.retrieval import tmr_all, tmr_threshold
 from motionrft.lengths import length_mask
 from motionrft.official.spm import spm_size, spm_state
-from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticSize, clipped_mean
+from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticSize
 from motionrft.reward.motionreward import losses
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward.losses import Encoded
 from motionrft.reward.spl import objective as spl
-from motionrft.reward.tmr import TMRNetwork, TMRSize, tmr_score
+from motionrft.reward.tmr import TMRNetwork, TMRSize
+from tests.parity.formulas import clipped_mean, tmr_score
 from tests.parity.golden import Case, cases
 from tests.parity.rewards import close
 

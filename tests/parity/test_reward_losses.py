@@ -8,6 +8,7 @@ from motionrft.official.motionreward import deal_out
 from motionrft.reward.motionreward import losses, noise
 from motionrft.reward.motionreward.losses import Encoded
 from motionrft.reward.spl import objective as spl
+from tests.parity.formulas import spm_timestep_weights
 from tests.parity.golden import Case, cases
 from tests.parity.rewards import REPRESENTATIONS, close, network_of
 
@@ -75,7 +76,7 @@ def test_noise_schedule(case: Case) -> None:
     close(noise.add_noise(x["in/x0"], x["in/eps"], x["in/timesteps"], table), x["out/xt"], "xt")
     for key in (key for key in x if key.startswith("out/probs_motionreward_maxT")):
         close(noise.official_timestep_weights(len(x[key])), x[key], key)
-    close(noise.spm_timestep_weights(len(x["out/probs_spm"])), x["out/probs_spm"], "probs_spm")
+    close(spm_timestep_weights(len(x["out/probs_spm"])), x["out/probs_spm"], "probs_spm")
 
 
 @pytest.mark.parametrize("case", cases("reward", op="spl"))

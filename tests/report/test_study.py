@@ -88,10 +88,10 @@ def test_wrong_files_are_named(study, tmp_path):
         read_ratings([write(answers=[{"pair": "x"}])], key)
     with pytest.raises(UserError, match="no answers"):
         read_ratings([write(answers=[])], key)
-    with pytest.raises(UserError, match="is not JSON"):
+    with pytest.raises(UserError, match="no valid JSON"):
         (tmp_path / "bad.json").write_text("<html>")
         read_ratings([tmp_path / "bad.json"], key)
-    with pytest.raises(UserError, match="lacks study"):
+    with pytest.raises(UserError, match="holds a list"):
         (tmp_path / "bad.json").write_text("[]")
         read_ratings([tmp_path / "bad.json"], key)
     with pytest.raises(UserError, match="cannot be read"):

@@ -10,7 +10,6 @@ from motionrft.representations.rotation import (
     fit_rest_joints,
     joints_to_rotation,
     rotation_matrices,
-    rotation_residual,
     rotation_to_joints,
 )
 from motionrft.skeleton import SMPL22
@@ -42,8 +41,14 @@ def test_a_fitted_rest_pose_loses_nothing_on_a_rigid_skeleton(seed: int, size: f
     mannequin = torch.tensor(MANNEQUIN_REST, dtype=torch.float64)
     joints = size * rotation_to_joints(rotations(12, seed, batch=2), mannequin)
     rest = fit_rest_joints(joints)
-    assert rotation_residual(joints, rest).max() < 1e-5 * size
-    assert rotation_residual(joints).min() > 1e-3
+    assert _residual(joints, rest).max() < 1e-5 * size
+    assert _residual(joints).min() > 1e-3
+
+
+def _residual(joints: torch.Tensor, rest: torch.Tensor | None = None) -> torch.Tensor:
+    """Mean distance, metres, (B,), between joints and forward kinematics of the rotations fitted to them."""
+    again = rotation_to_joints(joints_to_rotation(joints, rest), rest)
+    return (again - joints).norm(dim=-1).mean((1, 2))
 
 
 def test_a_batch_with_lengths_equals_each_clip_alone() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from motionrft.finetuning.preset import FinetunePreset
-from motionrft.settings.fields import choices_of, field_at
+from motionrft.settings.fields import changed_fields, choices_of, field_at
 from motionrft.settings.messages import unknown_field
 from tests.settings.models import ToyPreset
 
@@ -46,3 +46,15 @@ def test_a_field_a_group_or_an_open_name_is_known(path: str) -> None:
 )
 def test_an_unknown_path_is_answered_with_the_nearest(path: str, said: str) -> None:
     assert str(unknown_field(path, FinetunePreset)).startswith(said)
+
+
+def test_changed_fields_are_those_that_differ_from_their_defaults_group_by_group() -> None:
+    preset = FinetunePreset(steps=20, method={"method": "draft", "k": 3}, optimiser={"lr": 1e-4})
+    assert dict(changed_fields(preset)) == {
+        "method.method": "draft",
+        "method.k": 3,
+        "steps": 20,
+        "optimiser.lr": 1e-4,
+        "optimiser.warmup": 0,
+    }
+    assert list(changed_fields(FinetunePreset())) == []

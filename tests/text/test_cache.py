@@ -1,13 +1,17 @@
 """The cache: each distinct text is encoded once, and a result never depends on whether it was warm."""
 
+import errno
+import os
 from collections.abc import Sequence
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from motionrft.text import cache
 from motionrft.text.base import TextEncoder, TextFeatures, stack
 from motionrft.text.cache import CachedTextEncoder
+from motionrft.training import atomic
 
 
 class CountingEncoder(TextEncoder):
@@ -77,6 +81,54 @@ def test_a_damaged_shard_is_said_and_encoded_again(tmp_path, caplog):
     CachedTextEncoder(behind, tmp_path).encode(["walk"])
     assert behind.asked == ["walk"]
     assert "damaged text cache" in caplog.text
+
+
+@pytest.mark.parametrize("place", range(0, 100, 3))
+def test_no_changed_byte_of_a_shard_changes_a_feature(tmp_path, place):
+    texts = ["walk", "run very fast", "turn"]
+    cold = CachedTextEncoder(CountingEncoder(), tmp_path).encode(texts)
+    (shard,) = (tmp_path / "text" / "counting-1").glob("*.safetensors")
+    data = bytearray(shard.read_bytes())
+    data[place * len(data) // 100] ^= 0x10
+    shard.write_bytes(data)
+    again = CachedTextEncoder(CountingEncoder(), tmp_path).encode(texts)
+    assert torch.equal(cold.tokens, again.tokens) and torch.equal(cold.pooled, again.pooled)
+
+
+@pytest.mark.parametrize(
+    "tensors", [{"tokens": (3, 7)}, {"tokens": (3, 2), "pooled": (5,)}, {"tokens": ()}, {"pooled": (1,)}]
+)
+def test_a_shard_of_other_shapes_is_no_shard(tmp_path, tensors):
+    key = cache.text_key("walk")
+    folder = tmp_path / "text" / "counting-1"
+    folder.mkdir(parents=True)
+    wrong = {f"{key}.{name}": torch.ones(shape, dtype=cache.STORED) for name, shape in tensors.items()}
+    for name, sums in (("a", None), ("b", {key: "0" * 64})):
+        save_file(wrong, folder / f"{name}.safetensors", sums)
+    behind = CountingEncoder()
+    encoder = CachedTextEncoder(behind, tmp_path)
+    assert encoder.encode(["walk"]).tokens.shape == (1, 2, 2) and behind.asked == ["walk"]
+
+
+def test_a_damaged_shard_is_told_once(tmp_path, caplog):
+    CachedTextEncoder(CountingEncoder(), tmp_path).encode(["walk", "run"])
+    (shard,) = (tmp_path / "text" / "counting-1").glob("*.safetensors")
+    shard.write_bytes(shard.read_bytes()[:-1] + b"\x7f")
+    CachedTextEncoder(CountingEncoder(), tmp_path).encode(["walk"])
+    CachedTextEncoder(CountingEncoder(), tmp_path).encode(["run"])
+    caplog.clear()
+    CachedTextEncoder(CountingEncoder(), tmp_path).encode(["walk", "run"])
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_full_or_read_only_cache_is_a_warning(tmp_path, caplog, monkeypatch, number):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(atomic, "_sync", fail)
+    assert len(CachedTextEncoder(CountingEncoder(), tmp_path).encode(["walk"])) == 1
+    assert "not cached on disk" in caplog.text
 
 
 def test_an_unwritable_folder_costs_the_disk_cache_only(tmp_path, caplog):

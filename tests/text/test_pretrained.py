@@ -72,7 +72,6 @@ def test_a_cut_text_keeps_its_end(clip_folder: Path) -> None:
     encoder = Clip("clip", CLIP_B32, clip_folder, max_tokens=5, width=16, projected_width=8)
     cut, short = encoder.encode(["a b c d e f g"]), encoder.encode(["a b c"])
     torch.testing.assert_close(cut.pooled, short.pooled)
-    assert encoder.token_counts(["a b c d e f g"]) == [9]
 
 
 def test_sentence_t5_is_a_masked_mean_through_a_linear_layer_at_unit_length(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from motionrft.data.captions import Caption
+from motionrft.errors import UserError
 
 
 class Evaluator(nn.Module, ABC):
@@ -24,8 +25,27 @@ class Evaluator(nn.Module, ABC):
     fps: float
     min_frames: int
     """Shorter motions have no embedding."""
+    width: int | None = None
+    """Values a frame of the motions it reads, flattened; None where any skeleton's will do."""
+    embeds: bool = True
+    """False where nothing is embedded, so that retrieval, FID and distances cannot be measured."""
     comparable: bool = True
     """Whether published numbers were made with it; False for the built-in one, and tables say so."""
+
+    def check_fits(self, width: int, whose: str) -> None:
+        """Refuse motions of another skeleton or layout than the one it was trained on.
+
+        Args:
+            width: values a frame in `representation`; whose: where they come from, for the message.
+
+        Raises:
+            UserError: says both widths, and what to do.
+        """
+        if self.width is not None and width != self.width:
+            raise UserError(
+                f"{self.name} reads {self.width} {self.representation} values a frame, and {whose} has {width}. "
+                "Name an evaluator of that data with --evaluator DIR (Guo et al.'s checkpoints/kit for KIT-ML)."
+            )
 
     @abstractmethod
     def embed_motion(self, motion: Tensor, lengths: Tensor) -> Tensor:

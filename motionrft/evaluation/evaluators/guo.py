@@ -145,6 +145,8 @@ class GuoEvaluator(Evaluator):
         self.register_buffer("mean", statistics.mean)
         self.register_buffer("std", statistics.std)
         self.identity, self.name, self.fps, self.representation = identity, name, fps, representation
+        # Of joints it reads the root's four features and the positions of all joints but the root.
+        self.width = len(statistics.mean) if features is None else len(statistics.mean) - 1
 
     @torch.no_grad()
     def embed_motion(self, motion: Tensor, lengths: Tensor) -> Tensor:

@@ -14,15 +14,19 @@ from motionrft.evaluation.evaluators.guo import GuoEvaluator, GuoNetwork, GuoSiz
 from motionrft.evaluation.evaluators.mini import MiniEvaluator, MiniEvaluatorNetwork, MiniSize
 from motionrft.evaluation.evaluators.towers import TowerEvaluator, TwoTowers
 from motionrft.evaluation.evaluators.words import WordVectorizer
-from motionrft.loading import load_reward
+from motionrft.files.layouts import usual_fps
+from motionrft.loading import load_reward, reward_identity
 from motionrft.official.evaluators import (
     CHECKPOINT,
     is_published_evaluator,
     read_published_evaluator,
 )
+from motionrft.official.rewards import is_checkpoint
 from motionrft.parsing import read_json, reads
 from motionrft.registry import EVALUATORS, REWARDS
+from motionrft.representations.names import KINEMATIC
 from motionrft.representations.statistics import Statistics
+from motionrft.skeleton import SMPL22
 from motionrft.text import load_text_encoder
 from motionrft.training.fingerprints import file_hash, text_hash
 from motionrft.training.weights import CONFIG, TENSORS, check_fits, load_state, load_weights
@@ -37,16 +41,17 @@ def load_evaluator(
     """Load an evaluator, frozen and in eval mode.
 
     Args:
-        folder: `builtin`; one of ours (`motionrft train-reward --preset evaluator-mini` writes them); a
-            reward with two
-            towers; or the published `checkpoints/t2m`, `checkpoints/kit` of Guo et al. with `glove/` in it or
-            beside it.
+        folder: `builtin`; one of ours (`motionrft train-reward --preset evaluator-mini` writes them); a reward with
+            two towers, folder or published checkpoint; or the published `checkpoints/t2m`, `checkpoints/kit` of Guo et
+            al. with `glove/` in it or beside it.
         representation: which one a reward with several shall read; None takes its usual one.
 
     Raises:
         UserError: the folder holds no evaluator, or a file of it is missing or damaged.
     """
     folder = builtin.resolve(str(folder), "evaluator")
+    if is_checkpoint(folder):
+        return load_towers(folder, representation).to(device).eval().requires_grad_(False)
     if not is_published_evaluator(folder):
         folder = _model_folder(folder)
     evaluator: Evaluator = EVALUATORS.load(_family(folder))(folder, representation)
@@ -90,8 +95,10 @@ def load_towers(folder: Path, representation: str | None = None) -> TowerEvaluat
         raise UserError(
             f"{folder}: this reward has no embeddings of texts and motions, so it is no evaluator."
         )
-    identity = text_hash("towers", file_hash(folder / TENSORS), reward.representation)
-    return TowerEvaluator(cast(TwoTowers, reward), identity, f"reward {folder.name}")
+    identity = text_hash("towers", reward_identity(folder), reward.representation)
+    width = reward.kinematic_width if reward.representation == KINEMATIC else None
+    fps = usual_fps(KINEMATIC, reward.kinematic_width or SMPL22.features)
+    return TowerEvaluator(cast(TwoTowers, reward), identity, f"reward {folder.name}", fps, width)
 
 
 @reads("an evaluator")

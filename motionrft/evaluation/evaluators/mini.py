@@ -101,7 +101,7 @@ class MiniEvaluator(Evaluator):
         self.network, self.text_encoder = network, text_encoder
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
-        self.identity, self.fps, self.name = identity, fps, name
+        self.identity, self.fps, self.name, self.width = identity, fps, name, len(mean)
 
     @torch.no_grad()
     def embed_motion(self, motion: Tensor, lengths: Tensor) -> Tensor:

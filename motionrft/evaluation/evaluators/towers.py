@@ -34,13 +34,16 @@ class TowerEvaluator(Evaluator):
     min_frames = 4
     comparable = False
 
-    def __init__(self, towers: TwoTowers, identity: str, name: str, fps: float = 20.0):
+    def __init__(
+        self, towers: TwoTowers, identity: str, name: str, fps: float = 20.0, width: int | None = None
+    ):
         super().__init__()
         if isinstance(towers, nn.Module):
             self.add_module("module", towers)
         self._towers = (towers,)
         self.identity, self.name, self.fps = identity, name, fps
         self.representation = towers.representation
+        self.width = width
 
     @torch.no_grad()
     def embed_motion(self, motion: Tensor, lengths: Tensor) -> Tensor:

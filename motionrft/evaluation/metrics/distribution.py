@@ -30,12 +30,6 @@ class Gaussian:
         factor = torch.linalg.qr(centred, mode="r")[1] if x.shape[0] > x.shape[1] else centred
         return cls(mean, factor, x.shape[0])
 
-    @classmethod
-    def of_moments(cls, mean: Tensor, covariance: Tensor, count: int) -> "Gaussian":
-        """From a stored mean (D,) and covariance (D, D)."""
-        values, vectors = torch.linalg.eigh(exact(covariance))
-        return cls(exact(mean), values.clamp(min=0).sqrt()[:, None] * vectors.T, count)
-
     @property
     def covariance(self) -> Tensor:
         return self.factor.T @ self.factor

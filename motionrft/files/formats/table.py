@@ -81,7 +81,7 @@ def written_formats() -> Iterator[MotionFormat]:
 
 def ending_of(word: str) -> str:
     """The ending of a file that `--format` asks for with a word of `motionrft.files.words.file_words`."""
-    return format_named(word).suffixes[0] if word in FORMATS and word not in FORMATS.table else f".{word}"
+    return format_named(word).suffixes[0] if word in FORMATS else f".{word}"
 
 
 def write_as(form: MotionFormat, path: Path, motion: Motion, options: WritingOptions) -> None:

@@ -140,6 +140,11 @@ class MotionReward(Learnt):
         """Every term this reward can give."""
         return (*SHARED_TERMS, *self.critics)
 
+    @property
+    def kinematic_width(self) -> int | None:
+        size = self.network.size
+        return size.feature_width("kinematic") if "kinematic" in size.representations else None
+
     def expect(self, representation: str) -> None:
         """Expect motions in this representation from now on.
 

@@ -77,13 +77,6 @@ def official_timestep_weights(max_t: int) -> Tensor:
     return weights
 
 
-def spm_timestep_weights(steps: int = STEPS, last: int = 500) -> Tensor:
-    """EasyTune's SPM: uniform on 0 to `last`, both included, whatever maximum is asked for; (steps,)."""
-    weights = torch.zeros(steps)
-    weights[: last + 1] = 1.0 / (last + 1)
-    return weights
-
-
 def noise_batch(
     motion: Tensor,
     lengths: Tensor,

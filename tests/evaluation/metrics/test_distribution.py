@@ -14,8 +14,10 @@ def _normal(seed, *shape):
 
 
 def test_fid_of_diagonal_gaussians_has_a_closed_form():
-    a = Gaussian.of_moments(torch.zeros(3), torch.diag(torch.tensor([1.0, 4.0, 0.0])), 9)
-    b = Gaussian.of_moments(torch.tensor([1.0, 0.0, 2.0]), torch.diag(torch.tensor([9.0, 4.0, 1.0])), 9)
+    a = Gaussian(torch.zeros(3).double(), torch.diag(torch.tensor([1.0, 2.0, 0.0])).double(), 9)
+    b = Gaussian(
+        torch.tensor([1.0, 0.0, 2.0]).double(), torch.diag(torch.tensor([3.0, 2.0, 1.0])).double(), 9
+    )
     assert_close(frechet_distance(a, b).item(), 5.0 + (1 - 3) ** 2 + 0.0 + 1.0)
 
 
@@ -40,11 +42,8 @@ def test_fid_is_symmetric_zero_for_itself_and_blind_to_rotation():
     assert_close(frechet_distance(fit[0], fit[1]), frechet_distance(fit[2], fit[3]))
 
 
-def test_stored_moments_give_the_same_distance_and_small_sets_are_flagged():
-    a, b = Gaussian.fit(_normal(0, 50, 8)), Gaussian.fit(_normal(1, 50, 8))
-    again = Gaussian.of_moments(a.mean, a.covariance, a.count)
-    assert_close(frechet_distance(again, b), frechet_distance(a, b))
-    assert not a.singular and Gaussian.fit(_normal(0, 8, 8)).singular
+def test_small_sets_are_flagged():
+    assert not Gaussian.fit(_normal(0, 50, 8)).singular and Gaussian.fit(_normal(0, 8, 8)).singular
 
 
 def test_pairs_are_drawn_without_replacement():

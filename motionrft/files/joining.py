@@ -1,0 +1,45 @@
+"""Motion files put after each other, into one motion."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from motionrft.errors import UserError
+from motionrft.files.conversion import Conversion, convert_motion, write_target
+from motionrft.files.motions import read_motions
+from motionrft.files.recording import Motion
+from motionrft.representations.convert import convert
+from motionrft.representations.join import BLEND, join
+from motionrft.representations.names import JOINTS
+
+RATE = 20.0
+"""Frames a second of a joined motion whose rate nobody names."""
+
+
+def join_files(paths: Sequence[Path], out: Path, conversion: Conversion, blend: int = BLEND) -> Motion:
+    """Read every motion of the files, in their order, join them, and write one motion.
+
+    Args:
+        conversion: how files are read and what is written; its rate is that at which clips are joined.
+        blend: frames that a clip shares with the next.
+
+    Returns:
+        What was written.
+
+    Raises:
+        UserError: a file cannot be read, or a clip is too short to be joined.
+    """
+    rate = conversion.fps or RATE
+    motions = [
+        motion for path in paths for motion in read_motions(path, fps=rate, options=conversion.reading)
+    ]
+    if len(motions) < 2:
+        raise UserError(f"{paths[0]}: one motion alone; --join takes two or more.")
+    clips = [convert(torch.from_numpy(m.array)[None], m.representation, JOINTS)[0] for m in motions]
+    joined = join([clip.double() for clip in clips], blend).float().numpy()
+    whole = replace(motions[0], array=joined, representation=JOINTS, fps=rate, source=out, name=out.stem)
+    result = convert_motion(whole, conversion)
+    write_target(out, result, conversion)
+    return result

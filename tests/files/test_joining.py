@@ -1,0 +1,38 @@
+"""Files put after each other become one motion."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from motionrft.errors import UserError
+from motionrft.files import Motion, read_motions, write_motion
+from motionrft.files.conversion import Conversion
+from motionrft.files.joining import join_files
+from motionrft.representations.join import BLEND
+from tests.representations.people import people
+
+
+def saved(path: Path, frames: int, seed: int, fps: float = 20.0) -> Path:
+    write_motion(path, Motion(people(frames, seed)[0].float().numpy(), "joints", fps, path))
+    return path
+
+
+def test_files_of_different_kinds_and_rates_join_at_one_rate(tmp_path: Path) -> None:
+    paths = [saved(tmp_path / "a.npy", 40, 0), saved(tmp_path / "b.bvh", 61, 1, fps=30.0)]
+    out = tmp_path / "both.npy"
+    motion = join_files(paths, out, Conversion("joints"))
+    assert motion.fps == 20.0 and len(motion) == 40 + 41 - BLEND
+    np.testing.assert_array_equal(np.load(out), motion.array)
+    assert np.abs(np.diff(motion.array, axis=0)).max() < 0.5, "nothing jumps at the seam"
+
+
+def test_the_result_is_written_in_any_format(tmp_path: Path) -> None:
+    paths = [saved(tmp_path / "a.npy", 30, 0), saved(tmp_path / "b.npy", 30, 1)]
+    motion = join_files(paths, tmp_path / "both.bvh", Conversion("bvh"))
+    assert len(read_motions(tmp_path / "both.bvh")[0]) == len(motion) == 60 - BLEND
+
+
+def test_one_motion_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--join takes two or more"):
+        join_files([saved(tmp_path / "a.npy", 30, 0)], tmp_path / "out.npy", Conversion("joints"))
