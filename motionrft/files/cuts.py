@@ -94,9 +94,9 @@ def _number(text: str, what: str, place: Place) -> float | None:
     try:
         value = float(text)
     except ValueError:
-        place.fail(f"{what} is {text!r}, not a number.")
+        place.fail(f"{what} is {text[:40]!r}, not a number.")
     if not math.isfinite(value):
-        place.fail(f"{what} is {text}, not a number.")
+        place.fail(f"{what} is {text[:40]}, not a number.")
     return value
 
 
