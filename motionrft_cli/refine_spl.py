@@ -27,6 +27,7 @@ def refine_spl(
 
     Wrong answers come from the whole training set; recalls before and after are those of the validation split.
     """
+    from motionrft.loading import opened_reward
     from motionrft.reward.motionreward.reward_session import REWARD, RewardSession
     from motionrft.reward.spl.refining import refine
 
@@ -34,7 +35,10 @@ def refine_spl(
         return measure_cost(
             call,
             lambda folder, progress: refine(
-                call.preset, RewardSession(folder, call.device(), call.dtype(), progress)
+                call.preset,
+                RewardSession(
+                    folder, call.device(), call.dtype(), progress, dry_run=True, open_reward=opened_reward
+                ),
             ),
         )
     out = call.output_folder()
@@ -43,7 +47,14 @@ def refine_spl(
         return LoopProgress(call.console, stage)
 
     session = RewardSession(
-        out, call.device(), call.dtype(), watch, call.resume, call.overwrite, tuple(allow_changed or ())
+        out,
+        call.device(),
+        call.dtype(),
+        watch,
+        call.resume,
+        call.overwrite,
+        tuple(allow_changed or ()),
+        open_reward=opened_reward,
     )
     result = refine(call.preset, session)
     rows, gains = [], []
@@ -63,6 +74,22 @@ def refine_spl(
         if mean > 0
         else f"R@3 did not rise ({mean:+.2f} points)."
     )
-    call.console.emit({"reward": str(out / REWARD), "before": result.before, "after": result.after})
+    if result.failed == 0:
+        call.console.warn(
+            "No retrieval failed: every caption of the training split finds its own motion among the "
+            f"{call.preset.top_k} best. There was nothing to refine; only the anchor was trained on. "
+            "A smaller --top-k asks for more."
+        )
+    if result.gallery:
+        call.console.info(f"Failed retrievals to look at: {result.gallery[0].parent}")
+    call.console.emit(
+        {
+            "reward": str(out / REWARD),
+            "before": result.before,
+            "after": result.after,
+            "failed_retrievals": result.failed,
+            "gallery": [str(file) for file in result.gallery],
+        }
+    )
     call.console.info(f"Next: motionrft score motions/ --reward {out / REWARD}")
     return 0

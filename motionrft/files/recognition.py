@@ -202,15 +202,19 @@ def _spine(tree: SkeletonTree, pelvis: int, chest: int, neck: Source) -> list[So
 
 
 def _head(tree: SkeletonTree, arms: Sequence[int]) -> int | None:
-    """The joint called head; else the tip of what else grows where the arms do."""
+    """The joint called head; else, of what else grows where the arms do, the last joint before it parts or ends."""
     called = [joint for joint, name in enumerate(tree.names) if spoken(name).whole.endswith("head")]
     if called:
         return min(called, key=lambda joint: len(tree.to_root(joint)))
     chest = tree.common(arms)
     taken = {tree.to_root(arm)[tree.to_root(arm).index(chest) - 1] for arm in arms if arm != chest}
     others = [child for child in tree.children[chest] if child not in taken]
-    tips = [leaf for leaf in tree.leaves() for child in others if child in tree.to_root(leaf)]
-    return max(tips, key=lambda leaf: len(tree.to_root(leaf)), default=None)
+    if not others:
+        return None
+    here = max(others, key=lambda child: sum(child in tree.to_root(leaf) for leaf in tree.leaves()))
+    while len(tree.children[here]) == 1 and tree.children[tree.children[here][0]]:
+        here = tree.children[here][0]
+    return here
 
 
 def _neck_and_head(tree: SkeletonTree, chest: int, head: int | None) -> tuple[Source, Source]:

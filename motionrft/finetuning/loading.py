@@ -21,6 +21,7 @@ from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator
 from motionrft.loading import generator_identity, load_generator, load_reward, reward_identity
+from motionrft.official.rewards import Beside
 from motionrft.reward.base import Reward
 from motionrft.training.fingerprints import path_hash, text_hash
 
@@ -71,8 +72,9 @@ def load_parts(
         UserError: something is missing, damaged, or does not fit together.
     """
     generator = load_generator(preset.generator, device)
+    beside = Beside(data=None if preset.data is None else Path(preset.data), rank=preset.reward_rank)
     reward = load_reward(
-        preset.reward, preset.weights, generator.representation, fps=generator.fps, device=device
+        preset.reward, preset.weights, generator.representation, generator.fps, device, beside
     )
     _check_gradient(preset, reward)
     _check_skeleton(preset, generator, reward)

@@ -131,6 +131,9 @@ class FinetunePreset(Preset):
 
     generator: str = Field("builtin", description=GENERATOR, json_schema_extra=suggests("builtin"))
     reward: str = Field("builtin", description=REWARD, json_schema_extra=NAMES)
+    reward_rank: int | None = Field(
+        None, ge=1, description="rank of a checkpoint's adapters, where several lie beside it"
+    )
     evaluator: str | None = Field(
         None,
         description="evaluator for the watch and the tables: a folder, or builtin; null: the built-in one for kinds of "
@@ -150,7 +153,9 @@ class FinetunePreset(Preset):
     frames: int | None = Field(
         None, ge=1, le=100_000, description="the same in frames of the generator, instead of seconds"
     )
-    method: AnyMethod = Field(EasyTunePreset(), discriminator="method")
+    method: AnyMethod = Field(
+        EasyTunePreset(), discriminator="method", description="how the generator is tuned"
+    )
     steps: int = Field(50, ge=1, le=10_000, description="denoising steps of a trajectory")
     sampler: str | None = Field(
         None,

@@ -31,12 +31,16 @@ TURNS = {
 class Names:
     """What a convention calls the 22 joints. between: joints that it has on the bone to one of ours, with the part of
     the bone at which each stands. without: joints it has not (their End Site stays). root: joints above the pelvis.
+    extra: chains of joints that hang on one of ours, fingers for example.
     """
 
     joints: tuple[str, ...]
     between: Mapping[int, tuple[tuple[str, float], ...]] = field(default_factory=dict)
     without: tuple[int, ...] = ()
     root: tuple[str, ...] = ()
+    extra: Mapping[int, tuple[tuple[tuple[str, tuple[float, float, float]], ...], ...]] = field(
+        default_factory=dict
+    )
 
 
 def _names(trunk: str, leg: str, arm: str, left: str, right: str, **more: object) -> Names:
@@ -322,7 +326,30 @@ def _nodes(names: Names) -> list[_Node]:
             at, done = len(nodes) - 1, part
         nodes.append((names.joints[joint], at, tuple((1 - done) * offset), joint))  # type: ignore[arg-type]
         where[joint] = len(nodes) - 1
+    for joint, chains in names.extra.items():
+        for chain in chains:
+            at = where[joint]
+            for name, offset in chain:
+                nodes.append((name, at, offset, None))
+                at = len(nodes) - 1
     return nodes
+
+
+def fingers_and_face() -> dict[int, tuple[tuple[tuple[str, tuple[float, float, float]], ...], ...]]:
+    """Five fingers a hand, eyes and a jaw, and a long tail of hair: joints that are in nobody's way but a guess's."""
+    extra: dict[int, tuple[tuple[tuple[str, tuple[float, float, float]], ...], ...]] = {}
+    for hand, side in ((20, 1.0), (21, -1.0)):
+        extra[hand] = tuple(
+            tuple(
+                (f"f{hand}{finger}{bone}", (side * (0.09 if bone == 0 else 0.03), 0.0, 0.02 * (finger - 2)))
+                for bone in range(3)
+            )
+            for finger in range(5)
+        )
+    eyes = tuple(((f"e{side}", (0.03 * side, 0.08, 0.09)),) for side in (1, -1))
+    hair = tuple((f"hair{number}", (0.0, -0.12, -0.02)) for number in range(5))
+    extra[15] = (*eyes, (("jaw", (0.0, 0.02, 0.06)),), hair)
+    return extra
 
 
 def _tip(joint: int | None) -> tuple[float, float, float]:

@@ -148,6 +148,13 @@ def test_an_estimate_writes_nothing(parts):
     assert not (parts / "run").exists()
 
 
+def test_an_estimate_encodes_no_text(parts, monkeypatch):
+    asked = []
+    monkeypatch.setattr(HashedText, "encode", lambda self, texts: asked.append(texts))
+    assert estimate(preset(parts), session(parts / "run")).seconds_an_update > 0
+    assert asked == []
+
+
 def test_an_estimate_of_memory_holds_for_the_longest_prompts(parts, monkeypatch):
     lengths = torch.tensor([24] * 20 + [40] * 3)
     prompts = PromptSet([f"walks {number}" for number in range(23)], lengths)

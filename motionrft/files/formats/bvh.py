@@ -11,7 +11,7 @@ import torch
 
 from motionrft.files.bvh_reading import Bvh, joint_positions, read_bvh
 from motionrft.files.checks import check_finite
-from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile, WritingOptions
+from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile, WritingOptions, Written
 from motionrft.files.joint_maps import JointMap
 from motionrft.files.reading import ReadingOptions
 from motionrft.files.recognition import recognise
@@ -69,6 +69,12 @@ def tree_of(bvh: Bvh) -> SkeletonTree:
     return SkeletonTree(bvh.names, bvh.parents, bvh.offsets)
 
 
+def joints_to_write(motion: Motion) -> torch.Tensor:
+    """(T, J, 3) of a motion in any representation."""
+    joints = convert(torch.from_numpy(motion.array)[None], motion.representation, JOINTS)[0]
+    return joints.reshape(len(joints), -1, 3)
+
+
 class BvhFormat(MotionFormat):
     """`.bvh`."""
 
@@ -95,8 +101,9 @@ class BvhFormat(MotionFormat):
             warnings=seen.warnings,
         )
 
-    def write(self, path: Path, motion: Motion, options: WritingOptions) -> None:
-        from motionrft.files.bvh_writer import write_bvh
+    def write(self, path: Path, motion: Motion, options: WritingOptions) -> Written | None:
+        from motionrft.files.bvh_writer import BvhStyle, write_bvh
 
-        joints = convert(torch.from_numpy(motion.array)[None], motion.representation, JOINTS)[0]
-        write_bvh(path, joints.reshape(len(joints), -1, 3), motion.fps, options.unit)
+        style = BvhStyle(options.unit, options.rest, options.positions)
+        fitted = write_bvh(path, joints_to_write(motion), motion.fps, style)
+        return None if fitted is None else Written(fitted.mean_mm, fitted.worst_mm)

@@ -32,7 +32,8 @@ class CriticTrainer:
     def __init__(self, reward: MotionReward, critic: Critic, preset: CriticPart, seed: int) -> None:
         self.reward, self.critic, self.preset, self.seed = reward, critic, preset, seed
         self.device = next(reward.network.parameters()).device
-        reward.network.requires_grad_(False).train()  # dropout stays active, as published
+        reward.network.requires_grad_(False)
+        reward.critic_tower.requires_grad_(False).train()  # dropout stays active, as published
         critic.requires_grad_(True).train()
         self.optimiser = Optimiser(critic, preset.optimiser, total=preset.updates)
 
@@ -106,13 +107,13 @@ def answer_clips(
 ) -> Tensor:
     """(B, outputs) of a critic about de-normalised clips in one representation."""
     motion, lengths = batch_of(clips, name, device)
-    return critic(reward.network.motion, reward.normalise(motion, lengths, name), lengths, name)
+    return critic(reward.critic_tower, reward.normalise(motion, lengths, name), lengths, name)
 
 
 @torch.no_grad()
 def answer_all(reward: MotionReward, critic: Critic, clips: Sequence[Clip], name: str) -> Tensor:
     """(N, outputs) of a critic in eval mode, clips of like length together."""
-    reward.network.eval()
+    reward.critic_tower.eval()
     critic.eval()
     device = next(reward.network.parameters()).device
     order = sorted(range(len(clips)), key=lambda number: len(clips[number][name]))

@@ -1,6 +1,5 @@
 """Stage 1 of MotionReward: text and motion in one space, the same for every representation."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -176,19 +175,10 @@ def _sampled(gaussian: Gaussian) -> Encoded:
     return Encoded(gaussian, gaussian.sample())
 
 
-def warm_text_cache(
-    reward: MotionReward,
-    data: MotionDataset,
-    mirrored: bool = False,
-    said: Callable[[int, int], None] = lambda done, total: None,
-) -> None:
+def warm_text_cache(reward: MotionReward, data: MotionDataset, mirrored: bool = False) -> None:
     """Encode every caption of a split (and of its mirror image) once: training never waits for the text encoder."""
-    texts = list(data.texts)
-    if mirrored:
-        texts = list(dict.fromkeys([*texts, *map(mirror_caption, texts)]))
-    for start in range(0, len(texts), 512):
-        reward.text_encoder.encode(texts[start : start + 512])
-        said(min(start + 512, len(texts)), len(texts))
+    images = map(mirror_caption, data.texts) if mirrored else ()
+    reward.text_encoder.remember(dict.fromkeys([*data.texts, *images]))
 
 
 def validate(reward: MotionReward, data: MotionDataset) -> dict[str, dict[str, dict[str, float]]]:
