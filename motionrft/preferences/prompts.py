@@ -12,23 +12,30 @@ from motionrft.preferences.events import EVENTS, Event, events_named
 from motionrft.preferences.scoring import KINDS, Kind
 from motionrft.training.atomic import write_text
 
-INTEGRITY = (
-    "a person {a} and {b}",
-    "a person {a}, and also {b}",
-    "someone {a} and {b}",
+SUBJECTS = (
+    "a person",
+    "someone",
+    "the person",
+    "a figure",
+    "a man",
+    "a woman",
+    "the man",
+    "the woman",
+    "one person",
 )
-INTEGRITY_THREE = ("a person {a}, {b} and {c}", "someone {a}, {b} and {c}")
+INTEGRITY = ("{who} {a} and {b}", "{who} {a}, and also {b}", "{who} {a} and also {b}")
+INTEGRITY_THREE = ("{who} {a}, {b} and {c}", "{who} {a}, {b}, and also {c}")
 TEMPORAL = (
-    "a person {a}, then {b}",
-    "first a person {a}, then {b}",
-    "a person {a} and after that {b}",
-    "a person {a} before the person {b}",
-    "after a person {a}, the person {b}",
+    "{who} {a}, then {b}",
+    "first {who} {a}, then {b}",
+    "{who} {a} and after that {b}",
+    "{who} {a} before the person {b}",
+    "after {who} {a}, the person {b}",
 )
 FREQUENCY = {
-    1: ("a person {a} once",),
-    2: ("a person {a} twice", "someone {a} two times"),
-    3: ("a person {a} three times", "someone {a} three times"),
+    1: ("{who} {a} once", "{who} {a} one time", "{who} {a} just once"),
+    2: ("{who} {a} twice", "{who} {a} two times", "{who} {a}, and then does it again"),
+    3: ("{who} {a} three times", "{who} {a} three times in a row"),
 }
 
 
@@ -97,7 +104,8 @@ def _together(events: Sequence[Event], rng: Random, longest: float) -> Made:
     if seconds > longest or len(chosen) < 2:
         return "", (), 1, 0.0
     template = rng.choice(INTEGRITY if len(chosen) == 2 else INTEGRITY_THREE)
-    text = template.format(**dict(zip("abc", (event.phrase for event in chosen), strict=False)))
+    phrases = dict(zip("abc", (event.phrase for event in chosen), strict=False))
+    text = template.format(who=rng.choice(SUBJECTS), **phrases)
     return text, tuple(event.name for event in chosen), 1, seconds
 
 
@@ -106,7 +114,7 @@ def _in_order(events: Sequence[Event], rng: Random, longest: float) -> Made:
         return "", (), 1, 0.0
     first, second = rng.sample(events, 2)
     seconds = first.seconds + second.seconds
-    text = rng.choice(TEMPORAL).format(a=first.phrase, b=second.phrase)
+    text = rng.choice(TEMPORAL).format(who=rng.choice(SUBJECTS), a=first.phrase, b=second.phrase)
     return (text if seconds <= longest else ""), (first.name, second.name), 1, seconds
 
 
@@ -116,7 +124,7 @@ def _repeated(events: Sequence[Event], rng: Random, longest: float) -> Made:
         return "", (), 1, 0.0
     event, times = rng.choice(countable), rng.choice(tuple(FREQUENCY))
     seconds = max(event.seconds * times, 3.0)
-    text = rng.choice(FREQUENCY[times]).format(a=event.phrase)
+    text = rng.choice(FREQUENCY[times]).format(who=rng.choice(SUBJECTS), a=event.phrase)
     return (text if seconds <= longest else ""), (event.name,), times, seconds
 
 

@@ -13,12 +13,18 @@ def test_prefer_goes_on_where_it_was_and_asks_nothing_twice(run, tmp_path: Path)
     told = json.loads(first.out)
     assert (told["prompts"], told["asked"]) == (6, 12)
     assert set(told["judged"]) == {"integrity", "temporal", "frequency"}
-    (out / "candidates" / "temporal-0001.npz").unlink()
-    before = (out / "judgements.jsonl").read_text()
+    whole = (out / "judgements.jsonl").read_text()
+    lines = whole.splitlines(keepends=True)
+    (out / "judgements.jsonl").write_text("".join(lines[:-2]) + lines[-2][:40])  # killed while it wrote
+    (out / "pairs.jsonl").unlink()
     again = run("prefer", *SMALL, "--out", str(out), "--resume", "--json")
     assert again.code == 0, again.err
-    assert json.loads(again.out)["asked"] == 0, "the same seed made the same motions"
-    assert (out / "judgements.jsonl").read_text() == before
+    assert json.loads(again.out)["asked"] == 2
+    keys = [
+        [json.loads(line)["key"] for line in text.splitlines()]
+        for text in (whole, (out / "judgements.jsonl").read_text())
+    ]
+    assert keys[0] == keys[1] and (out / "pairs.jsonl").exists()
 
 
 def test_a_stage_that_lacks_the_one_before_says_so(run, tmp_path: Path) -> None:
@@ -28,7 +34,15 @@ def test_a_stage_that_lacks_the_one_before_says_so(run, tmp_path: Path) -> None:
 
 def test_a_dry_run_tells_what_a_judge_would_cost(run) -> None:
     result = run(
-        "prefer", "--judge", "endpoint", "--dry-run", "--json", "--set", "judge.price_in=2", "--set", "judge.price_out=8"
+        "prefer",
+        "--judge",
+        "endpoint",
+        "--dry-run",
+        "--json",
+        "--set",
+        "judge.price_in=2",
+        "--set",
+        "judge.price_out=8",
     )
     told = json.loads(result.out)
     assert told["calls"] == told["motions"] == 120 * 8
