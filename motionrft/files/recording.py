@@ -24,7 +24,7 @@ from motionrft.representations.hymotion import hymotion_to_rotation, rotation_to
 from motionrft.representations.names import HYMOTION, JOINTS
 from motionrft.representations.rotation import turn_rotation
 
-_LOOKED_AT = 200
+_LOOKED_AT = 100
 """Frames, spread over a clip, by which its unit and its up axis are told."""
 _LYING = 0.5
 
@@ -179,9 +179,12 @@ def _place(recording: Recording, options: ReadingOptions) -> _Placing:
     turn = up_turn(asked or "y")
     if recording.joints is None:
         return _Placing(turn, UNITS[options.unit or recording.unit or "metres"], 0)
-    first, notes = _rows_in_front(recording, options)
-    seen = np.unique(np.linspace(first, recording.frames - 1, _LOOKED_AT).round().astype(np.int64))
-    joints = _finite(recording.joints(seen))
+    spread = np.unique(np.linspace(0, recording.frames - 1, _LOOKED_AT).round().astype(np.int64))
+    front = np.arange(min(ROWS_LOOKED_AT, recording.frames))
+    both = np.union1d(front, spread)
+    looked_at = np.asarray(recording.joints(both), dtype=np.float64)  # (N, 22, 3), one pass over the file
+    first, notes = _rows_in_front(recording, options, looked_at[: len(front)])
+    joints = _finite(looked_at[np.isin(both, spread) & (both >= first)])
     if not len(joints):
         return _Placing(turn, UNITS[options.unit or recording.unit or "metres"], first, notes)
     warnings: list[str] = []
@@ -214,12 +217,9 @@ def _say_rate(recording: Recording, options: ReadingOptions, placing: _Placing) 
         )
 
 
-def _rows_in_front(recording: Recording, options: ReadingOptions) -> tuple[int, list[str]]:
-    """How many rows in front are a reference pose to be dropped, and what is said of it."""
-    if options.t_pose == "keep" or not recording.turnable or recording.joints is None or recording.frames < 4:
-        return 0, []
-    rows = recording.joints(np.arange(min(ROWS_LOOKED_AT, recording.frames)))
-    if len(_finite(rows)) < len(rows):
+def _rows_in_front(recording: Recording, options: ReadingOptions, rows: np.ndarray) -> tuple[int, list[str]]:
+    """How many of the first rows (N, 22, 3) are a reference pose to be dropped, and what is said of it."""
+    if options.t_pose == "keep" or not recording.turnable or len(rows) < 4 or len(_finite(rows)) < len(rows):
         return 0, []
     count = reference_rows(rows, recording.at_rest)
     if options.t_pose == "drop" and not count:
@@ -232,7 +232,6 @@ def _rows_in_front(recording: Recording, options: ReadingOptions) -> tuple[int, 
 
 def _finite(joints: np.ndarray) -> np.ndarray:
     """The frames of (N, 22, 3) that hold numbers; what is wrong with the others is told when they are read."""
-    joints = np.asarray(joints, dtype=np.float64)
     return joints[(np.abs(joints) < 1e12).all(axis=(1, 2))]
 
 
