@@ -31,12 +31,19 @@ SHARE = 5
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """What is looked at. evaluator, validation (the watch's) and test (the tables') items: None where nothing is."""
+class Judged:
+    """Held-out items, and who judges what is made for them."""
 
-    evaluator: Evaluator | None = None
-    validation: FixedItems | None = None
-    test: FixedItems | None = None
+    items: FixedItems
+    evaluator: Evaluator
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What is looked at: by the watch (validation), and for the tables (test). None where nothing is."""
+
+    validation: Judged | None = None
+    test: Judged | None = None
 
 
 @dataclass(frozen=True)
@@ -64,8 +71,8 @@ def held_out(
         return _of_prompts(preset, read_prompt_file(Path(preset.prompts)), generator, evaluator, say)
     counts = (preset.watch.prompts if preset.watch.every else 0, preset.evaluation.prompts)
     splits = (preset.validation_split, preset.evaluation.split)
-    items = [_of_data(preset, split, count, evaluator) for split, count in zip(splits, counts, strict=True)]
-    return HeldOut(evaluator, *items)
+    judged = [_of_data(preset, split, count, evaluator) for split, count in zip(splits, counts, strict=True)]
+    return HeldOut(*(_ranked(each, generator, say) for each in judged))
 
 
 def split_prompts(preset: FinetunePreset, texts: Sequence[str]) -> SplitPrompts:
@@ -116,13 +123,24 @@ def _at_home(preset: FinetunePreset, generator: Generator) -> bool:
     return any(item.label in known for item in data.items)
 
 
-def _of_data(preset: FinetunePreset, split: str, count: int, evaluator: Evaluator) -> FixedItems | None:
+def _of_data(preset: FinetunePreset, split: str, count: int, evaluator: Evaluator) -> Judged | None:
     if not count:
         return None
     if preset.data is None:
-        return FixedItems.load(builtin.items_path(split)).subset(count)
+        return Judged(FixedItems.load(builtin.items_path(split)).subset(count), evaluator)
     items = FixedItems.of_dataset(MotionDataset(preset.data, split), evaluator, per_label=PER_LABEL)
-    return items.subset(count)
+    return Judged(items.subset(count), evaluator)
+
+
+def _ranked(judged: Judged | None, generator: Generator, say: Callable[[str], None]) -> Judged | None:
+    """The same, or without an evaluator where there are too few items to rank: R-Precision needs 32."""
+    if judged is None or not judged.evaluator.embeds or len(judged.items.items) >= CANDIDATES:
+        return judged
+    count, split = len(judged.items.items), judged.items.split
+    say(
+        f"{split}: {count} items, and R-Precision ranks {CANDIDATES}: they are judged by physics and the reward alone."
+    )
+    return Judged(judged.items.unembedded(), NoEvaluator(generator.representation, generator.fps))
 
 
 def _of_prompts(
@@ -135,33 +153,25 @@ def _of_prompts(
     """Prompts of the file that are not tuned on; where those are too few to rank, the built-in ones if they are known."""
     kept = split_prompts(preset, prompts.texts)
     fewest = min((len(rows) for rows in (kept.validation, kept.test) if rows), default=0)
-    if evaluator.embeds and fewest < CANDIDATES:
-        if preset.evaluator is None:
-            say(
-                f"{preset.prompts}: too few prompts to keep {CANDIDATES} for the watch and the tables; the built-in "
-                "ones are looked at instead."
-            )
-            counts = (preset.watch.prompts if preset.watch.every else 0, preset.evaluation.prompts)
-            splits = (preset.validation_split, preset.evaluation.split)
-            found = [
-                FixedItems.load(builtin.items_path(split)).subset(count) if count else None
-                for split, count in zip(splits, counts, strict=True)
-            ]
-            return HeldOut(evaluator, *found)
+    if evaluator.embeds and fewest < CANDIDATES and preset.evaluator is None:
         say(
-            f"{preset.prompts}: fewer than {SHARE * CANDIDATES} prompts, so none can be ranked among {CANDIDATES}."
+            f"{preset.prompts}: too few prompts to keep {CANDIDATES} for the watch and the tables; the built-in ones are "
+            "looked at instead."
         )
-        evaluator = NoEvaluator(generator.representation, generator.fps)
+        counts = (preset.watch.prompts if preset.watch.every else 0, preset.evaluation.prompts)
+        splits = (preset.validation_split, preset.evaluation.split)
+        return HeldOut(
+            *(_of_data(preset, split, n, evaluator) for split, n in zip(splits, counts, strict=True))
+        )
     seconds = prompt_seconds(preset, prompts, generator.fps)
-    items = [
-        FixedItems.of_prompts([prompts.texts[row] for row in rows], [seconds[row] for row in rows])
-        if rows
-        else None
-        for rows in (kept.validation, kept.test)
-    ]
-    if not any(items):
+    found = []
+    for split, rows in (("prompts of the watch", kept.validation), ("prompts of the tables", kept.test)):
+        texts, lengths = [prompts.texts[row] for row in rows], [seconds[row] for row in rows]
+        judged = Judged(FixedItems.of_prompts(texts, lengths, split), evaluator) if rows else None
+        found.append(_ranked(judged, generator, say))
+    if not any(found):
         say(f"{preset.prompts}: fewer than {SHARE} prompts: no watch and no table of before and after.")
-    return HeldOut(evaluator, *items)
+    return HeldOut(*found)
 
 
 def _first_rows(texts: Sequence[str], chosen: set[str]) -> list[int]:

@@ -12,9 +12,7 @@ from motionrft import builtin
 from motionrft.data.folder import MotionDataset
 from motionrft.data.prompts import read_prompt_file, read_prompts
 from motionrft.errors import UserError
-from motionrft.evaluation.evaluators.base import Evaluator
-from motionrft.evaluation.items import FixedItems
-from motionrft.finetuning.held_out import held_out, prompt_seconds, split_prompts
+from motionrft.finetuning.held_out import Judged, held_out, prompt_seconds, split_prompts
 from motionrft.finetuning.methods.base import usable_methods
 from motionrft.finetuning.pairs import read_pair_prompts
 from motionrft.finetuning.preset import FinetunePreset
@@ -35,9 +33,8 @@ class Parts:
     generator: Generator
     reward: Reward
     prompts: PromptSet
-    evaluator: Evaluator | None
-    validation: FixedItems | None
-    held_out: FixedItems | None
+    validation: Judged | None
+    held_out: Judged | None
 
 
 def identities(preset: FinetunePreset) -> dict[str, str]:
@@ -80,7 +77,7 @@ def load_parts(
     prompts = load_prompts(preset, generator)
     if preset.prompts is not None and (said := read_prompt_file(Path(preset.prompts)).said):
         say(said)
-    return Parts(generator, reward, prompts, looked_at.evaluator, looked_at.validation, looked_at.test)
+    return Parts(generator, reward, prompts, looked_at.validation, looked_at.test)
 
 
 def _check_skeleton(preset: FinetunePreset, generator: Generator, reward: Reward) -> None:

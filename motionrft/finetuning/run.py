@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 
 from motionrft.evaluation.generation import Repetition, evaluate_generator
-from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.evaluation.tables import protocol_of
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
 from motionrft.finetuning.compiled import quickened
 from motionrft.finetuning.frozen import FrozenTwin
+from motionrft.finetuning.held_out import Judged
 from motionrft.finetuning.loading import Parts, identities, load_parts
 from motionrft.finetuning.looking import Looking
 from motionrft.finetuning.methods.base import method_named
@@ -159,10 +159,10 @@ class FinetuneRun:
         )
 
     def _watch(self) -> Watch | None:
-        evaluator = self.parts.evaluator
-        if not self.preset.watch.every or self.parts.validation is None or evaluator is None:
+        judged = self.parts.validation
+        if not self.preset.watch.every or judged is None:
             return None
-        return watch_for(self.preset.watch, evaluator.embeds)
+        return watch_for(self.preset.watch, judged.evaluator.embeds)
 
     def _prepared(self, context: TuningContext) -> PreparedPrompts:
         preset, reference = self.preset, self.preset.reference
@@ -225,20 +225,19 @@ class FinetuneRun:
     def _evaluated(
         self,
         name: str,
-        items: FixedItems,
+        judged: Judged,
         seeds: Sequence[int],
         sampling: SamplingSettings,
         progress: Progress | None = None,
         watch: Callable[[Repetition], None] | None = None,
     ) -> EvaluationResult:
-        assert self.parts.evaluator is not None
         averaged = self.trainer.ema.applied() if self.trainer.ema and name != "before" else nullcontext()
         with averaged:
             return evaluate_generator(
                 self.generator,
                 self.parts.reward,
-                self.parts.evaluator,
-                items,
+                judged.evaluator,
+                judged.items,
                 seeds,
                 sampling,
                 name=name,
@@ -303,7 +302,7 @@ class FinetuneRun:
         """Both evaluations with one way of sampling, under the same seeds, and the pictured motions of the
         first.
         """
-        if self.parts.held_out is None or self.parts.evaluator is None:
+        if self.parts.held_out is None:
             return [], []
         held_out = self.preset.evaluation
         seeds = list(range(held_out.seeds if sampling == self.sampling else held_out.further_seeds))
