@@ -28,6 +28,7 @@ help:
 	@echo "make gpu          what needs a GPU: its tests, costs at full size, precision; tables in GPU_OUT (five minutes)"
 	@echo "make assets       train the built-in models again from DATA (about two hours on two cores)"
 	@echo "make completions  write the completions for bash, zsh and fish"
+	@echo "make reference    write presets/README.md, every setting"
 	@echo "make install      the environment alone; PYTHON, VENV and TORCH may be set"
 
 # Each stamp says that a step is done, so that a second run starts at once.
@@ -91,6 +92,9 @@ assets: install
 	$(BIN)/python -c "import sys; from pathlib import Path; from motionrft.pretraining.builtin_models import *; \
 		assemble(Sources(*map(Path, sys.argv[1:])))" \
 		$(ASSETS)/data $(ASSETS)/base/generator $(ASSETS)/reward/reward $(ASSETS)/judge/evaluator
+
+reference: install
+	$(BIN)/python -m motionrft_cli.reference > presets/README.md
 
 completions: install
 	for shell in bash zsh fish; do $(BIN)/motionrft --show-completion $$shell > completions/motionrft.$$shell || exit 1; done

@@ -2,12 +2,14 @@
 complete -c motionrft -n __fish_use_subcommand -l help -s h -d 'Show help.'
 complete -c motionrft -n __fish_use_subcommand -l version -d 'Print the version and stop.'
 complete -c motionrft -f -n __fish_use_subcommand -a convert -d 'Motions between representations and file formats; data sets; official checkpoints.'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l to -d 'kinematic, joints, rotation, hymotion, flowmdm, bvh, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)' -x -a 'kinematic joints rotation hymotion flowmdm bvh png gif mp4 html motionrft official'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l to -d 'kinematic, joints, rotation, hymotion, flowmdm, bvh, glb, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)' -x -a 'kinematic joints rotation hymotion flowmdm bvh glb png gif mp4 html motionrft official'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l fps -d 'frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l mirror -d 'mirror left and right; with --dataset, add the mirrored clips'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l jobs -d 'processes' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l format -d 'file format of arrays; official: a generator folder into its project’s own checkpoint' -x -a 'npy npz safetensors official'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l out-unit -d 'unit of BVH files that are written' -x -a 'cm m'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l rest -d 'rest pose of BVH files that are written: standing on the floor below a root joint; the pelvis at the origin; the pelvis at its height (three.js reads the path too high); origin with a T-pose as first frame: standing, origin, pelvis, t-pose' -x -a 'standing origin pelvis t-pose'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l positions -d 'BVH: position channels for joints whose bones stretch, which not every program reads; else bones are held constant, and what that costs is said'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l null -s 0 -d 'paths from standard input end in NUL, as find -print0 writes them'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l dataset -d 'build a data set folder, or complete an existing one'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l check -d 'check an existing data set folder and write nothing'
@@ -67,7 +69,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -s h -l help -d 
 complete -c motionrft -f -n __fish_use_subcommand -a train-reward -d 'Train a reward that judges motions in any representation.'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l data -d 'data set folder in HumanML3D’s layout' -r
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l stage -d 'which stage to train; all trains the first three in order, skipping finished ones; evaluator trains a judge for results instead of a reward: semantic, preference, authenticity, all, evaluator' -x -a 'semantic preference authenticity all evaluator'
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l base -d 'reward folder that later stages start from; null: the one in --out' -r
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l base -d 'reward folder or checkpoint that later stages start from; null: the one in --out' -r
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l time-limit -d 'seconds after which a stage ends, or null' -r
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ' -r
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft train-reward --list-presets 2>/dev/null | cut -d' ' -f1)"
@@ -87,10 +89,10 @@ complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l verbose -
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l debug -d 'show tracebacks'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a refine-spl -d 'Refine a reward on its own mistakes (self-refinement preference learning).'
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l reward -d 'reward folder to refine, or builtin' -r
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l reward -d 'reward folder or checkpoint to refine, or builtin' -r
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l data -d 'data set folder in HumanML3D’s layout' -r
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l top-k -d 'a retrieval fails when the own motion is not among the k best' -r
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l variant -d 'refinement: bank of the whole training set, one temperature; paper: the article’s equations; official: EasyTune’s in-batch code' -x -a 'refinement paper official'
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l variant -d 'refinement: mined in the whole training set without near-duplicates, one temperature; paper: the article’s equations, mined there too; official: EasyTune’s in-batch code' -x -a 'refinement paper official'
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l updates -d 'optimiser updates' -r
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ' -r
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft refine-spl --list-presets 2>/dev/null | cut -d' ' -f1)"
@@ -109,8 +111,30 @@ complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l quiet -s q 
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l verbose -s v -d 'also say which settings differ from the defaults'
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l debug -d 'show tracebacks'
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -s h -l help -d 'Show this message and exit.'
+complete -c motionrft -f -n __fish_use_subcommand -a prefer -d 'Make preference pairs: prompts of events, candidates, a judge.'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l generator -d 'generator folder or checkpoint, or builtin' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l prompts -d 'prompts.jsonl of one’s own: text, kind, events, count; null: made by templates' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l candidates -d 'motions of each prompt' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l judge -d 'rules on joints; a reward; a model behind an OpenAI-compatible endpoint' -x -a 'rules reward endpoint'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l stage -d 'one stage alone; default: all but sheets' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft prefer --list-presets 2>/dev/null | cut -d' ' -f1)"
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l show-preset -d 'print the resolved preset as YAML and stop'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l list-presets -d 'print the presets of this command and stop'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l seed -d 'seed of everything random' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l device -d 'auto takes the fastest there is' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32' -x -a 'auto fp32 bf16 fp16'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l dry-run -d 'validate everything, print an estimate, write nothing'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l out -d 'where the result is written' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l resume -d 'continue the run in --out'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l overwrite -d 'replace what is in --out'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l json -d 'JSON on stdout and nothing else there'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l quiet -s q -d 'only warnings and errors'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l verbose -s v -d 'also say which settings differ from the defaults'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l debug -d 'show tracebacks'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a finetune -d 'Fine-tune a generator by reward. The main job.'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l method -d 'easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft' -x -a 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l method -d 'how the generator is tuned: easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft' -x -a 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l generator -d 'generator folder, official checkpoint, builtin, or a name that a package brings' -x -a 'builtin'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -x -a 'builtin'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l evaluator -d 'evaluator for the watch and the tables: a folder, or builtin; null: the built-in one for kinds of motion it knows, and none on other data (physics and the reward are then shown)' -x -a 'builtin'
@@ -157,7 +181,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from sample' -l steps -d 'denoi
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l guidance -d 'guidance scale; null: as tuned, else as published; 1: none' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l sampler -d 'sampler of the family; null: as tuned, else as published' -x -a 'ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l eta -d 'noise of DDIM or Euler steps, 0 to 1; null: as tuned, else none' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l format -d 'files written for each motion: bvh, npy, npz, safetensors, png, gif, mp4, html' -x -a 'bvh npy npz safetensors png gif mp4 html'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l format -d 'files written for each motion: bvh, glb, npy, npz, safetensors, png, gif, mp4, html' -x -a 'bvh glb npy npz safetensors png gif mp4 html'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft sample --list-presets 2>/dev/null | cut -d' ' -f1)"
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l show-preset -d 'print the resolved preset as YAML and stop'

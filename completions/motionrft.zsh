@@ -11,6 +11,7 @@ _motionrft() {
         'pretrain:Train the base generator by ordinary supervision.'
         'train-reward:Train a reward that judges motions in any representation.'
         'refine-spl:Refine a reward on its own mistakes (self-refinement preference learning).'
+        'prefer:Make preference pairs: prompts of events, candidates, a judge.'
         'finetune:Fine-tune a generator by reward. The main job.'
         'sample:Make motions from text.'
         'score:Judge motion files with a reward and with physics.'
@@ -23,12 +24,14 @@ _motionrft() {
         rest)
             case $words[1] in
                 convert) _arguments \
-                    '*--to[kinematic, joints, rotation, hymotion, flowmdm, bvh, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)]:value:(kinematic joints rotation hymotion flowmdm bvh png gif mp4 html motionrft official)' \
+                    '*--to[kinematic, joints, rotation, hymotion, flowmdm, bvh, glb, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)]:value:(kinematic joints rotation hymotion flowmdm bvh glb png gif mp4 html motionrft official)' \
                     '*--fps[frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs]:value:_files' \
                     '*--mirror[mirror left and right; with --dataset, add the mirrored clips]' \
                     '*--jobs[processes]:value:_files' \
                     '*--format[file format of arrays; official; a generator folder into its project’s own checkpoint]:value:(npy npz safetensors official)' \
                     '*--out-unit[unit of BVH files that are written]:value:(cm m)' \
+                    '*--rest[rest pose of BVH files that are written; standing on the floor below a root joint; the pelvis at the origin; the pelvis at its height (three.js reads the path too high); origin with a T-pose as first frame; standing, origin, pelvis, t-pose]:value:(standing origin pelvis t-pose)' \
+                    '*--positions[BVH; position channels for joints whose bones stretch, which not every program reads; else bones are held constant, and what that costs is said]' \
                     '*--null[paths from standard input end in NUL, as find -print0 writes them]' \
                     '*-0[paths from standard input end in NUL, as find -print0 writes them]' \
                     '*--dataset[build a data set folder, or complete an existing one]' \
@@ -97,7 +100,7 @@ _motionrft() {
                 train-reward) _arguments \
                     '*--data[data set folder in HumanML3D’s layout]:value:_files' \
                     '*--stage[which stage to train; all trains the first three in order, skipping finished ones; evaluator trains a judge for results instead of a reward; semantic, preference, authenticity, all, evaluator]:value:(semantic preference authenticity all evaluator)' \
-                    '*--base[reward folder that later stages start from; null; the one in --out]:value:_files' \
+                    '*--base[reward folder or checkpoint that later stages start from; null; the one in --out]:value:_files' \
                     '*--time-limit[seconds after which a stage ends, or null]:value:_files' \
                     '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets train-reward}' \
@@ -121,10 +124,10 @@ _motionrft() {
                     '*--help[Show this message and exit.]' \
                     '*:file:_files' ;;
                 refine-spl) _arguments \
-                    '*--reward[reward folder to refine, or builtin]:value:_files' \
+                    '*--reward[reward folder or checkpoint to refine, or builtin]:value:_files' \
                     '*--data[data set folder in HumanML3D’s layout]:value:_files' \
                     '*--top-k[a retrieval fails when the own motion is not among the k best]:value:_files' \
-                    '*--variant[refinement; bank of the whole training set, one temperature; paper; the article’s equations; official; EasyTune’s in-batch code]:value:(refinement paper official)' \
+                    '*--variant[refinement; mined in the whole training set without near-duplicates, one temperature; paper; the article’s equations, mined there too; official; EasyTune’s in-batch code]:value:(refinement paper official)' \
                     '*--updates[optimiser updates]:value:_files' \
                     '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets refine-spl}' \
@@ -147,8 +150,34 @@ _motionrft() {
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
                     '*:file:_files' ;;
+                prefer) _arguments \
+                    '*--generator[generator folder or checkpoint, or builtin]:value:_files' \
+                    '*--prompts[prompts.jsonl of one’s own; text, kind, events, count; null; made by templates]:value:_files' \
+                    '*--candidates[motions of each prompt]:value:_files' \
+                    '*--judge[rules on joints; a reward; a model behind an OpenAI-compatible endpoint]:value:(rules reward endpoint)' \
+                    '*--stage[one stage alone; default; all but sheets]:value:_files' \
+                    '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets prefer}' \
+                    '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
+                    '*--show-preset[print the resolved preset as YAML and stop]' \
+                    '*--list-presets[print the presets of this command and stop]' \
+                    '*--seed[seed of everything random]:value:_files' \
+                    '*--device[auto takes the fastest there is]:value:_files' \
+                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32]:value:(auto fp32 bf16 fp16)' \
+                    '*--dry-run[validate everything, print an estimate, write nothing]' \
+                    '*--out[where the result is written]:value:_files' \
+                    '*--resume[continue the run in --out]' \
+                    '*--overwrite[replace what is in --out]' \
+                    '*--json[JSON on stdout and nothing else there]' \
+                    '*--quiet[only warnings and errors]' \
+                    '*-q[only warnings and errors]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
+                    '*--debug[show tracebacks]' \
+                    '*-h[Show this message and exit.]' \
+                    '*--help[Show this message and exit.]' \
+                    '*:file:_files' ;;
                 finetune) _arguments \
-                    '*--method[easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
+                    '*--method[how the generator is tuned; easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
                     '*--generator[generator folder, official checkpoint, builtin, or a name that a package brings]:value:(builtin)' \
                     '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin)' \
                     '*--evaluator[evaluator for the watch and the tables; a folder, or builtin; null; the built-in one for kinds of motion it knows, and none on other data (physics and the reward are then shown)]:value:(builtin)' \
@@ -200,7 +229,7 @@ _motionrft() {
                     '*--guidance[guidance scale; null; as tuned, else as published; 1; none]:value:_files' \
                     '*--sampler[sampler of the family; null; as tuned, else as published]:value:(ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5)' \
                     '*--eta[noise of DDIM or Euler steps, 0 to 1; null; as tuned, else none]:value:_files' \
-                    '*--format[files written for each motion; bvh, npy, npz, safetensors, png, gif, mp4, html]:value:(bvh npy npz safetensors png gif mp4 html)' \
+                    '*--format[files written for each motion; bvh, glb, npy, npz, safetensors, png, gif, mp4, html]:value:(bvh glb npy npz safetensors png gif mp4 html)' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets sample}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
                     '*--show-preset[print the resolved preset as YAML and stop]' \

@@ -11,9 +11,9 @@ from motionrft.errors import UserError
 from motionrft.generators.base import Generator
 from motionrft.generators.folder import build_generator, read_generator
 from motionrft.official.generators import checkpoint_in, read_official
-from motionrft.official.rewards import SUFFIXES, is_checkpoint, read_reward
+from motionrft.official.rewards import NOTHING_SAID, SUFFIXES, Beside, is_checkpoint, read_reward
 from motionrft.registry import GENERATORS
-from motionrft.reward.base import Reward
+from motionrft.reward.base import Learnt, Reward
 from motionrft.reward.loading import Terms, read_reward_folder, reward_folder, weighted
 from motionrft.reward.naming import is_own
 from motionrft.reward.own import load_own, own_identity
@@ -71,6 +71,7 @@ def load_reward(
     representation: str = "kinematic",
     fps: float = 20.0,
     device: torch.device | str = "cpu",
+    beside: Beside = NOTHING_SAID,
 ) -> Reward:
     """A reward with its terms weighed.
 
@@ -81,6 +82,7 @@ def load_reward(
         weights: term to weight, physics terms among them; zeros are left out. None takes those it was saved with.
         representation: of the motions it shall judge, de-normalised.
         fps: of those motions; physics and code of one's own ask.
+        beside: for a checkpoint, which adapters are meant, and where statistics are that do not lie beside it.
 
     Raises:
         UserError: no reward there, a damaged one, or a term that nothing provides.
@@ -90,8 +92,15 @@ def load_reward(
     if is_own(path):
         reward = load_own(str(path), representation, fps)
     else:
-        reward = read_reward(Path(path)) if is_checkpoint(path) else read_reward_folder(reward_folder(path))
+        reward = open_reward(path, beside)
     return weighted(reward, weights, representation, fps).to(device)
+
+
+def open_reward(path: Path | str, beside: Beside = NOTHING_SAID) -> Learnt:
+    """A reward with weights, from our folder or a checkpoint, all its terms at hand; raises as `load_reward`."""
+    if is_checkpoint(path):
+        return read_reward(Path(path), beside=beside)
+    return read_reward_folder(reward_folder(path))
 
 
 def reward_identity(path: Path | str, weights: Mapping[str, float] | None = None) -> str:
@@ -113,3 +122,8 @@ def reward_identity(path: Path | str, weights: Mapping[str, float] | None = None
     here = Path(path) if Path(path).is_dir() else Path(path).parent
     beside = sorted(file for file in here.iterdir() if file.suffix in (*SUFFIXES, ".npy"))
     return text_hash(*map(path_hash, [Path(path), *beside]))
+
+
+def opened_reward(name: str, rank: int | None = None, data: Path | None = None) -> tuple[Learnt, str]:
+    """`open_reward` with the reward's hash, for trainings that start from it; raises as `load_reward`."""
+    return open_reward(name, Beside(data=data, rank=rank)), reward_identity(name)

@@ -249,6 +249,9 @@ FORMATS = Kind(
     "motionrft.formats",
     {
         "bvh": Entry("motionrft.files.formats.bvh:BvhFormat", "BVH of any human skeleton", ("bvh",)),
+        "glb": Entry(
+            "motionrft.files.formats.glb:GlbFormat", "animated body for Blender and game engines", ("glb",)
+        ),
         "kimodo": Entry(
             "motionrft.files.formats.kimodo_npz:KimodoFormat", "Kimodo's npz: SOMA, Unitree G1, SMPL-X"
         ),

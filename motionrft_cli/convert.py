@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ConvertCall = Call[ConvertPreset]
 _SHOWN = 10
+_UNSEEN_MM = 0.5
+"""Residuals up to here are not worth a word."""
 
 
 @command(ConvertPreset, example="motionrft convert captures/ --to kinematic --out features --jobs 2")
@@ -35,6 +37,8 @@ def convert(
     jobs: Annotated[int | None, sets("jobs")] = None,
     format: Annotated[str | None, sets("format")] = None,
     out_unit: Annotated[str | None, sets("out_unit")] = None,
+    rest: Annotated[str | None, sets("rest")] = None,
+    positions: Annotated[bool | None, typer.Option("--positions"), sets("positions")] = None,
     null: Null = False,
     dataset: Annotated[
         bool, typer.Option("--dataset", help="build a data set folder, or complete an existing one")
@@ -155,7 +159,7 @@ def _conversion(call: ConvertCall) -> "Conversion":
         preset.fps,
         preset.mirror,
         suffix,
-        WritingOptions(SHORT[preset.out_unit]),
+        WritingOptions(SHORT[preset.out_unit], preset.rest, preset.positions),
     )
 
 
@@ -165,7 +169,15 @@ def _tell(call: ConvertCall, outcome: "Outcome") -> None:
     for warning in outcome.warnings:
         call.console.warn(f"{outcome.source}: {warning}")
     errors = [fault.message for fault in outcome.faults]
-    call.console.emit({"file": outcome.source, "outputs": list(outcome.outputs), "errors": errors})
+    residuals = [round(each.worst_mm, 3) for each in outcome.written]
+    call.console.emit(
+        {
+            "file": outcome.source,
+            "outputs": list(outcome.outputs),
+            "errors": errors,
+            "residual_mm": residuals,
+        }
+    )
 
 
 def _summary(call: ConvertCall, outcomes: "list[Outcome]") -> int:
@@ -178,8 +190,23 @@ def _summary(call: ConvertCall, outcomes: "list[Outcome]") -> int:
     guesses = Counter(note for outcome in outcomes for note in outcome.notes)
     for note, count in guesses.items():
         call.console.info(f"recognised: {note} ({count}x)")
+    _tell_residual(call, outcomes)
     call.console.info(f"{written} {'motion' if written == 1 else 'motions'} written to {call.out}{also}.")
     return 3 if bad else 0
+
+
+def _tell_residual(call: ConvertCall, outcomes: "list[Outcome]") -> None:
+    """What constant bones cost, where it is more than half a millimetre."""
+    held = [pair for outcome in outcomes for pair in zip(outcome.outputs, outcome.written, strict=True)]
+    file, worst = max(held, key=lambda pair: pair[1].worst_mm, default=(None, None))
+    if worst is None or worst.worst_mm <= _UNSEEN_MM:
+        return
+    mean = sum(written.mean_mm for _, written in held) / len(held)
+    ways = "; --positions writes stretching bones" if call.preset.to == "bvh" else ""
+    call.console.info(
+        f"the bones stretch and were made constant: joints are off by {mean:.1f} mm in the mean, by at most "
+        f"{worst.worst_mm:.0f} mm ({file}){ways}."
+    )
 
 
 def _dataset(call: ConvertCall, paths: list[Path]) -> int:
@@ -290,7 +317,8 @@ def _checkpoint(call: ConvertCall, paths: list[Path]) -> int:
         raise UserError("--to motionrft takes one checkpoint.")
     out = call.output_folder()
     statistics = None if call.preset.statistics is None else Path(call.preset.statistics)
-    kind = convert_any(paths[0], out, call.preset.family, statistics, call.preset.critic_window)
+    wanted = call.preset
+    kind = convert_any(paths[0], out, wanted.family, statistics, wanted.critic_window, wanted.rank)
     follow = 'sample "a person waves" --generator' if kind == "generator" else "score motions/ --reward"
     call.console.info(f"Next: motionrft {follow} {out}" + (" --out samples" if kind == "generator" else ""))
     call.console.emit({"out": out, "kind": kind})

@@ -1,6 +1,7 @@
 """refine-spl: a reward learns from its own failed retrievals."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +10,9 @@ from motionrft_cli.dry_run import measure_cost
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.resuming import AllowChanged
 from motionrft_cli.training_progress import LoopProgress
+
+if TYPE_CHECKING:
+    from motionrft.reward.spl.refining import Refined
 
 
 @command(
@@ -27,6 +31,7 @@ def refine_spl(
 
     Wrong answers come from the whole training set; recalls before and after are those of the validation split.
     """
+    from motionrft.loading import opened_reward
     from motionrft.reward.motionreward.reward_session import REWARD, RewardSession
     from motionrft.reward.spl.refining import refine
 
@@ -34,7 +39,10 @@ def refine_spl(
         return measure_cost(
             call,
             lambda folder, progress: refine(
-                call.preset, RewardSession(folder, call.device(), call.dtype(), progress)
+                call.preset,
+                RewardSession(
+                    folder, call.device(), call.dtype(), progress, dry_run=True, open_reward=opened_reward
+                ),
             ),
         )
     out = call.output_folder()
@@ -43,9 +51,21 @@ def refine_spl(
         return LoopProgress(call.console, stage)
 
     session = RewardSession(
-        out, call.device(), call.dtype(), watch, call.resume, call.overwrite, tuple(allow_changed or ())
+        out,
+        call.device(),
+        call.dtype(),
+        watch,
+        call.resume,
+        call.overwrite,
+        tuple(allow_changed or ()),
+        open_reward=opened_reward,
     )
-    result = refine(call.preset, session)
+    _show(call, refine(call.preset, session), out / REWARD)
+    return 0
+
+
+def _show(call: Call[RefineSplPreset], result: "Refined", reward: Path) -> None:
+    """Recalls before and after, what they mean, and where the new reward is."""
     rows, gains = [], []
     for representation, protocols in result.before.items():
         for protocol, before in protocols.items():
@@ -63,6 +83,21 @@ def refine_spl(
         if mean > 0
         else f"R@3 did not rise ({mean:+.2f} points)."
     )
-    call.console.emit({"reward": str(out / REWARD), "before": result.before, "after": result.after})
-    call.console.info(f"Next: motionrft score motions/ --reward {out / REWARD}")
-    return 0
+    if result.failed == 0:
+        call.console.warn(
+            "No retrieval failed: every caption of the training split finds its own motion among the "
+            f"{call.preset.top_k} best. There was nothing to refine; only the anchor was trained on. "
+            "A smaller --top-k asks for more."
+        )
+    if result.gallery:
+        call.console.info(f"Failed retrievals to look at: {result.gallery[0].parent}")
+    call.console.emit(
+        {
+            "reward": str(reward),
+            "before": result.before,
+            "after": result.after,
+            "failed_retrievals": result.failed,
+            "gallery": [str(file) for file in result.gallery],
+        }
+    )
+    call.console.info(f"Next: motionrft score motions/ --reward {reward}")

@@ -28,7 +28,7 @@ def train_reward(
     """
     if call.preset.stage == "evaluator":
         return _train_evaluator(call, tuple(allow_changed or ()))
-    from motionrft.loading import load_generator
+    from motionrft.loading import load_generator, opened_reward
     from motionrft.official.pickles import read_pickle
     from motionrft.reward.motionreward.reward_session import REWARD, RewardSession
     from motionrft.reward.motionreward.training import train_reward
@@ -37,7 +37,17 @@ def train_reward(
         return measure_cost(
             call,
             lambda folder, progress: train_reward(
-                call.preset, RewardSession(folder, call.device(), call.dtype(), progress)
+                call.preset,
+                RewardSession(
+                    folder,
+                    call.device(),
+                    call.dtype(),
+                    progress,
+                    dry_run=True,
+                    open_pickle=read_pickle,
+                    open_reward=opened_reward,
+                    open_generator=load_generator,
+                ),
             ),
         )
     out = call.output_folder()
@@ -53,9 +63,10 @@ def train_reward(
         call.resume,
         call.overwrite,
         tuple(allow_changed or ()),
-        read_pickle,
-        load_generator,
-        call.console.warn,
+        open_pickle=read_pickle,
+        open_reward=opened_reward,
+        open_generator=load_generator,
+        say=call.console.warn,
     )
     reward = train_reward(call.preset, session)
     _show(call, reward.about)

@@ -13,7 +13,7 @@ import torch
 from motionrft.errors import UserError
 from motionrft.files.captions import first_caption
 from motionrft.files.checks import check_finite, check_resampling
-from motionrft.files.formats.base import FileFault, WritingOptions
+from motionrft.files.formats.base import FileFault, WritingOptions, Written
 from motionrft.files.formats.table import format_named, write_as
 from motionrft.files.motions import stream_motions
 from motionrft.files.parallel import mapped
@@ -62,7 +62,10 @@ class Conversion:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file: the files written, what was recognised, what looks odd, and what was wrong."""
+    """What became of one file: the files written, what was recognised, what looks odd, and what was wrong.
+
+    written: how well each output holds its motion.
+    """
 
     source: Path
     outputs: tuple[Path, ...] = ()
@@ -70,6 +73,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     faults: tuple[FileFault, ...] = ()
     kept: tuple[Path, ...] = ()
+    written: tuple[Written, ...] = ()
 
     @property
     def skipped(self) -> bool:
@@ -146,7 +150,7 @@ def _with_motion(
     try:
         if path.exists() and existing == "refuse":
             raise UserError(f"{path}: exists. Add --overwrite to replace it.")
-        write_target(path, convert_motion(motion, conversion), conversion)
+        written = write_target(path, convert_motion(motion, conversion), conversion)
     except UserError as error:
         message = str(error)
         named = message if str(outcome.source) in message else f"{outcome.source}: {message}"
@@ -154,6 +158,7 @@ def _with_motion(
     return replace(
         outcome,
         outputs=(*outcome.outputs, path),
+        written=(*outcome.written, written),
         notes=(*outcome.notes, *motion.notes),
         warnings=(
             *outcome.warnings,
@@ -200,14 +205,15 @@ def _target_rate(motion: Motion, conversion: Conversion) -> float:
     return motion.fps if kit else USUAL_FPS.get(conversion.target, 20.0)
 
 
-def write_target(path: Path, motion: Motion, conversion: Conversion) -> None:
+def write_target(path: Path, motion: Motion, conversion: Conversion) -> Written:
     """Write a converted motion as the conversion asks; its caption goes into pictures, and beside other files."""
     caption = motion.text or first_caption(motion.source.with_suffix(".txt"))
     if conversion.target in PICTURES:
         joints = motion.array.reshape(len(motion), -1, 3)
         write_picture(path, [joints], [caption] if caption else [], motion.fps)
-        return
+        return Written()
     name = ARRAYS if conversion.target in REPRESENTATIONS else conversion.target
-    write_as(format_named(name), path, motion, conversion.writing)
+    written = write_as(format_named(name), path, motion, conversion.writing)
     if motion.text and not path.with_suffix(".txt").exists():
         write_text(path.with_suffix(".txt"), motion.text + "\n")
+    return written

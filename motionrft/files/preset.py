@@ -47,6 +47,16 @@ class ConvertPreset(ReadingPreset):
         description="frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs",
     )
     out_unit: Literal["cm", "m"] = Field("cm", description="unit of BVH files that are written")
+    rest: Literal["standing", "origin", "pelvis", "t-pose"] = Field(
+        "standing",
+        description="rest pose of BVH files that are written: standing on the floor below a root joint; the pelvis at "
+        "the origin; the pelvis at its height (three.js reads the path too high); origin with a T-pose as first frame",
+    )
+    positions: bool = Field(
+        False,
+        description="BVH: position channels for joints whose bones stretch, which not every program reads; else bones "
+        "are held constant, and what that costs is said",
+    )
     format: ArrayFile = Field(
         "npy",
         description="file format of arrays; official: a generator folder into its project's own checkpoint",
@@ -66,6 +76,9 @@ class ConvertPreset(ReadingPreset):
         ge=1,
         description="reward checkpoint: frames its preference critic attends to, shorter motions padded; published "
         "critics were trained with 196; null: each motion's own length",
+    )
+    rank: int | None = Field(
+        None, ge=1, description="reward checkpoint: rank of its adapters, where several lie beside it"
     )
     captions: str | None = Field(None, description='data set: JSON lines {"clip_id": ..., "captions": [...]}')
     splits: str | None = Field(

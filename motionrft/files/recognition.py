@@ -134,6 +134,8 @@ def _arm(tree: SkeletonTree, side: str) -> tuple[int | None, ...] | None:
     words = [spoken(tree.names[joint]).word for joint in chain]
     collared = len(words) > 1 and (words[0] in COLLAR or (words[0] == "shoulder" and words[1] in UPPER_ARM))
     limb = chain[1:] if collared else chain
+    if collared and words[0] in COLLAR and words[1] == "shoulder" and words[2:3] and words[2] in UPPER_ARM:
+        limb = chain[2:]
     if len(limb) < 3:
         return None
     return (chain[0] if collared else None, *limb[:3])
@@ -202,15 +204,19 @@ def _spine(tree: SkeletonTree, pelvis: int, chest: int, neck: Source) -> list[So
 
 
 def _head(tree: SkeletonTree, arms: Sequence[int]) -> int | None:
-    """The joint called head; else the tip of what else grows where the arms do."""
+    """The joint called head; else, of what else grows where the arms do, the last joint before it parts or ends."""
     called = [joint for joint, name in enumerate(tree.names) if spoken(name).whole.endswith("head")]
     if called:
         return min(called, key=lambda joint: len(tree.to_root(joint)))
     chest = tree.common(arms)
     taken = {tree.to_root(arm)[tree.to_root(arm).index(chest) - 1] for arm in arms if arm != chest}
     others = [child for child in tree.children[chest] if child not in taken]
-    tips = [leaf for leaf in tree.leaves() for child in others if child in tree.to_root(leaf)]
-    return max(tips, key=lambda leaf: len(tree.to_root(leaf)), default=None)
+    if not others:
+        return None
+    here = max(others, key=lambda child: sum(child in tree.to_root(leaf) for leaf in tree.leaves()))
+    while len(tree.children[here]) == 1 and tree.children[tree.children[here][0]]:
+        here = tree.children[here][0]
+    return here
 
 
 def _neck_and_head(tree: SkeletonTree, chest: int, head: int | None) -> tuple[Source, Source]:

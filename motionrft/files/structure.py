@@ -22,6 +22,9 @@ _SHORTEST = 0.3
 """A limb is at least this part of the longest one: fingers and ears are pairs as well."""
 
 
+_MOST_BRANCHES = 16
+
+
 @dataclass(frozen=True)
 class GuessedLimbs:
     """Indices into the tree, left first.
@@ -72,25 +75,34 @@ def guess_limbs(tree: SkeletonTree) -> GuessedLimbs | None:
 
 def _pairs(tree: SkeletonTree) -> list[_Pair]:
     """All pairs of like branches, the longest first."""
-    ways = {joint: _longest_way(tree, joint) for joint in range(len(tree.names))}
+    ahead, lengths = _longest_ways(tree)
     found = []
     for root, children in enumerate(tree.children):
-        for one, other in combinations(children, 2):
-            (first, long), (second, longer) = ways[one], ways[other]
+        for one, other in combinations(children[:_MOST_BRANCHES], 2):
+            long, longer = lengths[one], lengths[other]
             ratio = min(long, longer) / max(long, longer, 1e-12)
-            if min(len(first), len(second)) >= 3 and ratio > 1 - _LIKE:
-                found.append(_Pair(root, first, second, (long + longer) / 2, ratio))
+            if ratio > 1 - _LIKE:
+                first, second = _way(ahead, one), _way(ahead, other)
+                if min(len(first), len(second)) >= 3:
+                    found.append(_Pair(root, first, second, (long + longer) / 2, ratio))
     return sorted(found, key=lambda pair: -pair.length)
 
 
-def _longest_way(tree: SkeletonTree, start: int) -> tuple[tuple[int, ...], float]:
-    """The joints from `start` to the tip farthest from it along the bones, and the length of the way."""
-    best: tuple[tuple[int, ...], float] = ((start,), 0.0)
-    for child in tree.children[start]:
-        way, length = _longest_way(tree, child)
-        if length + tree.lengths[child] > best[1]:
-            best = ((start, *way), length + float(tree.lengths[child]))
-    return best
+def _longest_ways(tree: SkeletonTree) -> tuple[list[int], list[float]]:
+    """For every joint the child on the way to the tip that is farthest from it (-1 at a tip), and how far that is."""
+    ahead, lengths = [-1] * len(tree.names), [0.0] * len(tree.names)
+    for joint in range(len(tree.names) - 1, 0, -1):
+        parent, far = tree.parents[joint], lengths[joint] + float(tree.lengths[joint])
+        if ahead[parent] < 0 or far >= lengths[parent]:
+            ahead[parent], lengths[parent] = joint, far
+    return ahead, lengths
+
+
+def _way(ahead: Sequence[int], start: int) -> tuple[int, ...]:
+    way = [start]
+    while ahead[way[-1]] >= 0:
+        way.append(ahead[way[-1]])
+    return tuple(way)
 
 
 def _legs_and_arms(tree: SkeletonTree, pairs: Sequence[_Pair]) -> tuple[_Pair, _Pair] | None:
@@ -109,10 +121,18 @@ def _legs_and_arms(tree: SkeletonTree, pairs: Sequence[_Pair]) -> tuple[_Pair, _
 
 
 def _middle(tree: SkeletonTree, way: Sequence[int]) -> tuple[int, int, int] | None:
-    """Places on a limb of hip, knee and ankle (shoulder, elbow, wrist): two like bones, and a fifth of it beyond them."""
+    """Places on a limb of hip, knee and ankle (shoulder, elbow, wrist): two like bones, and a fifth of it beyond them.
+
+    Where a limb parts into fingers, there the wrist is.
+    """
     at = np.cumsum([0.0, *(tree.lengths[joint] for joint in way[1:])])
     best, chosen = math.inf, None
+    hand = next(
+        (place for place, joint in enumerate(way) if place > 1 and len(tree.children[joint]) > 2), None
+    )
     for start, bend, end in combinations(range(len(way)), 3):
+        if hand is not None and end != hand:
+            continue
         upper, lower = at[bend] - at[start], at[end] - at[bend]
         if min(upper, lower) <= 0.1 * at[-1]:
             continue
@@ -152,7 +172,7 @@ def _sides(
     said = [_said_side(tree, way) for way in (pair.first, pair.second)]
     if {"left", "right"} == set(said):
         return said[0] == "right", 1.0
-    places = _rest_places(tree)
+    places = tree.rest_places
     up = places[pair.root] - np.mean([places[leg[2]] for leg in legs], axis=0)
     toes = [places[leg[3]] - places[leg[2]] for leg in legs if leg[3] is not None]
     if not toes or not np.any(up):
@@ -166,13 +186,3 @@ def _sides(
 
 def _said_side(tree: SkeletonTree, way: Sequence[int]) -> str:
     return next((side for joint in way if (side := spoken(tree.names[joint]).side)), "")
-
-
-def _rest_places(tree: SkeletonTree) -> np.ndarray:
-    """(J, 3) where the joints stand with no rotation at all."""
-    places = np.array(tree.offsets, dtype=float)
-    places[0] = 0.0
-    for joint, parent in enumerate(tree.parents):
-        if parent >= 0:
-            places[joint] += places[parent]
-    return places

@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass
 
+from motionrft import builtin
+from motionrft.data.folder import MotionDataset
+from motionrft.evaluation.evaluators import load_evaluator
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.run import FinetuneRun, FinetuneSession
+from motionrft.text.base import TextEncoder
+from motionrft.text.stand_in import StandInText
 from motionrft.training.memory import MemoryMeter
 
 _ADAM_COPIES = 3
@@ -25,13 +30,41 @@ class Estimate:
     seconds: float | None
 
 
+def _check_held_out(preset: FinetunePreset, session: FinetuneSession) -> None:
+    """What the watch and the tables would read is there; nothing is embedded."""
+    if preset.watch.every or preset.evaluation.prompts:
+        if preset.evaluator is not None:
+            load_evaluator(builtin.resolve(preset.evaluator, "evaluator"), session.device)
+        for split in (preset.validation_split, preset.evaluation.split) if preset.data else ():
+            MotionDataset(str(preset.data), split)
+
+
+def _read_nothing(tuning: FinetuneRun) -> None:
+    """Text encoders give way to stand-ins, once it is known that they could read the prompts."""
+    texts, reward = tuning.parts.prompts.texts, tuning.parts.reward
+    if "text_encoder_name" in dir(tuning.generator):
+        encoder = tuning.generator.text_encoder
+        encoder.check(texts)
+        tuning.generator.use_text_encoder(StandInText(encoder))
+    for part in reward.modules():
+        reader = vars(part).get("text_encoder")  # of a reward; a network's tower of that name is a module
+        if isinstance(reader, TextEncoder):
+            if "semantic" in getattr(part, "weights", {}):
+                reader.check(texts)
+            vars(part)["text_encoder"] = StandInText(reader)
+
+
 def estimate(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
     """Load everything and walk three trajectories.
 
     Raises:
         UserError: something that the preset names is missing or wrong.
     """
-    tuning = FinetuneRun(preset, session)
+    _check_held_out(preset, session)
+    watch = preset.watch.model_copy(update={"every": 0})
+    evaluation = preset.evaluation.model_copy(update={"prompts": 0})
+    tuning = FinetuneRun(preset.model_copy(update={"watch": watch, "evaluation": evaluation}), session)
+    _read_nothing(tuning)
     trainer = tuning.trainer
     trainer.update(0)  # the first pays for what is computed once
     lines = trainer.update(0)

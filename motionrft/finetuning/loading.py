@@ -5,6 +5,7 @@ prompts.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import torch
 
@@ -12,13 +13,14 @@ from motionrft import builtin
 from motionrft.data.folder import MotionDataset
 from motionrft.data.prompts import read_prompt_file, read_prompts
 from motionrft.errors import UserError
-from motionrft.finetuning.held_out import Judged, held_out, prompt_seconds, split_prompts
-from motionrft.finetuning.methods.base import usable_methods
+from motionrft.finetuning.held_out import TestSet, held_out, prompt_seconds, split_prompts
+from motionrft.finetuning.methods.base import plan_of, usable_methods
 from motionrft.finetuning.pairs import read_pair_prompts
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator
 from motionrft.loading import generator_identity, load_generator, load_reward, reward_identity
+from motionrft.official.rewards import Beside
 from motionrft.reward.base import Reward
 from motionrft.training.fingerprints import path_hash, text_hash
 
@@ -28,13 +30,15 @@ class Parts:
     """What a run works with, on its device.
 
     validation, held_out: items for the watch and for the tables, None where there is nothing to look at.
+    source: of the data set that the generator comes from, where the preset asks what was forgotten.
     """
 
     generator: Generator
     reward: Reward
     prompts: PromptSet
-    validation: Judged | None
-    held_out: Judged | None
+    validation: TestSet | None
+    held_out: TestSet | None
+    source: TestSet | None = None
 
 
 def identities(preset: FinetunePreset) -> dict[str, str]:
@@ -68,16 +72,18 @@ def load_parts(
         UserError: something is missing, damaged, or does not fit together.
     """
     generator = load_generator(preset.generator, device)
+    beside = Beside(data=None if preset.data is None else Path(preset.data), rank=preset.reward_rank)
     reward = load_reward(
-        preset.reward, preset.weights, generator.representation, fps=generator.fps, device=device
+        preset.reward, preset.weights, generator.representation, generator.fps, device, beside
     )
     _check_gradient(preset, reward)
+    check_perception(preset, reward)
     _check_skeleton(preset, generator, reward)
     looked_at = held_out(preset, generator, device, say)
     prompts = load_prompts(preset, generator)
     if preset.prompts is not None and (said := read_prompt_file(Path(preset.prompts)).said):
         say(said)
-    return Parts(generator, reward, prompts, looked_at.validation, looked_at.test)
+    return Parts(generator, reward, prompts, looked_at.validation, looked_at.test, looked_at.source)
 
 
 def _check_skeleton(preset: FinetunePreset, generator: Generator, reward: Reward) -> None:
@@ -109,6 +115,28 @@ def _check_gradient(preset: FinetunePreset, reward: Reward) -> None:
     raise UserError(
         f"{preset.method.method} follows the reward's gradient, and this reward gives none: use a method that needs "
         f"none ({', '.join(others)})."
+    )
+
+
+def check_perception(preset: FinetunePreset, reward: Reward) -> None:
+    """Refuse to show noisy states to a reward that only ever learnt clean motions: its gradient would mean nothing.
+
+    Raises:
+        UserError: as said.
+    """
+    plans = [plan_of(preset.method, preset.steps, progress, Random(0)) for progress in (0.0, 0.5, 1.0)]
+    # The state after the last step is clean, whatever it is called.
+    noisy = any(step.reward == "next" for plan in plans for step in plan[: preset.steps - 1])
+    if not noisy or "reward" not in preset.method.needs or reward.learnt_noise:
+        return
+    if any(part.learnt_noise for part in reward.modules() if isinstance(part, Reward)):
+        why, cure = "physics terms measure the noise of a noisy state", "leave the physics terms out"
+    else:
+        why = f"{preset.reward} was never trained on noisy motions"
+        cure = "name a noise-aware one (a published M1T0 backbone, or `motionrft train-reward --preset tiny`)"
+    raise UserError(
+        f"{preset.method.method} judges noisy states at their own level (method.judge next), and {why}: {cure}, "
+        "or judge clean predictions with --set method.judge=x0."
     )
 
 

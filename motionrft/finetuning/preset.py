@@ -113,6 +113,16 @@ class WatchPart(PresetPart):
 class EvaluationPart(PresetPart):
     """The table before and after, on held-out prompts."""
 
+    data: str | None = Field(
+        None,
+        description="data set whose split is held out, or builtin; null: that of the tuning. With prompts of a file: "
+        "where the target's motions are",
+    )
+    source: str | None = Field(
+        None,
+        description="data set that the generator comes from, or builtin: one more table, of what was forgotten",
+    )
+    source_evaluator: str | None = Field(None, description="evaluator of the source; null: the same")
     split: str = Field("test", description="split of the data set whose prompts are held out")
     prompts: int = Field(152, ge=0, description="held-out prompts, at least 32; 0 leaves the evaluation out")
     seeds: int = Field(5, ge=1, description="sampling seeds; differences are paired by them")
@@ -131,6 +141,9 @@ class FinetunePreset(Preset):
 
     generator: str = Field("builtin", description=GENERATOR, json_schema_extra=suggests("builtin"))
     reward: str = Field("builtin", description=REWARD, json_schema_extra=NAMES)
+    reward_rank: int | None = Field(
+        None, ge=1, description="rank of a checkpoint's adapters, where several lie beside it"
+    )
     evaluator: str | None = Field(
         None,
         description="evaluator for the watch and the tables: a folder, or builtin; null: the built-in one for kinds of "
@@ -150,7 +163,9 @@ class FinetunePreset(Preset):
     frames: int | None = Field(
         None, ge=1, le=100_000, description="the same in frames of the generator, instead of seconds"
     )
-    method: AnyMethod = Field(EasyTunePreset(), discriminator="method")
+    method: AnyMethod = Field(
+        EasyTunePreset(), discriminator="method", description="how the generator is tuned"
+    )
     steps: int = Field(50, ge=1, le=10_000, description="denoising steps of a trajectory")
     sampler: str | None = Field(
         None,
@@ -184,10 +199,10 @@ class FinetunePreset(Preset):
     lora: LoraPart = LoraPart()
     freeze: list[str] = Field([], description="parts of the denoiser, by name, that stay as they are")
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5, warmup=100)
-    compile: bool | Literal["graphs"] = Field(
-        False,
-        description="compile the network, and decoding with judgement (minutes, once); graphs: capture them in CUDA "
-        "graphs as they are (seconds; a GPU)",
+    compile: bool | Literal["auto", "graphs"] = Field(
+        "auto",
+        description="true: compile the network, and decoding with judgement (minutes, once); graphs: capture them in "
+        "CUDA graphs as they are (seconds); auto: graphs on a GPU where all of it is ours, but for ddpo and grpo",
     )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of a saved weight average; null: none")
     compare: dict[str, dict[str, Any]] = Field(
@@ -263,7 +278,7 @@ class FinetunePreset(Preset):
         plan_of(self.method, self.steps, 1.0, random.Random(0))
         if self.pairs is not None and not self.method.takes_pairs:
             raise ValueError(f"pairs are what dpo learns from, not {self.method.method}: set --method dpo")
-        if self.compile and "noise" in self.method.needs:
+        if self.compile not in (False, "auto") and "noise" in self.method.needs:
             raise ValueError(
                 f"{self.method.method} compares probabilities to 1e-4, so what is sampled has to be computed exactly "
                 "as it is replayed: leave compile out"

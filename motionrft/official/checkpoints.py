@@ -15,6 +15,7 @@ def convert_any(
     family: str | None = None,
     statistics: Path | None = None,
     critic_window: int | None = None,
+    rank: int | None = None,
 ) -> Kind:
     """Read a checkpoint and write our folder.
 
@@ -23,6 +24,7 @@ def convert_any(
         family: a generator's or a reward's, where the keys do not tell.
         statistics: folder of the normalisation statistics; None looks beside the file.
         critic_window: see `rewards.convert_reward`.
+        rank: of a reward's adapters, where several lie beside its backbone.
 
     Returns:
         What it was.
@@ -32,7 +34,8 @@ def convert_any(
     """
     file = path if tmr.is_weights_folder(path) else generators.checkpoint_in(path)
     if _is_reward(file, family):
-        rewards.convert_reward(file, out, family, statistics, critic_window)
+        beside = rewards.Beside(statistics, rank=rank)
+        rewards.convert_reward(file, out, family, beside, critic_window)
         return "reward"
     if critic_window is not None:
         raise UserError(f"critic_window = {critic_window}: {file} is no reward.")

@@ -1,7 +1,7 @@
 """Rewards from anywhere: our folders, and published checkpoints recognised from their keys."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +46,32 @@ def read_content(path: Path) -> dict[str, Any]:
     return tmr.read_weights_folder(path) if tmr.is_weights_folder(path) else read_checkpoint(path)
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What is read besides a checkpoint.
+
+    statistics: folder of the normalisation statistics; None looks beside the file, in `meta/`, in the folder above, and
+        then in `data`, a data set's folder.
+    rank: of the adapters, where several lie beside a backbone; None takes the only ones.
+    """
+
+    statistics: Path | None = None
+    data: Path | None = None
+    rank: int | None = None
+
+
+NOTHING_SAID = Beside()
+
+
 @reads("a reward that is known here")
-def read_reward(path: Path, family: str | None = None, statistics: Path | None = None) -> Learnt:
+def read_reward(path: Path, family: str | None = None, beside: Beside = NOTHING_SAID) -> Learnt:
     """Read a published checkpoint, strictly: every tensor has its place, or nothing is loaded.
 
     Args:
         path: a MotionReward backbone (adapters and heads are found beside it), an SPM, TMR (also `last_weights/`),
             or MotionCritic.
         family: a key of `READERS`; None recognises it.
-        statistics: folder of the normalisation statistics; None looks beside the file.
+        beside: where its statistics are, and which adapters are meant.
 
     Raises:
         UserError: not readable without running code, unknown, incomplete, or without statistics.
@@ -71,7 +88,7 @@ def read_reward(path: Path, family: str | None = None, statistics: Path | None =
         seems = recognise(content)
         raise UserError(f"{path}: not a {found} checkpoint{f'; it looks like {seems}' if seems else ''}.")
     with parsing(path, f"a {found} checkpoint: tensors are missing or have other shapes"):
-        return read(content, path, statistics)
+        return read(content, path, beside)
 
 
 def recognise(content: Mapping[str, Any]) -> str | None:
@@ -83,7 +100,7 @@ def convert_reward(
     path: Path,
     out: Path,
     family: str | None = None,
-    statistics: Path | None = None,
+    beside: Beside = NOTHING_SAID,
     critic_window: int | None = None,
 ) -> Learnt:
     """Read a published checkpoint and write our folder, whole or not at all; returns the reward.
@@ -94,7 +111,7 @@ def convert_reward(
     Raises:
         UserError: as `read_reward`, or a window for a reward without a preference critic.
     """
-    reward = read_reward(path, family, statistics)
+    reward = read_reward(path, family, beside)
     if critic_window is not None:
         _set_critic_window(reward, critic_window, path)
     save_reward(out, reward, card_of(reward, path))
@@ -125,7 +142,7 @@ def _set_critic_window(reward: Learnt, frames: int, path: Path) -> None:
     reward.critic_window = frames
 
 
-def _read_motionreward(content: Mapping[str, Any], path: Path, statistics: Path | None) -> Learnt:
+def _read_motionreward(content: Mapping[str, Any], path: Path, beside: Beside) -> Learnt:
     state = motionreward.backbone_state(tensors_under(content, "state_dict", path))
     size = motionreward.size_of(state, content.get("model_config"))
     network = MotionRewardNetwork(size)
@@ -133,18 +150,16 @@ def _read_motionreward(content: Mapping[str, Any], path: Path, statistics: Path 
     critics = {
         name: critic
         for name in _ADAPTER_FILES
-        if (critic := _read_critic(network, name, path.parent)) is not None
+        if (critic := _read_critic(network, name, path.parent, beside.rank)) is not None
     }
-    return _motionreward(network, path, statistics, critics)
+    return _motionreward(network, path, beside, critics)
 
 
 def _motionreward(
-    network: MotionRewardNetwork, path: Path, statistics: Path | None, critics: dict[str, Critic]
+    network: MotionRewardNetwork, path: Path, beside: Beside, critics: dict[str, Critic]
 ) -> MotionReward:
     size = network.size
-    found = {
-        name: _statistics(path, statistics, name, size.feature_width(name)) for name in size.representations
-    }
+    found = {name: _statistics(path, beside, name, size.feature_width(name)) for name in size.representations}
     encoder = text_encoder(motionreward.TEXT_ENCODER, size.text_width)
     reward = MotionReward(network, found, encoder, representation=size.representations[0], critics=critics)
     fps = usual_fps("kinematic", reward.kinematic_width or SMPL22.features)
@@ -153,11 +168,13 @@ def _motionreward(
     return reward
 
 
-def _read_critic(network: MotionRewardNetwork, name: str, folder: Path) -> Critic | None:
+def _read_critic(network: MotionRewardNetwork, name: str, folder: Path, wanted: int | None) -> Critic | None:
     """The adapter and head beside a backbone. The rank is read from the tensors, never from a file's name."""
-    lora, head = (_only(folder, pattern) for pattern in _ADAPTER_FILES[name])
+    adapter_files, head_files = _ADAPTER_FILES[name]
+    lora = _of_rank(sorted(folder.glob(adapter_files)), wanted)
     if lora is None:
         return None
+    head = _head_of(lora, sorted(folder.glob(head_files)))
     content = read_checkpoint(lora)
     state = tensors_under(content, "lora_state_dict", lora)
     rank = adapters.adapter_rank(state)
@@ -177,42 +194,68 @@ def _head_state(content: Mapping[str, Any], head: Path | None, lora: Path) -> di
     return tensors_under(found, "state_dict" if "state_dict" in found else "head_state_dict", head)
 
 
-def _only(folder: Path, pattern: str) -> Path | None:
-    found = sorted(folder.glob(pattern))
-    if len(found) > 1:
-        names = ", ".join(file.name for file in found)
-        raise UserError(f"{folder}: which one? {names}. Keep one of them beside the backbone.")
-    return found[0] if found else None
+def _of_rank(files: list[Path], wanted: int | None) -> Path | None:
+    """The adapter file of that rank; where there is one file, it may be left open."""
+    if not files:
+        return None
+    if wanted is None and len(files) == 1:
+        return files[0]
+    ranks = {
+        file: adapters.adapter_rank(tensors_under(read_checkpoint(file), "lora_state_dict", file))
+        for file in files
+    }
+    found = [file for file, rank in ranks.items() if rank == wanted]
+    if len(found) == 1:
+        return found[0]
+    there = ", ".join(f"{file.name} (rank {rank})" for file, rank in ranks.items())
+    if found or wanted is None:
+        raise UserError(
+            f"{files[0].parent}: which adapters? {there}. Name a rank (reward_rank in finetune and refine-spl, base_rank "
+            "in train-reward, rank in convert), or keep one of them beside the backbone."
+        )
+    raise UserError(f"{files[0].parent}: no adapters of rank {wanted} there, but {there}.")
 
 
-def _read_spm(content: Mapping[str, Any], path: Path, statistics: Path | None) -> Learnt:
+def _head_of(lora: Path, heads: list[Path]) -> Path | None:
+    """The head that belongs to an adapter: the only one, or the one whose name differs in that word alone."""
+    if len(heads) < 2:
+        return heads[0] if heads else None
+    twin = lora.with_name(lora.name.replace("_lora", "_head"))
+    if twin in heads:
+        return twin
+    names = ", ".join(file.name for file in heads)
+    raise UserError(f"{lora}: which head belongs to it? {names}. Call it {twin.name}.")
+
+
+def _read_spm(content: Mapping[str, Any], path: Path, beside: Beside) -> Learnt:
     state = without(tensors_under(content, "state_dict", path), "clip.")
     mode = next((mode for mode in ("M0T0", "M1T0", "M0T1", "M1T1") if mode in path.name), "M0T0")
     size = spm.spm_size(state)
     network = MotionRewardNetwork(replace(size, mode=mode))  # type: ignore[arg-type]
     load_state(network, spm.spm_state(state, size.representations[0]), str(path))
-    return _motionreward(network, path, statistics, {})
+    return _motionreward(network, path, beside, {})
 
 
-def _read_tmr(content: Mapping[str, Any], path: Path, statistics: Path | None) -> Learnt:
+def _read_tmr(content: Mapping[str, Any], path: Path, beside: Beside) -> Learnt:
     state = tmr.tmr_state(tensors_under(content, "state_dict", path))
     size = tmr.tmr_size(state)
     network = TMRNetwork(size)
     load_state(network, state, str(path))
-    found = _statistics(path, statistics, "kinematic", size.features)
+    found = _statistics(path, beside, "kinematic", size.features)
     return TMRReward(network, found, text_encoder(tmr.TEXT_ENCODER, size.text_width))
 
 
-def _read_motioncritic(content: Mapping[str, Any], path: Path, statistics: Path | None) -> Learnt:
+def _read_motioncritic(content: Mapping[str, Any], path: Path, beside: Beside) -> Learnt:
     state = motioncritic_state(tensors_under(content, "model_state_dict", path))
     network = MotionCriticNetwork(motioncritic_size(state))
     load_state(network, state, str(path))
     return MotionCriticReward(network)
 
 
-def _statistics(path: Path, named: Path | None, representation: str, width: int) -> Statistics:
+def _statistics(path: Path, beside: Beside, representation: str, width: int) -> Statistics:
     here = path if path.is_dir() else path.parent
-    for folder in [here, here / "meta", here.parent] if named is None else [named]:
+    searched = [here, here / "meta", here.parent, *([] if beside.data is None else [beside.data])]
+    for folder in searched if beside.statistics is None else [beside.statistics]:
         if (found := _statistics_in(folder, representation)) is not None:
             if len(found.mean) not in ((3, width) if representation == "joints" else (width,)):
                 raise UserError(
@@ -222,7 +265,7 @@ def _statistics(path: Path, named: Path | None, representation: str, width: int)
     raise UserError(
         f"{path}: the {representation} statistics it was trained with are missing. Copy HumanML3D's Mean.npy and "
         "Std.npy (Mean_22x3.npy, Mean_135.npy …; TMR's mean.pt and std.pt) beside it, or name their folder when "
-        "you convert it: --set statistics=DIR."
+        "you convert it: --set statistics=DIR. Beside --data those of the data set will do."
     )
 
 
@@ -240,7 +283,7 @@ def _has(key: str, part: str) -> Callable[[Mapping[str, Any]], bool]:
     return recognises
 
 
-Reader = Callable[[Mapping[str, Any], Path, Path | None], Learnt]
+Reader = Callable[[Mapping[str, Any], Path, Beside], Learnt]
 
 READERS: dict[str, tuple[Callable[[Mapping[str, Any]], bool], Reader]] = {
     "motionreward": (motionreward.recognises, _read_motionreward),

@@ -18,7 +18,7 @@ from motionrft.reward.base import Learnt, RewardFamily
 from motionrft.reward.known import Known
 from motionrft.reward.motioncritic import MotionCriticNetwork, MotionCriticReward, MotionCriticSize
 from motionrft.reward.motionreward.adapters import Critic
-from motionrft.reward.motionreward.encoder import MotionRewardNetwork
+from motionrft.reward.motionreward.encoder import MotionRewardNetwork, MotionTower
 from motionrft.reward.motionreward.motionreward import (
     CRITIC_OUTPUTS,
     PUBLISHED_NOISE_STEPS,
@@ -48,7 +48,9 @@ def save_reward(
     """
     state = reward.state_dict()
     tensors = {
-        name: value.to(_HALF[precision]) if name.startswith(("network.", "critics.")) else value
+        name: value.to(_HALF[precision])
+        if name.startswith(("network.", "critics.", "former_tower."))
+        else value
         for name, value in state.items()
     }
     if isinstance(reward, MotionReward) and reward.known is not None:
@@ -89,6 +91,8 @@ def load_motionreward(
         representation,
         critics,
     )
+    if config.get("former_tower"):
+        reward.former_tower = MotionTower(size).eval().requires_grad_(False)
     known = {name: tensors.pop(name) for name in list(tensors) if name.startswith("known.")}
     load_state(reward, tensors, str(folder))
     if known:
@@ -134,6 +138,9 @@ class AbsentTextEncoder(TextEncoder):
 
     def __init__(self, name: str, width: int) -> None:
         self.name, self.identity, self.width, self.pooled_width = name, name, width, None
+
+    def check(self, texts: Sequence[str]) -> None:
+        self.encode(texts)
 
     def encode(self, texts: Sequence[str]) -> TextFeatures:
         raise UserError(

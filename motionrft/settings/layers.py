@@ -161,7 +161,7 @@ def merge(
         if not isinstance(value, Mapping):
             base[key] = deepcopy(value)
             continue
-        below = base[key] = dict(base[key]) if isinstance(base.get(key), dict) else {}
+        below = base[key] = dict(base[key]) if isinstance(base.get(key), dict) else _usual(field)
         if tag is not None:
             default = getattr(field.default, tag, None) if field is not None else None
             below[tag] = variants.get(path, default)
@@ -177,7 +177,13 @@ def _fields(
     for key, value in values.items():
         field = next((model.model_fields[key] for model in models if key in model.model_fields), None)
         tag = _tag(field)
-        yield key, field, {tag: value} if tag is not None and isinstance(value, str) else value
+        yield str(key), field, {tag: value} if tag is not None and isinstance(value, str) else value
+
+
+def _usual(field: FieldInfo | None) -> dict[str, Any]:
+    """What a group of fields holds where a layer says only some of it: the default of this field, not of its type."""
+    default = None if field is None or _tag(field) is not None else field.default
+    return default.model_dump() if isinstance(default, BaseModel) else {}
 
 
 def _tag(field: FieldInfo | None) -> str | None:

@@ -70,6 +70,8 @@ class TextEncoder(ABC):
     """D of the token states."""
     pooled_width: int | None
     """P of the pooled vector, None where there is none."""
+    fixed_tokens: int | None = None
+    """Token states that every text has, padding included; None where there are as many as tokens."""
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> TextFeatures:
@@ -77,6 +79,14 @@ class TextEncoder(ABC):
 
         An item's features do not depend on the other texts beyond padding, which is what makes a cache valid.
         """
+
+    def check(self, texts: Sequence[str]) -> None:
+        """Look whether these texts could be encoded here, without encoding them.
+
+        Raises:
+            UserError: the encoder's files are missing, or not the right ones.
+        """
+        return None
 
     def remember(self, texts: Iterable[str]) -> None:
         """Encode these ahead of being asked, where there is a place to keep them that is not memory."""

@@ -57,6 +57,7 @@ class CachedTextEncoder(TextEncoder):
         self.encoder, self.batch = encoder, batch
         self.name, self.identity = encoder.name, encoder.identity
         self.width, self.pooled_width = encoder.width, encoder.pooled_width
+        self.fixed_tokens = encoder.fixed_tokens
         self.folder = folder / "text" / encoder.identity if folder else None
         self._recent: Recent[str, Features] = Recent(HELD)
         self._homeless: dict[str, Features] = {}
@@ -77,6 +78,12 @@ class CachedTextEncoder(TextEncoder):
         if missing:
             found |= self._learn(missing, keep=True)
         return _collate([found[key] for key in keys])
+
+    def check(self, texts: Sequence[str]) -> None:
+        self._survey()
+        unknown = [text for text in texts if text_key(text) not in self._homes]
+        if unknown:
+            self.encoder.check(unknown)
 
     def remember(self, texts: Iterable[str]) -> None:
         named = {text_key(text): text for text in texts}

@@ -71,6 +71,10 @@ class HyMotionText(TextEncoder):
         self._model = None
         self.clip.release()
 
+    def check(self, texts: Sequence[str]) -> None:
+        find(QWEN3_8B, self.qwen_path)
+        self.clip.check(texts)
+
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> TextFeatures:
         self._load()

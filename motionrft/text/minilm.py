@@ -60,6 +60,9 @@ class MiniLM(TextEncoder):
         pooled = torch.nn.functional.normalize(states.sum(1) / mask.sum(1, keepdim=True), dim=-1)
         return TextFeatures(states, mask.bool(), pooled)
 
+    def check(self, texts: Sequence[str]) -> None:
+        find(SOURCE, self.path)
+
     def _load_tokenizer(self) -> None:
         if self._tokenizer is None:
             from tokenizers import Tokenizer

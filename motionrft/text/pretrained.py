@@ -71,6 +71,9 @@ class PretrainedEncoder(TextEncoder):
             self._tokenizer = self._read_tokenizer(folder)
         return self._encode(*self._tokens(texts))
 
+    def check(self, texts: Sequence[str]) -> None:
+        find(self.source, self.path)
+
     def _loaded(self, folder: Path) -> nn.Module:
         try:
             with quiet_transformers():
@@ -133,6 +136,7 @@ class Clip(PretrainedEncoder):
         super().__init__(name, source, path, device, max_tokens)
         self.part, self.width = part, width
         self.pooled_width = projected_width if part == "projected" else width
+        self.fixed_tokens = self.CONTEXT if part == "states" else None
 
     def _read(self, folder: Path) -> nn.Module:
         from transformers import CLIPTextModelWithProjection

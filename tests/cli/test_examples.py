@@ -76,4 +76,4 @@ def test_no_command_overlooks_a_dry_run() -> None:
 
 
 def test_every_shipped_folder_belongs_to_a_command() -> None:
-    assert {folder.name for folder in shipped_folder().iterdir()} <= set(COMMANDS)
+    assert {folder.name for folder in shipped_folder().iterdir() if folder.is_dir()} <= set(COMMANDS)

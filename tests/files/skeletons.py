@@ -31,12 +31,16 @@ TURNS = {
 class Names:
     """What a convention calls the 22 joints. between: joints that it has on the bone to one of ours, with the part of
     the bone at which each stands. without: joints it has not (their End Site stays). root: joints above the pelvis.
+    extra: chains of joints that hang on one of ours, fingers for example.
     """
 
     joints: tuple[str, ...]
     between: Mapping[int, tuple[tuple[str, float], ...]] = field(default_factory=dict)
     without: tuple[int, ...] = ()
     root: tuple[str, ...] = ()
+    extra: Mapping[int, tuple[tuple[tuple[str, tuple[float, float, float]], ...], ...]] = field(
+        default_factory=dict
+    )
 
 
 def _names(trunk: str, leg: str, arm: str, left: str, right: str, **more: object) -> Names:
@@ -210,6 +214,42 @@ CONVENTIONS: dict[str, Names] = {
         "L",
         "R",
     ),
+    "makehuman": _names(
+        "spine05|spine04|spine03|spine01|neck01|head",
+        "upperleg01.{}|lowerleg01.{}|foot.{}|toe1-1.{}",
+        "clavicle.{}|upperarm01.{}|lowerarm01.{}|wrist.{}",
+        "L",
+        "R",
+        between={
+            4: (("upperleg02.L", 0.5),),
+            5: (("upperleg02.R", 0.5),),
+            9: (("spine02", 0.5),),
+            16: (("shoulder01.L", 0.4),),
+            17: (("shoulder01.R", 0.4),),
+        },
+        root=("root",),
+    ),
+    "kinect": _names(
+        "SpineBase|SpineLow|SpineMid|SpineShoulder|Neck|Head",
+        "Hip{}|Knee{}|Ankle{}|Foot{}",
+        "Clavicle{}|Shoulder{}|Elbow{}|Wrist{}",
+        "Left",
+        "Right",
+    ),
+    "deepmotion": _names(
+        "hips_JNT|spine_JNT|spine1_JNT|spine2_JNT|neck_JNT|head_JNT",
+        "{}_upleg_JNT|{}_leg_JNT|{}_foot_JNT|{}_toebase_JNT",
+        "{}_shoulder_JNT|{}_arm_JNT|{}_forearm_JNT|{}_hand_JNT",
+        "l",
+        "r",
+    ),
+    "theia": _names(
+        "pelvis|abdomen|torso_low|torso|neck|head",
+        "{}_thigh|{}_shank|{}_foot|{}_toes",
+        "{}_clavicle|{}_uarm|{}_larm|{}_hand",
+        "l",
+        "r",
+    ),
     "optitrack": _names(
         "Hip|Ab|Ab2|Chest|Neck|Head",
         "{}Thigh|{}Shin|{}Foot|{}Toe",
@@ -322,7 +362,30 @@ def _nodes(names: Names) -> list[_Node]:
             at, done = len(nodes) - 1, part
         nodes.append((names.joints[joint], at, tuple((1 - done) * offset), joint))  # type: ignore[arg-type]
         where[joint] = len(nodes) - 1
+    for joint, chains in names.extra.items():
+        for chain in chains:
+            at = where[joint]
+            for name, offset in chain:
+                nodes.append((name, at, offset, None))
+                at = len(nodes) - 1
     return nodes
+
+
+def fingers_and_face() -> dict[int, tuple[tuple[tuple[str, tuple[float, float, float]], ...], ...]]:
+    """Five fingers a hand, eyes and a jaw, and a long tail of hair: joints that are in nobody's way but a guess's."""
+    extra: dict[int, tuple[tuple[tuple[str, tuple[float, float, float]], ...], ...]] = {}
+    for hand, side in ((20, 1.0), (21, -1.0)):
+        extra[hand] = tuple(
+            tuple(
+                (f"f{hand}{finger}{bone}", (side * (0.09 if bone == 0 else 0.03), 0.0, 0.02 * (finger - 2)))
+                for bone in range(3)
+            )
+            for finger in range(5)
+        )
+    eyes = tuple(((f"e{side}", (0.03 * side, 0.08, 0.09)),) for side in (1, -1))
+    hair = tuple((f"hair{number}", (0.0, -0.12, -0.02)) for number in range(5))
+    extra[15] = (*eyes, (("jaw", (0.0, 0.02, 0.06)),), hair)
+    return extra
 
 
 def _tip(joint: int | None) -> tuple[float, float, float]:

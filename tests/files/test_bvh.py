@@ -8,7 +8,7 @@ import torch
 
 from motionrft.errors import UserError
 from motionrft.files.bvh_reading import joint_positions, parse_bvh
-from motionrft.files.bvh_writer import bvh_text
+from motionrft.files.bvh_writer import BvhStyle, bvh_text
 from motionrft.files.motions import read_motions
 from motionrft.files.recording import Motion
 from motionrft.rotations import yaw_rotate
@@ -138,23 +138,22 @@ def test_joints_survive_the_file(tmp_path: Path, unit: str, turn: float) -> None
         torch.full((50, 22), turn) if turn == math.pi else torch.linspace(0, turn, 50)[:, None].expand(50, 22)
     )
     joints = yaw_rotate(angle.double(), joints) + torch.tensor([3.0, 0, -8])
-    text = bvh_text(joints, 20.0, unit)
+    text, _ = bvh_text(joints, 20.0, BvhStyle(unit))
     again = read_again(tmp_path, text)
-    assert again.notes == ("smpl skeleton", unit) and again.fps == 20
+    assert again.notes == ("smpl skeleton", unit, "20 fps") and again.fps == 20
     torch.testing.assert_close(torch.from_numpy(again.array).double(), joints, rtol=0, atol=1e-4)
     assert text.count("position") == 3
 
 
-def test_stretching_bones_survive_too(tmp_path: Path) -> None:
-    """What a generator makes is not rigid: every joint gets position channels."""
+def test_stretching_bones_survive_in_position_channels(tmp_path: Path) -> None:
     joints = people(30, 8)[0]
     joints = joints + 0.01 * torch.randn(joints.shape, generator=torch.Generator().manual_seed(0)).double()
-    again = read_again(tmp_path, bvh_text(joints, 20.0))
+    again = read_again(tmp_path, bvh_text(joints, 20.0, BvhStyle(positions=True))[0])
     torch.testing.assert_close(torch.from_numpy(again.array).double(), joints, rtol=0, atol=1e-4)
 
 
 def test_the_rest_pose_is_an_upright_t_pose_and_every_leaf_ends() -> None:
-    text = bvh_text(people(10, 9)[0], 20.0)
+    text, _ = bvh_text(people(10, 9)[0], 20.0, BvhStyle(rest="origin"))
     bvh = parse_bvh(text.encode(), "a.bvh")
     rest = torch.zeros(len(bvh.names), 3, dtype=torch.float64)
     for joint, parent in enumerate(bvh.parents):

@@ -58,7 +58,7 @@ def test_a_single_file_may_name_its_output(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["kinematic", "joints", "rotation", "hymotion", "flowmdm", "bvh", "png", "html"]
+    "target", ["kinematic", "joints", "rotation", "hymotion", "flowmdm", "bvh", "glb", "png", "html"]
 )
 def test_every_target_is_written_and_found_again(tmp_path: Path, target: str) -> None:
     conversion = Conversion(target)

@@ -32,6 +32,51 @@ def test_cmus_own_skeleton_has_a_map_of_its_own() -> None:
     torch.testing.assert_close(found.joint_map.matrix(CMU).sum(1), torch.ones(22, dtype=torch.float64))
 
 
+def tree(*chains: str) -> SkeletonTree:
+    """A tree from chains of names, each starting at a joint that is there already; all bones are equally long."""
+    names, parents = [chains[0].split(">")[0]], [-1]
+    for chain in chains:
+        first, *rest = chain.split(">")
+        parent = names.index(first)
+        for name in rest:
+            parents.append(parent)
+            parent = len(names)
+            names.append(name)
+    return SkeletonTree(tuple(names), tuple(parents), np.ones((len(names), 3)))
+
+
+OLD_BIPED = (
+    "Bip01>Bip01 Pelvis>Bip01 Spine>Bip01 Spine1>Bip01 Spine2>Bip01 Neck>Bip01 Head>Bip01 HeadNub",
+    "Bip01 Spine>Bip01 L Thigh>Bip01 L Calf>Bip01 L Foot>Bip01 L Toe0",
+    "Bip01 Spine>Bip01 R Thigh>Bip01 R Calf>Bip01 R Foot>Bip01 R Toe0",
+    "Bip01 Neck>Bip01 L Clavicle>Bip01 L UpperArm>Bip01 L Forearm>Bip01 L Hand>Bip01 L Finger0",
+    "Bip01 Neck>Bip01 R Clavicle>Bip01 R UpperArm>Bip01 R Forearm>Bip01 R Hand>Bip01 R Finger0",
+)
+NO_COLLARS = (
+    "pelvis>torso>chest>neck>head>head End",
+    *(f"pelvis>{side}_thigh>{side}_shin>{side}_foot>{side}_foot End" for side in ("left", "right")),
+    *(f"chest>{side}_upper_arm>{side}_lower_arm>{side}_hand" for side in ("left", "right")),
+)
+
+
+def test_an_old_biped_has_its_thighs_on_the_spine_and_its_collars_on_the_neck() -> None:
+    sources = recognise(tree(*OLD_BIPED), "a.bvh").joint_map.sources
+    assert [sources[joint] for joint in (0, 3, 6, 9, 12, 15)] == [
+        "Bip01 Pelvis",
+        *("Bip01 Spine", "Bip01 Spine1", "Bip01 Spine2", "Bip01 Neck", "Bip01 Head"),
+    ]
+    assert sources[13] == "Bip01 L Clavicle" and sources[11] == "Bip01 R Toe0"
+
+
+def test_collars_and_vertebrae_that_a_skeleton_lacks_lie_between_its_neighbours() -> None:
+    found = recognise(tree(*NO_COLLARS), "a.bvh")
+    sources = found.joint_map.sources
+    assert not found.guessed
+    assert sources[13] == {"chest": 0.6, "left_upper_arm": 0.4}
+    assert sources[3] == "torso" and sources[6] == {"torso": 0.5, "chest": 0.5} and sources[9] == "chest"
+    assert sources[10] == "left_foot End"
+
+
 def test_a_users_map_takes_names_means_and_weights(tmp_path: Path) -> None:
     table: dict[str, object] = {name: name.upper() for name in SMPL22.names}
     table["spine2"] = ["SPINE1", "SPINE3"]

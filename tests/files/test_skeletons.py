@@ -1,5 +1,6 @@
 """Skeletons of other software, found by name or by their tree; axes, units and rates; reference poses."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from motionrft.errors import UserError
 from motionrft.files.motions import read_motions
 from motionrft.files.reading import ReadingOptions
 from motionrft.files.recording import Motion
-from tests.files.skeletons import CONVENTIONS, TURNS, Names, bvh_text, take
+from tests.files.skeletons import CONVENTIONS, TURNS, Names, bvh_text, fingers_and_face, take
 
 INCH, CMU_UNIT = 0.0254, 0.0254 / 0.45
 
@@ -26,8 +27,9 @@ def error_mm(motion: Motion, joints: np.ndarray) -> float:
 
 @pytest.mark.parametrize("name", CONVENTIONS)
 def test_a_convention_is_recognised_to_a_tenth_of_a_millimetre(tmp_path: Path, name: str) -> None:
-    motion = read(tmp_path, bvh_text(CONVENTIONS[name], take()))
-    assert error_mm(motion, take().joints) < 0.1
+    for names in (CONVENTIONS[name], replace(CONVENTIONS[name], extra=fingers_and_face())):
+        motion = read(tmp_path, bvh_text(names, take()))
+        assert error_mm(motion, take().joints) < 0.1
     assert not any("guessed" in warning for warning in motion.warnings)
 
 
@@ -86,22 +88,25 @@ def test_up_can_be_said(tmp_path: Path) -> None:
     assert any("near horizontal" in warning for warning in kept.warnings)
 
 
-def anonymous(name: str) -> Names:
+def anonymous(name: str, hands: bool) -> Names:
     """The convention's tree with numbers for names; sides are told by nothing but the shape."""
     names = CONVENTIONS[name]
     between = {
         joint: tuple((f"x{joint}{i}", part) for i, (_, part) in enumerate(extra))
         for joint, extra in names.between.items()
     }
-    return Names(tuple(f"bone{i * 7}" for i in range(22)), between, names.without)
+    extra = fingers_and_face() if hands else {}
+    return Names(tuple(f"bone{i * 7}" for i in range(22)), between, names.without, extra=extra)
 
 
 @pytest.mark.parametrize("name", ["mixamo", "neuron without toes", "daz genesis 8", "amc2bvh"])
-def test_a_skeleton_without_words_is_guessed_by_its_tree_and_said_to_be(tmp_path: Path, name: str) -> None:
-    motion = read(tmp_path, bvh_text(anonymous(name), take()))
+@pytest.mark.parametrize("hands", [False, True])
+def test_a_skeleton_without_words_is_guessed_by_its_tree_and_said_to_be(
+    tmp_path: Path, name: str, hands: bool
+) -> None:
+    motion = read(tmp_path, bvh_text(anonymous(name, hands), take()))
     assert any("guessed by its tree" in warning for warning in motion.warnings)
-    limbs = [1, 2, 4, 5, 7, 8, 10, 11, 16, 17, 18, 19, 20, 21]
-    assert np.abs(motion.array[:, limbs] - take().joints[:, limbs]).max() < 1e-3
+    assert error_mm(motion, take().joints) < 1
 
 
 def test_what_is_no_body_is_refused_with_the_way_out(tmp_path: Path) -> None:
@@ -148,3 +153,14 @@ def test_a_file_of_two_identical_rows_is_no_reference_pose(tmp_path: Path) -> No
     still = take(40)
     rest = type(still)(still.joints, np.broadcast_to(np.eye(3), still.local.shape), still.root)
     assert len(read(tmp_path, bvh_text(CONVENTIONS["mixamo"], rest))) == 40
+
+
+def test_feet_that_end_at_the_ankle_get_toes_that_are_said_to_be_made_up(tmp_path: Path) -> None:
+    text = bvh_text(CONVENTIONS["neuron without toes"], take())
+    for offset in ("0.000000 -5.000000 13.000000",):
+        text = text.replace(f"OFFSET {offset}", "OFFSET 0 0 0")
+    motion = read(tmp_path, text)
+    assert any("toes are made up" in note for note in motion.notes)
+    others = [joint for joint in range(22) if joint not in (10, 11)]
+    assert np.abs(motion.array[:, others] - take().joints[:, others]).max() < 1e-3
+    assert np.linalg.norm(motion.array[:, [10, 11]] - take().joints[:, [10, 11]], axis=-1).max() < 0.03

@@ -23,13 +23,15 @@ def write_backbone(folder: Path, network: MotionRewardNetwork, **more: Any) -> P
     return path
 
 
-def write_critic(folder: Path, network: MotionRewardNetwork) -> Critic:
+def write_critic(
+    folder: Path, network: MotionRewardNetwork, rank: int = 6, lora: str = "_r16", head: str = ""
+) -> Critic:
     """A preference critic beside a backbone, in two files; returns the critic that they hold."""
-    critic = Critic(network.motion, 1, rank=6, alpha=12)
+    critic = Critic(network.motion, 1, rank=rank, alpha=12)
     for update in critic.adapter.updates.values():
         torch.nn.init.normal_(update.lora_B)
-    torch.save(adapter_content(critic, "critic", "critic"), folder / "stage2_critic_lora_r16.pth")
-    torch.save({"state_dict": critic.head.state_dict()}, folder / "stage2_critic_head.pth")
+    torch.save(adapter_content(critic, "critic", "critic"), folder / f"stage2_critic_lora{lora}.pth")
+    torch.save({"state_dict": critic.head.state_dict()}, folder / f"stage2_critic_head{head}.pth")
     return critic.eval()
 
 

@@ -14,6 +14,7 @@ from motionrft.finetuning.preset import FinetunePreset
 from motionrft.loading import load_reward, reward_identity
 from motionrft.official.motionreward import collect, deal_out, size_of
 from motionrft.official.rewards import (
+    Beside,
     convert_reward,
     is_checkpoint,
     read_reward,
@@ -95,10 +96,14 @@ def test_a_missing_tensor_is_an_error_and_nothing_is_loaded(checkpoints: Path, r
 
 def test_two_adapters_are_one_question(checkpoints: Path, reward: MotionReward) -> None:
     path = write_backbone(checkpoints, reward.network)
-    for name in ("stage2_critic_lora.pth", "stage2_critic_lora_r128.pth"):
-        torch.save({"lora_state_dict": {}}, checkpoints / name)
-    with pytest.raises(UserError, match="which one"):
+    for rank in (3, 5):
+        write_critic(checkpoints, reward.network, rank, f"_number{rank}", f"_number{rank}")
+    with pytest.raises(UserError, match=r"which adapters\? stage2_critic_lora_number3.pth \(rank 3\)"):
         read_reward(path)
+    chosen = read_reward(path, beside=Beside(rank=5))
+    assert chosen.critics["preference"].adapter.rank == 5  # type: ignore[union-attr, operator, index]
+    with pytest.raises(UserError, match="no adapters of rank 16 there"):
+        read_reward(path, beside=Beside(rank=16))
 
 
 def test_statistics_are_never_made_up(tmp_path: Path, reward: MotionReward) -> None:

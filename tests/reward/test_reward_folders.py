@@ -17,7 +17,7 @@ from motionrft.data.captions import Caption
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators import load_evaluator
 from motionrft.loading import load_reward
-from motionrft.official.rewards import convert_reward
+from motionrft.official.rewards import Beside, convert_reward
 from motionrft.registry import TEXT_ENCODERS
 from motionrft.reward.base import Reward
 from motionrft.reward.folder import load_motioncritic, load_tmr
@@ -64,7 +64,7 @@ def test_tmr_brings_its_own_statistics(checkpoints: Path, dataset: MotionDataset
     own.mkdir()
     torch.save(torch.full((TMR.features,), 0.25), own / "mean.pt")
     torch.save(torch.full((TMR.features,), 2.0), own / "std.pt")
-    convert_reward(write_tmr(checkpoints), checkpoints / "out", statistics=own)
+    convert_reward(write_tmr(checkpoints), checkpoints / "out", beside=Beside(statistics=own))
     statistics = load_tmr(checkpoints / "out").normaliser.statistics
     assert torch.equal(statistics.mean, torch.full((TMR.features,), 0.25))
     assert torch.equal(statistics.std, torch.full((TMR.features,), 2.0))

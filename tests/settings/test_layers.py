@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motionrft.errors import UserError
+from motionrft.finetuning.preset import FinetunePreset
 from motionrft.settings.layers import merge, nest, resolve
 from motionrft.settings.plain_yaml import read_yaml
 from tests.settings.models import Draft, ToyPreset, Window
@@ -139,3 +140,9 @@ def test_merge_leaves_its_input_alone() -> None:
     merge(base, update, (), {})
     merge(base, nest("a.b", [2]), (), {})
     assert base == {"a": {"b": [2]}} and update == {"a": {"b": [1]}}
+
+
+def test_a_group_that_is_given_in_part_keeps_the_rest_of_its_own_default() -> None:
+    """The optimiser of fine-tuning warms up for 100 updates unless it is told otherwise, whatever its rate."""
+    preset = resolve(FinetunePreset, settings=["optimiser.lr=1e-4"], environment={})
+    assert (preset.optimiser.lr, preset.optimiser.warmup) == (1e-4, FinetunePreset().optimiser.warmup)

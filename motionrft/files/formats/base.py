@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -68,10 +68,21 @@ class OpenedFile:
 class WritingOptions:
     """How files are written; a format takes what concerns it.
 
-    unit: of BVH files, a key of `units.UNITS`.
+    unit: of BVH files, a key of `units.UNITS`. rest: how their rest pose stands, see `bvh_writer.Rest`. positions: joints
+        whose bones stretch get position channels in them, instead of constant bones.
     """
 
     unit: str = "centimetres"
+    rest: Literal["standing", "origin", "pelvis", "t-pose"] = "standing"
+    positions: bool = False
+
+
+@dataclass(frozen=True)
+class Written:
+    """How well a file holds a motion: millimetres by which its joints are off, in the mean and at worst."""
+
+    mean_mm: float = 0.0
+    worst_mm: float = 0.0
 
 
 class MotionFormat(ABC):
@@ -99,8 +110,8 @@ class MotionFormat(ABC):
             UserError: the file is damaged.
         """
 
-    def write(self, path: Path, motion: Motion, options: WritingOptions) -> None:
-        """Write a motion, whole or not at all.
+    def write(self, path: Path, motion: Motion, options: WritingOptions) -> Written | None:
+        """Write a motion, whole or not at all; says how well, None where it is all there.
 
         Raises:
             UserError: this format is only read, or the motion cannot be told in it.

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from motionrft.errors import UserError
-from motionrft.files.formats.base import MotionFormat, OpenedFile, WritingOptions
+from motionrft.files.formats.base import MotionFormat, OpenedFile, WritingOptions, Written
 from motionrft.files.recording import Motion
 from motionrft.registry import FORMATS
 from motionrft.training.atomic import atomic_file
@@ -84,19 +84,19 @@ def ending_of(word: str) -> str:
     return format_named(word).suffixes[0] if word in FORMATS else f".{word}"
 
 
-def write_as(form: MotionFormat, path: Path, motion: Motion, options: WritingOptions) -> None:
-    """Write a motion whole or not at all, into a folder that is made; ours see to that themselves.
+def write_as(form: MotionFormat, path: Path, motion: Motion, options: WritingOptions) -> Written:
+    """Write a motion whole or not at all, into a folder that is made; ours see to that themselves. Says how well.
 
     Raises:
         UserError: the format is only read, or the motion cannot be told in it.
     """
     if form.name in FORMATS.table:
-        form.write(path, motion, options)
-        return
+        return form.write(path, motion, options) or Written()
     with atomic_file(path) as temporary:
         named = temporary.with_name(temporary.name + path.suffix)  # some writers go by the ending
         try:
-            form.write(named, motion, options)
+            written = form.write(named, motion, options)
             named.replace(temporary)
         finally:
             named.unlink(missing_ok=True)
+    return written or Written()

@@ -32,7 +32,8 @@ class CriticTrainer:
     def __init__(self, reward: MotionReward, critic: Critic, preset: CriticPart, seed: int) -> None:
         self.reward, self.critic, self.preset, self.seed = reward, critic, preset, seed
         self.device = next(reward.network.parameters()).device
-        reward.network.requires_grad_(False).train()  # dropout stays active, as published
+        reward.network.requires_grad_(False)
+        reward.critic_tower.requires_grad_(False).train()  # dropout stays active, as published
         critic.requires_grad_(True).train()
         self.optimiser = Optimiser(critic, preset.optimiser, total=preset.updates)
 
@@ -75,7 +76,7 @@ class PreferenceTrainer(CriticTrainer):
         here = self.pairs[name]
         chosen = [here[row] for row in self.rows(len(here), step)]
         clips = [pair.better for pair in chosen] + [pair.worse for pair in chosen]
-        better, worse = self.answers(clips, name)[:, 0].chunk(2)
+        better, worse = self.answers(clips, name)[:, 0].chunk(2)  # (B,) each
         metrics = {"accuracy": (better > worse).float().mean()}
         return metrics | self.descend(ranking_loss(better, worse))
 
@@ -95,8 +96,8 @@ class AuthenticityTrainer(CriticTrainer):
         name = list(self.clips)[step % len(self.clips)]
         here = self.clips[name]
         chosen = [here[row] for row in self.rows(len(here), step)]
-        logits = self.answers([item.clip for item in chosen], name)
-        labels = torch.tensor([item.label for item in chosen], device=self.device)
+        logits = self.answers([item.clip for item in chosen], name)  # (B, 2)
+        labels = torch.tensor([item.label for item in chosen], device=self.device)  # (B,)
         metrics = {"accuracy": (logits.argmax(-1) == labels).float().mean()}
         return metrics | self.descend(F.cross_entropy(logits, labels))
 
@@ -105,14 +106,14 @@ def answer_clips(
     reward: MotionReward, critic: Critic, clips: Sequence[Clip], name: str, device: torch.device
 ) -> Tensor:
     """(B, outputs) of a critic about de-normalised clips in one representation."""
-    motion, lengths = batch_of(clips, name, device)
-    return critic(reward.network.motion, reward.normalise(motion, lengths, name), lengths, name)
+    motion, lengths = batch_of(clips, name, device)  # (B, T, F), (B,)
+    return critic(reward.critic_tower, reward.normalise(motion, lengths, name), lengths, name)  # (B, outputs)
 
 
 @torch.no_grad()
 def answer_all(reward: MotionReward, critic: Critic, clips: Sequence[Clip], name: str) -> Tensor:
     """(N, outputs) of a critic in eval mode, clips of like length together."""
-    reward.network.eval()
+    reward.critic_tower.eval()
     critic.eval()
     device = next(reward.network.parameters()).device
     order = sorted(range(len(clips)), key=lambda number: len(clips[number][name]))
@@ -120,7 +121,7 @@ def answer_all(reward: MotionReward, critic: Critic, clips: Sequence[Clip], name
     found = torch.cat(
         [answer_clips(reward, critic, [clips[i] for i in part], name, device) for part in parts]
     )
-    return found[torch.tensor(order, device=device).argsort()].float().cpu()
+    return found[torch.tensor(order, device=device).argsort()].float().cpu()  # (N, outputs)
 
 
 def preference_report(
@@ -136,7 +137,7 @@ def preference_report(
         )
         report[name] = preference_metrics(better, worse)
         for kind in sorted({pair.kind for pair in here}):
-            rows = torch.tensor([pair.kind == kind for pair in here])
+            rows = torch.tensor([pair.kind == kind for pair in here])  # (N,) bool
             report[name][f"acc/{kind}"] = (better > worse)[rows].double().mean().item()
     return report
 
@@ -149,7 +150,7 @@ def authenticity_report(
     for name in reward.network.size.representations:
         here = [item for item in clips if name in item.clip]
         if here:
-            logits = answer_all(reward, critic, [item.clip for item in here], name)
+            logits = answer_all(reward, critic, [item.clip for item in here], name)  # (N, 2)
             report[name] = authenticity_metrics(logits, torch.tensor([item.label for item in here]))
     return report
 

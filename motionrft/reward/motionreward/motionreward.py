@@ -4,6 +4,7 @@ One encoder pass serves every term that reads the shared embedding; text and ref
 once per prompt, in `prepare`.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from motionrft.representations.windows import seen_from_windows
 from motionrft.reward.base import Learnt, RewardCondition
 from motionrft.reward.known import Known
 from motionrft.reward.motionreward.adapters import Critic
-from motionrft.reward.motionreward.encoder import MotionRewardNetwork
+from motionrft.reward.motionreward.encoder import MotionRewardNetwork, MotionTower
 from motionrft.reward.motionreward.gaussian import Gaussian
 from motionrft.text.base import TextEncoder, TextFeatures
 
@@ -100,6 +101,8 @@ class MotionReward(Learnt):
         critics were trained with 196 (MotionPercept's 60 frames and 136 of zeros), though published fine-tuning
         gives them true lengths. None judges the valid frames."""
         self.critics = nn.ModuleDict(dict(critics or {}))
+        self.former_tower: MotionTower | None = None
+        """The motion tower that the critics were trained on, where a refinement has moved the network's own."""
         self.weigh(weights or {"semantic": 1.0})
         self.expect(representation)
         self.eval().requires_grad_(False)
@@ -126,10 +129,26 @@ class MotionReward(Learnt):
             },
             "adapter_time": self.adapter_time,
             "noise_steps": self.noise_steps,
+            "former_tower": self.former_tower is not None,
             "critic_window": self.critic_window,
             "about": dict(self.about),
             **({} if self.known is None else {"known": self.known.config(), "known_in": self.known_in}),
         }
+
+    @property
+    def critic_tower(self) -> MotionTower:
+        """The motion tower that critics adapt."""
+        return self.network.motion if self.former_tower is None else self.former_tower
+
+    def keep_critic_tower(self) -> None:
+        """Have the critics stay on the motion tower as it is now, whatever becomes of the network's own.
+
+        They are adapters, and mean what they were trained to mean on the weights they were trained on alone. The
+        published authenticity critic has a tower of its own for the same reason. It costs no time: critics never share
+        a pass with the embedding.
+        """
+        if self.critics and self.former_tower is None:
+            self.former_tower = copy.deepcopy(self.network.motion).eval().requires_grad_(False)
 
     def normalise(self, motion: Tensor, lengths: Tensor, representation: str) -> Tensor:
         """(B, T, F) de-normalised to z-scores with zero padding."""
@@ -181,7 +200,7 @@ class MotionReward(Learnt):
 
     def settle(self) -> None:
         for critic in self.critics.values():
-            critic.settle(self.network.motion)  # type: ignore[operator]
+            critic.settle(self.critic_tower)  # type: ignore[operator]
 
     def remember(self, texts: Sequence[str]) -> None:
         if "semantic" in self.weights:
@@ -249,5 +268,5 @@ class MotionReward(Learnt):
             normalised = F.pad(normalised, (0, 0, 0, max(0, self.critic_window - normalised.shape[1])))
             lengths = lengths.clamp(min=self.critic_window)
         time = t if self.adapter_time and self.network.size.mode[1] == "1" else None
-        answer = self.critics[name](self.network.motion, normalised, lengths, self.representation, time)
+        answer = self.critics[name](self.critic_tower, normalised, lengths, self.representation, time)
         return answer.softmax(-1)[:, 0] if answer.shape[-1] == 2 else answer[:, 0]

@@ -213,7 +213,10 @@ class TrainRewardPreset(Preset):
     checkpoint_every: int = Field(200, ge=1, description="updates between two checkpoints")
     time_limit: float | None = Field(None, gt=0, description="seconds after which a stage ends, or null")
     base: str | None = Field(
-        None, description="reward folder that later stages start from; null: the one in --out"
+        None, description="reward folder or checkpoint that later stages start from; null: the one in --out"
+    )
+    base_rank: int | None = Field(
+        None, ge=1, description="rank of a checkpoint's adapters, where several lie beside it"
     )
     weights: Literal["fp32", "fp16"] = Field("fp32", description="number format of the saved weights")
     min_frames: int = Field(16, ge=1, description="shorter clips are left out, frames")

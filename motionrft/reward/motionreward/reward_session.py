@@ -15,11 +15,14 @@ from motionrft.builtin import resolve
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
 from motionrft.generators import Generator, read_generator
+from motionrft.reward.base import Learnt
 from motionrft.reward.folder import save_reward
 from motionrft.reward.held_out import add_references
+from motionrft.reward.loading import read_reward_folder, reward_folder
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.preset import TrainRewardPreset
 from motionrft.training.environment import environment
+from motionrft.training.fingerprints import folder_hash
 from motionrft.training.progress import Progress
 from motionrft.training.run import RunFolder
 from motionrft.training.stages import open_stage
@@ -36,13 +39,22 @@ def _no_pickles(path: Path) -> Any:
     raise UserError(f"{path}: published data files are read by `motionrft train-reward`, not from here")
 
 
+def _our_folder(name: str, rank: int | None, data: Path | None) -> tuple[Learnt, str]:
+    """A reward's folder, and its hash: what there is where nobody brings more."""
+    folder = reward_folder(name)
+    return read_reward_folder(folder), folder_hash(folder)
+
+
 @dataclass(frozen=True)
 class RewardSession:
     """Where and on what a training works.
 
     watch: makes the progress of one stage, by its name.
     allow_changed: dotted preset keys that may differ on resume.
+    dry_run: `watch` measures; texts are not encoded, and nothing is embedded for validation.
     open_pickle: opens published data files without running anything in them (`motionrft.official.pickles`).
+    open_reward: reads a reward by name (checkpoints too), with the rank of its adapters where several lie there and the
+        data set whose statistics stand in for missing ones; returns it with its hash.
     open_generator: a generator by what a preset names. say: told what people should know.
     """
 
@@ -53,9 +65,26 @@ class RewardSession:
     resume: bool = False
     overwrite: bool = False
     allow_changed: tuple[str, ...] = ()
+    dry_run: bool = False
     open_pickle: Callable[[Path], Any] = _no_pickles
+    open_reward: Callable[[str, int | None, Path | None], tuple[Learnt, str]] = _our_folder
     open_generator: Callable[[str], Generator] = _read_folder
     say: Callable[[str], None] = lambda _: None
+
+    def motionreward(
+        self, name: str, rank: int | None = None, data: str | None = None
+    ) -> tuple[MotionReward, str]:
+        """A MotionReward on the session's device, and its hash.
+
+        Raises:
+            UserError: there is none, or a reward of another family, which has no stages.
+        """
+        reward, identity = self.open_reward(name, rank, None if data is None else Path(data))
+        if not isinstance(reward, MotionReward):
+            raise UserError(
+                f"{name}: a {reward.family}; this command works on rewards of the family motionreward."
+            )
+        return reward.to(self.device), identity
 
 
 @dataclass(frozen=True)

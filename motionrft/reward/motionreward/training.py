@@ -7,7 +7,6 @@ from motionrft.errors import UserError
 from motionrft.representations.statistics import Statistics
 from motionrft.representations.windows import seen_from_windows
 from motionrft.reward.folder import load_motionreward
-from motionrft.reward.loading import reward_folder
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.preset import TrainRewardPreset
@@ -25,6 +24,7 @@ from motionrft.reward.motionreward.sizes import OFFICIAL_NAMES
 from motionrft.reward.motionreward.stages import train_authenticity, train_preference
 from motionrft.skeleton import SMPL22
 from motionrft.text.loading import load_text_encoder
+from motionrft.text.stand_in import StandInText
 from motionrft.training.loop import train
 from motionrft.training.seeds import seed_everything
 
@@ -93,8 +93,11 @@ def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Spli
         )
     reward = new_reward(preset, data.train).to(session.device)
     with stage_folder("semantic", preset, session, data) as folder:
-        warm_text_cache(reward, data.train, preset.semantic.mirror)
-        warm_text_cache(reward, data.validation)
+        if session.dry_run:
+            reward.text_encoder = StandInText(reward.text_encoder)
+        else:
+            warm_text_cache(reward, data.train, preset.semantic.mirror)
+            warm_text_cache(reward, data.validation)
         train(
             SemanticTrainer(
                 reward, data.train, data.validation, preset.semantic, preset.seed, session.precision
@@ -152,7 +155,7 @@ def _finished(preset: TrainRewardPreset, session: RewardSession) -> MotionReward
     if folder.is_dir() and not from_anew:
         return load_motionreward(folder, device=session.device)
     if preset.base is not None:
-        return load_motionreward(reward_folder(preset.base), device=session.device)
+        return session.motionreward(preset.base, preset.base_rank, preset.data)[0]
     return None
 
 

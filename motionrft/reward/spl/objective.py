@@ -42,6 +42,17 @@ def refinement_loss(own: Tensor, negative: Tensor, failed: Tensor, temperature: 
     return (each * failed).sum() / failed.sum().clamp(min=1)
 
 
+def paper_refinement(own: Tensor, negative: Tensor, batch: int) -> Tensor:
+    """The article's loss (Eqs. 12 and 13) of the failed rows of a batch, meaned over the whole batch.
+
+    KL((1, 0) || softmax(own, negative)) without a temperature; rows that found their own motion add zero.
+
+    Args:
+        own, negative: (F,) cosines of the failed rows. batch: rows of the batch, failed or not.
+    """
+    return F.softplus(negative - own).sum() / batch
+
+
 def paper_loss(text: Tensor, motion: Tensor, k: int) -> Tensor:
     """The article's loss with the batch as the pool; text, motion (N, L), rows are pairs.
 

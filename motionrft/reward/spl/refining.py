@@ -1,16 +1,22 @@
 """`refine-spl` as a function: before, the run, after, and the refined reward in OUT/reward."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from motionrft.reward.folder import load_motionreward, save_reward
+import torch
+
+from motionrft.data import MotionDataset
+from motionrft.reward.folder import save_reward
 from motionrft.reward.held_out import add_references
-from motionrft.reward.loading import reward_folder
+from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.reward_session import REWARD, RewardSession, open_splits
 from motionrft.reward.motionreward.semantic import validate, warm_text_cache
+from motionrft.reward.spl.gallery import draw_failures
+from motionrft.reward.spl.mining import Failures, mine_failures
 from motionrft.reward.spl.refinement import Refiner
 from motionrft.reward.spl.spl_preset import RefineSplPreset
+from motionrft.text.stand_in import StandInText
 from motionrft.training.environment import environment
-from motionrft.training.fingerprints import folder_hash
 from motionrft.training.loop import train
 from motionrft.training.run import RunFolder
 from motionrft.training.seeds import seed_everything
@@ -20,10 +26,16 @@ Recalls = dict[str, dict[str, dict[str, float]]]
 
 @dataclass(frozen=True)
 class Refined:
-    """Recalls on the validation split before and after: representation, protocol, name."""
+    """Recalls on the validation split before and after: representation, protocol, name.
+
+    failed: retrievals that failed in the training set over all looks; None where nothing was mined (`official`).
+    gallery: pictures of some of them.
+    """
 
     before: Recalls
     after: Recalls
+    failed: int | None = None
+    gallery: list[Path] = field(default_factory=list)
 
     def change(self, representation: str, protocol: str, name: str) -> float:
         """Points gained."""
@@ -33,7 +45,8 @@ class Refined:
 def refine(preset: RefineSplPreset, session: RewardSession) -> Refined:
     """Refine a reward on its own failed retrievals; the result lies in OUT/reward.
 
-    Adapters of preference and authenticity belong to the tower they were trained on, so they are left out.
+    Critics of preference and authenticity are adapters of the motion tower they were trained on: they stay on it as it
+    was, and answer after the refinement exactly as before.
 
     Raises:
         UserError: no data or no reward.
@@ -41,15 +54,9 @@ def refine(preset: RefineSplPreset, session: RewardSession) -> Refined:
     """
     splits = open_splits(preset.data, preset.min_frames, preset.max_frames)
     data, validation = splits.train, splits.validation
-    source = reward_folder(preset.reward)
-    reward = load_motionreward(source, device=session.device)
+    reward, identity = session.motionreward(preset.reward, preset.reward_rank, preset.data)
+    reward.keep_critic_tower()
     progress = session.watch("refining")
-    if reward.critics:
-        progress.message(
-            f"{', '.join(reward.critics)} belong to the unrefined tower and are left out; train them again."
-        )
-        reward.critics.clear()
-        reward.weigh({"semantic": 1.0})
     with RunFolder.open(
         session.out,
         preset.result_fields(),
@@ -57,14 +64,23 @@ def refine(preset: RefineSplPreset, session: RewardSession) -> Refined:
         resume=session.resume,
         overwrite=session.overwrite,
         allow_changed=session.allow_changed,
-        identity={"data": data.identity, "reward": folder_hash(source)},
+        complete=lambda values: RefineSplPreset.of(values).result_fields(),
+        identity={"data": data.identity, "reward": identity},
     ) as folder:
         seed_everything(preset.seed)
+        if session.dry_run:
+            reward.text_encoder = StandInText(reward.text_encoder)
+            train(
+                _rehearsal(reward, data, preset, session), folder, updates=preset.updates, progress=progress
+            )
         for split in (data, validation):
             warm_text_cache(reward, split)
         before = validate(reward, validation)
+        first = _first_look(reward, data, preset) if preset.variant != "official" else None
+        pictures = _draw(reward, data, preset, session, first)
+        refiner = Refiner(reward, data, preset, session.precision, first)
         train(
-            Refiner(reward, data, preset, session.precision),
+            refiner,
             folder,
             updates=preset.updates,
             time_limit=preset.time_limit,
@@ -74,14 +90,41 @@ def refine(preset: RefineSplPreset, session: RewardSession) -> Refined:
         reward.eval().requires_grad_(False)
         after = validate(reward, validation)
         reward.about |= {
-            "stages": ["semantic"],
             "refined": preset.variant,
+            "failed_retrievals": refiner.found,
             "recall_before": before,
             "recall": after,
         }
         add_references(reward, data, validation)
         save_reward(session.out / REWARD, reward, _card(reward.about, preset), preset.weights)
-    return Refined(before, after)
+    return Refined(before, after, None if preset.variant == "official" else refiner.found, pictures)
+
+
+def _rehearsal(
+    reward: MotionReward, data: MotionDataset, preset: RefineSplPreset, session: RewardSession
+) -> Refiner:
+    """A refiner with failures made up: an update's cost is measured, and nothing is embedded to find real ones."""
+    rows = torch.arange(min(preset.batch, len(data)))
+    made_up = Failures(rows, rows.roll(1), torch.zeros_like(rows), 1.0)
+    return Refiner(reward, data, preset, session.precision, made_up)
+
+
+def _first_look(reward: MotionReward, data: MotionDataset, preset: RefineSplPreset) -> Failures:
+    return mine_failures(reward, data, reward.network.size.representations[0], preset)
+
+
+def _draw(
+    reward: MotionReward,
+    data: MotionDataset,
+    preset: RefineSplPreset,
+    session: RewardSession,
+    failures: Failures | None,
+) -> list[Path]:
+    """The gallery: failed retrievals of the unrefined reward."""
+    if failures is None or session.resume:
+        return []
+    name = reward.network.size.representations[0]
+    return draw_failures(session.out, data, name, failures, preset.gallery)
 
 
 def _card(about: dict, preset: RefineSplPreset) -> str:

@@ -14,12 +14,15 @@ class RefineSplPreset(Preset):
 
     command: ClassVar[str] = "refine-spl"
 
-    reward: str = Field("builtin", description="reward folder to refine, or builtin")
+    reward: str = Field("builtin", description="reward folder or checkpoint to refine, or builtin")
+    reward_rank: int | None = Field(
+        None, ge=1, description="rank of a checkpoint's adapters, where several lie beside it"
+    )
     data: str | None = Field(None, description="data set folder in HumanML3D's layout")
     variant: Literal["refinement", "paper", "official"] = Field(
         "refinement",
-        description="refinement: bank of the whole training set, one temperature; paper: the article's equations; "
-        "official: EasyTune's in-batch code",
+        description="refinement: mined in the whole training set without near-duplicates, one temperature; paper: the "
+        "article's equations, mined there too; official: EasyTune's in-batch code",
     )
     top_k: int = Field(10, ge=1, description="a retrieval fails when the own motion is not among the k best")
     weight: float = Field(0.01, ge=0, description="weight of the refinement beside the stage-1 loss")
@@ -37,6 +40,7 @@ class RefineSplPreset(Preset):
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5)
     loss: LossPart = LossPart()
     noise: NoisePart = NoisePart()
+    gallery: int = Field(6, ge=0, description="failed retrievals to draw, own motion above what was found")
     checkpoint_every: int = Field(200, ge=1, description="updates between two checkpoints")
     time_limit: float | None = Field(None, gt=0, description="seconds after which it ends, or null")
     weights: Literal["fp32", "fp16"] = Field("fp32", description="number format of the saved weights")

@@ -1,0 +1,104 @@
+"""Failed retrievals of a whole training set, found block by block: memory does not grow with its square."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from motionrft.data import MotionDataset
+from motionrft.reward.embedding import embed_motions, embed_texts
+from motionrft.reward.motionreward.motionreward import MotionReward
+from motionrft.reward.spl import objective as spl
+from motionrft.reward.spl.spl_preset import RefineSplPreset
+from motionrft.text.base import TextEncoder
+from motionrft.training.seeds import generator_for
+
+BLOCK = 32 * 2**20
+"""Bytes of one matrix of captions against all motions; a handful of them are alive at a time."""
+_TEXTS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Failed retrievals of one look at the training set.
+
+    items: (F,) clips whose own motion was not found. negatives: (F,) the wrong motion that came first.
+    captions: (F,) which of an item's captions was asked. rate: share of all clips that failed.
+    """
+
+    items: Tensor
+    negatives: Tensor
+    captions: Tensor
+    rate: float
+
+    def rows(self, wanted: Tensor) -> Tensor:
+        """Positions here of those of the wanted items (N,) that failed."""
+        return torch.nonzero(torch.isin(self.items, wanted))[:, 0]
+
+
+def mine_failures(
+    reward: MotionReward, data: MotionDataset, name: str, preset: RefineSplPreset, look: int = 0
+) -> Failures:
+    """Ask every clip's caption for its motion among those of the whole data set (Eq. 11).
+
+    The article knows no captions that say the same; its variant masks none.
+    """
+    pick = torch.rand(len(data), generator=generator_for(preset.seed, "caption of look", look))
+    captions = torch.tensor([int(p * len(item.captions)) for p, item in zip(pick, data.items, strict=True)])
+    texts = [item.captions[int(c)].text for item, c in zip(data.items, captions, strict=True)]
+    queries = F.normalize(embed_texts(reward, texts), dim=-1)  # (N, L)
+    motions = F.normalize(embed_motions(reward, data, name), dim=-1)  # (N, L)
+    alike = _Alike.of(reward.text_encoder, texts, data.labels, preset)
+    failed, negative = [], []
+    for own in torch.arange(len(data)).split(max(1, BLOCK // (4 * len(data)))):
+        masked = alike.mask(own)
+        missed, found = spl.mine(queries[own] @ motions.T, own, preset.top_k, masked)
+        # A row whose every other motion is masked has no wrong answer to learn from.
+        failed.append(missed & ~masked[torch.arange(len(own)), found])
+        negative.append(found)
+    items = torch.nonzero(torch.cat(failed))[:, 0]
+    return Failures(items, torch.cat(negative)[items], captions[items], len(items) / len(data))
+
+
+@dataclass(frozen=True)
+class _Alike:
+    """Which other motions are no wrong answers to a caption.
+
+    sentences: (N, E) unit sentence vectors of the captions, labels: (N,) kinds of motion; None where they do not count.
+    """
+
+    count: int
+    threshold: float
+    sentences: Tensor | None = None
+    labels: Tensor | None = None
+
+    @classmethod
+    def of(
+        cls, encoder: TextEncoder, texts: list[str], labels: Tensor | None, preset: RefineSplPreset
+    ) -> "_Alike":
+        if preset.variant == "paper":
+            return cls(len(texts), preset.duplicates)
+        sentences = _sentence_vectors(encoder, texts)
+        return cls(len(texts), preset.duplicates, sentences, labels if preset.same_kind else None)
+
+    def mask(self, own: Tensor) -> Tensor:
+        """(B, N) bool for the captions of the items `own` (B,), which are no wrong answers to themselves."""
+        masked = torch.zeros(len(own), self.count, dtype=torch.bool)
+        if self.sentences is not None:
+            masked |= self.sentences[own] @ self.sentences.T > self.threshold
+        if self.labels is not None:
+            masked |= self.labels[own, None] == self.labels[None]
+        masked[torch.arange(len(own)), own] = False
+        return masked
+
+
+def _sentence_vectors(encoder: TextEncoder, texts: list[str]) -> Tensor | None:
+    """(N, E) unit vectors, or None for an encoder that has none."""
+    if encoder.pooled_width is None:
+        return None
+    parts = [
+        encoder.encode(texts[first : first + _TEXTS_AT_ONCE]).pooled
+        for first in range(0, len(texts), _TEXTS_AT_ONCE)
+    ]
+    return F.normalize(torch.cat([part for part in parts if part is not None]), dim=-1)
