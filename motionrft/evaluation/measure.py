@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 
 import torch
@@ -11,6 +12,7 @@ from motionrft.data import pad
 from motionrft.errors import UserError
 from motionrft.evaluation.caption_agreement import raised_hand, turned_side
 from motionrft.evaluation.evaluators.base import Evaluator
+from motionrft.evaluation.metrics import Gaussian
 from motionrft.physics import RENAMED_MEASURES, current_names, physics_measures
 from motionrft.representations.convert import convert, converted_lengths
 from motionrft.representations.kinematic import skeleton_of_joints
@@ -26,6 +28,11 @@ class Measured:
 
     embeddings: Tensor
     physics: dict[str, Tensor]
+
+    @cached_property
+    def gaussian(self) -> Gaussian:
+        """Fitted to the embeddings once, however often a generator is compared with these motions."""
+        return Gaussian.fit(self.embeddings)
 
     def index(self, items: Tensor) -> "Measured":
         items = items.to(self.embeddings.device)

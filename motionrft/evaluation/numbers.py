@@ -49,9 +49,8 @@ def generation_numbers(drawn: Drawn, text: Tensor, made: Measured, seed: int) ->
     first, second = metrics.draw_pairs(count, pairs, generator_for(seed, "diversity"))
     result = precision | {"diversity": metrics.diversity(made.embeddings, first, second)}
     if drawn.real is not None:
-        real = metrics.Gaussian.fit(drawn.real.embeddings.to(made.embeddings.device))
-        fake = metrics.Gaussian.fit(made.embeddings)
-        result["fid"] = metrics.frechet_distance(real, fake)
+        real = drawn.real.gaussian.to(made.embeddings.device)
+        result["fid"] = metrics.frechet_distance(real, made.gaussian)
     return result | _bodily(drawn, made)
 
 

@@ -5,6 +5,7 @@ prompts.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import torch
 
@@ -15,7 +16,7 @@ from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.items import FixedItems
 from motionrft.finetuning.held_out import held_out, prompt_seconds, split_prompts
-from motionrft.finetuning.methods.base import usable_methods
+from motionrft.finetuning.methods.base import plan_of, usable_methods
 from motionrft.finetuning.pairs import read_pair_prompts
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
@@ -77,6 +78,7 @@ def load_parts(
         preset.reward, preset.weights, generator.representation, generator.fps, device, beside
     )
     _check_gradient(preset, reward)
+    check_perception(preset, reward)
     _check_skeleton(preset, generator, reward)
     looked_at = held_out(preset, generator, device, say)
     prompts = load_prompts(preset, generator)
@@ -114,6 +116,28 @@ def _check_gradient(preset: FinetunePreset, reward: Reward) -> None:
     raise UserError(
         f"{preset.method.method} follows the reward's gradient, and this reward gives none: use a method that needs "
         f"none ({', '.join(others)})."
+    )
+
+
+def check_perception(preset: FinetunePreset, reward: Reward) -> None:
+    """Refuse to show noisy states to a reward that only ever learnt clean motions: its gradient would mean nothing.
+
+    Raises:
+        UserError: as said.
+    """
+    plans = [plan_of(preset.method, preset.steps, progress, Random(0)) for progress in (0.0, 0.5, 1.0)]
+    # The state after the last step is clean, whatever it is called.
+    noisy = any(step.reward == "next" for plan in plans for step in plan[: preset.steps - 1])
+    if not noisy or "reward" not in preset.method.needs or reward.learnt_noise:
+        return
+    if any(part.learnt_noise for part in reward.modules() if isinstance(part, Reward)):
+        why, cure = "physics terms measure the noise of a noisy state", "leave the physics terms out"
+    else:
+        why = f"{preset.reward} was never trained on noisy motions"
+        cure = "name a noise-aware one (a published M1T0 backbone, or `motionrft train-reward --preset tiny`)"
+    raise UserError(
+        f"{preset.method.method} judges noisy states at their own level (method.judge next), and {why}: {cure}, "
+        "or judge clean predictions with --set method.judge=x0."
     )
 
 

@@ -139,9 +139,7 @@ def _sampled(context: TuningContext, micro_batch: MicroBatch, plan: Plan, kept: 
     start = grouped(micro_batch.start, method.group, method.shared_noise)
     steps, end = [], start.noise
     with context.autocast():
-        for visit in rollout(
-            context.generator, context.process, start, plan, context.guidance, compiled=context.compiled
-        ):
+        for visit in rollout(context.generator, context.process, start, plan, context.guidance):
             end = visit.step.sample
             if visit.position in kept:
                 mask = context.generator.state_mask(visit.x, start.lengths)

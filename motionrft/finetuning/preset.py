@@ -189,10 +189,10 @@ class FinetunePreset(Preset):
     lora: LoraPart = LoraPart()
     freeze: list[str] = Field([], description="parts of the denoiser, by name, that stay as they are")
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5, warmup=100)
-    compile: bool | Literal["graphs"] = Field(
-        False,
-        description="compile the network, and decoding with judgement (minutes, once); graphs: capture them in CUDA "
-        "graphs as they are (seconds; a GPU)",
+    compile: bool | Literal["auto", "graphs"] = Field(
+        "auto",
+        description="true: compile the network, and decoding with judgement (minutes, once); graphs: capture them in "
+        "CUDA graphs as they are (seconds); auto: graphs on a GPU where all of it is ours, but for ddpo and grpo",
     )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of a saved weight average; null: none")
     compare: dict[str, dict[str, Any]] = Field(
@@ -262,7 +262,7 @@ class FinetunePreset(Preset):
             raise ValueError(
                 f"evaluation.prompts is {self.evaluation.prompts}: R-Precision ranks 32; 0 leaves it out"
             )
-        if self.compile and "noise" in self.method.needs:
+        if self.compile not in (False, "auto") and "noise" in self.method.needs:
             raise ValueError(
                 f"{self.method.method} compares probabilities to 1e-4, so what is sampled has to be computed exactly "
                 "as it is replayed: leave compile out"

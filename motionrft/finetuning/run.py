@@ -143,7 +143,10 @@ class FinetuneRun:
             self.frozen,
             lambda: autocast(session.device, session.dtype),
             GraphBytes([self.generator, self.parts.reward], session.device),
-            compiled=quickened(preset.compile, self.generator, self.parts.reward),
+            # Replayed probabilities have to be those that were sampled with, to 1e-4.
+            compiled=quickened(
+                False if "noise" in preset.method.needs else preset.compile, self.generator, self.parts.reward
+            ),
             ranges=self.parts.reward.ranges,
             say=session.say,
         )
@@ -191,6 +194,7 @@ class FinetuneRun:
             noises,
             motions="motion" in preset.needs,
             paired=compared_with_motion,
+            padding=None if context.compiled is None else context.compiled.padding,
         )
 
     def train(self, folder: RunFolder | None) -> Outcome:

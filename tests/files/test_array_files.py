@@ -154,6 +154,14 @@ def test_a_pickled_array_that_claims_more_than_it_holds_is_refused(tmp_path: Pat
         read(tmp_path / "a.pkl")
 
 
+def test_a_pickle_that_asks_for_a_large_memory_is_refused_before_it_gets_it(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(
+        b"\x80\x02}r\xff\xff\xff\x7f."
+    )  # an empty dictionary at place 2147483647
+    with pytest.raises(UserError, match="damaged pickle"):
+        read(tmp_path / "a.pkl")
+
+
 def vectors_of(rotation: torch.Tensor) -> np.ndarray:
     """(T, 22, 3) rotation vectors of (T, 135)."""
     matrices = rotation_matrices(rotation)

@@ -135,6 +135,30 @@ def test_what_is_not_there_is_named_and_nothing_written(parts, field, value, mes
     assert not (parts / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("weights", "mended", "message"),
+    [
+        ({"semantic": 1.0}, None, "never trained on noisy motions"),
+        ({"semantic": 1.0, "jitter": 0.01}, 500, "physics terms measure the noise"),
+        ({"semantic": 1.0}, 500, None),
+    ],
+)
+def test_noisy_states_are_shown_to_a_reward_that_learnt_noise_alone(parts, weights, mended, message):
+    reward = small_reward()
+    reward.noise_steps = mended
+    save_reward(parts / "reward", reward)
+    perceiving = {"method": "easytune", "k": 4, "judge": "next"}
+    wanted = preset(parts, method=perceiving, weights=weights, updates=2)
+    if message is None:
+        assert finetune(wanted, session(parts / "run")).outcome.step == 2
+        return
+    with pytest.raises(UserError, match=message):
+        finetune(wanted, session(parts / "run"))
+    assert not (parts / "run").exists()
+    only_the_end = {"method": "easytune", "k": 1, "rho": 0, "judge": "next"}
+    finetune(preset(parts, method=only_the_end, weights=weights, updates=1), session(parts / "run"))
+
+
 def test_a_time_limit_alone_ends_the_run_and_sets_the_schedule(parts):
     done = finetune(preset(parts, updates=None, time_limit="2s"), session(parts / "run"))
     assert done.outcome.reason == "time" and done.outcome.step >= 4

@@ -61,9 +61,9 @@ def reward(tmp_path: Path) -> Path:
         }
     )
     ones = {name: Statistics(torch.zeros(width), torch.ones(width)) for name, width in WIDTHS.items()}
-    save_reward(
-        tmp_path / "reward", MotionReward(MotionRewardNetwork(size), ones, WordEncoder(), {"semantic": 1.0})
-    )
+    judge = MotionReward(MotionRewardNetwork(size), ones, WordEncoder(), {"semantic": 1.0})
+    judge.noise_steps = 500  # the paper's own judgement is of noisy states
+    save_reward(tmp_path / "reward", judge)
     return tmp_path / "reward"
 
 

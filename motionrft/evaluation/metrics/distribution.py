@@ -30,6 +30,10 @@ class Gaussian:
         factor = torch.linalg.qr(centred, mode="r")[1] if x.shape[0] > x.shape[1] else centred
         return cls(mean, factor, x.shape[0])
 
+    def to(self, device: torch.device | str) -> "Gaussian":
+        """The same on another device."""
+        return Gaussian(self.mean.to(device), self.factor.to(device), self.count)
+
     @property
     def covariance(self) -> Tensor:
         return self.factor.T @ self.factor

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from motionrft.evaluation.metrics.exact import distances, exact
+from motionrft.evaluation.metrics.exact import distances, exact, squared_distances
 from motionrft.reward.retrieval import same_label
 
 TOPS = (1, 2, 3)
@@ -55,11 +55,12 @@ def r_precision(
         (len(tops),) float64 in [0, 1].
     """
     groups = groups.to(text.device)
-    cost = distances(text[groups], motion[groups])  # (G, n, n)
     if labels is None:
-        right = torch.eye(groups.shape[1], dtype=torch.bool, device=cost.device).expand_as(cost)
+        right = torch.eye(groups.shape[1], dtype=torch.bool, device=text.device).expand(len(groups), -1, -1)
     else:
-        right = same_label(labels[groups.to(labels.device)]).to(cost.device)
+        right = same_label(labels[groups.to(labels.device)]).to(text.device)
+    cost = _costs(text[groups], motion[groups], right)  # (G, n, n)
+    right = right.to(cost.device)
     return torch.stack([_hit(cost, right, top).mean() for top in tops])
 
 
@@ -73,6 +74,21 @@ def matching_distance(text: Tensor, motion: Tensor, groups: Tensor) -> Tensor:
     """MM-Dist: mean distance of a text to its own motion over the items of the groups, () float64."""
     items = groups.flatten().to(text.device)
     return (exact(text[items]) - exact(motion[items])).norm(dim=1).mean()
+
+
+def _costs(text: Tensor, motion: Tensor, right: Tensor) -> Tensor:
+    """(G, n, n) numbers that are ordered as the distances of texts to motions (G, n, D) are, ties included.
+
+    Squares from a matrix product decide, but where another candidate is so near the best right one that rounding
+    could; those groups are computed from differences.
+    """
+    squares, off = squared_distances(text, motion)
+    best = squares.masked_fill(~right.to(squares.device), torch.inf).amin(dim=-1, keepdim=True)
+    unclear = ((squares - best).abs() <= 2 * off).sum(-1).amax(-1) > 1  # (G,), the best itself is within
+    if unclear.any():
+        chosen = unclear.to(text.device)
+        squares[unclear] = distances(text[chosen], motion[chosen])
+    return squares
 
 
 def _hit(cost: Tensor, right: Tensor, top: int) -> Tensor:

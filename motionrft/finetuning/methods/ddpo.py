@@ -10,7 +10,7 @@ deviation, the steepest left out, and a prompt's samples are each other's baseli
 """
 
 import random
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -50,6 +50,15 @@ class DdpoPreset(MethodPreset):
         description="that distance as Flow-GRPO's code has it, or as the divergence of two Gaussians, larger by one "
         "over a step's share of time",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_names(cls, values: Any) -> Any:
+        """`normalise: batch|group` of the first release is `advantages: batch|group`."""
+        if isinstance(values, dict) and "normalise" in values:
+            values = {**values, "advantages": values["normalise"]}
+            del values["normalise"]
+        return values
 
     @model_validator(mode="after")
     def _a_baseline_needs_company(self) -> Self:
