@@ -254,12 +254,12 @@ FORMATS = Kind(
         ),
         "kimodo": Entry(
             "motionrft.files.formats.kimodo_npz:KimodoFormat",
-            "Kimodo's npz: SOMA, Unitree G1, SMPL-X; SOMA is written",
+            "Kimodo's npz: SOMA, Unitree G1, SMPL-X",
             ("kimodo",),
         ),
         "amass": Entry(
             "motionrft.files.formats.smpl_parameters:SmplFormat",
-            "SMPL parameters: AMASS, HY-Motion, AIST++, pose estimators; AMASS's SMPL-X is written",
+            "SMPL parameters: AMASS, HY-Motion, AIST++, estimators",
             ("amass",),
         ),
         "g1-csv": Entry(
