@@ -111,6 +111,28 @@ complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l quiet -s q 
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l verbose -s v -d 'also say which settings differ from the defaults'
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l debug -d 'show tracebacks'
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -s h -l help -d 'Show this message and exit.'
+complete -c motionrft -f -n __fish_use_subcommand -a prefer -d 'Make preference pairs: prompts of events, candidates, a judge.'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l generator -d 'generator folder or checkpoint, or builtin' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l prompts -d 'prompts.jsonl of one’s own: text, kind, events, count; null: made by templates' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l candidates -d 'motions of each prompt' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l judge -d 'rules on joints; a reward; a model behind an OpenAI-compatible endpoint' -x -a 'rules reward endpoint'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l stage -d 'one stage alone; default: all but sheets' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft prefer --list-presets 2>/dev/null | cut -d' ' -f1)"
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l show-preset -d 'print the resolved preset as YAML and stop'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l list-presets -d 'print the presets of this command and stop'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l seed -d 'seed of everything random' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l device -d 'auto takes the fastest there is' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32' -x -a 'auto fp32 bf16 fp16'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l dry-run -d 'validate everything, print an estimate, write nothing'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l out -d 'where the result is written' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l resume -d 'continue the run in --out'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l overwrite -d 'replace what is in --out'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l json -d 'JSON on stdout and nothing else there'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l quiet -s q -d 'only warnings and errors'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l verbose -s v -d 'also say which settings differ from the defaults'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l debug -d 'show tracebacks'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a finetune -d 'Fine-tune a generator by reward. The main job.'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l method -d 'how the generator is tuned: easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft' -x -a 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l generator -d 'generator folder, official checkpoint, builtin, or a name that a package brings' -x -a 'builtin'

@@ -11,6 +11,7 @@ _motionrft() {
         'pretrain:Train the base generator by ordinary supervision.'
         'train-reward:Train a reward that judges motions in any representation.'
         'refine-spl:Refine a reward on its own mistakes (self-refinement preference learning).'
+        'prefer:Make preference pairs: prompts of events, candidates, a judge.'
         'finetune:Fine-tune a generator by reward. The main job.'
         'sample:Make motions from text.'
         'score:Judge motion files with a reward and with physics.'
@@ -130,6 +131,32 @@ _motionrft() {
                     '*--updates[optimiser updates]:value:_files' \
                     '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets refine-spl}' \
+                    '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
+                    '*--show-preset[print the resolved preset as YAML and stop]' \
+                    '*--list-presets[print the presets of this command and stop]' \
+                    '*--seed[seed of everything random]:value:_files' \
+                    '*--device[auto takes the fastest there is]:value:_files' \
+                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32]:value:(auto fp32 bf16 fp16)' \
+                    '*--dry-run[validate everything, print an estimate, write nothing]' \
+                    '*--out[where the result is written]:value:_files' \
+                    '*--resume[continue the run in --out]' \
+                    '*--overwrite[replace what is in --out]' \
+                    '*--json[JSON on stdout and nothing else there]' \
+                    '*--quiet[only warnings and errors]' \
+                    '*-q[only warnings and errors]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
+                    '*--debug[show tracebacks]' \
+                    '*-h[Show this message and exit.]' \
+                    '*--help[Show this message and exit.]' \
+                    '*:file:_files' ;;
+                prefer) _arguments \
+                    '*--generator[generator folder or checkpoint, or builtin]:value:_files' \
+                    '*--prompts[prompts.jsonl of one’s own; text, kind, events, count; null; made by templates]:value:_files' \
+                    '*--candidates[motions of each prompt]:value:_files' \
+                    '*--judge[rules on joints; a reward; a model behind an OpenAI-compatible endpoint]:value:(rules reward endpoint)' \
+                    '*--stage[one stage alone; default; all but sheets]:value:_files' \
+                    '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets prefer}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
                     '*--show-preset[print the resolved preset as YAML and stop]' \
                     '*--list-presets[print the presets of this command and stop]' \

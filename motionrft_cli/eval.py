@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from motionrft.evaluation.evaluation_session import EvaluationSession
     from motionrft.evaluation.result import EvaluationResult
 
-Kind = Literal["generation", "retrieval", "preference", "authenticity", "physics"]
+Kind = Literal["generation", "retrieval", "preference", "authenticity", "physics", "events"]
 
 
 @command(
@@ -128,6 +128,10 @@ def _evaluate(
 
             session.progress = watch
             return session, session.generation(against), []
+    if kind == "events":
+        with call.console.progress("sampling", None, "motions") as bar:
+            session.progress = lambda subject, motions: bar.advance(motions)
+            return session, session.events(against), []
     if kind == "physics":
         result, skipped = session.physics()
         return session, [result], skipped
