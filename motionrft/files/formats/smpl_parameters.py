@@ -116,6 +116,7 @@ class SmplFormat(MotionFormat):
             seen.joints,
             up="z" if said and any(name.startswith("mocap_") for name in file.arrays) else "y",
             notes=tuple(notes),
+            says_rate=said is not None,
         )
 
     def write(self, path: Path, motion: Motion, options: WritingOptions) -> None:
