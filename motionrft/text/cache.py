@@ -85,8 +85,10 @@ class CachedTextEncoder(TextEncoder):
 
     def _tell_of_cuts(self, named: dict[str, str], found: dict[str, Features]) -> None:
         """Say of the first few texts that fill all tokens the encoder reads that their end is lost."""
-        most = getattr(self.encoder, "max_tokens", None)
-        for key, text in named.items() if most is not None and len(self._told) < TOLD else ():
+        most: int | None = getattr(self.encoder, "max_tokens", None)
+        if most is None or len(self._told) >= TOLD:
+            return
+        for key, text in named.items():
             # Fixed states are padded to all that are read: there the words must tell, which are fewer than tokens.
             read = found[key][0].shape[0] if self.fixed_tokens is None else len(text.split())
             if read >= most and key not in self._told and len(self._told) < TOLD:
