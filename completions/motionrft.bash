@@ -12,7 +12,7 @@ _motionrft() {
             presets=$(motionrft $command --list-presets 2>/dev/null | cut -d' ' -f1)
             COMPREPLY=($(compgen -f -W "$presets" -- "$word"))
             return ;;
-        convert:--to) COMPREPLY=($(compgen -W 'kinematic joints rotation hymotion flowmdm bvh glb png gif mp4 html motionrft official' -- "$word")); return ;;
+        convert:--to) COMPREPLY=($(compgen -W 'kinematic joints rotation hymotion flowmdm bvh glb kimodo amass g1-csv png gif mp4 html motionrft official' -- "$word")); return ;;
         convert:--format) COMPREPLY=($(compgen -W 'npy npz safetensors official' -- "$word")); return ;;
         convert:--out-unit) COMPREPLY=($(compgen -W 'cm m' -- "$word")); return ;;
         convert:--rest) COMPREPLY=($(compgen -W 'standing origin pelvis t-pose' -- "$word")); return ;;
@@ -36,7 +36,7 @@ _motionrft() {
         finetune:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         sample:--generator) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
         sample:--sampler) COMPREPLY=($(compgen -W 'ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5' -- "$word")); return ;;
-        sample:--format) COMPREPLY=($(compgen -W 'bvh glb npy npz safetensors png gif mp4 html' -- "$word")); return ;;
+        sample:--format) COMPREPLY=($(compgen -W 'bvh glb kimodo amass g1-csv npy npz safetensors png gif mp4 html' -- "$word")); return ;;
         sample:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         score:--reward) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
         score:--up) COMPREPLY=($(compgen -W 'auto y z x -y -z -x' -- "$word")); return ;;

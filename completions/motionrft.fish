@@ -2,7 +2,7 @@
 complete -c motionrft -n __fish_use_subcommand -l help -s h -d 'Show help.'
 complete -c motionrft -n __fish_use_subcommand -l version -d 'Print the version and stop.'
 complete -c motionrft -f -n __fish_use_subcommand -a convert -d 'Motions between representations and file formats; data sets; official checkpoints.'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l to -d 'kinematic, joints, rotation, hymotion, flowmdm, bvh, glb, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)' -x -a 'kinematic joints rotation hymotion flowmdm bvh glb png gif mp4 html motionrft official'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l to -d 'kinematic, joints, rotation, hymotion, flowmdm, bvh, glb, kimodo, amass, g1-csv, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)' -x -a 'kinematic joints rotation hymotion flowmdm bvh glb kimodo amass g1-csv png gif mp4 html motionrft official'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l fps -d 'frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l mirror -d 'mirror left and right; with --dataset, add the mirrored clips'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l jobs -d 'processes' -r
@@ -182,7 +182,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from sample' -l steps -d 'denoi
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l guidance -d 'guidance scale; null: as tuned, else as published; 1: none' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l sampler -d 'sampler of the family; null: as tuned, else as published' -x -a 'ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l eta -d 'noise of DDIM or Euler steps, 0 to 1; null: as tuned, else none' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l format -d 'files written for each motion: bvh, glb, npy, npz, safetensors, png, gif, mp4, html' -x -a 'bvh glb npy npz safetensors png gif mp4 html'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l format -d 'files written for each motion: bvh, glb, kimodo, amass, g1-csv, npy, npz, safetensors, png, gif, mp4, html' -x -a 'bvh glb kimodo amass g1-csv npy npz safetensors png gif mp4 html'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l shard -d 'only the I-th of N shares of the input, from 1/N: for job arrays' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft sample --list-presets 2>/dev/null | cut -d' ' -f1)"
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
