@@ -2,7 +2,7 @@
 complete -c motionrft -n __fish_use_subcommand -l help -s h -d 'Show help.'
 complete -c motionrft -n __fish_use_subcommand -l version -d 'Print the version and stop.'
 complete -c motionrft -f -n __fish_use_subcommand -a convert -d 'Motions between representations and file formats; data sets; official checkpoints.'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l to -d 'kinematic, joints, rotation, hymotion, flowmdm, bvh, glb, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)' -x -a 'kinematic joints rotation hymotion flowmdm bvh glb png gif mp4 html motionrft official'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l to -d 'kinematic, joints, rotation, hymotion, flowmdm, bvh, glb, kimodo, amass, g1-csv, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)' -x -a 'kinematic joints rotation hymotion flowmdm bvh glb kimodo amass g1-csv png gif mp4 html motionrft official'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l fps -d 'frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l mirror -d 'mirror left and right; with --dataset, add the mirrored clips'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l jobs -d 'processes' -r
@@ -19,6 +19,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l captions -d 'd
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l splits -d 'data set: CSV with clip_id and a column of train, val, test' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l split-column -d 'data set: the column of --splits to use' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l family -d 'family of a checkpoint, where its keys do not tell' -x -a 'mld mdm motiondiffuse acmdm hymotion stablemofusion'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l shard -d 'only the I-th of N shares of the input, from 1/N: for job arrays' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l from -d 'representation of the inputs, where their shape does not tell' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l up -d 'the axis that is up in the inputs; auto: the one along which the body stands' -x -a 'auto y z x -y -z -x'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l unit -d 'unit of the inputs; auto: the one that makes the body the size of a person' -x -a 'auto m cm mm inch cmu'
@@ -111,6 +112,28 @@ complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l quiet -s q 
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l verbose -s v -d 'also say which settings differ from the defaults'
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l debug -d 'show tracebacks'
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -s h -l help -d 'Show this message and exit.'
+complete -c motionrft -f -n __fish_use_subcommand -a prefer -d 'Make preference pairs: prompts of events, candidates, a judge.'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l generator -d 'generator folder or checkpoint, or builtin' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l prompts -d 'prompts.jsonl of one’s own: text, kind, events, count; null: made by templates' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l candidates -d 'motions of each prompt' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l judge -d 'rules on joints; a reward; a model behind an OpenAI-compatible endpoint' -x -a 'rules reward endpoint'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l stage -d 'one stage alone; default: all but sheets' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft prefer --list-presets 2>/dev/null | cut -d' ' -f1)"
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l show-preset -d 'print the resolved preset as YAML and stop'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l list-presets -d 'print the presets of this command and stop'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l seed -d 'seed of everything random' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l device -d 'auto takes the fastest there is' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32' -x -a 'auto fp32 bf16 fp16'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l dry-run -d 'validate everything, print an estimate, write nothing'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l out -d 'where the result is written' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l resume -d 'continue the run in --out'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l overwrite -d 'replace what is in --out'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l json -d 'JSON on stdout and nothing else there'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l quiet -s q -d 'only warnings and errors'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l verbose -s v -d 'also say which settings differ from the defaults'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l debug -d 'show tracebacks'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a finetune -d 'Fine-tune a generator by reward. The main job.'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l method -d 'how the generator is tuned: easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft' -x -a 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l generator -d 'generator folder, official checkpoint, builtin, or a name that a package brings' -x -a 'builtin'
@@ -159,7 +182,8 @@ complete -c motionrft -n '__fish_seen_subcommand_from sample' -l steps -d 'denoi
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l guidance -d 'guidance scale; null: as tuned, else as published; 1: none' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l sampler -d 'sampler of the family; null: as tuned, else as published' -x -a 'ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l eta -d 'noise of DDIM or Euler steps, 0 to 1; null: as tuned, else none' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l format -d 'files written for each motion: bvh, glb, npy, npz, safetensors, png, gif, mp4, html' -x -a 'bvh glb npy npz safetensors png gif mp4 html'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l format -d 'files written for each motion: bvh, glb, kimodo, amass, g1-csv, npy, npz, safetensors, png, gif, mp4, html' -x -a 'bvh glb kimodo amass g1-csv npy npz safetensors png gif mp4 html'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l shard -d 'only the I-th of N shares of the input, from 1/N: for job arrays' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft sample --list-presets 2>/dev/null | cut -d' ' -f1)"
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l show-preset -d 'print the resolved preset as YAML and stop'
@@ -186,6 +210,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from score' -l frames -d 'give 
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l fail-under -d 'TERM=X: exit 1 if a motion scores below; repeatable' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l fail-over -d 'TERM=X: exit 1 if a motion scores above; repeatable' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l null -s 0 -d 'paths from standard input end in NUL, as find -print0 writes them'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l shard -d 'only the I-th of N shares of the input, from 1/N: for job arrays' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l from -d 'representation of the inputs, where their shape does not tell' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l up -d 'the axis that is up in the inputs; auto: the one along which the body stands' -x -a 'auto y z x -y -z -x'
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l unit -d 'unit of the inputs; auto: the one that makes the body the size of a person' -x -a 'auto m cm mm inch cmu'

@@ -34,6 +34,10 @@ COMMANDS = {
         "Refine a reward on its own mistakes (self-refinement preference learning).",
         "motionrft.reward.spl.spl_preset:RefineSplPreset",
     ),
+    "prefer": Command(
+        "Make preference pairs: prompts of events, candidates, a judge.",
+        "motionrft.preferences.preset:PreferPreset",
+    ),
     "finetune": Command(
         "Fine-tune a generator by reward. The main job.", "motionrft.finetuning.preset:FinetunePreset"
     ),

@@ -1,6 +1,7 @@
 """finetune: a generator made better by reward."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ from motionrft_cli.resuming import AllowChanged
 from motionrft_cli.training_progress import LoopProgress
 
 if TYPE_CHECKING:
-    from motionrft.finetuning.run import FinetuneSession
+    from motionrft.finetuning.run import Finetuned, FinetuneSession
 
 MIB = 2**20
 
@@ -72,10 +73,16 @@ def finetune(
         return _diagnose(call, diagnose)
     if compare:
         return _compare(call)
-    from motionrft.finetuning.report import shown
     from motionrft.finetuning.run import finetune as tune
 
-    done = tune(call.preset, _session(call, allow_changed or ()))
+    _show(call, tune(call.preset, _session(call, allow_changed or ())), out / "generator")
+    return 0
+
+
+def _show(call: Call[FinetunePreset], done: "Finetuned", generator: Path) -> None:
+    """The tables of before and after, and where everything is."""
+    from motionrft.finetuning.report import shown
+
     for title, rows in done.tables.items():
         heading = f"held-out prompts, {title} ({done.protocol})"
         call.console.table(heading, ["metric", "before", "after", "change"], shown(rows))
@@ -95,15 +102,10 @@ def finetune(
         }
     )
     call.console.info(f"Report: {done.report}")
-    call.console.info(
-        f'Next: motionrft sample "a person waves" --generator {out / "generator"} --out samples'
-    )
-    return 0
+    call.console.info(f'Next: motionrft sample "a person waves" --generator {generator} --out samples')
 
 
 def _session(call: Call[FinetunePreset], allow_changed: Sequence[str] = ()) -> "FinetuneSession":
-    from pathlib import Path
-
     from motionrft.finetuning.run import FinetuneSession
 
     return FinetuneSession(

@@ -1,6 +1,7 @@
 """refine-spl: a reward learns from its own failed retrievals."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,7 +9,11 @@ from motionrft.reward.spl.spl_preset import RefineSplPreset
 from motionrft_cli.dry_run import measure_cost
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.resuming import AllowChanged
+from motionrft_cli.shares import refuse_several
 from motionrft_cli.training_progress import LoopProgress
+
+if TYPE_CHECKING:
+    from motionrft.reward.spl.refining import Refined
 
 
 @command(
@@ -27,6 +32,7 @@ def refine_spl(
 
     Wrong answers come from the whole training set; recalls before and after are those of the validation split.
     """
+    refuse_several("refine-spl")
     from motionrft.loading import opened_reward
     from motionrft.reward.motionreward.reward_session import REWARD, RewardSession
     from motionrft.reward.spl.refining import refine
@@ -56,7 +62,12 @@ def refine_spl(
         tuple(allow_changed or ()),
         open_reward=opened_reward,
     )
-    result = refine(call.preset, session)
+    _show(call, refine(call.preset, session), out / REWARD)
+    return 0
+
+
+def _show(call: Call[RefineSplPreset], result: "Refined", reward: Path) -> None:
+    """Recalls before and after, what they mean, and where the new reward is."""
     rows, gains = [], []
     for representation, protocols in result.before.items():
         for protocol, before in protocols.items():
@@ -84,12 +95,11 @@ def refine_spl(
         call.console.info(f"Failed retrievals to look at: {result.gallery[0].parent}")
     call.console.emit(
         {
-            "reward": str(out / REWARD),
+            "reward": str(reward),
             "before": result.before,
             "after": result.after,
             "failed_retrievals": result.failed,
             "gallery": [str(file) for file in result.gallery],
         }
     )
-    call.console.info(f"Next: motionrft score motions/ --reward {out / REWARD}")
-    return 0
+    call.console.info(f"Next: motionrft score motions/ --reward {reward}")

@@ -8,10 +8,14 @@ from io import TextIOWrapper
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\udc80-\udc9f\u202a-\u202e\u2066-\u2069]")
 """Control characters but for tab and line end, also as the bytes of a name that is no UTF-8, and what turns the writing
 direction."""
+_LONGEST = 4000
+"""Characters of a line: a message may quote what a damaged file holds."""
 
 
 def visible(text: str) -> str:
-    """The text with its control characters written out, as `\\x1b`."""
+    """The text with its control characters written out, as `\\x1b`, and with endless lines cut."""
+    if len(text) > _LONGEST:
+        text = "\n".join(f"{line[:_LONGEST]}…" if len(line) > _LONGEST else line for line in text.split("\n"))
     return _CONTROL.sub(lambda found: _spelled(ord(found[0])), text)
 
 

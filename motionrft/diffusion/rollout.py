@@ -30,6 +30,14 @@ RewardFunction = Callable[..., tuple[Tensor, dict[str, Tensor]]]
 
 
 @dataclass(frozen=True)
+class Padding:
+    """Frames and text tokens that batches are padded to a multiple of."""
+
+    frames: int
+    tokens: int
+
+
+@dataclass(frozen=True)
 class Compiled:
     """Faster forms of what a step calls; each is the same function of the same arguments.
 
@@ -37,12 +45,14 @@ class Compiled:
     judged: (state, lengths, frames, reward condition, level) to what a `RewardFunction` gives, decoding included.
     chains: whether `predict` may run again before the backward of an earlier call; a captured graph may not.
     begin: called at the start of every step.
+    padding: how batches are best padded, so that few shapes occur.
     """
 
     predict: Predict
     judged: RewardFunction
     chains: bool = True
     begin: Callable[[], None] | None = None
+    padding: Padding | None = None
 
 
 class Indexed(Protocol):

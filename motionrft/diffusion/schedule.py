@@ -10,6 +10,8 @@ from torch import Tensor
 
 from motionrft.errors import UserError
 
+MOST_TIMES = 100_000
+"""Training times of the longest schedule."""
 Spacing = Literal["leading", "linspace", "trailing"]
 
 
@@ -20,7 +22,7 @@ class Schedule:
     """
 
     def __init__(self, alpha_bar: Tensor):
-        self.alpha_bar = alpha_bar.double()
+        self.alpha_bar = alpha_bar.double()  # (T_train,)
         self._levels: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     @property
@@ -31,9 +33,9 @@ class Schedule:
     def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """(alpha, sigma) at the times `t`, float32, like `t`; the tables are kept once a device."""
         if t.device not in self._levels:
-            alpha, sigma = self.alpha_bar.sqrt(), (1 - self.alpha_bar).sqrt()
+            alpha, sigma = self.alpha_bar.sqrt(), (1 - self.alpha_bar).sqrt()  # (T_train,) each
             self._levels[t.device] = (alpha.float().to(t.device), sigma.float().to(t.device))
-        alpha, sigma = self._levels[t.device]
+        alpha, sigma = self._levels[t.device]  # (T_train,) each
         return alpha[t], sigma[t]
 
     def draw_times(self, batch: int, generator: torch.Generator | None = None) -> Tensor:
@@ -43,8 +45,8 @@ class Schedule:
 
     def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """The state at times `t` () or (B,); x0 and noise are (B, ...)."""
-        alpha, sigma = (broadcast(level, x0) for level in self.levels(t))
-        return alpha * x0 + sigma * noise
+        alpha, sigma = (broadcast(level, x0) for level in self.levels(t))  # (B, 1, ...) each, or ()
+        return alpha * x0 + sigma * noise  # (B, ...)
 
 
 class StraightPath:
@@ -61,8 +63,8 @@ class StraightPath:
 
     def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """The state at flow times `t` () or (B,); x0 and noise are (B, ...)."""
-        alpha, sigma = (broadcast(level, x0) for level in self.levels(t))
-        return alpha * x0 + sigma * noise
+        alpha, sigma = (broadcast(level, x0) for level in self.levels(t))  # (B, 1, ...) each, or ()
+        return alpha * x0 + sigma * noise  # (B, ...)
 
 
 def broadcast(level: Tensor, like: Tensor) -> Tensor:
@@ -70,18 +72,25 @@ def broadcast(level: Tensor, like: Tensor) -> Tensor:
     return level if level.dim() == 0 else level.reshape(-1, *(1,) * (like.dim() - 1))
 
 
+def _checked(times: int) -> int:
+    """A number of training times that a table is made for; it may come from somebody else's options file."""
+    if not 1 <= times <= MOST_TIMES:
+        raise UserError(f"{times} training times; a schedule has between 1 and {MOST_TIMES:,}")
+    return times
+
+
 def scaled_linear(times: int = 1000, start: float = 0.00085, end: float = 0.012) -> Schedule:
     """Squares of a linear ramp between the roots of the ends (latent diffusion; MLD and its relatives).
 
     Computed in float32, as published: the cumulative product then differs from float64's in the sixth digit.
     """
-    betas = torch.linspace(start**0.5, end**0.5, times, dtype=torch.float32) ** 2
+    betas = torch.linspace(start**0.5, end**0.5, _checked(times), dtype=torch.float32) ** 2  # (times,)
     return Schedule(torch.cumprod(1 - betas, 0))
 
 
 def linear(times: int = 1000, start: float = 1e-4, end: float = 0.02) -> Schedule:
     """Ho et al. 2020: MotionDiffuse and StableMoFusion."""
-    return Schedule(torch.cumprod(1 - torch.linspace(start, end, times, dtype=torch.float64), 0))
+    return Schedule(torch.cumprod(1 - torch.linspace(start, end, _checked(times), dtype=torch.float64), 0))
 
 
 def cosine(times: int) -> Schedule:
@@ -92,7 +101,7 @@ def cosine(times: int) -> Schedule:
     def signal(u: float) -> float:
         return math.cos((u + 0.008) / 1.008 * math.pi / 2) ** 2
 
-    betas = [min(1 - signal((i + 1) / times) / signal(i / times), 0.999) for i in range(times)]
+    betas = [min(1 - signal((i + 1) / times) / signal(i / times), 0.999) for i in range(_checked(times))]
     return Schedule(torch.cumprod(1 - torch.tensor(betas, dtype=torch.float64), 0))
 
 
@@ -108,7 +117,7 @@ def visited_times(times: int, steps: int, spacing: Spacing = "leading", offset: 
     if not 1 <= steps <= times:
         raise UserError(f"{steps} denoising steps: this schedule has between 1 and {times}")
     if spacing == "leading":
-        visited = (torch.arange(steps) * (times // steps) + offset).flip(0)
+        visited = (torch.arange(steps) * (times // steps) + offset).flip(0)  # (steps,)
         if visited[0] >= times:
             raise UserError(
                 f"{steps} leading steps with offset {offset} leave the {times} times of this schedule"

@@ -50,6 +50,13 @@ METRICS: dict[str, Metric] = {
     "mm_dist": Metric("MM-Dist", "down", headline=True),
     "fid": Metric("FID", "down", headline=True),
     "diversity": Metric("Diversity", "near"),
+    "events/mean": Metric("events, mean", "up", headline=True, note="over the kinds of prompt"),
+    "events/integrity": Metric("events happen", "up"),
+    "events/integrity perfect": Metric("all happen", "up"),
+    "events/temporal": Metric("in the order told", "up"),
+    "events/temporal perfect": Metric("order perfect", "up"),
+    "events/frequency": Metric("as often as told", "up"),
+    "events/frequency perfect": Metric("number perfect", "up"),
     "multimodality": Metric("MultiModality", "none"),
     "hand_as_told": Metric("hand as told", "up", note="the named hand alone is raised"),
     "turn_as_told": Metric("turn as told", "up", note="the heading changes to the named side"),
@@ -98,4 +105,8 @@ def recall_name(rank: str) -> str:
 def in_order(names: list[str]) -> list[str]:
     """Reading order: the catalogue's, a reward's terms right after the reward, strangers last."""
     places = {name: place for place, name in enumerate(METRICS)}
-    return sorted(names, key=lambda name: (places.get(name.split("/")[0], len(places)), "/" in name))
+    return sorted(names, key=lambda name: (_place(name, places), "/" in name))
+
+
+def _place(name: str, places: dict[str, int]) -> int:
+    return places.get(name, places.get(name.split("/")[0], len(places)))

@@ -15,6 +15,7 @@ from motionrft.data.captions import Caption
 from motionrft.errors import UserError
 from motionrft.evaluation.critics import evaluate_authenticity, evaluate_preference
 from motionrft.evaluation.evaluators import Evaluator, load_evaluator
+from motionrft.evaluation.events import evaluate_events
 from motionrft.evaluation.folder import FolderSource
 from motionrft.evaluation.generation import GenerationProtocol
 from motionrft.evaluation.items import EvaluationItems, FixedItems, OfficialItems
@@ -27,6 +28,8 @@ from motionrft.evaluation.retrieval_protocols import evaluate_retrieval
 from motionrft.evaluation.sources import GeneratorSource, Source
 from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.loading import generator_identity, load_generator, load_reward, reward_identity
+from motionrft.preferences.prompts import EventPrompt, read_event_prompts, template_prompts
+from motionrft.preferences.run import judge_of
 from motionrft.reward.base import Reward
 from motionrft.text import load_text_encoder
 
@@ -180,6 +183,29 @@ class EvaluationSession:
         return evaluate_physics(
             Path(preset.motions), real, preset.name, preset.limit, preset.reading_options()
         )
+
+    def events(self, against: str | None = None) -> list[EvaluationResult]:
+        """Events of the generator's motions, after those of `against` where that is given."""
+        preset, judge = self.preset, judge_of(self.preset.events.judge, self.device)
+        if preset.motions is not None:
+            raise UserError("eval events samples prompts of its own: name a generator instead of --motions.")
+        places = [(preset.generator or builtin.NAME, preset.name)]
+        if against is not None:
+            places = [(against, "before"), *places]
+        prompts = self._event_prompts()
+        return [
+            evaluate_events(
+                replace(source, made=partial(self.progress, source.name)), judge, prompts, self.seeds
+            )
+            for source in (self._generator(*place) for place in places)
+        ]
+
+    def _event_prompts(self) -> list[EventPrompt]:
+        settings = self.preset.events
+        if settings.prompts is None:
+            return template_prompts(settings.kinds, settings.names, 0.0, self.preset.seed)
+        prompts = read_event_prompts(Path(settings.prompts))
+        return [prompt for prompt in prompts if prompt.held_out] or prompts
 
     def _reward_of(self, term: str) -> tuple[Reward, str]:
         path = self.preset.reward or builtin.NAME

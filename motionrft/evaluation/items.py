@@ -57,9 +57,9 @@ class Drawn:
 
     keys: tuple[str, ...]
     captions: tuple[Caption, ...]
-    lengths: Tensor
-    labels: Tensor | None
-    starts: Tensor
+    lengths: Tensor  # (N,)
+    labels: Tensor | None  # (N,)
+    starts: Tensor  # (N,)
     real: Measured | None
     fps: float = DEFAULT_FPS
 
@@ -130,8 +130,8 @@ class FixedItems(EvaluationItems):
         self.fps = fps
         described = [f"{i.key} {i.frames} {'|'.join(c.text for c in i.captions)}" for i in self.items]
         self.identity = text_hash("fixed", split, *described)
-        self.lengths = torch.tensor([item.frames for item in self.items])
-        self.labels = number_labels([item.label for item in self.items])
+        self.lengths = torch.tensor([item.frames for item in self.items])  # (N,)
+        self.labels = number_labels([item.label for item in self.items])  # (N,)
 
     @classmethod
     def of_dataset(
@@ -156,12 +156,14 @@ class FixedItems(EvaluationItems):
         return cls(tested, real, evaluator.identity, dataset.split, dataset.fps)
 
     @classmethod
-    def of_prompts(cls, prompts: Sequence[str], seconds: Sequence[float]) -> "FixedItems":
+    def of_prompts(
+        cls, prompts: Sequence[str], seconds: Sequence[float], split: str = "prompts"
+    ) -> "FixedItems":
         """Bare prompts; equal prompts are of one kind, and there is nothing real to compare with."""
         frames = [round(each * DEFAULT_FPS) for each in seconds]
         rows = enumerate(zip(prompts, frames, strict=True))
         items = [TestItem(f"{row:05d}", (Caption(text),), count, text) for row, (text, count) in rows]
-        return cls(items, None, None, "prompts")
+        return cls(items, None, None, split)
 
     @classmethod
     def load(cls, folder: Path | str) -> "FixedItems":
@@ -201,6 +203,11 @@ class FixedItems(EvaluationItems):
                 f"the stored test items were embedded by another evaluator ({self.evaluator[:12]}) than "
                 f"{evaluator.name} ({evaluator.identity[:12]}). Give the data itself with --data."
             )
+
+    def unembedded(self) -> "FixedItems":
+        """The same items for `NoEvaluator`: of their real motions only what no evaluator is needed for."""
+        real = None if self.real is None else Measured(self.real.embeddings[:, :0], self.real.physics)
+        return FixedItems(self.items, real, None, self.split, self.fps)
 
     def subset(self, limit: int) -> "FixedItems":
         """The first `limit` items in the order of a hash of their names: a quicker look at the same set."""
@@ -254,18 +261,18 @@ class OfficialItems(EvaluationItems):
     def draw(self, seed: int) -> Drawn:
         random = generator_for(seed, "official items")
         order = [self.kept[i] for i in torch.randperm(len(self.kept), generator=random).tolist()]
-        fractions = torch.rand(len(order), 3, generator=random, dtype=torch.float64)
+        fractions = torch.rand(len(order), 3, generator=random, dtype=torch.float64)  # (N, 3)
         items = [self.dataset.items[i] for i in order]
-        full = torch.tensor([item.length for item in items])
-        units = full // self.unit - (fractions[:, 0] < 1 / 3).long()
-        lengths = units.clamp(min=1) * self.unit
-        starts = (fractions[:, 1] * (full - lengths + 1)).long()
+        full = torch.tensor([item.length for item in items])  # (N,)
+        units = full // self.unit - (fractions[:, 0] < 1 / 3).long()  # (N,)
+        lengths = units.clamp(min=1) * self.unit  # (N,)
+        starts = (fractions[:, 1] * (full - lengths + 1)).long()  # (N,)
         captions = [i.captions[int(f * len(i.captions))] for i, f in zip(items, fractions[:, 2], strict=True)]
         rate = self.evaluator.fps / self.dataset.fps
         spans = zip(order, starts.tolist(), lengths.tolist(), strict=True)
         clips = (self.motions.motion(i)[round(s * rate) :][: round(n * rate)] for i, s, n in spans)
         real = measure_clips(self.evaluator, clips, self.batch)
-        labels = number_labels([item.label for item in items])
+        labels = number_labels([item.label for item in items])  # (N,)
         keys = tuple(item.key for item in items)
         return Drawn(keys, tuple(captions), lengths, labels, starts, real, self.dataset.fps)
 

@@ -5,7 +5,23 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from motionrft.files.reading_preset import ReadingPreset
+from motionrft.preferences.events import USUAL
+from motionrft.preferences.preset import JudgePart
 from motionrft.reward.naming import NAMES, REWARD
+from motionrft.settings.base import PresetPart
+
+
+class EventsPart(PresetPart):
+    """`eval events`: the prompts, and who judges them."""
+
+    prompts: str | None = Field(
+        None, description="prompts.jsonl of motionrft prefer, its held-out ones where it has any; null: made"
+    )
+    kinds: dict[str, int] = Field(
+        {"integrity": 30, "temporal": 30, "frequency": 30}, description="prompts of each kind to make"
+    )
+    names: list[str] = Field(list(USUAL), description="events to make prompts of")
+    judge: JudgePart = JudgePart()
 
 
 class EvalPreset(ReadingPreset):
@@ -62,4 +78,5 @@ class EvalPreset(ReadingPreset):
         0.95, gt=0.5, le=1, description="texts as like as this (TMR's scale) are the same"
     )
     subset: str | None = Field(None, description="file of clip names for TMR's protocol on dissimilar items")
+    events: EventsPart = EventsPart()
     pictures: int = Field(12, ge=0, description="prompts shown as moving figures in the report; 0: none")

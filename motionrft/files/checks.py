@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from motionrft.errors import UserError
-from motionrft.representations.names import JOINTS, WIDTHS, guess_representation, representation_name
+from motionrft.representations.names import (
+    FLOWMDM,
+    HYMOTION,
+    JOINTS,
+    KINEMATIC,
+    ROTATION,
+    WIDTHS,
+    guess_representation,
+    representation_name,
+)
 
 MOST_FRAMES = 100_000
 """Longest motion that is read, 83 minutes at 20 fps: beyond it, it is a mistake or an attack on the memory."""
@@ -14,6 +23,10 @@ LEGAL_FPS = (1.0, 1000.0)
 LARGEST_VALUE = 1e9
 """A thousand kilometres in millimetres. Beyond it, a motion's squares and cubes leave float32."""
 _LISTED = 5
+_ASTRAY = {KINEMATIC: 0.4, ROTATION: 0.19, HYMOTION: 0.19, FLOWMDM: 0.19}
+"""Largest error of 6D columns (`_astray`) that is nothing to speak of: generated kinematic motions reach 0.3, capture has
+none; features normalised have more than 1, de-normalised twice 0.5 (kinematic) and 0.2."""
+_FEET = (7, 8, 10, 11)
 _LIMB_BONES = ((1, 4), (2, 5), (4, 7), (5, 8), (16, 18), (17, 19), (18, 20), (19, 21))
 """Thighs, shins, upper and lower arms, left and right in turn."""
 _CHANGING, _UNLIKE = 0.3, 1.6
@@ -152,23 +165,38 @@ def check_resampling(frames: int, source_fps: float, target_fps: float, name: st
 def doubtful(array: np.ndarray, representation: str) -> str | None:
     """What is suspicious about a motion's numbers, or None: features that look normalised, joints not in metres.
 
-    Raw 6D columns have length one and legs are about as long as legs; normalised features and millimetres are not so.
+    Raw 6D columns are orthogonal and of length one, and legs are about as long as legs; normalised features, features
+    de-normalised twice and millimetres are not so.
     """
     if representation == JOINTS:
         joints = array.reshape(len(array), -1, 3)
         return _doubt_scale(joints) if joints.shape[1] == 22 else None
-    places = {263: slice(67, 193), 251: slice(64, 184), 135: slice(3, 135), 201: slice(3, 135)}[
-        array.shape[-1]
-    ]
-    sixd = array[:, places].reshape(len(array), -1, 6)
-    # Two unit columns: in either order a 6D has length sqrt(2), in generated motions nearly so.
-    astray = float(np.median(np.abs(np.linalg.norm(sixd, axis=-1) - 2**0.5)))
-    if astray > 0.25 and np.any(sixd):
+    width = array.shape[-1]
+    places = {263: slice(67, 193), 251: slice(64, 184), 135: slice(3, 135), 201: slice(3, 135)}[width]
+    astray = _astray(array[:, places].reshape(len(array), -1, 6))
+    if astray > _ASTRAY[representation]:
         return (
-            f"its rotations are not unit columns (6D lengths are off by {astray:.2f}): "
-            f"is it normalised? De-normalise it first."
+            f"its rotations are not unit columns (off by {astray:.2f}): "
+            f"is it normalised, or de-normalised twice? Files hold de-normalised features."
         )
     return None
+
+
+def _astray(sixd: np.ndarray) -> float:
+    """How far (T, J, 6) are from two orthogonal unit columns, stacked or interleaved: of most joints, in most frames.
+
+    Normalised features are far off in every joint. De-normalised twice they lie close to the mean, which is a rotation
+    for a joint that hardly turns and none for one that does.
+    """
+
+    def errors(first: np.ndarray, second: np.ndarray) -> float:
+        lengths = [np.abs(np.linalg.norm(each, axis=-1) - 1) for each in (first, second)]
+        angle = np.abs((first * second).sum(axis=-1))
+        return float(np.quantile(np.median(np.max([*lengths, angle], axis=0), axis=0), 0.9))
+
+    if not np.any(sixd):
+        return 0.0
+    return min(errors(sixd[..., :3], sixd[..., 3:]), errors(sixd[..., 0::2], sixd[..., 1::2]))
 
 
 def _doubt_scale(joints: np.ndarray) -> str | None:
@@ -176,9 +204,17 @@ def _doubt_scale(joints: np.ndarray) -> str | None:
         np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1) for parent, child in ((1, 4), (4, 7))
     ]
     leg = float(np.median(sum(legs)))
+    size = f"its legs are {leg:.3g} m long"
     if 0 < leg < 0.2 or leg > 3:
-        return f"its legs are {leg:.3g} m long: is it in another unit, or normalised?"
-    return _doubt_order(joints)
+        return f"{size}: is it in another unit, or normalised?"
+    if (order := _doubt_order(joints)) is not None:
+        return order
+    lowest = float(np.quantile(joints[:, _FEET, 1].min(axis=1), 0.05))
+    if 0 < leg < 0.25 or leg > 1.25 or (leg > 1.05 and lowest < -1.2):
+        return f"{size}: is it in another unit, or normalised?"
+    if leg < 0.75 and lowest > 0.6 * leg:
+        return f"{size} and its feet never come below {lowest:.2g} m: is it de-normalised twice?"
+    return None
 
 
 def _doubt_order(joints: np.ndarray) -> str | None:

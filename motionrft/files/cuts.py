@@ -31,17 +31,26 @@ _HEADS = {
 
 @dataclass(frozen=True)
 class Cut:
-    """A part of a file. start, end: seconds; end None is the file's. name: of the result; caption: what it shows."""
+    """A part of a file. start, end: seconds; end None is the file's. name: of the result; caption: what it shows.
+
+    indexed: the seconds come from frames of HumanML3D's index, which are every int(fps / 20)th of the file's.
+    """
 
     start: float = 0.0
     end: float | None = None
     name: str | None = None
     caption: str | None = None
+    indexed: bool = False
 
     def frames(self, count: int, fps: float) -> tuple[int, int]:
         """First frame and the one after the last, of a file of `count` frames at `fps`."""
-        start = round(self.start * fps)
-        stop = count if self.end is None else min(count, round(self.end * fps))
+        rate = fps
+        if (
+            self.indexed
+        ):  # what is one in 20 fps there is one in 20.8 where the file has 250, and in 30 where it has 30
+            rate = _INDEX_FPS * max(1, int(fps / _INDEX_FPS))
+        start = round(self.start * rate)
+        stop = count if self.end is None else min(count, round(self.end * rate))
         return start, stop
 
 
@@ -85,7 +94,8 @@ def _cut(cells: Mapping[str, str], column: Mapping[str, str | None], key: str, p
     if end is not None and end <= start:
         place.fail(f"ends at {end:g} s, before its start at {start:g} s.")
     name = PurePosixPath(cells["name"].replace("\\", "/")).stem if cells.get("name") else None
-    return Cut(start, end, name, cells.get("caption") or None)
+    indexed = column["start"] == "start_frame" or column["end"] == "end_frame"
+    return Cut(start, end, name, cells.get("caption") or None, indexed)
 
 
 def _number(text: str, what: str, place: Place) -> float | None:
@@ -94,9 +104,9 @@ def _number(text: str, what: str, place: Place) -> float | None:
     try:
         value = float(text)
     except ValueError:
-        place.fail(f"{what} is {text!r}, not a number.")
+        place.fail(f"{what} is {text[:40]!r}, not a number.")
     if not math.isfinite(value):
-        place.fail(f"{what} is {text}, not a number.")
+        place.fail(f"{what} is {text[:40]}, not a number.")
     return value
 
 

@@ -62,6 +62,8 @@ def _refuse_code(data: bytes, name: str) -> None:
             elif code.name == "MEMOIZE":
                 kept[len(kept)] = words[-1] if words else ""
             elif code.name in ("PUT", "BINPUT", "LONG_BINPUT"):
+                if int(str(argument)) > len(data):  # the machine would make room for as many
+                    raise ValueError(f"a memory place {argument} of {len(data)} bytes")
                 kept[int(str(argument))] = words[-1] if words else ""
             elif "GET" in code.name:
                 words.append(kept.get(int(str(argument)), "?"))

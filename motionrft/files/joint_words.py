@@ -15,7 +15,7 @@ _SIDES = {"left": "left", "l": "left", "左": "left", "right": "right", "r": "ri
 LEG = frozenset(
     (
         *("upleg", "upperleg", "thigh", "thighbend", "hip", "femur", "uleg"),
-        *("leg", "lowerleg", "lowleg", "loleg", "shin", "calf", "knee", "tibia"),
+        *("leg", "lowerleg", "lowleg", "loleg", "shin", "shank", "calf", "knee", "tibia"),
         *("foot", "ankle", "toe", "toes", "toebase", "toe0", "ball"),
     )
 )
@@ -23,7 +23,18 @@ LEG = frozenset(
 ARM = frozenset(
     (
         *("clavicle", "collar", "collarbone", "shoulder", "shldr", "shldrbend", "arm", "upperarm", "uparm"),
-        *("humerus", "uarm", "forearm", "forearmbend", "lowerarm", "lowarm", "loarm", "farm", "radius"),
+        *(
+            "humerus",
+            "uarm",
+            "forearm",
+            "forearmbend",
+            "lowerarm",
+            "lowarm",
+            "loarm",
+            "larm",
+            "farm",
+            "radius",
+        ),
         *("elbow", "wrist", "hand"),
     )
 )
@@ -34,6 +45,8 @@ UPPER_ARM = frozenset(("arm", "upperarm", "uparm", "humerus", "uarm", "shldr", "
 THIGH = frozenset(("upleg", "upperleg", "thigh", "thighbend", "femur", "uleg"))
 """What follows a hip that is only a hinge of the pelvis."""
 _KNOWN = LEG | ARM
+_TAILS = frozenset(("jnt", "joint", "jt", "bone", "bind", "skel", "01"))
+"""What names end in that says nothing: `l_arm_JNT`, `upperleg01.L`, of which `upperleg02.L` is only the other half."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,8 @@ def spoken(name: str) -> Spoken:
     tokens = [token.lower() for token in _TOKEN.findall(re.split(r"[:|]", name)[-1])]
     sides = [_SIDES[token] for token in tokens if token in _SIDES]
     words = [token for token in tokens if token not in _SIDES]
+    while len(words) > 1 and words[-1] in _TAILS:
+        words.pop()
     whole = "".join(words)
     if not sides and whole[:1] in ("l", "r") and whole[1:] in _KNOWN:
         return Spoken(_SIDES[whole[0]], whole[1:], whole[1:])

@@ -134,6 +134,8 @@ def _arm(tree: SkeletonTree, side: str) -> tuple[int | None, ...] | None:
     words = [spoken(tree.names[joint]).word for joint in chain]
     collared = len(words) > 1 and (words[0] in COLLAR or (words[0] == "shoulder" and words[1] in UPPER_ARM))
     limb = chain[1:] if collared else chain
+    if collared and words[0] in COLLAR and words[1] == "shoulder" and words[2:3] and words[2] in UPPER_ARM:
+        limb = chain[2:]
     if len(limb) < 3:
         return None
     return (chain[0] if collared else None, *limb[:3])

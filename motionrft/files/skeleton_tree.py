@@ -36,6 +36,16 @@ class SkeletonTree:
         return lengths
 
     @cached_property
+    def rest_places(self) -> np.ndarray:
+        """(J, 3) where the joints stand with no rotation at all, the root at the origin."""
+        places = np.array(self.offsets, dtype=float)
+        places[0] = 0.0
+        for joint, parent in enumerate(self.parents):
+            if parent >= 0:
+                places[joint] += places[parent]
+        return places
+
+    @cached_property
     def reach(self) -> float:
         """From the root to the farthest joint along the bones."""
         far = np.zeros(len(self.names))

@@ -172,7 +172,7 @@ def _sides(
     said = [_said_side(tree, way) for way in (pair.first, pair.second)]
     if {"left", "right"} == set(said):
         return said[0] == "right", 1.0
-    places = _rest_places(tree)
+    places = tree.rest_places
     up = places[pair.root] - np.mean([places[leg[2]] for leg in legs], axis=0)
     toes = [places[leg[3]] - places[leg[2]] for leg in legs if leg[3] is not None]
     if not toes or not np.any(up):
@@ -186,13 +186,3 @@ def _sides(
 
 def _said_side(tree: SkeletonTree, way: Sequence[int]) -> str:
     return next((side for joint in way if (side := spoken(tree.names[joint]).side)), "")
-
-
-def _rest_places(tree: SkeletonTree) -> np.ndarray:
-    """(J, 3) where the joints stand with no rotation at all."""
-    places = np.array(tree.offsets, dtype=float)
-    places[0] = 0.0
-    for joint, parent in enumerate(tree.parents):
-        if parent >= 0:
-            places[joint] += places[parent]
-    return places

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from motionrft.diffusion.rollout import Compiled, RewardFunction
+from motionrft.diffusion.rollout import Compiled, Padding, RewardFunction
 from motionrft.generators.base import Generator
 
+PADDING = Padding(frames=32, tokens=16)
 SHAPES = 16
 """Sets of shapes that a call is captured for; what comes after that runs uncaptured."""
 _WARM_UP = 3
@@ -33,7 +34,10 @@ def captured(generator: Generator, reward: RewardFunction) -> Compiled:
         return reward(generator.decode(state, lengths, frames), lengths, condition, level)
 
     return Compiled(
-        _Captured(generator.predict, generator.denoiser), _Captured(decode_and_judge, None), chains=False
+        _Captured(generator.predict, generator.denoiser),
+        _Captured(decode_and_judge, None),
+        chains=False,
+        padding=PADDING,
     )
 
 
@@ -47,6 +51,8 @@ class _Captured:
     def __init__(self, call: Callable[..., Any], trained: nn.Module | None) -> None:
         self.call, self.trained = call, trained
         self.known: dict[Hashable, Callable[..., Any]] = {}
+        # One call at a time is between its forward and its backward, so its captures share their memory.
+        self.pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, *arguments: Any) -> Any:
         tensors: list[Tensor] = []
@@ -68,7 +74,9 @@ class _Captured:
             return self.call(*_filled(rest, list(given)))
 
         with _without_cache():
-            return _with_backward(call, self.trained, tensors) if learns else _forward_alone(call, tensors)
+            if learns:
+                return _with_backward(call, self.trained, tensors, self.pool)
+            return _forward_alone(call, tensors, self.pool)
 
 
 class _Call(nn.Module):
@@ -83,16 +91,16 @@ class _Call(nn.Module):
 
 
 def _with_backward(
-    call: Callable[..., Any], trained: nn.Module | None, tensors: list[Tensor]
+    call: Callable[..., Any], trained: nn.Module | None, tensors: list[Tensor], pool: Any
 ) -> Callable[..., Any]:
     examples = tuple(tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in tensors)
     made = torch.cuda.make_graphed_callables(
-        _Call(call, trained).eval(), examples, num_warmup_iters=_WARM_UP, allow_unused_input=True
+        _Call(call, trained).eval(), examples, num_warmup_iters=_WARM_UP, allow_unused_input=True, pool=pool
     )
     return lambda *given: _cloned(made(*given))  # the next replay writes to the same place
 
 
-def _forward_alone(call: Callable[..., Any], tensors: list[Tensor]) -> Callable[..., Any]:
+def _forward_alone(call: Callable[..., Any], tensors: list[Tensor], pool: Any) -> Callable[..., Any]:
     places = [tensor.detach().clone() for tensor in tensors]
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
@@ -101,7 +109,7 @@ def _forward_alone(call: Callable[..., Any], tensors: list[Tensor]) -> Callable[
             call(*places)
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph), torch.no_grad():
+    with torch.cuda.graph(graph, pool=pool), torch.no_grad():
         answer = call(*places)
 
     def replay(*given: Tensor) -> Any:

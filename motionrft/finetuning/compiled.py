@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from motionrft.diffusion.rollout import Compiled, RewardFunction
 from motionrft.errors import UserError
@@ -16,12 +16,19 @@ from motionrft.finetuning.captured import captured
 from motionrft.generators.base import Generator
 
 
-def quickened(how: bool | Literal["graphs"], generator: Generator, reward: RewardFunction) -> Compiled | None:
+def quickened(
+    how: bool | Literal["auto", "graphs"], generator: Generator, reward: RewardFunction
+) -> Compiled | None:
     """What the preset's `compile` asks for.
+
+    `auto` captures only what is known to ask the device nothing: someone else's network or reward may.
 
     Raises:
         UserError: CUDA graphs are asked for, and the generator is on another device.
     """
+    if how == "auto":
+        known = isinstance(reward, nn.Module) and _ours(generator) and _ours(reward)
+        how = "graphs" if generator.device.type == "cuda" and known else False
     if how == "graphs":
         if generator.device.type != "cuda":
             raise UserError(
@@ -30,6 +37,12 @@ def quickened(how: bool | Literal["graphs"], generator: Generator, reward: Rewar
             )
         return captured(generator, reward)
     return compiled(generator, reward) if how else None
+
+
+def _ours(module: nn.Module) -> bool:
+    """Whether every part is of this package, or of the libraries it builds on."""
+    packages = {type(part).__module__.partition(".")[0] for part in module.modules()}
+    return packages <= {"motionrft", "torch", "peft"}
 
 
 def compiled(generator: Generator, reward: RewardFunction, **options: Any) -> Compiled:

@@ -10,12 +10,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from motionrft.diffusion.rollout import Start
+from motionrft.diffusion.rollout import Padding, Start
 from motionrft.finetuning.objective import MicroBatch
 from motionrft.finetuning.pairs import PairPrompts
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.finetuning.references import Key, References
-from motionrft.generators.base import Generator
+from motionrft.generators.base import Condition, Generator
 from motionrft.generators.sampling import ItemNoise
 from motionrft.moving import moved
 from motionrft.reward.base import Reward, RewardCondition
@@ -33,6 +33,7 @@ class PreparedPrompts:
         noises: different noises a prompt meets in turn; None draws ever new ones.
         motions: hand out the prompts' recorded motions with every micro-batch.
         paired: the reward compares with the recorded motions instead of `references`.
+        padding: of captured calls, which want few shapes.
     """
 
     def __init__(
@@ -46,9 +47,11 @@ class PreparedPrompts:
         noises: int | None = 1,
         motions: bool = False,
         paired: bool = False,
+        padding: Padding | None = None,
     ):
         self.generator, self.prompts, self.seed, self.device = generator, prompts, seed, device
         self.references, self.noises, self.motions = references, noises, motions
+        self.padding = padding
         self.reward, self.paired = reward, paired
 
     def remember(self, visits: Visits) -> None:
@@ -113,6 +116,8 @@ class PreparedPrompts:
         start = Start(
             torch.empty(0), condition, moved(lengths, self.device), RewardCondition(), int(lengths.max())
         )
+        if self.padding is not None:
+            start = _padded(start, self.padding, self.generator.max_frames)
         return self._with_noise(start, items, keys)
 
     def _with_noise(self, start: Start, items: Tensor, keys: list[Key]) -> Start:
@@ -123,3 +128,14 @@ class PreparedPrompts:
 
 def _each(visits: Tensor | int, items: Tensor) -> list[int]:
     return visits.tolist() if isinstance(visits, Tensor) else [visits] * len(items)
+
+
+def _padded(start: Start, padding: Padding, longest: int) -> Start:
+    """`start` with more padding, which masks make invisible: frames up to `longest` at most; a lone token stays alone."""
+    assert isinstance(start.condition, Condition) and start.frames is not None
+    frames = min(-(-start.frames // padding.frames) * padding.frames, longest)
+    condition, tokens = start.condition, start.condition.text.tokens.shape[1]
+    if tokens > 1:
+        text = condition.text.padded(-(-tokens // padding.tokens) * padding.tokens)
+        condition = Condition(text, condition.null)
+    return replace(start, frames=max(start.frames, frames), condition=condition)

@@ -113,6 +113,16 @@ class WatchPart(PresetPart):
 class EvaluationPart(PresetPart):
     """The table before and after, on held-out prompts."""
 
+    data: str | None = Field(
+        None,
+        description="data set whose split is held out, or builtin; null: that of the tuning. With prompts of a file: "
+        "where the target's motions are",
+    )
+    source: str | None = Field(
+        None,
+        description="data set that the generator comes from, or builtin: one more table, of what was forgotten",
+    )
+    source_evaluator: str | None = Field(None, description="evaluator of the source; null: the same")
     split: str = Field("test", description="split of the data set whose prompts are held out")
     prompts: int = Field(152, ge=0, description="held-out prompts, at least 32; 0 leaves the evaluation out")
     seeds: int = Field(5, ge=1, description="sampling seeds; differences are paired by them")
@@ -199,10 +209,10 @@ class FinetunePreset(Preset):
     lora: LoraPart = LoraPart()
     freeze: list[str] = Field([], description="parts of the denoiser, by name, that stay as they are")
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5, warmup=100)
-    compile: bool | Literal["graphs"] = Field(
-        False,
-        description="compile the network, and decoding with judgement (minutes, once); graphs: capture them in CUDA "
-        "graphs as they are (seconds; a GPU)",
+    compile: bool | Literal["auto", "graphs"] = Field(
+        "auto",
+        description="true: compile the network, and decoding with judgement (minutes, once); graphs: capture them in "
+        "CUDA graphs as they are (seconds); auto: graphs on a GPU where all of it is ours, but for ddpo and grpo",
     )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of a saved weight average; null: none")
     compare: dict[str, dict[str, Any]] = Field(
@@ -262,19 +272,25 @@ class FinetunePreset(Preset):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        plan_of(self.method, self.steps, 1.0, random.Random(0))
         if self.updates is None and self.epochs is None and self.time_limit is None:
             raise ValueError("set updates, epochs or time_limit: one of them has to end the run")
         given = [name for name in ("data", "prompts", "pairs") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} are both given: prompts come from one of them")
-        if self.pairs is not None and not self.method.takes_pairs:
-            raise ValueError(f"pairs are what dpo learns from, not {self.method.method}: set --method dpo")
         if 0 < self.evaluation.prompts < 32:
             raise ValueError(
                 f"evaluation.prompts is {self.evaluation.prompts}: R-Precision ranks 32; 0 leaves it out"
             )
-        if self.compile and "noise" in self.method.needs:
+        if not self.compare:  # of several methods each is checked with its own settings, in `variants`
+            self._check_method()
+        return self
+
+    def _check_method(self) -> None:
+        """Raise `ValueError` where the method cannot run as it is asked to."""
+        plan_of(self.method, self.steps, 1.0, random.Random(0))
+        if self.pairs is not None and not self.method.takes_pairs:
+            raise ValueError(f"pairs are what dpo learns from, not {self.method.method}: set --method dpo")
+        if self.compile not in (False, "auto") and "noise" in self.method.needs:
             raise ValueError(
                 f"{self.method.method} compares probabilities to 1e-4, so what is sampled has to be computed exactly "
                 "as it is replayed: leave compile out"
@@ -288,7 +304,6 @@ class FinetunePreset(Preset):
         if learns_from_motion and self.data is None:
             what = self.method.method if "motion" in self.method.needs else "reference.source motion"
             raise ValueError(f"{what} learns from recorded motions: name a data set with --data")
-        return self
 
     @property
     def needs(self) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """A whole fine-tuning run: load, tune under the watch, save, evaluate before and after, report."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 
 from motionrft.evaluation.generation import Repetition, evaluate_generator
-from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.evaluation.tables import protocol_of
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
 from motionrft.finetuning.compiled import quickened
 from motionrft.finetuning.frozen import FrozenTwin
+from motionrft.finetuning.held_out import TestSet
 from motionrft.finetuning.loading import Parts, identities, load_parts
 from motionrft.finetuning.looking import Looking
 from motionrft.finetuning.methods.base import method_named
@@ -143,7 +143,10 @@ class FinetuneRun:
             self.frozen,
             lambda: autocast(session.device, session.dtype),
             GraphBytes([self.generator, self.parts.reward], session.device),
-            compiled=quickened(preset.compile, self.generator, self.parts.reward),
+            # Replayed probabilities have to be those that were sampled with, to 1e-4.
+            compiled=quickened(
+                False if "noise" in preset.method.needs else preset.compile, self.generator, self.parts.reward
+            ),
             ranges=self.parts.reward.ranges,
             say=session.say,
         )
@@ -159,10 +162,10 @@ class FinetuneRun:
         )
 
     def _watch(self) -> Watch | None:
-        evaluator = self.parts.evaluator
-        if not self.preset.watch.every or self.parts.validation is None or evaluator is None:
+        looked_at = self.parts.validation
+        if not self.preset.watch.every or looked_at is None:
             return None
-        return watch_for(self.preset.watch, evaluator.embeds)
+        return watch_for(self.preset.watch, looked_at.evaluator.embeds)
 
     def _prepared(self, context: TuningContext) -> PreparedPrompts:
         preset, reference = self.preset, self.preset.reference
@@ -191,6 +194,7 @@ class FinetuneRun:
             noises,
             motions="motion" in preset.needs,
             paired=compared_with_motion,
+            padding=None if context.compiled is None else context.compiled.padding,
         )
 
     def train(self, folder: RunFolder | None) -> Outcome:
@@ -225,20 +229,19 @@ class FinetuneRun:
     def _evaluated(
         self,
         name: str,
-        items: FixedItems,
+        test: TestSet,
         seeds: Sequence[int],
         sampling: SamplingSettings,
         progress: Progress | None = None,
         watch: Callable[[Repetition], None] | None = None,
     ) -> EvaluationResult:
-        assert self.parts.evaluator is not None
         averaged = self.trainer.ema.applied() if self.trainer.ema and name != "before" else nullcontext()
         with averaged:
             return evaluate_generator(
                 self.generator,
                 self.parts.reward,
-                self.parts.evaluator,
-                items,
+                test.evaluator,
+                test.items,
                 seeds,
                 sampling,
                 name=name,
@@ -253,9 +256,8 @@ class FinetuneRun:
         tables: dict[str, list[Row]] = {}
         pictured: list[Prompt] = []
         tuned_at: tuple[EvaluationResult, ...] = ()
-        for sampling in self._evaluated_with():
-            title = _title(sampling, self.sampling)
-            results, shown = self._before_and_after(folder, sampling)
+        for title, sampling, test in self._looked_at():
+            results, shown = self._before_and_after(folder, title, sampling, test)
             if results:
                 tables[title] = compare(*results)
                 tuned_at = tuned_at or tuple(results)
@@ -297,17 +299,23 @@ class FinetuneRun:
         samplers = [self.generator.sampling(name, guidance=tuned.guidance) for name in further.samplers]
         return list(dict.fromkeys([tuned, *scales, *samplers]))
 
+    def _looked_at(self) -> Iterator[tuple[str, SamplingSettings, TestSet]]:
+        """Every table: its title, how motions are made for it, and what for; the target's first, then the source's."""
+        if self.parts.held_out is not None:
+            for sampling in self._evaluated_with():
+                yield _title(sampling, self.sampling), sampling, self.parts.held_out
+        if self.parts.source is not None:
+            title = f"source {Path(self.preset.evaluation.source or '').name}"
+            yield f"{title}, {_title(self.sampling, self.sampling)}", self.sampling, self.parts.source
+
     def _before_and_after(
-        self, folder: RunFolder, sampling: SamplingSettings
+        self, folder: RunFolder, title: str, sampling: SamplingSettings, test: TestSet
     ) -> tuple[list[EvaluationResult], list[report.Pictured]]:
         """Both evaluations with one way of sampling, under the same seeds, and the pictured motions of the
         first.
         """
-        if self.parts.held_out is None or self.parts.evaluator is None:
-            return [], []
-        held_out = self.preset.evaluation
-        seeds = list(range(held_out.seeds if sampling == self.sampling else held_out.further_seeds))
-        title = _title(sampling, self.sampling)
+        part = self.preset.evaluation
+        seeds = list(range(part.seeds if sampling == self.sampling else part.further_seeds))
         results: list[EvaluationResult] = []
         shown: list[report.Pictured] = []
         for name, state in (("before", self.frozen()), ("after", nullcontext())):
@@ -326,7 +334,7 @@ class FinetuneRun:
             progress = self.session.progress(f"evaluating {name}, {title}")
             progress.start(len(seeds), 0, "sampling seeds")
             with state:
-                results.append(self._evaluated(name, self.parts.held_out, seeds, sampling, progress, keep))
+                results.append(self._evaluated(name, test, seeds, sampling, progress, keep))
             progress.finish()
             shown += seen
             file.parent.mkdir(exist_ok=True)

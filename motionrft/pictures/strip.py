@@ -83,14 +83,14 @@ def _row(
     row = Image.new("RGB", (width * poses, height + foot), look.background)
     points, pen = figure_points(motion), ImageDraw.Draw(row)
     for column, frame in enumerate(pose_frames(len(motion), poses)):
-        row.paste(_panel(motion, points, frame, scene, panel, look), (column * width, 0))
+        row.paste(draw_panel(motion, points, frame, scene, panel, look), (column * width, 0))
         spot = ((column + 0.5) * width, height + foot / 2)
         text = f"{frame / fps:.1f} s"
         pen.text(spot, text, fill=look.faint, font=font_for(text, 14), anchor="mm")
     return row
 
 
-def _panel(
+def draw_panel(
     motion: np.ndarray, points: np.ndarray, frame: int, scene: Framing, panel: tuple[int, int], look: Theme
 ) -> Image.Image:
     """One pose on its piece of floor, drawn large and shrunk."""

@@ -177,7 +177,7 @@ def _fields(
     for key, value in values.items():
         field = next((model.model_fields[key] for model in models if key in model.model_fields), None)
         tag = _tag(field)
-        yield key, field, {tag: value} if tag is not None and isinstance(value, str) else value
+        yield str(key), field, {tag: value} if tag is not None and isinstance(value, str) else value
 
 
 def _usual(field: FieldInfo | None) -> dict[str, Any]:

@@ -201,8 +201,9 @@ class Optimiser:
             self.adam.step()
         elif finite:
             self.adam.step()
-        largest = torch._foreach_norm(list(self.named.values()), float("inf"))
-        weights = torch.isfinite(torch.stack([each.float() for each in largest])).all()
+        # The Euclidean norm: the largest number itself takes twelve times as long to find on a processor.
+        sizes = torch._foreach_norm([parameter.detach() for parameter in self.named.values()])
+        weights = torch.isfinite(torch.stack([each.float() for each in sizes])).all()
         self._sound.append(weights | ~finite)  # an update that was skipped has left nothing
         if self._read_every == 1:
             self._check_weights()
@@ -225,7 +226,9 @@ class Optimiser:
         """A finite gradient times a huge rate is no finite weight, and without another update no gradient would tell."""
         sound, self._sound = self._sound, []
         if sound and not torch.stack(sound).all():
-            name = next(name for name, p in self.named.items() if not torch.isfinite(p).all())
+            name = next((name for name, p in self.named.items() if not torch.isfinite(p).all()), None)
+            if name is None:
+                return  # a norm overflowed over numbers that are finite
             raise RunError(
                 f"Update {self.updates + 1} with rate {self.lr:g} left weights that are not finite, first {name}. "
                 "Nothing of it is saved; what was saved before still stands. Try a smaller learning rate."

@@ -39,6 +39,7 @@ FLOORS = [
     ["reward"],
     ["official"],
     ["loading"],
+    ["preferences"],
     ["evaluation"],
     ["finetuning", "pretraining"],
     ["api"],

@@ -96,6 +96,14 @@ def test_one_obvious_motion_among_several_arrays_is_taken(tmp_path: Path) -> Non
         read(tmp_path / "b.npz")
 
 
+def test_a_rate_that_a_file_says_goes_before_a_given_one_which_is_said(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", motion=JOINTS, fps=60.0)
+    (motion,) = read(tmp_path / "a.npz", source_fps=30.0)
+    assert motion.fps == 60 and any("--source-fps 30 is not used" in warning for warning in motion.warnings)
+    (motion,) = read(tmp_path / "a.npz", source_fps=60.0)
+    assert not motion.warnings and "60 fps" in motion.notes
+
+
 RESULTS = {
     "motion": np.stack([JOINTS.transpose(1, 2, 0)] * 2),
     "text": ["a person walks", "someone waves"],
@@ -150,6 +158,14 @@ def test_a_pickled_array_that_claims_more_than_it_holds_is_refused(tmp_path: Pat
     data = pickle.dumps({"motion": np.zeros((9, 263), np.float32)}, protocol=2)
     assert data.count(b"M\x07\x01") == 1  # the width 263
     (tmp_path / "a.pkl").write_bytes(data.replace(b"M\x07\x01", b"J\xff\xff\xff\x7f"))
+    with pytest.raises(UserError, match="damaged pickle"):
+        read(tmp_path / "a.pkl")
+
+
+def test_a_pickle_that_asks_for_a_large_memory_is_refused_before_it_gets_it(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(
+        b"\x80\x02}r\xff\xff\xff\x7f."
+    )  # an empty dictionary at place 2147483647
     with pytest.raises(UserError, match="damaged pickle"):
         read(tmp_path / "a.pkl")
 

@@ -7,7 +7,7 @@ import pytest
 
 from motionrft.errors import UserError
 from motionrft.files.conversion import Conversion, convert_files
-from motionrft.files.cuts import cuts_of, read_cuts
+from motionrft.files.cuts import Cut, cuts_of, read_cuts
 from motionrft.files.motions import read_motions
 from motionrft.files.planning import plan_jobs
 from motionrft.files.reading import ReadingOptions
@@ -83,6 +83,12 @@ def test_humanml3ds_index_works(tmp_path: Path) -> None:
     assert motion.name == "000000" and np.array_equal(motion.array, JOINTS[10:30])
     (cut,) = cuts_of(tmp_path / "MPI_HDM05/bk/x_poses.npz", cuts)
     assert (cut.start, cut.end) == (3.0, 4.0)  # HDM05 loses three seconds in front
+
+
+@pytest.mark.parametrize(("fps", "step"), [(20.0, 1), (30.0, 1), (60.0, 3), (100.0, 5), (250.0, 12)])
+def test_frames_of_the_index_are_counted_as_its_authors_decimate(fps: float, step: int) -> None:
+    cut = Cut(start=10 / 20, end=30 / 20, indexed=True)
+    assert cut.frames(10_000, fps) == (10 * step, 30 * step)
 
 
 @pytest.mark.parametrize(

@@ -153,3 +153,14 @@ def test_a_file_of_two_identical_rows_is_no_reference_pose(tmp_path: Path) -> No
     still = take(40)
     rest = type(still)(still.joints, np.broadcast_to(np.eye(3), still.local.shape), still.root)
     assert len(read(tmp_path, bvh_text(CONVENTIONS["mixamo"], rest))) == 40
+
+
+def test_feet_that_end_at_the_ankle_get_toes_that_are_said_to_be_made_up(tmp_path: Path) -> None:
+    text = bvh_text(CONVENTIONS["neuron without toes"], take())
+    for offset in ("0.000000 -5.000000 13.000000",):
+        text = text.replace(f"OFFSET {offset}", "OFFSET 0 0 0")
+    motion = read(tmp_path, text)
+    assert any("toes are made up" in note for note in motion.notes)
+    others = [joint for joint in range(22) if joint not in (10, 11)]
+    assert np.abs(motion.array[:, others] - take().joints[:, others]).max() < 1e-3
+    assert np.linalg.norm(motion.array[:, [10, 11]] - take().joints[:, [10, 11]], axis=-1).max() < 0.03

@@ -9,6 +9,21 @@ def exact(x: Tensor) -> Tensor:
     return x.to("cpu" if x.device.type == "mps" else x.device, torch.float64)
 
 
+def squared_distances(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared distances (..., N, M) float64 by a matrix product, and how far off each row's may be, (..., N, 1).
+
+    Many times as fast as `distances`; equal motions may differ by rounding.
+    """
+    a, b = exact(a), exact(b)  # (..., N, D), (..., M, D)
+    own, other = (
+        a.square().sum(-1, keepdim=True),
+        b.square().sum(-1)[..., None, :],
+    )  # (..., N, 1), (..., 1, M)
+    squares = (own + other).sub_(2 * a @ b.transpose(-1, -2))  # (..., N, M)
+    # A sum of D products is off by at most D roundings of the sum of their sizes.
+    return squares, 4 * a.shape[-1] * torch.finfo(a.dtype).eps * (own + other.amax(-1, keepdim=True))
+
+
 def distances(a: Tensor, b: Tensor) -> Tensor:
     """Euclidean distances between the rows of `a` (..., N, D) and `b` (..., M, D): (..., N, M) float64.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,31 +15,71 @@ from motionrft.files.checks import check_finite
 from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile, WritingOptions, Written
 from motionrft.files.joint_maps import JointMap
 from motionrft.files.reading import ReadingOptions
-from motionrft.files.recognition import recognise
+from motionrft.files.recognition import limbs_by_name, recognise
 from motionrft.files.recording import Motion, Recording
 from motionrft.files.skeleton_tree import SkeletonTree
 from motionrft.representations.convert import convert
+from motionrft.representations.joints import resample_smooth
 from motionrft.representations.names import JOINTS
 
 _REST = 1e-3
 """Degrees: rotations below this are a rest pose."""
 
 
+_TOE = (-0.06, 0.16)
+"""A toe that a file has not, from its ankle: down and forward, in parts of the leg."""
+
+
+def with_toes(bvh: Bvh) -> Bvh:
+    """The file with an End Site in front of each ankle that has none, or itself.
+
+    Forward is told by the rest pose, in which frames are aligned with the world: from the hips and the way up the spine.
+    """
+    tree = tree_of(bvh)
+    limbs = limbs_by_name(tree)
+    if limbs is None or all(leg[3] is not None for leg in limbs.legs):
+        return bvh
+    places = tree.rest_places
+    left, right = (places[leg[0]] for leg in limbs.legs)
+    top = places[tree.common([next(joint for joint in arm if joint is not None) for arm in limbs.arms])]
+    up = _unit(top - (left + right) / 2)
+    forward = _unit(np.cross(left - right, up))
+    for leg in limbs.legs:
+        hip, knee, ankle, toe = leg
+        if toe is None and hip is not None and knee is not None and ankle is not None and forward.any():
+            size = float(tree.lengths[tree.between(hip, ankle)].sum())
+            offset = size * (_TOE[0] * up + _TOE[1] * forward)
+            bvh = replace(
+                bvh,
+                names=(*bvh.names, f"{bvh.names[ankle]} toe"),
+                parents=(*bvh.parents, ankle),
+                offsets=np.concatenate((bvh.offsets, offset[None])),
+                channels=(*bvh.channels, ()),
+            )
+    return bvh
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / max(float(np.linalg.norm(vector)), 1e-12)
+
+
 class Retargeted:
     """A BVH file seen as the 22 SMPL joints, in its own axes and unit."""
 
     def __init__(self, bvh: Bvh, file: str, joint_map: JointMap | None) -> None:
-        self.bvh, self.file = bvh, file
-        self.notes: tuple[str, ...] = ()
+        self.file, names = file, bvh.names
+        self.bvh = bvh if joint_map is not None else with_toes(bvh)
         self.warnings: tuple[str, ...] = ()
         if joint_map is None:
+            bvh = self.bvh
             found = recognise(tree_of(bvh), file)
             joint_map = found.joint_map
             if found.guessed:
                 sure = f"{found.confidence:.0%} sure (--show-joint-map shows it)"
                 self.warnings = (f"the skeleton's names are not known: guessed by its tree, {sure}",)
         self.joint_map = joint_map.checked(bvh.names, file)
-        self.notes = (f"{self.joint_map.name} skeleton",)
+        made_up = ("its toes are made up",) if len(self.bvh.names) > len(names) else ()
+        self.notes = (f"{self.joint_map.name} skeleton", *made_up)
 
     @cached_property
     def weights(self) -> torch.Tensor:
@@ -75,6 +116,12 @@ def joints_to_write(motion: Motion) -> torch.Tensor:
     return joints.reshape(len(joints), -1, 3)
 
 
+def joints_at(motion: Motion, fps: float) -> torch.Tensor:
+    """(T, J, 3) of a motion at another rate, for formats that have one of their own."""
+    joints = joints_to_write(motion)
+    return joints if motion.fps == fps else resample_smooth(joints, motion.fps, fps)
+
+
 class BvhFormat(MotionFormat):
     """`.bvh`."""
 
@@ -96,6 +143,7 @@ class BvhFormat(MotionFormat):
             seen.take,
             seen.joints,
             unit=None,
+            says_rate=True,
             at_rest=seen.rest_rows(),
             notes=seen.notes,
             warnings=seen.warnings,

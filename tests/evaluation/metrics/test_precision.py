@@ -1,6 +1,8 @@
 """R-Precision: closed forms, ties, and what labels and distinct groups change."""
 
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from motionrft.evaluation.metrics import (
@@ -10,6 +12,8 @@ from motionrft.evaluation.metrics import (
     matching_distance,
     r_precision,
 )
+from motionrft.evaluation.metrics.exact import distances
+from motionrft.evaluation.metrics.precision import _costs, _hit
 
 
 def test_groups_drop_the_incomplete_tail():
@@ -52,3 +56,16 @@ def test_distinct_groups_never_repeat_a_label_and_use_all_that_exist():
     assert groups.shape == (50, 4)
     assert all(len(set(labels[group].tolist())) == 4 for group in groups)
     assert len(groups.unique()) == len(labels)
+
+
+@given(seed=st.integers(0, 999), copies=st.integers(1, 4), scale=st.sampled_from([1e-3, 1.0, 1e3]))
+def test_products_of_matrices_rank_as_differences_do_ties_included(seed, copies, scale):
+    random = torch.Generator().manual_seed(seed)
+    kinds = scale * torch.randn(8, 16, generator=random)
+    motion = kinds[torch.randint(8 // copies, (64,), generator=random)]
+    text = motion + scale * torch.randn(64, 16, generator=random)
+    groups, right = torch.arange(64).view(2, 32), torch.eye(32, dtype=torch.bool).expand(2, -1, -1)
+    exactly = distances(text[groups], motion[groups])
+    ranked = _costs(text[groups], motion[groups], right)
+    for top in (1, 3):
+        assert torch.equal(_hit(ranked, right, top), _hit(exactly, right, top))

@@ -1,0 +1,89 @@
+"""Do the events of a prompt happen, in the order told, as often as told? Any generator, by any judge of events.
+
+What retrieval and FID cannot see. Prompts are those of `motionrft prefer` (see `motionrft.preferences.prompts`).
+"""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+import torch
+
+from motionrft.evaluation.metrics.exact import exact
+from motionrft.evaluation.result import EvaluationResult, collect, machine
+from motionrft.evaluation.sources import GeneratorSource, evaluating
+from motionrft.generators.sampling import sample_batches
+from motionrft.physics import physics_measures
+from motionrft.preferences.judges.base import Item, Judge
+from motionrft.preferences.prompts import EventPrompt
+from motionrft.preferences.run import judged
+from motionrft.preferences.scoring import KINDS
+from motionrft.representations.convert import convert
+from motionrft.representations.names import JOINTS
+from motionrft.training.fingerprints import text_hash
+from motionrft.training.seeds import item_seed
+
+
+def evaluate_events(
+    source: GeneratorSource, judge: Judge, prompts: Sequence[EventPrompt], seeds: Sequence[int]
+) -> EvaluationResult:
+    """Sample every prompt once a seed and ask the judge; the interval is over seeds.
+
+    Returns:
+        `events/KIND` mean score, `events/KIND perfect` share of motions that do all, `events/mean` over kinds, `jitter`.
+
+    Raises:
+        UserError: the judge cannot work, or knows an event of no prompt.
+    """
+    repetitions = []
+    failed = 0
+    for seed in seeds:
+        items, jitter = _sampled(source, prompts, seed)
+        records = []
+        for place, judgement in judge.judge(items):
+            records.append({"kind": items[place].prompt.kind, "score": judgement.score})
+            failed += judgement.score is None
+        found = judged(records)
+        numbers = {f"events/{kind}": exact(torch.tensor(found[kind]["score"])) for kind in found}
+        numbers |= {f"events/{kind} perfect": exact(torch.tensor(found[kind]["perfect"])) for kind in found}
+        numbers["events/mean"] = exact(torch.tensor(fmean(each["score"] for each in found.values())))
+        repetitions.append({**numbers, "jitter": exact(jitter)})
+    counts: dict[str, int] = {kind: sum(prompt.kind == kind for prompt in prompts) for kind in KINDS}
+    told = text_hash(*(f"{p.id} {p.kind} {p.text} {p.events} {p.count} {p.seconds}" for p in prompts))
+    notes = ["Every prompt is sampled once a seed; ± is the 95 % interval over seeds."]
+    if failed:
+        notes.append(f"{failed} motions have no judgement and do not count.")
+    return EvaluationResult(
+        "events",
+        {"name": source.name, "identity": source.identity},
+        {"name": judge.name, "identity": judge.identity},
+        {"identity": told, "split": "prompts", "items": len(prompts), **counts},
+        {"sampling": dict(source.settings)},
+        list(seeds),
+        machine(source.generator.device),
+        collect(repetitions),
+        notes=notes,
+    )
+
+
+@torch.no_grad()
+def _sampled(
+    source: GeneratorSource, prompts: Sequence[EventPrompt], seed: int
+) -> tuple[list[Item], torch.Tensor]:
+    """A motion of each prompt, as joints; and their mean jitter, ()."""
+    generator = source.generator
+    lengths = generator.frames(torch.tensor([prompt.seconds for prompt in prompts]))  # (P,)
+    condition = generator.encode_text([prompt.text for prompt in prompts]).to(generator.device)
+    seeds = [item_seed(seed, prompt.id) for prompt in prompts]
+    items: dict[int, Item] = {}
+    jitter = []
+    with evaluating(generator):
+        walk = sample_batches(generator, condition, lengths, seeds, source.sampling, source.batch)
+        for chosen, motion in walk:
+            joints = convert(motion, generator.representation, JOINTS)
+            joints = joints.reshape(*joints.shape[:2], -1, 3).cpu()  # (b, T, 22, 3)
+            own = lengths[chosen]
+            jitter.append(physics_measures(joints, own, generator.fps, ("jitter",))["jitter"])
+            for place, row, frames in zip(chosen.tolist(), joints, own.tolist(), strict=True):
+                items[place] = Item(prompts[place], 0, row[:frames].numpy(), generator.fps)
+            source.made(len(chosen))
+    return [items[place] for place in range(len(prompts))], torch.cat(jitter).mean()

@@ -1,0 +1,110 @@
+"""Candidates: several motions of each prompt, from any generator, each with its seed; one file a prompt."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from motionrft.generators.base import Generator
+from motionrft.generators.sampling import sample_batches
+from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.parsing import parsing
+from motionrft.preferences.prompts import EventPrompt
+from motionrft.representations.convert import convert
+from motionrft.representations.names import JOINTS
+from motionrft.training.atomic import atomic_file
+from motionrft.training.seeds import item_seed
+
+_TEXTS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The motions of one prompt.
+
+    motions: (n, T, D) float32 in `representation`, de-normalised. joints: (n, T, 22, 3) metres.
+    seeds: (n,) of each. fps: frames a second.
+    """
+
+    motions: np.ndarray
+    joints: np.ndarray
+    seeds: np.ndarray
+    representation: str
+    fps: float
+
+
+def make_candidates(
+    generator: Generator,
+    prompts: Sequence[EventPrompt],
+    folder: Path,
+    number: int,
+    sampling: SamplingSettings | None = None,
+    seed: int = 0,
+    batch: int = 32,
+    done: Callable[[int], None] = lambda count: None,
+) -> None:
+    """Sample what `folder` lacks: `number` motions a prompt, each from the seed of (run seed, prompt, place).
+
+    Args:
+        done: told how many motions more are there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [prompt for prompt in prompts if not candidates_file(folder, prompt.id).exists()]
+    done((len(prompts) - len(missing)) * number)
+    for start in range(0, len(missing), _TEXTS_AT_ONCE):
+        part = missing[start : start + _TEXTS_AT_ONCE]
+        condition = generator.encode_text([prompt.text for prompt in part])
+        lengths = generator.frames(torch.tensor([prompt.seconds for prompt in part]))  # (P,)
+        repeated = torch.arange(len(part)).repeat_interleave(number)
+        seeds = [item_seed(seed, prompt.id, place) for prompt in part for place in range(number)]
+        made: dict[int, torch.Tensor] = {}
+        device = condition.text.tokens.device
+        walk = sample_batches(
+            generator, condition.index(repeated.to(device)), lengths[repeated], seeds, sampling, batch
+        )
+        for items, motions in walk:
+            made.update(zip(items.tolist(), motions.cpu(), strict=True))
+            done(len(items))
+        for row, prompt in enumerate(part):
+            places = range(row * number, (row + 1) * number)
+            frames = int(lengths[row])
+            motions = torch.stack([made[place][:frames] for place in places])  # (n, T, D)
+            _save(folder, prompt.id, generator, motions, [seeds[place] for place in places])
+
+
+def read_candidates(folder: Path, prompt: str) -> Candidates:
+    """The motions of a prompt.
+
+    Raises:
+        UserError: there are none, or the file is damaged.
+    """
+    path = candidates_file(folder, prompt)
+    with parsing(path, "a file of candidates"), np.load(path, allow_pickle=False) as held:
+        arrays = {name: held[name] for name in ("motions", "joints", "seeds", "fps", "representation")}
+    return Candidates(
+        arrays["motions"],
+        arrays["joints"],
+        arrays["seeds"],
+        str(arrays["representation"]),
+        float(arrays["fps"]),
+    )
+
+
+def candidates_file(folder: Path, prompt: str) -> Path:
+    """Where the motions of a prompt lie."""
+    return folder / f"{prompt}.npz"
+
+
+def _save(folder: Path, prompt: str, generator: Generator, motions: torch.Tensor, seeds: list[int]) -> None:
+    joints = convert(motions, generator.representation, JOINTS)
+    arrays = {
+        "motions": motions.float().numpy(),
+        "joints": joints.reshape(*joints.shape[:2], -1, 3).float().numpy(),
+        "seeds": np.array(seeds, dtype=np.uint64),
+        "fps": np.array(generator.fps),
+        "representation": np.array(generator.representation),
+    }
+    with atomic_file(candidates_file(folder, prompt)) as path, open(path, "wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]

@@ -1,0 +1,66 @@
+"""Settings of `motionrft prefer`."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from motionrft.preferences.events import EVENTS, USUAL
+from motionrft.settings.base import Preset, PresetPart
+
+
+class JudgePart(PresetPart):
+    """Who judges, and what it may cost."""
+
+    name: Literal["rules", "reward", "endpoint"] = Field(
+        "rules", description="rules on joints; a reward; a model behind an OpenAI-compatible endpoint"
+    )
+    reward: str = Field("builtin", description="judge reward: which one, as --reward names it")
+    model: str = Field("gpt-4o", description="judge endpoint: the model's name there")
+    parallel: int = Field(4, ge=1, le=256, description="judge endpoint: calls at once")
+    timeout: float = Field(120.0, gt=0, description="judge endpoint: seconds of one call")
+    max_calls: int | None = Field(None, ge=1, description="judge endpoint: calls of one run; null: no limit")
+    max_cost: float | None = Field(None, gt=0, description="judge endpoint: money of one run; null: no limit")
+    price_in: float | None = Field(None, ge=0, description="judge endpoint: price of a million tokens sent")
+    price_out: float | None = Field(
+        None, ge=0, description="judge endpoint: price of a million tokens received"
+    )
+    image_tokens: int = Field(1100, ge=0, description="judge endpoint: tokens of one sheet, for the estimate")
+
+
+class PairsPart(PresetPart):
+    """Which candidates become pairs."""
+
+    per_prompt: int = Field(3, ge=1, description="pairs of one prompt at most")
+    margin: float = Field(0.2, ge=0, le=1, description="difference of scores that a pair needs")
+    balance: bool = Field(True, description="as many pairs of each kind of prompt")
+
+
+class PreferPreset(Preset):
+    """Everything `motionrft prefer` decides."""
+
+    command: ClassVar[str] = "prefer"
+
+    generator: str = Field("builtin", description="generator folder or checkpoint, or builtin")
+    prompts: str | None = Field(
+        None, description="prompts.jsonl of one's own: text, kind, events, count; null: made by templates"
+    )
+    kinds: dict[str, int] = Field(
+        {"integrity": 40, "temporal": 40, "frequency": 40}, description="prompts of each kind to make"
+    )
+    events: list[str] = Field(list(USUAL), description=f"events to make prompts of: {', '.join(EVENTS)}")
+    held_out: float = Field(0.2, ge=0, lt=1, description="share of the prompts that is held out of the pairs")
+    candidates: int = Field(8, ge=2, le=1000, description="motions of each prompt")
+    steps: int | None = Field(
+        None, ge=1, le=10_000, description="denoising steps; null: as tuned or published"
+    )
+    guidance: float | None = Field(None, description="guidance scale; null: as tuned or published")
+    batch: int = Field(32, ge=1, description="motions computed at once")
+    judge: JudgePart = JudgePart()
+    pairs: PairsPart = PairsPart()
+
+    @model_validator(mode="after")
+    def _events_are_known(self) -> "PreferPreset":
+        unknown = [name for name in self.events if name not in EVENTS]
+        if unknown and self.prompts is None:
+            raise ValueError(f"events: no event is called {unknown[0]!r}; there are {', '.join(EVENTS)}")
+        return self

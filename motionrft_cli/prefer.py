@@ -1,0 +1,90 @@
+"""prefer: from event-level prompts to preference pairs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from motionrft.errors import UserError
+from motionrft.preferences.preset import PreferPreset
+from motionrft_cli.options import Call, command, sets
+
+if TYPE_CHECKING:
+    from motionrft.preferences.run import Stage
+
+
+@command(PreferPreset, example="motionrft prefer --preset mini --out runs/prefer")
+def prefer(
+    call: Call[PreferPreset],
+    generator: Annotated[str | None, sets("generator")] = None,
+    prompts: Annotated[str | None, sets("prompts")] = None,
+    candidates: Annotated[int | None, sets("candidates")] = None,
+    judge: Annotated[str | None, sets("judge.name")] = None,
+    stage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="prompts|candidates|sheets|judge|pairs", help="one stage alone; default: all but sheets"
+        ),
+    ] = None,
+) -> int:
+    """Make preference pairs: prompts that tell events, motions of a generator, a judge who says what happens in them.
+
+    Every stage leaves files and goes on with --resume: nothing is sampled and no judge is asked twice. The pairs are
+    what finetune --method dpo --pairs and train-reward --pairs read.
+    """
+    from motionrft.preferences.run import STAGES, Preferring
+
+    if stage is not None and stage not in STAGES:
+        raise UserError(f"--stage {stage}: legal: {', '.join(STAGES)}.")
+    if call.dry_run:
+        estimate = Preferring(call.preset, Path(), call.device()).estimate()
+        call.console.table("dry run: prefer", ["what", "estimate"], [list(row) for row in _rows(estimate)])
+        call.console.emit({"dry_run": True, **estimate})
+        return 0
+    out = call.output_folder()
+    with call.console.progress("prefer", None, "done") as bar:
+        total: dict[str, int] = {}
+
+        def watch(name: str, more: int, whole: int) -> None:
+            total[name] = total.get(name, 0) + more
+            bar.describe(f"{name} {total[name]}/{whole}")
+            bar.advance(more)
+
+        wanted: list[Stage] = [name for name in STAGES if name == stage or _usual(name, stage)]
+        result = Preferring(call.preset, out, call.device(), watch).run(wanted)
+        call.preset.write(out / "preset.yaml")
+    _show(call, result)
+    if "pairs" in result:
+        call.console.info(
+            f"Next: motionrft finetune --method dpo --pairs {out / 'pairs.jsonl'} --out runs/dpo"
+        )
+    call.console.emit({"out": str(out), **result})
+    return 0
+
+
+def _usual(name: str, stage: str | None) -> bool:
+    """Sheets are drawn for those who ask for them, and by the judge that looks at them."""
+    return stage is None and name != "sheets"
+
+
+def _show(call: Call[PreferPreset], result: dict[str, Any]) -> None:
+    kinds = result.get("judged", {})
+    if kinds:
+        rows = [[kind, f"{found['score']:.3f}", f"{found['perfect']:.3f}"] for kind, found in kinds.items()]
+        call.console.table("what the judge saw", ["kind", "score ↑", "perfect ↑"], rows)
+    said = [f"{result[key]} {key.replace('_', ' ')}" for key in result if isinstance(result[key], int)]
+    call.console.info(", ".join(said) + ".")
+
+
+def _rows(estimate: dict[str, Any]) -> list[tuple[str, object]]:
+    price = estimate["price"]
+    unknown = "unknown: set judge.price_in and judge.price_out"
+    calls = estimate["calls"]
+    return [
+        ("prompts", estimate["prompts"]),
+        ("motions", estimate["motions"]),
+        ("calls of the judge", calls),
+        ("tokens sent, about", estimate["tokens_in"]),
+        ("tokens received, about", estimate["tokens_out"]),
+        ("price, about", "nothing" if not calls else unknown if price is None else f"{price:.2f}"),
+    ]
