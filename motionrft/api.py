@@ -16,6 +16,7 @@ from motionrft.evaluation.preset import EvalPreset
 from motionrft.evaluation.result import EvaluationResult
 from motionrft.files import FileFault, Motion, read_motions, write_motion
 from motionrft.files.conversion import Conversion, convert_motion
+from motionrft.files.reading import ReadingOptions
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.run import Finetuned, FinetuneSession
 from motionrft.finetuning.run import finetune as run_finetuning
@@ -43,16 +44,22 @@ __all__ = [
 ]
 
 
-def load_motion(path: Path | str, representation: str | None = None, fps: float | None = None) -> Motion:
+def load_motion(
+    path: Path | str,
+    representation: str | None = None,
+    fps: float | None = None,
+    reading: ReadingOptions | None = None,
+) -> Motion:
     """The motion of a file (`motionrft.files.read_motions` reads files of several).
 
     Args:
         representation: what the file holds, by name; None recognises it. fps: a wanted rate; None keeps the file's.
+        reading: what else a reader is told: axes, unit, part, joint map (`motionrft.files.reading.ReadingOptions`).
 
     Raises:
         UserError: missing, damaged, unknown, or not one motion alone.
     """
-    motions = read_motions(path, representation, fps)
+    motions = read_motions(path, representation, fps, options=reading)
     if len(motions) != 1:
         raise UserError(f"{path}: holds {len(motions)} motions; motionrft.files.read_motions gives them all.")
     return motions[0]

@@ -33,14 +33,14 @@ class Linear(nn.Linear):
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x W^T + b: x (..., in), `weight` (out, in), `bias` (out,) to (..., out)."""
     if _suits_onednn(x, weight):
-        return _OneDnnLinear.apply(x, weight, bias)
+        return _OneDnnLinear.apply(x, weight, bias)  # (..., out)
     return F.linear(x, weight, bias)
 
 
 def gelu_of(layer: nn.Module, x: Tensor) -> Tensor:
     """gelu(layer(x)); in one pass over the result where `layer` is a plain `Linear` and no graph is kept."""
     if type(layer) is Linear and not torch.is_grad_enabled() and _suits_onednn(x, layer.weight):
-        return _product(x.contiguous(), layer.weight, layer.bias, "gelu")
+        return _product(x.contiguous(), layer.weight, layer.bias, "gelu")  # (..., out)
     return F.gelu(layer(x))
 
 
@@ -104,7 +104,7 @@ class _OneDnnLinear(torch.autograd.Function):
         x, weight = ctx.saved_tensors  # type: ignore[attr-defined]
         to_bias = ctx.needs_input_grad[2]  # type: ignore[attr-defined]
         gradient = gradient.contiguous()
-        rows = gradient.view(-1, gradient.shape[-1])
+        rows = gradient.view(-1, gradient.shape[-1])  # (M, out)
         return (
             None if weight is None else _product(gradient, weight.contiguous().t()),
             None if x is None else _outer(rows, x.reshape(-1, x.shape[-1])),

@@ -19,18 +19,18 @@ SixdOrder = Literal["columns", "interleaved"]
 
 def planar(x: Tensor) -> Tensor:
     """The same values, with every component of the last axis contiguous in memory."""
-    return x.movedim(-1, 0).contiguous().movedim(0, -1)
+    return x.movedim(-1, 0).contiguous().movedim(0, -1)  # (..., C)
 
 
 def take(x: Tensor, places: Sequence[int]) -> Tensor:
     """The listed entries of the first axis of (J, ..., C), in planar memory."""
     index = torch.tensor(places, device=x.device)
-    return x.movedim(-1, 0).index_select(1, index).movedim(0, -1)
+    return x.movedim(-1, 0).index_select(1, index).movedim(0, -1)  # (len(places), ..., C)
 
 
 def join(components: Sequence[Tensor]) -> Tensor:
     """Components (...) side by side as (..., C), in planar memory."""
-    return torch.stack(list(components)).movedim(0, -1)
+    return torch.stack(list(components)).movedim(0, -1)  # (..., C)
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
@@ -68,12 +68,12 @@ def length(x: Tensor) -> Tensor:
 def normalise(x: Tensor) -> Tensor:
     """x / |x| over the last axis; a zero vector stays zero, with a finite gradient."""
     tiny = torch.finfo(x.dtype).tiny
-    return x * dot(x, x).clamp_min(tiny).rsqrt().unsqueeze(-1)
+    return x * dot(x, x).clamp_min(tiny).rsqrt().unsqueeze(-1)  # (..., C)
 
 
 def quaternion_multiply(p: Tensor, q: Tensor) -> Tensor:
     """Hamilton product pq: first q, then p. (..., 4) each."""
-    return join(_product(p.unbind(-1), q.unbind(-1)))
+    return join(_product(p.unbind(-1), q.unbind(-1)))  # (..., 4)
 
 
 def _product(p: Sequence[Tensor], q: Sequence[Tensor], inverse: bool = False) -> tuple[Tensor, ...]:
@@ -91,14 +91,14 @@ def _product(p: Sequence[Tensor], q: Sequence[Tensor], inverse: bool = False) ->
 def quaternion_conjugate(q: Tensor) -> Tensor:
     """The inverse of a unit quaternion."""
     w, x, y, z = q.unbind(-1)
-    return join((w, -x, -y, -z))
+    return join((w, -x, -y, -z))  # (..., 4)
 
 
 def quaternion_rotate(q: Tensor, v: Tensor) -> Tensor:
     """q v q*: turn vectors (..., 3) by unit quaternions (..., 4)."""
-    axis = q[..., 1:]
-    t = cross(axis, v)
-    return v + 2 * (q[..., :1] * t + cross(axis, t))
+    axis = q[..., 1:]  # (..., 3)
+    t = cross(axis, v)  # (..., 3)
+    return v + 2 * (q[..., :1] * t + cross(axis, t))  # (..., 3)
 
 
 def shortest_arc(u: Tensor, v: Tensor) -> Tensor:
@@ -107,11 +107,11 @@ def shortest_arc(u: Tensor, v: Tensor) -> Tensor:
     Through the half-way vector h = u + v, so that nearly opposite vectors keep their precision. Exactly opposite ones
     turn by pi about some axis orthogonal to u; where v is zero the result is the identity.
     """
-    h = u + v
+    h = u + v  # (..., 3)
     h2 = dot(h, h)
     opposite = h2 < 64 * torch.finfo(u.dtype).eps ** 2
-    axis = torch.where(opposite.unsqueeze(-1), _orthogonal(u), cross(u, h))
-    return normalise(join((h2 / 2, *axis.unbind(-1))))
+    axis = torch.where(opposite.unsqueeze(-1), _orthogonal(u), cross(u, h))  # (..., 3)
+    return normalise(join((h2 / 2, *axis.unbind(-1))))  # (..., 4)
 
 
 def _orthogonal(u: Tensor) -> Tensor:
@@ -121,7 +121,7 @@ def _orthogonal(u: Tensor) -> Tensor:
     across = join(
         (torch.where(upright, torch.ones_like(x), -z), torch.zeros_like(y), torch.where(upright, 0.0 * x, x))
     )
-    return normalise(across - dot(across, u).unsqueeze(-1) * u)
+    return normalise(across - dot(across, u).unsqueeze(-1) * u)  # (..., 3)
 
 
 def yaw_rotate(angle: Tensor, v: Tensor) -> Tensor:
@@ -134,13 +134,13 @@ def yaw_rotate(angle: Tensor, v: Tensor) -> Tensor:
 def yaw_quaternion(angle: Tensor) -> Tensor:
     """The quaternion of a turn by `angle` radians about Y: (...) -> (..., 4)."""
     zero = torch.zeros_like(angle)
-    return join(((angle / 2).cos(), zero, (angle / 2).sin(), zero))
+    return join(((angle / 2).cos(), zero, (angle / 2).sin(), zero))  # (..., 4)
 
 
 def quaternion_to_matrix(q: Tensor) -> Tensor:
     """Unit quaternions (..., 4) to matrices (..., 3, 3)."""
-    first, second = (join(column) for column in _columns(q.unbind(-1)))
-    return torch.stack((first, second, cross(first, second)), dim=-1)
+    first, second = (join(column) for column in _columns(q.unbind(-1)))  # (..., 3) each
+    return torch.stack((first, second, cross(first, second)), dim=-1)  # (..., 3, 3)
 
 
 def _columns(q: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
@@ -172,19 +172,19 @@ def matrix_to_quaternion(matrix: Tensor) -> Tensor:
         (xz - zx, xy + yx, 1 - xx + yy - zz, yz + zy),
         (yx - xy, xz + zx, yz + zy, 1 - xx - yy + zz),
     )
-    rows = torch.stack([torch.stack(row, dim=-1) for row in outer], dim=-2)
+    rows = torch.stack([torch.stack(row, dim=-1) for row in outer], dim=-2)  # (..., 4, 4)
     largest = rows.diagonal(dim1=-2, dim2=-1).argmax(-1)
-    row = rows.gather(-2, largest[..., None, None].expand(*largest.shape, 1, 4)).squeeze(-2)
-    q = normalise(row)
+    row = rows.gather(-2, largest[..., None, None].expand(*largest.shape, 1, 4)).squeeze(-2)  # (..., 4)
+    q = normalise(row)  # (..., 4)
     return torch.where(q[..., :1] < 0, -q, q)
 
 
 def rotation_vector_to_quaternion(vectors: Tensor) -> Tensor:
     """Rotation vectors (..., 3), axis times angle in radians, as quaternions (..., 4); exact and smooth at zero."""
-    angle = vectors.norm(dim=-1, keepdim=True)
+    angle = vectors.norm(dim=-1, keepdim=True)  # (..., 1)
     # sin(a / 2) / a, which torch's sinc has without a division at zero.
-    scale = 0.5 * torch.sinc(angle / (2 * torch.pi))
-    return torch.cat(((angle / 2).cos(), scale * vectors), dim=-1)
+    scale = 0.5 * torch.sinc(angle / (2 * torch.pi))  # (..., 1)
+    return torch.cat(((angle / 2).cos(), scale * vectors), dim=-1)  # (..., 4)
 
 
 def matrix_to_sixd(matrix: Tensor, order: SixdOrder) -> Tensor:
@@ -194,26 +194,26 @@ def matrix_to_sixd(matrix: Tensor, order: SixdOrder) -> Tensor:
 
 def sixd_to_matrix(sixd: Tensor, order: SixdOrder) -> Tensor:
     """6D (..., 6) to rotation matrices (..., 3, 3) by Gram-Schmidt (Zhou et al. 2019)."""
-    first, second = _unpack(sixd, order)
-    b1 = normalise(first)
-    b2 = normalise(second - dot(b1, second).unsqueeze(-1) * b1)
-    return torch.stack((b1, b2, cross(b1, b2)), dim=-1)
+    first, second = _unpack(sixd, order)  # (..., 3) each
+    b1 = normalise(first)  # (..., 3)
+    b2 = normalise(second - dot(b1, second).unsqueeze(-1) * b1)  # (..., 3)
+    return torch.stack((b1, b2, cross(b1, b2)), dim=-1)  # (..., 3, 3)
 
 
 def sixd_to_quaternion(sixd: Tensor, order: SixdOrder) -> Tensor:
-    return matrix_to_quaternion(sixd_to_matrix(sixd, order))
+    return matrix_to_quaternion(sixd_to_matrix(sixd, order))  # (..., 4)
 
 
 def _pack(first: Sequence[Tensor], second: Sequence[Tensor], order: SixdOrder) -> Tensor:
     if order == "columns":
-        return join((*first, *second))
+        return join((*first, *second))  # (..., 6)
     return join([component for pair in zip(first, second, strict=True) for component in pair])
 
 
 def _unpack(sixd: Tensor, order: SixdOrder) -> tuple[Tensor, Tensor]:
     if order == "columns":
-        return sixd[..., :3], sixd[..., 3:]
-    return sixd[..., 0::2], sixd[..., 1::2]
+        return sixd[..., :3], sixd[..., 3:]  # (..., 3) each
+    return sixd[..., 0::2], sixd[..., 1::2]  # (..., 3) each
 
 
 def euler_to_quaternion(angles: Tensor, axes: str) -> Tensor:
@@ -227,7 +227,7 @@ def euler_to_quaternion(angles: Tensor, axes: str) -> Tensor:
     for angle, axis in zip(angles.unbind(-1), axes, strict=True):
         parts = [(angle / 2).cos(), *(torch.zeros_like(angle),) * 3]
         parts[1 + "XYZ".index(axis)] = (angle / 2).sin()
-        turn = join(parts)
+        turn = join(parts)  # (..., 4)
         result = turn if result is None else quaternion_multiply(result, turn)
     if result is None:
         raise ValueError("euler_to_quaternion needs at least one axis")
@@ -254,7 +254,7 @@ def matrix_to_euler(matrix: Tensor, axes: str) -> Tensor:
 def slerp(p: Tensor, q: Tensor, fraction: Tensor) -> Tensor:
     """Spherical interpolation along the shorter arc; `fraction` broadcasts over (...), 0 gives p and 1 gives q."""
     cosine = dot(p, q)
-    q = torch.where((cosine < 0).unsqueeze(-1), -q, q)
+    q = torch.where((cosine < 0).unsqueeze(-1), -q, q)  # (..., 4)
     cosine = cosine.abs().clamp(max=1)
     angle = torch.acos(cosine)
     # Below about a thousandth of a radian the sines lose digits and straight interpolation is exact to rounding.
@@ -262,7 +262,7 @@ def slerp(p: Tensor, q: Tensor, fraction: Tensor) -> Tensor:
     sine = torch.where(near, torch.ones_like(angle), angle.sin())
     a = torch.where(near, 1 - fraction, ((1 - fraction) * angle).sin() / sine)
     b = torch.where(near, fraction.expand_as(angle), (fraction * angle).sin() / sine)
-    return normalise(a.unsqueeze(-1) * p + b.unsqueeze(-1) * q)
+    return normalise(a.unsqueeze(-1) * p + b.unsqueeze(-1) * q)  # (..., 4)
 
 
 def best_rotation(source: Tensor, target: Tensor) -> Tensor:
@@ -275,8 +275,8 @@ def best_rotation(source: Tensor, target: Tensor) -> Tensor:
     Returns:
         (..., 3, 3) with determinant 1.
     """
-    covariance = target.transpose(-1, -2) @ source
-    u, _, vh = torch.linalg.svd(covariance)
-    flip = torch.ones_like(covariance[..., 0])
+    covariance = target.transpose(-1, -2) @ source  # (..., 3, 3)
+    u, _, vh = torch.linalg.svd(covariance)  # (..., 3, 3) each
+    flip = torch.ones_like(covariance[..., 0])  # (..., 3)
     flip[..., 2] = torch.sign(torch.linalg.det(u @ vh))
-    return (u * flip.unsqueeze(-2)) @ vh
+    return (u * flip.unsqueeze(-2)) @ vh  # (..., 3, 3)

@@ -27,8 +27,8 @@ class Attention(nn.Module):
             raise ValueError(f"a width of {width} does not divide into {heads} attention heads")
         self.heads = heads
         self.dropout = dropout
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))  # (3 D, D): q, k, v
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))  # (3 D,)
         self.out_proj = Linear(width, width)
         nn.init.xavier_uniform_(self.in_proj_weight)
         nn.init.zeros_(self.out_proj.bias)
@@ -36,18 +36,18 @@ class Attention(nn.Module):
     def forward(self, query: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """Attend from `query` (B, Q, D) to `memory` (B, K, D), or to itself where memory is None; `mask` (B, K)."""
         if memory is None:
-            q, k, v = linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
+            q, k, v = linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)  # (B, Q, D) each
         else:
             width = query.shape[-1]
             if memory.shape[1] == 1:
-                return self._one_token(memory).expand_as(query)
-            q = linear(query, self.in_proj_weight[:width], self.in_proj_bias[:width])
+                return self._one_token(memory).expand_as(query)  # (B, Q, D)
+            q = linear(query, self.in_proj_weight[:width], self.in_proj_bias[:width])  # (B, Q, D)
             k, v = linear(memory, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, dim=-1)
         visible = None if mask is None else mask[:, None, None, :]  # (B, 1, 1, K)
         mixed = F.scaled_dot_product_attention(
             self._split(q), self._split(k), self._split(v), visible, self.dropout if self.training else 0.0
         )
-        return self.out_proj(mixed.transpose(1, 2).flatten(2))
+        return self.out_proj(mixed.transpose(1, 2).flatten(2))  # (B, Q, D)
 
     def read(
         self, query: Tensor, memory: Tensor, mask: Tensor | None = None, join: nn.Linear | None = None
@@ -64,20 +64,20 @@ class Attention(nn.Module):
         width, scale = query.shape[-1], (query.shape[-1] // self.heads) ** -0.5
         weights = self.in_proj_weight.unflatten(0, (3, self.heads, -1))  # (3, H, D / H, D)
         q = self._split(linear(query, self.in_proj_weight[:width], self.in_proj_bias[:width]))
-        seen = torch.einsum("bhqd,hdm->bhqm", q * scale, weights[1])
+        seen = torch.einsum("bhqd,hdm->bhqm", q * scale, weights[1])  # (B, H, Q, D)
         if join is not None:
-            seen = seen @ join.weight
+            seen = seen @ join.weight  # (B, H, Q, M)
         scores = seen.flatten(1, 2) @ memory.transpose(1, 2)  # (B, H Q, K)
         if mask is not None:
             scores = scores.masked_fill(~mask[:, None], float("-inf"))
-        shares = F.dropout(scores.softmax(-1), self.dropout, self.training)
-        mean, total = shares @ memory, shares.sum(-1, keepdim=True)
+        shares = F.dropout(scores.softmax(-1), self.dropout, self.training)  # (B, H Q, K)
+        mean, total = shares @ memory, shares.sum(-1, keepdim=True)  # (B, H Q, M), (B, H Q, 1)
         if join is not None:
-            mean = mean @ join.weight.T + total * join.bias
+            mean = mean @ join.weight.T + total * join.bias  # (B, H Q, D)
         mean, total = (x.unflatten(1, (self.heads, -1)) for x in (mean, total))
-        biases = self.in_proj_bias[2 * width :].view(self.heads, 1, -1)
-        mixed = torch.einsum("bhqm,hdm->bhqd", mean, weights[2]) + total * biases
-        return self.out_proj(mixed.transpose(1, 2).flatten(2))
+        biases = self.in_proj_bias[2 * width :].view(self.heads, 1, -1)  # (H, 1, D / H)
+        mixed = torch.einsum("bhqm,hdm->bhqd", mean, weights[2]) + total * biases  # (B, H, Q, D / H)
+        return self.out_proj(mixed.transpose(1, 2).flatten(2))  # (B, Q, D)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, H, T, D / H)
@@ -102,7 +102,7 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """x (B, T, D) with `mask` (B, T) to (B, T, D)."""
-        return self._feed(self.norm1(x + self.drop(self.self_attn(x, mask=mask))))
+        return self._feed(self.norm1(x + self.drop(self.self_attn(x, mask=mask))))  # (B, T, D)
 
     def first(
         self, rows: int, x: Tensor, mask: Tensor | None = None, join: nn.Linear | None = None
@@ -113,11 +113,11 @@ class EncoderLayer(nn.Module):
                 join(x),
                 None,
             )  # so few positions cost less to join than H queries do to carry through it
-        head = x[:, :rows] if join is None else join(x[:, :rows])
+        head = x[:, :rows] if join is None else join(x[:, :rows])  # (B, rows, D)
         return self._feed(self.norm1(head + self.drop(self.self_attn.read(head, x, mask, join))))
 
     def _feed(self, h: Tensor) -> Tensor:
-        return self.norm2(h + self.drop(self.linear2(self.drop(gelu_of(self.linear1, h)))))
+        return self.norm2(h + self.drop(self.linear2(self.drop(gelu_of(self.linear1, h)))))  # (B, T, D)
 
 
 class DecoderLayer(nn.Module):
@@ -138,9 +138,9 @@ class DecoderLayer(nn.Module):
         self, x: Tensor, memory: Tensor, mask: Tensor | None = None, memory_mask: Tensor | None = None
     ) -> Tensor:
         """x (B, T, D) with `mask` (B, T), memory (B, M, D) with `memory_mask` (B, M), to (B, T, D)."""
-        h = self.norm1(x + self.drop(self.self_attn(x, mask=mask)))
-        h = self.norm2(h + self.drop(self.multihead_attn(h, memory, memory_mask)))
-        return self.norm3(h + self.drop(self.linear2(self.drop(gelu_of(self.linear1, h)))))
+        h = self.norm1(x + self.drop(self.self_attn(x, mask=mask)))  # (B, T, D)
+        h = self.norm2(h + self.drop(self.multihead_attn(h, memory, memory_mask)))  # (B, T, D)
+        return self.norm3(h + self.drop(self.linear2(self.drop(gelu_of(self.linear1, h)))))  # (B, T, D)
 
 
 class Encoder(nn.Module):
@@ -153,7 +153,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None, rows: int | None = None) -> Tensor:
         """x (B, T, D) with `mask` (B, T) to (B, T, D); with `rows`, only the first rows of the result."""
         for layer in self.layers[:-1]:
-            x = layer(x, mask)
+            x = layer(x, mask)  # (B, T, D)
         last = cast(EncoderLayer, self.layers[-1])
         return last(x, mask) if rows is None else last.first(rows, x, mask)
 
@@ -169,7 +169,7 @@ class Decoder(nn.Module):
         self, x: Tensor, memory: Tensor, mask: Tensor | None = None, memory_mask: Tensor | None = None
     ) -> Tensor:
         for layer in self.layers:
-            x = layer(x, memory, mask, memory_mask)
+            x = layer(x, memory, mask, memory_mask)  # (B, T, D)
         return x
 
 
@@ -201,18 +201,18 @@ class SkipEncoder(_SkipStack):
         """x (B, T, D), mask (B, T) to (B, T, D); with `rows`, only the first rows of the result, (B, rows, D)."""
         skips = []
         for block in self.input_blocks:
-            x = block(x, mask)
+            x = block(x, mask)  # (B, T, D)
             skips.append(x)
         ends = [self.middle_block, *self.output_blocks]
         joins: list[nn.Linear | None] = [None, *cast(list[nn.Linear], list(self.linear_blocks))]
         for join, block in zip(joins, cast(list[EncoderLayer], ends), strict=True):
             if join is not None:
-                x = torch.cat((x, skips.pop()), dim=-1)
+                x = torch.cat((x, skips.pop()), dim=-1)  # (B, T, 2 D)
             if rows is not None and block is ends[-1]:
-                x = block.first(rows, x, mask, join)
+                x = block.first(rows, x, mask, join)  # (B, rows, D)
             else:
                 x = block(x if join is None else join(x), mask)
-        return self.norm(x)
+        return self.norm(x)  # (B, T or rows, D)
 
 
 class SkipDecoder(_SkipStack):
@@ -227,13 +227,13 @@ class SkipDecoder(_SkipStack):
         """x (B, T, D) with `mask` (B, T), memory (B, M, D) with `memory_mask` (B, M), to (B, T, D)."""
         skips = []
         for block in self.input_blocks:
-            x = block(x, memory, mask, memory_mask)
+            x = block(x, memory, mask, memory_mask)  # (B, T, D)
             skips.append(x)
-        x = self.middle_block(x, memory, mask, memory_mask)
+        x = self.middle_block(x, memory, mask, memory_mask)  # (B, T, D)
         for join, block in zip(self.linear_blocks, self.output_blocks, strict=True):
-            x = join(torch.cat((x, skips.pop()), dim=-1))
+            x = join(torch.cat((x, skips.pop()), dim=-1))  # (B, T, D)
             x = block(x, memory, mask, memory_mask)
-        return self.norm(x)
+        return self.norm(x)  # (B, T, D)
 
 
 class LearnedPositions(nn.Module):
@@ -241,7 +241,7 @@ class LearnedPositions(nn.Module):
 
     def __init__(self, width: int, rows: int = 500) -> None:
         super().__init__()
-        self.pe = nn.Parameter(torch.rand(rows, 1, width))
+        self.pe = nn.Parameter(torch.rand(rows, 1, width))  # (rows, 1, D)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, T, D) plus rows 0 to T - 1.
@@ -253,7 +253,7 @@ class LearnedPositions(nn.Module):
             raise ValueError(
                 f"a sequence of {x.shape[1]} positions; the position table has {self.pe.shape[0]}"
             )
-        return x + self.pe[: x.shape[1], 0]
+        return x + self.pe[: x.shape[1], 0]  # (B, T, D)
 
 
 def timestep_features(t: Tensor, width: int) -> Tensor:
@@ -261,9 +261,9 @@ def timestep_features(t: Tensor, width: int) -> Tensor:
     half = width // 2
     # Multiplied before it is divided, as published: the other order differs in the last place for most widths.
     exponents = -math.log(10000.0) * torch.arange(half, dtype=torch.float32, device=t.device)  # (half,)
-    frequencies = torch.exp(exponents / half)
-    angles = t.reshape(-1, 1).float() * frequencies
-    return torch.cat((angles.cos(), angles.sin()), dim=-1)
+    frequencies = torch.exp(exponents / half)  # (half,)
+    angles = t.reshape(-1, 1).float() * frequencies  # (B or 1, half)
+    return torch.cat((angles.cos(), angles.sin()), dim=-1)  # (B or 1, width)
 
 
 class TimeEmbedding(nn.Module):
@@ -276,4 +276,4 @@ class TimeEmbedding(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, features) to (B, D)."""
-        return self.linear_2(F.silu(self.linear_1(features)))
+        return self.linear_2(F.silu(self.linear_1(features)))  # (B, D)

@@ -21,9 +21,9 @@ def ancestral(
     """
     steps = schedule.times if steps is None else steps
     times = visited_times(schedule.times, steps, "linspace").flip(0)  # clean to noisy, as chains are defined
-    a = schedule.alpha_bar[times]
-    a_previous = torch.cat([torch.ones(1, dtype=a.dtype), a[:-1]])
-    beta = 1 - a / a_previous
+    a = schedule.alpha_bar[times]  # (S,)
+    a_previous = torch.cat([torch.ones(1, dtype=a.dtype), a[:-1]])  # (S,)
+    beta = 1 - a / a_previous  # (S,)
     variance = beta * (1 - a_previous) / (1 - a) if small_variance else beta.clone()
     variance[0] = 0  # the last step adds no noise, so the entry that papers put there is never drawn from
     return tabulate(

@@ -26,12 +26,12 @@ def ddim(
         land_on_clean: the last step ends at alpha_bar = 1 instead of alpha_bar[0], the published choice of
             MLD, whose last step therefore does not land on x0.
     """
-    times = visited_times(schedule.times, steps, spacing, offset)
+    times = visited_times(schedule.times, steps, spacing, offset)  # (S,)
     a, a_next = _signal(schedule, times, land_on_clean)
-    variance = (1 - a_next) / (1 - a) * (1 - a / a_next)
-    std = eta * variance.clamp(min=0).sqrt()
+    variance = (1 - a_next) / (1 - a) * (1 - a / a_next)  # (S,)
+    std = eta * variance.clamp(min=0).sqrt()  # (S,)
     # mean = sqrt(a_next) x0 + direction * noise, and the noise is (x - sqrt(a) x0) / sqrt(1 - a).
-    direction = (1 - a_next - std**2).clamp(min=0).sqrt() / (1 - a).sqrt()
+    direction = (1 - a_next - std**2).clamp(min=0).sqrt() / (1 - a).sqrt()  # (S,)
     return tabulate(
         kind,
         timesteps=times,
@@ -46,8 +46,8 @@ def ddim(
 
 def _signal(schedule: Schedule, times: Tensor, land_on_clean: bool) -> tuple[Tensor, Tensor]:
     """alpha_bar at each visited time and at the one after it, (S,) each."""
-    a = schedule.alpha_bar[times]
-    last = torch.ones(1, dtype=a.dtype) if land_on_clean else schedule.alpha_bar[:1]
+    a = schedule.alpha_bar[times]  # (S,)
+    last = torch.ones(1, dtype=a.dtype) if land_on_clean else schedule.alpha_bar[:1]  # (1,)
     return a, torch.cat([a[1:], last])
 
 

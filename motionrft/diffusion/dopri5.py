@@ -36,7 +36,7 @@ def integrate(velocity: Velocity, x: Tensor, rtol: float = 1e-3, atol: float = 1
     h = _first_step(velocity, x, slope, rtol, atol)
     while t < 1:
         h = min(h, 1 - t)
-        landed, end_slope, error = _step(velocity, t, h, x, slope)
+        landed, end_slope, error = _step(velocity, t, h, x, slope)  # (B, ...) each
         ratio = _norm(error / (atol + rtol * torch.maximum(x.abs(), landed.abs())))
         if ratio <= 1:
             t, x, slope = t + h, landed, end_slope
@@ -48,11 +48,11 @@ def _step(velocity: Velocity, t: float, h: float, x: Tensor, slope: Tensor) -> t
     """The fifth-order end of a step, the slope there, and the error estimate."""
     slopes = [slope]
     for time, weights in list(zip(_TIMES, _STAGES, strict=True))[1:]:
-        moved = x + h * _weighted(slopes, weights)
+        moved = x + h * _weighted(slopes, weights)  # (B, ...)
         slopes.append(velocity(x.new_tensor(t + time * h), moved))
-    landed = x + h * _weighted(slopes, _FIFTH)
+    landed = x + h * _weighted(slopes, _FIFTH)  # (B, ...)
     slopes.append(velocity(x.new_tensor(t + h), landed))
-    return landed, slopes[-1], h * _weighted(slopes, _ERROR)
+    return landed, slopes[-1], h * _weighted(slopes, _ERROR)  # (B, ...) each
 
 
 def _weighted(slopes: list[Tensor], weights: tuple[float, ...]) -> Tensor:
@@ -63,7 +63,7 @@ def _weighted(slopes: list[Tensor], weights: tuple[float, ...]) -> Tensor:
 
 def _first_step(velocity: Velocity, x: Tensor, slope: Tensor, rtol: float, atol: float) -> float:
     """Hairer's starting step: such that an explicit Euler step would change slopes by a hundredth of the tolerance."""
-    scale = atol + rtol * x.abs()
+    scale = atol + rtol * x.abs()  # (B, ...)
     size, speed = _norm(x / scale), _norm(slope / scale)
     trial = 1e-6 if min(size, speed) < 1e-5 else 0.01 * size / speed
     bend = _norm((velocity(x.new_tensor(trial), x + trial * slope) - slope) / scale) / trial

@@ -42,12 +42,12 @@ def dpm_table(
     ratio: Tensor, times: Tensor, kind: Parametrisation, order: int = 2, stochastic: bool = True
 ) -> TableProcess:
     """`dpm` through given levels: `ratio` (S,) float64 sigma / alpha, falling; `times` (S,) what the network is told."""
-    alpha = 1 / (1 + ratio**2).sqrt()
-    sigma = alpha * ratio
-    h = (ratio[:-1] / ratio[1:]).log()
-    decay = torch.exp(-h)
-    gain = alpha[1:] * (1 - (decay**2 if stochastic else decay))
-    second = torch.zeros_like(h)
+    alpha = 1 / (1 + ratio**2).sqrt()  # (S,)
+    sigma = alpha * ratio  # (S,)
+    h = (ratio[:-1] / ratio[1:]).log()  # (S - 1,) steps in log-SNR
+    decay = torch.exp(-h)  # (S - 1,)
+    gain = alpha[1:] * (1 - (decay**2 if stochastic else decay))  # (S - 1,)
+    second = torch.zeros_like(h)  # (S - 1,)
     if order == 2:
         second[1:] = 0.5 * h[1:] / h[:-1]
     zero, one = torch.zeros(1, dtype=h.dtype), torch.ones(1, dtype=h.dtype)
@@ -72,9 +72,9 @@ def karras_ratios(schedule: Schedule, steps: int) -> Tensor:
     """
     if steps < 2:
         raise UserError(f"{steps} steps: DPM-Solver++ needs at least 2")
-    ratios = ((1 - schedule.alpha_bar) / schedule.alpha_bar).sqrt()
+    ratios = ((1 - schedule.alpha_bar) / schedule.alpha_bar).sqrt()  # (T_train,)
     ends = ratios[-1] ** (1 / RHO), ratios[0] ** (1 / RHO)
-    ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
+    ramp = torch.linspace(0, 1, steps, dtype=torch.float64)  # (S,)
     return (ends[0] + ramp * (ends[1] - ends[0])) ** RHO
 
 
@@ -90,11 +90,11 @@ def evenly_timed_ratios(schedule: Schedule, steps: int) -> Tensor:
 
 def nearest_times(schedule: Schedule, ratio: Tensor) -> Tensor:
     """(S,) int64: the training time whose log(sigma / alpha), between neighbours, is nearest to each ratio's."""
-    table = (((1 - schedule.alpha_bar) / schedule.alpha_bar).sqrt()).log()
-    target = ratio.log()
-    high = torch.searchsorted(table, target).clamp(1, table.shape[0] - 1)
+    table = (((1 - schedule.alpha_bar) / schedule.alpha_bar).sqrt()).log()  # (T_train,)
+    target = ratio.log()  # (S,)
+    high = torch.searchsorted(table, target).clamp(1, table.shape[0] - 1)  # (S,)
     low = high - 1
-    weight = ((target - table[low]) / (table[high] - table[low])).clamp(0, 1)
+    weight = ((target - table[low]) / (table[high] - table[low])).clamp(0, 1)  # (S,)
     return (low + weight).round().long()
 
 

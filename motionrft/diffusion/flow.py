@@ -33,10 +33,10 @@ def flow_grid(steps: int, shift: float = 1.0) -> Tensor:
 
     In noise levels, sigma = 1 - t: sigma' = shift sigma / (1 + (shift - 1) sigma) (Esser et al. 2024, Eq. 23).
     """
-    even = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    even = torch.linspace(0, 1, steps + 1, dtype=torch.float64)  # (S + 1,)
     if shift == 1:
         return even
-    sigma = 1 - even
+    sigma = 1 - even  # (S + 1,)
     return 1 - shift * sigma / (1 + (shift - 1) * sigma)
 
 
@@ -54,7 +54,7 @@ def euler(grid: Tensor, eta: float = 0.0, constant: bool = False) -> TableProces
     """
     t, h = grid[:-1], grid.diff()  # (S,)
     # g^2 / (1 - t), which in the first form stays finite wherever t is.
-    strength = eta**2 / ((1 - t) if constant else t.clamp(min=grid[1]))
+    strength = eta**2 / ((1 - t) if constant else t.clamp(min=grid[1]))  # (S,)
     return _flow_table(
         t,
         grid,
@@ -72,9 +72,9 @@ def heun(grid: Tensor) -> TableProcess:
     The correction turns x + h v into x + h (v + v') / 2, where v is the step's first velocity, carried as
     memory. Its own position is told the end of the interval as time.
     """
-    h = grid.diff()
-    times = torch.stack([grid[:-1], grid[1:]], dim=1).flatten()
-    states = torch.cat([times, grid[-1:]])
+    h = grid.diff()  # (S,)
+    times = torch.stack([grid[:-1], grid[1:]], dim=1).flatten()  # (2 S,)
+    states = torch.cat([times, grid[-1:]])  # (2 S + 1,)
     return _flow_table(
         times,
         states,

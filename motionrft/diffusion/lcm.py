@@ -29,10 +29,10 @@ def lcm(schedule: Schedule, kind: Parametrisation, steps: int, times: Times) -> 
     Raises:
         UserError: the number of steps is not one that `times` knows.
     """
-    visited = lcm_times(schedule.times, steps, times)
-    a = schedule.alpha_bar[visited]
-    c_skip, c_out = boundary(visited)
-    a_next = torch.cat([a[1:], torch.ones(1, dtype=a.dtype)])
+    visited = lcm_times(schedule.times, steps, times)  # (S,)
+    a = schedule.alpha_bar[visited]  # (S,)
+    c_skip, c_out = boundary(visited)  # (S,) each
+    a_next = torch.cat([a[1:], torch.ones(1, dtype=a.dtype)])  # (S,)
     return tabulate(
         kind,
         timesteps=visited,
@@ -47,8 +47,8 @@ def lcm(schedule: Schedule, kind: Parametrisation, steps: int, times: Times) -> 
 
 def boundary(times: Tensor) -> tuple[Tensor, Tensor]:
     """(c_skip, c_out), float64 like `times`: a jump is c_out x0 + c_skip x, and at time 0 it is x itself."""
-    tau = TIME_SCALE * times.double()
-    c_skip = SIGMA_DATA**2 / (tau**2 + SIGMA_DATA**2)
+    tau = TIME_SCALE * times.double()  # (S,)
+    c_skip = SIGMA_DATA**2 / (tau**2 + SIGMA_DATA**2)  # (S,)
     return c_skip, tau / (tau**2 + SIGMA_DATA**2).sqrt()
 
 

@@ -18,7 +18,7 @@ Parametrisation = Literal["eps", "x0", "v", "flow"]
 def clean_coefficients(kind: Parametrisation, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
     """(p, q), each like `alpha`, with x0 = p x + q prediction."""
     if kind == "eps":
-        return 1 / alpha, -sigma / alpha
+        return 1 / alpha, -sigma / alpha  # (S,) each, as in every case
     if kind == "x0":
         return alpha * 0, alpha * 0 + 1
     if kind == "v":
@@ -39,4 +39,4 @@ def training_target(kind: Parametrisation, x0: Tensor, noise: Tensor, alpha: Ten
 
 def predicted_noise(x: Tensor, x0: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
     """The noise that `x` holds if `x0` is its clean part; sigma must not be 0."""
-    return (x - alpha * x0) / sigma
+    return (x - alpha * x0) / sigma  # (B, ...)

@@ -20,10 +20,10 @@ class Step:
     memory: what a multistep solver carries to the next step (the previous x0 or prediction), or None.
     """
 
-    x0: Tensor
-    mean: Tensor
+    x0: Tensor  # (B, ...)
+    mean: Tensor  # (B, ...)
     std: Tensor
-    sample: Tensor
+    sample: Tensor  # (B, ...)
     memory: Tensor | None = None
 
 
@@ -92,6 +92,6 @@ def log_prob(step: Step, action: Tensor, mask: Tensor | None = None) -> Tensor:
     Returns:
         (B,) nats per number. Meaningless for a deterministic step (std 0): leave those out.
     """
-    deviation = (action.detach() - step.mean) / step.std
-    density = -0.5 * deviation**2 - step.std.log() - 0.5 * math.log(2 * math.pi)
-    return masked_mean(density, mask)
+    deviation = (action.detach() - step.mean) / step.std  # (B, ...)
+    density = -0.5 * deviation**2 - step.std.log() - 0.5 * math.log(2 * math.pi)  # (B, ...)
+    return masked_mean(density, mask)  # (B,)

@@ -20,7 +20,7 @@ class Schedule:
     """
 
     def __init__(self, alpha_bar: Tensor):
-        self.alpha_bar = alpha_bar.double()
+        self.alpha_bar = alpha_bar.double()  # (T_train,)
         self._levels: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     @property
@@ -31,9 +31,9 @@ class Schedule:
     def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """(alpha, sigma) at the times `t`, float32, like `t`; the tables are kept once a device."""
         if t.device not in self._levels:
-            alpha, sigma = self.alpha_bar.sqrt(), (1 - self.alpha_bar).sqrt()
+            alpha, sigma = self.alpha_bar.sqrt(), (1 - self.alpha_bar).sqrt()  # (T_train,) each
             self._levels[t.device] = (alpha.float().to(t.device), sigma.float().to(t.device))
-        alpha, sigma = self._levels[t.device]
+        alpha, sigma = self._levels[t.device]  # (T_train,) each
         return alpha[t], sigma[t]
 
     def draw_times(self, batch: int, generator: torch.Generator | None = None) -> Tensor:
@@ -43,8 +43,8 @@ class Schedule:
 
     def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """The state at times `t` () or (B,); x0 and noise are (B, ...)."""
-        alpha, sigma = (broadcast(level, x0) for level in self.levels(t))
-        return alpha * x0 + sigma * noise
+        alpha, sigma = (broadcast(level, x0) for level in self.levels(t))  # (B, 1, ...) each, or ()
+        return alpha * x0 + sigma * noise  # (B, ...)
 
 
 class StraightPath:
@@ -61,8 +61,8 @@ class StraightPath:
 
     def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """The state at flow times `t` () or (B,); x0 and noise are (B, ...)."""
-        alpha, sigma = (broadcast(level, x0) for level in self.levels(t))
-        return alpha * x0 + sigma * noise
+        alpha, sigma = (broadcast(level, x0) for level in self.levels(t))  # (B, 1, ...) each, or ()
+        return alpha * x0 + sigma * noise  # (B, ...)
 
 
 def broadcast(level: Tensor, like: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ def scaled_linear(times: int = 1000, start: float = 0.00085, end: float = 0.012)
 
     Computed in float32, as published: the cumulative product then differs from float64's in the sixth digit.
     """
-    betas = torch.linspace(start**0.5, end**0.5, times, dtype=torch.float32) ** 2
+    betas = torch.linspace(start**0.5, end**0.5, times, dtype=torch.float32) ** 2  # (times,)
     return Schedule(torch.cumprod(1 - betas, 0))
 
 
@@ -108,7 +108,7 @@ def visited_times(times: int, steps: int, spacing: Spacing = "leading", offset: 
     if not 1 <= steps <= times:
         raise UserError(f"{steps} denoising steps: this schedule has between 1 and {times}")
     if spacing == "leading":
-        visited = (torch.arange(steps) * (times // steps) + offset).flip(0)
+        visited = (torch.arange(steps) * (times // steps) + offset).flip(0)  # (steps,)
         if visited[0] >= times:
             raise UserError(
                 f"{steps} leading steps with offset {offset} leave the {times} times of this schedule"

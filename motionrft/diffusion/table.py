@@ -26,14 +26,14 @@ class TableProcess(Process):
     next.
     """
 
-    timesteps: Tensor
+    timesteps: Tensor  # (S,)
     noise_levels: Tensor  # (S + 1,) int64
-    clean_x: Tensor
-    clean_prediction: Tensor
-    mean_x: Tensor
-    mean_prediction: Tensor
-    mean_memory: Tensor
-    std: Tensor
+    clean_x: Tensor  # (S,)
+    clean_prediction: Tensor  # (S,)
+    mean_x: Tensor  # (S,)
+    mean_prediction: Tensor  # (S,)
+    mean_memory: Tensor  # (S,)
+    std: Tensor  # (S,)
     stochastic: tuple[bool, ...]
     memory: Literal["x0", "prediction"] | None = None
 
@@ -43,7 +43,7 @@ class TableProcess(Process):
 
     @property
     def gains(self) -> Tensor:
-        return self.mean_prediction
+        return self.mean_prediction  # (S,)
 
     def to(self, device: torch.device | str) -> "TableProcess":
         moved: dict[str, Any] = {}
@@ -53,17 +53,17 @@ class TableProcess(Process):
         return replace(self, **moved)
 
     def clean(self, prediction: Tensor, x: Tensor, i: int) -> Tensor:
-        return self.clean_x[i] * x + self.clean_prediction[i] * prediction
+        return self.clean_x[i] * x + self.clean_prediction[i] * prediction  # (B, ...)
 
     def step(
         self, prediction: Tensor, x: Tensor, i: int, noise: Tensor | None = None, memory: Tensor | None = None
     ) -> Step:
         if self.stochastic[i] and noise is None:
             raise ValueError(f"step {i} of this sampler is stochastic: it needs noise shaped like the state")
-        x0 = self.clean(prediction, x, i)
-        mean = self.mean_x[i] * x + self.mean_prediction[i] * prediction
+        x0 = self.clean(prediction, x, i)  # (B, ...)
+        mean = self.mean_x[i] * x + self.mean_prediction[i] * prediction  # (B, ...)
         if memory is not None and self.memory is not None:
-            mean = mean + self.mean_memory[i] * memory
+            mean = mean + self.mean_memory[i] * memory  # (B, ...)
         sample = mean + self.std[i] * noise if noise is not None and self.stochastic[i] else mean
         left = {"x0": x0, "prediction": prediction, None: None}[self.memory]
         return Step(x0, mean, self.std[i], sample, left)
@@ -88,8 +88,8 @@ def tabulate(
         alpha, sigma: (S,) float64, signal and noise of the state entering each position.
         mean_x, mean_x0, std, mean_memory: (S,) float64.
     """
-    clean_x, clean_prediction = clean_coefficients(kind, alpha, sigma)
-    std = torch.zeros_like(alpha) if std is None else std
+    clean_x, clean_prediction = clean_coefficients(kind, alpha, sigma)  # (S,) each
+    std = torch.zeros_like(alpha) if std is None else std  # (S,)
     return TableProcess(
         timesteps=timesteps,
         noise_levels=levels.long(),

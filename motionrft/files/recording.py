@@ -69,7 +69,7 @@ class Recording:
     unit: metres where the format says so; None where it must be told from the body. usual_unit: what such files have
         where the body does not tell, None: what comes nearest. up: what such files have up.
     turnable: whether its values may be turned; features that are relative to the ground may not.
-    at_rest: so many first frames are the skeleton's rest pose.
+    says_rate: whether the file itself says its rate. at_rest: so many first frames are the skeleton's rest pose.
     """
 
     path: Path
@@ -82,6 +82,7 @@ class Recording:
     usual_unit: str | None = None
     up: str = "y"
     turnable: bool = True
+    says_rate: bool = False
     at_rest: int = 0
     index: int = 0
     batched: bool = False
@@ -117,6 +118,7 @@ def motions_of(recording: Recording, options: ReadingOptions) -> Iterator[Motion
         check_fps(options.fps, f"{recording.label}: the frame rate that is asked for")
     check_frames_held(recording)
     placing = _place(recording, options)
+    _say_rate(recording, options, placing)
     cuts = cuts_of(recording.path, options.cuts)
     if options.cuts and not cuts:
         return
@@ -199,6 +201,17 @@ def _place(recording: Recording, options: ReadingOptions) -> _Placing:
             f"does it lie, or is another axis up (--up z, --up x)?"
         )
     return _Placing(turn, scale, first, notes, warnings)
+
+
+def _say_rate(recording: Recording, options: ReadingOptions, placing: _Placing) -> None:
+    """Note the rate that a file says, and warn where another one was given for it."""
+    if not recording.says_rate:
+        return
+    placing.notes.append(f"{recording.fps:g} fps")
+    if options.source_fps not in (None, recording.fps):
+        placing.warnings.append(
+            f"it says {recording.fps:g} fps itself, so --source-fps {options.source_fps:g} is not used"
+        )
 
 
 def _rows_in_front(recording: Recording, options: ReadingOptions) -> tuple[int, list[str]]:

@@ -5,7 +5,7 @@ none is asked unless one is named, and what can be measured without (physics, th
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -31,12 +31,26 @@ SHARE = 5
 
 
 @dataclass(frozen=True)
+class TestSet:
+    """Items that nothing is tuned on, and who judges what is made of them."""
+
+    __test__ = False
+
+    items: FixedItems
+    evaluator: Evaluator
+
+
+@dataclass(frozen=True)
 class HeldOut:
-    """What is looked at. evaluator, validation (the watch's) and test (the tables') items: None where nothing is."""
+    """What is looked at. evaluator, validation (the watch's) and test (the tables') items: None where nothing is.
+
+    source: of the data set that the generator comes from, where the preset asks what was forgotten.
+    """
 
     evaluator: Evaluator | None = None
     validation: FixedItems | None = None
     test: FixedItems | None = None
+    source: TestSet | None = None
 
 
 @dataclass(frozen=True)
@@ -60,16 +74,33 @@ def held_out(
     if not wanted:
         return HeldOut()
     evaluator = _evaluator(preset, generator, device, say)
-    if preset.prompts is not None:
-        return _of_prompts(preset, read_prompt_file(Path(preset.prompts)), generator, evaluator, say)
+    source = _source(preset, evaluator, device)
+    if preset.prompts is not None and preset.evaluation.data is None:
+        prompts = read_prompt_file(Path(preset.prompts))
+        return replace(_of_prompts(preset, prompts, generator, evaluator, say), source=source)
     counts = (preset.watch.prompts if preset.watch.every else 0, preset.evaluation.prompts)
     splits = (preset.validation_split, preset.evaluation.split)
-    items = [_of_data(preset, split, count, evaluator) for split, count in zip(splits, counts, strict=True)]
-    return HeldOut(evaluator, *items)
+    data = preset.evaluation.data or preset.data
+    items = [_of_data(data, split, count, evaluator) for split, count in zip(splits, counts, strict=True)]
+    return HeldOut(evaluator, items[0], items[1], source)
+
+
+def _source(preset: FinetunePreset, evaluator: Evaluator, device: torch.device) -> TestSet | None:
+    """The held-out items of the source, with its own evaluator or the target's."""
+    part = preset.evaluation
+    if part.source_evaluator is not None:
+        evaluator = load_evaluator(builtin.resolve(part.source_evaluator, "evaluator"), device)
+    items = None if part.source is None else _of_data(part.source, part.split, part.prompts, evaluator)
+    return None if items is None else TestSet(items, evaluator)
 
 
 def split_prompts(preset: FinetunePreset, texts: Sequence[str]) -> SplitPrompts:
-    """Which prompts of a file are tuned on, and which are kept: by a hash of the text, so the same in every run."""
+    """Which prompts of a file are tuned on, and which are kept: by a hash of the text, so the same in every run.
+
+    Where another data set's prompts are looked at, none is kept.
+    """
+    if preset.evaluation.data is not None:
+        return SplitPrompts(list(range(len(texts))), [], [])
     distinct = sorted(set(texts), key=lambda text: item_seed(0, text))
     most = len(distinct) // SHARE
     looked_at = min(preset.watch.prompts, most) if preset.watch.every else 0
@@ -109,19 +140,22 @@ def _at_home(preset: FinetunePreset, generator: Generator) -> bool:
     """Whether the built-in evaluator knows what is made: its own skeleton, and kinds of motion it was trained on."""
     if generator.motion_width not in (None, SMPL22.features):
         return False
-    if preset.data is None:
+    judged = preset.evaluation.data or preset.data
+    if judged in (None, builtin.NAME):
         return True
     known = {prompt.label for prompt in builtin.prompts()}
-    data = MotionDataset(preset.data, preset.split)
+    split = preset.split if preset.evaluation.data is None else preset.evaluation.split
+    data = MotionDataset(judged, split)
     return any(item.label in known for item in data.items)
 
 
-def _of_data(preset: FinetunePreset, split: str, count: int, evaluator: Evaluator) -> FixedItems | None:
+def _of_data(data: str | None, split: str, count: int, evaluator: Evaluator) -> FixedItems | None:
+    """Items of a data set, or the built-in ones."""
     if not count:
         return None
-    if preset.data is None:
+    if data is None or data == builtin.NAME:
         return FixedItems.load(builtin.items_path(split)).subset(count)
-    items = FixedItems.of_dataset(MotionDataset(preset.data, split), evaluator, per_label=PER_LABEL)
+    items = FixedItems.of_dataset(MotionDataset(data, split), evaluator, per_label=PER_LABEL)
     return items.subset(count)
 
 
@@ -147,7 +181,7 @@ def _of_prompts(
                 FixedItems.load(builtin.items_path(split)).subset(count) if count else None
                 for split, count in zip(splits, counts, strict=True)
             ]
-            return HeldOut(evaluator, *found)
+            return HeldOut(evaluator, found[0], found[1])
         say(
             f"{preset.prompts}: fewer than {SHARE * CANDIDATES} prompts, so none can be ranked among {CANDIDATES}."
         )
@@ -161,7 +195,7 @@ def _of_prompts(
     ]
     if not any(items):
         say(f"{preset.prompts}: fewer than {SHARE} prompts: no watch and no table of before and after.")
-    return HeldOut(evaluator, *items)
+    return HeldOut(evaluator, items[0], items[1])
 
 
 def _first_rows(texts: Sequence[str], chosen: set[str]) -> list[int]:

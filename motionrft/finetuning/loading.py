@@ -15,7 +15,7 @@ from motionrft.data.prompts import read_prompt_file, read_prompts
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.items import FixedItems
-from motionrft.finetuning.held_out import held_out, prompt_seconds, split_prompts
+from motionrft.finetuning.held_out import TestSet, held_out, prompt_seconds, split_prompts
 from motionrft.finetuning.methods.base import plan_of, usable_methods
 from motionrft.finetuning.pairs import read_pair_prompts
 from motionrft.finetuning.preset import FinetunePreset
@@ -32,6 +32,7 @@ class Parts:
     """What a run works with, on its device.
 
     validation, held_out: items for the watch and for the tables, None where there is nothing to look at.
+    source: of the data set that the generator comes from, where the preset asks what was forgotten.
     """
 
     generator: Generator
@@ -40,6 +41,7 @@ class Parts:
     evaluator: Evaluator | None
     validation: FixedItems | None
     held_out: FixedItems | None
+    source: TestSet | None = None
 
 
 def identities(preset: FinetunePreset) -> dict[str, str]:
@@ -84,7 +86,15 @@ def load_parts(
     prompts = load_prompts(preset, generator)
     if preset.prompts is not None and (said := read_prompt_file(Path(preset.prompts)).said):
         say(said)
-    return Parts(generator, reward, prompts, looked_at.evaluator, looked_at.validation, looked_at.test)
+    return Parts(
+        generator,
+        reward,
+        prompts,
+        looked_at.evaluator,
+        looked_at.validation,
+        looked_at.test,
+        looked_at.source,
+    )
 
 
 def _check_skeleton(preset: FinetunePreset, generator: Generator, reward: Reward) -> None:

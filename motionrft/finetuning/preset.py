@@ -113,6 +113,16 @@ class WatchPart(PresetPart):
 class EvaluationPart(PresetPart):
     """The table before and after, on held-out prompts."""
 
+    data: str | None = Field(
+        None,
+        description="data set whose split is held out, or builtin; null: that of the tuning. With prompts of a file: "
+        "where the target's motions are",
+    )
+    source: str | None = Field(
+        None,
+        description="data set that the generator comes from, or builtin: one more table, of what was forgotten",
+    )
+    source_evaluator: str | None = Field(None, description="evaluator of the source; null: the same")
     split: str = Field("test", description="split of the data set whose prompts are held out")
     prompts: int = Field(152, ge=0, description="held-out prompts, at least 32; 0 leaves the evaluation out")
     seeds: int = Field(5, ge=1, description="sampling seeds; differences are paired by them")

@@ -1,6 +1,6 @@
 """A whole fine-tuning run: load, tune under the watch, save, evaluate before and after, report."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 
 from motionrft.evaluation.generation import Repetition, evaluate_generator
-from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.evaluation.tables import protocol_of
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
 from motionrft.finetuning.compiled import quickened
 from motionrft.finetuning.frozen import FrozenTwin
+from motionrft.finetuning.held_out import TestSet
 from motionrft.finetuning.loading import Parts, identities, load_parts
 from motionrft.finetuning.looking import Looking
 from motionrft.finetuning.methods.base import method_named
@@ -201,8 +201,9 @@ class FinetuneRun:
         """Tune to the end of the budget, or until the watch ends it."""
         looks = None
         if folder is not None and self.trainer.watch is not None:
-            validation = self.parts.validation
-            assert validation is not None, "a watch without anything to look at"
+            items, evaluator = self.parts.validation, self.parts.evaluator
+            assert items is not None and evaluator is not None, "a watch without anything to look at"
+            validation = TestSet(items, evaluator)
             looking = Looking(
                 lambda name, seeds, keep: self._evaluated(name, validation, seeds, self.sampling, watch=keep),
                 self.frozen,
@@ -229,20 +230,19 @@ class FinetuneRun:
     def _evaluated(
         self,
         name: str,
-        items: FixedItems,
+        test: TestSet,
         seeds: Sequence[int],
         sampling: SamplingSettings,
         progress: Progress | None = None,
         watch: Callable[[Repetition], None] | None = None,
     ) -> EvaluationResult:
-        assert self.parts.evaluator is not None
         averaged = self.trainer.ema.applied() if self.trainer.ema and name != "before" else nullcontext()
         with averaged:
             return evaluate_generator(
                 self.generator,
                 self.parts.reward,
-                self.parts.evaluator,
-                items,
+                test.evaluator,
+                test.items,
                 seeds,
                 sampling,
                 name=name,
@@ -257,9 +257,8 @@ class FinetuneRun:
         tables: dict[str, list[Row]] = {}
         pictured: list[Prompt] = []
         tuned_at: tuple[EvaluationResult, ...] = ()
-        for sampling in self._evaluated_with():
-            title = _title(sampling, self.sampling)
-            results, shown = self._before_and_after(folder, sampling)
+        for title, sampling, test in self._looked_at():
+            results, shown = self._before_and_after(folder, title, sampling, test)
             if results:
                 tables[title] = compare(*results)
                 tuned_at = tuned_at or tuple(results)
@@ -301,17 +300,24 @@ class FinetuneRun:
         samplers = [self.generator.sampling(name, guidance=tuned.guidance) for name in further.samplers]
         return list(dict.fromkeys([tuned, *scales, *samplers]))
 
+    def _looked_at(self) -> Iterator[tuple[str, SamplingSettings, TestSet]]:
+        """Every table: its title, how motions are made for it, and what for; the target's first, then the source's."""
+        if self.parts.held_out is not None and self.parts.evaluator is not None:
+            target = TestSet(self.parts.held_out, self.parts.evaluator)
+            for sampling in self._evaluated_with():
+                yield _title(sampling, self.sampling), sampling, target
+        if self.parts.source is not None:
+            title = f"source {Path(self.preset.evaluation.source or '').name}"
+            yield f"{title}, {_title(self.sampling, self.sampling)}", self.sampling, self.parts.source
+
     def _before_and_after(
-        self, folder: RunFolder, sampling: SamplingSettings
+        self, folder: RunFolder, title: str, sampling: SamplingSettings, test: TestSet
     ) -> tuple[list[EvaluationResult], list[report.Pictured]]:
         """Both evaluations with one way of sampling, under the same seeds, and the pictured motions of the
         first.
         """
-        if self.parts.held_out is None or self.parts.evaluator is None:
-            return [], []
-        held_out = self.preset.evaluation
-        seeds = list(range(held_out.seeds if sampling == self.sampling else held_out.further_seeds))
-        title = _title(sampling, self.sampling)
+        part = self.preset.evaluation
+        seeds = list(range(part.seeds if sampling == self.sampling else part.further_seeds))
         results: list[EvaluationResult] = []
         shown: list[report.Pictured] = []
         for name, state in (("before", self.frozen()), ("after", nullcontext())):
@@ -330,7 +336,7 @@ class FinetuneRun:
             progress = self.session.progress(f"evaluating {name}, {title}")
             progress.start(len(seeds), 0, "sampling seeds")
             with state:
-                results.append(self._evaluated(name, self.parts.held_out, seeds, sampling, progress, keep))
+                results.append(self._evaluated(name, test, seeds, sampling, progress, keep))
             progress.finish()
             shown += seen
             file.parent.mkdir(exist_ok=True)

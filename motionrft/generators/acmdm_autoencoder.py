@@ -12,7 +12,7 @@ class CausalConv(nn.Conv2d):
         self.past = 2 if stride > 1 else dilation * (kernel - 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(F.pad(x, (0, 0, self.past, 0)))
+        return super().forward(F.pad(x, (0, 0, self.past, 0)))  # (B, C, T / stride, J)
 
 
 class ResidualBlock(nn.Module):
@@ -24,7 +24,7 @@ class ResidualBlock(nn.Module):
         self.conv2 = CausalConv(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.silu(self.conv1(F.silu(x))))
+        return x + self.conv2(F.silu(self.conv1(F.silu(x))))  # (B, C, T, J)
 
 
 class Upsample(nn.Module):
@@ -35,7 +35,7 @@ class Upsample(nn.Module):
         self.conv = CausalConv(width, width, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x.repeat_interleave(2, dim=2))
+        return self.conv(x.repeat_interleave(2, dim=2))  # (B, C, 2 T, J)
 
 
 def residual_blocks(width: int, depth: int) -> list[nn.Module]:
@@ -57,7 +57,7 @@ class Encoder(nn.Module):
         self.conv_out = CausalConv(width, channels, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv_out(self.model(self.conv_in(x)))
+        return self.conv_out(self.model(self.conv_in(x)))  # (B, channels, L, J)
 
 
 class Decoder(nn.Module):
@@ -74,7 +74,7 @@ class Decoder(nn.Module):
         self.conv_out2 = CausalConv(width, 3, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv_out2(F.silu(self.conv_out1(self.model(self.conv_in(x)))))
+        return self.conv_out2(F.silu(self.conv_out1(self.model(self.conv_in(x)))))  # (B, 3, T, J)
 
 
 class AcmdmAutoencoder(nn.Module):
@@ -94,8 +94,8 @@ class AcmdmAutoencoder(nn.Module):
     def encode(self, joints: Tensor) -> Tensor:
         """Frames beyond a multiple of the stride are filled up with the last one."""
         missing = -joints.shape[1] % self.stride
-        frames = joints.permute(0, 3, 1, 2)
+        frames = joints.permute(0, 3, 1, 2)  # (B, 3, T, J)
         return self.encoder(F.pad(frames, (0, 0, 0, missing), mode="replicate") if missing else frames)
 
     def decode(self, latent: Tensor) -> Tensor:
-        return self.decoder(latent).permute(0, 2, 3, 1)
+        return self.decoder(latent).permute(0, 2, 3, 1)  # (B, T, J, 3)

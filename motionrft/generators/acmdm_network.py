@@ -30,7 +30,7 @@ class Attention(nn.Module):
         self.proj = Linear(width, width)
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, mask: Tensor | None) -> Tensor:
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, H, N, d) each
         q, k = (
             rotate_halves(norm(part), cosine, sine) for norm, part in ((self.q_norm, q), (self.k_norm, k))
         )
@@ -46,8 +46,8 @@ class SwiGlu(nn.Module):
         self.w3 = Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        a, b = self.w12(x).chunk(2, dim=-1)
-        return self.w3(F.silu(a) * b)
+        a, b = self.w12(x).chunk(2, dim=-1)  # (B, N, hidden) each
+        return self.w3(F.silu(a) * b)  # (B, N, D)
 
 
 class Layer(nn.Module):
@@ -63,8 +63,8 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, y: Tensor, cosine: Tensor, sine: Tensor, mask: Tensor | None) -> Tensor:
         """x (B, N, D), y (B, 1, D)."""
         shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = self.adaLN_modulation(y).chunk(6, dim=-1)
-        x = x + gate * self.attn(self.norm1(x) * (1 + scale) + shift, cosine, sine, mask)
-        return x + mlp_gate * self.mlp(self.norm2(x) * (1 + mlp_scale) + mlp_shift)
+        x = x + gate * self.attn(self.norm1(x) * (1 + scale) + shift, cosine, sine, mask)  # (B, N, D)
+        return x + mlp_gate * self.mlp(self.norm2(x) * (1 + mlp_scale) + mlp_shift)  # (B, N, D)
 
 
 class FinalLayer(nn.Module):
@@ -77,8 +77,8 @@ class FinalLayer(nn.Module):
         self.adaLN_modulation = modulation(width, 2)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        shift, scale = self.adaLN_modulation(y).chunk(2, dim=-1)
-        return self.linear(self.norm_final(x) * (1 + scale) + shift)
+        shift, scale = self.adaLN_modulation(y).chunk(2, dim=-1)  # (B, 1, D) each
+        return self.linear(self.norm_final(x) * (1 + scale) + shift)  # (B, N, outputs)
 
 
 class TimeEmbedder(nn.Module):
@@ -89,7 +89,7 @@ class TimeEmbedder(nn.Module):
         self.mlp = nn.Sequential(Linear(_TIME_WIDTH, width), nn.SiLU(), Linear(width, width))
 
     def forward(self, t: Tensor, dtype: torch.dtype) -> Tensor:
-        return self.mlp(timestep_features(t, _TIME_WIDTH).to(dtype))
+        return self.mlp(timestep_features(t, _TIME_WIDTH).to(dtype))  # (B or 1, D)
 
 
 class AcmdmNetwork(nn.Module):
@@ -102,8 +102,8 @@ class AcmdmNetwork(nn.Module):
         max_length: latent frames that the rotary base is made for.
     """
 
-    cosine: Tensor
-    sine: Tensor
+    cosine: Tensor  # (max_length J/p, d)
+    sine: Tensor  # the same, (max_length J/p, d)
 
     def __init__(
         self,
@@ -136,14 +136,14 @@ class AcmdmNetwork(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, text: Tensor, frame_mask: Tensor | None = None) -> Tensor:
         """x (B, C, L, J); t () or (B,), 1 = data; text (B, text_width); frame_mask (B, L), True at valid frames."""
-        y = (self.t_embedder(t, x.dtype) + self.y_embedder(text))[:, None]
+        y = (self.t_embedder(t, x.dtype) + self.y_embedder(text))[:, None]  # (B, 1, D)
         hidden = self.x_embedder(x).permute(0, 2, 3, 1).flatten(1, 2)  # (B, L J/p, D), frame-major
         mask = None
         if frame_mask is not None:
-            mask = frame_mask.repeat_interleave(self.patches, dim=1)[:, None, None]
+            mask = frame_mask.repeat_interleave(self.patches, dim=1)[:, None, None]  # (B, 1, 1, L J/p)
         cosine, sine = self.cosine[: hidden.shape[1]], self.sine[: hidden.shape[1]]
         for layer in self.ACMDMTransformer:
-            hidden = layer(hidden, y, cosine, sine, mask)
-        values = self.final_layer(hidden, y).unflatten(1, (-1, self.patches))
+            hidden = layer(hidden, y, cosine, sine, mask)  # (B, L J/p, D)
+        values = self.final_layer(hidden, y).unflatten(1, (-1, self.patches))  # (B, L, J/p, p C)
         joints = values.unflatten(-1, (self.patch, self.channels)).flatten(2, 3)  # (B, L, J, C)
-        return joints.permute(0, 3, 1, 2)
+        return joints.permute(0, 3, 1, 2)  # (B, C, L, J)

@@ -25,7 +25,7 @@ class MaskedConv(nn.Module):
         self.conv = nn.Conv1d(inputs, outputs, kernel, stride, padding, dilation)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        return self.conv(x * mask)
+        return self.conv(x * mask)  # (B, C, T)
 
 
 class ResidualBlock(nn.Module):
@@ -37,7 +37,7 @@ class ResidualBlock(nn.Module):
         self.point = MaskedConv(width, width, 1)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        return x + self.point(F.silu(self.wide(F.silu(x), mask)), mask)
+        return x + self.point(F.silu(self.wide(F.silu(x), mask)), mask)  # (B, C, T)
 
 
 class Level(nn.Module):
@@ -52,11 +52,11 @@ class Level(nn.Module):
     def forward(self, x: Tensor, before: Tensor, after: Tensor) -> Tensor:
         """`before` and `after`: masks (B, 1, T) at the level's input and output rates."""
         if self.down:
-            x = self.resample(x, before)
+            x = self.resample(x, before)  # (B, C, T / 2)
         else:
-            x = self.resample(x.repeat_interleave(2, dim=-1), after)
+            x = self.resample(x.repeat_interleave(2, dim=-1), after)  # (B, C, 2 T)
         for block in self.blocks:
-            x = block(x, after)
+            x = block(x, after)  # (B, C, T)
         return x
 
 
@@ -92,25 +92,25 @@ class ConvolutionalAutoencoder(Autoencoder):
         return -(-frames // self.stride)
 
     def latent_lengths(self, lengths: Tensor) -> Tensor:
-        return (lengths + self.stride - 1) // self.stride
+        return (lengths + self.stride - 1) // self.stride  # (B,)
 
     def encode(self, motion: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         tokens = self.tokens(motion.shape[1])
-        masks = self._masks(lengths, tokens, motion.dtype)
-        x = self.enter(self._held(motion, lengths, tokens * self.stride), masks[0])
+        masks = self._masks(lengths, tokens, motion.dtype)  # (B, 1, T) each
+        x = self.enter(self._held(motion, lengths, tokens * self.stride), masks[0])  # (B, hidden, T)
         for level, before, after in zip(self.down, masks, masks[1:], strict=False):
-            x = level(x, before, after)
+            x = level(x, before, after)  # (B, hidden, T / 2)
         mean, log_variance = self.to_latent(F.silu(x), masks[-1]).transpose(1, 2).chunk(2, dim=-1)
-        latent_lengths = self.latent_lengths(lengths)
+        latent_lengths = self.latent_lengths(lengths)  # (B,)
         return zero_padding(mean, latent_lengths), zero_padding(log_variance, latent_lengths)
 
     def decode(self, latent: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         frames = int(lengths.max()) if frames is None else frames
         masks = self._masks(lengths, latent.shape[1], latent.dtype)[::-1]
-        x = self.from_latent(latent.transpose(1, 2), masks[0])
+        x = self.from_latent(latent.transpose(1, 2), masks[0])  # (B, hidden, n)
         for level, before, after in zip(self.up, masks, masks[1:], strict=False):
-            x = level(x, before, after)
-        motion = self.leave(F.silu(x), masks[-1]).transpose(1, 2)
+            x = level(x, before, after)  # (B, hidden, 2 T)
+        motion = self.leave(F.silu(x), masks[-1]).transpose(1, 2)  # (B, T, F)
         return zero_padding(motion[:, :frames], lengths)
 
     def _held(self, motion: Tensor, lengths: Tensor, frames: int) -> Tensor:
@@ -122,6 +122,6 @@ class ConvolutionalAutoencoder(Autoencoder):
 
     def _masks(self, lengths: Tensor, tokens: int, dtype: torch.dtype) -> list[Tensor]:
         """(B, 1, frames) at each rate, finest first; a token's frames are all valid or none is."""
-        latent_lengths = self.latent_lengths(lengths)
+        latent_lengths = self.latent_lengths(lengths)  # (B,)
         rates = [2**level for level in range(self.levels, -1, -1)]
         return [length_mask(latent_lengths * rate, tokens * rate)[:, None].to(dtype) for rate in rates]

@@ -21,10 +21,10 @@ def to_motion(
     longest.
     """
     padded = int(lengths.max()) if padded is None else padded
-    frames = frames[:, :padded]
+    frames = frames[:, :padded]  # (B, T, D)
     if frames.shape[1] < padded:
-        frames = torch.nn.functional.pad(frames, (0, 0, 0, padded - frames.shape[1]))
-    return zero_padding(frames * std + mean, lengths)
+        frames = torch.nn.functional.pad(frames, (0, 0, 0, padded - frames.shape[1]))  # (B, padded, D)
+    return zero_padding(frames * std + mean, lengths)  # (B, padded, D)
 
 
 def from_motion(motion: Tensor, mean: Tensor, std: Tensor, lengths: Tensor) -> Tensor:
@@ -40,9 +40,9 @@ def read_texts(
     Raises:
         UserError: the pooled vector is wanted of an encoder that has none.
     """
-    features = encoder.encode(texts).to(device)
+    features = encoder.encode(texts).to(device)  # (B, L, D) tokens
     if part == "tokens":
         return features
     if features.pooled is None:
         raise UserError(f"the text encoder {encoder.name} has no pooled vector, which this model reads")
-    return TextFeatures(features.pooled[:, None], torch.ones_like(features.mask[:, :1]))
+    return TextFeatures(features.pooled[:, None], torch.ones_like(features.mask[:, :1]))  # (B, 1, D)

@@ -16,7 +16,7 @@ def both_halves(condition: Condition) -> TextFeatures:
     """
     if condition.null is None:
         raise UserError("this generator has no null prompt: guidance must be 1")
-    return stack([condition.text, condition.null.expand(len(condition))])
+    return stack([condition.text, condition.null.expand(len(condition))])  # (2B, L, D) tokens
 
 
 def doubled(x: Tensor) -> Tensor:
@@ -26,8 +26,8 @@ def doubled(x: Tensor) -> Tensor:
 
 def guided(prediction: Tensor, scale: float | Tensor) -> Tensor:
     """null + scale (text - null) of a (2B, ...) prediction, (B, ...); a tensor of scales broadcasts against that."""
-    text, null = prediction.chunk(2)
-    return null + scale * (text - null)
+    text, null = prediction.chunk(2)  # (B, ...) each
+    return null + scale * (text - null)  # (B, ...)
 
 
 def without_states(condition: Condition, dropped: Tensor | None) -> Condition:
@@ -35,5 +35,5 @@ def without_states(condition: Condition, dropped: Tensor | None) -> Condition:
     if dropped is None:
         return condition
     text = condition.text
-    tokens = text.tokens.masked_fill(dropped.to(text.tokens.device)[:, None, None], 0.0)
+    tokens = text.tokens.masked_fill(dropped.to(text.tokens.device)[:, None, None], 0.0)  # (B, L, D)
     return Condition(TextFeatures(tokens, text.mask), condition.null)

@@ -34,7 +34,7 @@ class Modulation(nn.Module):
 
     def forward(self, conditioning: Tensor) -> tuple[Tensor, ...]:
         """conditioning (B, 1, D) to `count` times (B, 1, D)."""
-        return self.linear(F.silu(conditioning)).chunk(self.count, dim=-1)
+        return self.linear(F.silu(conditioning)).chunk(self.count, dim=-1)  # (B, 1, D) each
 
 
 class Mlp(nn.Module):
@@ -47,19 +47,19 @@ class Mlp(nn.Module):
         self.fc2 = Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = self.fc1(x)
+        hidden = self.fc1(x)  # (B, N, hidden)
         return self.fc2(F.gelu(hidden, approximate="tanh") if self.tanh_gelu else F.silu(hidden))
 
 
 def split_heads(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
     """(B, N, 3 D) to q, k, v, each (B, H, N, d)."""
-    q, k, v = qkv.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+    q, k, v = qkv.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)  # (B, H, N, d) each
     return q, k, v
 
 
 def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """Layer norm without parameters, then scale and shift."""
-    return F.layer_norm(x, x.shape[-1:], eps=_EPS) * (1 + scale) + shift
+    return F.layer_norm(x, x.shape[-1:], eps=_EPS) * (1 + scale) + shift  # (B, N, D)
 
 
 class RefinerBlock(nn.Module):
@@ -77,11 +77,11 @@ class RefinerBlock(nn.Module):
         self.adaLN_modulation = Modulation(width, 2)
 
     def forward(self, x: Tensor, conditioning: Tensor, mask: Tensor) -> Tensor:
-        gate, mlp_gate = self.adaLN_modulation(conditioning)
-        q, k, v = split_heads(self.self_attn_qkv(self.norm1(x)), self.heads)
+        gate, mlp_gate = self.adaLN_modulation(conditioning)  # (B, 1, D) each
+        q, k, v = split_heads(self.self_attn_qkv(self.norm1(x)), self.heads)  # (B, H, L, d) each
         mixed = F.scaled_dot_product_attention(self.self_attn_q_norm(q), self.self_attn_k_norm(k), v, mask)
-        x = x + gate * self.self_attn_proj(mixed.transpose(1, 2).flatten(2))
-        return x + mlp_gate * self.mlp(self.norm2(x))
+        x = x + gate * self.self_attn_proj(mixed.transpose(1, 2).flatten(2))  # (B, L, D)
+        return x + mlp_gate * self.mlp(self.norm2(x))  # (B, L, D)
 
 
 class TextRefiner(nn.Module):
@@ -98,13 +98,13 @@ class TextRefiner(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor, t: Tensor) -> Tensor:
         """tokens (B, L, D), mask (B, L), t () or (B,)."""
-        weight = mask[..., None].to(tokens.dtype)
-        mean = (tokens * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
+        weight = mask[..., None].to(tokens.dtype)  # (B, L, 1)
+        mean = (tokens * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)  # (B, 1, D)
         time = self.timestep_encoder(timestep_features(t, self.width).to(tokens.dtype))[:, None]
-        conditioning = time + self.context_encoder(mean)
-        x = self.input_embedder(tokens)
+        conditioning = time + self.context_encoder(mean)  # (B, 1, D)
+        x = self.input_embedder(tokens)  # (B, L, D)
         for block in self.individual_token_refiner["blocks"].children():
-            x = block(x, conditioning, mask[:, None, None])
+            x = block(x, conditioning, mask[:, None, None])  # (B, L, D)
         return x
 
 
@@ -122,9 +122,9 @@ class JointAttention:
     def __init__(self, motion: Tensor, text: Tensor, band: int | None, cosine: Tensor, sine: Tensor):
         seen = motion[:, None, :].expand(-1, motion.shape[1], -1)  # (B, T, T)
         if band is not None:
-            frames = torch.arange(motion.shape[1], device=motion.device)
-            seen = seen & ((frames[:, None] - frames[None]).abs() <= band)
-        words = text[:, None, :].expand(-1, motion.shape[1], -1)
+            frames = torch.arange(motion.shape[1], device=motion.device)  # (T,)
+            seen = seen & ((frames[:, None] - frames[None]).abs() <= band)  # (B, T, T)
+        words = text[:, None, :].expand(-1, motion.shape[1], -1)  # (B, T, L)
         self.motion_mask = torch.cat([seen, words], dim=2)[:, None]  # (B, 1, T, T + L)
         self.text_mask = text[:, None, None]  # (B, 1, 1, L)
         self.cosine, self.sine = cosine, sine
@@ -132,16 +132,16 @@ class JointAttention:
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """(B, H, T + L, d) each, normed and not yet rotated, to (B, T + L, D)."""
-        q, k = self._rotated(q), self._rotated(k)
+        q, k = self._rotated(q), self._rotated(k)  # (B, H, T + L, d) each
         cut = self.frames
-        motion = F.scaled_dot_product_attention(q[:, :, :cut], k, v, self.motion_mask)
+        motion = F.scaled_dot_product_attention(q[:, :, :cut], k, v, self.motion_mask)  # (B, H, T, d)
         text = F.scaled_dot_product_attention(q[:, :, cut:], k[:, :, cut:], v[:, :, cut:], self.text_mask)
-        return torch.cat([motion, text], dim=2).transpose(1, 2).flatten(2)
+        return torch.cat([motion, text], dim=2).transpose(1, 2).flatten(2)  # (B, T + L, D)
 
     def _rotated(self, x: Tensor) -> Tensor:
         """(B, H, T + L, d), rotated as far as the tables reach."""
         rows = self.cosine.shape[0]
-        rotated = rotate_pairs(x[:, :, :rows], self.cosine, self.sine)
+        rotated = rotate_pairs(x[:, :, :rows], self.cosine, self.sine)  # (B, H, rows, d)
         return rotated if rows == x.shape[2] else torch.cat([rotated, x[:, :, rows:]], dim=2)
 
 
@@ -167,8 +167,8 @@ class DoubleBlock(nn.Module):
             self._queries(stream, modulated(x, shift, scale))
             for stream, x, (shift, scale, *_) in zip(("motion", "text"), (motion, text), modulation)
         ]
-        q, k, v = (torch.cat(pair, dim=2) for pair in zip(*parts))
-        mixed = attend(q, k, v).split([motion.shape[1], text.shape[1]], dim=1)
+        q, k, v = (torch.cat(pair, dim=2) for pair in zip(*parts))  # (B, H, T + L, d) each
+        mixed = attend(q, k, v).split([motion.shape[1], text.shape[1]], dim=1)  # (B, T, D), (B, L, D)
         return (
             self._finish("motion", motion, mixed[0], modulation[0]),
             self._finish("text", text, mixed[1], modulation[1]),
@@ -178,13 +178,13 @@ class DoubleBlock(nn.Module):
         return self.get_submodule(f"{stream}_{name}")
 
     def _queries(self, stream: str, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        q, k, v = split_heads(self._part(stream, "qkv")(x), self.heads)
+        q, k, v = split_heads(self._part(stream, "qkv")(x), self.heads)  # (B, H, N, d) each
         return self._part(stream, "q_norm")(q), self._part(stream, "k_norm")(k), v
 
     def _finish(self, stream: str, x: Tensor, mixed: Tensor, modulation: tuple[Tensor, ...]) -> Tensor:
         _, _, gate, shift, scale, mlp_gate = modulation
-        x = x + gate * self._part(stream, "out_proj")(mixed)
-        return x + mlp_gate * self._part(stream, "mlp")(modulated(x, shift, scale))
+        x = x + gate * self._part(stream, "out_proj")(mixed)  # (B, N, D)
+        return x + mlp_gate * self._part(stream, "mlp")(modulated(x, shift, scale))  # (B, N, D)
 
 
 class SingleBlock(nn.Module):
@@ -200,11 +200,11 @@ class SingleBlock(nn.Module):
         self.k_norm = nn.RMSNorm(width // heads, eps=_EPS)
 
     def forward(self, x: Tensor, adapter: Tensor, attend: JointAttention) -> Tensor:
-        shift, scale, gate = self.modulation(adapter)
-        both = self.linear1(modulated(x, shift, scale))
+        shift, scale, gate = self.modulation(adapter)  # (B, 1, D) each
+        both = self.linear1(modulated(x, shift, scale))  # (B, T + L, 3 D + hidden)
         qkv, hidden = both[..., : 3 * self.width], both[..., 3 * self.width :]
-        q, k, v = split_heads(qkv, self.heads)
-        mixed = attend(self.q_norm(q), self.k_norm(k), v)
+        q, k, v = split_heads(qkv, self.heads)  # (B, H, T + L, d) each
+        mixed = attend(self.q_norm(q), self.k_norm(k), v)  # (B, T + L, D)
         return x + gate * self.linear2(torch.cat([mixed, F.gelu(hidden, approximate="tanh")], dim=-1))
 
 
@@ -217,8 +217,8 @@ class FinalLayer(nn.Module):
         self.linear = Linear(width, features)
 
     def forward(self, x: Tensor, adapter: Tensor) -> Tensor:
-        shift, scale = self.adaLN_modulation(adapter)
-        return self.linear(modulated(x, shift, scale))
+        shift, scale = self.adaLN_modulation(adapter)  # (B, 1, D) each
+        return self.linear(modulated(x, shift, scale))  # (B, T, F)
 
 
 class HyMotionNetwork(nn.Module):
@@ -236,8 +236,8 @@ class HyMotionNetwork(nn.Module):
         rotate_text: rotary positions on motion and text; False on motion alone (`apply_rope_to_single_branch`).
     """
 
-    cosine: Tensor
-    sine: Tensor
+    cosine: Tensor  # (train_frames + text_positions, d)
+    sine: Tensor  # the same shape
 
     def __init__(
         self,
@@ -281,16 +281,16 @@ class HyMotionNetwork(nn.Module):
         """
         assert text.pooled is not None
         time = self.timestep_encoder(timestep_features(self.time_factor * t, self.width).to(x.dtype))
-        adapter = (time + self.vtxt_encoder(text.pooled))[:, None]
-        words = self.text_refiner(self.ctxt_encoder(text.tokens), text.mask, t)
-        frames = self.input_encoder(x)
+        adapter = (time + self.vtxt_encoder(text.pooled))[:, None]  # (B, 1, D)
+        words = self.text_refiner(self.ctxt_encoder(text.tokens), text.mask, t)  # (B, L, D)
+        frames = self.input_encoder(x)  # (B, T, D)
         attend = self._attention(frame_mask, text.mask)
         for block in self.double_blocks:
-            frames, words = block(frames, words, adapter, attend)
-        both = torch.cat([frames, words], dim=1)
+            frames, words = block(frames, words, adapter, attend)  # (B, T, D), (B, L, D)
+        both = torch.cat([frames, words], dim=1)  # (B, T + L, D)
         for block in self.single_blocks:
-            both = block(both, adapter, attend)
-        return self.final_layer(both[:, : x.shape[1]], adapter)
+            both = block(both, adapter, attend)  # (B, T + L, D)
+        return self.final_layer(both[:, : x.shape[1]], adapter)  # (B, T, F)
 
     def _attention(self, frame_mask: Tensor, text_mask: Tensor) -> JointAttention:
         start, frames, tokens = self.train_frames, frame_mask.shape[1], text_mask.shape[1]

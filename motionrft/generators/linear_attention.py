@@ -14,12 +14,12 @@ def linear_attention(
 ) -> Tensor:
     """(B, T, D) queries over (B, N, D) keys and values to (B, T, D); mask (B, N), True at valid positions."""
     if mask is not None:
-        key = key.masked_fill(~mask[..., None], float("-inf"))
-        value = value * mask[..., None].to(value.dtype)
+        key = key.masked_fill(~mask[..., None], float("-inf"))  # (B, N, D)
+        value = value * mask[..., None].to(value.dtype)  # (B, N, D)
     q = _split(query, heads).softmax(dim=-1)  # (B, H, T, d)
     k = _split(key, heads).softmax(dim=-2)  # (B, H, N, d)
     context = k.transpose(-1, -2) @ _split(value, heads)  # (B, H, d, d)
-    return (q @ context).transpose(1, 2).flatten(2)
+    return (q @ context).transpose(1, 2).flatten(2)  # (B, T, D)
 
 
 _LOWERED = 1e5
@@ -33,15 +33,15 @@ def full_attention(
     The published variant subtracts 100,000 from whole rows of padded *queries*, which softmax undoes up to rounding.
     The rounding is large enough to show in padded rows, and those are seen: it is kept.
     """
-    q, k = _split(query, heads), _split(key, heads)
+    q, k = _split(query, heads), _split(key, heads)  # (B, H, T, d), (B, H, N, d)
     logits = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5  # (B, H, T, N)
     if mask is not None:
         logits = logits + ((~mask) * -_LOWERED).to(logits.dtype)[:, None, :, None]
-    return (logits.softmax(dim=-1) @ _split(value, heads)).transpose(1, 2).flatten(2)
+    return (logits.softmax(dim=-1) @ _split(value, heads)).transpose(1, 2).flatten(2)  # (B, T, D)
 
 
 def _split(x: Tensor, heads: int) -> Tensor:
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)  # (B, H, T, d)
 
 
 class FrameAttention(nn.Module):
@@ -63,8 +63,8 @@ class FrameAttention(nn.Module):
 
     def forward(self, x: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """x (B, T, D), memory (B, L, memory_width), mask (B, T) for self-attention, to (B, T, D)."""
-        frames = self.norm(x)
-        seen = frames if self.text_norm is None else self.text_norm(memory)
+        frames = self.norm(x)  # (B, T, D)
+        seen = frames if self.text_norm is None else self.text_norm(memory)  # (B, T or L, D)
         query, key, value = self.query(frames), self.key(seen), self.value(seen)
         if self.quadratic:
             return full_attention(query, key, value, self.heads, mask)

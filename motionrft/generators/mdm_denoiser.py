@@ -16,10 +16,10 @@ from motionrft.transformer import Decoder, Encoder
 
 def interleaved_sinusoids(rows: int, width: int) -> Tensor:
     """(rows, width) table: sines on even channels, cosines on odd ones, frequencies 10000^(-2k/width)."""
-    positions = torch.arange(rows, dtype=torch.float32)[:, None]
+    positions = torch.arange(rows, dtype=torch.float32)[:, None]  # (rows, 1)
     frequencies = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10000.0) / width))
-    angles = positions * frequencies
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+    angles = positions * frequencies  # (rows, width / 2)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)  # (rows, width)
 
 
 class TimestepEmbedder(nn.Module):
@@ -30,7 +30,7 @@ class TimestepEmbedder(nn.Module):
         self.time_embed = nn.Sequential(Linear(width, width), nn.SiLU(), Linear(width, width))
 
     def forward(self, rows: Tensor) -> Tensor:
-        return self.time_embed(rows)
+        return self.time_embed(rows)  # (B, 1, D)
 
 
 class MdmDenoiser(nn.Module):
@@ -47,7 +47,7 @@ class MdmDenoiser(nn.Module):
         positions: rows of the sinusoid table, a constant that is no parameter.
     """
 
-    table: Tensor
+    table: Tensor  # (positions, D)
 
     def __init__(
         self,
@@ -88,13 +88,13 @@ class MdmDenoiser(nn.Module):
         rows = self.table.index_select(0, t.reshape(-1))  # (B or 1, D)
         time = self.embed_timestep(rows[:, None])  # (B or 1, 1, D)
         words = self.embed_text(text.tokens) + time  # (B, L, D)
-        frames = self.input_process["poseEmbedding"](x)
+        frames = self.input_process["poseEmbedding"](x)  # (B, T, D)
         mask = frame_mask if self.mask_frames else None
         if self.architecture == "encoder":
-            hidden = self.seqTransEncoder(*self._with_first(words, frames, mask))[:, 1:]
+            hidden = self.seqTransEncoder(*self._with_first(words, frames, mask))[:, 1:]  # (B, T, D)
         else:
-            hidden = self._decode(words, time, frames, mask, text)
-        return self.output_process["poseFinal"](hidden)
+            hidden = self._decode(words, time, frames, mask, text)  # (B, T, D)
+        return self.output_process["poseFinal"](hidden)  # (B, T, F)
 
     def _decode(
         self, words: Tensor, time: Tensor, frames: Tensor, mask: Tensor | None, text: TextFeatures
@@ -102,13 +102,13 @@ class MdmDenoiser(nn.Module):
         memory_mask = text.mask if words.shape[1] > 1 else None
         if not self.time_in_sequence:
             return self.seqTransDecoder(self._positioned(frames), words, mask, memory_mask)
-        sequence, mask = self._with_first(time.expand(len(frames), -1, -1), frames, mask)
-        return self.seqTransDecoder(sequence, words, mask, memory_mask)[:, 1:]
+        sequence, mask = self._with_first(time.expand(len(frames), -1, -1), frames, mask)  # (B, 1 + T, D)
+        return self.seqTransDecoder(sequence, words, mask, memory_mask)[:, 1:]  # (B, T, D)
 
     def _with_first(self, first: Tensor, frames: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """[first, frames] with positions, and its mask: the first token is always visible."""
-        sequence = self._positioned(torch.cat([first, frames], dim=1))
-        return sequence, None if mask is None else F.pad(mask, (1, 0), value=True)
+        sequence = self._positioned(torch.cat([first, frames], dim=1))  # (B, 1 + T, D)
+        return sequence, None if mask is None else F.pad(mask, (1, 0), value=True)  # (B, 1 + T)
 
     def _positioned(self, sequence: Tensor) -> Tensor:
-        return sequence + self.table[: sequence.shape[1]].to(sequence.dtype)
+        return sequence + self.table[: sequence.shape[1]].to(sequence.dtype)  # (B, N, D)

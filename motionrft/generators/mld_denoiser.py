@@ -101,23 +101,23 @@ class MldDenoiser(nn.Module):
 
     def _time_token(self, t: Tensor, guidance: float | Tensor | None) -> Tensor:
         """(B or 1, 1, D)."""
-        features = timestep_features(t, self.time_width).to(self.query_pos.pe.dtype)
+        features = timestep_features(t, self.time_width).to(self.query_pos.pe.dtype)  # (B or 1, time_width)
         if self.guidance_width is None:
-            return self.time_embedding(features)[:, None]
+            return self.time_embedding(features)[:, None]  # (B or 1, 1, D)
         if isinstance(guidance, Tensor):
-            embedding = guidance_embedding(guidance, self.guidance_width)
+            embedding = guidance_embedding(guidance, self.guidance_width)  # (B, guidance_width)
         else:
-            scale = torch.full((1,), 1.0 if guidance is None else guidance, device=t.device)
-            embedding = guidance_embedding(scale, self.guidance_width)
-        return self.time_embedding(features, embedding.to(features.dtype))[:, None]
+            scale = torch.full((1,), 1.0 if guidance is None else guidance, device=t.device)  # (1,)
+            embedding = guidance_embedding(scale, self.guidance_width)  # (1, guidance_width)
+        return self.time_embedding(features, embedding.to(features.dtype))[:, None]  # (B or 1, 1, D)
 
     def _add_positions(self, latent: Tensor, context: Tensor) -> Tensor:
         """[latent, context] with positions, (B, n + C, D)."""
-        sequence = torch.cat([latent, context], dim=1)
+        sequence = torch.cat([latent, context], dim=1)  # (B, n + C, D)
         if not self.context_first:
-            return self.query_pos(sequence)
+            return self.query_pos(sequence)  # (B, n + C, D)
         first, rows = context.shape[1], sequence.shape[1]
-        table = self.query_pos.pe[:rows, 0]
+        table = self.query_pos.pe[:rows, 0]  # (n + C, D)
         return sequence + torch.cat([table[first:], table[:first]])
 
 
@@ -130,6 +130,6 @@ def guidance_embedding(scale: Tensor, width: int) -> Tensor:
     """
     half = width // 2
     step = torch.full((), 10000.0, device=scale.device).log() / (half - 1)
-    frequencies = torch.exp(torch.arange(half, dtype=torch.float32, device=scale.device) * -step)
-    angles = (scale.float() - 1)[:, None] * 1000.0 * frequencies
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+    frequencies = torch.exp(torch.arange(half, dtype=torch.float32, device=scale.device) * -step)  # (half,)
+    angles = (scale.float() - 1)[:, None] * 1000.0 * frequencies  # (B, half)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)  # (B, width)

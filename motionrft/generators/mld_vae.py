@@ -57,17 +57,17 @@ class MldVae(Autoencoder):
     def encode(self, motion: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         batch, frames, _ = motion.shape
         queries = 2 * self.latent_tokens
-        tokens = self.global_motion_token.expand(batch, -1, -1)
+        tokens = self.global_motion_token.expand(batch, -1, -1)  # (B, 2 tokens, D)
         sequence = self.query_pos_encoder(torch.cat([tokens, self.skel_embedding(motion)], dim=1))
         seen = torch.cat([length_mask(queries + 0 * lengths, queries), length_mask(lengths, frames)], dim=1)
-        posterior = self.latent_pre(self.encoder(sequence, seen, rows=queries))
-        mean, log_variance = posterior.chunk(2, dim=1)
+        posterior = self.latent_pre(self.encoder(sequence, seen, rows=queries))  # (B, 2 tokens, d_z)
+        mean, log_variance = posterior.chunk(2, dim=1)  # (B, tokens, d_z) each
         return mean, log_variance
 
     def decode(self, latent: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         frames = int(lengths.max()) if frames is None else frames
-        blank = latent.new_zeros(latent.shape[0], frames, self.hidden)
+        blank = latent.new_zeros(latent.shape[0], frames, self.hidden)  # (B, T, D)
         hidden = self.decoder(
             self.query_pos_decoder(blank), self.latent_post(latent), length_mask(lengths, frames)
         )
-        return zero_padding(self.final_layer(hidden), lengths)
+        return zero_padding(self.final_layer(hidden), lengths)  # (B, T, F)

@@ -19,8 +19,8 @@ class Stylisation(nn.Module):
 
     def forward(self, y: Tensor, embedding: Tensor) -> Tensor:
         """y (B, T, D), embedding (B, E)."""
-        scale, shift = self.emb_layers(embedding)[:, None].chunk(2, dim=-1)
-        return self.out_layers(self.norm(y) * (1 + scale) + shift)
+        scale, shift = self.emb_layers(embedding)[:, None].chunk(2, dim=-1)  # (B, 1, D) each
+        return self.out_layers(self.norm(y) * (1 + scale) + shift)  # (B, T, D)
 
 
 class AttentionBlock(FrameAttention):
@@ -35,7 +35,7 @@ class AttentionBlock(FrameAttention):
     def forward(  # type: ignore[override]
         self, x: Tensor, embedding: Tensor, memory: Tensor | None = None, mask: Tensor | None = None
     ) -> Tensor:
-        return x + self.proj_out(super().forward(x, memory, mask), embedding)
+        return x + self.proj_out(super().forward(x, memory, mask), embedding)  # (B, T, D)
 
 
 class FeedForward(nn.Module):
@@ -48,7 +48,7 @@ class FeedForward(nn.Module):
         self.proj_out = Stylisation(width, embedding, dropout)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        return x + self.proj_out(self.linear2(gelu_of(self.linear1, x)), embedding)
+        return x + self.proj_out(self.linear2(gelu_of(self.linear1, x)), embedding)  # (B, T, D)
 
 
 class Block(nn.Module):
@@ -70,7 +70,7 @@ class Block(nn.Module):
         self.ffn = FeedForward(width, hidden, embedding, dropout)
 
     def forward(self, x: Tensor, embedding: Tensor, text: Tensor, mask: Tensor | None) -> Tensor:
-        x = self.sa_block(x, embedding, mask=mask)
+        x = self.sa_block(x, embedding, mask=mask)  # (B, T, D)
         return self.ffn(self.ca_block(x, embedding, text), embedding)
 
 
@@ -98,7 +98,7 @@ class MotionDiffuseDenoiser(nn.Module):
         super().__init__()
         self.features, self.width, self.quadratic = features, width, quadratic
         embedding = 4 * width
-        self.sequence_embedding = nn.Parameter(torch.randn(frames, width))
+        self.sequence_embedding = nn.Parameter(torch.randn(frames, width))  # (frames, D)
         self.joint_embed = Linear(features, width)
         self.time_embed = nn.Sequential(Linear(width, embedding), nn.SiLU(), Linear(embedding, embedding))
         self.temporal_decoder_blocks = nn.ModuleList(
@@ -108,8 +108,8 @@ class MotionDiffuseDenoiser(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, text: Tensor, pooled: Tensor, mask: Tensor) -> Tensor:
         """x (B, T, F); t () or (B,); text (B, L, text_width); pooled (B, 4 D); mask (B, T), True at valid frames."""
-        embedding = self.time_embed(timestep_features(t, self.width).to(x.dtype)) + pooled
-        hidden = self.joint_embed(x) + self.sequence_embedding[: x.shape[1]]
+        embedding = self.time_embed(timestep_features(t, self.width).to(x.dtype)) + pooled  # (B, E)
+        hidden = self.joint_embed(x) + self.sequence_embedding[: x.shape[1]]  # (B, T, D)
         for block in self.temporal_decoder_blocks:
-            hidden = block(hidden, embedding, text, mask)
-        return self.out(hidden)
+            hidden = block(hidden, embedding, text, mask)  # (B, T, D)
+        return self.out(hidden)  # (B, T, F)

@@ -18,7 +18,7 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv1d(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+        return x + self.conv2(F.relu(self.conv1(F.relu(x))))  # (B, C, T)
 
 
 class ResidualStack(nn.Module):
@@ -46,7 +46,7 @@ class Stack(nn.Module):
 class Codebook(nn.Module):
     """Nearest of (codes, width) vectors by squared distance."""
 
-    codebook: Tensor
+    codebook: Tensor  # (codes, width)
 
     def __init__(self, codes: int, width: int):
         super().__init__()
@@ -54,7 +54,7 @@ class Codebook(nn.Module):
 
     def nearest(self, x: Tensor) -> Tensor:
         """(B, N, width) to (B, N) int64."""
-        squares = x.square().sum(-1, keepdim=True) + self.codebook.square().sum(-1)
+        squares = x.square().sum(-1, keepdim=True) + self.codebook.square().sum(-1)  # (B, N, codes)
         return (squares - 2 * x @ self.codebook.T).argmin(-1)
 
 
@@ -106,7 +106,7 @@ class MotionVq(nn.Module):
         """
         if features.shape[1] % self.stride:
             raise ValueError(f"{features.shape[1]} frames: motion tokens need a multiple of {self.stride}")
-        return self.encoder(features.transpose(1, 2)).transpose(1, 2)
+        return self.encoder(features.transpose(1, 2)).transpose(1, 2)  # (B, N, code_width)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes (B, N) to features (B, N 2^down, F)."""

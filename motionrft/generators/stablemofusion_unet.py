@@ -30,10 +30,10 @@ class ConvBlock(nn.Module):
         """x (B, C, T); scale and shift (B, C, 1)."""
         hidden = self.block(x).transpose(1, 2)  # (B, T, C): the norm's batch is every frame
         norm = self.get_submodule(self.norm_name)
-        hidden = norm(hidden.flatten(0, 1)).unflatten(0, hidden.shape[:2]).transpose(1, 2)
+        hidden = norm(hidden.flatten(0, 1)).unflatten(0, hidden.shape[:2]).transpose(1, 2)  # (B, C, T)
         if scale is not None and shift is not None:
-            hidden = hidden * (1 + scale) + shift
-        return F.mish(hidden)
+            hidden = hidden * (1 + scale) + shift  # (B, C, T)
+        return F.mish(hidden)  # (B, C, T)
 
 
 class ResidualBlock(nn.Module):
@@ -48,8 +48,8 @@ class ResidualBlock(nn.Module):
         self.residual_conv = nn.Conv1d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        scale, shift = self.time_mlp(time)[..., None].chunk(2, dim=1)
-        return self.blocks[1](self.blocks[0](x, scale, shift)) + self.residual_conv(x)
+        scale, shift = self.time_mlp(time)[..., None].chunk(2, dim=1)  # (B, C, 1) each
+        return self.blocks[1](self.blocks[0](x, scale, shift)) + self.residual_conv(x)  # (B, C, T)
 
 
 class Stage(nn.Module):
@@ -62,12 +62,12 @@ class Stage(nn.Module):
         self.cross_attn = nn.ModuleDict({"cross_attention": attention})
 
     def forward(self, x: Tensor, time: Tensor, text: Tensor, kept: Tensor | None) -> Tensor:
-        hidden = self.conv1d(x, time)
-        asking = hidden[: len(text)].transpose(1, 2)
-        answer = self.cross_attn["cross_attention"](asking, text).transpose(1, 2)
+        hidden = self.conv1d(x, time)  # (B, C, T)
+        asking = hidden[: len(text)].transpose(1, 2)  # (P, T, C)
+        answer = self.cross_attn["cross_attention"](asking, text).transpose(1, 2)  # (P, C, T)
         if kept is not None:
             answer = answer * kept[:, None, None].to(answer.dtype)
-        return hidden + F.pad(answer, (0, 0, 0, 0, 0, len(hidden) - len(text)))
+        return hidden + F.pad(answer, (0, 0, 0, 0, 0, len(hidden) - len(text)))  # (B, C, T)
 
 
 class Resample(nn.Module):
@@ -84,7 +84,7 @@ class Resample(nn.Module):
 class TimeTable(nn.Module):
     """Row t of the interleaved sinusoid table, a constant."""
 
-    table: Tensor
+    table: Tensor  # (rows, width)
 
     def __init__(self, width: int):
         super().__init__()
@@ -150,12 +150,12 @@ class StableMoFusionUnet(nn.Module):
         skips = []
         for level in self.downs:
             first, second, down = level.children()
-            hidden = second(first(hidden, *context), *context)
+            hidden = second(first(hidden, *context), *context)  # (B, C, T)
             skips.append(hidden)
-            hidden = down(hidden)
-        hidden = self.mid_block2(self.mid_block1(hidden, *context), *context)
+            hidden = down(hidden)  # (B, C, T / 2)
+        hidden = self.mid_block2(self.mid_block1(hidden, *context), *context)  # (B, C, T)
         for level in self.ups:
             up, first, second = level.children()
-            hidden = torch.cat([up(hidden), skips.pop()], dim=1)
-            hidden = second(first(hidden, *context), *context)
-        return self.final_conv(hidden)[..., :frames].transpose(1, 2)
+            hidden = torch.cat([up(hidden), skips.pop()], dim=1)  # (B, 2 C, 2 T)
+            hidden = second(first(hidden, *context), *context)  # (B, C, 2 T)
+        return self.final_conv(hidden)[..., :frames].transpose(1, 2)  # (B, T, F)

@@ -35,9 +35,9 @@ class TextLayers(nn.Module):
 
     def forward(self, clip: TextFeatures) -> TextFeatures:
         """The end-of-text position is where the CLIP state is the pooled one."""
-        states = self.norm(self.stack(self.embed(clip.tokens)))
+        states = self.norm(self.stack(self.embed(clip.tokens)))  # (B, L, width)
         if self.pooled is None or clip.pooled is None:
             return TextFeatures(states, clip.mask)
-        end = (clip.tokens - clip.pooled[:, None]).square().sum(-1).argmin(dim=1)
-        chosen = states[torch.arange(len(end), device=end.device), end]
-        return TextFeatures(states, clip.mask, self.pooled(chosen))
+        end = (clip.tokens - clip.pooled[:, None]).square().sum(-1).argmin(dim=1)  # (B,)
+        chosen = states[torch.arange(len(end), device=end.device), end]  # (B, width)
+        return TextFeatures(states, clip.mask, self.pooled(chosen))  # (B, L, width), (B, pooled_width)

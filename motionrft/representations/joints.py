@@ -13,7 +13,7 @@ from motionrft.skeleton import KIT21
 def mirror_joints(joints: Tensor) -> Tensor:
     """Swap left and right: (..., J, 3) reflected at the plane x = 0. Twice is the identity."""
     skeleton = skeleton_of_joints(joints.shape[-2])
-    return joints[..., list(skeleton.mirror_order), :] * joints.new_tensor([-1.0, 1.0, 1.0])
+    return joints[..., list(skeleton.mirror_order), :] * joints.new_tensor([-1.0, 1.0, 1.0])  # (..., J, 3)
 
 
 def sample_times(frames: int, source_fps: float, target_fps: float) -> tuple[Tensor, Tensor]:
@@ -28,9 +28,9 @@ def sample_times(frames: int, source_fps: float, target_fps: float) -> tuple[Ten
     ratio = source_fps / target_fps
     # The small allowance keeps a last frame that rounding would put just beyond the end.
     count = int((frames - 1) / ratio + 1e-6) + 1
-    place = torch.arange(count, dtype=torch.float64) * ratio
+    place = torch.arange(count, dtype=torch.float64) * ratio  # (K,)
     before = (place + 1e-9).floor()
-    fraction = (place - before).clamp(min=0)
+    fraction = (place - before).clamp(min=0)  # (K,)
     before = before.long().clamp(max=frames - 1)
     return before, torch.where(before == frames - 1, torch.zeros_like(fraction), fraction)
 
@@ -44,38 +44,38 @@ def resample_smooth(values: Tensor, source_fps: float, target_fps: float) -> Ten
     """
     if len(values) < 3:
         return resample_linear(values, source_fps, target_fps)
-    before, fraction = sample_times(len(values), source_fps, target_fps)
+    before, fraction = sample_times(len(values), source_fps, target_fps)  # (K,) each
     first, last = 3 * (values[0] - values[1]) + values[2], 3 * (values[-1] - values[-2]) + values[-3]
     padded = torch.cat((first[None], values, last[None], last[None]))  # frame k lies at k + 1
-    x = fraction.to(values).reshape(-1, *(1,) * (values.dim() - 1))
+    x = fraction.to(values).reshape(-1, *(1,) * (values.dim() - 1))  # (K, 1, ...)
     weights = (
         -x * (x - 1) * (x - 2) / 6,
         (x + 1) * (x - 1) * (x - 2) / 2,
         -(x + 1) * x * (x - 2) / 2,
         (x + 1) * x * (x - 1) / 6,
     )
-    return torch.stack([w * padded[before + k] for k, w in enumerate(weights)]).sum(0)
+    return torch.stack([w * padded[before + k] for k, w in enumerate(weights)]).sum(0)  # (K, ...)
 
 
 def resample_linear(values: Tensor, source_fps: float, target_fps: float) -> Tensor:
     """Linear interpolation over the first axis, (T, ...) -> (K, ...): for positions."""
     before, fraction = sample_times(len(values), source_fps, target_fps)
-    after = (before + 1).clamp(max=len(values) - 1)
-    weight = fraction.to(values).reshape(-1, *(1,) * (values.dim() - 1))
-    return values[before] + weight * (values[after] - values[before])
+    after = (before + 1).clamp(max=len(values) - 1)  # (K,)
+    weight = fraction.to(values).reshape(-1, *(1,) * (values.dim() - 1))  # (K, 1, ...)
+    return values[before] + weight * (values[after] - values[before])  # (K, ...)
 
 
 def heading(joints: Tensor) -> Tensor:
     """Yaw of the facing direction, (B, T) radians: 0 faces +Z, positive to the left (+X). SMPL-22 or KIT-21."""
     right_hip, left_hip, right_shoulder, left_shoulder = skeleton_of_joints(joints.shape[2]).facing
     across = (joints[:, :, [left_hip, left_shoulder]] - joints[:, :, [right_hip, right_shoulder]]).sum(dim=2)
-    return torch.atan2(-across[..., 2], across[..., 0])
+    return torch.atan2(-across[..., 2], across[..., 0])  # (B, T)
 
 
 def heading_change(joints: Tensor, lengths: Tensor) -> Tensor:
     """Turn of the body from the first to the last frame, radians, (B,), whole turns counted; positive to its left."""
     steps = heading(joints).diff(dim=1)  # (B, T - 1)
-    wrapped = torch.remainder(steps + torch.pi, 2 * torch.pi) - torch.pi
+    wrapped = torch.remainder(steps + torch.pi, 2 * torch.pi) - torch.pi  # (B, T - 1)
     return torch.where(length_mask(lengths - 1, joints.shape[1] - 1), wrapped, 0.0).sum(dim=1)
 
 

@@ -92,31 +92,31 @@ def normalise_joints(
         (B, T, J, 3), differentiable.
     """
     skeleton = skeleton_of_joints(joints.shape[-2])
-    p, _ = _normalise(_joints_first(joints), lengths, target_offsets, skeleton)
+    p, _ = _normalise(_joints_first(joints), lengths, target_offsets, skeleton)  # (J, B, T, 3)
     return p.movedim(0, 2) if lengths is None else zero_padding(p.movedim(0, 2), lengths)
 
 
 def _joints_first(joints: Tensor) -> Tensor:
     """(B, T, J, 3) as (J, B, T, 3) in planar memory: a joint's track is one piece, and angles (B, T) fit all joints."""
-    return planar(joints.movedim(2, 0))
+    return planar(joints.movedim(2, 0))  # (J, B, T, 3)
 
 
 def _normalise(
     p: Tensor, lengths: Tensor | None, offsets: Tensor | None, skeleton: Skeleton
 ) -> tuple[Tensor, Tensor]:
     """`normalise_joints` on (J, B, T, 3), and the bones' directions (J - 1, B, T, 3); padding comes out as anything."""
-    bones = _bones(p, skeleton)
-    directions = _directions(bones, skeleton)
-    offsets = (skeleton.target_offsets if offsets is None else offsets).to(p)
-    p = _uniform_skeleton(p[:1], bones, directions, offsets, skeleton)
-    height = p[..., 1].amin(0)
+    bones = _bones(p, skeleton)  # (J - 1, B, T, 3)
+    directions = _directions(bones, skeleton)  # (J - 1, B, T, 3)
+    offsets = (skeleton.target_offsets if offsets is None else offsets).to(p)  # (J, 3)
+    p = _uniform_skeleton(p[:1], bones, directions, offsets, skeleton)  # (J, B, T, 3)
+    height = p[..., 1].amin(0)  # (B, T)
     if lengths is not None:
         height = height.masked_fill(~length_mask(lengths, p.shape[2]), torch.inf)
-    start = p[0, :, 0]
-    origin = torch.stack((start[:, 0], height.amin(-1), start[:, 2]), dim=-1)
+    start = p[0, :, 0]  # (B, 3)
+    origin = torch.stack((start[:, 0], height.amin(-1), start[:, 2]), dim=-1)  # (B, 3)
     a, b, c, d = skeleton.facing
-    first = p[:, :, 0]
-    angle = _facing_angle(first[a] - first[b] + first[c] - first[d])
+    first = p[:, :, 0]  # (J, B, 3)
+    angle = _facing_angle(first[a] - first[b] + first[c] - first[d])  # (B,)
     return yaw_rotate(angle[:, None], p - origin[:, None]), yaw_rotate(angle[:, None], directions)
 
 
@@ -128,33 +128,33 @@ def _uniform_skeleton(
     Forward kinematics of the official inverse kinematics comes to exactly this, since each bone's rotation turns its
     rest direction onto its own direction.
     """
-    lengths = length(bones[:, :, 0])
+    lengths = length(bones[:, :, 0])  # (J - 1, B) of the first frame
     l1, l2 = skeleton.legs
-    source_legs = lengths[l1 - 1] + lengths[l2 - 1]
+    source_legs = lengths[l1 - 1] + lengths[l2 - 1]  # (B,)
     target_legs = offsets[l1].abs().max() + offsets[l2].abs().max()
     # A skeleton without legs (an all-zero motion) keeps its scale.
     some = source_legs > 1e-12
     scale = torch.where(some, target_legs / source_legs.clamp_min(1e-12), torch.ones_like(source_legs))
-    root = root * scale[:, None, None]
-    target = directions * offsets[1:].norm(dim=-1)[:, None, None, None]
+    root = root * scale[:, None, None]  # (1, B, T, 3)
+    target = directions * offsets[1:].norm(dim=-1)[:, None, None, None]  # (J - 1, B, T, 3)
     # One matrix product a coordinate, (J, J - 1) x (J - 1, B T), adds up the bones on every joint's path.
-    paths = skeleton.ancestry[1:].T.to(root)
+    paths = skeleton.ancestry[1:].T.to(root)  # (J, J - 1)
     with torch.autocast(root.device.type, enabled=False):
-        body = paths @ target.movedim(-1, 0).flatten(2)
-    return body.unflatten(-1, root.shape[1:3]).movedim(0, -1) + root
+        body = paths @ target.movedim(-1, 0).flatten(2)  # (3, J, B T)
+    return body.unflatten(-1, root.shape[1:3]).movedim(0, -1) + root  # (J, B, T, 3)
 
 
 def _bones(p: Tensor, skeleton: Skeleton) -> Tensor:
     """Bone vectors (J - 1, B, T, 3) of joints (J, B, T, 3)."""
-    return p[1:] - take(p, skeleton.parents[1:])
+    return p[1:] - take(p, skeleton.parents[1:])  # (J - 1, B, T, 3)
 
 
 def _directions(bones: Tensor, skeleton: Skeleton) -> Tensor:
     """Unit bones; one without length (an all-zero motion) counts as resting."""
-    rest = planar(skeleton.rest_directions[1:].to(bones))[:, None, None]
-    square = dot(bones, bones)
-    unit = bones * square.clamp_min(1e-24).rsqrt().unsqueeze(-1)
-    return torch.where((square > 1e-24).unsqueeze(-1), unit, rest)
+    rest = planar(skeleton.rest_directions[1:].to(bones))[:, None, None]  # (J - 1, 1, 1, 3)
+    square = dot(bones, bones)  # (J - 1, B, T)
+    unit = bones * square.clamp_min(1e-24).rsqrt().unsqueeze(-1)  # (J - 1, B, T, 3)
+    return torch.where((square > 1e-24).unsqueeze(-1), unit, rest)  # (J - 1, B, T, 3)
 
 
 def _facing_angle(across: Tensor) -> Tensor:
@@ -171,12 +171,12 @@ def _angle(sine: Tensor, cosine: Tensor) -> Tensor:
 def _heading(p: Tensor, lengths: Tensor | None, skeleton: Skeleton, smooth: bool = True) -> Tensor:
     a, b, c, d = skeleton.facing
     # The hips enter with the opposite sign of `normalise_joints`: an oddity of the official code, part of all data.
-    across = normalise(p[b] - p[a] + p[c] - p[d])
-    x, z = across[..., 0], across[..., 2]
+    across = normalise(p[b] - p[a] + p[c] - p[d])  # (B, T, 3)
+    x, z = across[..., 0], across[..., 2]  # (B, T) each
     if smooth:
         x, z = _smooth(torch.stack((x, z)), lengths)
-    angle = _angle(-z, -x)
-    return torch.cat((torch.zeros_like(angle[:, :1]), angle[:, 1:]), dim=1)
+    angle = _angle(-z, -x)  # (B, T)
+    return torch.cat((torch.zeros_like(angle[:, :1]), angle[:, 1:]), dim=1)  # (B, T)
 
 
 def _smooth(signal: Tensor, lengths: Tensor | None) -> Tensor:
@@ -184,14 +184,14 @@ def _smooth(signal: Tensor, lengths: Tensor | None) -> Tensor:
     channels, batch, frames = signal.shape
     index = torch.arange(-SMOOTHING_RADIUS, frames + SMOOTHING_RADIUS, device=signal.device)
     last = torch.full((batch,), frames, device=signal.device) if lengths is None else lengths
-    index = index[None].clamp(min=0).minimum(last[:, None] - 1)
-    padded = signal.gather(-1, index.expand(channels, -1, -1))
+    index = index[None].clamp(min=0).minimum(last[:, None] - 1)  # (B, T + 2 radius)
+    padded = signal.gather(-1, index.expand(channels, -1, -1))  # (C, B, T + 2 radius)
     offsets = torch.arange(-SMOOTHING_RADIUS, SMOOTHING_RADIUS + 1, device=signal.device, dtype=torch.float64)
-    kernel = torch.exp(-0.5 * (offsets / SMOOTHING_SIGMA) ** 2)
+    kernel = torch.exp(-0.5 * (offsets / SMOOTHING_SIGMA) ** 2)  # (2 radius + 1,)
     kernel = (kernel / kernel.sum()).to(signal.dtype)
     with torch.autocast(signal.device.type, enabled=False):
-        smoothed = F.conv1d(padded.reshape(channels * batch, 1, -1), kernel[None, None])
-    return smoothed.reshape(channels, batch, frames)
+        smoothed = F.conv1d(padded.reshape(channels * batch, 1, -1), kernel[None, None])  # (C B, 1, T)
+    return smoothed.reshape(channels, batch, frames)  # (C, B, T)
 
 
 def joints_to_kinematic(
@@ -224,18 +224,18 @@ def joints_to_kinematic(
             "a motion of one frame has no velocities: kinematic features need at least two frames."
         )
     skeleton = skeleton_of_joints(joints.shape[-2])
-    p = _joints_first(joints)
+    p = _joints_first(joints)  # (J, B, T, 3)
     if canonical:
         p, directions = _normalise(p, lengths, target_offsets, skeleton)
     else:
-        directions = _directions(_bones(p, skeleton), skeleton)
+        directions = _directions(_bones(p, skeleton), skeleton)  # (J - 1, B, T, 3)
     threshold = skeleton.contact_threshold if contact_threshold is None else contact_threshold
-    angle = _heading(p, lengths, skeleton)
-    step, now = p[:, :, 1:] - p[:, :, :-1], angle[:, :-1].contiguous()
-    feet = take(step, skeleton.feet)
+    angle = _heading(p, lengths, skeleton)  # (B, T)
+    step, now = p[:, :, 1:] - p[:, :, :-1], angle[:, :-1].contiguous()  # (J, B, T - 1, 3), (B, T - 1)
+    feet = take(step, skeleton.feet)  # (4, B, T - 1, 3)
     # Whole tracks are computed and their last frame dropped after: unbroken memory is worth more than a frame.
     local = yaw_rotate(angle, p - p[:1] * p.new_tensor([1, 0, 1]))[:, :, :-1]
-    rotations = _chain_rotations(directions, angle, skeleton)[:, :, :-1]
+    rotations = _chain_rotations(directions, angle, skeleton)[:, :, :-1]  # (J - 1, B, T - 1, 6)
     parts = (
         yaw_velocity(angle, official_yaw)[None, :, :, None],
         yaw_rotate(angle[:, 1:], step[:1])[..., ::2],
@@ -246,7 +246,7 @@ def joints_to_kinematic(
         (dot(feet, feet) < threshold).to(p.dtype).unsqueeze(-1),
     )
     planes = torch.cat([part.movedim(-1, 1).flatten(0, 1) for part in parts])  # (D, B, T - 1)
-    features = planes.flatten(1).T.contiguous().unflatten(0, planes.shape[1:])
+    features = planes.flatten(1).T.contiguous().unflatten(0, planes.shape[1:])  # (B, T - 1, D)
     return features if lengths is None else zero_padding(features, lengths - 1)
 
 
@@ -258,7 +258,7 @@ def yaw_velocity(angle: Tensor, official: bool = False) -> Tensor:
     heading off by twice the step (up to ten degrees in ordinary turns). Here the nearer of the two quaternions is taken,
     unless `official`.
     """
-    half = (angle[:, 1:] - angle[:, :-1]) / 2
+    half = (angle[:, 1:] - angle[:, :-1]) / 2  # (B, T - 1)
     if official:
         return torch.asin(torch.sin(half))
     return half - torch.pi * torch.round(half / torch.pi)
@@ -267,22 +267,22 @@ def yaw_velocity(angle: Tensor, official: bool = False) -> Tensor:
 def _chain_rotations(directions: Tensor, angle: Tensor, skeleton: Skeleton) -> Tensor:
     """6D (J - 1, B, T, 6) of every joint's rotation relative to the joint before it on its chain."""
     rest = planar(skeleton.rest_directions[1:].to(directions))[:, None, None]
-    world = shortest_arc(rest, directions)
-    heading = yaw_quaternion(angle)[None]
-    known = torch.cat((heading.movedim(-1, 0), world.movedim(-1, 0)), dim=1).movedim(0, -1)
-    before = take(known, skeleton.chain_parents[1:])
-    return relative_sixd(before, world, "columns")
+    world = shortest_arc(rest, directions)  # (J - 1, B, T, 4)
+    heading = yaw_quaternion(angle)[None]  # (1, B, T, 4)
+    known = torch.cat((heading.movedim(-1, 0), world.movedim(-1, 0)), dim=1).movedim(0, -1)  # (J, B, T, 4)
+    before = take(known, skeleton.chain_parents[1:])  # (J - 1, B, T, 4)
+    return relative_sixd(before, world, "columns")  # (J - 1, B, T, 6)
 
 
 def integrate_root(features: Tensor) -> tuple[Tensor, Tensor]:
     """The heading (B, T), radians from world to body, and the root's path (B, T, 3) that the velocities add up to."""
-    half = features[..., 0]
+    half = features[..., 0]  # (B, T)
     angle = 2 * torch.cat((torch.zeros_like(half[:, :1]), half[:, :-1].cumsum(1)), dim=1)
     zero = torch.zeros_like(half[:, 1:])
-    step = torch.stack((features[:, :-1, 1], zero, features[:, :-1, 2]), dim=-1)
-    step = yaw_rotate(-angle[:, 1:], step)
-    path = torch.cat((torch.zeros_like(features[:, :1, :3]), step.cumsum(1)), dim=1)
-    return angle, torch.stack((path[..., 0], features[..., 3], path[..., 2]), dim=-1)
+    step = torch.stack((features[:, :-1, 1], zero, features[:, :-1, 2]), dim=-1)  # (B, T - 1, 3)
+    step = yaw_rotate(-angle[:, 1:], step)  # (B, T - 1, 3)
+    path = torch.cat((torch.zeros_like(features[:, :1, :3]), step.cumsum(1)), dim=1)  # (B, T, 3)
+    return angle, torch.stack((path[..., 0], features[..., 3], path[..., 2]), dim=-1)  # (B, T), (B, T, 3)
 
 
 def kinematic_to_joints(features: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -296,9 +296,9 @@ def kinematic_to_joints(features: Tensor, lengths: Tensor | None = None) -> Tens
         (B, T, J, 3), metres.
     """
     skeleton = skeleton_of(features.shape[-1])
-    angle, root = integrate_root(features)
-    local = features[..., blocks(skeleton)["positions"]].unflatten(-1, (-1, 3))
-    turned = yaw_rotate(-angle.unsqueeze(-1), local)
+    angle, root = integrate_root(features)  # (B, T), (B, T, 3)
+    local = features[..., blocks(skeleton)["positions"]].unflatten(-1, (-1, 3))  # (B, T, J - 1, 3)
+    turned = yaw_rotate(-angle.unsqueeze(-1), local)  # (B, T, J - 1, 3)
     planar_root = torch.stack((root[..., 0], torch.zeros_like(root[..., 1]), root[..., 2]), dim=-1)
-    joints = torch.cat((root.unsqueeze(2), turned + planar_root.unsqueeze(2)), dim=2)
+    joints = torch.cat((root.unsqueeze(2), turned + planar_root.unsqueeze(2)), dim=2)  # (B, T, J, 3)
     return joints if lengths is None else zero_padding(joints, lengths)

@@ -65,14 +65,14 @@ _ONLY_CHILD = {parent: SMPL22.children(parent)[0] for level in _LEVELS for paren
 @cache
 def default_rest_joints() -> Tensor:
     """(22, 3) float64: the mannequin's T-pose directions with HumanML3D's bone lengths."""
-    mannequin = torch.tensor(MANNEQUIN_REST, dtype=torch.float64)
-    lengths = SMPL22.target_offsets.norm(dim=-1)
+    mannequin = torch.tensor(MANNEQUIN_REST, dtype=torch.float64)  # (22, 3)
+    lengths = SMPL22.target_offsets.norm(dim=-1)  # (22,)
     return rest_with_lengths(mannequin, lengths)
 
 
 def rest_with_lengths(rest: Tensor, lengths: Tensor) -> Tensor:
     """A rest pose (..., 22, 3) with its own directions and pelvis but the given bone lengths (..., 22)."""
-    bones = normalise(rest[..., 1:, :] - rest[..., _PARENTS[1:], :]) * lengths[..., 1:, None]
+    bones = normalise(rest[..., 1:, :] - rest[..., _PARENTS[1:], :]) * lengths[..., 1:, None]  # (..., 21, 3)
     return assemble_rest(rest[..., 0, :], bones)
 
 
@@ -81,7 +81,7 @@ def assemble_rest(pelvis: Tensor, bones: Tensor) -> Tensor:
     places = [pelvis]
     for joint, parent in enumerate(_PARENTS[1:]):
         places.append(places[parent] + bones[..., joint, :])
-    return torch.stack(places, dim=-2)
+    return torch.stack(places, dim=-2)  # (..., 22, 3)
 
 
 def rotation_matrices(rotation: Tensor) -> Tensor:
@@ -107,10 +107,10 @@ def rotation_to_joints(
         lengths: (B,) valid frames; frames beyond come out as zeros.
     """
     rest = (default_rest_joints() if rest_joints is None else rest_joints).to(rotation)
-    local = rotation_matrices(rotation)
-    offsets = (rest[..., 1:, :] - rest[..., _PARENTS[1:], :]).reshape(-1, 1, 21, 3)
-    pelvis = rotation[..., :3] + rest[..., 0, :].reshape(-1, 1, 3)
-    joints = forward_kinematics(local, offsets.expand(len(rotation), -1, -1, -1), pelvis)
+    local = rotation_matrices(rotation)  # (B, T, 22, 3, 3)
+    offsets = (rest[..., 1:, :] - rest[..., _PARENTS[1:], :]).reshape(-1, 1, 21, 3)  # (B or 1, 1, 21, 3)
+    pelvis = rotation[..., :3] + rest[..., 0, :].reshape(-1, 1, 3)  # (B, T, 3)
+    joints = forward_kinematics(local, offsets.expand(len(rotation), -1, -1, -1), pelvis)  # (B, T, 22, 3)
     return joints if lengths is None else zero_padding(joints, lengths)
 
 
@@ -118,10 +118,10 @@ def forward_kinematics(local: Tensor, offsets: Tensor, root: Tensor) -> Tensor:
     """Joints (B, T, 22, 3) from local matrices (B, T, 22, 3, 3), bones (B, 1 or T, 21, 3) and the pelvis (B, T, 3)."""
     world, places = [local[:, :, 0]], [root]
     for joint, parent in enumerate(_PARENTS[1:], start=1):
-        bone = offsets[:, :, joint - 1, :, None]
+        bone = offsets[:, :, joint - 1, :, None]  # (B, 1 or T, 3, 1)
         places.append(places[parent] + (world[parent] @ bone).squeeze(-1))
         world.append(world[parent] @ local[:, :, joint])
-    return torch.stack(places, dim=2)
+    return torch.stack(places, dim=2)  # (B, T, 22, 3)
 
 
 def joints_to_rotation(
@@ -135,17 +135,17 @@ def joints_to_rotation(
     gives such a rest pose, `rotation_residual` says how far off it is.
     """
     rest = (default_rest_joints() if rest_joints is None else rest_joints).to(joints)
-    rest = rest.reshape(-1, 1, 22, 3)
-    pelvis = joints[:, :, 0] - rest[:, :, 0]
-    sixd = quaternion_to_sixd(_inverse_kinematics(joints, rest), "interleaved")
-    rotation = torch.cat((pelvis, sixd.flatten(2)), dim=-1)
+    rest = rest.reshape(-1, 1, 22, 3)  # (B or 1, 1, 22, 3)
+    pelvis = joints[:, :, 0] - rest[:, :, 0]  # (B, T, 3)
+    sixd = quaternion_to_sixd(_inverse_kinematics(joints, rest), "interleaved")  # (B, T, 22, 6)
+    rotation = torch.cat((pelvis, sixd.flatten(2)), dim=-1)  # (B, T, 135)
     return rotation if lengths is None else zero_padding(rotation, lengths)
 
 
 def _inverse_kinematics(joints: Tensor, rest: Tensor) -> Tensor:
     """Local quaternions (B, T, 22, 4) that turn the rest pose (B or 1, 1, 22, 3) into the joints."""
     world = _world_rotations(joints, rest)
-    identity = torch.zeros_like(world[0])
+    identity = torch.zeros_like(world[0])  # (B, T, 4)
     identity[..., 0] = 1
     local = [world[0]]
     for joint, parent in enumerate(_PARENTS[1:], start=1):
@@ -153,7 +153,7 @@ def _inverse_kinematics(joints: Tensor, rest: Tensor) -> Tensor:
         local.append(
             identity if leaf else quaternion_multiply(quaternion_conjugate(world[parent]), world[joint])
         )
-    return torch.stack(local, dim=2)
+    return torch.stack(local, dim=2)  # (B, T, 22, 4)
 
 
 def _world_rotations(joints: Tensor, rest: Tensor) -> dict[int, Tensor]:
@@ -163,10 +163,10 @@ def _world_rotations(joints: Tensor, rest: Tensor) -> dict[int, Tensor]:
         if 9 not in world and 6 in world:
             world[9] = _fit_children(joints, rest, 9)
         children = [_ONLY_CHILD[joint] for joint in level]
-        parents = torch.stack([world[_PARENTS[joint]] for joint in level], dim=2)
-        bones = normalise(joints[:, :, children] - joints[:, :, list(level)])
-        rest_bones = normalise(rest[:, :, children] - rest[:, :, list(level)])
-        turned_back = quaternion_rotate(quaternion_conjugate(parents), bones)
+        parents = torch.stack([world[_PARENTS[joint]] for joint in level], dim=2)  # (B, T, n, 4)
+        bones = normalise(joints[:, :, children] - joints[:, :, list(level)])  # (B, T, n, 3)
+        rest_bones = normalise(rest[:, :, children] - rest[:, :, list(level)])  # (B or 1, 1, n, 3)
+        turned_back = quaternion_rotate(quaternion_conjugate(parents), bones)  # (B, T, n, 3)
         turned = quaternion_multiply(parents, shortest_arc(rest_bones.expand_as(turned_back), turned_back))
         world.update(zip(level, turned.unbind(2), strict=True))
     return world
@@ -174,9 +174,9 @@ def _world_rotations(joints: Tensor, rest: Tensor) -> dict[int, Tensor]:
 
 def _fit_children(joints: Tensor, rest: Tensor, joint: int) -> Tensor:
     children = list(SMPL22.children(joint))
-    source = rest[:, :, children] - rest[:, :, joint : joint + 1]
-    target = joints[:, :, children] - joints[:, :, joint : joint + 1]
-    return matrix_to_quaternion(best_rotation(source.expand_as(target), target))
+    source = rest[:, :, children] - rest[:, :, joint : joint + 1]  # (B or 1, 1, n, 3)
+    target = joints[:, :, children] - joints[:, :, joint : joint + 1]  # (B, T, n, 3)
+    return matrix_to_quaternion(best_rotation(source.expand_as(target), target))  # (B, T, 4)
 
 
 def fit_rest_joints(
@@ -188,25 +188,25 @@ def fit_rest_joints(
     do on average, seen from the fitted rotation of that joint.
     """
     start = (default_rest_joints() if rest_joints is None else rest_joints).to(joints).reshape(-1, 22, 3)
-    weight = _frame_weights(joints, lengths)
-    bones = joints[:, :, 1:] - joints[:, :, _PARENTS[1:]]
-    mean_lengths = (bones.norm(dim=-1) * weight).sum(1)
-    measured = torch.cat((torch.zeros_like(mean_lengths[:, :1]), mean_lengths), dim=1)
-    rest = rest_with_lengths(start.expand(len(joints), -1, -1), measured)
-    rest_bones = rest[:, 1:] - rest[:, _PARENTS[1:]]
+    weight = _frame_weights(joints, lengths)  # (B, T, 1)
+    bones = joints[:, :, 1:] - joints[:, :, _PARENTS[1:]]  # (B, T, 21, 3)
+    mean_lengths = (bones.norm(dim=-1) * weight).sum(1)  # (B, 21)
+    measured = torch.cat((torch.zeros_like(mean_lengths[:, :1]), mean_lengths), dim=1)  # (B, 22)
+    rest = rest_with_lengths(start.expand(len(joints), -1, -1), measured)  # (B, 22, 3)
+    rest_bones = rest[:, 1:] - rest[:, _PARENTS[1:]]  # (B, 21, 3)
     for joint in _SEVERAL_CHILDREN:
         places = [child - 1 for child in SMPL22.children(joint)]
-        turn = quaternion_conjugate(_fit_children(joints, rest[:, None], joint))
+        turn = quaternion_conjugate(_fit_children(joints, rest[:, None], joint))  # (B, T, 4)
         seen = (quaternion_rotate(turn.unsqueeze(2), bones[:, :, places]) * weight.unsqueeze(-1)).sum(1)
         rest_bones = rest_bones.index_copy(1, torch.tensor(places, device=joints.device), seen)
-    return assemble_rest(rest[:, 0], rest_bones)
+    return assemble_rest(rest[:, 0], rest_bones)  # (B, 22, 3)
 
 
 def turn_rotation(rotation: Tensor, turn: Tensor, rest_joints: Tensor | None = None) -> Tensor:
     """Turn the world of (T, 135) by the matrix `turn` (3, 3): the pelvis moves with it, and so the rest pose enters."""
-    pelvis = (default_rest_joints() if rest_joints is None else rest_joints)[0].to(rotation)
+    pelvis = (default_rest_joints() if rest_joints is None else rest_joints)[0].to(rotation)  # (3,)
     turn = turn.to(rotation)
-    path = (rotation[..., :3] + pelvis) @ turn.T - pelvis
+    path = (rotation[..., :3] + pelvis) @ turn.T - pelvis  # (T, 3)
     root = turn @ sixd_to_matrix(rotation[..., 3:9], "interleaved")  # (T, 3, 3)
     return torch.cat((path, matrix_to_sixd(root, "interleaved"), rotation[..., 9:]), dim=-1)
 
@@ -216,5 +216,5 @@ def _frame_weights(joints: Tensor, lengths: Tensor | None) -> Tensor:
     batch, frames = joints.shape[:2]
     if lengths is None:
         return joints.new_full((batch, frames, 1), 1 / frames)
-    mask = length_mask(lengths, frames).to(joints.dtype).unsqueeze(-1)
+    mask = length_mask(lengths, frames).to(joints.dtype).unsqueeze(-1)  # (B, T, 1)
     return mask / lengths[:, None, None].to(joints.dtype)

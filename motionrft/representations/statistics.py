@@ -33,24 +33,24 @@ class Statistics:
     mean, std: (D,), or (3,) for joints: shared by all joints and frames, applied to the last axis of (..., 22, 3).
     """
 
-    mean: Tensor
-    std: Tensor
+    mean: Tensor  # (D,)
+    std: Tensor  # (D,)
 
     def normalise(self, x: Tensor) -> Tensor:
         """(x - mean) / std over the last axis; a flat (..., 66) works with the three values of joints too."""
-        mean, std = self._fitted(x)
+        mean, std = self._fitted(x)  # (D,) each
         return (x - mean) / torch.where(std < CONSTANT, torch.ones_like(std), std)
 
     def denormalise(self, x: Tensor) -> Tensor:
         """x std + mean, the inverse of `normalise`."""
-        mean, std = self._fitted(x)
+        mean, std = self._fitted(x)  # (D,) each
         return x * std + mean
 
     def _fitted(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mean, std = self.mean.to(x), self.std.to(x)
         repeats = x.shape[-1] // mean.shape[0]
         if mean.shape[0] == 3 and repeats > 1:
-            mean, std = mean.repeat(repeats), std.repeat(repeats)
+            mean, std = mean.repeat(repeats), std.repeat(repeats)  # (66,) each
         return mean, std
 
     def to(self, device: torch.device | str) -> Statistics:
@@ -68,7 +68,7 @@ class Statistics:
         count, total, squares = 0, None, None
         for clip in clips:
             x = torch.as_tensor(np.asarray(clip)).double()
-            x = x.reshape(-1, 3) if representation == JOINTS else x
+            x = x.reshape(-1, 3) if representation == JOINTS else x  # (T J, 3) or (T, D)
             if not torch.isfinite(x).all():
                 continue
             if total is None or squares is None:
@@ -79,9 +79,9 @@ class Statistics:
             count += len(x)
         if total is None or squares is None:
             raise UserError("statistics need at least one clip without NaN.")
-        offset = total / count
-        std = (squares / count - offset**2).clamp_min(0).sqrt()
-        mean = shift + offset
+        offset = total / count  # (D,)
+        std = (squares / count - offset**2).clamp_min(0).sqrt()  # (D,)
+        mean = shift + offset  # (D,)
         if representation == KINEMATIC:
             for place in blocks(skeleton_of(len(std))).values():
                 std[place] = std[place].mean()

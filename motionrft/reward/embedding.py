@@ -12,11 +12,11 @@ def embed_motions(reward: MotionReward, data: MotionDataset, representation: str
     """(N, L) means of every item of the data set, in its order. Clips of like length share a batch."""
     network = reward.network
     device = next(network.parameters()).device
-    means = torch.empty(len(data), network.size.latent)
+    means = torch.empty(len(data), network.size.latent)  # (N, L)
     with _evaluating(network):
         for items in torch.argsort(data.lengths).split(batch):
             motion, lengths = pad([data.motion(int(item), representation) for item in items])
-            motion, lengths = motion.to(device), lengths.to(device)
+            motion, lengths = motion.to(device), lengths.to(device)  # (B, T, F), (B,)
             gaussian = network.encode_motion(
                 reward.normalise(motion, lengths, representation), lengths, representation, 0
             )
@@ -32,9 +32,9 @@ def embed_texts(reward: MotionReward, texts: list[str], batch: int = 256) -> Ten
     parts = []
     with _evaluating(network):
         for start in range(0, len(texts), batch):
-            features = reward.text_encoder.encode(texts[start : start + batch]).to(device)
+            features = reward.text_encoder.encode(texts[start : start + batch]).to(device)  # (B, L, D) tokens
             parts.append(network.encode_text(features.tokens, features.mask, 0).mean.float().cpu())
-    return torch.cat(parts)
+    return torch.cat(parts)  # (N, L)
 
 
 class _evaluating:

@@ -63,7 +63,7 @@ class _MLP(nn.Module):
         self.fc1, self.fc2 = Linear(width, hidden), Linear(hidden, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
+        return self.fc2(F.gelu(self.fc1(x)))  # (..., outputs)
 
 
 class _Block(nn.Module):
@@ -80,11 +80,11 @@ class _Block(nn.Module):
     def forward(self, x: Tensor, order: str) -> Tensor:
         """x (B, T, J, D); `order` is "st" or "ts"."""
         for stream in order:
-            normed = self.get_submodule(f"norm1_{stream}")(x)
+            normed = self.get_submodule(f"norm1_{stream}")(x)  # (B, T, J, D)
             attention = self.get_submodule(f"attn_{stream}")
             # Over frames: joints become a batch axis.
             mixed = attention(normed) if stream == "s" else attention(normed.transpose(1, 2)).transpose(1, 2)
-            x = x + mixed
+            x = x + mixed  # (B, T, J, D)
             x = x + self.get_submodule(f"mlp_{stream}")(self.get_submodule(f"norm2_{stream}")(x))
         return x
 
@@ -96,8 +96,8 @@ class DualStream(nn.Module):
         super().__init__()
         width, block = size.width, (size.width, size.heads, size.feedforward)
         self.joints_embed = Linear(3, width)
-        self.pos_embed = nn.Parameter(torch.zeros(1, size.joints, width))
-        self.temp_embed = nn.Parameter(torch.zeros(1, size.frames, 1, width))
+        self.pos_embed = nn.Parameter(torch.zeros(1, size.joints, width))  # (1, J, D)
+        self.temp_embed = nn.Parameter(torch.zeros(1, size.frames, 1, width))  # (1, frames, 1, D)
         self.blocks_st = nn.ModuleList(_Block(*block) for _ in range(size.depth))
         self.blocks_ts = nn.ModuleList(_Block(*block) for _ in range(size.depth))
         self.ts_attn = nn.ModuleList(Linear(2 * width, 2) for _ in range(size.depth))
@@ -115,11 +115,11 @@ class DualStream(nn.Module):
         frames = self.temp_embed.shape[1]
         if x.shape[1] > frames:
             raise UserError(f"a motion of {x.shape[1]} frames; MotionCritic reads at most {frames}")
-        x = self.joints_embed(x) + self.pos_embed[:, None] + self.temp_embed[:, : x.shape[1]]
+        x = self.joints_embed(x) + self.pos_embed[:, None] + self.temp_embed[:, : x.shape[1]]  # (B, T, J, D)
         for st, ts, fuse in zip(self.blocks_st, self.blocks_ts, self.ts_attn, strict=True):
-            both = st(x, "st"), ts(x, "ts")
-            shares = fuse(torch.cat(both, dim=-1)).softmax(-1)
-            x = both[0] * shares[..., :1] + both[1] * shares[..., 1:]
+            both = st(x, "st"), ts(x, "ts")  # (B, T, J, D) each
+            shares = fuse(torch.cat(both, dim=-1)).softmax(-1)  # (B, T, J, 2)
+            x = both[0] * shares[..., :1] + both[1] * shares[..., 1:]  # (B, T, J, D)
         return torch.tanh(self.pre_logits["fc"](self.norm(x)))
 
 
@@ -134,7 +134,7 @@ class MotionCriticNetwork(nn.Module):
 
     def forward(self, motion: Tensor) -> Tensor:
         """(B, T, 25, 3) to (B,); every frame counts, there is no mask."""
-        return self.mlp(self.dstran(motion).mean(1).flatten(1))[:, 0]
+        return self.mlp(self.dstran(motion).mean(1).flatten(1))[:, 0]  # (B,)
 
 
 class MotionCriticReward(Learnt):
@@ -181,8 +181,8 @@ class MotionCriticReward(Learnt):
     def forward(
         self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        rotation = convert(motion, self.representation, "rotation", lengths)
-        poses = axis_angles(rotation)
+        rotation = convert(motion, self.representation, "rotation", lengths)  # (B, T, 135)
+        poses = axis_angles(rotation)  # (B, T, 25, 3)
         scores = torch.cat(
             [self.network(pose[None, : int(n)]) for pose, n in zip(poses, lengths, strict=True)]
         )
@@ -191,16 +191,16 @@ class MotionCriticReward(Learnt):
 
 def axis_angles(rotation: Tensor) -> Tensor:
     """(B, T, 135) to (B, T, 25, 3): axis-angle of 22 joints, two still hands, the root's place; differentiable."""
-    quaternion = matrix_to_quaternion(rotation_matrices(rotation))
-    quaternion = torch.where(quaternion[..., :1] < 0, -quaternion, quaternion)
-    imaginary = quaternion[..., 1:]
-    squared = imaginary.square().sum(-1, keepdim=True)
+    quaternion = matrix_to_quaternion(rotation_matrices(rotation))  # (B, T, 22, 4)
+    quaternion = torch.where(quaternion[..., :1] < 0, -quaternion, quaternion)  # (B, T, 22, 4)
+    imaginary = quaternion[..., 1:]  # (B, T, 22, 3)
+    squared = imaginary.square().sum(-1, keepdim=True)  # (B, T, 22, 1)
     still = squared < 1e-12
     # atan2 of zeros has no gradient: a joint at rest is linear in its quaternion instead.
-    sine = torch.where(still, torch.ones_like(squared), squared).sqrt()
+    sine = torch.where(still, torch.ones_like(squared), squared).sqrt()  # (B, T, 22, 1)
     factor = torch.where(
         still, torch.full_like(sine, 2.0), 2.0 * torch.atan2(sine, quaternion[..., :1]) / sine
     )
-    joints = factor * imaginary
-    hands = joints.new_zeros(*joints.shape[:2], 2, 3)
-    return torch.cat((joints, hands, rotation[..., None, :3]), dim=2)
+    joints = factor * imaginary  # (B, T, 22, 3)
+    hands = joints.new_zeros(*joints.shape[:2], 2, 3)  # (B, T, 2, 3)
+    return torch.cat((joints, hands, rotation[..., None, :3]), dim=2)  # (B, T, 25, 3)

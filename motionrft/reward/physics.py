@@ -42,10 +42,10 @@ class PhysicsReward(Reward):
     def forward(
         self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        joints = convert(motion, self.representation, "joints", lengths)
-        joints = joints.unflatten(-1, (-1, 3)) if joints.dim() == 3 else joints
-        terms = physics_terms(joints, lengths, self.fps, tuple(self.weights))
-        total = motion.new_zeros(len(motion))
+        joints = convert(motion, self.representation, "joints", lengths)  # (B, T, J, 3), or 3 J numbers
+        joints = joints.unflatten(-1, (-1, 3)) if joints.dim() == 3 else joints  # (B, T, J, 3)
+        terms = physics_terms(joints, lengths, self.fps, tuple(self.weights))  # (B,) each
+        total = motion.new_zeros(len(motion))  # (B,)
         for name, value in terms.items():
-            total = total - self.weights[name] * value
+            total = total - self.weights[name] * value  # (B,)
         return total, terms

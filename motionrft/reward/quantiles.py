@@ -27,7 +27,7 @@ class HeldOut:
     @classmethod
     def of_scores(cls, scores: Mapping[str, Sequence[float]], split: str) -> "HeldOut":
         """From each term's values, one a clip."""
-        levels = torch.linspace(0, 1, STEPS + 1, dtype=torch.float64)
+        levels = torch.linspace(0, 1, STEPS + 1, dtype=torch.float64)  # (STEPS + 1,)
         found = {
             name: torch.tensor(values, dtype=torch.float64).quantile(levels).tolist()
             for name, values in scores.items()

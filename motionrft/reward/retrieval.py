@@ -31,7 +31,7 @@ def same_label(labels: Tensor) -> Tensor:
 def shuffled_groups(items: int, seed: int = 42, candidates: int = CANDIDATES) -> Tensor:
     """(G, candidates) int64: items in a seeded order, in groups. Fewer items than that make one group."""
     candidates = min(candidates, items)
-    order = torch.randperm(items, generator=generator_for(seed, "retrieval"))
+    order = torch.randperm(items, generator=generator_for(seed, "retrieval"))  # (N,)
     return consecutive_groups(order, candidates)
 
 
@@ -39,7 +39,7 @@ def distinct_groups(labels: Tensor, groups: int, seed: int = 42, candidates: int
     """(groups, candidates) int64: random groups in which no two items share a label."""
     draws = generator_for(seed, "distinct retrieval")
     kinds = int(labels.max()) + 1
-    members = [torch.nonzero(labels == kind)[:, 0] for kind in range(kinds)]
+    members = [torch.nonzero(labels == kind)[:, 0] for kind in range(kinds)]  # (n,) each
     members = [group for group in members if len(group)]
     rows = []
     for _ in range(groups):

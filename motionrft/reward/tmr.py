@@ -27,9 +27,9 @@ from motionrft.transformer import Decoder, Encoder
 
 def sinusoids(positions: int, width: int) -> Tensor:
     """(positions, width): sines at even places, cosines at odd ones."""
-    rates = torch.exp(-torch.log(torch.tensor(10000.0)) * torch.arange(0, width, 2) / width)
-    angles = torch.arange(positions)[:, None] * rates
-    return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)[:, :width]
+    rates = torch.exp(-torch.log(torch.tensor(10000.0)) * torch.arange(0, width, 2) / width)  # (width / 2,)
+    angles = torch.arange(positions)[:, None] * rates  # (positions, width / 2)
+    return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)[:, :width]  # (positions, width)
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,16 @@ class TMREncoder(nn.Module):
     def __init__(self, features: int, size: TMRSize):
         super().__init__()
         self.projection = Linear(features, size.latent)
-        self.tokens = nn.Parameter(torch.randn(2, size.latent))
+        self.tokens = nn.Parameter(torch.randn(2, size.latent))  # (2, L): mean, log-variance
         self.seqTransEncoder = Encoder(size.latent, size.layers, size.heads, size.feedforward)
 
     def forward(self, x: Tensor, mask: Tensor) -> Gaussian:
         """x (B, T, F), mask (B, T) bool True where valid."""
-        tokens = self.tokens.expand(len(x), -1, -1)
-        sequence = torch.cat((tokens, self.projection(x)), dim=1)
-        sequence = sequence + sinusoids(*sequence.shape[1:]).to(sequence)
-        state = self.seqTransEncoder(sequence, F.pad(mask, (2, 0), value=True), rows=2)
-        return Gaussian(state[:, 0], state[:, 1])
+        tokens = self.tokens.expand(len(x), -1, -1)  # (B, 2, L)
+        sequence = torch.cat((tokens, self.projection(x)), dim=1)  # (B, 2 + T, L)
+        sequence = sequence + sinusoids(*sequence.shape[1:]).to(sequence)  # (B, 2 + T, L)
+        state = self.seqTransEncoder(sequence, F.pad(mask, (2, 0), value=True), rows=2)  # (B, 2, L)
+        return Gaussian(state[:, 0], state[:, 1])  # (B, L) each
 
 
 class TMRDecoder(nn.Module):
@@ -76,9 +76,9 @@ class TMRDecoder(nn.Module):
 
     def forward(self, z: Tensor, lengths: Tensor, frames: int) -> Tensor:
         """(B, frames, F), zero beyond each length."""
-        queries = sinusoids(frames, z.shape[-1]).to(z).expand(len(z), -1, -1)
-        states = self.seqTransDecoder(queries, z[:, None], length_mask(lengths, frames))
-        return zero_padding(self.final_layer(states), lengths)
+        queries = sinusoids(frames, z.shape[-1]).to(z).expand(len(z), -1, -1)  # (B, T, L)
+        states = self.seqTransDecoder(queries, z[:, None], length_mask(lengths, frames))  # (B, T, L)
+        return zero_padding(self.final_layer(states), lengths)  # (B, T, F)
 
 
 class TMRNetwork(nn.Module):
@@ -140,16 +140,16 @@ class TMRReward(Learnt):
 
     def embed_motion(self, motion: Tensor, lengths: Tensor) -> Tensor:
         """(B, L) unit means of de-normalised motions in `representation`; differentiable."""
-        motion = convert(motion, self.representation, "kinematic", lengths)
+        motion = convert(motion, self.representation, "kinematic", lengths)  # (B, T, 263)
         lengths = converted_lengths(lengths, self.representation, "kinematic")
-        mask = length_mask(lengths, motion.shape[1])
+        mask = length_mask(lengths, motion.shape[1])  # (B, T)
         return F.normalize(self.network.motion_encoder(self.normaliser(motion, lengths), mask).mean, dim=-1)
 
-    @torch.no_grad()
     def remember(self, texts: Sequence[str]) -> None:
         if "semantic" in self.weights:
             self.text_encoder.remember(texts)
 
+    @torch.no_grad()
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
     ) -> RewardCondition:
@@ -158,17 +158,17 @@ class TMRReward(Learnt):
             features = self.text_encoder.encode(texts).to(self.network.text_encoder.tokens.device)
             text = F.normalize(self.network.text_encoder(features.tokens, features.mask).mean, dim=-1)
         if references is not None and lengths is not None and "similarity" in self.weights:
-            reference = self.embed_motion(references, lengths)
+            reference = self.embed_motion(references, lengths)  # (B, L)
         return RewardCondition(text, reference)
 
     def forward(
         self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        own = self.embed_motion(motion, lengths)
+        own = self.embed_motion(motion, lengths)  # (B, L)
         against = {"semantic": condition.text, "similarity": condition.reference}
-        terms, total = {}, motion.new_zeros(len(motion))
+        terms, total = {}, motion.new_zeros(len(motion))  # (B,)
         for name, other in against.items():
             if other is not None and name in self.weights:
-                terms[name] = (own * other).sum(-1) / 2 + 0.5
-                total = total + self.weights[name] * terms[name]
+                terms[name] = (own * other).sum(-1) / 2 + 0.5  # (B,)
+                total = total + self.weights[name] * terms[name]  # (B,)
         return total, terms

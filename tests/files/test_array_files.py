@@ -96,6 +96,14 @@ def test_one_obvious_motion_among_several_arrays_is_taken(tmp_path: Path) -> Non
         read(tmp_path / "b.npz")
 
 
+def test_a_rate_that_a_file_says_goes_before_a_given_one_which_is_said(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", motion=JOINTS, fps=60.0)
+    (motion,) = read(tmp_path / "a.npz", source_fps=30.0)
+    assert motion.fps == 60 and any("--source-fps 30 is not used" in warning for warning in motion.warnings)
+    (motion,) = read(tmp_path / "a.npz", source_fps=60.0)
+    assert not motion.warnings and "60 fps" in motion.notes
+
+
 RESULTS = {
     "motion": np.stack([JOINTS.transpose(1, 2, 0)] * 2),
     "text": ["a person walks", "someone waves"],

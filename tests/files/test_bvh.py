@@ -140,7 +140,7 @@ def test_joints_survive_the_file(tmp_path: Path, unit: str, turn: float) -> None
     joints = yaw_rotate(angle.double(), joints) + torch.tensor([3.0, 0, -8])
     text, _ = bvh_text(joints, 20.0, BvhStyle(unit))
     again = read_again(tmp_path, text)
-    assert again.notes == ("smpl skeleton", unit) and again.fps == 20
+    assert again.notes == ("smpl skeleton", unit, "20 fps") and again.fps == 20
     torch.testing.assert_close(torch.from_numpy(again.array).double(), joints, rtol=0, atol=1e-4)
     assert text.count("position") == 3
 

@@ -78,13 +78,15 @@ def array_recordings(
     fps = (
         stored.fps or options.source_fps or usual_fps(name, array.shape[-2] if cartesian else array.shape[-1])
     )
-    notes += _rate_note(stored, options, name, fps) + layout.notes
+    said = stored.fps is not None
+    notes += _rate_note(said, options, fps) + layout.notes
     single = array.ndim == (3 if cartesian else 2)
     if single:
-        yield _recording(array, name, fps, path, notes, text=stored.text(0))
+        yield replace(_recording(array, name, fps, path, notes, text=stored.text(0)), says_rate=said)
         return
     for index, length in enumerate(_batch_lengths(stored, layout, path)):
-        yield _recording(array[index, :length], name, fps, path, notes, index, stored.text(index))
+        member = _recording(array[index, :length], name, fps, path, notes, index, stored.text(index))
+        yield replace(member, says_rate=said)
 
 
 def _mapped(array: np.ndarray, joint_map: JointMap, path: Path) -> np.ndarray:
@@ -123,14 +125,10 @@ def _recording(
     )
 
 
-def _rate_note(stored: Stored, options: ReadingOptions, name: str, fps: float) -> tuple[str, ...]:
-    if stored.fps is not None and options.source_fps not in (None, stored.fps):
-        return (f"it says {stored.fps:g} fps itself, so --source-fps {options.source_fps:g} is not used",)
-    return (
-        ()
-        if stored.fps or options.source_fps
-        else (f"taken to be at {fps:g} fps (--source-fps decides otherwise)",)
-    )
+def _rate_note(said: bool, options: ReadingOptions, fps: float) -> tuple[str, ...]:
+    if said or options.source_fps:
+        return ()
+    return (f"taken to be at {fps:g} fps (--source-fps decides otherwise)",)
 
 
 def _batch_lengths(stored: Stored, layout: Layout, path: Path) -> list[int]:

@@ -136,6 +136,7 @@ class BvhFormat(MotionFormat):
             seen.take,
             seen.joints,
             unit=None,
+            says_rate=True,
             at_rest=seen.rest_rows(),
             notes=seen.notes,
             warnings=seen.warnings,

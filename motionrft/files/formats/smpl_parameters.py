@@ -103,4 +103,5 @@ class SmplFormat(MotionFormat):
             seen.joints,
             up="z" if said and any(name.startswith("mocap_") for name in file.arrays) else "y",
             notes=tuple(notes),
+            says_rate=said is not None,
         )

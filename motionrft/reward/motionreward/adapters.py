@@ -30,12 +30,12 @@ class LowRank(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, rank: int) -> None:
         super().__init__()
-        self.lora_A = nn.Parameter(torch.empty(rank, inputs))
-        self.lora_B = nn.Parameter(torch.zeros(outputs, rank))
+        self.lora_A = nn.Parameter(torch.empty(rank, inputs))  # (r, in)
+        self.lora_B = nn.Parameter(torch.zeros(outputs, rank))  # (out, r)
         nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
 
     def forward(self) -> Tensor:
-        return self.lora_B @ self.lora_A
+        return self.lora_B @ self.lora_A  # (out, in)
 
 
 class Adapter(nn.Module):
@@ -76,7 +76,7 @@ class Adapter(nn.Module):
             weight + weight @ self.update(f"{name}.{part}")
             for weight, part in zip(attention.in_proj_weight.chunk(3), PARTS, strict=False)
         ]
-        after, out = self.update(f"{name}.o"), attention.out_proj
+        after, out = self.update(f"{name}.o"), attention.out_proj  # (D, D)
         return {
             f"{name}.in_proj_weight": torch.cat(packed),
             f"{name}.out_proj.weight": out.weight + after @ out.weight,
@@ -98,8 +98,8 @@ class Head(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(B, L) to (B, outputs)."""
         for layer in (self.fc1, self.fc2, self.fc3):
-            z = self.drop(F.gelu(layer(z)))
-        return self.fc4(z)
+            z = self.drop(F.gelu(layer(z)))  # (B, 2 L), (B, L), (B, L / 2)
+        return self.fc4(z)  # (B, outputs)
 
 
 class Critic(nn.Module):
@@ -135,7 +135,7 @@ class Critic(nn.Module):
         t: Tensor | int | None = None,
     ) -> Tensor:
         """(B, outputs) of the embedding's mean (published code reads a random sample of the same mean)."""
-        return self.head(self.embed(tower, motion, lengths, representation, t).mean)
+        return self.head(self.embed(tower, motion, lengths, representation, t).mean)  # (B, outputs)
 
     def settle(self, tower: MotionTower) -> None:
         """Merge the frozen adapter and keep the result, as buffers that are not saved."""

@@ -39,10 +39,10 @@ def clips_of(
     order = sorted(range(len(motions)), key=lambda number: len(motions[number]))
     for start in range(0, len(order), _AT_ONCE):
         items = order[start : start + _AT_ONCE]
-        batch, lengths = pad([motions[item].flatten(1) for item in items])
+        batch, lengths = pad([motions[item].flatten(1) for item in items])  # (B, T, F), (B,)
         for name in representations:
             converted = convert(batch, source, name, lengths, target_offsets=target_offsets).flatten(2)
-            counts = converted_lengths(lengths, source, name)
+            counts = converted_lengths(lengths, source, name)  # (B,)
             for row, item in enumerate(items):
                 found[item][name] = converted[row, : int(counts[row])].clone()
     return found
@@ -51,4 +51,4 @@ def clips_of(
 def batch_of(clips: Sequence[Clip], representation: str, device: torch.device) -> tuple[Tensor, Tensor]:
     """Padded (B, T, F) and lengths (B,) of clips in one representation."""
     motion, lengths = pad([clip[representation] for clip in clips])
-    return motion.to(device), lengths.to(device)
+    return motion.to(device), lengths.to(device)  # (B, T, F), (B,)

@@ -76,7 +76,7 @@ class PreferenceTrainer(CriticTrainer):
         here = self.pairs[name]
         chosen = [here[row] for row in self.rows(len(here), step)]
         clips = [pair.better for pair in chosen] + [pair.worse for pair in chosen]
-        better, worse = self.answers(clips, name)[:, 0].chunk(2)
+        better, worse = self.answers(clips, name)[:, 0].chunk(2)  # (B,) each
         metrics = {"accuracy": (better > worse).float().mean()}
         return metrics | self.descend(ranking_loss(better, worse))
 
@@ -96,8 +96,8 @@ class AuthenticityTrainer(CriticTrainer):
         name = list(self.clips)[step % len(self.clips)]
         here = self.clips[name]
         chosen = [here[row] for row in self.rows(len(here), step)]
-        logits = self.answers([item.clip for item in chosen], name)
-        labels = torch.tensor([item.label for item in chosen], device=self.device)
+        logits = self.answers([item.clip for item in chosen], name)  # (B, 2)
+        labels = torch.tensor([item.label for item in chosen], device=self.device)  # (B,)
         metrics = {"accuracy": (logits.argmax(-1) == labels).float().mean()}
         return metrics | self.descend(F.cross_entropy(logits, labels))
 
@@ -106,8 +106,8 @@ def answer_clips(
     reward: MotionReward, critic: Critic, clips: Sequence[Clip], name: str, device: torch.device
 ) -> Tensor:
     """(B, outputs) of a critic about de-normalised clips in one representation."""
-    motion, lengths = batch_of(clips, name, device)
-    return critic(reward.critic_tower, reward.normalise(motion, lengths, name), lengths, name)
+    motion, lengths = batch_of(clips, name, device)  # (B, T, F), (B,)
+    return critic(reward.critic_tower, reward.normalise(motion, lengths, name), lengths, name)  # (B, outputs)
 
 
 @torch.no_grad()
@@ -121,7 +121,7 @@ def answer_all(reward: MotionReward, critic: Critic, clips: Sequence[Clip], name
     found = torch.cat(
         [answer_clips(reward, critic, [clips[i] for i in part], name, device) for part in parts]
     )
-    return found[torch.tensor(order, device=device).argsort()].float().cpu()
+    return found[torch.tensor(order, device=device).argsort()].float().cpu()  # (N, outputs)
 
 
 def preference_report(
@@ -137,7 +137,7 @@ def preference_report(
         )
         report[name] = preference_metrics(better, worse)
         for kind in sorted({pair.kind for pair in here}):
-            rows = torch.tensor([pair.kind == kind for pair in here])
+            rows = torch.tensor([pair.kind == kind for pair in here])  # (N,) bool
             report[name][f"acc/{kind}"] = (better > worse)[rows].double().mean().item()
     return report
 
@@ -150,7 +150,7 @@ def authenticity_report(
     for name in reward.network.size.representations:
         here = [item for item in clips if name in item.clip]
         if here:
-            logits = answer_all(reward, critic, [item.clip for item in here], name)
+            logits = answer_all(reward, critic, [item.clip for item in here], name)  # (N, 2)
             report[name] = authenticity_metrics(logits, torch.tensor([item.label for item in here]))
     return report
 

@@ -39,7 +39,7 @@ class Projection(nn.Module):
         self.proj = nn.Sequential(*parts, Linear(hidden, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.proj(x)
+        return self.proj(x)  # (B, T, D)
 
 
 class MotionTower(nn.Module):
@@ -54,7 +54,7 @@ class MotionTower(nn.Module):
                 features, size.projection_hidden, size.width, size.projection_layers, size.dropout
             )
             self.add_module(f"proj_{OFFICIAL_NAMES[representation]}", projection)
-        self.global_motion_token = nn.Parameter(torch.randn(1, size.width))
+        self.global_motion_token = nn.Parameter(torch.randn(1, size.width))  # (1, D)
         self.query_pos_encoder = LearnedPositions(size.width, size.positions)
         self.encoder = SkipEncoder(size.width, size.layers, size.heads, size.feedforward, size.dropout)
         self.dist_layer = _distribution(size.width, size.latent, size.log_variance_init)
@@ -80,15 +80,15 @@ class MotionTower(nn.Module):
             lengths: (B,) valid frames, at least 1.
             t: timestep, int, () or (B,); None leaves the time token out, which is not the same as t = 0.
         """
-        tokens = self.project(motion, lengths, representation)
-        visible = length_mask(_token_lengths(lengths, self.size.stack), tokens.shape[1])
-        time = None if t is None else self.embed_time(t, len(tokens))
-        sequence, visible = _with_heads(self.global_motion_token, time, tokens, visible)
+        tokens = self.project(motion, lengths, representation)  # (B, n, D)
+        visible = length_mask(_token_lengths(lengths, self.size.stack), tokens.shape[1])  # (B, n)
+        time = None if t is None else self.embed_time(t, len(tokens))  # (B, D)
+        sequence, visible = _with_heads(self.global_motion_token, time, tokens, visible)  # (B, heads + n, D)
         if sequence.shape[1] > self.size.positions:
             longest = (self.size.positions - (sequence.shape[1] - tokens.shape[1])) * self.size.stack
             raise UserError(f"a motion of {motion.shape[1]} frames; this reward reads at most {longest}")
-        state = self.encoder(self.query_pos_encoder(sequence), visible, rows=1)[:, 0]
-        return Gaussian(*self.dist_layer(state).chunk(2, dim=-1))
+        state = self.encoder(self.query_pos_encoder(sequence), visible, rows=1)[:, 0]  # (B, D)
+        return Gaussian(*self.dist_layer(state).chunk(2, dim=-1))  # (B, L) each
 
     def embed_time(self, t: Tensor | int, batch: int) -> Tensor:
         """The time token, (B, D)."""
@@ -102,7 +102,7 @@ class TextTower(nn.Module):
         super().__init__()
         self.size = size
         self.text_embedding = Linear(size.text_width, size.latent)
-        self.global_text_token = nn.Parameter(torch.randn(1, size.latent))
+        self.global_text_token = nn.Parameter(torch.randn(1, size.latent))  # (1, L)
         self.query_text_pos_encoder = LearnedPositions(size.latent, size.positions)
         self.text_encoder = SkipEncoder(
             size.latent, size.text_layers, size.text_heads, size.text_feedforward, size.dropout
@@ -112,10 +112,10 @@ class TextTower(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor, t: Tensor | int | None = None) -> Gaussian:
         """Embed texts: tokens (B, S, text width), mask (B, S) bool, t as in `MotionTower.forward`."""
-        time = None if t is None else self.embed_time(t, len(tokens))
+        time = None if t is None else self.embed_time(t, len(tokens))  # (B, L)
         sequence, visible = _with_heads(self.global_text_token, time, self.text_embedding(tokens), mask)
-        state = self.text_encoder(self.query_text_pos_encoder(sequence), visible, rows=1)[:, 0]
-        return Gaussian(*self.dist_text_layer(state).chunk(2, dim=-1))
+        state = self.text_encoder(self.query_text_pos_encoder(sequence), visible, rows=1)[:, 0]  # (B, L)
+        return Gaussian(*self.dist_text_layer(state).chunk(2, dim=-1))  # (B, L) each
 
     def embed_time(self, t: Tensor | int, batch: int) -> Tensor:
         """The time token, (B, L)."""
@@ -140,9 +140,9 @@ class MotionDecoder(nn.Module):
         """z (B, L) to (B, frames, F), or (B, frames, 22, 3) for joints; exactly zero beyond each length."""
         stack = self.size.stack
         rows = -(-frames // stack)
-        queries = self.query_pos_decoder(z.new_zeros(len(z), rows, self.size.latent))
-        visible = length_mask(_token_lengths(lengths, stack), rows)
-        states = self.decoder(queries, z[:, None], visible)
+        queries = self.query_pos_decoder(z.new_zeros(len(z), rows, self.size.latent))  # (B, rows, L)
+        visible = length_mask(_token_lengths(lengths, stack), rows)  # (B, rows)
+        states = self.decoder(queries, z[:, None], visible)  # (B, rows, L)
         flat = self.get_submodule(f"final_layer_{OFFICIAL_NAMES[representation]}")(states)
         features = self.size.feature_width(representation)
         motion = zero_padding(flat.reshape(len(z), rows * stack, features)[:, :frames], lengths)
@@ -184,21 +184,21 @@ def _stack_frames(motion: Tensor, stack: int) -> Tensor:
     """(B, T, F) to (B, ceil(T / stack), stack * F), zero padded."""
     missing = -motion.shape[1] % stack
     if missing:
-        motion = F.pad(motion, (0, 0, 0, missing))
-    return motion.reshape(len(motion), -1, stack * motion.shape[-1])
+        motion = F.pad(motion, (0, 0, 0, missing))  # (B, n stack, F)
+    return motion.reshape(len(motion), -1, stack * motion.shape[-1])  # (B, n, stack F)
 
 
 def _token_lengths(lengths: Tensor, stack: int) -> Tensor:
-    return torch.div(lengths + stack - 1, stack, rounding_mode="floor")
+    return torch.div(lengths + stack - 1, stack, rounding_mode="floor")  # (B,)
 
 
 def _with_heads(
     token: Tensor, time: Tensor | None, sequence: Tensor, visible: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Put the global token, and the time token (B, D) where there is one, before a sequence and its mask."""
-    heads = token.expand(len(sequence), 1, -1)
+    heads = token.expand(len(sequence), 1, -1)  # (B, 1, D)
     if time is not None:
-        heads = torch.cat((heads, time[:, None]), dim=1)
+        heads = torch.cat((heads, time[:, None]), dim=1)  # (B, 2, D)
     return torch.cat((heads, sequence), dim=1), F.pad(visible, (heads.shape[1], 0), value=True)
 
 
@@ -209,4 +209,4 @@ def _embed_time(layer: TimeEmbedding, features: int, t: Tensor | int, batch: int
         if isinstance(t, Tensor)
         else torch.full((batch,), t, device=like.device)
     )
-    return layer(timestep_features(steps, features).to(like.dtype))
+    return layer(timestep_features(steps, features).to(like.dtype))  # (B, D)

@@ -37,7 +37,7 @@ class Encoded:
     """A batch of one modality: its Gaussian, and one sample z (B, L) of it."""
 
     gaussian: Gaussian
-    z: Tensor
+    z: Tensor  # (B, L)
 
 
 def contrastive(
@@ -49,10 +49,10 @@ def contrastive(
         text, motion: (B, L), compared by cosine.
         blocked: (B, B) bool, pairs left out of both softmaxes (`false_negatives`); never the diagonal.
     """
-    logits = F.normalize(text, dim=-1) @ F.normalize(motion, dim=-1).T / temperature
+    logits = F.normalize(text, dim=-1) @ F.normalize(motion, dim=-1).T / temperature  # (B, B)
     if blocked is not None:
-        logits = logits.masked_fill(blocked, float("-inf"))
-    own = torch.arange(len(logits), device=logits.device)
+        logits = logits.masked_fill(blocked, float("-inf"))  # (B, B)
+    own = torch.arange(len(logits), device=logits.device)  # (B,)
     return 0.5 * (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own))
 
 
@@ -63,10 +63,10 @@ def within_groups(text: Tensor, motion: Tensor, groups: Tensor, temperature: flo
         text, motion: (B, L), compared by cosine.
         groups: (B,) int64; rows of -1 stand alone and do not count.
     """
-    members = groups >= 0
+    members = groups >= 0  # (B,) bool
     if not members.any():
         return text.sum() * 0.0
-    others = groups[members, None] != groups[None, members]
+    others = groups[members, None] != groups[None, members]  # (m, m) bool
     return contrastive(text[members], motion[members], temperature, others)
 
 
@@ -75,16 +75,16 @@ def false_negatives(sentences: Tensor, threshold: float = 0.9) -> Tensor:
 
     The published threshold is on (cosine + 1) / 2: 0.9 means a cosine above 0.8.
     """
-    unit = F.normalize(sentences, dim=-1)
-    alike = unit @ unit.T > 2.0 * threshold - 1.0
-    return alike & ~torch.eye(len(alike), dtype=torch.bool, device=alike.device)
+    unit = F.normalize(sentences, dim=-1)  # (B, E)
+    alike = unit @ unit.T > 2.0 * threshold - 1.0  # (B, B)
+    return alike & ~torch.eye(len(alike), dtype=torch.bool, device=alike.device)  # (B, B)
 
 
 def reconstruction(predicted: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Smooth L1 of (B, T, ...) against the same: the window's mean, or that of the valid frames, ()."""
     if lengths is None:
         return F.smooth_l1_loss(predicted, target)
-    valid = length_mask(lengths, target.shape[1])
+    valid = length_mask(lengths, target.shape[1])  # (B, T)
     return F.smooth_l1_loss(predicted[valid], target[valid])
 
 

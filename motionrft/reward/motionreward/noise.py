@@ -37,29 +37,29 @@ class NoiseSettings:
 class Noised:
     """motion (B, T, ...): the towers' input; target: the decoder's; t (B,): the towers' timestep."""
 
-    motion: Tensor
-    target: Tensor
-    t: Tensor
+    motion: Tensor  # (B, T, ...)
+    target: Tensor  # (B, T, ...)
+    t: Tensor  # (B,)
 
 
 def alphas_cumprod(steps: int = STEPS) -> Tensor:
     """Cumulative products of the scaled-linear DDPM schedule, betas from 0.00085 to 0.012, (steps,)."""
-    betas = torch.linspace(0.00085**0.5, 0.012**0.5, steps, dtype=torch.float32) ** 2
-    return torch.cumprod(1.0 - betas, dim=0)
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, steps, dtype=torch.float32) ** 2  # (steps,)
+    return torch.cumprod(1.0 - betas, dim=0)  # (steps,)
 
 
 def add_noise(x0: Tensor, noise: Tensor, t: Tensor, table: Tensor) -> Tensor:
     """sqrt(abar_t) x0 + sqrt(1 - abar_t) noise; x0 (B, ...), t (B,), table (steps,)."""
-    abar = table.to(x0.device)[t].reshape(-1, *(1,) * (x0.dim() - 1))
-    return abar.sqrt() * x0 + (1.0 - abar).sqrt() * noise
+    abar = table.to(x0.device)[t].reshape(-1, *(1,) * (x0.dim() - 1))  # (B, 1, ...)
+    return abar.sqrt() * x0 + (1.0 - abar).sqrt() * noise  # (B, ...)
 
 
 def timestep_weights(max_t: int, early: float = 0.8) -> Tensor:
     """Probabilities (max_t,) of a timestep: `early` of the mass in the first tenth, the rest behind it."""
     first = max(1, max_t // 10)
-    weights = torch.full((max_t,), (1.0 - early) / max(1, max_t - first))
+    weights = torch.full((max_t,), (1.0 - early) / max(1, max_t - first))  # (max_t,)
     weights[:first] = early / first
-    return weights / weights.sum()
+    return weights / weights.sum()  # (max_t,)
 
 
 def official_timestep_weights(max_t: int) -> Tensor:
@@ -72,7 +72,7 @@ def official_timestep_weights(max_t: int) -> Tensor:
     """
     if max_t <= 101:
         raise ValueError(f"the official timestep weights need max_t above 101, not {max_t}")
-    weights = torch.full((max_t,), 0.2 / (max_t - 101))
+    weights = torch.full((max_t,), 0.2 / (max_t - 101))  # (max_t,)
     weights[: max_t // 10] = 0.8 / max_t
     return weights
 
@@ -90,19 +90,19 @@ def noise_batch(
     batch = len(motion)
     if settings.probability == 0.0:
         return Noised(motion, motion, lengths.new_zeros(batch))
-    chosen = torch.rand(batch, generator=generator) < settings.probability
-    weights = timestep_weights(settings.max_t, settings.early)
-    t = torch.multinomial(weights, batch, replacement=True, generator=generator)
-    noise = torch.randn(motion.shape, generator=generator).to(motion)
-    noised = zero_padding(add_noise(motion, noise, t.to(motion.device), table), lengths)
-    where = chosen.to(motion.device).reshape(-1, *(1,) * (motion.dim() - 1))
+    chosen = torch.rand(batch, generator=generator) < settings.probability  # (B,) bool
+    weights = timestep_weights(settings.max_t, settings.early)  # (max_t,)
+    t = torch.multinomial(weights, batch, replacement=True, generator=generator)  # (B,)
+    noise = torch.randn(motion.shape, generator=generator).to(motion)  # (B, T, ...)
+    noised = zero_padding(add_noise(motion, noise, t.to(motion.device), table), lengths)  # (B, T, ...)
+    where = chosen.to(motion.device).reshape(-1, *(1,) * (motion.dim() - 1))  # (B, 1, ...)
     return Noised(torch.where(where, noised, motion), motion, torch.where(chosen, t, 0).to(motion.device))
 
 
 def _official(
     motion: Tensor, settings: NoiseSettings, table: Tensor, generator: torch.Generator | None
 ) -> Noised:
-    weights = official_timestep_weights(settings.max_t)
+    weights = official_timestep_weights(settings.max_t)  # (max_t,)
     t = torch.multinomial(weights, len(motion), replacement=True, generator=generator).to(motion.device)
     if torch.rand((), generator=generator) >= settings.probability:
         return Noised(motion, motion, t)

@@ -61,7 +61,7 @@ class SemanticTrainer:
         self.groups = train.groups if settings.batches == "grouped" else None
         self.optimiser = Optimiser(self.network, settings.optimiser, total=settings.updates)
         self.noise = NoiseSettings(**settings.noise.model_dump())
-        self.table = alphas_cumprod()
+        self.table = alphas_cumprod()  # (steps,)
         self.device = next(self.network.parameters()).device
 
     def update(self, step: int) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class SemanticTrainer:
         main = names[step % len(names)]
         aligned = len(names) > 1 and step % self.settings.loss.align_every == 0
         with torch.autocast(self.device.type, self.precision, self.precision != torch.float32):
-            items = self.batches[step]
+            items = self.batches[step]  # (B,)
             texts = self._batch(items, step, main).texts
             features = self.reward.text_encoder.encode(texts).to(self.device)
             inputs = {name: self._motion(items, step, name) for name in (names if aligned else (main,))}
@@ -116,8 +116,8 @@ class SemanticTrainer:
 
     def _motion(self, items: Tensor, step: int, name: str) -> "_Input":
         batch = self._batch(items, step, name)
-        motion, lengths = batch.motion.to(self.device), batch.lengths.to(self.device)
-        clean = self.reward.normalise(motion, lengths, name)
+        motion, lengths = batch.motion.to(self.device), batch.lengths.to(self.device)  # (B, T, F), (B,)
+        clean = self.reward.normalise(motion, lengths, name)  # (B, T, F)
         draws = generator_for(self.seed, "noise", step)
         noised = noise_batch(clean, lengths, self.noise, self.table, draws)
         return _Input(noised.motion, noised.target, lengths, noised.t)
@@ -138,7 +138,7 @@ class SemanticTrainer:
         rows = max(1, round(self.settings.loss.decoded * len(text.z)))
         lengths, target = part.lengths[:rows], part.target[:rows]
         frames = target.shape[1]
-        both = torch.cat((text.z[:rows], motion.z[:rows]))
+        both = torch.cat((text.z[:rows], motion.z[:rows]))  # (2 rows, L)
         decoded = self.network.decoder(both, lengths.repeat(2), name, frames).flatten(2).float()
         masked = lengths if self.settings.loss.mask_padding else None
         return losses.reconstruction_terms(decoded[:rows], decoded[rows:], target, masked)
@@ -149,7 +149,7 @@ class SemanticTrainer:
         temperature = self.settings.loss.temperature
         terms = losses.matching_terms(text, motion, temperature, blocked)
         if self.groups is not None:
-            groups = self.groups[items].to(text.z.device)
+            groups = self.groups[items].to(text.z.device)  # (B,)
             terms["order"] = losses.within_groups(text.z, motion.z, groups, temperature)
         return terms
 
@@ -164,10 +164,10 @@ class SemanticTrainer:
 class _Input:
     """One representation of a batch: the tower's input, the decoder's target, lengths, timesteps."""
 
-    motion: Tensor
-    target: Tensor
-    lengths: Tensor
-    t: Tensor
+    motion: Tensor  # (B, T, F)
+    target: Tensor  # (B, T, F)
+    lengths: Tensor  # (B,)
+    t: Tensor  # (B,)
 
 
 def _sampled(gaussian: Gaussian) -> Encoded:
@@ -184,10 +184,10 @@ def warm_text_cache(reward: MotionReward, data: MotionDataset, mirrored: bool = 
 def validate(reward: MotionReward, data: MotionDataset) -> dict[str, dict[str, dict[str, float]]]:
     """Recalls of a reward on a split, every clip with its first caption: representation, protocol, name."""
     captions = [item.captions[0].text for item in data.items]
-    text = embed_texts(reward, captions)
+    text = embed_texts(reward, captions)  # (N, L)
     result = {}
     for name in reward.network.size.representations:
-        motion = embed_motions(reward, data, name)
+        motion = embed_motions(reward, data, name)  # (N, L)
         result[name] = recall_protocols(text, motion, data.labels)
     return result
 

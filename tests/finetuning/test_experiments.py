@@ -1,0 +1,84 @@
+"""What the experiments of "No MoCap Needed" need: prompts alone, another data set's test clips, and the source's."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from motionrft.data import MotionDataset
+from motionrft.finetuning import held_out
+from motionrft.finetuning.run import FinetuneSession, finetune
+from motionrft.generators.folder import save_generator
+from motionrft.registry import TEXT_ENCODERS
+from motionrft.reward.folder import save_reward
+from tests.evaluation.toys import toy_evaluator, write_dataset
+from tests.finetuning.small import TEXTS, HashedText, small_generator, small_preset, small_reward
+
+
+@pytest.fixture
+def parts(tmp_path, monkeypatch):
+    """Folders of a small generator, a small reward, a prompt file and two data sets; a toy evaluator judges."""
+    monkeypatch.setitem(TEXT_ENCODERS.added, "hashed", (lambda path, device: HashedText(), "a test"))
+    monkeypatch.setattr(held_out, "load_evaluator", lambda path, device: toy_evaluator(len(str(path)) % 2))
+    save_generator(small_generator(), tmp_path / "generator")
+    save_reward(tmp_path / "reward", small_reward())
+    (tmp_path / "prompts.txt").write_text("\n".join(TEXTS))
+    for name in ("target", "source"):
+        write_dataset(tmp_path / name)
+    return tmp_path
+
+
+def tuned(parts, **values):
+    names = {name: str(parts / name) for name in ("generator", "reward")}
+    preset = small_preset(
+        **names,
+        **{
+            "method": {"method": "ddpo", "group": 2},
+            "steps": 4, "updates": 2, "seconds": 1.2, "weights": {"semantic": 1.0},
+            "watch": {"every": 0}, "evaluation": {"prompts": 0}, **values,
+        },
+    )  # fmt: skip
+    return finetune(preset, FinetuneSession(parts / "run", torch.device("cpu")))
+
+
+@pytest.mark.parametrize("source", ["prompts", "data"])
+def test_policy_gradients_read_no_motion(parts, source, monkeypatch):
+    """Captions and lengths are all that is taken of a data set; a prompt file has no more."""
+
+    def hidden(self, index, representation="kinematic"):
+        raise AssertionError("a motion was read")
+
+    monkeypatch.setattr(MotionDataset, "motion", hidden)
+    for path in (parts / "target" / "new_joint_vecs").glob("*.npy"):
+        np.save(path, np.full_like(np.load(path), 3e38))  # infinite as soon as anyone computes with it
+    given = (
+        {"prompts": str(parts / "prompts.txt")} if source == "prompts" else {"data": str(parts / "target")}
+    )
+    done = tuned(parts, **given)
+    lines = [json.loads(line) for line in (parts / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert done.outcome.step == 2 and all(np.isfinite(line["reward"]) for line in lines)
+
+
+def test_tuned_on_prompts_and_judged_on_the_targets_and_the_sources_clips(parts):
+    looked_at = {"prompts": 32, "seeds": 1, "data": str(parts / "target"), "source": str(parts / "source")}
+    done = tuned(parts, prompts=str(parts / "prompts.txt"), evaluator="ours", evaluation=looked_at)
+    assert list(done.tables) == ["guidance 1", "source source, guidance 1"]
+    for rows in done.tables.values():
+        found = {row.metric: row.values for row in rows}
+        assert all(value is not None for value in found["FID"]), "real clips are there to compare with"
+    kept = {path.name for path in (parts / "run" / "evaluation").iterdir()}
+    assert {"before-guidance-1.json", "after-source-source-guidance-1.json"} <= kept
+
+
+def test_the_source_can_have_an_evaluator_of_its_own(parts, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        held_out, "load_evaluator", lambda path, device: asked.append(path.name) or toy_evaluator(len(asked))
+    )
+    looked_at = {
+        "prompts": 32, "seeds": 1, "data": str(parts / "target"), "source": str(parts / "source"),
+        "source_evaluator": "theirs",
+    }  # fmt: skip
+    tuned(parts, prompts=str(parts / "prompts.txt"), evaluator="ours", evaluation=looked_at)
+    assert asked == ["ours", "theirs"]
