@@ -12,7 +12,7 @@ _motionrft() {
             presets=$(motionrft $command --list-presets 2>/dev/null | cut -d' ' -f1)
             COMPREPLY=($(compgen -f -W "$presets" -- "$word"))
             return ;;
-        convert:--to) COMPREPLY=($(compgen -W 'kinematic joints rotation hymotion flowmdm bvh glb png gif mp4 html motionrft official' -- "$word")); return ;;
+        convert:--to) COMPREPLY=($(compgen -W 'kinematic joints rotation hymotion flowmdm bvh glb kimodo amass g1-csv png gif mp4 html motionrft official' -- "$word")); return ;;
         convert:--format) COMPREPLY=($(compgen -W 'npy npz safetensors official' -- "$word")); return ;;
         convert:--out-unit) COMPREPLY=($(compgen -W 'cm m' -- "$word")); return ;;
         convert:--rest) COMPREPLY=($(compgen -W 'standing origin pelvis t-pose' -- "$word")); return ;;
@@ -36,7 +36,7 @@ _motionrft() {
         finetune:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         sample:--generator) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
         sample:--sampler) COMPREPLY=($(compgen -W 'ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5' -- "$word")); return ;;
-        sample:--format) COMPREPLY=($(compgen -W 'bvh glb npy npz safetensors png gif mp4 html' -- "$word")); return ;;
+        sample:--format) COMPREPLY=($(compgen -W 'bvh glb kimodo amass g1-csv npy npz safetensors png gif mp4 html' -- "$word")); return ;;
         sample:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         score:--reward) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
         score:--up) COMPREPLY=($(compgen -W 'auto y z x -y -z -x' -- "$word")); return ;;
@@ -51,14 +51,14 @@ _motionrft() {
     esac
     [[ $word == -* ]] || return
     case $command in
-        convert) COMPREPLY=($(compgen -W '--to --fps --mirror --jobs --format --out-unit --rest --positions --null --dataset --check --show-joint-map --join --captions --splits --split-column --family --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        convert) COMPREPLY=($(compgen -W '--to --fps --mirror --jobs --format --out-unit --rest --positions --null --dataset --check --show-joint-map --join --captions --splits --split-column --family --shard --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         pretrain) COMPREPLY=($(compgen -W '--data --teacher --stage --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         train-reward) COMPREPLY=($(compgen -W '--data --stage --base --time-limit --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         refine-spl) COMPREPLY=($(compgen -W '--reward --data --top-k --variant --updates --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         prefer) COMPREPLY=($(compgen -W '--generator --prompts --candidates --judge --stage --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         finetune) COMPREPLY=($(compgen -W '--method --generator --reward --evaluator --data --prompts --pairs --lora --full --steps --guidance --updates --epochs --batch --lr --time-limit --compare --diagnose --show-plan --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        sample) COMPREPLY=($(compgen -W '--text-file --data --split --generator --num --seconds --length --steps --guidance --sampler --eta --format --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        score) COMPREPLY=($(compgen -W '--text --text-file --terms --reward --fps --frames --fail-under --fail-over --null --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        sample) COMPREPLY=($(compgen -W '--text-file --data --split --generator --num --seconds --length --steps --guidance --sampler --eta --format --shard --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        score) COMPREPLY=($(compgen -W '--text --text-file --terms --reward --fps --frames --fail-under --fail-over --null --shard --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         eval) COMPREPLY=($(compgen -W '--data --generator --motions --reward --evaluator --sampler --eta --steps --guidance --repeats --name --against --compare --study --ratings --latex --markdown --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
     esac
 }

@@ -24,7 +24,7 @@ _motionrft() {
         rest)
             case $words[1] in
                 convert) _arguments \
-                    '*--to[kinematic, joints, rotation, hymotion, flowmdm, bvh, glb, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)]:value:(kinematic joints rotation hymotion flowmdm bvh glb png gif mp4 html motionrft official)' \
+                    '*--to[kinematic, joints, rotation, hymotion, flowmdm, bvh, glb, kimodo, amass, g1-csv, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)]:value:(kinematic joints rotation hymotion flowmdm bvh glb kimodo amass g1-csv png gif mp4 html motionrft official)' \
                     '*--fps[frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs]:value:_files' \
                     '*--mirror[mirror left and right; with --dataset, add the mirrored clips]' \
                     '*--jobs[processes]:value:_files' \
@@ -42,6 +42,7 @@ _motionrft() {
                     '*--splits[data set; CSV with clip_id and a column of train, val, test]:value:_files' \
                     '*--split-column[data set; the column of --splits to use]:value:_files' \
                     '*--family[family of a checkpoint, where its keys do not tell]:value:(mld mdm motiondiffuse acmdm hymotion stablemofusion)' \
+                    '*--shard[only the I-th of N shares of the input, from 1/N; for job arrays]:value:_files' \
                     '*--from[representation of the inputs, where their shape does not tell]:value:_files' \
                     '*--up[the axis that is up in the inputs; auto; the one along which the body stands]:value:(auto y z x -y -z -x)' \
                     '*--unit[unit of the inputs; auto; the one that makes the body the size of a person]:value:(auto m cm mm inch cmu)' \
@@ -229,7 +230,8 @@ _motionrft() {
                     '*--guidance[guidance scale; null; as tuned, else as published; 1; none]:value:_files' \
                     '*--sampler[sampler of the family; null; as tuned, else as published]:value:(ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5)' \
                     '*--eta[noise of DDIM or Euler steps, 0 to 1; null; as tuned, else none]:value:_files' \
-                    '*--format[files written for each motion; bvh, glb, npy, npz, safetensors, png, gif, mp4, html]:value:(bvh glb npy npz safetensors png gif mp4 html)' \
+                    '*--format[files written for each motion; bvh, glb, kimodo, amass, g1-csv, npy, npz, safetensors, png, gif, mp4, html]:value:(bvh glb kimodo amass g1-csv npy npz safetensors png gif mp4 html)' \
+                    '*--shard[only the I-th of N shares of the input, from 1/N; for job arrays]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets sample}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
                     '*--show-preset[print the resolved preset as YAML and stop]' \
@@ -261,6 +263,7 @@ _motionrft() {
                     '*--fail-over[TERM=X; exit 1 if a motion scores above; repeatable]:value:_files' \
                     '*--null[paths from standard input end in NUL, as find -print0 writes them]' \
                     '*-0[paths from standard input end in NUL, as find -print0 writes them]' \
+                    '*--shard[only the I-th of N shares of the input, from 1/N; for job arrays]:value:_files' \
                     '*--from[representation of the inputs, where their shape does not tell]:value:_files' \
                     '*--up[the axis that is up in the inputs; auto; the one along which the body stands]:value:(auto y z x -y -z -x)' \
                     '*--unit[unit of the inputs; auto; the one that makes the body the size of a person]:value:(auto m cm mm inch cmu)' \

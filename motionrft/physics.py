@@ -54,8 +54,8 @@ V = TypeVar("V")
 class Clips:
     """A batch of motions. joints: (B, T, J, 3), padding may hold anything. lengths: (B,). fps: frames a second."""
 
-    joints: Tensor
-    lengths: Tensor
+    joints: Tensor  # (B, T, J, 3)
+    lengths: Tensor  # (B,)
     fps: float
 
     @property
@@ -98,8 +98,8 @@ def _foot_skating(clips: Clips) -> Tensor:
     chance = torch.sigmoid((CONTACT_HEIGHT - clips.toes[..., 1]) / CONTACT_SOFTNESS)  # (B, T, 2)
     a, b = (chance[:, 1:] * chance[:, :-1]).unbind(-1)  # (B, T - 1) each: touching in both frames of the step
     speed = _planar_speed(clips.toes, clips.fps)  # (B, T - 1, 2)
-    both, only_a, only_b = a * b, a * (1 - b), b * (1 - a)
-    return _aligned(both * speed.amin(-1) + only_a * speed[..., 0] + only_b * speed[..., 1], clips)
+    both, only_a, only_b = a * b, a * (1 - b), b * (1 - a)  # (B, T - 1) each
+    return _aligned(both * speed.amin(-1) + only_a * speed[..., 0] + only_b * speed[..., 1], clips)  # (B, T)
 
 
 def _penetration(clips: Clips) -> Tensor:
@@ -118,7 +118,7 @@ def _jitter(clips: Clips) -> Tensor:
 def _bone_length_drift(clips: Clips) -> Tensor:
     joints, parents = clips.joints, list(clips.skeleton.parents[1:])
     bones = _norm(joints[:, :, 1:] - joints[:, :, parents])  # (B, T, J - 1)
-    return ((bones - bones[:, :1]).abs() / bones[:, :1].clamp(min=_SHORTEST_BONE)).mean(-1)
+    return ((bones - bones[:, :1]).abs() / bones[:, :1].clamp(min=_SHORTEST_BONE)).mean(-1)  # (B, T)
 
 
 def _skating_ratio(clips: Clips) -> Tensor:
@@ -127,11 +127,11 @@ def _skating_ratio(clips: Clips) -> Tensor:
     # Not multiplied: the average must not meet what the padding holds.
     steps_speed = torch.where(steps, _planar_speed(clips.toes, clips.fps), 0.0)  # (B, T - 1, 2)
     speed = F.pad(steps_speed, (0, 0, 1, 0))  # (B, T, 2), each step at its last frame
-    average = F.avg_pool1d(speed.transpose(1, 2), 5, stride=1, padding=2).transpose(1, 2)
+    average = F.avg_pool1d(speed.transpose(1, 2), 5, stride=1, padding=2).transpose(1, 2)  # (B, T, 2)
     low = clips.toes[..., 1] < CONTACT_HEIGHT  # (B, T, 2)
-    touching = low & low.roll(1, dims=1)
-    skating = touching & (speed > SKATING_SPEED) & (average > SKATING_SPEED)
-    return skating.any(-1).to(clips.joints.dtype)
+    touching = low & low.roll(1, dims=1)  # (B, T, 2)
+    skating = touching & (speed > SKATING_SPEED) & (average > SKATING_SPEED)  # (B, T, 2)
+    return skating.any(-1).to(clips.joints.dtype)  # (B, T)
 
 
 def _motion_energy(clips: Clips) -> Tensor:
@@ -140,13 +140,13 @@ def _motion_energy(clips: Clips) -> Tensor:
     x, y, z = (joints - joints[:, :, :1] * joints.new_tensor([1.0, 0.0, 1.0])).unbind(-1)  # (B, T, J) each
     yaw = heading(joints)[..., None]  # (B, T, 1)
     turned = torch.stack((x * yaw.cos() - z * yaw.sin(), y, x * yaw.sin() + z * yaw.cos()), dim=-1)
-    return _aligned(_norm(turned.diff(dim=1)).mean(-1) * clips.fps, clips)
+    return _aligned(_norm(turned.diff(dim=1)).mean(-1) * clips.fps, clips)  # (B, T)
 
 
 def _hovering(clips: Clips) -> Tensor:
     """The same in every frame, (B, T): a jump comes down and a climber starts on the ground, a lifted file never does."""
-    height = standing_height(clips.joints, clips.lengths).clamp(min=0)
-    return height[:, None].expand(clips.joints.shape[:2])
+    height = standing_height(clips.joints, clips.lengths).clamp(min=0)  # (B,)
+    return height[:, None].expand(clips.joints.shape[:2])  # (B, T)
 
 
 def _lying(clips: Clips) -> Tensor:
@@ -157,7 +157,7 @@ def _lying(clips: Clips) -> Tensor:
         2
     )
     upright = trunk[..., 1].abs() >= math.cos(math.radians(LYING_ANGLE)) * _norm(trunk)  # (B, T)
-    return (~upright).to(joints.dtype)
+    return (~upright).to(joints.dtype)  # (B, T)
 
 
 def _swapped_sides(clips: Clips) -> Tensor:
@@ -167,13 +167,13 @@ def _swapped_sides(clips: Clips) -> Tensor:
     alone is no sign: a runner's rear foot hangs with the toe behind the ankle.
     """
     feet = (clips.toes - clips.ankles)[..., [0, 2]]  # (B, T, foot, 2), x and z
-    swapped = torch.zeros(feet.shape[:2], dtype=torch.bool, device=feet.device)
+    swapped = torch.zeros(feet.shape[:2], dtype=torch.bool, device=feet.device)  # (B, T)
     right_hip, left_hip, right_shoulder, left_shoulder = clips.skeleton.facing
     for right, left in ((right_hip, left_hip), (right_shoulder, left_shoulder)):
-        across = clips.joints[:, :, left] - clips.joints[:, :, right]
+        across = clips.joints[:, :, left] - clips.joints[:, :, right]  # (B, T, 3)
         forward = torch.stack((-across[..., 2], across[..., 0]), dim=-1)  # (B, T, 2)
-        swapped |= ((forward[:, :, None] * feet).sum(-1) < 0).all(-1)
-    return swapped.to(feet.dtype)
+        swapped |= ((forward[:, :, None] * feet).sum(-1) < 0).all(-1)  # (B, T)
+    return swapped.to(feet.dtype)  # (B, T)
 
 
 QUANTITIES: dict[str, Quantity] = {
@@ -230,7 +230,7 @@ def physics_terms(
     """
     means = {}
     for name, curve in physics_curves(joints, lengths, fps, names).items():
-        frames = lengths - QUANTITIES[name].lead
+        frames = lengths - QUANTITIES[name].lead  # (B,)
         means[name] = torch.where(frames > 0, curve.sum(1) / frames.clamp(min=1), missing)
     return means
 
@@ -244,15 +244,15 @@ def physics_measures(
 
 def _planar_speed(points: Tensor, fps: float) -> Tensor:
     """Speed along the floor of points (B, T, N, 3), m/s, (B, T - 1, N)."""
-    return _norm(points.diff(dim=1)[..., [0, 2]]) * fps
+    return _norm(points.diff(dim=1)[..., [0, 2]]) * fps  # (B, T - 1, N)
 
 
 def _norm(vectors: Tensor) -> Tensor:
     """Length over the last axis, with a gradient of zero at zero."""
     squared = vectors.square().sum(-1)
-    return torch.where(squared > _TINY, squared.clamp(min=_TINY).sqrt(), 0.0)
+    return torch.where(squared > _TINY, squared.clamp(min=_TINY).sqrt(), 0.0)  # (...,) without the last axis
 
 
 def _aligned(curve: Tensor, clips: Clips) -> Tensor:
     """Differences (B, T - n) as (B, T): each at its last frame, zero before."""
-    return F.pad(curve, (clips.joints.shape[1] - curve.shape[1], 0))
+    return F.pad(curve, (clips.joints.shape[1] - curve.shape[1], 0))  # (B, T)

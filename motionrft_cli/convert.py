@@ -11,6 +11,7 @@ from motionrft.files.preset import ConvertPreset
 from motionrft_cli.inputs import Null, expand_inputs
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.outputs import check_writable_folder
+from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:
     from motionrft.files.composition import CompositionRecipe
@@ -58,6 +59,7 @@ def convert(
     splits: Annotated[str | None, sets("splits")] = None,
     split_column: Annotated[str | None, sets("split_column")] = None,
     family: Annotated[str | None, sets("family")] = None,
+    shard: Shard = None,
 ) -> int:
     """Convert motions, build data sets, translate checkpoints.
 
@@ -76,7 +78,8 @@ def convert(
         return _official(call, paths)
     if call.preset.to == "motionrft":
         return _checkpoint(call, paths)
-    return _motions(call, paths)
+    with share_of(call, shard) as share:
+        return _motions(call, paths, share)
 
 
 def _joint_map(paths: list[Path]) -> int:
@@ -92,14 +95,19 @@ def _joint_map(paths: list[Path]) -> int:
     return 0
 
 
-def _motions(call: ConvertCall, paths: list[Path]) -> int:
+def _motions(call: ConvertCall, paths: list[Path], share: Share) -> int:
     from motionrft.files.conversion import convert_files, existing_outputs
     from motionrft.files.planning import plan_jobs
 
     conversion = _conversion(call)
     if call.out is None:
         raise UserError("--out DIR is missing: name the folder to write to.")
-    jobs = plan_jobs(paths, call.out, conversion.ending, conversion.reading)
+    planned = plan_jobs(paths, call.out, conversion.ending, conversion.reading)
+    place = {job.source: number for number, job in enumerate(planned)}
+    jobs = list(share.of(planned))
+    if not jobs and not share.several:
+        call.console.info(f"nothing falls to this share: there are {len(planned)} files.")
+        return 0
     check_writable_folder(jobs[0].stem.parent if len(jobs) == 1 else call.out)
     there = existing_outputs(jobs, conversion)
     if there and not (call.overwrite or call.resume):
@@ -115,9 +123,14 @@ def _motions(call: ConvertCall, paths: list[Path]) -> int:
         outcomes = []
         existing: Existing = "keep" if call.resume else "replace" if call.overwrite else "refuse"
         for outcome in convert_files(jobs, conversion, call.preset.jobs, existing):
-            _tell(call, outcome)
+            if not share.several:
+                _tell(call, outcome)
             outcomes.append(outcome)
             bar.advance()
+    if share.several:
+        outcomes = share.merged(outcomes, lambda outcome: place[outcome.source])
+        for outcome in outcomes:
+            _tell(call, outcome)
     return _summary(call, outcomes)
 
 

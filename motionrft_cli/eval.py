@@ -13,6 +13,7 @@ from motionrft.evaluation.preset import EvalPreset
 from motionrft_cli.dry_run import duration
 from motionrft_cli.memory import MIB
 from motionrft_cli.options import Call, command, sets
+from motionrft_cli.shares import refuse_several
 
 if TYPE_CHECKING:
     from motionrft.evaluation.evaluation_session import EvaluationSession
@@ -60,6 +61,7 @@ def eval(
     Every result carries its judge, data, seeds and versions; --compare RESULT... refuses to mix them. With --out
     the numbers, tables and a page are written there.
     """
+    refuse_several("eval")
     if sum((call.json, latex, markdown)) > 1:
         raise UserError("--json, --latex and --markdown all want stdout: choose one.")
     if files and not (compare or ratings):

@@ -9,6 +9,7 @@ from motionrft.pretraining.preset import PretrainPreset
 from motionrft_cli.dry_run import measure_cost
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.resuming import AllowChanged
+from motionrft_cli.shares import refuse_several
 
 
 @command(PretrainPreset, example="motionrft pretrain --preset mini-mld --data data/humanml3d --out runs/base")
@@ -24,6 +25,7 @@ def pretrain(
     With --teacher a MotionLCM is distilled from an MLD instead.
     OUT/generator is what sample, finetune and eval take as --generator.
     """
+    refuse_several("pretrain")
     if call.dry_run:
         return measure_cost(call, partial(_begin, call))
     out = call.output_folder()

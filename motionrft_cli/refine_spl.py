@@ -9,6 +9,7 @@ from motionrft.reward.spl.spl_preset import RefineSplPreset
 from motionrft_cli.dry_run import measure_cost
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.resuming import AllowChanged
+from motionrft_cli.shares import refuse_several
 from motionrft_cli.training_progress import LoopProgress
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def refine_spl(
 
     Wrong answers come from the whole training set; recalls before and after are those of the validation split.
     """
+    refuse_several("refine-spl")
     from motionrft.loading import opened_reward
     from motionrft.reward.motionreward.reward_session import REWARD, RewardSession
     from motionrft.reward.spl.refining import refine

@@ -12,6 +12,8 @@ from motionrft.errors import UserError
 from motionrft.files.words import array_words
 from motionrft.generators.preset import SamplePreset
 from motionrft_cli.options import Call, command, sets
+from motionrft_cli.outputs import check_writable_folder
+from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:
     from motionrft.files import Motion
@@ -47,36 +49,68 @@ def sample(
     sampler: Annotated[str | None, sets("sampler")] = None,
     eta: Annotated[float | None, sets("eta")] = None,
     formats: Annotated[str | None, typer.Option("--format", metavar="npy,bvh,gif,…"), sets("formats")] = None,
+    shard: Shard = None,
 ) -> int:
     """Make motions from text.
 
     A prompt's motion depends on the prompt, its number and --seed alone: not on the batch, nor on the other prompts.
     With --json, one line a motion.
     """
-    out = call.output_folder()
     if sum(source is not None for source in (prompts or None, text_file, data)) != 1:
         raise UserError(
             'what to make? Give prompts ("a person waves"), --text-file FILE or --data DIR: one of them.'
         )
+    with share_of(call, shard) as share:
+        return _sample(call, share, prompts, text_file, data)
+
+
+def _sample(
+    call: Call[SamplePreset],
+    share: Share,
+    prompts: list[str] | None,
+    text_file: Path | None,
+    data: Path | None,
+) -> int:
     from motionrft import builtin
     from motionrft.loading import load_generator
 
-    preset = call.preset
+    out, preset = _folder(call, share), call.preset
     path = builtin.resolve(preset.generator, "generator")
     statistics = None if preset.statistics is None else Path(preset.statistics)
-    model = load_generator(path, str(call.device()), preset.family, statistics)
-    wanted = list(_wanted(call, _texts(call, prompts, text_file, data, model), model))
+    model = load_generator(path, str(share.company.device or call.device()), preset.family, statistics)
+    wanted = list(share.of(_wanted(call, _texts(call, prompts, text_file, data, model), model)))
+    there = [each.stem for each in wanted if share.number_of_jobs > 1 and _finished(out, each, preset)]
+    if there and not (call.resume or call.overwrite):
+        raise UserError(f"{out}: {there[0]} is there; add --resume or --overwrite, or name another folder.")
     if call.resume:
         wanted = [each for each in wanted if not _finished(out, each, preset)]
     if call.dry_run:
         return _dry_run(call, model, wanted)
+    lines: list[dict[str, Any]] = []
     with call.console.progress("sampling", len(wanted), "motions") as bar:
         for each, motion in _motions(call, model, wanted):
-            files = _write(out, each, motion, preset)
-            call.console.emit(_line(each, motion, files, preset))
+            lines.append(_line(each, motion, _write(out, each, motion, preset), preset))
+            if not share.several:
+                call.console.emit(lines[-1])
             bar.advance()
-    call.console.info(f"{len(wanted)} motions in {out}. Next: motionrft score {out} --json")
+    if share.several:
+        lines = share.merged(lines, lambda line: line["file"])
+        for line in lines:
+            call.console.emit(line)
+    call.console.info(f"{len(lines)} motions in {out}. Next: motionrft score {out} --json")
     return 0
+
+
+def _folder(call: Call[SamplePreset], share: Share) -> Path:
+    """--out, checked by one process before any other writes. Jobs of an array share it."""
+    if share.number_of_jobs > 1:
+        if call.out is None:
+            raise UserError("--out DIR is missing: name the folder to write to")
+        check_writable_folder(call.out)
+        return call.out
+    share.company.first(call.output_folder)
+    assert call.out is not None, "checked by the first process, whose mistake is everybody's"
+    return call.out
 
 
 def _texts(

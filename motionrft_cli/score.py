@@ -11,9 +11,12 @@ from motionrft.errors import UserError
 from motionrft.reward.score_preset import ScorePreset
 from motionrft_cli.inputs import Null, listed_paths
 from motionrft_cli.options import Call, command, sets
+from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:
-    from motionrft.files import FileFault
+    import torch
+
+    from motionrft.files import FileFault, Motion
     from motionrft.files.reading import ReadingOptions
     from motionrft.reward.limits import Limits
     from motionrft.reward.scoring import Query, Score, Scorer
@@ -41,31 +44,54 @@ def score(
         list[str] | None, typer.Option(help="TERM=X: exit 1 if a motion scores above; repeatable")
     ] = None,
     null: Null = False,
+    shard: Shard = None,
 ) -> int:
     """Judge motion files with a reward and with physics.
 
     A text file beside a motion (walk.npy, walk.txt) is used when no text is given. Bad files are reported and
     skipped (exit code 3); limits turn the command into a linter (exit code 1).
     """
+    with share_of(call, shard) as share:
+        asked = (
+            terms.split(",") if terms is not None else call.preset.terms,
+            {**call.preset.fail_under, **_limits("--fail-under", fail_under)},
+            {**call.preset.fail_over, **_limits("--fail-over", fail_over)},
+        )
+        return _score(call, share, _paths(motions, null), _Texts(text, text_file), *asked)
+
+
+def _score(
+    call: Call[ScorePreset],
+    share: Share,
+    paths: Iterator[Path],
+    texts: "_Texts",
+    words: list[str] | None,
+    under: dict[str, float],
+    over: dict[str, float],
+) -> int:
     from motionrft.physics import current_names
     from motionrft.reward.limits import Limits
     from motionrft.reward.scoring import Scorer, choose_terms
 
-    words = terms.split(",") if terms is not None else call.preset.terms
-    model = _load(call, words)
-    limits = Limits(
-        current_names({**call.preset.fail_under, **_limits("--fail-under", fail_under)}),
-        current_names({**call.preset.fail_over, **_limits("--fail-over", fail_over)}),
-    )
+    model = _load(call, words, share.company.device or call.device())
+    limits = Limits(current_names(under), current_names(over))
     preset = call.preset
     chosen = choose_terms(words, model)
     scorer = Scorer(model, chosen, preset.frames, preset.judged_in, preset.fps)
     limits.check(scorer.terms)
     options = preset.reading_options(scorer.fps)
-    queries = _queries(call, _paths(motions, null), _Texts(text, text_file), options)
+    places: list[int] = []
+    queries = _queries(call, share, paths, texts, options, places)
     if call.dry_run:
         return _dry_run(call, scorer.terms, queries)
-    return _report(call, scorer, scorer.score(queries), limits)
+    # Queries are read ahead of their scores, so a score's place is known when it comes.
+    told: Iterator[_Told] = (
+        _told(call, scorer, result, limits, places[number])
+        for number, result in enumerate(_unless_alone(scorer.score(queries), share))
+    )
+    if share.several:
+        told = iter(share.merged(list(told), lambda each: (each.place, each.index)))
+    return _report(call, scorer, told, share)
 
 
 def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query | FileFault]") -> int:
@@ -84,27 +110,60 @@ def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query
     return 3 if bad else 0
 
 
-def _report(
-    call: Call[ScorePreset], scorer: "Scorer", found: "Iterator[Score | FileFault]", limits: "Limits"
-) -> int:
+@dataclass(frozen=True)
+class _Told:
+    """What is told of one motion, without the motion: small enough to be sent to another process.
+
+    place: of its file among all inputs; fault: why it was skipped.
+    """
+
+    place: int
+    index: int
+    name: str
+    fault: str | None = None
+    document: dict[str, Any] = field(default_factory=dict)
+    row: list[object] = field(default_factory=list)
+    remarks: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    text: str | None = None
+    far: tuple[str, ...] = ()
+
+
+def _told(
+    call: Call[ScorePreset], scorer: "Scorer", result: "Score | FileFault", limits: "Limits", place: int
+) -> _Told:
     from motionrft.files import FileFault
 
+    if isinstance(result, FileFault):
+        return _Told(place, 0, "", result.message)
+    motion = result.query.motion
+    document = _document(result, scorer, call.preset.frames) if call.json else {}
+    row = [] if call.json else _row(result, scorer.terms)
+    far = tuple(what for what in ("text", "motion") if result.far(what))
+    broken, text = tuple(limits.broken(result)), result.query.text
+    return _Told(
+        place, motion.index, str(motion.source), None, document, row, result.remarks, broken, text, far
+    )
+
+
+def _report(call: Call[ScorePreset], scorer: "Scorer", found: Iterator[_Told], share: Share) -> int:
     seen = _Seen()
     with call.console.progress("scoring", unit="motions") as bar:
-        for result in _unless_alone(found):
-            if isinstance(result, FileFault):
+        for told in found:
+            if told.fault is not None:
                 seen.skipped += 1
-                call.console.warn(f"skipped: {result.message}")
+                call.console.warn(f"skipped: {told.fault}")
                 continue
             bar.advance()
             if call.json:
-                call.console.emit(_document(result, scorer, call.preset.frames))
+                # Shares are put together again by it: sort -n on "position", then on "index".
+                position = {"position": told.place} if share.number_of_jobs > 1 else {}
+                call.console.emit({**told.document, **position})
             else:
-                seen.rows.append(_row(result, scorer.terms))
-            broken = limits.broken(result)
-            for sentence in (*result.remarks, *broken):
-                call.console.warn(f"{result.query.motion.source}: {sentence}")
-            seen.count(result, bool(broken))
+                seen.rows.append(told.row)
+            for sentence in (*told.remarks, *told.broken):
+                call.console.warn(f"{told.name}: {sentence}")
+            seen.count(told)
     seen.tell(call, scorer)
     return 1 if seen.broken else 3 if seen.skipped else 0
 
@@ -120,13 +179,13 @@ class _Seen:
     far_texts: dict[str, None] = field(default_factory=dict)
     far_motions: list[str] = field(default_factory=list)
 
-    def count(self, result: "Score", broken: bool) -> None:
-        self.broken += broken
-        self.without_text += result.query.text is None
-        if result.far("text"):
-            self.far_texts[str(result.query.text)] = None
-        if result.far("motion"):
-            self.far_motions.append(result.query.motion.source.name)
+    def count(self, told: _Told) -> None:
+        self.broken += bool(told.broken)
+        self.without_text += told.text is None
+        if "text" in told.far:
+            self.far_texts[str(told.text)] = None
+        if "motion" in told.far:
+            self.far_motions.append(Path(told.name).name)
 
     def tell(self, call: Call[ScorePreset], scorer: "Scorer") -> None:
         warn = call.console.warn
@@ -146,10 +205,13 @@ class _Seen:
                 )
 
 
-def _unless_alone(found: "Iterator[Score | FileFault]") -> "Iterator[Score | FileFault]":
+def _unless_alone(found: "Iterator[Score | FileFault]", share: Share) -> "Iterator[Score | FileFault]":
     """A bad file among others is skipped; alone it is the user's mistake."""
     from motionrft.files import FileFault
 
+    if share.count > 1:  # the others are elsewhere
+        yield from found
+        return
     first = next(found, None)
     if isinstance(first, FileFault):
         second = next(found, None)
@@ -162,14 +224,14 @@ def _unless_alone(found: "Iterator[Score | FileFault]") -> "Iterator[Score | Fil
     yield from found
 
 
-def _load(call: Call[ScorePreset], words: list[str] | None) -> Any:
+def _load(call: Call[ScorePreset], words: list[str] | None, device: "torch.device") -> Any:
     """The reward with every term it has; none where physics alone is wanted."""
     from motionrft.loading import load_reward
     from motionrft.physics import COSTS, current_name
 
     if words is not None and all(word == "physics" or word in COSTS for word in map(current_name, words)):
         return None
-    model: Any = load_reward(call.preset.reward, device=call.device())
+    model: Any = load_reward(call.preset.reward, device=device)
     wanted = [name for name in model.terms if words is None or name in words]
     model.weigh(dict.fromkeys(wanted, 1.0))
     return model
@@ -184,19 +246,49 @@ def _paths(inputs: list[str], null: bool) -> Iterator[Path]:
 
 
 def _queries(
-    call: Call[ScorePreset], paths: Iterator[Path], texts: "_Texts", options: "ReadingOptions"
+    call: Call[ScorePreset],
+    share: Share,
+    paths: Iterator[Path],
+    texts: "_Texts",
+    options: "ReadingOptions",
+    places: list[int],
 ) -> "Iterator[Query | FileFault]":
-    from motionrft.files import FileFault, iterate_motions
+    """What falls to this share; `places` is filled with each one's place among the inputs.
+
+    Files are shared where that is enough; where texts come one a motion, all are read, to count the motions before.
+    """
+    from motionrft.files import FileFault
     from motionrft.files.motions import doubt
     from motionrft.reward.scoring import Query
 
-    for found in iterate_motions(paths, options=options):
+    counted = texts.one_a_motion
+    chosen = enumerate(paths) if counted else share.of(enumerate(paths))
+    for number, found in _read(chosen, options):
+        place = texts.used if counted else number
+        text = None if isinstance(found, FileFault) else _text_of(found, texts)
+        if counted and place % share.count != share.number:
+            continue
+        places.append(place)
         if isinstance(found, FileFault):
             yield found
             continue
         if remark := doubt(found):
             call.console.warn(f"{found.source}: {remark}")
-        yield Query(found, found.text if found.text and not texts.given else texts.of(found.source))
+        yield Query(found, text)
+
+
+def _read(
+    paths: Iterator[tuple[int, Path]], options: "ReadingOptions"
+) -> "Iterator[tuple[int, Motion | FileFault]]":
+    """Every motion of every file, with the file's number."""
+    from motionrft.files import iterate_motions
+
+    for number, path in paths:
+        yield from ((number, found) for found in iterate_motions([path], options=options))
+
+
+def _text_of(motion: "Motion", texts: "_Texts") -> str | None:
+    return motion.text if motion.text and not texts.given else texts.of(motion.source)
 
 
 class _Texts:
@@ -217,6 +309,11 @@ class _Texts:
     def given(self) -> bool:
         """Whether the command line says texts, which go before those in files."""
         return self.lines is not None
+
+    @property
+    def one_a_motion(self) -> bool:
+        """Whether a motion's text depends on how many motions come before it."""
+        return self.lines is not None and len(self.lines) > 1
 
     def of(self, motion: Path) -> str | None:
         """The text of the next motion, which lies in that file."""

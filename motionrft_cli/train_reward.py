@@ -6,6 +6,7 @@ from motionrft.reward.motionreward.preset import TrainRewardPreset
 from motionrft_cli.dry_run import measure_cost
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.resuming import AllowChanged
+from motionrft_cli.shares import refuse_several
 from motionrft_cli.training_progress import LoopProgress
 
 SHOWN = ("stages", "recall", "preference", "authenticity")
@@ -26,6 +27,7 @@ def train_reward(
     Stages: semantic (text and motion in one space), preference and authenticity (adapters on the frozen
     first stage). OUT/reward is the result. The stage evaluator trains a judge for results, OUT/evaluator.
     """
+    refuse_several("train-reward")
     if call.preset.stage == "evaluator":
         return _train_evaluator(call, tuple(allow_changed or ()))
     from motionrft.loading import load_generator, opened_reward

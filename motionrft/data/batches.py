@@ -20,17 +20,17 @@ class Batch:
     texts: one caption an item.
     """
 
-    items: Tensor
-    motion: Tensor
-    lengths: Tensor
+    items: Tensor  # (B,)
+    motion: Tensor  # (B, T, D)
+    lengths: Tensor  # (B,)
     texts: list[str]
 
 
 def pad(motions: Sequence[Tensor], multiple: int = 1) -> tuple[Tensor, Tensor]:
     """Join motions (T_i, D) into (B, T, D) with zeros behind each, T a multiple of `multiple`; and (B,) lengths."""
-    lengths = torch.tensor([motion.shape[0] for motion in motions])
+    lengths = torch.tensor([motion.shape[0] for motion in motions])  # (B,)
     frames = -(-int(lengths.max()) // multiple) * multiple
-    padded = torch.zeros(len(motions), frames, *motions[0].shape[1:])
+    padded = torch.zeros(len(motions), frames, *motions[0].shape[1:])  # (B, T, D)
     for row, motion in enumerate(motions):
         padded[row, : motion.shape[0]] = motion
     return padded, lengths
@@ -48,7 +48,7 @@ class BalancedBatches:
         self.lengths = dataset.lengths
         labels = dataset.labels
         counts = torch.ones(len(dataset)) if labels is None else torch.bincount(labels)[labels].float()
-        self.weights = counts.rsqrt()
+        self.weights = counts.rsqrt()  # (N,)
 
     def __getitem__(self, step: int) -> Tensor:
         """(B,) items of a step."""
@@ -56,7 +56,7 @@ class BalancedBatches:
         items = torch.multinomial(self.weights, self.group * self.batch, replacement=True, generator=draws)
         if self.group > 1:
             items = items[self.lengths[items].argsort(stable=True)]
-        order = torch.randperm(self.group, generator=draws)
+        order = torch.randperm(self.group, generator=draws)  # (group,)
         return items.reshape(self.group, self.batch)[order[step % self.group]]
 
 
@@ -75,16 +75,16 @@ class DistinctBatches:
                 [order.setdefault(item.captions[0].text, len(order)) for item in dataset.items]
             )
         self.members = [torch.nonzero(labels == label)[:, 0] for label in range(int(labels.max()) + 1)]
-        self.weights = torch.tensor([float(len(members)) for members in self.members]).sqrt()
+        self.weights = torch.tensor([float(len(members)) for members in self.members]).sqrt()  # (labels,)
         self.batch = min(batch, len(self.members))
 
     def __getitem__(self, step: int) -> Tensor:
         """(B,) items of a step."""
         draws = generator_for(self.seed, "distinct", step)
-        chosen = torch.multinomial(self.weights, self.batch, generator=draws)
-        pick = torch.rand(self.batch, generator=draws)
+        chosen = torch.multinomial(self.weights, self.batch, generator=draws)  # (B,)
+        pick = torch.rand(self.batch, generator=draws)  # (B,)
         members = [self.members[int(label)] for label in chosen]
-        return torch.stack([m[int(p * len(m))] for m, p in zip(members, pick, strict=True)])
+        return torch.stack([m[int(p * len(m))] for m, p in zip(members, pick, strict=True)])  # (B,)
 
 
 class GroupedBatches:
@@ -117,7 +117,7 @@ class GroupedBatches:
         spare.sort(
             key=lambda item: not self.alone[item]
         )  # whole groups are here already: items alone come first
-        return torch.tensor(chosen + spare[: len(rest) - len(chosen)])
+        return torch.tensor(chosen + spare[: len(rest) - len(chosen)])  # (B,)
 
     def _labels(self, items: Tensor) -> list[int]:
         return items.tolist() if self.labels is None else self.labels[items].tolist()
@@ -128,8 +128,8 @@ def collate(
 ) -> Batch:
     """Read and pad items, each with one of its captions drawn by (seed, step)."""
     draws = generator_for(seed, "caption", step)
-    motion, lengths = pad([dataset.motion(int(item), representation) for item in items])
-    pick = torch.rand(len(items), generator=draws)
+    motion, lengths = pad([dataset.motion(int(item), representation) for item in items])  # (B, T, D), (B,)
+    pick = torch.rand(len(items), generator=draws)  # (B,)
     captions = [dataset.items[int(item)].captions for item in items]
     texts = [choices[int(p * len(choices))].text for choices, p in zip(captions, pick, strict=True)]
     return Batch(items, motion, lengths, texts)

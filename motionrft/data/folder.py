@@ -117,9 +117,9 @@ class MotionDataset:
             return None
         known = "joints" if "joints" in self.representations else "kinematic"
         joints = convert(self.motion(0, known)[None], known, "joints").unflatten(-1, (-1, 3))[0, 0]  # (J, 3)
-        lengths = (joints - joints[list(self.skeleton.parents)]).norm(dim=-1)
+        lengths = (joints - joints[list(self.skeleton.parents)]).norm(dim=-1)  # (J,)
         lengths[0] = 0
-        return (self.skeleton.rest_directions * lengths[:, None]).float()
+        return (self.skeleton.rest_directions * lengths[:, None]).float()  # (J, 3)
 
     def width(self, representation: str) -> int:
         """Features of a frame, flattened, for this skeleton."""

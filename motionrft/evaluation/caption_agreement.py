@@ -39,10 +39,10 @@ def named_turn(caption: str) -> int:
 def raised_hand(joints: Tensor, lengths: Tensor) -> Tensor:
     """(B,) int64 which hand alone is raised in joints (B, T, 22, 3): `LEFT`, `RIGHT` or `NEITHER`."""
     height = joints[..., 1].masked_fill(~length_mask(lengths, joints.shape[1])[..., None], -torch.inf)
-    left, right = (height[..., _WRISTS[side]].max(dim=1) for side in (LEFT, RIGHT))
+    left, right = (height[..., _WRISTS[side]].max(dim=1) for side in (LEFT, RIGHT))  # (B,) each
     left_up = (left.values > right.values + HIGHER_THAN_OTHER) & _reaches_head(height, left.indices, LEFT)
     right_up = (right.values > left.values + HIGHER_THAN_OTHER) & _reaches_head(height, right.indices, RIGHT)
-    return LEFT * left_up.long() + RIGHT * right_up.long()
+    return LEFT * left_up.long() + RIGHT * right_up.long()  # (B,)
 
 
 def turned_side(joints: Tensor, lengths: Tensor) -> Tensor:
@@ -53,11 +53,11 @@ def turned_side(joints: Tensor, lengths: Tensor) -> Tensor:
 def agreement(named: Sequence[int], done: Tensor) -> Tensor:
     """Share of the captions that tell a side whose motions do it, () float64; NaN where no caption tells
     one."""
-    wanted = torch.tensor(list(named), device=done.device)
-    right = (wanted == done)[wanted != NEITHER]
+    wanted = torch.tensor(list(named), device=done.device)  # (B,)
+    right = (wanted == done)[wanted != NEITHER]  # (those named,)
     return exact(right).mean()
 
 
 def _reaches_head(height: Tensor, frame: Tensor, side: int) -> Tensor:
-    at = height[torch.arange(len(frame), device=frame.device), frame]
-    return at[:, _WRISTS[side]] > at[:, _HEAD] - BELOW_HEAD
+    at = height[torch.arange(len(frame), device=frame.device), frame]  # (B, 22)
+    return at[:, _WRISTS[side]] > at[:, _HEAD] - BELOW_HEAD  # (B,)

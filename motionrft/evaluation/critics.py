@@ -55,12 +55,12 @@ def evaluate_preference(
     """
     found = pairs_at(pairs, reward.representation, reading)
     sides = [[getattr(pair, side) for pair in found] for side in (BETTER, WORSE)]
-    scores = torch.stack([_scores(reward, clips, term, batch) for clips in sides], dim=1)
+    scores = torch.stack([_scores(reward, clips, term, batch) for clips in sides], dim=1)  # (N, 2)
     judged = preference_metrics(scores, official_swaps(len(scores)))
     numbers = {"accuracy": judged.accuracy}
     numbers |= {f"swapped/{metric}": value for metric, value in _ratios(judged.swapped).items()}
     for kind in sorted({pair.kind for pair in found}):
-        rows = torch.tensor([pair.kind == kind for pair in found])
+        rows = torch.tensor([pair.kind == kind for pair in found])  # (N,) bool
         numbers[f"accuracy/{kind}"] = preference_metrics(scores[rows], torch.zeros(int(rows.sum()))).accuracy
     notes = [
         "accuracy: per pair, a tie is wrong. swapped: a seeded half of the pairs is shown in swapped order."
@@ -90,8 +90,8 @@ def evaluate_authenticity(
         reading: how the generated motions are read.
     """
     items = matched(real, read_fakes(generated, [reward.representation], reading, real.fps), seed)
-    labels = torch.tensor([int(item.label == GENERATED) for item in items])
-    probability = _scores(reward, [item.clip for item in items], term, batch).double()
+    labels = torch.tensor([int(item.label == GENERATED) for item in items])  # (N,)
+    probability = _scores(reward, [item.clip for item in items], term, batch).double()  # (N,)
     judged = authenticity_metrics(torch.stack((probability, 1 - probability), dim=1), labels)
     cells = {metric: float(value) for metric, value in asdict(judged).items() if isinstance(value, int)}
     numbers = _ratios(judged) | {"share_generated": labels.double().mean().item()} | cells

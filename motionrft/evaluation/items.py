@@ -57,9 +57,9 @@ class Drawn:
 
     keys: tuple[str, ...]
     captions: tuple[Caption, ...]
-    lengths: Tensor
-    labels: Tensor | None
-    starts: Tensor
+    lengths: Tensor  # (N,)
+    labels: Tensor | None  # (N,)
+    starts: Tensor  # (N,)
     real: Measured | None
     fps: float = DEFAULT_FPS
 
@@ -130,8 +130,8 @@ class FixedItems(EvaluationItems):
         self.fps = fps
         described = [f"{i.key} {i.frames} {'|'.join(c.text for c in i.captions)}" for i in self.items]
         self.identity = text_hash("fixed", split, *described)
-        self.lengths = torch.tensor([item.frames for item in self.items])
-        self.labels = number_labels([item.label for item in self.items])
+        self.lengths = torch.tensor([item.frames for item in self.items])  # (N,)
+        self.labels = number_labels([item.label for item in self.items])  # (N,)
 
     @classmethod
     def of_dataset(
@@ -254,18 +254,18 @@ class OfficialItems(EvaluationItems):
     def draw(self, seed: int) -> Drawn:
         random = generator_for(seed, "official items")
         order = [self.kept[i] for i in torch.randperm(len(self.kept), generator=random).tolist()]
-        fractions = torch.rand(len(order), 3, generator=random, dtype=torch.float64)
+        fractions = torch.rand(len(order), 3, generator=random, dtype=torch.float64)  # (N, 3)
         items = [self.dataset.items[i] for i in order]
-        full = torch.tensor([item.length for item in items])
-        units = full // self.unit - (fractions[:, 0] < 1 / 3).long()
-        lengths = units.clamp(min=1) * self.unit
-        starts = (fractions[:, 1] * (full - lengths + 1)).long()
+        full = torch.tensor([item.length for item in items])  # (N,)
+        units = full // self.unit - (fractions[:, 0] < 1 / 3).long()  # (N,)
+        lengths = units.clamp(min=1) * self.unit  # (N,)
+        starts = (fractions[:, 1] * (full - lengths + 1)).long()  # (N,)
         captions = [i.captions[int(f * len(i.captions))] for i, f in zip(items, fractions[:, 2], strict=True)]
         rate = self.evaluator.fps / self.dataset.fps
         spans = zip(order, starts.tolist(), lengths.tolist(), strict=True)
         clips = (self.motions.motion(i)[round(s * rate) :][: round(n * rate)] for i, s, n in spans)
         real = measure_clips(self.evaluator, clips, self.batch)
-        labels = number_labels([item.label for item in items])
+        labels = number_labels([item.label for item in items])  # (N,)
         keys = tuple(item.key for item in items)
         return Drawn(keys, tuple(captions), lengths, labels, starts, real, self.dataset.fps)
 

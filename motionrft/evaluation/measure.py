@@ -26,7 +26,7 @@ class Measured:
     embeddings: (N, E). physics: by name (N,): `MEASURES`, and the sides `hand` and `turn` (see `caption_agreement`).
     """
 
-    embeddings: Tensor
+    embeddings: Tensor  # (N, E)
     physics: dict[str, Tensor]
 
     @cached_property
@@ -93,8 +93,8 @@ def measure(
     device = device_of(evaluator)
     parts = []
     for start in range(0, len(motion), batch):
-        frames = lengths[start : start + batch]
-        clip = motion[start : start + batch, : int(frames.max())].to(device)
+        frames = lengths[start : start + batch]  # (B,)
+        clip = motion[start : start + batch, : int(frames.max())].to(device)  # (B, T, D)
         parts.append(_measure_batch(evaluator, clip, frames.to(device), representation))
     return Measured.joined(parts)
 
@@ -107,26 +107,26 @@ def device_of(module: nn.Module) -> torch.device:
 
 @torch.no_grad()
 def _measure_batch(evaluator: Evaluator, motion: Tensor, lengths: Tensor, representation: str) -> Measured:
-    seen, frames = converted(motion, lengths, representation, evaluator.representation)
-    joints, joint_frames = converted(motion, lengths, representation, "joints")
+    seen, frames = converted(motion, lengths, representation, evaluator.representation)  # (B, T, D), (B,)
+    joints, joint_frames = converted(motion, lengths, representation, "joints")  # (B, T, J, 3), (B,)
     return Measured(evaluator.embed_motion(seen, frames), physics(joints, joint_frames, evaluator.fps))
 
 
 def converted(motion: Tensor, lengths: Tensor, source: str, target: str) -> tuple[Tensor, Tensor]:
     """A motion in another representation with its lengths (features are a frame shorter than joints); joints
     come as (B, T, J, 3)."""
-    motion = convert(motion, source, target, lengths)
+    motion = convert(motion, source, target, lengths)  # (B, T, D)
     if target == "joints" and motion.dim() == 3:
-        motion = motion.unflatten(-1, (-1, 3))
+        motion = motion.unflatten(-1, (-1, 3))  # (B, T, J, 3)
     return motion, converted_lengths(lengths, source, target)
 
 
 def physics(joints: Tensor, lengths: Tensor, fps: float) -> dict[str, Tensor]:
     """Physical measures of joints (B, T, J, 3), by name, (B,) each; `hand` for SMPL-22 alone."""
     measures = physics_measures(joints, lengths, fps)
-    measures["turn"] = turned_side(joints, lengths)
+    measures["turn"] = turned_side(joints, lengths)  # (B,)
     if skeleton_of_joints(joints.shape[2]) is SMPL22:
-        measures["hand"] = raised_hand(joints, lengths)
+        measures["hand"] = raised_hand(joints, lengths)  # (B,)
     return measures
 
 
@@ -136,5 +136,5 @@ def mean_distance(first: Sequence[Tensor], second: Sequence[Tensor]) -> float:
     for a, b in zip(first, second, strict=True):
         frames = min(len(a), len(b))
         apart = (a[:frames] - a[:frames, :1]) - (b[:frames] - b[:frames, :1])  # (T, J, 3)
-        distances.append(apart.norm(dim=-1).mean())
+        distances.append(apart.norm(dim=-1).mean())  # () of (T, J) distances
     return float(torch.stack(distances).mean())

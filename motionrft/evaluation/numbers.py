@@ -46,7 +46,7 @@ def generation_numbers(drawn: Drawn, text: Tensor, made: Measured, seed: int) ->
     precision = _precision(drawn, text, made.embeddings, seed)
     count = len(drawn.keys)
     pairs = DIVERSITY_PAIRS if count > DIVERSITY_PAIRS else count // 2
-    first, second = metrics.draw_pairs(count, pairs, generator_for(seed, "diversity"))
+    first, second = metrics.draw_pairs(count, pairs, generator_for(seed, "diversity"))  # (pairs,) each
     result = precision | {"diversity": metrics.diversity(made.embeddings, first, second)}
     if drawn.real is not None:
         real = drawn.real.gaussian.to(made.embeddings.device)
@@ -61,7 +61,7 @@ def real_numbers(drawn: Drawn, text: Tensor, seed: int) -> Numbers:
     result = generation_numbers(drawn, text, drawn.real, seed)
     if not drawn.real.embeddings.shape[1]:
         return result
-    order = torch.randperm(len(drawn.keys), generator=generator_for(seed, "halves"))
+    order = torch.randperm(len(drawn.keys), generator=generator_for(seed, "halves"))  # (N,)
     halves = [metrics.Gaussian.fit(drawn.real.embeddings[half]) for half in order.chunk(2)]
     return result | {"fid": metrics.frechet_distance(*halves)}
 
@@ -74,8 +74,8 @@ def multimodality(embeddings: Tensor, seed: int, pairs: int = 10) -> Tensor:
 
 def _precision(drawn: Drawn, text: Tensor, motion: Tensor, seed: int) -> Numbers:
     draws = generator_for(seed, "groups")
-    orders = [torch.randperm(len(drawn.keys), generator=draws) for _ in range(LABEL_SHUFFLES)]
-    shuffled = [metrics.consecutive_groups(order, CANDIDATES) for order in orders]
+    orders = [torch.randperm(len(drawn.keys), generator=draws) for _ in range(LABEL_SHUFFLES)]  # (N,) each
+    shuffled = [metrics.consecutive_groups(order, CANDIDATES) for order in orders]  # (G, 32) each
     groups = shuffled[0]
     result = _tops("raw", metrics.r_precision(text, motion, groups))
     result["mm_dist"] = metrics.matching_distance(text, motion, groups)

@@ -48,7 +48,7 @@ def evaluate_retrieval(
         drawn = items.draw(seed)
         if drawn.real is None:
             raise UserError("retrieval needs real motions; bare prompts have none.")
-        text = torch.cat([judge.embed_text(chunk) for chunk in _chunks(drawn.captions)])
+        text = torch.cat([judge.embed_text(chunk) for chunk in _chunks(drawn.captions)])  # (N, E)
         repetitions.append(
             _numbers(drawn, text, drawn.real.embeddings.to(text.device), sentences, threshold, subset)
         )
@@ -72,7 +72,7 @@ def published_order(items: int) -> Tensor:
     """(items,) shuffled as the 32-candidate protocol does: python's generator, seed 42."""
     order = list(range(items))
     random.Random(_SHUFFLE_SEED).shuffle(order)
-    return torch.tensor(order)
+    return torch.tensor(order)  # (N,)
 
 
 def _numbers(
@@ -84,9 +84,9 @@ def _numbers(
     subset: Tensor | None,
 ) -> dict[str, Tensor]:
     normalise = torch.nn.functional.normalize
-    similarity = (normalise(exact(text), dim=1) @ normalise(exact(motion), dim=1).T + 1) / 2
-    by_name = torch.tensor(sorted(range(len(drawn.keys)), key=lambda row: drawn.keys[row]))
-    order = by_name[metrics.small_batch_order(len(drawn.keys))]
+    similarity = (normalise(exact(text), dim=1) @ normalise(exact(motion), dim=1).T + 1) / 2  # (N, N)
+    by_name = torch.tensor(sorted(range(len(drawn.keys)), key=lambda row: drawn.keys[row]))  # (N,)
+    order = by_name[metrics.small_batch_order(len(drawn.keys))]  # (N,)
     candidates = metrics.retrieval_32(text, motion, published_order(len(drawn.keys)))
     candidates["avg"] = torch.stack([v for name, v in candidates.items() if "/R" in name]).mean()
     protocols = {
@@ -109,7 +109,7 @@ def _pooled(encoder: TextEncoder, drawn: Drawn) -> Tensor:
         raise UserError(
             f"the text encoder {encoder.name} has no sentence vector; name another with --set sentences=…"
         )
-    return pooled.float().cpu()
+    return pooled.float().cpu()  # (N, E)
 
 
 def _subset(items: FixedItems, path: Path) -> Tensor:
@@ -118,7 +118,7 @@ def _subset(items: FixedItems, path: Path) -> Tensor:
     missing = [name for name in wanted if name not in rows]
     if missing:
         raise UserError(f"{path}: {len(missing)} names are no items of the split, {missing[0]!r} first.")
-    return torch.tensor([rows[name] for name in wanted])
+    return torch.tensor([rows[name] for name in wanted])  # (M,) rows
 
 
 def _chunks(captions: Sequence, size: int = 128) -> list[Sequence]:

@@ -24,8 +24,8 @@ class Made:
     """Motions for the items of one repetition: (N, T, D), de-normalised, in `representation`, (N,)
     `lengths`."""
 
-    motion: Tensor
-    lengths: Tensor
+    motion: Tensor  # (N, T, D)
+    lengths: Tensor  # (N,)
     representation: str
     fps: float
 
@@ -35,7 +35,7 @@ class Made:
             return self
         joints, lengths = converted(self.motion.cpu(), self.lengths.cpu(), self.representation, "joints")
         spans = zip(joints, lengths.tolist(), strict=True)
-        clips = [resample_linear(clip[:frames], self.fps, fps) for clip, frames in spans]
+        clips = [resample_linear(clip[:frames], self.fps, fps) for clip, frames in spans]  # (T', J, 3) each
         return Made(*pad(clips), "joints", fps)
 
     def clips(self) -> list[Tensor]:
@@ -107,7 +107,7 @@ class GeneratorSource:
 
     def _sample(self, captions: Sequence[Caption], seconds: Tensor, seeds: list[int]) -> Made:
         generator = self.generator
-        frames = generator.frames(seconds)
+        frames = generator.frames(seconds)  # (N,)
         condition = generator.encode_text([caption.text for caption in captions]).to(generator.device)
         precision = None if self.dtype == torch.float32 else self.dtype
         longest, items, motions = int(frames.max()), [], []
@@ -124,7 +124,7 @@ class GeneratorSource:
                 items.append(chosen)
                 motions.append(torch.nn.functional.pad(motion.float(), (0, 0, 0, longest - motion.shape[1])))
                 self.made(len(chosen))
-        motion = torch.cat(motions)[torch.cat(items).argsort().to(motions[0].device)]
+        motion = torch.cat(motions)[torch.cat(items).argsort().to(motions[0].device)]  # (N, T, D)
         return Made(motion, frames, generator.representation, generator.fps)
 
 

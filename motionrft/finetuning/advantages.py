@@ -16,25 +16,25 @@ BATCH_EPSILON, HISTORY_EPSILON, FLOW_EPSILON, DANCE_EPSILON = 1e-8, 1e-6, 1e-4, 
 
 def batch_advantages(rewards: Tensor, group: int = 1) -> Tensor:
     """(N,) deviations from the mean of all, in population deviations of all."""
-    return (rewards - rewards.mean()) / (rewards.std(correction=0) + BATCH_EPSILON)
+    return (rewards - rewards.mean()) / (rewards.std(correction=0) + BATCH_EPSILON)  # (N,)
 
 
 def group_advantages(rewards: Tensor, group: int) -> Tensor:
     """(N,) deviations from the group's mean, in the group's population deviation + 1e-4."""
     grouped = rewards.view(-1, group)  # (groups, group)
-    return (_centred(grouped) / (grouped.std(1, correction=0, keepdim=True) + FLOW_EPSILON)).flatten()
+    return (_centred(grouped) / (grouped.std(1, correction=0, keepdim=True) + FLOW_EPSILON)).flatten()  # (N,)
 
 
 def flow_advantages(rewards: Tensor, group: int) -> Tensor:
     """(N,) deviations from the group's mean, in the population deviation of the whole batch + 1e-4."""
     grouped = rewards.view(-1, group)  # (groups, group)
-    return (_centred(grouped) / (rewards.std(correction=0) + FLOW_EPSILON)).flatten()
+    return (_centred(grouped) / (rewards.std(correction=0) + FLOW_EPSILON)).flatten()  # (N,)
 
 
 def dance_advantages(rewards: Tensor, group: int) -> Tensor:
     """(N,) deviations from the group's mean, in the group's unbiased deviation + 1e-8; `group` is at least 2."""
     grouped = rewards.view(-1, group)  # (groups, group)
-    return (_centred(grouped) / (grouped.std(1, keepdim=True) + DANCE_EPSILON)).flatten()
+    return (_centred(grouped) / (grouped.std(1, keepdim=True) + DANCE_EPSILON)).flatten()  # (N,)
 
 
 ADVANTAGES: dict[str, Callable[[Tensor, int], Tensor]] = {
@@ -71,7 +71,7 @@ class RewardHistory:
         whole = (rewards.mean(), rewards.std(correction=0) + HISTORY_EPSILON)
         baselines = {prompt: self._baseline(prompt, rewards) or whole for prompt in set(owners)}
         mean, std = (torch.stack([baselines[prompt][part] for prompt in owners]) for part in (0, 1))
-        return (rewards - mean) / std
+        return (rewards - mean) / std  # (N,)
 
     def _baseline(self, prompt: int, like: Tensor) -> tuple[Tensor, Tensor] | None:
         kept = self.rewards[prompt]
@@ -83,5 +83,5 @@ class RewardHistory:
 
 def _centred(grouped: Tensor) -> Tensor:
     """Deviations from each row's mean; exactly zero where a row's rewards are equal, whatever the mean rounds to."""
-    centred = grouped - grouped.mean(1, keepdim=True)
+    centred = grouped - grouped.mean(1, keepdim=True)  # (groups, group)
     return torch.where(grouped.amax(1, keepdim=True) == grouped.amin(1, keepdim=True), 0.0, centred)

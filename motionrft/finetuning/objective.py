@@ -33,9 +33,9 @@ class MicroBatch:
 
     start: Start
     share: float
-    items: Tensor
-    motion: Tensor | None = None
-    worse: Tensor | None = None
+    items: Tensor  # (B,)
+    motion: Tensor | None = None  # (B, T, D)
+    worse: Tensor | None = None  # (B, T, D)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class UpdatePoint:
     loss: Tensor
     position: int | None = None
     t: Tensor | None = None
-    rewards: Tensor | None = None
+    rewards: Tensor | None = None  # (B,)
     terms: dict[str, Tensor] = field(default_factory=dict)
     numbers: dict[str, Tensor] = field(default_factory=dict)
     chain: bool = False

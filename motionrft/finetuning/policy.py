@@ -26,10 +26,10 @@ class Stored:
     """One stochastic step of N samples: state, what was drawn, a solver's memory, log-probability (N,)."""
 
     position: int
-    x: Tensor
-    action: Tensor
-    memory: Tensor | None
-    log_prob: Tensor
+    x: Tensor  # (N, ...)
+    action: Tensor  # (N, ...)
+    memory: Tensor | None  # (N, ...)
+    log_prob: Tensor  # (N,)
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Episode:
 
     start: Start
     steps: list[Stored]
-    rewards: Tensor
+    rewards: Tensor  # (N,)
     terms: dict[str, Tensor]
-    items: Tensor
+    items: Tensor  # (N,)
     share: float
 
 
@@ -74,7 +74,7 @@ def position_weights(process: Process, method: DdpoPreset) -> dict[int, float]:
     """
     gain, deviation = process.gains.abs().cpu().double(), process.std.cpu().double()  # (S,)
     noisy = [i for i, stochastic in enumerate(process.stochastic) if stochastic]
-    steepness = gain / deviation
+    steepness = gain / deviation  # (S,)
     if method.cut is not None:
         bound = method.cut * steepness[noisy].median()
         noisy = [i for i in noisy if steepness[i] <= bound]
@@ -87,13 +87,13 @@ def advantages_of(context: TuningContext, episodes: Sequence[Episode]) -> list[T
     """Each episode's advantages, from the rewards of them all."""
     method = context.method
     assert isinstance(method, DdpoPreset)
-    rewards = torch.cat([episode.rewards for episode in episodes])
+    rewards = torch.cat([episode.rewards for episode in episodes])  # (N,)
     if method.advantages == "history":
         history = RewardHistory(method.history, method.least, context.memory.setdefault(HISTORY, {}))
         found = history.advantages(rewards, torch.cat([episode.items for episode in episodes]))
     else:
         found = ADVANTAGES[method.advantages](rewards, method.group)
-    return list(found.split([len(episode.rewards) for episode in episodes]))
+    return list(found.split([len(episode.rewards) for episode in episodes]))  # (N,) of each episode
 
 
 def step_log_prob(context: TuningContext, start: Start, stored: Stored) -> tuple[Tensor, Step]:
@@ -140,14 +140,14 @@ def _sampled(context: TuningContext, micro_batch: MicroBatch, plan: Plan, kept: 
     steps, end = [], start.noise
     with context.autocast():
         for visit in rollout(context.generator, context.process, start, plan, context.guidance):
-            end = visit.step.sample
+            end = visit.step.sample  # (N, ...)
             if visit.position in kept:
                 mask = context.generator.state_mask(visit.x, start.lengths)
-                old = log_prob(visit.step, end, mask)
+                old = log_prob(visit.step, end, mask)  # (N,)
                 steps.append(Stored(visit.position, visit.x, end, visit.memory, old))
-        motion = context.generator.decode(end, start.lengths, start.frames)
+        motion = context.generator.decode(end, start.lengths, start.frames)  # (N, T, D)
         rewards, terms = context.reward(motion, start.lengths, start.reward_condition, 0)
-    items = micro_batch.items.repeat_interleave(method.group)
+    items = micro_batch.items.repeat_interleave(method.group)  # (N,)
     return Episode(start, steps, rewards, terms, items, micro_batch.share)
 
 
@@ -161,13 +161,13 @@ def grouped(start: Start, group: int, shared_noise: bool = False) -> Start:
         return start
     assert start.draw is not None, "samples of one prompt need noise of their own"
     draw, count = start.draw, len(start.lengths)
-    order = torch.arange(group * count, device=start.lengths.device).view(group, count).T.flatten()
+    order = torch.arange(group * count, device=start.lengths.device).view(group, count).T.flatten()  # (N,)
 
     def fresh(number: int) -> Tensor:
-        return torch.cat([draw(number) for _ in range(group)])[order]
+        return torch.cat([draw(number) for _ in range(group)])[order]  # (N, ...)
 
     others = (start.noise if shared_noise else draw(0) for _ in range(group - 1))
-    noise = torch.cat([start.noise, *others])[order]
+    noise = torch.cat([start.noise, *others])[order]  # (N, ...)
     repeated = start.repeated(group).index(order)
     return replace(repeated, noise=noise, draw=fresh)
 
@@ -216,7 +216,7 @@ def _replayed(
             context.backward(loss * part)
             for name, value in (("loss", loss), *numbers.items()):
                 sums[name] = sums[name] + part * value.detach()
-    rewards = torch.cat([episode.rewards for episode in everything])
+    rewards = torch.cat([episode.rewards for episode in everything])  # (N,)
     terms = {name: torch.cat([e.terms[name] for e in everything]) for name in everything[0].terms}
     sums["taught"] = torch.tensor(sum(counts) / sum(episode.share for episode, _, _ in chosen))
     return UpdatePoint(sums.pop("loss"), rewards=rewards, terms=terms, numbers=sums)
@@ -228,13 +228,13 @@ def _step_loss(
     """The loss of one position, and what to log of it; means run over samples with an advantage."""
     method = context.method
     assert isinstance(method, DdpoPreset)
-    now, step = step_log_prob(context, episode.start, stored)
-    taught = (advantages != 0).to(now.dtype)
+    now, step = step_log_prob(context, episode.start, stored)  # (N,)
+    taught = (advantages != 0).to(now.dtype)  # (N,)
     policy = clipped_loss(now, stored.log_prob, advantages, method.clip, method.advantage_clip)
     loss = weight * (policy.loss * taught).sum() / taught.sum()
     numbers = {"kl": policy.approximate_kl, "clipped": policy.clipped_share, "ratio": policy.ratio.mean()}
     if method.kl:
-        distance = _distance(context, episode.start, stored, step)
+        distance = _distance(context, episode.start, stored, step)  # (N,)
         numbers["drift"] = (distance * taught).sum() / taught.sum()
         loss = loss + method.kl * numbers["drift"]
     return loss, numbers
@@ -249,4 +249,4 @@ def _distance(context: TuningContext, start: Start, stored: Stored, step: Step) 
     published = method.kl_form == "published"
     deviation = step.std / process.spans[stored.position].sqrt() if published else step.std
     mask = context.generator.state_mask(stored.x, start.lengths)
-    return mean_distance(step.mean, untuned.mean, deviation, mask)
+    return mean_distance(step.mean, untuned.mean, deviation, mask)  # (N,)

@@ -20,8 +20,8 @@ class Clipped:
     clipped_share: () share of samples whose ratio is further than `clip` from 1.
     """
 
-    loss: Tensor
-    ratio: Tensor
+    loss: Tensor  # (N,)
+    ratio: Tensor  # (N,)
     approximate_kl: Tensor
     clipped_share: Tensor
 
@@ -34,11 +34,11 @@ def clipped_loss(
     Args:
         log_prob: (N,) under the weights of now; old: (N,) under those that sampled; advantages: (N,).
     """
-    ratio = torch.exp(log_prob - old)
-    gain = advantages.clamp(-advantage_clip, advantage_clip)
-    loss = torch.maximum(-gain * ratio, -gain * ratio.clamp(1 - clip, 1 + clip))
-    difference = (log_prob - old).detach()
-    far = (ratio.detach() - 1).abs() > clip
+    ratio = torch.exp(log_prob - old)  # (N,)
+    gain = advantages.clamp(-advantage_clip, advantage_clip)  # (N,)
+    loss = torch.maximum(-gain * ratio, -gain * ratio.clamp(1 - clip, 1 + clip))  # (N,)
+    difference = (log_prob - old).detach()  # (N,)
+    far = (ratio.detach() - 1).abs() > clip  # (N,)
     return Clipped(loss, ratio, 0.5 * difference.square().mean(), far.to(ratio.dtype).mean())
 
 
@@ -54,4 +54,4 @@ def mean_distance(
     Args:
         mean, reference: (N, ...); mask: broadcastable to them, True where a number counts; None counts all.
     """
-    return masked_mean((mean - reference).square() / (2 * deviation**2), mask)
+    return masked_mean((mean - reference).square() / (2 * deviation**2), mask)  # (N,)

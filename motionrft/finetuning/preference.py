@@ -35,8 +35,8 @@ WATCHED = 10
 class Candidates:
     """K samples of each of B prompts. states (B, K, ...), rewards (B, K), raw terms (B, K) each."""
 
-    states: Tensor
-    rewards: Tensor
+    states: Tensor  # (B, K, ...)
+    rewards: Tensor  # (B, K)
     terms: Numbers
 
 
@@ -44,7 +44,7 @@ class Candidates:
 class Judged:
     """A micro-batch's losses (B,), what to log of them, and what the reward said of samples, where any were made."""
 
-    losses: Tensor
+    losses: Tensor  # (B,)
     numbers: Numbers
     candidates: Candidates | None = None
 
@@ -62,10 +62,10 @@ def dpo(
             errors = compared(context, start, *_given(context, micro_batch), rng)
             return Judged(dpo_loss(errors, method.beta), _told(errors, method.beta))
         made = candidates(context, start, method.candidates)
-        rows = torch.arange(len(made.rewards), device=made.rewards.device)
+        rows = torch.arange(len(made.rewards), device=made.rewards.device)  # (B,)
         best, worst = (made.states[rows, found] for found in (made.rewards.argmax(1), made.rewards.argmin(1)))
         errors = compared(context, start, best, worst, rng)
-        clear = made.rewards.amax(1) - made.rewards.amin(1) > method.margin
+        clear = made.rewards.amax(1) - made.rewards.amin(1) > method.margin  # (B,) bool
         return Judged(dpo_loss(errors, method.beta) * clear, _told(errors, method.beta), made)
 
     yield _accumulated(context, micro_batches, judged)
@@ -83,8 +83,8 @@ def sopo(
     def judged(number: int, micro_batch: MicroBatch) -> Judged:
         made = sampled[number]
         choice = chosen(context, method, made, tau)
-        rows = torch.arange(len(choice.worst), device=choice.worst.device)
-        truth = recorded_state(context, micro_batch)
+        rows = torch.arange(len(choice.worst), device=choice.worst.device)  # (B,)
+        truth = recorded_state(context, micro_batch)  # (B, ...)
         errors = compared(context, micro_batch.start, truth, made.states[rows, choice.worst], rng)
         numbers = {**_told(errors, method.beta), "kept": choice.keep.mean(), "weight": choice.weight.mean()}
         return Judged(sopo_loss(errors, choice, method.beta, method.scale), numbers, made)
@@ -96,7 +96,7 @@ def sopo(
 
 def chosen(context: TuningContext, method: SopoPreset, made: Candidates, tau: float) -> SopoChoice:
     """SoPo's choice among candidates, or what a published ablation makes of it."""
-    scores = in_unit(context, "semantic", made.terms)
+    scores = in_unit(context, "semantic", made.terms)  # (B, K)
     likeness = in_unit(context, "similarity", made.terms) if method.weighs else torch.ones_like(scores)
     choice = sopo_choice(scores, likeness, tau, method.c, method.beta)
     choice = choice if method.selects else choice.without_threshold()
@@ -116,7 +116,7 @@ def in_unit(context: TuningContext, term: str, terms: Numbers) -> Tensor:
             f"{found}. Set weights.{term} to more than 0, or take a reward that has it."
         )
     low, high = context.ranges[term]
-    return (terms[term] - low) / (high - low)
+    return (terms[term] - low) / (high - low)  # (B, K)
 
 
 def threshold(context: TuningContext, scores: Tensor) -> float:
@@ -162,10 +162,10 @@ def candidates(context: TuningContext, start: Start, count: int) -> Candidates:
     """`count` samples of each prompt, as clean states, judged."""
     several = grouped(start, count)
     with context.autocast():
-        states = sample(context.generator, context.process, several, context.guidance)
-        motion = context.generator.decode(states, several.lengths, several.frames)
+        states = sample(context.generator, context.process, several, context.guidance)  # (B K, ...)
+        motion = context.generator.decode(states, several.lengths, several.frames)  # (B K, T, D)
         rewards, terms = context.reward(motion, several.lengths, several.reward_condition, 0)
-    raw = {name: value.view(-1, count) for name, value in terms.items()}
+    raw = {name: value.view(-1, count) for name, value in terms.items()}  # (B, K) each
     return Candidates(states.unflatten(0, (-1, count)), rewards.view(-1, count), raw)
 
 
@@ -190,7 +190,7 @@ def compared(context: TuningContext, start: Start, won: Tensor, lost: Tensor, rn
 
 def _told(errors: Errors, beta: float) -> Numbers:
     """What is worth logging: how often a pair is ordered right, and both errors against the reference."""
-    right = (dpo_margin(errors, beta) > 0).float().mean()
+    right = (dpo_margin(errors, beta) > 0).float().mean()  # () of margins (B,)
     return {
         "accuracy": right,
         "won_drift": errors.won_drift.mean(),

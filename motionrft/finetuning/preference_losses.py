@@ -11,10 +11,10 @@ from torch import Tensor
 class Errors:
     """Denoising errors (B,) of preferred and unpreferred states, under the tuned and the untuned generator."""
 
-    won: Tensor
-    lost: Tensor
-    won_reference: Tensor
-    lost_reference: Tensor
+    won: Tensor  # (B,)
+    lost: Tensor  # (B,)
+    won_reference: Tensor  # (B,)
+    lost_reference: Tensor  # (B,)
 
     @property
     def won_drift(self) -> Tensor:
@@ -32,8 +32,8 @@ def dpo_margin(errors: Errors, beta: float) -> Tensor:
 
     The loss is -log sigmoid(z) (Wallace et al. 2024, Eq. 14).
     """
-    reference = errors.won_reference - errors.lost_reference
-    return -0.5 * beta * ((errors.won - errors.lost) - reference)
+    reference = errors.won_reference - errors.lost_reference  # (B,)
+    return -0.5 * beta * ((errors.won - errors.lost) - reference)  # (B,)
 
 
 def dpo_loss(errors: Errors, beta: float) -> Tensor:
@@ -49,9 +49,9 @@ class SopoChoice:
     0.0. weight: (B,) beta_w, of the preferred term.
     """
 
-    worst: Tensor
-    keep: Tensor
-    weight: Tensor
+    worst: Tensor  # (B,)
+    keep: Tensor  # (B,)
+    weight: Tensor  # (B,)
 
     def without_threshold(self) -> "SopoChoice":
         """Every worst sample is unpreferred."""
@@ -71,8 +71,8 @@ def sopo_choice(scores: Tensor, similarities: Tensor, tau: float, c: float, beta
         tau: below it the worst sample is unpreferred.
         c: beta_w = beta (c - lowest similarity).
     """
-    low, worst = scores.min(1)
-    keep = (low < tau).to(scores.dtype)
+    low, worst = scores.min(1)  # (B,) each
+    keep = (low < tau).to(scores.dtype)  # (B,)
     return SopoChoice(worst, keep, beta * (c - similarities.amin(1)))
 
 
@@ -85,9 +85,9 @@ def sopo_loss(errors: Errors, choice: SopoChoice, beta: float, scale: float = 1.
         scale: the article's T omega_t; the released byte code has 1.
     """
     preferred, unpreferred = choice.weight * errors.won_drift, choice.keep * beta * errors.lost_drift
-    return -F.logsigmoid(-scale * (preferred - unpreferred))
+    return -F.logsigmoid(-scale * (preferred - unpreferred))  # (B,)
 
 
 def similarity_score(first: Tensor, second: Tensor) -> Tensor:
     """(B,) cosine / 2 + 0.5 of embeddings (B, L), row by row: the scale of `tau`, and of TMR's score."""
-    return F.cosine_similarity(first, second, dim=-1) / 2 + 0.5
+    return F.cosine_similarity(first, second, dim=-1) / 2 + 0.5  # (B,)

@@ -26,10 +26,10 @@ class PromptSet:
     """
 
     texts: list[str]
-    lengths: Tensor
-    labels: Tensor | None = None
+    lengths: Tensor  # (N,)
+    labels: Tensor | None = None  # (N,)
     dataset: MotionDataset | None = None
-    rows: Tensor | None = None
+    rows: Tensor | None = None  # (N,)
     captions: list[tuple[str, ...]] | None = None
 
     def __len__(self) -> int:
@@ -63,7 +63,7 @@ class PromptSet:
         """At most `count` prompts, evenly spread over the set so that every kind is kept."""
         if count >= len(self):
             return self
-        items = torch.linspace(0, len(self) - 1, count).round().long()
+        items = torch.linspace(0, len(self) - 1, count).round().long()  # (count,)
         pick = [None if part is None else part[items] for part in (self.labels, self.rows)]
         captions = None if self.captions is None else [self.captions[i] for i in items.tolist()]
         texts = [self.texts[i] for i in items.tolist()]
@@ -72,7 +72,7 @@ class PromptSet:
 
 def held(clip: Tensor, frames: int) -> Tensor:
     """(T, D) cut to `frames`, or with its last frame held so long."""
-    return clip[torch.arange(frames).clamp(max=len(clip) - 1)]
+    return clip[torch.arange(frames).clamp(max=len(clip) - 1)]  # (frames, D)
 
 
 def from_texts(texts: Sequence[str], generator: Generator, seconds: Tensor) -> PromptSet:
@@ -83,13 +83,13 @@ def from_texts(texts: Sequence[str], generator: Generator, seconds: Tensor) -> P
 def from_dataset(dataset: MotionDataset, generator: Generator, seed: int) -> PromptSet:
     """One prompt a clip: its captions from one drawn by the seed on, the clip's duration and its label."""
     draws = generator_for(seed, "captions")
-    picks = torch.rand(len(dataset), generator=draws)
+    picks = torch.rand(len(dataset), generator=draws)  # (N,)
     captions = [
         _from(tuple(caption.text for caption in item.captions), float(p))
         for item, p in zip(dataset.items, picks, strict=True)
     ]
     texts, rows = [choices[0] for choices in captions], torch.arange(len(dataset))
-    frames = generator.frames(dataset.lengths / dataset.fps)
+    frames = generator.frames(dataset.lengths / dataset.fps)  # (N,)
     return PromptSet(texts, frames, dataset.labels, dataset, rows, captions)
 
 

@@ -52,13 +52,13 @@ class References:
             fresh = dict(zip((keys[row] for row in missing), embedded, strict=True))
         if self.keep:
             self.known.update(fresh)
-        return torch.stack([fresh[key] if key in fresh else self.known[key] for key in keys])
+        return torch.stack([fresh[key] if key in fresh else self.known[key] for key in keys])  # (B, L)
 
     def _compute(self, texts: Sequence[str], start: Start) -> Tensor:
         with torch.no_grad(), self.frozen():
-            state = sample(self.generator, self.process, start, self.guidance)
-            motion = self.generator.decode(state, start.lengths, start.frames)
-            reference = self.reward.prepare(texts, motion, start.lengths).reference
+            state = sample(self.generator, self.process, start, self.guidance)  # (B, ...)
+            motion = self.generator.decode(state, start.lengths, start.frames)  # (B, T, D)
+            reference = self.reward.prepare(texts, motion, start.lengths).reference  # (B, L)
         assert reference is not None, "this reward compares with no reference"
         return reference
 

@@ -36,7 +36,7 @@ class AutoencoderTrainer:
         self.optimiser = Optimiser(autoencoder, settings.optimiser, total=settings.updates)
 
     def update(self, step: int) -> dict[str, Any]:
-        motion, lengths = (x.to(self.device) for x in self.windows[step])
+        motion, lengths = (x.to(self.device) for x in self.windows[step])  # (B, T, D), (B,)
         draws = generator_for(self.seed, "posterior", step)
         losses = self.stage.losses(motion, lengths, draws, self.settings)
         losses["loss"].backward()

@@ -60,27 +60,27 @@ class ConsistencyDistillation(Objective):
         self.null: TextFeatures = null
 
     def loss(self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator) -> Tensor:
-        index = torch.randint(self.settings.times, (len(x0),), generator=draws)
-        t = ((index + 1) * self.skip - 1).to(x0.device)
-        noise = torch.randn(x0.shape, generator=draws).to(x0.device)
-        scale = self._draw_scale(len(x0), draws).to(x0.device)
-        state = self.student.schedule.add_noise(x0, noise, t)
-        online = self._jump(self.student.denoiser, state, t, condition, lengths, scale)
+        index = torch.randint(self.settings.times, (len(x0),), generator=draws)  # (B,)
+        t = ((index + 1) * self.skip - 1).to(x0.device)  # (B,)
+        noise = torch.randn(x0.shape, generator=draws).to(x0.device)  # (B, n, d_z)
+        scale = self._draw_scale(len(x0), draws).to(x0.device)  # (B,)
+        state = self.student.schedule.add_noise(x0, noise, t)  # (B, n, d_z)
+        online = self._jump(self.student.denoiser, state, t, condition, lengths, scale)  # (B, n, d_z)
         with torch.no_grad():
-            earlier = self._earlier(t)
-            reached = self._teacher_step(state, t, earlier, condition, lengths, scale)
-            target = self._jump(self.target, reached, earlier, condition, lengths, scale)
+            earlier = self._earlier(t)  # (B,)
+            reached = self._teacher_step(state, t, earlier, condition, lengths, scale)  # (B, n, d_z)
+            target = self._jump(self.target, reached, earlier, condition, lengths, scale)  # (B, n, d_z)
         return masked_mean(self._huber(online - target), self.student.state_mask(state, lengths))
 
     def validation_loss(
         self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator
     ) -> Tensor:
         """The student's one jump from the noisiest time against the end of the teacher's whole DDIM trajectory."""
-        t = torch.full((len(x0),), self.settings.times * self.skip - 1, device=x0.device)
-        noise = torch.randn(x0.shape, generator=draws).to(x0.device)
+        t = torch.full((len(x0),), self.settings.times * self.skip - 1, device=x0.device)  # (B,)
+        noise = torch.randn(x0.shape, generator=draws).to(x0.device)  # (B, n, d_z)
         scale = self._draw_scale(len(x0), draws).to(x0.device)
         state = self.student.schedule.add_noise(x0, noise, t)
-        jumped = self._jump(self.student.denoiser, state, t, condition, lengths, scale)
+        jumped = self._jump(self.student.denoiser, state, t, condition, lengths, scale)  # (B, n, d_z)
         walked = state
         for _ in range(self.settings.times):
             earlier = self._earlier(t)
@@ -100,44 +100,44 @@ class ConsistencyDistillation(Objective):
 
     def _draw_scale(self, batch: int, draws: torch.Generator) -> Tensor:
         low, high = self.settings.guidance_from, self.settings.guidance_to
-        return low + (high - low) * torch.rand(batch, generator=draws)
+        return low + (high - low) * torch.rand(batch, generator=draws)  # (B,)
 
     def _earlier(self, t: Tensor) -> Tensor:
         """The teacher's next time; the last step ends at time 0, whose signal is alpha_bar[0] and not 1."""
-        return (t - self.skip).clamp(min=0)
+        return (t - self.skip).clamp(min=0)  # (B,)
 
     def _jump(
         self, network: nn.Module, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, scale: Tensor
     ) -> Tensor:
         """f(x, t): the clean end, and x itself at time 0."""
-        mask = _token_mask(self.student, x, lengths)
+        mask = _token_mask(self.student, x, lengths)  # (B, n)
         with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            prediction = network(x, t, condition.text, mask, scale).float()
-        c_skip, c_out = (broadcast(c.float(), x) for c in boundary(t))
-        return c_skip * x + c_out * self._clean(x, t, prediction)
+            prediction = network(x, t, condition.text, mask, scale).float()  # (B, n, d_z)
+        c_skip, c_out = (broadcast(c.float(), x) for c in boundary(t))  # (B, 1, 1) each
+        return c_skip * x + c_out * self._clean(x, t, prediction)  # (B, n, d_z)
 
     def _teacher_step(
         self, x: Tensor, t: Tensor, to: Tensor, condition: Condition, lengths: Tensor, scale: Tensor
     ) -> Tensor:
         """One deterministic DDIM step of the guided teacher, (Song et al. 2021, Eq. 12) with eta 0."""
         mask = _token_mask(self.teacher, x, lengths)
-        texts = both_halves(Condition(condition.text, self.null))
+        texts = both_halves(Condition(condition.text, self.null))  # (2B, L, D) tokens
         with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
             both = self.teacher.denoiser(
                 doubled(x), doubled(t), texts, None if mask is None else doubled(mask)
             )
-        x0 = self._clean(x, t, guided(both.float(), broadcast(scale, x)))
-        alpha, sigma = self._levels(t, x)
+        x0 = self._clean(x, t, guided(both.float(), broadcast(scale, x)))  # (B, n, d_z)
+        alpha, sigma = self._levels(t, x)  # (B, 1, 1) each
         next_alpha, next_sigma = self._levels(to, x)
-        return next_alpha * x0 + next_sigma * predicted_noise(x, x0, alpha, sigma)
+        return next_alpha * x0 + next_sigma * predicted_noise(x, x0, alpha, sigma)  # (B, n, d_z)
 
     def _clean(self, x: Tensor, t: Tensor, prediction: Tensor) -> Tensor:
-        p, q = clean_coefficients(self.student.parametrisation, *self._levels(t, x))
+        p, q = clean_coefficients(self.student.parametrisation, *self._levels(t, x))  # (B, 1, 1) each
         return p * x + q * prediction
 
     def _levels(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         alpha, sigma = self.student.schedule.levels(t)
-        return broadcast(alpha, like), broadcast(sigma, like)
+        return broadcast(alpha, like), broadcast(sigma, like)  # (B, 1, 1) each
 
     def _huber(self, error: Tensor) -> Tensor:
         """Pseudo-Huber, sqrt(e^2 + c^2) - c."""
@@ -192,4 +192,4 @@ def start_from_teacher(student: Mld, teacher: Mld) -> None:
 
 def _token_mask(generator: Mld, x: Tensor, lengths: Tensor) -> Tensor | None:
     mask = generator.state_mask(x, lengths)
-    return None if mask is None else mask[..., 0]
+    return None if mask is None else mask[..., 0]  # (B, n)

@@ -19,13 +19,13 @@ class JointLatents:
     """Latents (C, L, J) of N clips, not whitened."""
 
     generator: Acmdm
-    latents: list[Tensor]
-    lengths: Tensor
+    latents: list[Tensor]  # (C, L, J) each
+    lengths: Tensor  # (N,)
 
     def draw(self, items: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
         """(B, C, L, J), whitened, zero beyond each item's own latent frames."""
         g = self.generator
-        mean, std = (x.cpu()[:, None, None] for x in (g.latent_mean, g.latent_std))
+        mean, std = (x.cpu()[:, None, None] for x in (g.latent_mean, g.latent_std))  # (C, 1, 1) each
         chosen = [(self.latents[int(item)] - mean) / std for item in items]
         return stack_padded(chosen).to(g.device), self.lengths[items].to(g.device)
 
@@ -41,7 +41,7 @@ class JointStage(FirstStage):
     ) -> dict[str, Tensor]:
         joints = motion.unflatten(-1, (-1, 3))  # (B, T, J, 3)
         made = self.generator.ae.decode(self.generator.ae.encode(joints))[:, : joints.shape[1]]
-        mask = length_mask(lengths, joints.shape[1])
+        mask = length_mask(lengths, joints.shape[1])  # (B, T)
         return {"loss": F.smooth_l1_loss(made, joints, reduction="none")[mask].mean()}
 
     @torch.no_grad()
@@ -50,7 +50,7 @@ class JointStage(FirstStage):
         self.autoencoder.eval()
         errors, made_jitter, real_jitter = [], [], []
         for item in range(len(motions)):
-            real = motions.motion(item)[None].to(g.device)
+            real = motions.motion(item)[None].to(g.device)  # (1, T, 3 J)
             lengths = torch.tensor([real.shape[1]], device=g.device)
             made, real = (
                 x.unflatten(-1, (-1, 3)) for x in (g.decode(g.encode(real, lengths), lengths), real)
@@ -67,14 +67,14 @@ class JointStage(FirstStage):
         # One clip at a time: the last latent frame of a padded clip would see the padding.
         g, latents, frames = self.generator, [], []
         for item in range(len(motions)):
-            clip = motions.motion(item, mirrored).to(g.device)
-            joints = (clip.unflatten(-1, (-1, 3)) - g.mean) / g.std
-            latents.append(g.ae.encode(joints[None])[0].cpu())
+            clip = motions.motion(item, mirrored).to(g.device)  # (T, 3 J)
+            joints = (clip.unflatten(-1, (-1, 3)) - g.mean) / g.std  # (T, J, 3)
+            latents.append(g.ae.encode(joints[None])[0].cpu())  # (C, L, J)
             frames.append(len(clip))
         return JointLatents(g, latents, torch.tensor(frames))
 
     def whiten(self, latents: JointLatents) -> None:
         """Mean and standard deviation (C,) over all latent frames and joints of all clips."""
-        values = torch.cat([latent.flatten(1) for latent in latents.latents], dim=1)
+        values = torch.cat([latent.flatten(1) for latent in latents.latents], dim=1)  # (C, L J of all)
         self.generator.latent_mean.copy_(values.mean(1))
         self.generator.latent_std.copy_(values.std(1))

@@ -38,7 +38,7 @@ class AutoencoderLoss:
 
 def block_weights(features: int = 263, device: torch.device | str = "cpu") -> Tensor:
     """(D,) weight of each kinematic feature, of SMPL-22 or KIT-21."""
-    weights = torch.empty(features, device=device)
+    weights = torch.empty(features, device=device)  # (D,)
     for name, place in blocks(skeleton_of(features)).items():
         weights[place] = BLOCK_WEIGHTS[name]
     return weights
@@ -61,17 +61,17 @@ def autoencoder_loss(
         posterior: mean and log-variance, (B, L, d_z); `latent_mask` (B, L) says which tokens count.
         motion_weight: weight of the displacement term (metres per frame), which keeps motions from shaking.
     """
-    mask = length_mask(lengths, motion.shape[1])
-    features = F.smooth_l1_loss(reconstruction, motion, reduction="none")
+    mask = length_mask(lengths, motion.shape[1])  # (B, T)
+    features = F.smooth_l1_loss(reconstruction, motion, reduction="none")  # (B, T, D)
     features = (features * block_weights(motion.shape[-1], motion.device))[mask].mean()
     made, real = (kinematic_to_joints(statistics.denormalise(x)) for x in (reconstruction, motion))
-    unit = metres_per_unit(real)[:, None, None, None]
+    unit = metres_per_unit(real)[:, None, None, None]  # (B, 1, 1, 1)
     made, real = made * unit, real * unit  # (B, T, J, 3)
     world = _joint_loss(made, real, mask)
     about_root = _joint_loss(made - made[:, :, :1], real - real[:, :, :1], mask)
     joints = about_root + 0.5 * world
     displaced = F.l1_loss(_displacement(made), _displacement(real), reduction="none")[mask[:, 1:]].mean()
-    mean, log_variance = posterior
+    mean, log_variance = posterior  # (B, L, d_z) each
     kl = (0.5 * (mean**2 + log_variance.exp() - 1 - log_variance)).sum(-1)[latent_mask].mean()
     total = features + joints + motion_weight * displaced + kl_weight * kl
     return AutoencoderLoss(total, features, joints, displaced, kl)
@@ -83,8 +83,8 @@ def _joint_loss(made: Tensor, real: Tensor, mask: Tensor) -> Tensor:
 
 def _displacement(joints: Tensor) -> Tensor:
     """Steps of the joints about the root, (B, T - 1, J, 3), metres per frame."""
-    about_root = joints - joints[:, :, :1]
-    return about_root[:, 1:] - about_root[:, :-1]
+    about_root = joints - joints[:, :, :1]  # (B, T, J, 3)
+    return about_root[:, 1:] - about_root[:, :-1]  # (B, T - 1, J, 3)
 
 
 def heading_aligned_error_mm(made: Tensor, real: Tensor, lengths: Tensor) -> Tensor:
@@ -94,10 +94,10 @@ def heading_aligned_error_mm(made: Tensor, real: Tensor, lengths: Tensor) -> Ten
         made, real: (B, T, D) kinematic, de-normalised: root height and the root-relative positions are compared,
             so neither the path nor the heading counts.
     """
-    mask, places = length_mask(lengths, real.shape[1]), blocks(skeleton_of(real.shape[-1]))
-    unit = metres_per_unit(kinematic_to_joints(real[:, :1]))[:, None, None]
+    mask, places = length_mask(lengths, real.shape[1]), blocks(skeleton_of(real.shape[-1]))  # (B, T)
+    unit = metres_per_unit(kinematic_to_joints(real[:, :1]))[:, None, None]  # (B, 1, 1)
     made, real = made * unit, real * unit
-    difference = (made - real)[..., places["positions"]].unflatten(-1, (-1, 3))
+    difference = (made - real)[..., places["positions"]].unflatten(-1, (-1, 3))  # (B, T, J - 1, 3)
     root = F.pad((made - real)[..., 3:4], (1, 1))[..., None, :]  # (B, T, 1, 3): the height alone
     distance = torch.cat([root, difference], dim=-2).norm(dim=-1).mean(-1)  # (B, T)
-    return 1000 * (distance * mask).sum(1) / lengths
+    return 1000 * (distance * mask).sum(1) / lengths  # (B,)

@@ -66,14 +66,14 @@ class Regression(Objective):
         self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator, cap: float
     ) -> Tensor:
         g = self.generator
-        t = g.schedule.draw_times(len(x0), draws).to(x0.device)
-        noise = torch.randn(x0.shape, generator=draws).to(x0.device)
-        alpha, sigma = (broadcast(level, x0) for level in g.schedule.levels(t))
-        state = g.schedule.add_noise(x0, noise, t)
+        t = g.schedule.draw_times(len(x0), draws).to(x0.device)  # (B,)
+        noise = torch.randn(x0.shape, generator=draws).to(x0.device)  # (B, ...)
+        alpha, sigma = (broadcast(level, x0) for level in g.schedule.levels(t))  # (B, 1, ...) each
+        state = g.schedule.add_noise(x0, noise, t)  # (B, ...)
         with torch.autocast(x0.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            prediction = g.predict(state, t, condition, lengths, guidance=1.0)
+            prediction = g.predict(state, t, condition, lengths, guidance=1.0)  # (B, ...)
         error = (prediction.float() - training_target(g.parametrisation, x0, noise, alpha, sigma)) ** 2
-        error = error * (sigma / alpha).square().clamp(1.0, cap)
+        error = error * (sigma / alpha).square().clamp(1.0, cap)  # (B, ...)
         return masked_mean(error, g.state_mask(state, lengths))
 
 

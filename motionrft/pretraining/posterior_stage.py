@@ -29,13 +29,13 @@ class PosteriorLatents:
     generator: Mld
     mean: list[Tensor]
     log_variance: list[Tensor]
-    lengths: Tensor
+    lengths: Tensor  # (N,)
 
     def draw(self, items: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
         """(B, tokens, d_z) posterior samples, whitened."""
         g = self.generator
-        mean, _ = pad([self.mean[int(item)] for item in items])
-        log_variance, _ = pad([self.log_variance[int(item)] for item in items])
+        mean, _ = pad([self.mean[int(item)] for item in items])  # (B, tokens, d_z)
+        log_variance, _ = pad([self.log_variance[int(item)] for item in items])  # (B, tokens, d_z)
         latent = sample_posterior(mean, log_variance, torch.randn(mean.shape, generator=draws)).to(g.device)
         return (latent - g.latent_mean) / g.latent_std, self.lengths[items].to(g.device)
 
@@ -54,9 +54,9 @@ class PosteriorStage(FirstStage):
         self, motion: Tensor, lengths: Tensor, draws: torch.Generator, settings: FirstStageSettings
     ) -> dict[str, Tensor]:
         vae = self.generator.vae
-        mean, log_variance = vae.encode(motion, lengths)
-        noise = torch.randn(mean.shape, generator=draws).to(mean.device)
-        made = vae.decode(sample_posterior(mean, log_variance, noise), lengths)
+        mean, log_variance = vae.encode(motion, lengths)  # (B, tokens, d_z) each
+        noise = torch.randn(mean.shape, generator=draws).to(mean.device)  # (B, tokens, d_z)
+        made = vae.decode(sample_posterior(mean, log_variance, noise), lengths)  # (B, T, D)
         loss = autoencoder_loss(
             made,
             motion,
@@ -81,7 +81,7 @@ class PosteriorStage(FirstStage):
         for start in range(0, len(motions), _CLIPS_AT_ONCE):
             items = range(start, min(start + _CLIPS_AT_ONCE, len(motions)))
             motion, lengths = (x.to(g.device) for x in pad([motions.motion(i, mirrored) for i in items]))
-            valid = length_mask(lengths, motion.shape[1])[..., None]
+            valid = length_mask(lengths, motion.shape[1])[..., None]  # (B, T, 1)
             mean, log_variance = g.vae.encode((motion - g.mean) / g.std * valid, lengths)
             counts = latent_mask(g.vae, lengths, mean).sum(1).tolist()
             means += [row[:count].cpu() for row, count in zip(mean, counts, strict=True)]
@@ -91,15 +91,15 @@ class PosteriorStage(FirstStage):
 
     def whiten(self, latents: PosteriorLatents) -> None:
         """Mean and standard deviation (d_z,) of posterior samples, over all valid tokens of all clips."""
-        mean = torch.cat(latents.mean)
-        variance = mean.var(0) + torch.cat(latents.log_variance).exp().mean(0)
+        mean = torch.cat(latents.mean)  # (all tokens, d_z)
+        variance = mean.var(0) + torch.cat(latents.log_variance).exp().mean(0)  # (d_z,)
         self.generator.latent_mean.copy_(mean.mean(0))
         self.generator.latent_std.copy_(variance.sqrt())
 
 
 def latent_mask(autoencoder: Autoencoder, lengths: Tensor, latent: Tensor) -> Tensor:
     """(B, tokens) bool, True where a latent token counts."""
-    tokens = autoencoder.latent_lengths(lengths)
+    tokens = autoencoder.latent_lengths(lengths)  # (B,)
     if tokens is None:
         return torch.ones(latent.shape[:2], dtype=torch.bool, device=latent.device)
     return length_mask(tokens, latent.shape[1])
@@ -124,11 +124,11 @@ def reconstruction_quality(
     for start in range(0, len(clips), batch):
         chosen = [clips.motion(item) for item in range(start, min(start + batch, len(clips)))]
         real, lengths = (x.to(device) for x in pad(chosen))
-        normalised = statistics.normalise(real) * length_mask(lengths, real.shape[1])[..., None]
+        normalised = statistics.normalise(real) * length_mask(lengths, real.shape[1])[..., None]  # (B, T, D)
         made = statistics.denormalise(autoencoder.decode(autoencoder.encode(normalised, lengths)[0], lengths))
         errors.append(heading_aligned_error_mm(made, real, lengths))
         for motion, jitters in ((made, made_jitter), (real, real_jitter)):
-            joints = kinematic_to_joints(motion)
+            joints = kinematic_to_joints(motion)  # (B, T, J, 3)
             jitters.append(physics_measures(joints, lengths, clips.fps, ("jitter",))["jitter"])
     autoencoder.train(training)
     ratio = torch.cat(made_jitter).mean() / torch.cat(real_jitter).mean()

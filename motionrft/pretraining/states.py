@@ -37,8 +37,8 @@ class Frames:
     @torch.no_grad()
     def draw(self, items: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
         clips = [self.motions.motion(int(item), self.mirrored) for item in items]
-        motion, lengths = (x.to(self.generator.device) for x in pad(clips))
-        return self.generator.encode(motion, lengths), lengths
+        motion, lengths = (x.to(self.generator.device) for x in pad(clips))  # (B, T, D), (B,)
+        return self.generator.encode(motion, lengths), lengths  # (B, ...), (B,)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Splits:
 def stack_padded(states: Sequence[Tensor]) -> Tensor:
     """(B, ...) of states of unequal sizes, zeros behind each along every axis."""
     shape = [max(sizes) for sizes in zip(*(state.shape for state in states), strict=True)]
-    stacked = torch.zeros(len(states), *shape)
+    stacked = torch.zeros(len(states), *shape)  # (B, ...)
     for row, state in zip(stacked, states, strict=True):
         row[tuple(slice(size) for size in state.shape)] = state
     return stacked

@@ -28,7 +28,7 @@ class Windows:
         """(B, T, D) normalised, and (B,) lengths, of a step."""
         items = self.batches[step]
         draws = generator_for(self.seed, "window", step)
-        starts, flips = torch.rand(2, len(items), generator=draws).tolist()
+        starts, flips = torch.rand(2, len(items), generator=draws).tolist()  # (B,) each
         clips = [self._window(self.motions.motion(int(i)), s) for i, s in zip(items, starts, strict=True)]
         if self.mirrored:
             clips = [
@@ -40,4 +40,4 @@ class Windows:
     def _window(self, clip: Tensor, start: float) -> Tensor:
         spare = clip.shape[0] - self.window
         first = int(start * (spare + 1)) if spare > 0 else 0
-        return clip[first : first + self.window]
+        return clip[first : first + self.window]  # (window, D)

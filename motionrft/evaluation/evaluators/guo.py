@@ -63,11 +63,11 @@ class GuoNetwork(nn.Module):
 
     def motion(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, E) from normalised features (B, T, D), zero behind each length of at least 4."""
-        return self.motion_encoder(self.movement_encoder(x), lengths // UNIT)
+        return self.motion_encoder(self.movement_encoder(x), lengths // UNIT)  # (B, E)
 
     def text(self, words: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
         """(B, E) from word vectors (B, L, W) and one-hots (B, L, 15)."""
-        return self.text_encoder(words, tags, lengths)
+        return self.text_encoder(words, tags, lengths)  # (B, E)
 
 
 class MovementEncoder(nn.Module):
@@ -102,7 +102,7 @@ class SequenceEncoder(nn.Module):
         )
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        return self.output_net(self.gru(self.input_emb(x), lengths)[1])
+        return self.output_net(self.gru(self.input_emb(x), lengths)[1])  # (B, E)
 
 
 class WordEncoder(SequenceEncoder):
@@ -113,7 +113,7 @@ class WordEncoder(SequenceEncoder):
         self.pos_emb = Linear(len(TAGS), size.words)
 
     def forward(self, words: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:  # type: ignore[override]
-        return super().forward(words + self.pos_emb(tags), lengths)
+        return super().forward(words + self.pos_emb(tags), lengths)  # (B, E)
 
 
 class GuoEvaluator(Evaluator):
@@ -126,8 +126,8 @@ class GuoEvaluator(Evaluator):
     """
 
     min_frames = UNIT
-    mean: Tensor
-    std: Tensor
+    mean: Tensor  # (D,)
+    std: Tensor  # (D,)
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class GuoEvaluator(Evaluator):
             )
         if self.features is not None:
             motion, lengths = self.features(motion, lengths)
-        normalised = zero_padding((motion - self.mean) / self.std, lengths)
+        normalised = zero_padding((motion - self.mean) / self.std, lengths)  # (B, T, D)
         return self.network.motion(
             nn.functional.pad(normalised, (0, 0, 0, WINDOW - motion.shape[1])), lengths
         )
@@ -197,8 +197,8 @@ def joint_features(
     positions = 4 + 3 * (joints.shape[2] - 1)
     if padding == "clean":
         return joints_to_kinematic(joints, lengths, canonical=False)[..., :positions], lengths - 1
-    valid = length_mask(lengths, joints.shape[1])[..., None, None]
-    filled = torch.where(valid, joints, joints.new_tensor(JOINTS_MEAN))
+    valid = length_mask(lengths, joints.shape[1])[..., None, None]  # (B, T, 1, 1)
+    filled = torch.where(valid, joints, joints.new_tensor(JOINTS_MEAN))  # (B, T, J, 3)
     rest = joints.new_tensor(JOINTS_MEAN).expand(len(joints), WINDOW - joints.shape[1], joints.shape[2], 3)
     padded = joints_to_kinematic(torch.cat((filled, rest), dim=1), canonical=False, official_yaw=True)
-    return padded[..., :positions], lengths - 1
+    return padded[..., :positions], lengths - 1  # (B, WINDOW - 1, positions), (B,)

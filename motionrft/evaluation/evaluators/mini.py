@@ -49,28 +49,28 @@ class MiniEvaluatorNetwork(nn.Module):
 
     def motion(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, E) from normalised features (B, T, D >= size.motion), T at least 4."""
-        x = x[..., : self.size.motion].transpose(1, 2)
+        x = x[..., : self.size.motion].transpose(1, 2)  # (B, D, T)
         for layer in (self.first, self.second):
             # Frames behind the clip are zero before each convolution, whatever the batch was padded to.
-            x = layer(x * length_mask(lengths, x.shape[2])[:, None].to(x.dtype))
+            x = layer(x * length_mask(lengths, x.shape[2])[:, None].to(x.dtype))  # (B, width, T / 2)
             x, lengths = nn.functional.gelu(x), lengths // 2
         return self._embed(x.transpose(1, 2), lengths.clamp(min=1), self.motion_gru, self.motion_head)
 
     def text(self, features: TextFeatures) -> Tensor:
         """(B, E) from token states (B, L, D) with their mask."""
-        lengths = features.mask.sum(dim=1).clamp(min=1)
-        return self._embed(self.text_in(features.tokens), lengths, self.text_gru, self.text_head)
+        lengths = features.mask.sum(dim=1).clamp(min=1)  # (B,)
+        return self._embed(self.text_in(features.tokens), lengths, self.text_gru, self.text_head)  # (B, E)
 
     def logits(self, text: Tensor, motion: Tensor) -> Tensor:
         """(B, B) cosines over the learned temperature, rows texts."""
-        return text @ motion.T / self.log_temperature.exp()
+        return text @ motion.T / self.log_temperature.exp()  # (B, B)
 
     def _embed(self, x: Tensor, lengths: Tensor, gru: BidirectionalGRU, head: nn.Module) -> Tensor:
-        states = gru(x, lengths)[0]
-        mask = length_mask(lengths, states.shape[1])[..., None]
-        mean = (states * mask).sum(dim=1) / lengths[:, None]
-        peak = states.masked_fill(~mask, -torch.inf).amax(dim=1)
-        return nn.functional.normalize(head(torch.cat((mean, peak), dim=1)), dim=1)
+        states = gru(x, lengths)[0]  # (B, T, 2 width)
+        mask = length_mask(lengths, states.shape[1])[..., None]  # (B, T, 1)
+        mean = (states * mask).sum(dim=1) / lengths[:, None]  # (B, 2 width)
+        peak = states.masked_fill(~mask, -torch.inf).amax(dim=1)  # (B, 2 width)
+        return nn.functional.normalize(head(torch.cat((mean, peak), dim=1)), dim=1)  # (B, E)
 
 
 class MiniEvaluator(Evaluator):
@@ -84,8 +84,8 @@ class MiniEvaluator(Evaluator):
     representation = "kinematic"
     min_frames = 4
     comparable = False
-    mean: Tensor
-    std: Tensor
+    mean: Tensor  # (D,)
+    std: Tensor  # (D,)
 
     def __init__(
         self,
@@ -105,12 +105,12 @@ class MiniEvaluator(Evaluator):
 
     @torch.no_grad()
     def embed_motion(self, motion: Tensor, lengths: Tensor) -> Tensor:
-        return self.network.motion((motion - self.mean) / self.std, lengths)
+        return self.network.motion((motion - self.mean) / self.std, lengths)  # (B, E)
 
     @torch.no_grad()
     def embed_text(self, captions: Sequence[Caption]) -> Tensor:
-        features = self.text_encoder.encode([caption.text for caption in captions])
-        return self.network.text(features.to(self.mean.device, self.mean.dtype))
+        features = self.text_encoder.encode([caption.text for caption in captions])  # (B, L, D) tokens
+        return self.network.text(features.to(self.mean.device, self.mean.dtype))  # (B, E)
 
 
 def mini_config(network: MiniEvaluatorNetwork, text_encoder: TextEncoder, fps: float) -> dict:

@@ -31,24 +31,24 @@ class BidirectionalGRU(nn.Module):
         Returns:
             (B, T, 2H) states, meaningful within the lengths; (B, 2H) the last state of either direction.
         """
-        turned = _reversed(lengths, x.shape[1])
+        turned = _reversed(lengths, x.shape[1])  # (B, T)
         starts = (
             (None, None)
             if self.start is None
             else self.start.expand(-1, x.shape[0], -1).contiguous().split(1)
         )
-        ahead = self.ahead(x, starts[0])[0]
-        back = self.back(_gather(x, turned), starts[1])[0]
-        last = (lengths - 1)[:, None]
-        final = torch.cat((_gather(ahead, last), _gather(back, last)), dim=-1)[:, 0]
-        return torch.cat((ahead, _gather(back, turned)), dim=-1), final
+        ahead = self.ahead(x, starts[0])[0]  # (B, T, H)
+        back = self.back(_gather(x, turned), starts[1])[0]  # (B, T, H)
+        last = (lengths - 1)[:, None]  # (B, 1)
+        final = torch.cat((_gather(ahead, last), _gather(back, last)), dim=-1)[:, 0]  # (B, 2H)
+        return torch.cat((ahead, _gather(back, turned)), dim=-1), final  # (B, T, 2H), (B, 2H)
 
 
 def _reversed(lengths: Tensor, steps: int) -> Tensor:
     """(B, T) positions: the sequence backwards, the padding left where it is."""
-    position = torch.arange(steps, device=lengths.device)[None]
-    return torch.where(position < lengths[:, None], lengths[:, None] - 1 - position, position)
+    position = torch.arange(steps, device=lengths.device)[None]  # (1, T)
+    return torch.where(position < lengths[:, None], lengths[:, None] - 1 - position, position)  # (B, T)
 
 
 def _gather(x: Tensor, positions: Tensor) -> Tensor:
-    return x.gather(1, positions[..., None].expand(-1, -1, x.shape[-1]))
+    return x.gather(1, positions[..., None].expand(-1, -1, x.shape[-1]))  # (B, n, D)

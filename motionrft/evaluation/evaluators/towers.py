@@ -47,10 +47,10 @@ class TowerEvaluator(Evaluator):
 
     @torch.no_grad()
     def embed_motion(self, motion: Tensor, lengths: Tensor) -> Tensor:
-        return nn.functional.normalize(self._towers[0].embed_motion(motion, lengths), dim=1)
+        return nn.functional.normalize(self._towers[0].embed_motion(motion, lengths), dim=1)  # (B, E)
 
     @torch.no_grad()
     def embed_text(self, captions: Sequence[Caption]) -> Tensor:
-        embedded = self._towers[0].prepare([caption.text for caption in captions]).text
+        embedded = self._towers[0].prepare([caption.text for caption in captions]).text  # (B, E)
         assert embedded is not None
-        return nn.functional.normalize(embedded, dim=1)
+        return nn.functional.normalize(embedded, dim=1)  # (B, E)

@@ -125,7 +125,7 @@ def train_evaluator(
 
 def contrastive_loss(logits: Tensor, smoothing: float) -> Tensor:
     """InfoNCE both ways with the diagonal as target, () the mean of the two."""
-    target = torch.arange(logits.shape[0], device=logits.device)
+    target = torch.arange(logits.shape[0], device=logits.device)  # (B,)
     rows = torch.nn.functional.cross_entropy(logits, target, label_smoothing=smoothing)
     return (rows + torch.nn.functional.cross_entropy(logits.T, target, label_smoothing=smoothing)) / 2
 
@@ -154,4 +154,4 @@ class _CaptionFeatures:
         self._row = {text: row for row, text in enumerate(texts)}
 
     def __getitem__(self, texts: list[str]) -> TextFeatures:
-        return self._features.index(torch.tensor([self._row[text] for text in texts]))
+        return self._features.index(torch.tensor([self._row[text] for text in texts]))  # (B, L, D) tokens

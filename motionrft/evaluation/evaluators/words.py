@@ -34,7 +34,7 @@ class WordVectorizer:
     """
 
     rows: Mapping[str, int]
-    vectors: Tensor
+    vectors: Tensor  # (V, W)
 
     def __call__(self, tokens: Sequence[str]) -> tuple[Tensor, Tensor]:
         """(L, W) vectors and (L, 15) one-hots of `word/TAG` tokens, matched exactly (lower case,
@@ -42,7 +42,7 @@ class WordVectorizer:
         pairs = [token.rsplit("/", 1) if "/" in token else (token, "OTHER") for token in tokens]
         rows = [self.rows.get(word, self.rows["unk"]) for word, _ in pairs]
         tags = [_tag(word, tag) if word in self.rows else "OTHER" for word, tag in pairs]
-        one_hot = torch.zeros(len(pairs), len(TAGS))
+        one_hot = torch.zeros(len(pairs), len(TAGS))  # (L, 15)
         one_hot[torch.arange(len(pairs)), torch.tensor([TAGS.index(tag) for tag in tags])] = 1
         return self.vectors[torch.tensor(rows)].float(), one_hot
 

@@ -23,8 +23,8 @@ def preference_metrics(scores: Tensor, swap: Tensor) -> PreferenceMetrics:
 
     The published accuracy is a mean over batches, which weighs a short last batch more; this one is per pair.
     """
-    better, worse = scores.unbind(dim=1)
-    swap = swap.bool().to(scores.device)
+    better, worse = scores.unbind(dim=1)  # (N,) each
+    swap = swap.bool().to(scores.device)  # (N,)
     accuracy = (better > worse).double().mean().item()
     return PreferenceMetrics(accuracy, swapped_metrics(better, worse, swap))
 

@@ -23,11 +23,11 @@ class Gaussian:
     @classmethod
     def fit(cls, embeddings: Tensor) -> "Gaussian":
         """Mean and covariance (denominator N - 1) of `embeddings` (N, D), N >= 2."""
-        x = exact(embeddings)
-        mean = x.mean(dim=0)
-        centred = (x - mean) / (x.shape[0] - 1) ** 0.5
+        x = exact(embeddings)  # (N, D)
+        mean = x.mean(dim=0)  # (D,)
+        centred = (x - mean) / (x.shape[0] - 1) ** 0.5  # (N, D)
         # The triangle of a QR has the covariance of all rows in at most D of them.
-        factor = torch.linalg.qr(centred, mode="r")[1] if x.shape[0] > x.shape[1] else centred
+        factor = torch.linalg.qr(centred, mode="r")[1] if x.shape[0] > x.shape[1] else centred  # (R, D)
         return cls(mean, factor, x.shape[0])
 
     def to(self, device: torch.device | str) -> "Gaussian":
@@ -36,7 +36,7 @@ class Gaussian:
 
     @property
     def covariance(self) -> Tensor:
-        return self.factor.T @ self.factor
+        return self.factor.T @ self.factor  # (D, D)
 
     @property
     def singular(self) -> bool:
@@ -58,19 +58,19 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> Tensor:
 
 def draw_pairs(count: int, pairs: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Two index sets (pairs,), each without replacement, independent of each other (a pair may coincide)."""
-    first = torch.randperm(count, generator=generator)[:pairs]
+    first = torch.randperm(count, generator=generator)[:pairs]  # (pairs,)
     return first, torch.randperm(count, generator=generator)[:pairs]
 
 
 def diversity(embeddings: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """Mean distance of paired items of (N, D) embeddings, () float64. Closer to real data's value is
     better."""
-    x = exact(embeddings)
+    x = exact(embeddings)  # (N, D)
     return (x[first.to(x.device)] - x[second.to(x.device)]).norm(dim=-1).mean()
 
 
 def multimodality(embeddings: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """Mean distance between generations of one text: `embeddings` (P, R, D), the same pairs for all P
     texts."""
-    x = exact(embeddings)
+    x = exact(embeddings)  # (P, R, D)
     return (x[:, first.to(x.device)] - x[:, second.to(x.device)]).norm(dim=-1).mean()

@@ -14,12 +14,12 @@ def squared_distances(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
     Many times as fast as `distances`; equal motions may differ by rounding.
     """
-    a, b = exact(a), exact(b)
+    a, b = exact(a), exact(b)  # (..., N, D), (..., M, D)
     own, other = (
         a.square().sum(-1, keepdim=True),
         b.square().sum(-1)[..., None, :],
     )  # (..., N, 1), (..., 1, M)
-    squares = (own + other).sub_(2 * a @ b.transpose(-1, -2))
+    squares = (own + other).sub_(2 * a @ b.transpose(-1, -2))  # (..., N, M)
     # A sum of D products is off by at most D roundings of the sum of their sizes.
     return squares, 4 * a.shape[-1] * torch.finfo(a.dtype).eps * (own + other.amax(-1, keepdim=True))
 

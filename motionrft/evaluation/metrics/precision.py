@@ -28,14 +28,14 @@ def distinct_groups(labels: Tensor, size: int, groups: int, generator: torch.Gen
         (groups, min(size, number of labels)) int64 item indices: labels uniformly, then one item of each
         uniformly.
     """
-    order = labels.argsort(stable=True)
-    counts = labels.unique(return_counts=True)[1]
-    starts = counts.cumsum(0) - counts
+    order = labels.argsort(stable=True)  # (N,)
+    counts = labels.unique(return_counts=True)[1]  # (kinds,)
+    starts = counts.cumsum(0) - counts  # (kinds,)
     size = min(size, counts.shape[0])
-    keys = torch.rand(groups, counts.shape[0], generator=generator, dtype=torch.float64)
-    chosen = keys.argsort(dim=1)[:, :size]
+    keys = torch.rand(groups, counts.shape[0], generator=generator, dtype=torch.float64)  # (groups, kinds)
+    chosen = keys.argsort(dim=1)[:, :size]  # (groups, size)
     within = (torch.rand(groups, size, generator=generator, dtype=torch.float64) * counts[chosen]).long()
-    return order[starts[chosen] + within]
+    return order[starts[chosen] + within]  # (groups, size)
 
 
 def r_precision(
@@ -58,7 +58,7 @@ def r_precision(
     if labels is None:
         right = torch.eye(groups.shape[1], dtype=torch.bool, device=text.device).expand(len(groups), -1, -1)
     else:
-        right = same_label(labels[groups.to(labels.device)]).to(text.device)
+        right = same_label(labels[groups.to(labels.device)]).to(text.device)  # (G, n, n)
     cost = _costs(text[groups], motion[groups], right)  # (G, n, n)
     right = right.to(cost.device)
     return torch.stack([_hit(cost, right, top).mean() for top in tops])
@@ -72,7 +72,7 @@ def coin_flip_bound(labels: Tensor, groups: Tensor, tops: Sequence[int] = TOPS) 
 
 def matching_distance(text: Tensor, motion: Tensor, groups: Tensor) -> Tensor:
     """MM-Dist: mean distance of a text to its own motion over the items of the groups, () float64."""
-    items = groups.flatten().to(text.device)
+    items = groups.flatten().to(text.device)  # (G n,)
     return (exact(text[items]) - exact(motion[items])).norm(dim=1).mean()
 
 
@@ -82,11 +82,11 @@ def _costs(text: Tensor, motion: Tensor, right: Tensor) -> Tensor:
     Squares from a matrix product decide, but where another candidate is so near the best right one that rounding
     could; those groups are computed from differences.
     """
-    squares, off = squared_distances(text, motion)
-    best = squares.masked_fill(~right.to(squares.device), torch.inf).amin(dim=-1, keepdim=True)
+    squares, off = squared_distances(text, motion)  # (G, n, n), (G, n, 1)
+    best = squares.masked_fill(~right.to(squares.device), torch.inf).amin(dim=-1, keepdim=True)  # (G, n, 1)
     unclear = ((squares - best).abs() <= 2 * off).sum(-1).amax(-1) > 1  # (G,), the best itself is within
     if unclear.any():
-        chosen = unclear.to(text.device)
+        chosen = unclear.to(text.device)  # (G,)
         squares[unclear] = distances(text[chosen], motion[chosen])
     return squares
 
@@ -98,13 +98,13 @@ def _hit(cost: Tensor, right: Tensor, top: int) -> Tensor:
     With T candidates tied at the cheapest right cost, r of them right, and s places left for them, the s
     places are drawn without replacement: 1 - C(T - r, s) / C(T, s).
     """
-    best = cost.masked_fill(~right, torch.inf).amin(dim=-1, keepdim=True)
-    nearer = (cost < best).sum(dim=-1)
-    tied = (cost == best).sum(dim=-1)
-    wrong = ((cost == best) & ~right).sum(dim=-1)
-    places = torch.minimum((top - nearer).clamp(min=0), tied)
-    miss = _log_choose(wrong, places.clamp(max=wrong)) - _log_choose(tied, places)
-    return torch.where(places > wrong, 1.0, 1.0 - miss.exp())
+    best = cost.masked_fill(~right, torch.inf).amin(dim=-1, keepdim=True)  # (G, n, 1)
+    nearer = (cost < best).sum(dim=-1)  # (G, n)
+    tied = (cost == best).sum(dim=-1)  # (G, n)
+    wrong = ((cost == best) & ~right).sum(dim=-1)  # (G, n)
+    places = torch.minimum((top - nearer).clamp(min=0), tied)  # (G, n)
+    miss = _log_choose(wrong, places.clamp(max=wrong)) - _log_choose(tied, places)  # (G, n)
+    return torch.where(places > wrong, 1.0, 1.0 - miss.exp())  # (G, n)
 
 
 def _log_choose(n: Tensor, k: Tensor) -> Tensor:

@@ -1,0 +1,97 @@
+"""A share of the work: that of one of several processes (`torchrun`), or of one job of an array (`--shard I/N`).
+
+What is shared are the items of the input, dealt out in turn, so that a share is known before anything is computed and
+the results can be put back into the order of the input.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from motionrft.errors import RunError, UserError
+from motionrft_cli.options import Call
+
+if TYPE_CHECKING:
+    from motionrft.training.distribution import Distribution
+
+T = TypeVar("T")
+
+Shard = Annotated[
+    str | None,
+    typer.Option(metavar="I/N", help="only the I-th of N shares of the input, from 1/N: for job arrays"),
+]
+
+
+@dataclass(frozen=True)
+class Share:
+    """The items number, number + count, ... of an input. `several`: other processes have the rest of it."""
+
+    number: int
+    count: int
+    company: "Distribution"
+
+    @property
+    def several(self) -> bool:
+        return self.company.processes > 1
+
+    @property
+    def number_of_jobs(self) -> int:
+        """Of an array that this job is one of; 1 where processes share, or nobody does."""
+        return 1 if self.several else self.count
+
+    def of(self, items: Iterable[T]) -> Iterator[T]:
+        """This share's items."""
+        return islice(items, self.number, None, self.count)
+
+    def merged(self, own: list[T], place: Callable[[T], Any]) -> list[T]:
+        """What all processes made, in the order of `place`: in the first process; the others get nothing.
+
+        Raises:
+            RunError: a process ended without having made its share.
+        """
+        parts = self.company.gather(own)
+        if not all(isinstance(part, list) for part in parts):
+            raise RunError("another process ended before its share was done; see what it said.")
+        return sorted((each for part in parts for each in part), key=place) if self.company.main else []
+
+
+@contextmanager
+def share_of(call: Call[Any], shard: str | None) -> Iterator[Share]:
+    """The share of this process or job; all of the input where there is but one.
+
+    Raises:
+        UserError: `shard` is no share, or several processes were started beside it.
+    """
+    number, count = (0, 1) if shard is None else _parsed(shard)
+    if shard is not None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("--shard and torchrun both divide the work: use one of them.")
+    from motionrft.training.distribution import Distribution
+
+    with Distribution.join(call.device()) as company:
+        if company.processes > 1:
+            number, count = company.rank, company.processes
+        yield Share(number, count, company)
+
+
+def refuse_several(command: str) -> None:
+    """Raise `UserError` in every process where a launcher started several of a command that runs in one."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count > 1:
+        raise UserError(
+            f"{command} runs in one process; {count} were started. Start it without torchrun, on one device "
+            "(--device cuda:0). finetune, sample, score and convert share their work."
+        )
+
+
+def _parsed(shard: str) -> tuple[int, int]:
+    """From 0: `2/4` is (1, 4)."""
+    found = re.fullmatch(r"(\d+)/(\d+)", shard)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise UserError(f"--shard {shard}: write it as I/N with I from 1 to N, such as 1/4 to 4/4.")
+    return int(found[1]) - 1, int(found[2])

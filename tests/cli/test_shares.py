@@ -1,0 +1,163 @@
+"""Work dealt out to processes and to jobs of an array gives what one process gives, in the order of the input."""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import accelerate  # noqa: F401 - imported once here, not in every child
+import numpy as np
+import pytest
+
+from motionrft.generators import save_generator
+from motionrft_cli import main as program
+from tests.cli.conftest import Result
+from tests.generators.families import WordEncoder, tiny
+from tests.representations.people import people
+
+Run = Callable[..., Result]
+FORKED = 2
+
+
+@pytest.fixture
+def motions(tmp_path: Path) -> Path:
+    """Five motions of one person each, a file of two, and a broken one."""
+    place = tmp_path / "motions"
+    place.mkdir()
+    for number in range(5):
+        np.save(place / f"{number}.npy", people(30 + number, 1)[0].float().numpy())
+    np.save(place / "5.npy", np.stack([people(30, seed)[0].float().numpy() for seed in (7, 8)]))
+    (place / "3.npy").write_text("<!DOCTYPE html>")
+    return place
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr("motionrft.text.load_text_encoder", lambda name: WordEncoder())
+    save_generator(tiny("built-in"), tmp_path / "model")
+    return str(tmp_path / "model")
+
+
+def in_processes(tmp_path: Path, *arguments: str, count: int = FORKED) -> list[Result]:
+    """The program as `torchrun` would start it, in forked children; what each said, by rank."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    children = []
+    for rank in range(count):
+        child = os.fork()
+        if child == 0:
+            _act(tmp_path, rank, count, port, arguments)
+        children.append(child)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    said = [[(tmp_path / f"{name}{rank}").read_text() for name in ("out", "err")] for rank in range(count)]
+    return [Result(code, *texts) for code, texts in zip(codes, said, strict=True)]
+
+
+def _act(tmp_path: Path, rank: int, count: int, port: int, arguments: tuple[str, ...]) -> None:
+    code = 70
+    try:
+        sys.stdout, sys.stderr = ((tmp_path / f"{name}{rank}").open("w") for name in ("out", "err"))
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_WORLD_SIZE": str(count)}
+        os.environ.update(place, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count))
+        code = program.run(arguments)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def documents(result: Result) -> list[dict]:
+    return [json.loads(line) for line in result.out.splitlines()]
+
+
+def test_processes_score_what_one_does(run: Run, motions: Path, tmp_path: Path) -> None:
+    asked = ("score", str(motions), "--terms", "physics", "--json", "--device", "cpu")
+    alone = run(*asked)
+    for count in (2, 3):
+        first, *others = in_processes(tmp_path, *asked, count=count)
+        assert (first.code, documents(first)) == (3, documents(alone)) and "3.npy" in first.err
+        assert all(other.code in (0, 3) and not other.out for other in others)
+
+
+def test_texts_one_a_motion_go_to_the_right_motions(run: Run, motions: Path, tmp_path: Path) -> None:
+    (motions / "3.npy").unlink()
+    texts = tmp_path / "texts.txt"
+    texts.write_text("".join(f"text {number}\n" for number in range(7)))
+    asked = (
+        "score",
+        str(motions),
+        "--terms",
+        "physics",
+        "--json",
+        "--text-file",
+        str(texts),
+        "--device",
+        "cpu",
+    )
+    assert documents(in_processes(tmp_path, *asked)[0]) == documents(run(*asked))
+
+
+def test_jobs_of_an_array_score_what_one_does_and_say_where_it_belongs(run: Run, motions: Path) -> None:
+    asked = ("score", str(motions), "--terms", "physics", "--json")
+    parts = [line for job in ("1/2", "2/2") for line in documents(run(*asked, "--shard", job))]
+    ordered = sorted(parts, key=lambda line: (line["position"], line["index"]))
+    assert [{k: v for k, v in line.items() if k != "position"} for line in ordered] == documents(run(*asked))
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "half", "1/0"])
+def test_a_share_that_is_none_is_refused(run: Run, motions: Path, shard: str) -> None:
+    result = run("score", str(motions), "--shard", shard)
+    assert result.code == 2 and "1/4 to 4/4" in result.err
+
+
+def test_processes_and_jobs_sample_what_one_does(run: Run, model: str, tmp_path: Path) -> None:
+    asked = (
+        "sample",
+        "a",
+        "b",
+        "c",
+        "--num",
+        "2",
+        "--seconds",
+        "2",
+        "--steps",
+        "2",
+        "--json",
+        "--device",
+        "cpu",
+    )
+    asked = (*asked, "--generator", model, "--out")
+    alone, shared, jobs = (tmp_path / name for name in ("alone", "shared", "jobs"))
+    expected = documents(run(*asked, str(alone)))
+    found = documents(in_processes(tmp_path, *asked, str(shared))[0])
+    for job in ("1/2", "2/2"):
+        assert run(*asked, str(jobs), "--shard", job).code == 0
+    assert run(*asked, str(jobs), "--shard", "2/2").code == 2, "its own files are there"
+    assert [line["prompt"] for line in found] == [line["prompt"] for line in expected]
+    for line in expected:
+        name, motion = Path(line["file"]).name, np.load(line["file"])
+        for other in (shared, jobs):
+            np.testing.assert_allclose(np.load(other / name), motion, rtol=1e-4, atol=1e-4)
+
+
+def test_processes_convert_what_one_does(run: Run, motions: Path, tmp_path: Path) -> None:
+    asked = ("convert", str(motions), "--to", "kinematic", "--json", "--device", "cpu", "--out")
+    alone = documents(run(*asked, str(tmp_path / "alone")))
+    first, _ = in_processes(tmp_path, *asked, str(tmp_path / "shared"))
+    assert first.code == 3
+    assert [line["file"] for line in documents(first)] == [line["file"] for line in alone]
+    for file in (tmp_path / "alone").iterdir():
+        np.testing.assert_array_equal(np.load(file), np.load(tmp_path / "shared" / file.name))
+
+
+@pytest.mark.parametrize("command", ["pretrain", "train-reward", "refine-spl", "eval"])
+def test_a_command_that_runs_in_one_process_says_so_in_every_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    more = ("generation",) if command == "eval" else ()
+    result = run(command, *more, "--data", "somewhere", "--out", "out")
+    assert result.code == 2 and f"{command} runs in one process" in result.err
