@@ -118,7 +118,8 @@ def stream_motions(path: Path, options: ReadingOptions) -> Iterator[Motion | Fil
                 else:
                     yield from motions_of(found, options)
     except UserError as error:
-        yield FileFault(path, str(error))
+        said = str(error)
+        yield FileFault(path, said if str(path) in said else f"{path}: {said}")
 
 
 def _members(recording: Recording, options: ReadingOptions) -> Iterator[Motion | FileFault]:
