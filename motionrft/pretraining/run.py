@@ -23,6 +23,7 @@ from motionrft.pretraining.distillation import (
     student_config,
 )
 from motionrft.pretraining.first_stage import FirstStage
+from motionrft.pretraining.fitting import fitted
 from motionrft.pretraining.objective import Objective, Regression
 from motionrft.pretraining.preset import PretrainPreset
 from motionrft.pretraining.stages import first_stage, states_of
@@ -87,6 +88,7 @@ class Pretraining:
         ]
         teacher = None if preset.teacher is None else load_generator(preset.teacher, str(device))
         config = preset.generator if teacher is None else student_config(teacher, preset.generator)
+        config = fitted(config, datasets[0]) if teacher is None else config
         with torch.device("meta"):
             described = build_generator(config, _ORIGIN)
         stages = _stages(preset, described)
