@@ -18,6 +18,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l join -d 'put t
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l captions -d 'data set: JSON lines {"clip_id": ..., "captions": [...]}' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l splits -d 'data set: CSV with clip_id and a column of train, val, test' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l split-column -d 'data set: the column of --splits to use' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l hold-out -d 'data set: KEY=VALUE of index.csv, or caption=WORD; lists to train without that class, to tune and to test on it' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l family -d 'family of a checkpoint, where its keys do not tell' -x -a 'mld mdm motiondiffuse acmdm hymotion stablemofusion'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l shard -d 'only the I-th of N shares of the input, from 1/N: for job arrays' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l from -d 'representation of the inputs, where their shape does not tell' -r
@@ -48,6 +49,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l debug -d 'show
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a pretrain -d 'Train the base generator by ordinary supervision.'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l data -d 'data set folder in HumanML3D’s layout' -r
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l split -d 'split to train on: train, or a list such as train-without-kick' -r
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l teacher -d 'MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages' -r
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l stage -d 'which stage to train' -x -a 'autoencoder denoiser all'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ' -r

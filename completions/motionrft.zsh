@@ -41,6 +41,7 @@ _motionrft() {
                     '*--captions[data set; JSON lines {"clip_id"; ..., "captions"; (...)}]:value:_files' \
                     '*--splits[data set; CSV with clip_id and a column of train, val, test]:value:_files' \
                     '*--split-column[data set; the column of --splits to use]:value:_files' \
+                    '*--hold-out[data set; KEY=VALUE of index.csv, or caption=WORD; lists to train without that class, to tune and to test on it]:value:_files' \
                     '*--family[family of a checkpoint, where its keys do not tell]:value:(mld mdm motiondiffuse acmdm hymotion stablemofusion)' \
                     '*--shard[only the I-th of N shares of the input, from 1/N; for job arrays]:value:_files' \
                     '*--from[representation of the inputs, where their shape does not tell]:value:_files' \
@@ -75,6 +76,7 @@ _motionrft() {
                     '*:file:_files' ;;
                 pretrain) _arguments \
                     '*--data[data set folder in HumanML3D’s layout]:value:_files' \
+                    '*--split[split to train on; train, or a list such as train-without-kick]:value:_files' \
                     '*--teacher[MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages]:value:_files' \
                     '*--stage[which stage to train]:value:(autoencoder denoiser all)' \
                     '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ]:value:_files' \
