@@ -253,13 +253,18 @@ FORMATS = Kind(
             "motionrft.files.formats.glb:GlbFormat", "animated body for Blender and game engines", ("glb",)
         ),
         "kimodo": Entry(
-            "motionrft.files.formats.kimodo_npz:KimodoFormat", "Kimodo's npz: SOMA, Unitree G1, SMPL-X"
+            "motionrft.files.formats.kimodo_npz:KimodoFormat",
+            "Kimodo's npz: SOMA, Unitree G1, SMPL-X",
+            ("kimodo",),
         ),
         "amass": Entry(
             "motionrft.files.formats.smpl_parameters:SmplFormat",
-            "SMPL parameters: AMASS, HY-Motion, AIST++, pose estimators",
+            "SMPL parameters: AMASS, HY-Motion, AIST++, estimators",
+            ("amass",),
         ),
-        "g1-csv": Entry("motionrft.files.formats.g1_csv:G1CsvFormat", "MuJoCo rows of the Unitree G1"),
+        "g1-csv": Entry(
+            "motionrft.files.formats.g1_csv:G1CsvFormat", "MuJoCo rows of the Unitree G1", ("g1-csv",)
+        ),
         "arrays": Entry(
             "motionrft.files.formats.bare_arrays:ArrayFormat",
             "arrays: npy, npz, safetensors, pkl",

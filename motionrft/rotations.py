@@ -187,6 +187,15 @@ def rotation_vector_to_quaternion(vectors: Tensor) -> Tensor:
     return torch.cat(((angle / 2).cos(), scale * vectors), dim=-1)  # (..., 4)
 
 
+def quaternion_to_rotation_vector(quaternions: Tensor) -> Tensor:
+    """Quaternions (..., 4) as rotation vectors (..., 3) of at most half a turn, radians."""
+    q = torch.where(quaternions[..., :1] < 0, -quaternions, quaternions)
+    sine = q[..., 1:].norm(dim=-1, keepdim=True)
+    angle = 2 * torch.atan2(sine, q[..., :1])
+    # angle / sin(angle / 2) tends to 2 at zero.
+    return q[..., 1:] * torch.where(sine > 1e-9, angle / sine.clamp(min=1e-9), 2.0)
+
+
 def matrix_to_sixd(matrix: Tensor, order: SixdOrder) -> Tensor:
     """The first two columns of rotation matrices (..., 3, 3) as (..., 6)."""
     return _pack(matrix[..., 0].unbind(-1), matrix[..., 1].unbind(-1), order)

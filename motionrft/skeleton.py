@@ -77,7 +77,9 @@ class Skeleton:
         """
         if self.bone_lengths is None:
             raise UserError(
-                f"the target skeleton of {self.name} is not public: pass target_offsets ({self.joints}, 3)"
+                f"features of {self.features} values ({self.name}, {self.joints} joints) cannot be made, or brought to "
+                f"another frame rate, because the bone lengths of that data set are not public; HumanML3D's 263 can. "
+                f"Joints can be made of them: motionrft convert FILE --to joints --out DIR."
             )
         return self.rest_directions * torch.tensor(self.bone_lengths, dtype=torch.float64)[:, None]
 

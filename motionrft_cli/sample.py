@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motionrft.errors import UserError
+from motionrft.errors import RunError, UserError
 from motionrft.files.words import array_words
 from motionrft.generators.preset import SamplePreset
 from motionrft_cli.options import Call, command, sets
@@ -208,6 +208,11 @@ def _motions(
     for items, motions in batches:
         for item, motion in zip(items.tolist(), motions, strict=True):
             array = motion[: wanted[item].frames].cpu().numpy()
+            if not torch.isfinite(motion).all():
+                raise RunError(
+                    f"the generator made NaN or infinity for {wanted[item].prompt!r}; nothing of it is written. "
+                    "Its weights are broken, or --guidance or --eta leads it astray; --precision fp32 may help."
+                )
             if model.representation == "joints":
                 array = array.reshape(len(array), -1, 3)
             if preset.smooth:

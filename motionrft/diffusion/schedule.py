@@ -10,6 +10,8 @@ from torch import Tensor
 
 from motionrft.errors import UserError
 
+MOST_TIMES = 100_000
+"""Training times of the longest schedule."""
 Spacing = Literal["leading", "linspace", "trailing"]
 
 
@@ -70,18 +72,25 @@ def broadcast(level: Tensor, like: Tensor) -> Tensor:
     return level if level.dim() == 0 else level.reshape(-1, *(1,) * (like.dim() - 1))
 
 
+def _checked(times: int) -> int:
+    """A number of training times that a table is made for; it may come from somebody else's options file."""
+    if not 1 <= times <= MOST_TIMES:
+        raise UserError(f"{times} training times; a schedule has between 1 and {MOST_TIMES:,}")
+    return times
+
+
 def scaled_linear(times: int = 1000, start: float = 0.00085, end: float = 0.012) -> Schedule:
     """Squares of a linear ramp between the roots of the ends (latent diffusion; MLD and its relatives).
 
     Computed in float32, as published: the cumulative product then differs from float64's in the sixth digit.
     """
-    betas = torch.linspace(start**0.5, end**0.5, times, dtype=torch.float32) ** 2  # (times,)
+    betas = torch.linspace(start**0.5, end**0.5, _checked(times), dtype=torch.float32) ** 2  # (times,)
     return Schedule(torch.cumprod(1 - betas, 0))
 
 
 def linear(times: int = 1000, start: float = 1e-4, end: float = 0.02) -> Schedule:
     """Ho et al. 2020: MotionDiffuse and StableMoFusion."""
-    return Schedule(torch.cumprod(1 - torch.linspace(start, end, times, dtype=torch.float64), 0))
+    return Schedule(torch.cumprod(1 - torch.linspace(start, end, _checked(times), dtype=torch.float64), 0))
 
 
 def cosine(times: int) -> Schedule:
@@ -92,7 +101,7 @@ def cosine(times: int) -> Schedule:
     def signal(u: float) -> float:
         return math.cos((u + 0.008) / 1.008 * math.pi / 2) ** 2
 
-    betas = [min(1 - signal((i + 1) / times) / signal(i / times), 0.999) for i in range(times)]
+    betas = [min(1 - signal((i + 1) / times) / signal(i / times), 0.999) for i in range(_checked(times))]
     return Schedule(torch.cumprod(1 - torch.tensor(betas, dtype=torch.float64), 0))
 
 

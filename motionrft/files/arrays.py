@@ -283,6 +283,12 @@ def _texts(members: Mapping[str, Any]) -> tuple[str, ...]:
     return ()
 
 
+def write_members(path: Path, members: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays as `.npz`, whole or not at all; nothing in it needs a pickle."""
+    with atomic_file(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, allow_pickle=False, **members)
+
+
 def write_arrays(path: Path, array: np.ndarray, fps: float) -> None:
     """Write a motion as `.npy` (array alone), `.npz` or `.safetensors` (`motion` and `fps`), whole or not at all."""
     suffix = path.suffix.lower()

@@ -11,8 +11,9 @@ from motionrft.files.checks import doubtful
 from motionrft.files.formats.base import FileFault, OpenedFile
 from motionrft.files.formats.table import format_of, is_motion_file, suffixes
 from motionrft.files.joint_maps import JointMap
+from motionrft.files.placing import motions_of
 from motionrft.files.reading import ReadingOptions
-from motionrft.files.recording import Motion, Recording, motions_of
+from motionrft.files.recording import Motion, Recording
 from motionrft.parsing import parsing
 
 __all__ = [
@@ -118,7 +119,8 @@ def stream_motions(path: Path, options: ReadingOptions) -> Iterator[Motion | Fil
                 else:
                     yield from motions_of(found, options)
     except UserError as error:
-        yield FileFault(path, str(error))
+        said = str(error)
+        yield FileFault(path, said if str(path) in said else f"{path}: {said}")
 
 
 def _members(recording: Recording, options: ReadingOptions) -> Iterator[Motion | FileFault]:

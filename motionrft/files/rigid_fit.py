@@ -53,6 +53,11 @@ class RigidMotion:
         places, _ = _walk(self.offsets, self.local, self.pelvis)
         return places
 
+    def world(self) -> Tensor:
+        """(T, 22, 3, 3) how each joint is turned in the world."""
+        _, turned = _walk(self.offsets, self.local, self.pelvis)
+        return turned
+
     @property
     def mean_mm(self) -> float:
         """Millimetres by which joints are off, over all frames."""

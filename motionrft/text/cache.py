@@ -25,6 +25,8 @@ STORED = torch.float16
 result does not depend on whether the cache was warm."""
 HELD = 64 * 2**20
 """Bytes of features kept in memory beside the disk: a data set's captions may take gigabytes."""
+TOLD = 3
+"""Texts that are named as cut off; the others are cut as well."""
 SHARD = 2048
 """Texts of a shard at most: so many are in memory while a data set is encoded."""
 
@@ -64,6 +66,7 @@ class CachedTextEncoder(TextEncoder):
         """Features that are on no disk, so that memory must not forget them."""
         self._homes: dict[str, Path] = {}
         self._surveyed: set[Path] = set()
+        self._told: set[str] = set()
 
     def encode(self, texts: Sequence[str]) -> TextFeatures:
         # Whoever trains in reduced precision still gets, and remembers, what everybody else does.
@@ -77,7 +80,23 @@ class CachedTextEncoder(TextEncoder):
         missing = {key: text for key, text in named.items() if key not in found}
         if missing:
             found |= self._learn(missing, keep=True)
+        self._tell_of_cuts(named, found)
         return _collate([found[key] for key in keys])
+
+    def _tell_of_cuts(self, named: dict[str, str], found: dict[str, Features]) -> None:
+        """Say of the first few texts that fill all tokens the encoder reads that their end is lost."""
+        most: int | None = getattr(self.encoder, "max_tokens", None)
+        if most is None or len(self._told) >= TOLD:
+            return
+        for key, text in named.items():
+            # Fixed states are padded to all that are read: there the words must tell, which are fewer than tokens.
+            read = found[key][0].shape[0] if self.fixed_tokens is None else len(text.split())
+            if read >= most and key not in self._told and len(self._told) < TOLD:
+                self._told.add(key)
+                log.warning(
+                    "%s reads the first %d tokens of a text; the rest of this one (%d words) is cut off: %.60r…",
+                    *(self.name, most, len(text.split()), text),
+                )
 
     def check(self, texts: Sequence[str]) -> None:
         self._survey()

@@ -89,7 +89,7 @@ def test_kit_skeleton_survives_too() -> None:
 
 
 def test_kit_needs_its_target_skeleton() -> None:
-    with pytest.raises(ValueError, match="target_offsets"):
+    with pytest.raises(ValueError, match="bone lengths"):
         joints_to_kinematic(kit_people(5, 0)[0])
 
 

@@ -131,6 +131,19 @@ def test_a_full_or_read_only_cache_is_a_warning(tmp_path, caplog, monkeypatch, n
     assert "not cached on disk" in caplog.text
 
 
+@pytest.mark.parametrize("fixed", [None, 6])
+def test_a_text_that_is_cut_off_is_told_of_once(tmp_path, caplog, fixed):
+    behind = CountingEncoder()
+    behind.max_tokens, behind.fixed_tokens = 6, fixed
+    encoder = CachedTextEncoder(behind, tmp_path)
+    encoder.encode(["a person walks", "long " * 10_000])
+    assert len(caplog.records) == 1 and "10000 words" in caplog.text and "long long" in caplog.text
+    encoder.encode(["long " * 10_000])
+    assert len(caplog.records) == 1
+    CachedTextEncoder(behind, tmp_path).encode(["long " * 10_000])
+    assert len(caplog.records) == 2
+
+
 def test_an_unwritable_folder_costs_the_disk_cache_only(tmp_path, caplog):
     blocker = tmp_path / "file"
     blocker.write_text("")

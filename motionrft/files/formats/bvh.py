@@ -19,6 +19,7 @@ from motionrft.files.recognition import limbs_by_name, recognise
 from motionrft.files.recording import Motion, Recording
 from motionrft.files.skeleton_tree import SkeletonTree
 from motionrft.representations.convert import convert
+from motionrft.representations.joints import resample_smooth
 from motionrft.representations.names import JOINTS
 
 _REST = 1e-3
@@ -113,6 +114,12 @@ def joints_to_write(motion: Motion) -> torch.Tensor:
     """(T, J, 3) of a motion in any representation."""
     joints = convert(torch.from_numpy(motion.array)[None], motion.representation, JOINTS)[0]
     return joints.reshape(len(joints), -1, 3)
+
+
+def joints_at(motion: Motion, fps: float) -> torch.Tensor:
+    """(T, J, 3) of a motion at another rate, for formats that have one of their own."""
+    joints = joints_to_write(motion)
+    return joints if motion.fps == fps else resample_smooth(joints, motion.fps, fps)
 
 
 class BvhFormat(MotionFormat):

@@ -14,14 +14,18 @@ import torch
 
 from motionrft.errors import UserError
 from motionrft.files.checks import check_finite
-from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile
+from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile, WritingOptions
+from motionrft.files.formats.bvh import joints_at
 from motionrft.files.reading import ReadingOptions
-from motionrft.files.recording import Recording
+from motionrft.files.recording import Motion, Recording
+from motionrft.files.rigid_fit import fit_rigid
 from motionrft.parsing import filled_lines
-from motionrft.representations.joints import resample_linear
+from motionrft.representations.joints import resample_smooth
 from motionrft.representations.kimodo.g1 import WIDTH, joints_of_qpos
+from motionrft.representations.kimodo.g1_fit import fit_qpos
 from motionrft.representations.kimodo.skeletons import FPS, joints22
 from motionrft.representations.names import JOINTS
+from motionrft.training.atomic import write_text
 
 _CLEAR = 0.1
 _WALK = 0.5
@@ -33,6 +37,7 @@ class G1CsvFormat(MotionFormat):
     name = "g1-csv"
     suffixes = (".csv",)
     shared = True
+    writes = True
 
     def recognises(self, file: OpenedFile) -> bool:
         lines = file.head.decode("utf-8-sig", errors="replace").splitlines()[:-1]
@@ -50,11 +55,18 @@ class G1CsvFormat(MotionFormat):
             found = joints(slice(start, stop))
             if wanted is None or wanted == fps:
                 return found
-            return resample_linear(torch.from_numpy(found), fps, wanted).numpy()
+            return resample_smooth(torch.from_numpy(found), fps, wanted).numpy()
 
         notes = ["Unitree G1 (its chest, neck and head are made up)", f"{fps:g} fps"]
         notes += ["quaternions with w last"] if last else []
         yield Recording(file.path, JOINTS, fps, len(rows), take, joints, notes=tuple(notes))
+
+    def write(self, path: Path, motion: Motion, options: WritingOptions) -> None:
+        """Rows at 30 fps with the quaternion's w first, for the robot as it can follow."""
+        fitted = fit_rigid(joints_at(motion, FPS))
+        rows = fit_qpos(fitted.joints(), fitted.local[:, 0])
+        text = "".join(",".join(f"{value:.9g}" for value in row) + "\n" for row in rows.tolist())
+        write_text(path, text)
 
 
 def _rows(path: Path) -> tuple[np.ndarray, bool]:

@@ -11,19 +11,24 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from motionrft.files.arrays import rate_of
+from motionrft.files.arrays import rate_of, write_members
 from motionrft.files.checks import check_finite
-from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile
+from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile, WritingOptions
+from motionrft.files.formats.bvh import joints_at
 from motionrft.files.reading import ReadingOptions
-from motionrft.files.recording import Recording
-from motionrft.representations.joints import resample_linear
-from motionrft.representations.kimodo.skeletons import FPS, G1, SKELETONS, joints22
+from motionrft.files.recording import Motion, Recording
+from motionrft.files.rigid_fit import fit_rigid
+from motionrft.representations.joints import resample_smooth
+from motionrft.representations.kimodo.retarget import soma_pose
+from motionrft.representations.kimodo.skeletons import FPS, G1, SKELETONS, SOMA77, joints22, posed_joints
 from motionrft.representations.names import JOINTS
+from motionrft.rotations import normalise
 
 _MARKS = frozenset(
     ("global_rot_mats", "local_rot_mats", "smooth_root_pos", "global_root_heading", "foot_contacts")
 )
 """Members that tell Kimodo's 22 joints from anyone's."""
+_STILL, _LOW = 0.15, 0.10
 _KNOWN = {
     "soma77": "SOMA",
     "soma30": "SOMA",
@@ -37,6 +42,7 @@ class KimodoFormat(MotionFormat):
 
     name = "kimodo"
     suffixes = (".npz",)
+    writes = True
 
     def recognises(self, file: OpenedFile) -> bool:
         posed = file.array("posed_joints")
@@ -60,6 +66,39 @@ class KimodoFormat(MotionFormat):
         for index, clip in enumerate(posed):
             yield _recording(file.path, clip, None if turns is None else turns[index], fps, index)
 
+    def write(self, path: Path, motion: Motion, options: WritingOptions) -> None:
+        """SOMA's 77 joints at 30 fps, all keys but `smooth_root_pos`, which is an input of the network."""
+        write_members(path, soma_members(joints_at(motion, FPS)))
+
+
+def soma_members(joints: torch.Tensor) -> dict[str, np.ndarray]:
+    """Kimodo's arrays of joints (T, 22, 3), metres, Y up, 30 fps, played on SOMA."""
+    fitted = fit_rigid(joints)
+    local, root = soma_pose(fitted.joints(), fitted.world())
+    posed, world = posed_joints(local, root, SOMA77.rest_joints, SOMA77.parents)
+    right, left = (posed[:, SOMA77.names.index(name)] for name in ("RightLeg", "LeftLeg"))
+    across = normalise((right - left) * torch.tensor([1.0, 0.0, 1.0]).to(posed))
+    found = {
+        "posed_joints": posed,
+        "global_rot_mats": world,
+        "local_rot_mats": local,
+        "root_positions": root,
+        "global_root_heading": torch.stack((-across[:, 0], across[:, 2]), dim=-1),  # cos, sin; 0 faces +Z
+    }
+    return {name: value.float().numpy() for name, value in found.items()} | {
+        "foot_contacts": _contacts(posed).numpy()
+    }
+
+
+def _contacts(posed: torch.Tensor) -> torch.Tensor:
+    """(T, 4) bool, left ankle and toe, right ankle and toe: slower than 0.15 m/s and lower than 0.10 m."""
+    feet = posed[
+        :, [SOMA77.names.index(f"{side}{part}") for side in ("Left", "Right") for part in ("Foot", "ToeBase")]
+    ]
+    speed = (feet[1:] - feet[:-1]).norm(dim=-1) * FPS  # (T - 1, 4)
+    speed = torch.cat((speed, speed[-1:]))
+    return (speed < _STILL) & (feet[..., 1] < _LOW)
+
 
 def _recording(
     path: Path, posed: np.ndarray, turns: np.ndarray | None, fps: float, index: int | None = None
@@ -80,7 +119,7 @@ def _recording(
         check_finite(found, str(path))
         if wanted is None or wanted == fps:
             return found
-        return resample_linear(torch.from_numpy(found), fps, wanted).numpy()
+        return resample_smooth(torch.from_numpy(found), fps, wanted).numpy()
 
     return Recording(
         path,

@@ -8,19 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from motionrft.errors import UserError
-from motionrft.files.arrays import rate_of
+from motionrft.files.arrays import rate_of, write_members
 from motionrft.files.formats.bare_arrays import ArrayStretch
-from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile
+from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile, WritingOptions
 from motionrft.files.reading import ReadingOptions
-from motionrft.files.recording import Recording
+from motionrft.files.recording import Motion, Recording
+from motionrft.representations.convert import convert
 from motionrft.representations.names import ROTATION
-from motionrft.rotations import quaternion_to_sixd, rotation_vector_to_quaternion
+from motionrft.representations.rotation import turn_rotation
+from motionrft.rotations import (
+    quaternion_to_rotation_vector,
+    quaternion_to_sixd,
+    rotation_vector_to_quaternion,
+    sixd_to_quaternion,
+)
 
 _POSES = ("poses", "smpl_poses", "fullpose", "full_pose", "pose")
 _ROOTS = ("root_orient", "global_orient", "Rh", "root_pose")
@@ -28,6 +36,10 @@ _BODIES = ("pose_body", "body_pose")
 _PATHS = ("trans", "transl", "smpl_trans", "Th", "translation")
 _SHAPES = ("betas", "shape")
 _JOINTS = 22
+_HANDS, _JAW, _EYES, _BETAS = 90, 3, 6, 16
+"""Widths of what SMPL-X has and we do not know; written as zeros."""
+TO_Z_UP = torch.tensor([[-1.0, 0, 0], [0, 0, 1], [0, 1, 0]], dtype=torch.float64)
+"""From Y up, facing +Z, to Z up, facing +Y."""
 _AIST_FPS, _USUAL_FPS = 60.0, 30.0
 
 
@@ -74,6 +86,7 @@ class SmplFormat(MotionFormat):
 
     name = "amass"
     suffixes = (".npz", ".pkl")
+    writes = True
 
     def recognises(self, file: OpenedFile) -> bool:
         return smpl_parameters(file.arrays) is not None
@@ -105,3 +118,37 @@ class SmplFormat(MotionFormat):
             notes=tuple(notes),
             says_rate=said is not None,
         )
+
+    def write(self, path: Path, motion: Motion, options: WritingOptions) -> None:
+        """AMASS's SMPL-X layout, Z up, on the mean skeleton: no betas, hands, jaw or eyes."""
+        rotation = convert(torch.from_numpy(motion.array)[None], motion.representation, ROTATION)[0]
+        write_members(path, amass_members(rotation.double(), motion.fps))
+
+
+def amass_members(
+    rotation: torch.Tensor, fps: float, rest_joints: torch.Tensor | None = None
+) -> dict[str, np.ndarray]:
+    """The arrays of an AMASS file of rotations (T, 135), Y up. rest_joints: (22, 3) of them; the mean skeleton's if None.
+
+    `trans` is what SMPL adds to its posed body: the pelvis' place less its place at rest.
+    """
+    turned = turn_rotation(rotation, TO_Z_UP, rest_joints)
+    sixd = turned[:, 3:].unflatten(-1, (_JOINTS, 6))  # (T, 22, 6)
+    vectors = (
+        quaternion_to_rotation_vector(sixd_to_quaternion(sixd, "interleaved")).float().numpy()
+    )  # (T, 22, 3)
+    frames = len(rotation)
+    return {
+        "trans": turned[:, :3].float().numpy(),
+        "root_orient": vectors[:, 0],
+        "pose_body": vectors[:, 1:].reshape(frames, -1),
+        "pose_hand": np.zeros((frames, _HANDS), np.float32),
+        "pose_jaw": np.zeros((frames, _JAW), np.float32),
+        "pose_eye": np.zeros((frames, _EYES), np.float32),
+        "betas": np.zeros(_BETAS, np.float32),
+        "num_betas": np.array(_BETAS),
+        "gender": np.array("neutral"),
+        "surface_model_type": np.array("smplx"),
+        "mocap_frame_rate": np.array(fps),
+        "mocap_time_length": np.array(frames / fps),
+    }

@@ -158,6 +158,13 @@ _SOMA_NAMES = (
     *("RightArm", "LeftForeArm", "RightForeArm", "LeftHand", "RightHand"),
 )
 """SOMA's joints in our order: picked, nothing is blended."""
+
+
+def soma_names() -> tuple[str, ...]:
+    """SOMA's name of each of our 22 joints."""
+    return _SOMA_NAMES
+
+
 _G1_NAMES = (
     *("pelvis", "left_hip_roll", "right_hip_roll", "", "left_knee", "right_knee", "", "left_ankle_roll"),
     *("right_ankle_roll", "", "left_toe_base", "right_toe_base", "", "left_shoulder_pitch"),
