@@ -33,16 +33,28 @@ class Attention(nn.Module):
         nn.init.xavier_uniform_(self.in_proj_weight)
         nn.init.zeros_(self.out_proj.bias)
 
-    def forward(self, query: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """Attend from `query` (B, Q, D) to `memory` (B, K, D), or to itself where memory is None; `mask` (B, K)."""
+    def forward(
+        self,
+        query: Tensor,
+        memory: Tensor | None = None,
+        mask: Tensor | None = None,
+        weight: Tensor | None = None,
+    ) -> Tensor:
+        """Attend from `query` (B, Q, D) to `memory` (B, K, D), or to itself where memory is None.
+
+        Args:
+            mask: (B, K), True where a position is visible; None: all are.
+            weight: (3D, D) in place of `in_proj_weight`: that of an adapter.
+        """
+        packed = self.in_proj_weight if weight is None else weight
         if memory is None:
-            q, k, v = linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)  # (B, Q, D) each
+            q, k, v = linear(query, packed, self.in_proj_bias).chunk(3, dim=-1)  # (B, Q, D) each
         else:
             width = query.shape[-1]
             if memory.shape[1] == 1:
-                return self._one_token(memory).expand_as(query)  # (B, Q, D)
-            q = linear(query, self.in_proj_weight[:width], self.in_proj_bias[:width])  # (B, Q, D)
-            k, v = linear(memory, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, dim=-1)
+                return self._one_token(memory, packed).expand_as(query)  # (B, Q, D)
+            q = linear(query, packed[:width], self.in_proj_bias[:width])  # (B, Q, D)
+            k, v = linear(memory, packed[width:], self.in_proj_bias[width:]).chunk(2, dim=-1)
         visible = None if mask is None else mask[:, None, None, :]  # (B, 1, 1, K)
         mixed = F.scaled_dot_product_attention(
             self._split(q), self._split(k), self._split(v), visible, self.dropout if self.training else 0.0
@@ -50,7 +62,12 @@ class Attention(nn.Module):
         return self.out_proj(mixed.transpose(1, 2).flatten(2))  # (B, Q, D)
 
     def read(
-        self, query: Tensor, memory: Tensor, mask: Tensor | None = None, join: nn.Linear | None = None
+        self,
+        query: Tensor,
+        memory: Tensor,
+        mask: Tensor | None = None,
+        join: nn.Linear | None = None,
+        weight: Tensor | None = None,
     ) -> Tensor:
         """`forward` for few queries (B, Q, D), without projecting the memory.
 
@@ -60,10 +77,12 @@ class Attention(nn.Module):
 
         Args:
             memory: (B, K, D), or with `join` (B, K, M), where the positions attended to are join(memory).
+            weight: as in `forward`.
         """
+        packed = self.in_proj_weight if weight is None else weight
         width, scale = query.shape[-1], (query.shape[-1] // self.heads) ** -0.5
-        weights = self.in_proj_weight.unflatten(0, (3, self.heads, -1))  # (3, H, D / H, D)
-        q = self._split(linear(query, self.in_proj_weight[:width], self.in_proj_bias[:width]))
+        weights = packed.unflatten(0, (3, self.heads, -1))  # (3, H, D / H, D)
+        q = self._split(linear(query, packed[:width], self.in_proj_bias[:width]))
         seen = torch.einsum("bhqd,hdm->bhqm", q * scale, weights[1])  # (B, H, Q, D)
         if join is not None:
             seen = seen @ join.weight  # (B, H, Q, M)
@@ -82,10 +101,10 @@ class Attention(nn.Module):
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, H, T, D / H)
 
-    def _one_token(self, memory: Tensor) -> Tensor:
+    def _one_token(self, memory: Tensor, packed: Tensor) -> Tensor:
         """The softmax over one key is 1 whatever the query: its value, (B, 1, D), is the answer to every query."""
         values = 2 * memory.shape[-1]
-        return self.out_proj(linear(memory, self.in_proj_weight[values:], self.in_proj_bias[values:]))
+        return self.out_proj(linear(memory, packed[values:], self.in_proj_bias[values:]))
 
 
 class EncoderLayer(nn.Module):

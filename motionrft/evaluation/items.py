@@ -156,12 +156,14 @@ class FixedItems(EvaluationItems):
         return cls(tested, real, evaluator.identity, dataset.split, dataset.fps)
 
     @classmethod
-    def of_prompts(cls, prompts: Sequence[str], seconds: Sequence[float]) -> "FixedItems":
+    def of_prompts(
+        cls, prompts: Sequence[str], seconds: Sequence[float], split: str = "prompts"
+    ) -> "FixedItems":
         """Bare prompts; equal prompts are of one kind, and there is nothing real to compare with."""
         frames = [round(each * DEFAULT_FPS) for each in seconds]
         rows = enumerate(zip(prompts, frames, strict=True))
         items = [TestItem(f"{row:05d}", (Caption(text),), count, text) for row, (text, count) in rows]
-        return cls(items, None, None, "prompts")
+        return cls(items, None, None, split)
 
     @classmethod
     def load(cls, folder: Path | str) -> "FixedItems":
@@ -201,6 +203,11 @@ class FixedItems(EvaluationItems):
                 f"the stored test items were embedded by another evaluator ({self.evaluator[:12]}) than "
                 f"{evaluator.name} ({evaluator.identity[:12]}). Give the data itself with --data."
             )
+
+    def unembedded(self) -> "FixedItems":
+        """The same items for `NoEvaluator`: of their real motions only what no evaluator is needed for."""
+        real = None if self.real is None else Measured(self.real.embeddings[:, :0], self.real.physics)
+        return FixedItems(self.items, real, None, self.split, self.fps)
 
     def subset(self, limit: int) -> "FixedItems":
         """The first `limit` items in the order of a hash of their names: a quicker look at the same set."""

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import cast
 
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from motionrft.errors import UserError
+from motionrft.finetuning.packed_adapter import adopt
 from motionrft.finetuning.preset import LoraPart
 from motionrft.generators.base import Generator
 from motionrft.training.atomic import atomic_folder
@@ -40,8 +42,20 @@ def merged(generator: Generator) -> Generator:
     if not isinstance(generator.denoiser, PeftModel):
         return generator
     folded = copy.deepcopy(generator)
-    folded.denoiser = cast(PeftModel, folded.denoiser).merge_and_unload()
+    folded.denoiser = cast(nn.Module, cast(PeftModel, folded.denoiser).base_model.model)
+    _fold(folded.denoiser)
     return folded
+
+
+def _fold(module: nn.Module) -> None:
+    """Put every adapted layer back, its update added, the innermost first: peft's own folding knows no adapters within
+    adapters (the output projection of an attention whose packed projection is adapted).
+    """
+    for name, child in list(module.named_children()):
+        _fold(child)
+        if isinstance(child, LoraLayer):
+            child.merge()
+            setattr(module, name, child.get_base_layer())
 
 
 def save_adapters(generator: Generator, folder: Path) -> None:
@@ -52,14 +66,21 @@ def save_adapters(generator: Generator, folder: Path) -> None:
 
 
 def _add_adapters(generator: Generator, lora: LoraPart) -> None:
-    targets = lora.targets or generator.lora_targets
+    targets = lora.targets or [*generator.lora_targets, *generator.lora_parameters]
+    packed = [name for name in targets if name in generator.lora_parameters]
     config = LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, bias="none"
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=[name for name in targets if name not in packed],
+        target_parameters=packed or None,
+        bias="none",
     )
     try:
         generator.denoiser = get_peft_model(generator.denoiser, config)
     except ValueError as error:
         raise UserError(f"lora.targets {targets}: {error}") from None
+    adopt(generator.denoiser)
 
 
 def _freeze(denoiser: nn.Module, names: Sequence[str]) -> None:

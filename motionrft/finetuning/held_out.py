@@ -42,14 +42,13 @@ class TestSet:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What is looked at. evaluator, validation (the watch's) and test (the tables') items: None where nothing is.
+    """What is looked at: by the watch (validation), and for the tables (test). None where nothing is.
 
     source: of the data set that the generator comes from, where the preset asks what was forgotten.
     """
 
-    evaluator: Evaluator | None = None
-    validation: FixedItems | None = None
-    test: FixedItems | None = None
+    validation: TestSet | None = None
+    test: TestSet | None = None
     source: TestSet | None = None
 
 
@@ -81,8 +80,11 @@ def held_out(
     counts = (preset.watch.prompts if preset.watch.every else 0, preset.evaluation.prompts)
     splits = (preset.validation_split, preset.evaluation.split)
     data = preset.evaluation.data or preset.data
-    items = [_of_data(data, split, count, evaluator) for split, count in zip(splits, counts, strict=True)]
-    return HeldOut(evaluator, items[0], items[1], source)
+    validation, test = (
+        _ranked(_of_data(data, split, count, evaluator), generator, say)
+        for split, count in zip(splits, counts, strict=True)
+    )
+    return HeldOut(validation, test, source)
 
 
 def _source(preset: FinetunePreset, evaluator: Evaluator, device: torch.device) -> TestSet | None:
@@ -90,8 +92,7 @@ def _source(preset: FinetunePreset, evaluator: Evaluator, device: torch.device) 
     part = preset.evaluation
     if part.source_evaluator is not None:
         evaluator = load_evaluator(builtin.resolve(part.source_evaluator, "evaluator"), device)
-    items = None if part.source is None else _of_data(part.source, part.split, part.prompts, evaluator)
-    return None if items is None else TestSet(items, evaluator)
+    return None if part.source is None else _of_data(part.source, part.split, part.prompts, evaluator)
 
 
 def split_prompts(preset: FinetunePreset, texts: Sequence[str]) -> SplitPrompts:
@@ -149,14 +150,25 @@ def _at_home(preset: FinetunePreset, generator: Generator) -> bool:
     return any(item.label in known for item in data.items)
 
 
-def _of_data(data: str | None, split: str, count: int, evaluator: Evaluator) -> FixedItems | None:
+def _of_data(data: str | None, split: str, count: int, evaluator: Evaluator) -> TestSet | None:
     """Items of a data set, or the built-in ones."""
     if not count:
         return None
     if data is None or data == builtin.NAME:
-        return FixedItems.load(builtin.items_path(split)).subset(count)
+        return TestSet(FixedItems.load(builtin.items_path(split)).subset(count), evaluator)
     items = FixedItems.of_dataset(MotionDataset(data, split), evaluator, per_label=PER_LABEL)
-    return items.subset(count)
+    return TestSet(items.subset(count), evaluator)
+
+
+def _ranked(test: TestSet | None, generator: Generator, say: Callable[[str], None]) -> TestSet | None:
+    """The same, or without an evaluator where there are too few items to rank: R-Precision needs 32."""
+    if test is None or not test.evaluator.embeds or len(test.items.items) >= CANDIDATES:
+        return test
+    count, split = len(test.items.items), test.items.split
+    say(
+        f"{split}: {count} items, and R-Precision ranks {CANDIDATES}: they are judged by physics and the reward alone."
+    )
+    return TestSet(test.items.unembedded(), NoEvaluator(generator.representation, generator.fps))
 
 
 def _of_prompts(
@@ -169,33 +181,25 @@ def _of_prompts(
     """Prompts of the file that are not tuned on; where those are too few to rank, the built-in ones if they are known."""
     kept = split_prompts(preset, prompts.texts)
     fewest = min((len(rows) for rows in (kept.validation, kept.test) if rows), default=0)
-    if evaluator.embeds and fewest < CANDIDATES:
-        if preset.evaluator is None:
-            say(
-                f"{preset.prompts}: too few prompts to keep {CANDIDATES} for the watch and the tables; the built-in "
-                "ones are looked at instead."
-            )
-            counts = (preset.watch.prompts if preset.watch.every else 0, preset.evaluation.prompts)
-            splits = (preset.validation_split, preset.evaluation.split)
-            found = [
-                FixedItems.load(builtin.items_path(split)).subset(count) if count else None
-                for split, count in zip(splits, counts, strict=True)
-            ]
-            return HeldOut(evaluator, found[0], found[1])
+    if evaluator.embeds and fewest < CANDIDATES and preset.evaluator is None:
         say(
-            f"{preset.prompts}: fewer than {SHARE * CANDIDATES} prompts, so none can be ranked among {CANDIDATES}."
+            f"{preset.prompts}: too few prompts to keep {CANDIDATES} for the watch and the tables; the built-in ones are "
+            "looked at instead."
         )
-        evaluator = NoEvaluator(generator.representation, generator.fps)
+        counts = (preset.watch.prompts if preset.watch.every else 0, preset.evaluation.prompts)
+        splits = (preset.validation_split, preset.evaluation.split)
+        return HeldOut(
+            *(_of_data(None, split, n, evaluator) for split, n in zip(splits, counts, strict=True))
+        )
     seconds = prompt_seconds(preset, prompts, generator.fps)
-    items = [
-        FixedItems.of_prompts([prompts.texts[row] for row in rows], [seconds[row] for row in rows])
-        if rows
-        else None
-        for rows in (kept.validation, kept.test)
-    ]
-    if not any(items):
+    found = []
+    for split, rows in (("prompts of the watch", kept.validation), ("prompts of the tables", kept.test)):
+        texts, lengths = [prompts.texts[row] for row in rows], [seconds[row] for row in rows]
+        kept_items = TestSet(FixedItems.of_prompts(texts, lengths, split), evaluator) if rows else None
+        found.append(_ranked(kept_items, generator, say))
+    if not any(found):
         say(f"{preset.prompts}: fewer than {SHARE} prompts: no watch and no table of before and after.")
-    return HeldOut(evaluator, items[0], items[1])
+    return HeldOut(*found)
 
 
 def _first_rows(texts: Sequence[str], chosen: set[str]) -> list[int]:

@@ -13,8 +13,6 @@ from motionrft import builtin
 from motionrft.data.folder import MotionDataset
 from motionrft.data.prompts import read_prompt_file, read_prompts
 from motionrft.errors import UserError
-from motionrft.evaluation.evaluators.base import Evaluator
-from motionrft.evaluation.items import FixedItems
 from motionrft.finetuning.held_out import TestSet, held_out, prompt_seconds, split_prompts
 from motionrft.finetuning.methods.base import plan_of, usable_methods
 from motionrft.finetuning.pairs import read_pair_prompts
@@ -38,9 +36,8 @@ class Parts:
     generator: Generator
     reward: Reward
     prompts: PromptSet
-    evaluator: Evaluator | None
-    validation: FixedItems | None
-    held_out: FixedItems | None
+    validation: TestSet | None
+    held_out: TestSet | None
     source: TestSet | None = None
 
 
@@ -86,15 +83,7 @@ def load_parts(
     prompts = load_prompts(preset, generator)
     if preset.prompts is not None and (said := read_prompt_file(Path(preset.prompts)).said):
         say(said)
-    return Parts(
-        generator,
-        reward,
-        prompts,
-        looked_at.evaluator,
-        looked_at.validation,
-        looked_at.test,
-        looked_at.source,
-    )
+    return Parts(generator, reward, prompts, looked_at.validation, looked_at.test, looked_at.source)
 
 
 def _check_skeleton(preset: FinetunePreset, generator: Generator, reward: Reward) -> None:

@@ -260,18 +260,24 @@ class FinetunePreset(Preset):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        plan_of(self.method, self.steps, 1.0, random.Random(0))
         if self.updates is None and self.epochs is None and self.time_limit is None:
             raise ValueError("set updates, epochs or time_limit: one of them has to end the run")
         given = [name for name in ("data", "prompts", "pairs") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} are both given: prompts come from one of them")
-        if self.pairs is not None and not self.method.takes_pairs:
-            raise ValueError(f"pairs are what dpo learns from, not {self.method.method}: set --method dpo")
         if 0 < self.evaluation.prompts < 32:
             raise ValueError(
                 f"evaluation.prompts is {self.evaluation.prompts}: R-Precision ranks 32; 0 leaves it out"
             )
+        if not self.compare:  # of several methods each is checked with its own settings, in `variants`
+            self._check_method()
+        return self
+
+    def _check_method(self) -> None:
+        """Raise `ValueError` where the method cannot run as it is asked to."""
+        plan_of(self.method, self.steps, 1.0, random.Random(0))
+        if self.pairs is not None and not self.method.takes_pairs:
+            raise ValueError(f"pairs are what dpo learns from, not {self.method.method}: set --method dpo")
         if self.compile not in (False, "auto") and "noise" in self.method.needs:
             raise ValueError(
                 f"{self.method.method} compares probabilities to 1e-4, so what is sampled has to be computed exactly "
@@ -286,7 +292,6 @@ class FinetunePreset(Preset):
         if learns_from_motion and self.data is None:
             what = self.method.method if "motion" in self.method.needs else "reference.source motion"
             raise ValueError(f"{what} learns from recorded motions: name a data set with --data")
-        return self
 
     @property
     def needs(self) -> frozenset[str]:

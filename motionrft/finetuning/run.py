@@ -162,10 +162,10 @@ class FinetuneRun:
         )
 
     def _watch(self) -> Watch | None:
-        evaluator = self.parts.evaluator
-        if not self.preset.watch.every or self.parts.validation is None or evaluator is None:
+        looked_at = self.parts.validation
+        if not self.preset.watch.every or looked_at is None:
             return None
-        return watch_for(self.preset.watch, evaluator.embeds)
+        return watch_for(self.preset.watch, looked_at.evaluator.embeds)
 
     def _prepared(self, context: TuningContext) -> PreparedPrompts:
         preset, reference = self.preset, self.preset.reference
@@ -201,9 +201,8 @@ class FinetuneRun:
         """Tune to the end of the budget, or until the watch ends it."""
         looks = None
         if folder is not None and self.trainer.watch is not None:
-            items, evaluator = self.parts.validation, self.parts.evaluator
-            assert items is not None and evaluator is not None, "a watch without anything to look at"
-            validation = TestSet(items, evaluator)
+            validation = self.parts.validation
+            assert validation is not None, "a watch without anything to look at"
             looking = Looking(
                 lambda name, seeds, keep: self._evaluated(name, validation, seeds, self.sampling, watch=keep),
                 self.frozen,
@@ -302,10 +301,9 @@ class FinetuneRun:
 
     def _looked_at(self) -> Iterator[tuple[str, SamplingSettings, TestSet]]:
         """Every table: its title, how motions are made for it, and what for; the target's first, then the source's."""
-        if self.parts.held_out is not None and self.parts.evaluator is not None:
-            target = TestSet(self.parts.held_out, self.parts.evaluator)
+        if self.parts.held_out is not None:
             for sampling in self._evaluated_with():
-                yield _title(sampling, self.sampling), sampling, target
+                yield _title(sampling, self.sampling), sampling, self.parts.held_out
         if self.parts.source is not None:
             title = f"source {Path(self.preset.evaluation.source or '').name}"
             yield f"{title}, {_title(self.sampling, self.sampling)}", self.sampling, self.parts.source

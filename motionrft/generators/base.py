@@ -187,7 +187,14 @@ class Generator(nn.Module, ABC):
     @property
     @abstractmethod
     def lora_targets(self) -> list[str]:
-        """Names, inside `denoiser`, of the linear layers suited to low-rank adapters (peft `target_modules`)."""
+        """Names, inside `denoiser`, of the linear layers suited to low-rank adapters (peft `target_modules`): those of
+        attention and of the layers between.
+        """
+
+    @property
+    def lora_parameters(self) -> list[str]:
+        """Names of parameters that hold queries, keys and values in one (peft `target_parameters`), where they do."""
+        return []
 
     @abstractmethod
     def encode_text(self, texts: Sequence[str]) -> Condition:

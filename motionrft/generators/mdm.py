@@ -65,6 +65,10 @@ class Mdm(FrameFamily[MdmConfig]):
     def lora_targets(self) -> list[str]:
         return ["linear1", "linear2", "out_proj"]
 
+    @property
+    def lora_parameters(self) -> list[str]:
+        return ["in_proj_weight"]
+
     def encode_text(self, texts: Sequence[str]) -> Condition:
         text = read_texts(self.text_encoder, texts, self.config.text_features, self.device)
         return Condition(text, _zeroed(text.index(torch.zeros(1, dtype=torch.int64, device=self.device))))

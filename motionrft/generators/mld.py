@@ -91,6 +91,10 @@ class Mld(Family[MldConfig]):
     def lora_targets(self) -> list[str]:
         return ["linear1", "linear2", "out_proj"]
 
+    @property
+    def lora_parameters(self) -> list[str]:
+        return ["in_proj_weight"]
+
     def encode_text(self, texts: Sequence[str]) -> Condition:
         return Condition(self._features(texts), None if self.distilled else self._features([""]))
 

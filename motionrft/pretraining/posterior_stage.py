@@ -10,6 +10,7 @@ from motionrft.data.folder import MotionDataset
 from motionrft.data.motions import Motions
 from motionrft.errors import UserError
 from motionrft.generators.autoencoder import Autoencoder, sample_posterior
+from motionrft.generators.frames import from_motion
 from motionrft.generators.mld import Mld
 from motionrft.lengths import length_mask
 from motionrft.physics import physics_measures
@@ -81,8 +82,7 @@ class PosteriorStage(FirstStage):
         for start in range(0, len(motions), _CLIPS_AT_ONCE):
             items = range(start, min(start + _CLIPS_AT_ONCE, len(motions)))
             motion, lengths = (x.to(g.device) for x in pad([motions.motion(i, mirrored) for i in items]))
-            valid = length_mask(lengths, motion.shape[1])[..., None]  # (B, T, 1)
-            mean, log_variance = g.vae.encode((motion - g.mean) / g.std * valid, lengths)
+            mean, log_variance = g.vae.encode(from_motion(motion, g.mean, g.std, lengths), lengths)
             counts = latent_mask(g.vae, lengths, mean).sum(1).tolist()
             means += [row[:count].cpu() for row, count in zip(mean, counts, strict=True)]
             log_variances += [row[:count].cpu() for row, count in zip(log_variance, counts, strict=True)]

@@ -23,6 +23,7 @@ from motionrft.pretraining.distillation import (
     student_config,
 )
 from motionrft.pretraining.first_stage import FirstStage
+from motionrft.pretraining.fitting import fitted
 from motionrft.pretraining.objective import Objective, Regression
 from motionrft.pretraining.preset import PretrainPreset
 from motionrft.pretraining.stages import first_stage, states_of
@@ -83,10 +84,11 @@ class Pretraining:
             raise UserError("no data set: name a folder in HumanML3D's layout with --data.")
         datasets = [
             MotionDataset(preset.data, split, preset.min_frames, preset.max_frames)
-            for split in ("train", "val")
+            for split in (preset.split, preset.validation_split)
         ]
         teacher = None if preset.teacher is None else load_generator(preset.teacher, str(device))
         config = preset.generator if teacher is None else student_config(teacher, preset.generator)
+        config = fitted(config, datasets[0]) if teacher is None else config
         with torch.device("meta"):
             described = build_generator(config, _ORIGIN)
         stages = _stages(preset, described)

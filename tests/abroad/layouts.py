@@ -50,13 +50,17 @@ class Layout:
         return (KIT21.rest_directions * torch.tensor(KIT_MILLIMETRES, dtype=torch.float64)[:, None]).float()
 
 
-HUMANML3D = Layout(SMPL22, tuple(f"{n:06d}" for n in range(96)), 41, True, 1.0)
-KIT_ML = Layout(KIT21, tuple(f"{n:05d}" for n in range(96)), 25, False, 1000.0)
+TRAIN, VALIDATION, TEST = 10, 8, 34
+"""Clips a split; 32 candidates are ranked in the last."""
+CLIPS = TRAIN + VALIDATION + TEST
+HUMANML3D = Layout(SMPL22, tuple(f"{n:06d}" for n in range(CLIPS)), 41, True, 1.0)
+KIT_ML = Layout(KIT21, tuple(f"{n:05d}" for n in range(CLIPS)), 25, False, 1000.0)
 
 
 def write_dataset(layout: Layout, root: Path) -> Path:
-    """The folder: 20 training clips, and 38 each to validate and to test, so that 32 candidates can be ranked."""
-    names = {"train": layout.names[:20], "val": layout.names[20:58], "test": layout.names[58:96]}
+    """The folder with its clips in every split."""
+    seen = TRAIN + VALIDATION
+    names = {"train": layout.names[:TRAIN], "val": layout.names[TRAIN:seen], "test": layout.names[seen:]}
     for folder in ("new_joints", "new_joint_vecs", "texts"):
         (root / folder).mkdir(parents=True)
     for number, name in enumerate(layout.names):
