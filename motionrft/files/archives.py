@@ -37,7 +37,7 @@ def unpacked(inputs: Iterable[Path], beside: Path) -> Iterator[list[Path]]:
         UserError: an archive is damaged, or a member would land outside.
     """
     with ExitStack() as stack:
-        places = []
+        places: list[Path] = []
         for path in inputs:
             if is_archive(path) and path.is_file():
                 places.append(stack.enter_context(temporary_folder(beside, len(places))))
