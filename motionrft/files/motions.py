@@ -11,8 +11,9 @@ from motionrft.files.checks import doubtful
 from motionrft.files.formats.base import FileFault, OpenedFile
 from motionrft.files.formats.table import format_of, is_motion_file, suffixes
 from motionrft.files.joint_maps import JointMap
+from motionrft.files.placing import motions_of
 from motionrft.files.reading import ReadingOptions
-from motionrft.files.recording import Motion, Recording, motions_of
+from motionrft.files.recording import Motion, Recording
 from motionrft.parsing import parsing
 
 __all__ = [

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
-from motionrft.linear import quicken
 from motionrft.text.base import TextEncoder, TextFeatures
-from motionrft.text.sources import Source, find, quiet_transformers
+from motionrft.text.bert import Bert
+from motionrft.text.sources import Source, find
+from motionrft.training.weights import read_safetensors
 
 SOURCE = Source(
     repository="sentence-transformers/all-MiniLM-L6-v2",
@@ -41,7 +42,7 @@ class MiniLM(TextEncoder):
     def __init__(self, path: Path | None = None, device: torch.device | str = "cpu", max_tokens: int = 128):
         self.path, self.device, self.max_tokens = path, torch.device(device), max_tokens
         self.identity = f"minilm-{(SOURCE.sha256 or '')[:16]}-{max_tokens}"
-        self._model: Any = None
+        self._model: Bert | None = None
         self._tokenizer: Any = None
 
     def release(self) -> None:
@@ -50,13 +51,13 @@ class MiniLM(TextEncoder):
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> TextFeatures:
-        self._load()
+        model = self._load()
         self._tokenizer.enable_truncation(self.max_tokens)
         self._tokenizer.enable_padding(pad_id=0, pad_token="[PAD]")
         encoded = self._tokenizer.encode_batch(list(texts))
         ids = torch.tensor([item.ids for item in encoded], device=self.device)  # (B, L)
-        mask = torch.tensor([item.attention_mask for item in encoded], device=self.device)
-        states = self._model(input_ids=ids, attention_mask=mask).last_hidden_state * mask[..., None]
+        mask = torch.tensor([item.attention_mask for item in encoded], device=self.device)  # (B, L)
+        states = model(ids, mask.bool()) * mask[..., None]  # (B, L, D)
         pooled = torch.nn.functional.normalize(states.sum(1) / mask.sum(1, keepdim=True), dim=-1)
         return TextFeatures(states, mask.bool(), pooled)
 
@@ -69,12 +70,9 @@ class MiniLM(TextEncoder):
 
             self._tokenizer = Tokenizer.from_file(str(find(SOURCE, self.path) / "tokenizer.json"))
 
-    def _load(self) -> None:
+    def _load(self) -> Bert:
         self._load_tokenizer()
         if self._model is None:
-            from transformers import BertModel
-
-            folder = find(SOURCE, self.path)
-            with quiet_transformers():
-                model = BertModel.from_pretrained(folder, add_pooling_layer=False, dtype=torch.float32)
-            self._model = quicken(model).eval().requires_grad_(False).to(self.device)
+            weights = read_safetensors(find(SOURCE, self.path) / "model.safetensors")
+            self._model = Bert.of_weights(weights).eval().requires_grad_(False).to(self.device)
+        return self._model

@@ -1,6 +1,7 @@
 """How fast and how lean fine-tuning is, against a plain loop on the same task, measured in one run.
 
     python -m tests.benchmarks.finetune                     # one CPU thread, batch 4: CPU seconds a trajectory
+    python -m tests.benchmarks.finetune --against DIR       # a working tree of another commit, turn by turn
     python -m tests.benchmarks.finetune --device cuda       # also batch 64 and 256, and bytes against steps
 
 MLD at its published size (denoiser 8.2 M, VAE 18 M), reward `tiny` with adapters of rank 128 and four terms,
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import torch
@@ -36,6 +38,7 @@ from motionrft.text.base import TextEncoder, TextFeatures
 from motionrft.training.memory import GraphBytes
 from motionrft.training.optimiser import AdamWSettings, Optimiser
 from motionrft.training.precision import autocast
+from tests.benchmarks import two_trees
 from tests.benchmarks.reference_loop import ReferenceLoop
 
 FRAMES, STEPS, K, GUIDANCE = 64, 50, 10, 7.5
@@ -235,7 +238,14 @@ def main() -> None:
     parser.add_argument(
         "--steps", action="store_true", help="also bytes and seconds against the number of steps"
     )
+    parser.add_argument(
+        "--against", type=Path, help="a working tree of another commit: both trees in one run"
+    )
     options = parser.parse_args()
+    if options.against is not None:
+        for line in two_trees.compare(options.against):
+            print(line, flush=True)
+        return
     for line in compare_on_cpu(options.repeats, not options.no_text):
         print(line, flush=True)
     if options.device != "cpu" or options.steps:

@@ -106,3 +106,11 @@ def test_mistakes_in_a_map_are_named(change: dict[str, object], says: str) -> No
 @pytest.mark.parametrize("unit", list(UNITS))
 def test_the_unit_follows_from_the_body(unit: str) -> None:
     assert guess_unit(people(2, 1)[0].numpy() / UNITS[unit]).unit == unit
+
+
+def test_legs_alone_do_not_make_a_person() -> None:
+    """A trunk of two metres on a person's legs: no unit fits both, which is said instead of guessed by the legs."""
+    joints = people(2, 1)[0].numpy() * 100
+    upper = [3, 6, 9, 12, 15]
+    joints[:, upper] = joints[:, :1] + 3 * (joints[:, upper] - joints[:, :1])
+    assert not guess_unit(joints).human

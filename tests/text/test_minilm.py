@@ -1,5 +1,6 @@
 """The built-in text encoder: found, verified, and able to tell left from right."""
 
+import subprocess
 import sys
 
 import pytest
@@ -42,6 +43,29 @@ def test_long_texts_are_cut_at_the_limit(encoder):
 def test_the_loader_package_is_never_imported(encoder):
     encoder.encode(["a person walks"])
     assert "sentence_transformers" not in sys.modules
+
+
+def test_states_are_those_of_the_library_they_are_published_for(encoder):
+    from transformers import BertModel
+
+    folder = find(SOURCE)
+    texts = ["a person walks", "somebody else runs, jumps and turns around to the left", ""]
+    features = encoder.encode(texts)
+    theirs = BertModel.from_pretrained(folder, add_pooling_layer=False, dtype=torch.float32).eval()
+    ids = [torch.tensor(item.ids) for item in encoder._tokenizer.encode_batch(texts)]
+    mask = features.mask.long()
+    with torch.no_grad():
+        states = theirs(input_ids=torch.stack(ids), attention_mask=mask).last_hidden_state
+    torch.testing.assert_close(features.tokens, states * mask[..., None], atol=5e-6, rtol=0)
+
+
+@pytest.mark.executable
+def test_a_text_is_encoded_without_the_library(encoder):
+    code = (
+        "import sys; from motionrft.text.minilm import MiniLM; MiniLM().encode(['a person walks']); "
+        "sys.exit('transformers' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_a_folder_without_the_files_is_refused_by_name(tmp_path):
