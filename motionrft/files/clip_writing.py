@@ -9,14 +9,14 @@ from motionrft.files.checks import check_finite
 from motionrft.files.dataset_layout import FOLDERS
 from motionrft.representations.kinematic import joints_to_kinematic, kinematic_to_joints
 from motionrft.representations.names import JOINTS, KINEMATIC, ROTATION
-from motionrft.representations.rotation import joints_to_rotation
+from motionrft.representations.retargeting import joints_to_default_rotation
 
 
 def save_clip(clip: str, joints: Tensor, folder: Path) -> None:
     """Write joints (1, T, 22, 3) as features, as the joints recovered from them, and as rotations fitted to those."""
     features = joints_to_kinematic(joints)  # (1, T - 1, 263)
     recovered = kinematic_to_joints(features)  # (1, T - 1, 22, 3)
-    made = {KINEMATIC: features, JOINTS: recovered, ROTATION: joints_to_rotation(recovered)}
+    made = {KINEMATIC: features, JOINTS: recovered, ROTATION: joints_to_default_rotation(recovered)}
     arrays = {name: motion[0].float().numpy() for name, motion in made.items()}
     for name, array in arrays.items():
         check_finite(array, f"{clip}: as {name}")

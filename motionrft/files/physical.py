@@ -7,7 +7,7 @@ from torch import Tensor
 
 from motionrft.files.motions import Motion
 from motionrft.representations.convert import convert
-from motionrft.representations.floor import floor_height, on_file_floor, stand_on_floor
+from motionrft.representations.floor import NEAR, NEAR_BORROWED, floor_height, on_file_floor, stand_on_floor
 from motionrft.representations.joints import in_metres
 from motionrft.representations.names import JOINTS, KINEMATIC
 from motionrft.representations.resample import resample
@@ -36,10 +36,13 @@ def physical_joints(motion: Motion, fps: float) -> Physical:
         values = resample(values, name, motion.fps, fps)
     joints = convert(values[None], name, JOINTS)  # (1, T, J, 3), or flat
     joints = in_metres(joints if joints.dim() == 4 else joints.unflatten(-1, (-1, 3)))
-    if bool(on_file_floor(joints)):
-        return Physical(stand_on_floor(joints)[0])
+    near = NEAR if motion.representation in (JOINTS, KINEMATIC) else NEAR_BORROWED
+    stood = stand_on_floor(joints, near=near)[0]
+    if bool(on_file_floor(joints, near=near)):
+        return Physical(stood)
+    off = float(floor_height(joints, near=near))
     remark = (
-        f"its feet stand {float(floor_height(joints)):+.2f} m from the file's zero, which cannot be the floor: "
-        "the floor is taken where they stand, so nothing sinks or floats."
+        f"its feet stand {off:+.2f} m from the file's zero, which cannot be the floor: "
+        "it is taken where they stand, so nothing sinks or floats."
     )
-    return Physical(stand_on_floor(joints)[0], remark)
+    return Physical(stood, remark)

@@ -19,6 +19,8 @@ LOW = 0.05
 """The quantile of the lowest joint's height that counts as standing: a few stray frames do not move the floor."""
 NEAR = 0.8
 """Lengths of the leg: feet farther than this above or below zero say that zero is not the floor."""
+NEAR_BORROWED = 0.2
+"""The same where legs are borrowed: rotations were made for a body of other size, whose pelvis may rest elsewhere."""
 
 
 def standing_height(joints: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -29,20 +31,24 @@ def standing_height(joints: Tensor, lengths: Tensor | None = None) -> Tensor:
     return lowest.nanquantile(LOW, dim=1).to(joints.dtype)
 
 
-def floor_height(joints: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """(B,) the height of the floor under joints (B, T, J, 3), metres, Y up, without gradient."""
+def floor_height(joints: Tensor, lengths: Tensor | None = None, near: float = NEAR) -> Tensor:
+    """(B,) the height of the floor under joints (B, T, J, 3), metres, Y up, without gradient.
+
+    Args:
+        near: lengths of the leg within which the file's own zero is believed.
+    """
     stands = standing_height(joints, lengths)
-    return torch.where(on_file_floor(joints, lengths), stands.clamp(0, SOLE), stands)
+    return torch.where(on_file_floor(joints, lengths, near), stands.clamp(0, SOLE), stands)
 
 
-def on_file_floor(joints: Tensor, lengths: Tensor | None = None) -> Tensor:
+def on_file_floor(joints: Tensor, lengths: Tensor | None = None, near: float = NEAR) -> Tensor:
     """(B,) whether the feet are near enough to the file's own zero for it to be the floor."""
-    return standing_height(joints, lengths).abs() <= NEAR * leg_length(joints)
+    return standing_height(joints, lengths).abs() <= near * leg_length(joints)
 
 
-def stand_on_floor(joints: Tensor, lengths: Tensor | None = None) -> Tensor:
+def stand_on_floor(joints: Tensor, lengths: Tensor | None = None, near: float = NEAR) -> Tensor:
     """Joints (B, T, J, 3) with the floor at y = 0; nothing else is moved."""
-    height = floor_height(joints, lengths)[:, None, None]  # (B, 1, 1)
+    height = floor_height(joints, lengths, near)[:, None, None]  # (B, 1, 1)
     return torch.cat((joints[..., :1], (joints[..., 1] - height).unsqueeze(-1), joints[..., 2:]), dim=-1)
 
 

@@ -89,6 +89,17 @@ def test_a_sunk_file_is_seen_in_every_format_and_a_distant_zero_is_told(tmp_path
     assert found.scores["penetration"] < 0.02 and "cannot be the floor" in found.remarks[0]
 
 
+def test_rotations_made_for_another_body_are_not_taken_to_be_sunk() -> None:
+    """Their legs are borrowed: a pelvis that rests elsewhere moves the whole body up or down."""
+    standing = as_file(recording(fps=20.0), "rotation")
+    for depth, wanted in ((0.12, 0.1), (0.25, 0.0)):
+        array = standing.array.copy()
+        array[:, 1] -= depth
+        found = scored(replace(standing, array=array))
+        assert found.scores["penetration"] == pytest.approx(wanted, abs=0.03)
+        assert bool(found.remarks) == (wanted == 0)
+
+
 def test_short_clips_have_no_jitter_rather_than_none_of_it() -> None:
     found = scored(replace(recording(3, 20.0)))
     assert found.scores["jitter"] is None and found.scores["foot_skating"] is not None
