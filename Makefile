@@ -16,7 +16,7 @@ DATA ?= ../shared/data/bandai-namco
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help install dev demo test lint format parity gpu assets completions clean
+.PHONY: help install dev demo test lint format parity gpu assets world world-pack completions clean
 .DEFAULT_GOAL := help
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo "make gpu          what needs a GPU: its tests, costs at full size, precision; tables in GPU_OUT (five minutes)"
 	@echo "make assets       train the built-in models again from DATA (about two hours on two cores)"
 	@echo "make completions  write the completions for bash, zsh and fish"
+	@echo "make world        train the models of the wider world from WORLD/packed.tar.xz, which make world-pack writes"
 	@echo "make reference    write presets/README.md, every setting"
 	@echo "make install      the environment alone; PYTHON, VENV and TORCH may be set"
 
@@ -92,6 +93,29 @@ assets: install
 	$(BIN)/python -c "import sys; from pathlib import Path; from motionrft.pretraining.builtin_models import *; \
 		assemble(Sources(*map(Path, sys.argv[1:])))" \
 		$(ASSETS)/data $(ASSETS)/base/generator $(ASSETS)/reward/reward $(ASSETS)/judge/evaluator
+
+# The wider world: Bandai-Namco's and CMU's clips with composed events. `world-pack` makes one small file of the captures,
+# to be taken to a machine with a GPU; `world` trains from it (DEVICE=cuda: about ten minutes; a processor: hours).
+CMU ?= ../shared/data/cmu-everyday
+WORLD ?= build/world
+DEVICE ?= auto
+
+world-pack: install
+	$(BIN)/python -c "import sys; from pathlib import Path; from motionrft.pretraining.packed_joints import *; \
+		b, c, out = map(Path, sys.argv[1:]); \
+		pack([Source('bandai-namco', b / 'bvh.tar.xz', b / 'captions.jsonl', b / 'index.csv', 'split_strict'), \
+		Source('cmu-everyday', c / 'joints.tar.xz', c / 'captions.jsonl', c / 'index.csv')], out)" \
+		$(DATA) $(CMU) $(WORLD)/packed.tar.xz
+
+world: install
+	test -d $(WORLD)/raw || $(BIN)/python -c "import sys; from pathlib import Path; \
+		from motionrft.pretraining.packed_joints import *; unpack(*map(Path, sys.argv[1:]))" $(WORLD)/packed.tar.xz $(WORLD)/raw
+	test -f $(WORLD)/data/dataset.json || $(BIN)/motionrft convert $(WORLD)/raw/joints --dataset --preset world \
+		--captions $(WORLD)/raw/captions.jsonl --splits $(WORLD)/raw/splits.csv --out $(WORLD)/data
+	$(BIN)/motionrft pretrain --preset world-mld --device $(DEVICE) --data $(WORLD)/data --out $(WORLD)/base $(if $(wildcard $(WORLD)/base),--resume)
+	$(BIN)/motionrft train-reward --preset world --stage all --device $(DEVICE) --data $(WORLD)/data \
+		--set authenticity.fakes=$(WORLD)/base/generator --out $(WORLD)/reward $(if $(wildcard $(WORLD)/reward),--resume)
+	$(BIN)/motionrft train-reward --preset evaluator-mini --device $(DEVICE) --data $(WORLD)/data --out $(WORLD)/judge $(if $(wildcard $(WORLD)/judge),--resume)
 
 reference: install
 	$(BIN)/python -m motionrft_cli.reference > presets/README.md

@@ -31,19 +31,19 @@ _motionrft() {
         prefer:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         finetune:--method) COMPREPLY=($(compgen -W 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft' -- "$word")); return ;;
         finetune:--generator) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
-        finetune:--reward) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
+        finetune:--reward) COMPREPLY=($(compgen -W 'builtin builtin-world' -- "$word")); return ;;
         finetune:--evaluator) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
         finetune:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         sample:--generator) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
         sample:--sampler) COMPREPLY=($(compgen -W 'ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5' -- "$word")); return ;;
         sample:--format) COMPREPLY=($(compgen -W 'bvh glb kimodo amass g1-csv npy npz safetensors png gif mp4 html' -- "$word")); return ;;
         sample:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
-        score:--reward) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
+        score:--reward) COMPREPLY=($(compgen -W 'builtin builtin-world' -- "$word")); return ;;
         score:--up) COMPREPLY=($(compgen -W 'auto y z x -y -z -x' -- "$word")); return ;;
         score:--unit) COMPREPLY=($(compgen -W 'auto m cm mm inch cmu' -- "$word")); return ;;
         score:--t-pose) COMPREPLY=($(compgen -W 'auto keep drop' -- "$word")); return ;;
         score:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
-        eval:--reward) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
+        eval:--reward) COMPREPLY=($(compgen -W 'builtin builtin-world' -- "$word")); return ;;
         eval:--up) COMPREPLY=($(compgen -W 'auto y z x -y -z -x' -- "$word")); return ;;
         eval:--unit) COMPREPLY=($(compgen -W 'auto m cm mm inch cmu' -- "$word")); return ;;
         eval:--t-pose) COMPREPLY=($(compgen -W 'auto keep drop' -- "$word")); return ;;
@@ -51,8 +51,8 @@ _motionrft() {
     esac
     [[ $word == -* ]] || return
     case $command in
-        convert) COMPREPLY=($(compgen -W '--to --fps --mirror --jobs --format --out-unit --rest --positions --null --dataset --check --show-joint-map --join --captions --splits --split-column --family --shard --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        pretrain) COMPREPLY=($(compgen -W '--data --teacher --stage --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        convert) COMPREPLY=($(compgen -W '--to --fps --mirror --jobs --format --out-unit --rest --positions --null --dataset --check --show-joint-map --join --captions --splits --split-column --hold-out --family --shard --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        pretrain) COMPREPLY=($(compgen -W '--data --split --teacher --stage --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         train-reward) COMPREPLY=($(compgen -W '--data --stage --base --time-limit --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         refine-spl) COMPREPLY=($(compgen -W '--reward --data --top-k --variant --updates --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         prefer) COMPREPLY=($(compgen -W '--generator --prompts --candidates --judge --stage --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;

@@ -18,6 +18,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l join -d 'put t
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l captions -d 'data set: JSON lines {"clip_id": ..., "captions": [...]}' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l splits -d 'data set: CSV with clip_id and a column of train, val, test' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l split-column -d 'data set: the column of --splits to use' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l hold-out -d 'data set: KEY=VALUE of index.csv, or caption=WORD; lists to train without that class, to tune and to test on it' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l family -d 'family of a checkpoint, where its keys do not tell' -x -a 'mld mdm motiondiffuse acmdm hymotion stablemofusion'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l shard -d 'only the I-th of N shares of the input, from 1/N: for job arrays' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l from -d 'representation of the inputs, where their shape does not tell' -r
@@ -48,6 +49,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l debug -d 'show
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a pretrain -d 'Train the base generator by ordinary supervision.'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l data -d 'data set folder in HumanML3D’s layout' -r
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l split -d 'split to train on: train, or a list such as train-without-kick' -r
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l teacher -d 'MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages' -r
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l stage -d 'which stage to train' -x -a 'autoencoder denoiser all'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ' -r
@@ -137,7 +139,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from prefer' -s h -l help -d 'S
 complete -c motionrft -f -n __fish_use_subcommand -a finetune -d 'Fine-tune a generator by reward. The main job.'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l method -d 'how the generator is tuned: easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft' -x -a 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l generator -d 'generator folder, official checkpoint, builtin, or a name that a package brings' -x -a 'builtin'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -x -a 'builtin'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -x -a 'builtin builtin-world'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l evaluator -d 'evaluator for the watch and the tables: a folder, or builtin; null: the built-in one for kinds of motion it knows, and none on other data (physics and the reward are then shown)' -x -a 'builtin'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l data -d 'data set folder that prompts are taken from' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l prompts -d 'text file, one prompt a line, instead of a data set' -r
@@ -204,7 +206,7 @@ complete -c motionrft -f -n __fish_use_subcommand -a score -d 'Judge motion file
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l text -d 'one text for all motions' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l text-file -d 'texts, one a line: one for all, or one a motion' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l terms -d 'comma-separated: semantic, preference, authenticity, physics, jitter, …' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -x -a 'builtin'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -x -a 'builtin builtin-world'
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l fps -d 'rate at which physics is measured; null: the reward’s, with which percentiles go' -r
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l frames -d 'give physics per frame as well (with --json)'
 complete -c motionrft -n '__fish_seen_subcommand_from score' -l fail-under -d 'TERM=X: exit 1 if a motion scores below; repeatable' -r
@@ -241,7 +243,7 @@ complete -c motionrft -f -n __fish_use_subcommand -a eval -d 'Evaluate by the fi
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l data -d 'data set folder in HumanML3D’s layout; null: the built-in test items' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l generator -d 'generator folder, or builtin' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l motions -d 'folder of motions named by clip, instead of a generator' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name; null: none' -x -a 'builtin'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name; null: none' -x -a 'builtin builtin-world'
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l evaluator -d 'evaluator folder (ours, Guo et al.’s, a reward), or builtin' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l sampler -d 'sampler; null: what the generator was tuned with, else its published one' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l eta -d 'noise of DDIM or Euler steps; null: as tuned, else none' -r

@@ -41,6 +41,7 @@ _motionrft() {
                     '*--captions[data set; JSON lines {"clip_id"; ..., "captions"; (...)}]:value:_files' \
                     '*--splits[data set; CSV with clip_id and a column of train, val, test]:value:_files' \
                     '*--split-column[data set; the column of --splits to use]:value:_files' \
+                    '*--hold-out[data set; KEY=VALUE of index.csv, or caption=WORD; lists to train without that class, to tune and to test on it]:value:_files' \
                     '*--family[family of a checkpoint, where its keys do not tell]:value:(mld mdm motiondiffuse acmdm hymotion stablemofusion)' \
                     '*--shard[only the I-th of N shares of the input, from 1/N; for job arrays]:value:_files' \
                     '*--from[representation of the inputs, where their shape does not tell]:value:_files' \
@@ -75,6 +76,7 @@ _motionrft() {
                     '*:file:_files' ;;
                 pretrain) _arguments \
                     '*--data[data set folder in HumanML3D’s layout]:value:_files' \
+                    '*--split[split to train on; train, or a list such as train-without-kick]:value:_files' \
                     '*--teacher[MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages]:value:_files' \
                     '*--stage[which stage to train]:value:(autoencoder denoiser all)' \
                     '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ]:value:_files' \
@@ -180,7 +182,7 @@ _motionrft() {
                 finetune) _arguments \
                     '*--method[how the generator is tuned; easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
                     '*--generator[generator folder, official checkpoint, builtin, or a name that a package brings]:value:(builtin)' \
-                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin)' \
+                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin builtin-world)' \
                     '*--evaluator[evaluator for the watch and the tables; a folder, or builtin; null; the built-in one for kinds of motion it knows, and none on other data (physics and the reward are then shown)]:value:(builtin)' \
                     '*--data[data set folder that prompts are taken from]:value:_files' \
                     '*--prompts[text file, one prompt a line, instead of a data set]:value:_files' \
@@ -256,7 +258,7 @@ _motionrft() {
                     '*--text[one text for all motions]:value:_files' \
                     '*--text-file[texts, one a line; one for all, or one a motion]:value:_files' \
                     '*--terms[comma-separated; semantic, preference, authenticity, physics, jitter, …]:value:_files' \
-                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin)' \
+                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin builtin-world)' \
                     '*--fps[rate at which physics is measured; null; the reward’s, with which percentiles go]:value:_files' \
                     '*--frames[give physics per frame as well (with --json)]' \
                     '*--fail-under[TERM=X; exit 1 if a motion scores below; repeatable]:value:_files' \
@@ -298,7 +300,7 @@ _motionrft() {
                     '*--data[data set folder in HumanML3D’s layout; null; the built-in test items]:value:_files' \
                     '*--generator[generator folder, or builtin]:value:_files' \
                     '*--motions[folder of motions named by clip, instead of a generator]:value:_files' \
-                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name; null; none]:value:(builtin)' \
+                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name; null; none]:value:(builtin builtin-world)' \
                     '*--evaluator[evaluator folder (ours, Guo et al.’s, a reward), or builtin]:value:_files' \
                     '*--sampler[sampler; null; what the generator was tuned with, else its published one]:value:_files' \
                     '*--eta[noise of DDIM or Euler steps; null; as tuned, else none]:value:_files' \

@@ -285,7 +285,7 @@ def best_rotation(source: Tensor, target: Tensor) -> Tensor:
         (..., 3, 3) with determinant 1.
     """
     covariance = target.transpose(-1, -2) @ source  # (..., 3, 3)
-    u, _, vh = torch.linalg.svd(covariance)  # (..., 3, 3) each
+    u, _, vh = torch.linalg.svd(covariance)  # (..., 3, 3), (..., 3), (..., 3, 3)
     flip = torch.ones_like(covariance[..., 0])  # (..., 3)
     flip[..., 2] = torch.sign(torch.linalg.det(u @ vh))
     return (u * flip.unsqueeze(-2)) @ vh  # (..., 3, 3)

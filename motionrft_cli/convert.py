@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -58,6 +58,7 @@ def convert(
     captions: Annotated[str | None, sets("captions")] = None,
     splits: Annotated[str | None, sets("splits")] = None,
     split_column: Annotated[str | None, sets("split_column")] = None,
+    hold_out: Annotated[str | None, typer.Option(metavar="KEY=VALUE"), sets("hold_out")] = None,
     family: Annotated[str | None, sets("family")] = None,
     shard: Shard = None,
 ) -> int:
@@ -242,9 +243,25 @@ def _dataset(call: ConvertCall, paths: list[Path]) -> int:
         if clips:
             call.console.warn(f"{len(clips)} clips {what}, left out: {_some(clips)}")
     call.console.table("data set", ["split", "clips"], [*report.splits.items(), ("frames", report.frames)])
-    call.console.emit(report.plain() | {"out": out})
+    held_out = _hold_out(call, out)
+    call.console.emit(report.plain() | {"out": out} | held_out)
     call.console.info(f"Next: motionrft train-reward --data {out} --out runs/reward")
     return 3 if report.faults else 0
+
+
+def _hold_out(call: ConvertCall, folder: Path) -> dict[str, Any]:
+    """The lists of a class that is held out, where one is named; for JSON."""
+    from motionrft.files.hold_out import HeldOutClass, hold_out
+
+    if call.preset.hold_out is None:
+        return {}
+    lists = hold_out(folder, HeldOutClass.parse(call.preset.hold_out))
+    call.console.table("held out", ["list", "clips"], [*lists.items()])
+    without = next(iter(lists))
+    call.console.info(
+        f"Next: motionrft pretrain --preset mini-mld --data {folder} --split {without} --out runs/base"
+    )
+    return {"held_out": lists}
 
 
 def _recipe(call: ConvertCall, paths: list[Path]) -> "DatasetRecipe":
@@ -292,6 +309,7 @@ def _complete(call: ConvertCall, folder: Path) -> int:
     with call.console.progress("completing", None, "clips") as bar:
         written = complete_dataset(found, lambda done, total: bar.advance())
     call.console.info(f"{written} clips completed in {folder}.")
+    _hold_out(call, folder)
     return code
 
 

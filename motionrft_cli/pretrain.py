@@ -16,6 +16,7 @@ from motionrft_cli.shares import refuse_several
 def pretrain(
     call: Call[PretrainPreset],
     data: Annotated[str | None, sets("data")] = None,
+    split: Annotated[str | None, sets("split")] = None,
     teacher: Annotated[str | None, sets("teacher")] = None,
     stage: Annotated[Literal["autoencoder", "denoiser", "all"] | None, sets("stage")] = None,
     allow_changed: AllowChanged = None,

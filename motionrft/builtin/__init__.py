@@ -15,6 +15,9 @@ from motionrft.errors import UserError
 
 NAME = "builtin"
 """What a preset writes to mean one of these."""
+WORLD = "builtin-world"
+"""What a preset writes to mean a model of the wider world: everyday motions and composed events (`world/`)."""
+NAMES = (NAME, WORLD)
 FPS = 20.0
 """Rate that the prompts' frames are counted at."""
 
@@ -52,6 +55,8 @@ def prompts() -> list[Prompt]:
 
 def resolve(name: str, model: str) -> Path:
     """The folder that a preset field means: a built-in model, or the path it names."""
+    if name == WORLD:
+        return _present(_ROOT / "world" / model, f"{model} of the wider world")
     return path(model) if name == NAME else Path(name)
 
 

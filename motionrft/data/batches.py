@@ -30,7 +30,7 @@ def pad(motions: Sequence[Tensor], multiple: int = 1) -> tuple[Tensor, Tensor]:
     """Join motions (T_i, D) into (B, T, D) with zeros behind each, T a multiple of `multiple`; and (B,) lengths."""
     lengths = torch.tensor([motion.shape[0] for motion in motions])  # (B,)
     frames = -(-int(lengths.max()) // multiple) * multiple
-    padded = torch.zeros(len(motions), frames, *motions[0].shape[1:])  # (B, T, D)
+    padded = torch.zeros(len(motions), frames, *motions[0].shape[1:])  # (B, T, ...)
     for row, motion in enumerate(motions):
         padded[row, : motion.shape[0]] = motion
     return padded, lengths

@@ -115,7 +115,7 @@ def _measure_batch(evaluator: Evaluator, motion: Tensor, lengths: Tensor, repres
 def converted(motion: Tensor, lengths: Tensor, source: str, target: str) -> tuple[Tensor, Tensor]:
     """A motion in another representation with its lengths (features are a frame shorter than joints); joints
     come as (B, T, J, 3)."""
-    motion = convert(motion, source, target, lengths)  # (B, T, D)
+    motion = convert(motion, source, target, lengths)  # (B, T, D), or joints (B, T, J, 3)
     if target == "joints" and motion.dim() == 3:
         motion = motion.unflatten(-1, (-1, 3))  # (B, T, J, 3)
     return motion, converted_lengths(lengths, source, target)

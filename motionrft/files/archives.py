@@ -4,7 +4,6 @@ import bz2
 import gzip
 import lzma
 import tarfile
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import IO, Any
 from motionrft.errors import UserError
 from motionrft.files.formats.table import suffixes
 from motionrft.parsing import parsing
+from motionrft.training.atomic import temporary_folder
 
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
 _COMPRESSED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
@@ -37,12 +37,10 @@ def unpacked(inputs: Iterable[Path], beside: Path) -> Iterator[list[Path]]:
         UserError: an archive is damaged, or a member would land outside.
     """
     with ExitStack() as stack:
-        places = []
+        places: list[Path] = []
         for path in inputs:
             if is_archive(path) and path.is_file():
-                beside.parent.mkdir(parents=True, exist_ok=True)
-                folder = tempfile.TemporaryDirectory(prefix=f".{beside.name}-", dir=beside.parent)
-                places.append(Path(stack.enter_context(folder)))
+                places.append(stack.enter_context(temporary_folder(beside, len(places))))
                 _unpack(path, places[-1])
             else:
                 places.append(path)

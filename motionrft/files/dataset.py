@@ -18,6 +18,7 @@ from motionrft.files.composed_clips import append_rows, composed_rows, write_com
 from motionrft.files.dataset_clips import ClipWriter
 from motionrft.files.dataset_layout import FOLDERS
 from motionrft.files.dataset_recipe import DatasetRecipe, DatasetReport
+from motionrft.files.hold_out import is_hold_out_list
 from motionrft.parsing import csv_rows
 from motionrft.representations.statistics import Statistics
 from motionrft.training.atomic import atomic_folder
@@ -158,6 +159,7 @@ def check_replaceable(out: Path) -> None:
         for path in sorted(out.rglob("*"))
         if not path.is_dir()
         and path.relative_to(out).as_posix() not in own
+        and not (path.parent == out and is_hold_out_list(path.name))
         and not (path.parent.parent == out and path.parent.name in folders and path.stem in clips)
     ]
     if foreign:

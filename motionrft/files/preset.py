@@ -85,6 +85,11 @@ class ConvertPreset(ReadingPreset):
         None, description="data set: CSV with clip_id and a column of train, val, test"
     )
     split_column: str = Field("split", description="data set: the column of --splits to use")
+    hold_out: str | None = Field(
+        None,
+        description="data set: KEY=VALUE of index.csv, or caption=WORD; lists to train without that class, to tune and "
+        "to test on it",
+    )
     min_frames: int = Field(16, ge=1, description="data set: shortest clip kept, frames of features")
     licence: str = Field("", description="data set: licence to note in dataset.json")
     compose: ComposePart | None = Field(None, description="data set: composed clips to add; null: none")

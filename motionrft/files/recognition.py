@@ -29,6 +29,15 @@ _KINDS = {
     "femur": "acclaim",
 }
 """What a skeleton is called, by its word for a thigh: after one who names it so."""
+_MAKERS = {
+    "mixamorig": "mixamo",
+    "cc_base": "character creator",
+    "bip0": "biped",
+    "valvebiped": "biped",
+    "j_bip": "vrm",
+    "def-": "rigify",
+}
+"""What it is called where the names begin with their maker."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +108,10 @@ def limbs_by_name(tree: SkeletonTree) -> Limbs | None:
     arms = [arm for side in ("left", "right") if (arm := _arm(tree, side)) is not None]
     if len(legs) < 2 or len(arms) < 2 or legs[0][0] is None:
         return None
-    word = spoken(tree.names[legs[0][0]]).word
-    return Limbs((legs[0], legs[1]), (arms[0], arms[1]), _KINDS.get(word, word))
+    thigh = tree.names[legs[0][0]]
+    word = spoken(thigh).word
+    maker = next((called for start, called in _MAKERS.items() if thigh.lower().startswith(start)), None)
+    return Limbs((legs[0], legs[1]), (arms[0], arms[1]), maker or _KINDS.get(word, word))
 
 
 def _chain(tree: SkeletonTree, side: str, words: frozenset[str]) -> list[int]:

@@ -63,6 +63,8 @@ class PretrainPreset(Preset):
         None, description="MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages"
     )
     data: str | None = Field(None, description="data set folder in HumanML3D's layout")
+    split: str = Field("train", description="split to train on: train, or a list such as train-without-kick")
+    validation_split: str = Field("val", description="split that its quality is measured on")
     min_frames: int = Field(16, ge=2, description="shortest clip used, frames of the data set")
     max_frames: int = Field(196, ge=2, description="longer clips are cut, frames of the data set")
     mirror: bool = Field(True, description="mirror half of the clips and their captions")

@@ -84,7 +84,7 @@ class Pretraining:
             raise UserError("no data set: name a folder in HumanML3D's layout with --data.")
         datasets = [
             MotionDataset(preset.data, split, preset.min_frames, preset.max_frames)
-            for split in ("train", "val")
+            for split in (preset.split, preset.validation_split)
         ]
         teacher = None if preset.teacher is None else load_generator(preset.teacher, str(device))
         config = preset.generator if teacher is None else student_config(teacher, preset.generator)

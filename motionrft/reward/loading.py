@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from motionrft import builtin
 from motionrft.errors import UserError
 from motionrft.parsing import read_json
 from motionrft.physics import COSTS, current_names
@@ -23,10 +24,8 @@ def reward_folder(path: Path | str) -> Path:
     Raises:
         UserError: there is no reward.
     """
-    if str(path) == "builtin":
-        from motionrft.builtin import path as builtin_path
-
-        return Path(builtin_path("reward"))
+    if str(path) in builtin.NAMES:
+        return builtin.resolve(str(path), "reward")
     folder = Path(path)
     for candidate in (folder, folder / "reward"):
         if (candidate / CONFIG).is_file():

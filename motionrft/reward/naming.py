@@ -6,7 +6,9 @@ from motionrft.settings.fields import suggests
 
 REWARD = "reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package's name"
 """What a preset's field `reward` takes."""
-NAMES = CODE | suggests("builtin", *(name for name in REWARDS.names() if name not in REWARDS.table))
+NAMES = CODE | suggests(
+    "builtin", "builtin-world", *(name for name in REWARDS.names() if name not in REWARDS.table)
+)
 """Its extras: it may name code, and these words are completed."""
 
 

@@ -98,6 +98,24 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def temporary_folder(beside: Path, number: int = 0) -> Iterator[Path]:
+    """A hidden folder next to `beside` that is gone afterwards; what a killed process left of it goes first.
+
+    Args:
+        number: tells several folders of one process apart.
+    """
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    hidden = beside.with_name(f".{beside.name}-{number}")
+    clean_temporaries(beside.parent, of=hidden.name)
+    folder = temporary_path(hidden)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        _discard(folder)
+
+
 def recover_folder(path: Path | str) -> None:
     """Finish what a killed `atomic_folder` began: put the old folder back if the new one never arrived."""
     path = Path(path)

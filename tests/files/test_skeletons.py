@@ -164,3 +164,17 @@ def test_feet_that_end_at_the_ankle_get_toes_that_are_said_to_be_made_up(tmp_pat
     others = [joint for joint in range(22) if joint not in (10, 11)]
     assert np.abs(motion.array[:, others] - take().joints[:, others]).max() < 1e-3
     assert np.linalg.norm(motion.array[:, [10, 11]] - take().joints[:, [10, 11]], axis=-1).max() < 0.03
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [
+        ("biped", "biped"),
+        ("character creator", "character creator"),
+        ("vrm", "vrm"),
+        ("soma", "soma"),
+        ("unreal", "unreal"),
+    ],
+)
+def test_a_skeleton_is_called_after_who_names_it_so(tmp_path: Path, name: str, called: str) -> None:
+    assert f"{called} skeleton" in read(tmp_path, bvh_text(CONVENTIONS[name], take())).notes

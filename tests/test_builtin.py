@@ -1,0 +1,29 @@
+"""The models that travel with the package load by name, and say what they were trained on."""
+
+from pathlib import Path
+
+import pytest
+
+import motionrft.builtin
+from motionrft import builtin
+from motionrft.evaluation.evaluators import load_evaluator
+from motionrft.loading import load_generator, load_reward
+
+CARDS = sorted(Path(motionrft.builtin.__file__).parent.rglob("README.md"))
+
+
+@pytest.mark.parametrize("name", builtin.NAMES)
+def test_every_set_has_a_generator_a_reward_and_an_evaluator(name: str) -> None:
+    generator = load_generator(name)
+    assert (generator.representation, generator.fps) == ("kinematic", builtin.FPS)
+    assert load_reward(name).width > 0
+    assert load_evaluator(name) is not None
+
+
+def test_a_reward_of_the_wider_world_learnt_noise() -> None:
+    assert load_reward(builtin.WORLD, {"semantic": 1.0}).learnt_noise
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda path: "-".join(path.parts[-3:-1]))
+def test_every_card_names_the_licence_of_the_data(card: Path) -> None:
+    assert "CC BY-NC 4.0" in card.read_text()
