@@ -67,7 +67,7 @@ class FinetuneTrainer:
         self.optimiser = Optimiser(
             parameters, preset.optimiser, total=self.total, synchronise=self.distribution.average, dtype=dtype
         )
-        self.context = replace(context, backward=self.optimiser.backward)
+        self.context = replace(context, backward=self.optimiser.backward, company=self.distribution)
         self.objective = load_objective(method_named(preset.method.method).objective)
         self.cursor = StreamCursor(
             len(prepared.prompts),
