@@ -69,7 +69,9 @@ class FinetuneTrainer:
             parameters, preset.optimiser, total=self.total, synchronise=self.distribution.average, dtype=dtype
         )
         self.shares = GradientShares(context.reward, getattr(context.reward, "term_weights", {}))
-        self.context = replace(context, backward=self.optimiser.backward, reward=self.shares)
+        self.context = replace(
+            context, backward=self.optimiser.backward, reward=self.shares, company=self.distribution
+        )
         method = method_named(preset.method.method)
         self.objective, self.follows_gradient = load_objective(method.objective), method.follows_plan
         self.cursor = StreamCursor(
