@@ -84,6 +84,8 @@ def load_parts(
         acting = ", ".join(f"{name} {weight:.3g}" for name, weight in balanced(reward, real).items())
         say(f"weights balanced by each term's spread on real motions: {acting}")
     _check_skeleton(preset, generator, reward)
+    if another := other_rate(reward, generator.fps):
+        say(f"{preset.reward} {another}")
     looked_at = held_out(preset, generator, device, say)
     prompts = load_prompts(preset, generator)
     if preset.prompts is not None and (said := read_prompt_file(Path(preset.prompts)).said):
@@ -106,6 +108,19 @@ def _check_skeleton(preset: FinetunePreset, generator: Generator, reward: Reward
                 f"{preset.data}: its motions have {width} features a frame, and {preset.generator} makes {made} "
                 "(263 is HumanML3D, 251 KIT-ML)."
             )
+
+
+def other_rate(reward: Reward, fps: float) -> str | None:
+    """What to say of a reward that learnt motions at another rate than `fps`; None where it did not, or does not know."""
+    for part in reward.modules():
+        about = getattr(part, "about", None)
+        learnt = about.get("fps") if isinstance(about, dict) else None
+        if learnt and abs(learnt - fps) > 0.01:
+            return (
+                f"learnt motions at {learnt:g} frames a second and judges them at {fps:g}: to it they are "
+                f"{learnt / fps:.2g} times as fast."
+            )
+    return None
 
 
 def _check_gradient(preset: FinetunePreset, reward: Reward) -> None:

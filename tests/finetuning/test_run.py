@@ -14,9 +14,11 @@ from motionrft.errors import Interrupted, UserError
 from motionrft.finetuning.comparison import compare_methods, table
 from motionrft.finetuning.diagnostics import gradients, memory, similarity
 from motionrft.finetuning.estimate import estimate
+from motionrft.finetuning.loading import other_rate
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.finetuning.run import FinetuneRun, FinetuneSession, finetune
 from motionrft.generators.folder import read_generator, save_generator
+from motionrft.loading import load_reward
 from motionrft.registry import TEXT_ENCODERS
 from motionrft.reward.folder import save_reward
 from motionrft.training.progress import Silent
@@ -226,3 +228,10 @@ def test_the_diagnostics_tell_the_papers_story(parts):
     assert held["easytune"][1] == pytest.approx(held["easytune"][0], rel=0.01)
     assert held["refl"][1] == pytest.approx(held["refl"][0], rel=0.01)
     assert held["draft"][1] > 1.3 * held["draft"][0]
+
+
+def test_a_reward_of_another_frame_rate_is_said_to_be_one() -> None:
+    reward = load_reward("builtin", {"semantic": 1.0, "jitter": -0.1})
+    assert other_rate(reward, 20.0) is None
+    said = other_rate(reward, 30.0)
+    assert said is not None and "20" in said and "30" in said and "0.67 times as fast" in said
