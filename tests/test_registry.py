@@ -14,6 +14,7 @@ from motionrft.finetuning.methods.base import method_named
 from motionrft.generators.base import Generator
 from motionrft.registry import KINDS, Entry, Kind
 from motionrft.reward.base import RewardFamily
+from tests.generators.families import TINY
 
 ENTRIES = [
     pytest.param(label, name, id=f"{label}-{name}") for label, kind in KINDS.items() for name in kind.table
@@ -111,3 +112,14 @@ def test_what_a_program_adds_is_found_first(toys: Kind) -> None:
 def test_the_tables_need_no_torch() -> None:
     code = "import sys, motionrft.registry as r; [k.names() for k in r.KINDS.values()]; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_what_is_in_a_table_is_in_its_conformance_tests_presets_and_the_readme() -> None:
+    """A piece that was forgotten somewhere is told by its name."""
+    root = Path(__file__).parents[1]
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    families = {config["family"] for config in TINY.values()}
+    assert [name for name in KINDS["generators"].table if name not in families] == []
+    methods = KINDS["methods"].table
+    assert [name for name in methods if not (root / f"presets/finetune/mini-{name}.yaml").is_file()] == []
+    assert [name for name in methods if f"`{name}`" not in readme] == []

@@ -21,6 +21,7 @@ from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator
 from motionrft.loading import generator_identity, load_generator, load_reward, reward_identity
 from motionrft.official.rewards import Beside
+from motionrft.reward.balance import balanced
 from motionrft.reward.base import Reward
 from motionrft.training.fingerprints import path_hash, text_hash
 
@@ -78,6 +79,10 @@ def load_parts(
     )
     _check_gradient(preset, reward)
     check_perception(preset, reward)
+    if preset.balance:
+        real = None if preset.data is None else MotionDataset(preset.data, preset.split)
+        acting = ", ".join(f"{name} {weight:.3g}" for name, weight in balanced(reward, real).items())
+        say(f"weights balanced by each term's spread on real motions: {acting}")
     _check_skeleton(preset, generator, reward)
     looked_at = held_out(preset, generator, device, say)
     prompts = load_prompts(preset, generator)

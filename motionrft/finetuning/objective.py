@@ -19,6 +19,7 @@ from motionrft.diffusion.process import Process
 from motionrft.diffusion.rollout import Compiled, RewardFunction, Start
 from motionrft.finetuning.methods.base import MethodPreset
 from motionrft.generators.base import Generator
+from motionrft.training.distribution import Distribution
 from motionrft.training.memory import GraphBytes
 
 
@@ -49,6 +50,7 @@ class TuningContext:
     ranges: lowest and highest value of the reward's terms, where it declares any.
     memory: what a method remembers from one trajectory to the next, by name; part of the run's saved state.
     say: told what people should know.
+    company: the processes of the run: what is true of the whole batch is asked of all of them.
     """
 
     generator: Generator
@@ -64,6 +66,7 @@ class TuningContext:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     memory: dict[str, Any] = field(default_factory=dict)
     say: Callable[[str], None] = lambda _: None
+    company: Distribution = field(default_factory=Distribution)
 
 
 @dataclass(frozen=True)

@@ -84,16 +84,23 @@ def position_weights(process: Process, method: DdpoPreset) -> dict[int, float]:
 
 
 def advantages_of(context: TuningContext, episodes: Sequence[Episode]) -> list[Tensor]:
-    """Each episode's advantages, from the rewards of them all."""
+    """Each episode's advantages, from the rewards of the whole batch, whichever processes have sampled it."""
     method = context.method
     assert isinstance(method, DdpoPreset)
-    rewards = torch.cat([episode.rewards for episode in episodes])  # (N,)
+    own = torch.cat([episode.rewards for episode in episodes])  # (N,)
+    rewards, items, first = own, torch.cat([episode.items for episode in episodes]), 0
+    if context.company.processes > 1:
+        everyone = context.company.gather((own.tolist(), items.tolist()))
+        rewards = own.new_tensor([reward for there, _ in everyone for reward in there])
+        items = torch.tensor([item for _, there in everyone for item in there])
+        first = sum(len(there) for there, _ in everyone[: context.company.rank])
     if method.advantages == "history":
         history = RewardHistory(method.history, method.least, context.memory.setdefault(HISTORY, {}))
-        found = history.advantages(rewards, torch.cat([episode.items for episode in episodes]))
+        found = history.advantages(rewards, items)
     else:
         found = ADVANTAGES[method.advantages](rewards, method.group)
-    return list(found.split([len(episode.rewards) for episode in episodes]))  # (N,) of each episode
+    mine = found[first : first + len(own)]
+    return list(mine.split([len(episode.rewards) for episode in episodes]))  # (N,) of each episode
 
 
 def step_log_prob(context: TuningContext, start: Start, stored: Stored) -> tuple[Tensor, Step]:
@@ -200,6 +207,9 @@ def _replayed(
     method = context.method
     assert isinstance(method, DdpoPreset)
     counts = [episode.share * share for episode, _, share in chosen]
+    # Gradients are averaged over processes: each divides by what all of them have, so that every sample counts alike.
+    taught = context.company.gather(sum(counts))
+    whole = sum(taught) / len(taught)
     sums = {
         name: chosen[0][1].new_zeros(())
         for name in ("loss", "kl", "clipped", "ratio", *(["drift"] if method.kl else []))
@@ -211,7 +221,7 @@ def _replayed(
         for stored in steps:
             with context.autocast():
                 loss, numbers = _step_loss(context, episode, stored, advantages, weights[stored.position])
-            part = count / sum(counts) / len(steps)
+            part = count / whole / len(steps)
             context.meter.mark()
             context.backward(loss * part)
             for name, value in (("loss", loss), *numbers.items()):

@@ -130,7 +130,10 @@ def threshold(context: TuningContext, scores: Tensor) -> float:
     if method.tau != "auto":
         return method.tau
     if TAU not in context.memory:
-        found = float(scores.amin(1).float().quantile(method.quantile))
+        everyone = context.company.gather(scores.amin(1).float().tolist())
+        found = float(
+            torch.tensor([score for there in everyone for score in there]).quantile(method.quantile)
+        )
         context.memory[TAU] = found
         context.say(
             f"tau is {found:.3f}: {method.quantile:.0%} of the untuned generator's worst samples are below."

@@ -133,6 +133,11 @@ class EvaluationPart(PresetPart):
     further_seeds: int = Field(3, ge=1, description="sampling seeds at those further scales")
 
 
+BALANCED = "balanced"
+PAPER_TERMS = ("semantic", "similarity", "preference", "authenticity")
+"""The four terms of the paper's reward (Eq. 20)."""
+
+
 class FinetunePreset(Preset):
     """Settings of `motionrft finetune`."""
 
@@ -195,14 +200,20 @@ class FinetunePreset(Preset):
         description="reward terms and their weights; 0 leaves one out",
         json_schema_extra=CODE,
     )
+    balance: bool = Field(
+        False,
+        description="divide each weight by its term's spread on real motions, so that equal weights act alike; "
+        "`weights: balanced` is all four terms so",
+    )
     reference: ReferencePart = ReferencePart()
     lora: LoraPart = LoraPart()
     freeze: list[str] = Field([], description="parts of the denoiser, by name, that stay as they are")
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5, warmup=100)
     compile: bool | Literal["auto", "graphs"] = Field(
-        "auto",
+        False,
         description="true: compile the network, and decoding with judgement (minutes, once); graphs: capture them in "
-        "CUDA graphs as they are (seconds); auto: graphs on a GPU where all of it is ours, but for ddpo and grpo",
+        "CUDA graphs as they are (seconds; several times as fast); auto: graphs on a GPU where all of it is ours, but "
+        "for ddpo and grpo",
     )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of a saved weight average; null: none")
     compare: dict[str, dict[str, Any]] = Field(
@@ -237,6 +248,8 @@ class FinetunePreset(Preset):
                 **values,
                 "compare": {str(name): _own_settings(name, own) for name, own in names.items()},
             }
+        if values.get("weights") == BALANCED:
+            values = {**values, "weights": dict.fromkeys(PAPER_TERMS, 1.0), "balance": True}
         if values.get("epochs") is not None and "updates" not in values:
             values = {**values, "updates": None}
         return values

@@ -63,6 +63,8 @@ def curves(metrics: Sequence[Mapping[str, Any]], looks: Sequence[Mapping[str, fl
     found = [_series(key, *_CHARTS[key], metrics) for key in _CHARTS]
     terms = sorted({key for line in metrics for key in line if key.startswith("reward/")})
     found += [_series(key, "Reward", "", False, metrics) for key in terms]
+    shares = sorted({key for line in metrics for key in line if key.startswith("share/")})
+    found += [_series(key, "Share of each term", "", True, metrics) for key in shares]
     found += [_series(key, *_WATCHED[key], looks) for key in _WATCHED]
     return [series for series in found if len(series.x)]
 
@@ -109,5 +111,5 @@ def _text(interval: Any, signed: bool = False) -> str:
 def _series(key: str, chart: str, unit: str, from_zero: bool, lines: Sequence[Mapping[str, Any]]) -> Series:
     scale = 2**20 if unit == "MiB" else 1
     points = [(line["update"], line[key] / scale) for line in lines if line.get(key) is not None]
-    name = key.removeprefix("reward/")
+    name = key.removeprefix("reward/").removeprefix("share/")
     return Series(chart, name, [x for x, _ in points], [y for _, y in points], unit, from_zero=from_zero)

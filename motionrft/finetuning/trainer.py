@@ -17,6 +17,7 @@ from motionrft.finetuning.methods.base import method_named, plan_of
 from motionrft.finetuning.objective import TuningContext, UpdatePoint, load_objective
 from motionrft.finetuning.prepared_prompts import PreparedPrompts
 from motionrft.finetuning.preset import FinetunePreset
+from motionrft.finetuning.shares import GradientShares, spread_shares
 from motionrft.training.cursor import StreamCursor
 from motionrft.training.distribution import Distribution
 from motionrft.training.ema import Ema
@@ -67,8 +68,12 @@ class FinetuneTrainer:
         self.optimiser = Optimiser(
             parameters, preset.optimiser, total=self.total, synchronise=self.distribution.average, dtype=dtype
         )
-        self.context = replace(context, backward=self.optimiser.backward)
-        self.objective = load_objective(method_named(preset.method.method).objective)
+        self.shares = GradientShares(context.reward, getattr(context.reward, "term_weights", {}))
+        self.context = replace(
+            context, backward=self.optimiser.backward, reward=self.shares, company=self.distribution
+        )
+        method = method_named(preset.method.method)
+        self.objective, self.follows_gradient = load_objective(method.objective), method.follows_plan
         self.cursor = StreamCursor(
             len(prepared.prompts),
             preset.batch,
@@ -150,6 +155,7 @@ class FinetuneTrainer:
         seed = item_seed(self.preset.seed, "plan", self.trajectory)
         plan = plan_of(self.preset.method, self.preset.steps, self.share_done(step), Random(seed))
         micro_batches = self.prepared.micro_batches(items, visits, self.micro_batch)
+        self.shares.ask()
         points, meter = self.objective(self.context, micro_batches, plan, Random(seed)), self.context.meter
         while True:
             meter.reset()
@@ -187,9 +193,20 @@ class FinetuneTrainer:
         return {
             "trajectory": self.trajectory,
             **_numbers(point),
+            **self._shares(point),
             **made,
             "graph_bytes": self.context.meter.peak,
         }
+
+    def _shares(self, point: UpdatePoint) -> dict[str, Tensor]:
+        """Each term's share of what moves the weights, at the first update of a trajectory.
+
+        Compiled judgements are one with the decoder and show no motion: nothing is measured there.
+        """
+        found = self.shares.taken()
+        if found or self.follows_gradient or not point.terms:
+            return found
+        return spread_shares(point.terms, self.shares.weights)
 
     def state_dict(self) -> dict[str, Any]:
         references = self.prepared.references

@@ -69,6 +69,11 @@ class Reward(nn.Module, ABC):
         return None
 
     @property
+    def term_weights(self) -> dict[str, float]:
+        """Weight of each term of the total."""
+        return dict(vars(self).get("weights", {}))
+
+    @property
     def learnt_noise(self) -> bool:
         """Whether it can judge a noisy motion at its own level (perception); False unless trained for it."""
         return False

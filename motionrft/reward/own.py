@@ -207,8 +207,6 @@ class WholeReward(Learnt):
     def forward(
         self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        own = convert(
-            motion, self.representation, self.reward.representation, lengths
-        )  # (B, T, F), or joints (B, T, J, 3)
+        own = convert(motion, self.representation, self.reward.representation, lengths)  # (B, T, ...)
         total, terms = self.reward(own, lengths, condition, t)  # (B,), and (B,) each
         return self.weights.get(self.name, 0.0) * total, {self.name: total, **terms}

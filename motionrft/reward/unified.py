@@ -39,6 +39,10 @@ class UnifiedReward(Reward):
         return next((width for width in widths if isinstance(width, int)), None)
 
     @property
+    def term_weights(self) -> dict[str, float]:
+        return {name: weight for part in self.parts for name, weight in part.term_weights.items()}  # type: ignore[union-attr, operator]
+
+    @property
     def learnt_noise(self) -> bool:
         """Physics among the parts says no: of a noisy state it measures the noise."""
         return all(part.learnt_noise for part in self.parts)

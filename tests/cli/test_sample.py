@@ -1,6 +1,8 @@
 """motionrft sample: prompts in, files and JSON lines out; the same motion whatever surrounds it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 from motionrft.generators import save_generator
-from tests.cli.conftest import Result
+from tests.cli.conftest import Result, clean_environment
 from tests.generators.families import WordEncoder, tiny
 
 Run = Callable[..., Result]
@@ -90,3 +92,18 @@ def test_dry_run_writes_nothing(run: Run, model: str, tmp_path: Path) -> None:
         "sample", "they sit", "--generator", model, "--dry-run", "--json", "--out", str(tmp_path / "o")
     )
     assert lines(result)[0]["motions"] == 1 and not (tmp_path / "o").exists()
+
+
+@pytest.mark.executable
+def test_a_new_text_needs_neither_transformers_nor_scipy(tmp_path: Path) -> None:
+    """They take seconds to import, as long as torch itself."""
+    asked = ["sample", "a person limps", "--steps", "2", "--seconds", "2", "--out", "out", "--quiet"]
+    code = (
+        f"import sys; from motionrft_cli.main import run; assert run({asked!r}) == 0; "
+        "sys.exit(' '.join({'transformers', 'scipy'} & set(sys.modules)))"
+    )
+    environment = clean_environment(MOTIONRFT_CACHE=str(tmp_path / "cache"))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

@@ -10,16 +10,26 @@ import accelerate  # noqa: F401 - imported once here, not in every child
 import pytest
 import torch
 
+from motionrft.finetuning.preset import FinetunePreset
 from motionrft.training.distribution import Distribution
 from motionrft.training.loop import train
 from tests.finetuning.small import small_preset, small_trainer
 
-METHODS = [{"method": "easytune", "k": 4}, {"method": "easytune-chain", "k": 4}, {"method": "draft", "k": 2}]
+METHODS = [
+    {"method": "easytune", "k": 4},
+    {"method": "easytune-chain", "k": 4},
+    {"method": "draft", "k": 2},
+    {"method": "ddpo", "group": 2},
+]
+
+
+def _preset(method: dict, batch: int) -> FinetunePreset:
+    chance = {"eta": 1.0, "steps": 5} if method["method"] == "ddpo" else {}
+    return small_preset(method=method, batch=batch, updates=6, **chance)
 
 
 def _tuned(method: dict, batch: int, distribution: Distribution) -> list[float]:
-    preset = small_preset(method=method, batch=batch, updates=6)
-    trainer = small_trainer(preset, distribution=distribution)
+    trainer = small_trainer(_preset(method, batch), distribution=distribution)
     train(trainer, updates=6, distribution=distribution)
     return torch.cat([p.detach().flatten() for p in trainer.parameters.values()]).tolist()
 
@@ -63,5 +73,5 @@ def test_two_processes_equal_one_with_twice_the_batch(method: dict, tmp_path: Pa
 
 
 def _start(method: dict) -> list[float]:
-    trainer = small_trainer(small_preset(method=method, batch=6, updates=6))
+    trainer = small_trainer(_preset(method, 6))
     return torch.cat([p.detach().flatten() for p in trainer.parameters.values()]).tolist()

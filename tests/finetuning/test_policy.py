@@ -203,6 +203,15 @@ def test_flows_are_replayed_by_noisy_euler_steps(family):
         assert torch.equal(again, drawn) and again.isfinite().all()
 
 
+def test_bytes_held_for_backward_do_not_grow_with_the_steps():
+    """One replayed position's graph is alive at a time, however many there are."""
+    held = []
+    for steps in (5, 12):
+        preset = small_preset(method={"method": "ddpo", "group": 2}, eta=1.0, steps=steps)
+        held.append(small_trainer(preset).update(0)[0]["graph_bytes"])
+    assert held[0] == pytest.approx(held[1], rel=0.001) and held[0] > 0
+
+
 def test_later_updates_of_a_batch_move_the_ratio():
     lines = trainer_of("ddpo", updates=2, epochs=2, clip=0.2, group=2).update(0)
     assert len(lines) == 4 and lines[-1]["kl"] > 0

@@ -41,7 +41,7 @@ def test_a_field_a_group_or_an_open_name_is_known(path: str) -> None:
         ("optimizer", "unknown field. Did you mean optimiser"),
         ("optimiser.lrr", "unknown field. Did you mean lr"),
         ("steps.k", "unknown field; it has no parts"),
-        ("", "unknown field. Valid names: batch, "),
+        ("", "unknown field. Valid names: balance, batch, "),
     ],
 )
 def test_an_unknown_path_is_answered_with_the_nearest(path: str, said: str) -> None:

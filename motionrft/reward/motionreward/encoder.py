@@ -83,9 +83,7 @@ class MotionTower(nn.Module):
         tokens = self.project(motion, lengths, representation)  # (B, n, D)
         visible = length_mask(_token_lengths(lengths, self.size.stack), tokens.shape[1])  # (B, n)
         time = None if t is None else self.embed_time(t, len(tokens))  # (B, D)
-        sequence, visible = _with_heads(
-            self.global_motion_token, time, tokens, visible
-        )  # (B, heads + n, D), (B, heads + n)
+        sequence, visible = _with_heads(self.global_motion_token, time, tokens, visible)  # (B, h + n, D)
         if sequence.shape[1] > self.size.positions:
             longest = (self.size.positions - (sequence.shape[1] - tokens.shape[1])) * self.size.stack
             raise UserError(f"a motion of {motion.shape[1]} frames; this reward reads at most {longest}")
