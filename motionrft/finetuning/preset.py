@@ -210,9 +210,10 @@ class FinetunePreset(Preset):
     freeze: list[str] = Field([], description="parts of the denoiser, by name, that stay as they are")
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5, warmup=100)
     compile: bool | Literal["auto", "graphs"] = Field(
-        "auto",
+        False,
         description="true: compile the network, and decoding with judgement (minutes, once); graphs: capture them in "
-        "CUDA graphs as they are (seconds); auto: graphs on a GPU where all of it is ours, but for ddpo and grpo",
+        "CUDA graphs as they are (seconds; several times as fast); auto: graphs on a GPU where all of it is ours, but "
+        "for ddpo and grpo",
     )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of a saved weight average; null: none")
     compare: dict[str, dict[str, Any]] = Field(

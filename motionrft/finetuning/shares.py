@@ -31,7 +31,8 @@ class GradientShares:
         self, motion: Tensor, lengths: Tensor, condition: Any, t: Tensor | int = 0
     ) -> tuple[Tensor, dict[str, Tensor]]:
         total, terms = self.reward(motion, lengths, condition, t)
-        if self.wanted and motion.requires_grad:
+        # A compiled judgement cannot stop to differentiate.
+        if not torch.compiler.is_compiling() and self.wanted and motion.requires_grad:
             self.wanted = False
             self.found = gradient_shares(motion, terms, self.weights)
         return total, terms

@@ -99,6 +99,7 @@ def walk(
 def test_the_whole_way(walk: Walk) -> None:
     out, _ = walk.run("convert", "--check", walk.data, "--json")
     assert json.loads(out)["width"] == walk.layout.skeleton.features
+    walk.run("convert", "--dataset", walk.data)  # completes the folder in place
     reward = _rewards(walk)
     run = _tuned(walk)
     _every_method(walk)
