@@ -9,7 +9,7 @@ import typer
 
 from motionrft.diffusion.plan import plan_rows, updates
 from motionrft.errors import UserError
-from motionrft.finetuning.methods.base import plan_of
+from motionrft.finetuning.methods.base import method_named, plan_of
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.registry import METHODS
 from motionrft_cli.options import Call, command, sets
@@ -160,12 +160,16 @@ def _show_plan(call: Call[FinetunePreset]) -> int:
     for name, progress in (("start", 0.0), ("middle", 0.5), ("end", 1.0)):
         plan = plan_of(preset.method, preset.steps, progress, Random(preset.seed))
         rows = list(plan_rows(plan))
-        title = f"{preset.method.method}, {name} of training: {updates(plan)} updates a trajectory"
+        follows = method_named(preset.method.method).follows_plan
+        made = (
+            f"{updates(plan)} updates a trajectory" if follows else "a plain trajectory, the updates after it"
+        )
+        title = f"{preset.method.method}, {name} of training: {made}"
         call.console.table(title, columns, rows)
         call.console.emit(
             {
                 "progress": progress,
-                "updates": updates(plan),
+                "updates": updates(plan) if follows else None,
                 "plan": [dict(zip(columns, row)) for row in rows],
             }
         )

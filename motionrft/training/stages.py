@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from motionrft.errors import UserError
 from motionrft.training.atomic import write_text
-from motionrft.training.run import PRESET, RunFolder
+from motionrft.training.run import PRESET, RunFolder, is_run
 
 
 def open_stage(
@@ -34,6 +35,10 @@ def open_stage(
     file = out / PRESET
     if not file.is_file():
         write_text(file, preset)
+    elif not resume and not _written_by_us(file, preset):
+        raise UserError(
+            f"{file}: exists, and no run of {out} wrote it: it is not replaced. Name another --out, or move it away."
+        )
     path = out / stage
     folder = RunFolder.open(
         path,
@@ -46,3 +51,10 @@ def open_stage(
     )
     write_text(file, preset)
     return folder
+
+
+def _written_by_us(file: Path, preset: str) -> bool:
+    """Whether a preset is that of stages beside it, or the very one that is about to be written."""
+    if file.read_bytes() == preset.encode():
+        return True
+    return any(is_run(child) for child in file.parent.iterdir() if child.is_dir())

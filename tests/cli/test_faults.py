@@ -14,6 +14,7 @@ import pytest
 
 from motionrft_cli.commands import COMMANDS, load_function
 from tests.cli.conftest import Result, clean_environment
+from tests.fuzz import seeds
 
 Run = Callable[..., Result]
 
@@ -60,6 +61,36 @@ def test_a_folder_in_use_is_not_clobbered(
     (tmp_path / "out" / "precious.txt").write_text("mine")
     refused(run(*line(command, place), "--out", str(tmp_path / "out")), "--overwrite")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["precious.txt"]
+
+
+@pytest.mark.parametrize(
+    ("command", "mark"),
+    [
+        *(("finetune", mark) for mark in ("preset.yaml", "env.json", "manifest.json")),
+        *(("convert", mark) for mark in ("preset.yaml", "dataset.json")),
+        *((command, "preset.yaml") for command in ("train-reward", "pretrain")),
+    ],
+)
+def test_overwrite_deletes_nothing_that_no_run_wrote(
+    run: Run, place: dict[str, str], tmp_path: Path, command: str, mark: str
+) -> None:
+    out = tmp_path / "out"
+    (out / "src").mkdir(parents=True)
+    mine = {"thesis.tex": "years", "src/main.py": "code", mark: "{}"}
+    for name, text in mine.items():
+        (out / name).write_text(text)
+    (tmp_path / "set").mkdir()
+    seeds.data_set(tmp_path / "set")
+    (tmp_path / "set" / "val.txt").write_text("a\nb\n")
+    place = {**place, "data": str(tmp_path / "set")}
+    words = line(command, place) if command != "convert" else ["convert", place["motion"], "--dataset"]
+    if command == "convert":
+        seeds.captions(tmp_path)
+        seeds.splits(tmp_path)
+        words += ["--captions", str(tmp_path / "captions.jsonl"), "--splits", str(tmp_path / "splits.csv")]
+    result = run(*words, "--out", str(out), "--overwrite")
+    assert result.code == 2 and "Traceback" not in result.err, result
+    assert {name: (out / name).read_text() for name in mine} == mine
 
 
 @pytest.mark.parametrize("command", WRITING)
