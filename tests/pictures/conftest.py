@@ -40,9 +40,16 @@ def walk() -> Walk:
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """One headless Chromium for all tests of pages."""
     if PROGRAM is None:
         pytest.skip("no chromium or chrome is installed, so pages cannot be looked at")
     with Browser(Path(tmp_path_factory.mktemp("profile"))) as running:
         yield running
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """That Chromium; the page is closed after each test, for motions that play on cost a processor."""
+    yield chromium
+    chromium.call("Page.navigate", url="about:blank")
