@@ -56,8 +56,11 @@ dev: $(VENV)/.dev
 demo: install
 	$(BIN)/motionrft finetune --preset mini-easytune --out $(RUN) --overwrite
 
+# Tests share two processes, file by file.
+JOBS ?= 2
+
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: dev
 	$(BIN)/ruff check .
