@@ -1,6 +1,7 @@
 """A data set folder in HumanML3D's layout: clips of a split, their captions, labels, motions and statistics."""
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,10 @@ HELD = 128 * 2**20
 
 
 ROTATION_WIDTH = 135
+
+log = logging.getLogger(__name__)
+_TOLD = 3
+"""Clips that are named where several are left out."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,10 @@ class MotionDataset:
         self.fps = self._read_fps()
         self.left_out: list[str] = []
         self.items = self._read_items()
+        for sentence in self.left_out[:_TOLD]:
+            log.warning("%s", sentence)
+        if len(self.left_out) > _TOLD:
+            log.warning("%s: %d more clips left out.", self.folder, len(self.left_out) - _TOLD)
         if not self.items:
             raise UserError(
                 f"{self.folder}: split {split!r} has no clip of at least {min_frames} frames with a caption."

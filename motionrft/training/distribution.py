@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from motionrft.errors import RunError, UserError
+from motionrft.errors import Interrupted, RunError, UserError
 
 T = TypeVar("T")
 
@@ -49,7 +49,8 @@ class Distribution:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        self.part(wait=not isinstance(error, RunError))
+        # Whoever is stopped, or has lost the others, waits for nobody: they are in another message, or gone.
+        self.part(wait=not isinstance(error, RunError | Interrupted))
 
     def part(self, wait: bool = True) -> None:
         """End the company in good order; from then on this process is alone, and keeps its rank.

@@ -66,7 +66,8 @@ def kill_until_done(
     """Kill up to `most` times at moments drawn from `span` seconds; the kills, and the last exit code."""
     kills, code = 0, 0
     while True:
-        child = forked(words if kills == 0 else [*words, again], log)
+        # Killed before there was a folder, there is nothing to go on with: the same call once more.
+        child = forked([*words, again] if Path(words[-1]).exists() else words, log)
         if kills < most:
             time.sleep(draws.uniform(0, span))
             with contextlib.suppress(ProcessLookupError):
