@@ -34,7 +34,9 @@ def tuned(name: str, preset: Any, out: Path) -> dict[str, Any]:
         return dict(json.loads(file.read_text(encoding="utf-8")))
     torch.set_num_threads(1)
     shutil.rmtree(out / name, ignore_errors=True)
-    session = FinetuneSession(out / name, torch.device("cpu"), before=out / "before" / _start(preset))
+    start = out / "before" / _start(preset)
+    start.mkdir(parents=True, exist_ok=True)
+    session = FinetuneSession(out / name, torch.device("cpu"), before=start)
     with patch("time.perf_counter", time.process_time):
         done = finetune(preset, session)
     lines = [json.loads(line) for line in (out / name / "metrics.jsonl").read_text().splitlines()]

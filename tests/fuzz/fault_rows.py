@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +25,7 @@ from motionrft_cli import main as program
 from tests.representations.people import people
 
 SECONDS, BYTES = 10.0, 1 << 30
-"""What a command may take that ends in a fault."""
+"""What a command may take that ends in a fault: time of the processor, and memory."""
 
 
 @dataclass(frozen=True)
@@ -280,6 +279,12 @@ def cases(folder: Path) -> list[tuple[Path, Row]]:
     return found
 
 
+def _processor_seconds() -> float:
+    """Of all children so far: what a command takes does not depend on who else is busy."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def _limited() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (300, 300))
 
@@ -290,12 +295,13 @@ def _run(fault: Path, row: Row) -> tuple[str, bool]:
         place = Path(temporary)
         command = row.prepare(fault, place)
         words = [sys.executable, "-m", "motionrft_cli.main", *command]
-        began = time.monotonic()
+        began = _processor_seconds()
         with subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_limited
         ) as process:
             _, err = process.communicate(timeout=300)
-            seconds = time.monotonic() - began
+            process.wait()
+        seconds = _processor_seconds() - began
         memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
         good = process.returncode in row.codes and all(word in err for word in row.said)
         good = good and "Traceback" not in err and memory < BYTES
@@ -313,7 +319,9 @@ def _run(fault: Path, row: Row) -> tuple[str, bool]:
 
 if __name__ == "__main__":
     failed = []
-    print("| fault | exit | time | memory, largest so far | last line |\n| --- | ---: | ---: | ---: | --- |")
+    print(
+        "| fault | exit | processor | memory, largest so far | last line |\n| --- | ---: | ---: | ---: | --- |"
+    )
     for fault, row in cases(Path(sys.argv[1])):
         line, good = _run(fault, row)
         print(line if good else f"{line} **not as it should**", flush=True)
