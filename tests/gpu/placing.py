@@ -29,7 +29,8 @@ def trainer_of(method: str) -> tuple[FinetuneTrainer, MicroBatch]:
 def placed(trainer: FinetuneTrainer, batch: MicroBatch, device: torch.device) -> MicroBatch:
     """Move a trainer to the device, in place; the batch there, with recorded motions."""
     context, start = trainer.context, batch.start
-    for module in (context.generator, context.reward, context.frozen.copy):
+    judging = getattr(context.reward, "reward", context.reward)  # below what measures the terms' shares
+    for module in (context.generator, judging, context.frozen.copy):
         module.to(device)
     named = dict(context.generator.denoiser.named_parameters())
     trainer.parameters = {name: named[name] for name in trainer.parameters}

@@ -33,7 +33,7 @@ def test_a_trajectory_and_its_decoding_never_ask_the_device(name: str) -> None:
         assert not fake.waits and not fake.copies and not fake.doubles
 
 
-_ONCE_A_BATCH = {"ddpo": 3, "grpo": 3}
+_ONCE_A_BATCH = {"ddpo": 3, "grpo": 3, "sopo": 4}
 """What is asked once for hundreds of steps: positions' weights, and which samples have an advantage."""
 
 

@@ -47,12 +47,14 @@ _TEXT = [
 ]
 _FRAMES = ("width=16", "layers=2", "heads=4", "feedforward=32", f"text_width={TEXT_WIDTH}")
 
+_CONVOLUTIONAL = [
+    "generator.autoencoder.hidden=16",
+    *("generator.denoiser.layers=3", "generator.denoiser.hidden=16", "generator.denoiser.feedforward=32"),
+    f"generator.denoiser.text_width={TEXT_WIDTH}",
+]
 SMALLER: dict[str, list[str]] = {
-    "mini-mld": [
-        "generator.autoencoder.hidden=16",
-        *("generator.denoiser.layers=3", "generator.denoiser.hidden=16", "generator.denoiser.feedforward=32"),
-        f"generator.denoiser.text_width={TEXT_WIDTH}",
-    ],
+    "mini-mld": _CONVOLUTIONAL,
+    "world-mld": _CONVOLUTIONAL,
     "mld": [
         *("generator.autoencoder.kind=transformer", *_VAE),
         *("generator.denoiser.latent_width=16", *_LATENT),

@@ -114,7 +114,10 @@ def test_frames_gives_curves(score: Callable, folder: Path) -> None:
     assert len(lines[0]["curves"]["jitter"]) == lines[0]["frames"]
 
 
-def test_people_get_a_table(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_people_get_a_table(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     assert program.run(["score", str(folder), "--terms", "physics"]) == 0
     out, err = capfd.readouterr()
     assert out == "" and "foot_skating" in err and "0.npy" in err
