@@ -10,7 +10,7 @@ from motionrft.errors import UserError
 from motionrft.files.preset import ConvertPreset
 from motionrft_cli.inputs import Null, expand_inputs
 from motionrft_cli.options import Call, command, sets
-from motionrft_cli.outputs import check_writable_folder
+from motionrft_cli.outputs import check_writable_folder, cleaned
 from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ def _motions(call: ConvertCall, paths: list[Path], share: Share) -> int:
         call.console.info(f"nothing falls to this share: there are {len(planned)} files.")
         return 0
     check_writable_folder(jobs[0].stem.parent if len(jobs) == 1 else call.out)
+    for folder in {job.stem.parent for job in jobs}:
+        cleaned(folder)
     there = existing_outputs(jobs, conversion)
     if there and not (call.overwrite or call.resume):
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""

@@ -79,7 +79,7 @@ from motionrft.settings.discovery import list_presets
 from motionrft.settings.fields import changed_fields, field_at, suggestions_of
 from motionrft.settings.layers import resolve
 from motionrft_cli.console import Console
-from motionrft_cli.outputs import check_output_folder
+from motionrft_cli.outputs import check_output_folder, cleaned
 from motionrft_cli.processes import speaks
 from motionrft_cli.reading import READING
 from motionrft_cli.resuming import check_allowed
@@ -129,7 +129,7 @@ class Call(Generic[P]):
         """--out as a folder that may be written to; raises `UserError` otherwise."""
         if self.out is not None and not speaks():
             return self.out  # the first process may have created it already
-        return check_output_folder(self.out, self.resume, self.overwrite)
+        return cleaned(check_output_folder(self.out, self.resume, self.overwrite))
 
 
 def command(model: type[P], example: str) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:

@@ -26,6 +26,15 @@ def check_output_folder(out: Path | None, resume: bool = False, overwrite: bool 
     return out
 
 
+def cleaned(folder: Path) -> Path:
+    """The folder, without the half-written files that a killed process of this machine left directly in it."""
+    from motionrft.training.atomic import clean_temporaries
+
+    if folder.is_dir():
+        clean_temporaries(folder)
+    return folder
+
+
 def check_writable_folder(out: Path) -> None:
     """That a command may write files into the folder, which may hold others already.
 

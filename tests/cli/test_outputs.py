@@ -1,12 +1,14 @@
 """--out is looked at before any compute, and looking creates nothing."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from motionrft.errors import UserError
+from motionrft.training import atomic
 from motionrft_cli import outputs
-from motionrft_cli.outputs import check_output_folder
+from motionrft_cli.outputs import check_output_folder, cleaned
 
 
 def test_a_new_or_empty_folder_is_taken_and_not_made(tmp_path: Path) -> None:
@@ -41,3 +43,12 @@ def test_a_read_only_place_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(outputs.os, "access", lambda path, mode: False)  # root may write everywhere else
     with pytest.raises(UserError, match=f"no permission to write in {tmp_path}"):
         check_output_folder(tmp_path / "a" / "b")
+
+
+def test_what_a_killed_process_left_is_cleaned_and_nothing_else(tmp_path: Path) -> None:
+    half = atomic.temporary_path(tmp_path / "table.tex")
+    dead = half.with_name(half.name.replace(f"-{os.getpid()}-", "-4999999-"))
+    for path in (half, dead, tmp_path / "mine.tmp"):
+        path.write_text("half")
+    assert cleaned(tmp_path) == tmp_path and cleaned(tmp_path / "none") == tmp_path / "none"
+    assert {path.name for path in tmp_path.iterdir()} == {half.name, "mine.tmp"}
