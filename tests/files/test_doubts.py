@@ -12,7 +12,7 @@ from motionrft.files.checks import doubtful
 from motionrft.representations.convert import convert
 from motionrft.representations.statistics import Statistics
 
-CAPTURE = Path("/work/shared/data/cmu/joints")
+CAPTURE = Path(__file__).resolve().parents[3] / "shared" / "data" / "cmu" / "joints"
 CLIPS = 12
 NAMES = ("kinematic", "joints", "rotation", "hymotion")
 

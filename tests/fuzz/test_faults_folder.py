@@ -8,7 +8,7 @@ import pytest
 from tests.cli.conftest import Result, run  # noqa: F401 - a fixture
 from tests.fuzz.fault_rows import Row, cases
 
-FOLDER = Path("/work/shared/faults")
+FOLDER = Path(__file__).resolve().parents[3] / "shared" / "faults"
 CASES = cases(FOLDER) if FOLDER.is_dir() else []
 
 pytestmark = pytest.mark.skipif(not CASES, reason=f"{FOLDER} is not here")
