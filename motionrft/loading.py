@@ -8,8 +8,8 @@ import torch
 
 from motionrft import builtin
 from motionrft.errors import UserError
-from motionrft.generators.base import Generator
 from motionrft.generators.folder import build_generator, read_generator
+from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.official.generators import checkpoint_in, read_official
 from motionrft.official.rewards import NOTHING_SAID, SUFFIXES, Beside, is_checkpoint, read_reward
 from motionrft.registry import GENERATORS
@@ -27,7 +27,7 @@ def load_generator(
     family: str | None = None,
     statistics: Path | None = None,
     **settings: Any,
-) -> Generator:
+) -> TextToMotion:
     """A generator in evaluation mode.
 
     Args:

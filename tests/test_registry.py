@@ -15,6 +15,7 @@ from motionrft.generators.base import Generator
 from motionrft.registry import KINDS, Entry, Kind
 from motionrft.reward.base import RewardFamily
 from tests.generators.families import TINY
+from tests.generators.token_families import TINY_TOKENS
 
 ENTRIES = [
     pytest.param(label, name, id=f"{label}-{name}") for label, kind in KINDS.items() for name in kind.table
@@ -118,7 +119,7 @@ def test_what_is_in_a_table_is_in_its_conformance_tests_presets_and_the_readme()
     """A piece that was forgotten somewhere is told by its name."""
     root = Path(__file__).parents[1]
     readme = (root / "README.md").read_text(encoding="utf-8")
-    families = {config["family"] for config in TINY.values()}
+    families = {config["family"] for config in (TINY | TINY_TOKENS).values()}
     assert [name for name in KINDS["generators"].table if name not in families] == []
     methods = KINDS["methods"].table
     assert [name for name in methods if not (root / f"presets/finetune/mini-{name}.yaml").is_file()] == []

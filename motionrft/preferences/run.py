@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from motionrft.errors import UserError
-from motionrft.generators.base import Generator
+from motionrft.generators.text_to_motion import asked_of
 from motionrft.loading import load_generator
 from motionrft.preferences.candidates import Candidates, make_candidates, read_candidates
 from motionrft.preferences.journal import Journal
@@ -104,13 +104,13 @@ class Preferring:
     def _candidates(self) -> dict[str, Any]:
         prompts, preset = self.prompts(), self.preset
         total = len(prompts) * preset.candidates
-        generator: Generator = load_generator(preset.generator, str(self.device))
+        generator = load_generator(preset.generator, str(self.device))
         make_candidates(
             generator,
             prompts,
             self.out / "candidates",
             preset.candidates,
-            generator.sampling(steps=preset.steps, guidance=preset.guidance),
+            asked_of(generator, preset),
             preset.seed,
             preset.batch,
             lambda count: self.progress("candidates", count, total),

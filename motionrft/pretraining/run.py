@@ -10,9 +10,10 @@ import torch
 from motionrft.data.folder import MotionDataset
 from motionrft.data.motions import Motions
 from motionrft.errors import UserError
-from motionrft.generators.base import Generator
+from motionrft.generators.base import Generator, diffusion
 from motionrft.generators.folder import build_generator, read_generator, save_generator
 from motionrft.generators.mld import Mld
+from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.loading import load_generator
 from motionrft.pretraining.autoencoder import AutoencoderTrainer
 from motionrft.pretraining.biased import biased
@@ -86,7 +87,10 @@ class Pretraining:
             MotionDataset(preset.data, split, preset.min_frames, preset.max_frames)
             for split in (preset.split, preset.validation_split)
         ]
-        teacher = None if preset.teacher is None else load_generator(preset.teacher, str(device))
+        teacher = None
+        if preset.teacher is not None:
+            loaded = load_generator(preset.teacher, str(device))
+            teacher = diffusion(loaded, preset.teacher, "distillation is for")
         config = preset.generator if teacher is None else student_config(teacher, preset.generator)
         config = fitted(config, datasets[0]) if teacher is None else config
         with torch.device("meta"):
@@ -101,7 +105,7 @@ class Pretraining:
         pretraining.statistics(described)
         return pretraining
 
-    def statistics(self, generator: Generator) -> Statistics:
+    def statistics(self, generator: TextToMotion) -> Statistics:
         """What the generator's motions are normalised with.
 
         Raises:
@@ -115,7 +119,7 @@ class Pretraining:
             )
         return found
 
-    def build(self) -> Generator:
+    def build(self) -> TextToMotion:
         """The preset's generator with fresh weights and the data set's statistics."""
         seed_everything(self.preset.seed)
         generator = build_generator(self.config, _ORIGIN)
@@ -171,7 +175,7 @@ class Pretraining:
 
     def _begun(self) -> tuple[Generator, Objective]:
         """The generator as stage 2 finds it, and what stage 2 minimises."""
-        generator = self.build()
+        generator = diffusion(self.build(), _ORIGIN, "a denoiser is for")
         if self.teacher is not None:
             return generator, self._distillation(generator, self.teacher)
         if first_stage(generator) is not None:
@@ -220,7 +224,7 @@ class Pretraining:
         return {"checkpoint_every": self.preset.checkpoint_every}
 
 
-def _stages(preset: PretrainPreset, generator: Generator) -> tuple[str, ...]:
+def _stages(preset: PretrainPreset, generator: TextToMotion) -> tuple[str, ...]:
     """What there is to train: a teacher brings its autoencoder along, and some families have none."""
     if preset.teacher is None and isinstance(generator, Mld) and generator.config.sampler == "lcm":
         raise UserError("a consistency model is distilled: name the MLD that is its teacher with --teacher.")
@@ -233,7 +237,7 @@ def _stages(preset: PretrainPreset, generator: Generator) -> tuple[str, ...]:
     return (preset.stage,)
 
 
-def _first_stage(generator: Generator) -> FirstStage:
+def _first_stage(generator: TextToMotion) -> FirstStage:
     stage = first_stage(generator)
     assert stage is not None
     return stage

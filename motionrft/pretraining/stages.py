@@ -7,16 +7,17 @@ from motionrft.data.motions import Motions
 from motionrft.generators.acmdm import Acmdm
 from motionrft.generators.base import Generator
 from motionrft.generators.mld import Mld
+from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.pretraining.first_stage import FirstStage
 from motionrft.pretraining.joint_stage import JointStage
 from motionrft.pretraining.posterior_stage import PosteriorStage
 from motionrft.pretraining.states import Frames, Splits, States
 
-FIRST_STAGES: dict[type[Generator], Callable[[Any], FirstStage]] = {Mld: PosteriorStage, Acmdm: JointStage}
+FIRST_STAGES: dict[type[TextToMotion], Callable[[Any], FirstStage]] = {Mld: PosteriorStage, Acmdm: JointStage}
 """Latent families. Every other family denoises frames and is trained in one stage."""
 
 
-def first_stage(generator: Generator) -> FirstStage | None:
+def first_stage(generator: TextToMotion) -> FirstStage | None:
     """The generator's first stage, or None for a family without an autoencoder."""
     make = FIRST_STAGES.get(type(generator))
     return None if make is None else make(generator)

@@ -68,7 +68,7 @@ def motions_of(generator: Generator) -> torch.Tensor:
     condition = generator.encode_text(["left hand", "both hand"])
     return sample(
         generator, condition, LENGTHS, [1, 2], generator.sampling(steps=min(4, generator.process().steps))
-    )
+    ).motion
 
 
 def same_weights(one: Path, other: Path) -> bool:
