@@ -11,7 +11,7 @@ import pytest
 from motionrft.diffusion.sampler import Sampler
 from motionrft.errors import UserError
 from motionrft.finetuning.methods.base import method_named
-from motionrft.generators.base import Generator
+from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.registry import KINDS, Entry, Kind
 from motionrft.reward.base import RewardFamily
 from tests.generators.families import TINY
@@ -40,7 +40,7 @@ def install(folder: Path, package: str, line: str, code: str = "thing = 7\n") ->
 
 
 PROMISES: dict[str, Callable[[Any, str], bool]] = {
-    "generators": lambda thing, name: issubclass(thing, Generator) and thing.family == name,
+    "generators": lambda thing, name: issubclass(thing, TextToMotion) and thing.family == name,
     "methods": lambda thing, name: method_named(name) is thing,
     "rewards": lambda thing, name: isinstance(thing, RewardFamily),
     "evaluators": lambda thing, name: callable(thing),

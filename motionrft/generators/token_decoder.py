@@ -1,6 +1,6 @@
 """A small language model of motion tokens: MotionGPT's idea (Jiang et al. 2023) at the size of a laptop.
 
-Instead of a T5 that reads and writes words and motions, a decoder writes motion tokens alone and attends to the states of a
+Instead of a T5 that reads and writes words and motions, a decoder writes motion tokens alone and attends to states of a
 frozen text encoder (as T2M-GPT's does to CLIP's vector, Zhang et al. 2023).
 """
 
