@@ -67,7 +67,6 @@ class TokenDecoderGenerator(TokenGenerator):
             config.down,
             config.vq_depth,
         )
-        self.vq.requires_grad_(False)
         longest = config.max_frames // 2**config.down
         self.language_model = TokenDecoder(
             config.codes,
@@ -100,15 +99,17 @@ class TokenDecoderGenerator(TokenGenerator):
         return Condition(self.text_encoder.encode(texts))
 
     def logits(self, prompts: Condition, tokens: MotionTokens) -> Tensor:
-        """(B, N + 1, K + 1): of the first token, of each after the first …, of the end; with gradient."""
+        """(B, N + 1, K + 1): of the first token, of each after those before, of the end; with gradient."""
         features, ids = prompts.text, tokens.codes.to(self.device)  # (B, N)
         start = ids.new_full((len(ids), 1), self.language_model.start)
         text = self.language_model.read(features.tokens)
         return self.language_model(torch.cat([start, ids], dim=1), text, features.mask)[0]
 
-    def log_prob(self, prompts: Condition, tokens: MotionTokens) -> TokenScores:
+    def log_prob(
+        self, prompts: Condition, tokens: MotionTokens, heard: MotionTokens | None = None
+    ) -> TokenScores:
         targets, mask = self.targets(tokens)
-        found = self.logits(prompts, tokens).float().log_softmax(-1)
+        found = self.logits(prompts, heard or tokens).float().log_softmax(-1)
         each = found.gather(-1, targets[..., None])[..., 0]  # (B, N + 1)
         return TokenScores(torch.where(mask, each, 0.0), mask)
 

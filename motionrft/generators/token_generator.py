@@ -70,7 +70,7 @@ class TokenGenerator(TextToMotion):
     tuned_with: TokenSampling | None = None
 
     @abstractmethod
-    def log_prob(self, prompts: Any, tokens: MotionTokens) -> TokenScores:
+    def log_prob(self, prompts: Any, tokens: MotionTokens, heard: MotionTokens | None = None) -> TokenScores:
         """Log-probability of each written token given its prompt and the tokens before, with gradient.
 
         Teacher forcing over the whole vocabulary; what ends a motion counts. Sampling under a mask, top-k or a
@@ -78,6 +78,7 @@ class TokenGenerator(TextToMotion):
 
         Args:
             prompts: B, as `encode_text` gives, on the generator's device. tokens: B rows.
+            heard: rows as long, which the model is told were written before; None: those written.
         """
 
     @abstractmethod
