@@ -43,6 +43,14 @@ class WordEncoder(TextEncoder):
         )
 
 
+KIMODO = {
+    "width": 16,
+    "layers": 2,
+    "heads": 4,
+    "feedforward": 32,
+    "text_width": TEXT_WIDTH,
+    "text_tokens": 12,
+}
 STACK = {"layers": 3, "heads": 4, "feedforward": 32}
 VAE = {"kind": "transformer", "tokens": 1, "hidden": 16, **STACK}
 LATENT = {"latent_width": 16, "hidden": 16, "text_width": TEXT_WIDTH, **STACK}
@@ -114,6 +122,13 @@ TINY: dict[str, dict[str, Any]] = {
             "token_width": TEXT_WIDTH,
             "sentence_width": TEXT_WIDTH,
         },
+    },
+    "kimodo": {"family": "kimodo", "denoiser": KIMODO},
+    "kimodo-rotation": {
+        "family": "kimodo",
+        "denoiser": KIMODO,
+        "representation": "rotation",
+        "text_features": "tokens",
     },
 }
 """Name of a variant -> its configuration."""
