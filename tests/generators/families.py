@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from motionrft.generators import Generator, build_generator
+from motionrft.generators.kimodo import Kimodo
 from motionrft.text.base import TextEncoder, TextFeatures
 
 TEXT_WIDTH = 24
@@ -152,5 +153,7 @@ def tiny(name: str, seed: int = 0) -> Generator:
             parameter.add_(0.05 * torch.randn_like(parameter))
         generator.mean.copy_(0.1 * torch.randn_like(generator.mean))
         generator.std.copy_(0.5 + torch.rand_like(generator.std))
+        if isinstance(generator, Kimodo):
+            generator.local_std.fill_(30.0)  # as large as velocities between frames of noise are
     generator.use_text_encoder(encoder_for(name))
     return generator.requires_grad_(True)
