@@ -1,6 +1,7 @@
 """Kimodo: two-stage diffusion on the features of SOMA, the Unitree G1 or SMPL-X, 30 frames a second (NVIDIA 2026).
 
-Motions are read from the rotations, by forward kinematics: that is what is exported, so that is what rewards have to judge.
+Motions are read from the rotations, by forward kinematics: that is what is exported, so that is what rewards
+have to judge.
 """
 
 from __future__ import annotations
@@ -117,7 +118,9 @@ class Kimodo(FrameFamily[KimodoConfig]):
 
     def process_with(self, sampling: SamplingSettings) -> Process:
         if sampling.sampler == "ddim" and sampling.steps == 1:
-            raise UserError("one step of ddim gives noise here: its only time is the clean end. Set steps to 2 or more.")
+            raise UserError(
+                "one step of ddim gives noise here: its only time is the clean end. Set steps to 2 or more."
+            )
         return super().process_with(sampling)
 
     def encode_text(self, texts: Sequence[str]) -> Condition:
@@ -132,7 +135,9 @@ class Kimodo(FrameFamily[KimodoConfig]):
                 f"{tokens.shape[-1]}."
             )
         if tokens.shape[1] > self.text_tokens:
-            raise UserError(f"a text of {tokens.shape[1]} tokens; this generator reads at most {self.text_tokens}.")
+            raise UserError(
+                f"a text of {tokens.shape[1]} tokens; this generator reads at most {self.text_tokens}."
+            )
         rows = tokens.new_zeros(len(texts), *tokens.shape[1:])
         rows[[place for place, text in enumerate(texts) if text.strip()]] = tokens
         visible = torch.ones(rows.shape[:2], dtype=torch.bool, device=self.device)
@@ -152,7 +157,9 @@ class Kimodo(FrameFamily[KimodoConfig]):
         if guidance == 1:
             return self._pass(x, t, condition.text.tokens, asked, lengths, ((True, fixed),))[0]
         if not fixed or self.config.passes == "regular":
-            both, null = self._pass(x, t, condition.text.tokens, asked, lengths, ((True, fixed), (False, False)))
+            both, null = self._pass(
+                x, t, condition.text.tokens, asked, lengths, ((True, fixed), (False, False))
+            )
             return null + guidance * (both - null)
         passes = ((True, False), (False, True), (False, False))
         text, held, null = self._pass(x, t, condition.text.tokens, asked, lengths, passes)

@@ -1,7 +1,7 @@
 """Kimodo's denoiser: a root stage, a bridge, a body stage (NVIDIA 2026, arXiv 2603.15546; names are its code's).
 
-Each stage is a post-norm transformer over text slots, one time token, one heading token, and the frames. The empty text slots
-are constants, but they take part in attention: they cannot be left out.
+Each stage is a post-norm transformer over text slots, one time token, one heading token, and the frames. The empty
+text slots are constants, but they take part in attention: they cannot be left out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What Kimodo's features are normalised with, in three parts, and the bridge that the third of them serves.
 
-normalised = (x - mean) / sqrt(std^2 + 1e-5). The body stage does not read the root as the root stage says it, in the world,
-but as velocities in the world and height: that way is the bridge.
+normalised = (x - mean) / sqrt(std^2 + 1e-5). The body stage does not read the root as the root stage says it, in the
+world, but as velocities in the world and height: that way is the bridge.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from motionrft.representations.kimodo.features import ROOT
 from motionrft.representations.kimodo.skeletons import FPS
 
 _SMALLEST = 1e-5

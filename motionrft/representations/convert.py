@@ -90,7 +90,8 @@ EDGES: dict[tuple[str, str], Edge] = {
         lambda x, n, c: kimodo_to_joints(x, n, c.rest_joints), loses="joints that are not ours, and the twist"
     ),
     (KIMODO, ROTATION): Edge(
-        lambda x, n, c: kimodo_to_rotation(x, n, c.rest_joints), loses="joints that are not ours, and the bones"
+        lambda x, n, c: kimodo_to_rotation(x, n, c.rest_joints),
+        loses="joints that are not ours, and the bones",
     ),
     (ROTATION, KIMODO): Edge(
         lambda x, n, c: rotation_to_kimodo(x, n), loses="body shape, place and facing in the world"

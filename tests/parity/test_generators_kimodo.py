@@ -7,12 +7,11 @@ import torch
 from torch import Tensor
 
 from motionrft.diffusion.ddim import ddim
-from motionrft.diffusion.schedule import broadcast, cosine, visited_times
+from motionrft.diffusion.schedule import cosine, visited_times
 from motionrft.errors import UserError
 from motionrft.generators.base import Condition
 from motionrft.generators.constraints import Constraints
 from motionrft.generators.kimodo import Kimodo, KimodoConfig
-from motionrft.lengths import length_mask
 from motionrft.linear import torch_products
 from motionrft.representations.kimodo import features as kimodo
 from motionrft.representations.kimodo.features import KimodoFeatures

@@ -3,9 +3,10 @@
     smooth root 3, heading 2 | positions 3 J, rotations 6 J, velocities 3 J, contacts 4
         root part, 5         |                     body part, 12 J + 4
 
-Smooth root: x and z of a smoothed pelvis path, y the pelvis' own height. Heading: cos, sin of the yaw of the hips, 0 faces
-+Z. Positions: joints less the smooth x and z. Rotations: of each joint in the world, the first column, then the second.
-Published motions come from the rotations, never from the positions. (NVIDIA 2026, arXiv 2603.15546; layout of its code.)
+Smooth root: x and z of a smoothed pelvis path, y the pelvis' own height. Heading: cos, sin of the yaw of the hips, 0
+faces +Z. Positions: joints less the smooth x and z. Rotations: of each joint in the world, first column, then second.
+Published motions come from the rotations, never from the positions. (NVIDIA 2026, arXiv 2603.15546; layout of its
+code.)
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ def heading_of(posed: Tensor, skeleton: KimodoSkeleton) -> Tensor:
 
 
 def turn(values: Tensor, angle: Tensor) -> Tensor:
-    """Features (..., T, 12 J + 9) with the world turned by `angle` (...) radians about Y, counter-clockwise from above."""
+    """Features (..., T, 12 J + 9) with the world turned by `angle` (...) radians about Y, right-handed."""
     features, angle = KimodoFeatures(values), angle[..., None]
     cos, sin, no = angle.cos(), angle.sin(), torch.zeros_like(angle)
     rows = [torch.stack(row, dim=-1) for row in ((cos, no, sin), (no, no + 1, no), (-sin, no, cos))]

@@ -1,7 +1,7 @@
 """Kimodo's features as our joints and rotations, by forward kinematics of their rotations, and our rotations as SOMA's.
 
-SOMA's rest frames are aligned with the world, as ours are, so the rotations of the joints that are also ours carry over as they
-are; only the parents differ (our head hangs on SOMA's lower neck).
+SOMA's rest frames are aligned with the world, as ours are, so the rotations of the joints that are also ours carry over
+as they are; only the parents differ (our head hangs on SOMA's lower neck).
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def _soma_features(clip: Tensor) -> Tensor:
 def _each(motions: Tensor, lengths: Tensor | None, features) -> Tensor:  # type: ignore[no-untyped-def]
     """Motion by motion, in float64, for the path of each is smoothed over its own frames; zeros beyond."""
     frames = [motions.shape[1]] * len(motions) if lengths is None else lengths.tolist()
-    made = [features(motion[:count].double()).to(motions) for motion, count in zip(motions, frames, strict=True)]
+    made = [
+        features(motion[:count].double()).to(motions) for motion, count in zip(motions, frames, strict=True)
+    ]
     padded = motions.new_zeros(*motions.shape[:2], made[0].shape[-1])
     for row, clip in zip(padded, made, strict=True):
         row[: len(clip)] = clip
@@ -95,4 +97,6 @@ def check_people(width: int) -> None:
         UserError: as said.
     """
     if skeleton_of_features(width) is G1:
-        raise UserError("motions of people are not made into the robot's features; give motions of 417 numbers.")
+        raise UserError(
+            "motions of people are not made into the robot's features; give motions of 417 numbers."
+        )
