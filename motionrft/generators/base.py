@@ -20,8 +20,12 @@ from motionrft.diffusion.rollout import sample as walk_process
 from motionrft.diffusion.sampler import sampler_named
 from motionrft.diffusion.schedule import Schedule, StraightPath
 from motionrft.errors import UserError
+<<<<<<< HEAD
 from motionrft.generators.kinds import DIFFUSION_FIELDS, KIND_WORDS, Kind
 from motionrft.generators.noise import ItemNoise
+=======
+from motionrft.generators.constraints import Constraints
+>>>>>>> main
 from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.generators.text_to_motion import Sampled, TextToMotion
 from motionrft.moving import moved
@@ -36,10 +40,12 @@ class Condition:
     text: features of B prompts.
     null: features of the null prompt, (1, ...) and shared by the batch, or None for a generator without
     guidance passes.
+    constraints: what else the B motions are asked for, or None.
     """
 
     text: TextFeatures
     null: TextFeatures | None = None
+    constraints: Constraints | None = None
 
     @property
     def device(self) -> torch.device:
@@ -49,10 +55,12 @@ class Condition:
         return len(self.text)
 
     def index(self, items: Tensor) -> "Condition":
-        return Condition(self.text.index(items), self.null)
+        asked = None if self.constraints is None else self.constraints.index(items)
+        return Condition(self.text.index(items), self.null, asked)
 
     def to(self, device: torch.device | str) -> "Condition":
-        return Condition(self.text.to(device), None if self.null is None else self.null.to(device))
+        parts = (None if part is None else part.to(device) for part in (self.null, self.constraints))
+        return Condition(self.text.to(device), *parts)  # type: ignore[arg-type]
 
 
 class Generator(TextToMotion):
@@ -206,6 +214,10 @@ class Generator(TextToMotion):
         Args:
             frames: T, the padded number of frames; None takes the longest item's, which asks the device.
         """
+
+    def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str]:
+        """State to the fullest motion that the family makes, for files, and its representation; arguments as `decode`."""
+        return self.decode(x, lengths, frames), self.representation
 
     @abstractmethod
     def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
