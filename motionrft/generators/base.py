@@ -20,12 +20,9 @@ from motionrft.diffusion.rollout import sample as walk_process
 from motionrft.diffusion.sampler import sampler_named
 from motionrft.diffusion.schedule import Schedule, StraightPath
 from motionrft.errors import UserError
-<<<<<<< HEAD
+from motionrft.generators.constraints import Constraints
 from motionrft.generators.kinds import DIFFUSION_FIELDS, KIND_WORDS, Kind
 from motionrft.generators.noise import ItemNoise
-=======
-from motionrft.generators.constraints import Constraints
->>>>>>> main
 from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.generators.text_to_motion import Sampled, TextToMotion
 from motionrft.moving import moved

@@ -102,7 +102,7 @@ class TokenStage(FirstStage):
         return {} if self.running is None else self.running.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._kept = state or None
+        self.running, self._kept = None, state or None
 
 
 def feature_loss(made: Tensor, real: Tensor, mask: Tensor) -> dict[str, Tensor]:

@@ -94,7 +94,8 @@ SMALLER: dict[str, list[str]] = {
 def tiny(name: str, data: Path, updates: int, *settings: str) -> PretrainPreset:
     """A shipped preset at tiny size: its own objective and settings, few updates of small batches."""
     few = [
-        f"{stage}.{key}" for stage in ("autoencoder", "denoiser", "language_model")
+        f"{stage}.{key}"
+        for stage in ("autoencoder", "denoiser", "language_model")
         for key in (f"updates={updates}", "batch=4")
     ]
     always = ["min_frames=16", "denoiser.validate_every=2", "checkpoint_every=2", f"data={data}"]
