@@ -13,6 +13,7 @@ from motionrft.files.words import array_words
 from motionrft.generators.preset import SamplePreset
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.outputs import check_writable_folder
+from motionrft_cli.plurals import counted
 from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _sample(
         lines = share.merged(lines, lambda line: line["file"])
         for line in lines:
             call.console.emit(line)
-    call.console.info(f"{len(lines)} motions in {out}. Next: motionrft score {out} --json")
+    call.console.info(f"{counted(len(lines), 'motion')} in {out}. Next: motionrft score {out} --json")
     return 0
 
 

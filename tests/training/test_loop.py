@@ -175,7 +175,7 @@ def test_progress_sees_every_update_and_the_end(tmp_path: Path) -> None:
         def __init__(self) -> None:
             self.events: list[str] = []
 
-        def start(self, total, done) -> None:
+        def start(self, total, done, seconds=None) -> None:
             self.events.append(f"start {done}/{total}")
 
         def update(self, done, metrics) -> None:
