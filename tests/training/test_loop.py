@@ -161,7 +161,7 @@ def test_no_gradient_is_said_once() -> None:
     said: list[str] = []
 
     class Notes:
-        start = update = finish = staticmethod(lambda *arguments: None)
+        start = update = finish = staticmethod(lambda *arguments, **more: None)
         message = staticmethod(lambda text, warn=False: said.append(text))
 
     trainer = ToyTrainer()
