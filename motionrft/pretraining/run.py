@@ -29,6 +29,7 @@ from motionrft.pretraining.preset import PretrainPreset
 from motionrft.pretraining.stages import first_stage, states_of
 from motionrft.pretraining.windows import Windows
 from motionrft.representations.statistics import Statistics
+from motionrft.training.described import without_storage
 from motionrft.training.environment import environment
 from motionrft.training.fingerprints import path_hash
 from motionrft.training.loop import train
@@ -89,7 +90,7 @@ class Pretraining:
         teacher = None if preset.teacher is None else load_generator(preset.teacher, str(device))
         config = preset.generator if teacher is None else student_config(teacher, preset.generator)
         config = fitted(config, datasets[0]) if teacher is None else config
-        with torch.device("meta"):
+        with without_storage():
             described = build_generator(config, _ORIGIN)
         stages = _stages(preset, described)
         train_set, validation = (
