@@ -15,7 +15,7 @@ import torch
 
 from motionrft.errors import UserError
 from motionrft.generators.base import Generator
-from motionrft.loading import load_generator
+from motionrft.loading import load_generator, loaded_for
 from motionrft.preferences.candidates import Candidates, make_candidates, read_candidates
 from motionrft.preferences.journal import Journal
 from motionrft.preferences.judges.base import Item, Judge
@@ -104,7 +104,7 @@ class Preferring:
     def _candidates(self) -> dict[str, Any]:
         prompts, preset = self.prompts(), self.preset
         total = len(prompts) * preset.candidates
-        generator: Generator = load_generator(preset.generator, str(self.device))
+        generator: Generator = loaded_for(preset, load_generator(preset.generator, str(self.device)))
         make_candidates(
             generator,
             prompts,
