@@ -16,7 +16,7 @@ _motionrft() {
         convert:--format) COMPREPLY=($(compgen -W 'npy npz safetensors official' -- "$word")); return ;;
         convert:--out-unit) COMPREPLY=($(compgen -W 'cm m' -- "$word")); return ;;
         convert:--rest) COMPREPLY=($(compgen -W 'standing origin pelvis t-pose' -- "$word")); return ;;
-        convert:--family) COMPREPLY=($(compgen -W 'mld mdm motiondiffuse acmdm hymotion stablemofusion' -- "$word")); return ;;
+        convert:--family) COMPREPLY=($(compgen -W 'mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion' -- "$word")); return ;;
         convert:--up) COMPREPLY=($(compgen -W 'auto y z x -y -z -x' -- "$word")); return ;;
         convert:--unit) COMPREPLY=($(compgen -W 'auto m cm mm inch cmu' -- "$word")); return ;;
         convert:--t-pose) COMPREPLY=($(compgen -W 'auto keep drop' -- "$word")); return ;;

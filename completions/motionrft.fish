@@ -19,7 +19,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l captions -d 'd
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l splits -d 'data set: CSV with clip_id and a column of train, val, test' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l split-column -d 'data set: the column of --splits to use' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l hold-out -d 'data set: KEY=VALUE of index.csv, or caption=WORD; lists to train without that class, to tune and to test on it' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l family -d 'family of a checkpoint, where its keys do not tell' -x -a 'mld mdm motiondiffuse acmdm hymotion stablemofusion'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l family -d 'family of a checkpoint, where its keys do not tell' -x -a 'mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l shard -d 'only the I-th of N shares of the input, from 1/N: for job arrays' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l from -d 'representation of the inputs, where their shape does not tell' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l up -d 'the axis that is up in the inputs; auto: the one along which the body stands' -x -a 'auto y z x -y -z -x'

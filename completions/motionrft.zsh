@@ -42,7 +42,7 @@ _motionrft() {
                     '*--splits[data set; CSV with clip_id and a column of train, val, test]:value:_files' \
                     '*--split-column[data set; the column of --splits to use]:value:_files' \
                     '*--hold-out[data set; KEY=VALUE of index.csv, or caption=WORD; lists to train without that class, to tune and to test on it]:value:_files' \
-                    '*--family[family of a checkpoint, where its keys do not tell]:value:(mld mdm motiondiffuse acmdm hymotion stablemofusion)' \
+                    '*--family[family of a checkpoint, where its keys do not tell]:value:(mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion)' \
                     '*--shard[only the I-th of N shares of the input, from 1/N; for job arrays]:value:_files' \
                     '*--from[representation of the inputs, where their shape does not tell]:value:_files' \
                     '*--up[the axis that is up in the inputs; auto; the one along which the body stands]:value:(auto y z x -y -z -x)' \
