@@ -119,6 +119,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l generator -d 'g
 complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l prompts -d 'prompts.jsonl of one’s own: text, kind, events, count; null: made by templates' -r
 complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l candidates -d 'motions of each prompt' -r
 complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l judge -d 'rules on joints; a reward; a model behind an OpenAI-compatible endpoint' -x -a 'rules reward endpoint'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l data -d 'data set folder whose real clips, put after each other, validate the judge before it is asked; null: it is believed as it is' -r
 complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l stage -d 'one stage alone; default: all but sheets' -r
 complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft prefer --list-presets 2>/dev/null | cut -d' ' -f1)"
 complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r

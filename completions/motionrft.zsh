@@ -158,6 +158,7 @@ _motionrft() {
                     '*--prompts[prompts.jsonl of one’s own; text, kind, events, count; null; made by templates]:value:_files' \
                     '*--candidates[motions of each prompt]:value:_files' \
                     '*--judge[rules on joints; a reward; a model behind an OpenAI-compatible endpoint]:value:(rules reward endpoint)' \
+                    '*--data[data set folder whose real clips, put after each other, validate the judge before it is asked; null; it is believed as it is]:value:_files' \
                     '*--stage[one stage alone; default; all but sheets]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets prefer}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
