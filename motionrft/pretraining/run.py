@@ -13,7 +13,7 @@ from motionrft.errors import UserError
 from motionrft.generators.base import Generator
 from motionrft.generators.folder import build_generator, read_generator, save_generator
 from motionrft.generators.mld import Mld
-from motionrft.loading import load_generator
+from motionrft.loading import load_generator, loaded_for
 from motionrft.pretraining.autoencoder import AutoencoderTrainer
 from motionrft.pretraining.biased import biased
 from motionrft.pretraining.denoiser import DenoiserTrainer
@@ -123,7 +123,7 @@ class Pretraining:
         statistics = self.statistics(generator)
         generator.mean.copy_(statistics.mean)
         generator.std.copy_(statistics.std)
-        return generator.to(self.device)
+        return loaded_for(self.preset, generator).to(self.device)
 
     def train_autoencoder(self) -> dict[str, float]:
         """Stage 1; writes `autoencoder/model/` and returns the reconstruction's quality on the validation split."""
