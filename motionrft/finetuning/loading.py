@@ -21,7 +21,7 @@ from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator, diffusion
 from motionrft.generators.kinds import KIND_WORDS
 from motionrft.generators.text_to_motion import TextToMotion
-from motionrft.loading import generator_identity, load_generator, load_reward, reward_identity
+from motionrft.loading import generator_identity, load_generator, load_reward, loaded_for, reward_identity
 from motionrft.official.rewards import Beside
 from motionrft.reward.balance import balanced
 from motionrft.reward.base import Reward
@@ -53,6 +53,10 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
     found = {"generator": generator_identity(preset.generator)}
     if set(preset.weights) - {name for name, weight in preset.weights.items() if not weight}:
         found["reward"] = reward_identity(preset.reward, preset.weights)
+    if preset.text_features is not None:
+        if not Path(preset.text_features).is_file():
+            raise UserError(f"{preset.text_features}: no such file of text features.")
+        found["text"] = path_hash(preset.text_features)
     if preset.pairs is not None:
         if not Path(preset.pairs).exists():
             raise UserError(f"{preset.pairs}: no such file of pairs.")
@@ -101,7 +105,7 @@ def load_tuned(preset: FinetunePreset, device: torch.device | str) -> Generator:
     Raises:
         UserError: there is none, or the method fits another kind.
     """
-    generator = load_generator(preset.generator, device)
+    generator = loaded_for(preset, load_generator(preset.generator, device))
     check_kind(preset, generator)
     return diffusion(generator, preset.generator, "this trainer takes")
 

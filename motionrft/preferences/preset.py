@@ -6,7 +6,8 @@ from pydantic import Field, model_validator
 
 from motionrft.generators.kinds import Ending
 from motionrft.preferences.events import EVENTS, USUAL
-from motionrft.settings.base import Preset, PresetPart
+from motionrft.settings.base import PresetPart
+from motionrft.text.preset import TextPreset
 
 
 class JudgePart(PresetPart):
@@ -51,7 +52,7 @@ class PairsPart(PresetPart):
     balance: bool = Field(True, description="as many pairs of each kind of prompt")
 
 
-class PreferPreset(Preset):
+class PreferPreset(TextPreset):
     """Everything `motionrft prefer` decides."""
 
     command: ClassVar[str] = "prefer"

@@ -18,7 +18,7 @@ from motionrft.generators.folder import build_generator, read_generator, save_ge
 from motionrft.generators.mld import Mld
 from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.generators.token_generator import TokenGenerator
-from motionrft.loading import load_generator
+from motionrft.loading import load_generator, loaded_for
 from motionrft.pretraining.autoencoder import AutoencoderTrainer
 from motionrft.pretraining.biased import biased
 from motionrft.pretraining.denoiser import DenoiserTrainer
@@ -36,6 +36,7 @@ from motionrft.pretraining.stages import first_stage, states_of
 from motionrft.pretraining.token_rows import clip_rows, training_rows
 from motionrft.pretraining.windows import Windows
 from motionrft.representations.statistics import Statistics
+from motionrft.training.described import without_storage
 from motionrft.training.environment import environment
 from motionrft.training.fingerprints import path_hash
 from motionrft.training.loop import train
@@ -99,7 +100,7 @@ class Pretraining:
             teacher = diffusion(loaded, preset.teacher, "distillation is for")
         config = preset.generator if teacher is None else student_config(teacher, preset.generator)
         config = fitted(config, datasets[0]) if teacher is None else config
-        with torch.device("meta"):
+        with without_storage():
             described = build_generator(config, _ORIGIN)
         stages = _stages(preset, described)
         train_set, validation = (
@@ -132,7 +133,7 @@ class Pretraining:
         statistics = self.statistics(generator)
         generator.mean.copy_(statistics.mean)
         generator.std.copy_(statistics.std)
-        return generator.to(self.device)
+        return loaded_for(self.preset, generator).to(self.device)
 
     def train_autoencoder(self) -> dict[str, float]:
         """Stage 1; writes `autoencoder/model/` and returns the reconstruction's quality on the validation split."""
