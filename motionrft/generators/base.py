@@ -212,6 +212,15 @@ class Generator(TextToMotion):
             frames: T, the padded number of frames; None takes the longest item's, which asks the device.
         """
 
+    @property
+    def feature_costs(self) -> tuple[str, ...]:
+        """Costs of its own features (`motionrft.reward.kimodo_terms`) that a reward may weigh; none for most families."""
+        return ()
+
+    def decode_features(self) -> None:
+        """Decode to the family's own features from now on, for rewards that weigh some of `feature_costs`."""
+        raise UserError(f"{self.family} has no features of its own that a reward could weigh.")
+
     def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str]:
         """State to the fullest motion that the family makes, for files, and its representation; arguments as `decode`."""
         return self.decode(x, lengths, frames), self.representation
