@@ -39,7 +39,7 @@ def preset(folder: Path, **values: object) -> FinetunePreset:
         "method": {"method": "easytune", "k": 4},
         "steps": 8,
         "batch": 3,
-        "updates": 24,
+        "updates": 40,
         "optimiser": {"lr": 3e-3},
     }
     named = {"generator": str(folder / "g1"), "prompts": str(folder / "prompts.txt"), "weights": COSTS}
