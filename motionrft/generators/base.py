@@ -5,7 +5,7 @@ tuning, sampling and evaluation know only what is in this file.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +21,7 @@ from motionrft.errors import UserError
 from motionrft.generators.constraints import Constraints
 from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.registry import SAMPLERS
+from motionrft.representations.statistics import Statistics
 from motionrft.text.base import TextEncoder, TextFeatures
 
 
@@ -218,6 +219,40 @@ class Generator(nn.Module, ABC):
         """
         drops = [False] * len(texts) if dropped is None else dropped.tolist()
         return self.encode_text(["" if drop else text for text, drop in zip(texts, drops, strict=True)])
+
+    def constrained(
+        self, condition: Condition, lengths: Tensor, wishes: Any = None, heading: float | None = None
+    ) -> Condition:
+        """The condition with what B motions are asked for beside their texts.
+
+        Args:
+            wishes: as the family reads them, the same of every motion; heading: radians that the first frame faces.
+
+        Raises:
+            UserError: the family takes none, or these are wrong.
+        """
+        if wishes is None and heading is None:
+            return condition
+        raise UserError(f"the family {self.family} takes neither constraints nor a heading: leave them out.")
+
+    def augmented(
+        self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator
+    ) -> tuple[Tensor, Condition]:
+        """Clean states and their condition as pre-training shows them, varied where the family does so.
+
+        Args:
+            draws: on the CPU, so that every device draws the same.
+        """
+        return x0, condition
+
+    def learn_statistics(self, statistics: Statistics, clips: Iterable[Tensor]) -> None:
+        """Take over what motions are normalised with.
+
+        Args:
+            clips: (T, D) each, the training motions that the statistics are of.
+        """
+        self.mean.copy_(statistics.mean)
+        self.std.copy_(statistics.std)
 
     @abstractmethod
     def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:

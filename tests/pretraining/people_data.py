@@ -82,6 +82,10 @@ SMALLER: dict[str, list[str]] = {
         *("generator.denoiser.width=16", "generator.denoiser.layers=3", "generator.denoiser.heads=2"),
         *(f"generator.denoiser.{name}_width={TEXT_WIDTH}" for name in ("token", "sentence")),
     ],
+    "mini-kimodo": [
+        *("generator.denoiser.width=16", "generator.denoiser.layers=2", "generator.denoiser.feedforward=32"),
+        f"generator.denoiser.text_width={TEXT_WIDTH}",
+    ],
 }
 """Name of a pretrain preset -> the `--set` arguments that make its networks tiny."""
 
