@@ -228,7 +228,7 @@ class Kimodo(FrameFamily[KimodoConfig]):
         return answer.chunk(count)
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
-        features, _ = self.whole(x, lengths, frames)
+        features = self._denormalised(x, lengths, frames)
         with torch.autocast(x.device.type, enabled=False):
             if self.representation == ROTATION:
                 return kimodo_to_rotation(features, lengths)
@@ -236,7 +236,10 @@ class Kimodo(FrameFamily[KimodoConfig]):
 
     def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str]:
         """The de-normalised features: joints that are not ours, the smooth path and the contacts are in them."""
-        return to_motion(x, self.mean, self.statistics.whole.scale, lengths, frames), KIMODO
+        return self._denormalised(x, lengths, frames), KIMODO
+
+    def _denormalised(self, x: Tensor, lengths: Tensor, frames: int | None) -> Tensor:
+        return to_motion(x, self.mean, self.statistics.whole.scale, lengths, frames)
 
     def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
         features = motion
