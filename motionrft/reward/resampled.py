@@ -115,7 +115,9 @@ def resample_batch(
         lengths: (B,) at least 3 valid frames; what comes beyond the last of the resampled ones is meaningless.
         straight: lines instead of cubics: for columns of rotations, whose mean is the rotation half way.
     """
-    before, fraction = (part.to(values.device) for part in sample_times(values.shape[1], source_fps, target_fps))
+    before, fraction = (
+        part.to(values.device) for part in sample_times(values.shape[1], source_fps, target_fps)
+    )
     x = fraction.to(values).reshape(-1, *(1,) * (values.dim() - 2))  # (K, 1, ...)
     if straight:
         after = (before + 1).clamp(max=values.shape[1] - 1)
