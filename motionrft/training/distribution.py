@@ -15,18 +15,29 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import Interrupted, RunError, UserError
+from motionrft.training.signals import INTERRUPTED, OrderlyEnd
+from motionrft.training.stop_notice import StopNotice
 
 T = TypeVar("T")
 
+_STOPPED = (
+    "Stopped, as one of the processes was. What was saved stays: start all of them again with --resume."
+)
 TIMEOUT = 600.0
 """Seconds after which a process that waits for another gives up."""
 
 
 class Distribution:
-    """The processes of one run, or the only one. Leave it as a context, so that nobody is cut off in mid-message."""
+    """The processes of one run, or the only one. Leave it as a context, so that nobody is cut off in mid-message, and
+    so that all of them end as stopped where one of them was stopped.
+    """
+
+    _meetings = 0
 
     def __init__(self, rank: int = 0, processes: int = 1, device: torch.device | None = None) -> None:
         self.rank, self.processes = rank, processes
+        self._notice: StopNotice | None = None
+        self._ending: OrderlyEnd | None = None
         self.device = device
         """This process's own device, or None: whatever was asked for."""
 
@@ -43,14 +54,24 @@ class Distribution:
         from accelerate import PartialState
 
         state = PartialState(cpu=device.type == "cpu", timeout=datetime.timedelta(seconds=timeout))
-        return cls(state.process_index, state.num_processes, state.device)
+        company = cls(state.process_index, state.num_processes, state.device)
+        cls._meetings += 1
+        company._notice = StopNotice(company.rank, company.processes, f"motionrft stop {cls._meetings}")
+        return company
 
     def __enter__(self) -> "Distribution":
+        if self._notice is not None:
+            self._ending = OrderlyEnd(_STOPPED)
+            self._ending.__enter__()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if self._ending is not None:
+            self._ending.__exit__(kind, error, trace)
+        if self._notice is not None and (code := _stopped_with(error)) is not None:
+            self._notice.tell(code)
         # Whoever is stopped, or has lost the others, waits for nobody: they are in another message, or gone.
-        self.part(wait=not isinstance(error, RunError | Interrupted))
+        self.part(wait=not isinstance(error, RunError | Interrupted | KeyboardInterrupt))
 
     def part(self, wait: bool = True) -> None:
         """End the company in good order; from then on this process is alone, and keeps its rank.
@@ -63,6 +84,8 @@ class Distribution:
         if wait:
             with suppress(RunError):
                 self.gather(None)
+        if self._notice is not None:
+            self._notice.close()
         from accelerate import PartialState
 
         torch.distributed.destroy_process_group()
@@ -135,7 +158,17 @@ class Distribution:
         try:
             communicate(*arguments)
         except RuntimeError as error:
+            if self._notice is not None and self._notice.code is not None:
+                OrderlyEnd.begin()
+                raise Interrupted(_STOPPED, self._notice.code) from error
             raise RunError(
                 f"Process {self.rank} of {self.processes} lost the others (one ended or was silent). "
                 "The last checkpoint is good: start all of them again with --resume."
             ) from error
+
+
+def _stopped_with(error: BaseException | None) -> int | None:
+    """The exit code of a process that was stopped by itself; None where all were, or none."""
+    if isinstance(error, Interrupted):
+        return None if error.together else error.exit_code
+    return INTERRUPTED if isinstance(error, KeyboardInterrupt) else None
