@@ -183,7 +183,7 @@ def doubtful(array: np.ndarray, representation: str) -> str | None:
 
 
 def _doubt_contacts(contacts: np.ndarray) -> str | None:
-    """Flags (T, 4) of two numbers that are not 0 and 1: scaled, by whatever statistics. Generated ones are many numbers."""
+    """Flags (T, 4) of two numbers that are not 0 and 1: scaled, by whatever statistics. Generated ones take many."""
     levels = [np.unique(flag.round(3)) for flag in contacts.T]
     if max(map(len, levels)) != 2 or all((np.isin(values, (0, 1))).all() for values in levels):
         return None
