@@ -1,6 +1,7 @@
 """The stages of pre-training in one output folder: `autoencoder/`, `denoiser/` (run folders) and `generator/`."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from motionrft.pretraining.preset import PretrainPreset
 from motionrft.pretraining.stages import first_stage, states_of
 from motionrft.pretraining.windows import Windows
 from motionrft.representations.statistics import Statistics
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.environment import environment
 from motionrft.training.fingerprints import path_hash
 from motionrft.training.loop import train
@@ -62,6 +64,8 @@ class Pretraining:
     overwrite: bool = False
     allow_changed: Sequence[str] = ()
     """Dotted preset keys that may differ on resume."""
+    company: Distribution = ALONE
+    """The processes that train together; the first of them writes."""
 
     @classmethod
     def prepare(
@@ -74,6 +78,7 @@ class Pretraining:
         resume: bool = False,
         overwrite: bool = False,
         allow_changed: Sequence[str] = (),
+        company: Distribution = ALONE,
     ) -> "Pretraining":
         """Read the data set's index and check the generator before anything is trained.
 
@@ -96,7 +101,7 @@ class Pretraining:
             Motions(dataset, described.trained_on, described.fps, described.max_frames)
             for dataset in datasets
         )
-        running = (progress, dtype, resume, overwrite, allow_changed)
+        running = (progress, dtype, resume, overwrite, allow_changed, company)
         pretraining = cls(preset, config, teacher, out, train_set, validation, stages, device, *running)
         pretraining.statistics(described)
         return pretraining
@@ -132,7 +137,7 @@ class Pretraining:
         seed, mirror = self.preset.seed, self.preset.mirror
         with self._folder("autoencoder") as folder:
             windows = Windows(self.train, statistics, settings.batch, settings.window, seed, mirror)
-            trainer = AutoencoderTrainer(stage, windows, settings, seed, self.device)
+            trainer = AutoencoderTrainer(stage, windows, settings, seed, self.device, self.company)
             train(
                 trainer,
                 folder,
@@ -141,7 +146,7 @@ class Pretraining:
                 **self._saving(),
             )
             quality = stage.quality(self.validation)
-            save_generator(generator, self._autoencoder)
+            self.company.first(lambda: save_generator(generator, self._autoencoder))
         return quality
 
     def train_denoiser(self) -> dict[str, float]:
@@ -156,7 +161,9 @@ class Pretraining:
             mirror, alone = self.preset.mirror, self.teacher is None
             states = states_of(generator, self.train, self.validation, mirror, whiten=alone)
             datasets = (self.train.dataset, self.validation.dataset)
-            trainer = DenoiserTrainer(generator, objective, states, *datasets, settings, self.preset.seed)
+            trainer = DenoiserTrainer(
+                generator, objective, states, *datasets, settings, self.preset.seed, self.company
+            )
             train(
                 trainer,
                 folder,
@@ -166,7 +173,7 @@ class Pretraining:
                 **self._saving(),
             )
             trainer.use_best()
-            save_generator(generator, self.out / "generator")
+            self.company.first(lambda: save_generator(generator, self.out / "generator"))
         return {"validation_loss": trainer.best["loss"], "update": trainer.best["step"]}
 
     def _begun(self) -> tuple[Generator, Objective]:
@@ -197,27 +204,32 @@ class Pretraining:
     def _autoencoder(self) -> Path:
         return self.out / "autoencoder" / "model"
 
-    def _folder(self, stage: str) -> RunFolder:
+    def _folder(self, stage: str) -> AbstractContextManager[RunFolder | None]:
+        """The stage's run folder, in the first process."""
         others = ("denoiser", "distillation", "teacher") if stage == "autoencoder" else ()
         fields = self.preset.result_fields()
         fields = {key: value for key, value in fields.items() if key not in ("stage", *others)}
         identity = {"data": self.train.dataset.identity}
         if self.preset.teacher is not None:
             identity["teacher"] = path_hash(self.preset.teacher)
-        return open_stage(
-            self.out,
-            stage,
-            self.preset.to_yaml(),
-            fields,
-            environment(str(self.device)),
-            resume=self.resume,
-            overwrite=self.overwrite,
-            allow_changed=self.allow_changed,
-            identity=identity,
+        opened = self.company.first(
+            lambda: open_stage(
+                self.out,
+                stage,
+                self.preset.to_yaml(),
+                fields,
+                environment(str(self.device)),
+                resume=self.resume,
+                overwrite=self.overwrite,
+                allow_changed=self.allow_changed,
+                identity=identity,
+            )
         )
+        self.company.own_chance(self.preset.seed)
+        return opened or nullcontext()
 
     def _saving(self) -> dict[str, Any]:
-        return {"checkpoint_every": self.preset.checkpoint_every}
+        return {"checkpoint_every": self.preset.checkpoint_every, "distribution": self.company}
 
 
 def _stages(preset: PretrainPreset, generator: Generator) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import Interrupted, RunError, UserError
+from motionrft.training.seeds import item_seed
 from motionrft.training.signals import INTERRUPTED, OrderlyEnd
 from motionrft.training.stop_notice import StopNotice
 
@@ -132,6 +133,60 @@ class Distribution:
         self._guarded(torch.distributed.all_gather_object, values, value)
         return values
 
+    def sizes(self, count: int) -> list[int]:
+        """How many of the first to the last of `count` rows each process takes, by rank."""
+        whole, more = divmod(count, self.processes)
+        return [whole + (rank < more) for rank in range(self.processes)]
+
+    def within(self, count: int, first: int) -> list[int]:
+        """How many of the `first` rows of a batch of `count` are each process's, by rank."""
+        sizes = self.sizes(count)
+        begins = [sum(sizes[:rank]) for rank in range(self.processes)]
+        return [max(0, min(size, first - begin)) for size, begin in zip(sizes, begins, strict=True)]
+
+    @property
+    def place(self) -> int:
+        """This process's place among those that are together: who has parted is alone, and first."""
+        return self.rank if self.processes > 1 else 0
+
+    def rows(self, count: int) -> slice:
+        """This process's rows of a batch of `count`."""
+        sizes = self.sizes(count)
+        first = sum(sizes[: self.place])
+        return slice(first, first + sizes[self.place])
+
+    @property
+    def synchronise(self) -> Callable[[Sequence[Tensor]], None] | None:
+        """`average` where there are several: an optimiser that has nobody to wait for need not ask."""
+        return self.average if self.processes > 1 else None
+
+    def joined(self, own: Tensor, sizes: Sequence[int]) -> Tensor:
+        """The rows of all processes, so that a loss of them is that of the whole batch, in every process.
+
+        Gradients reach this process's rows alone, times the number of processes: averaged over the processes, gradients
+        of the weights are those of the whole batch in one.
+
+        Args:
+            own: (sizes[rank], ...), this process's rows. sizes: rows of each process.
+
+        Returns:
+            (sum of sizes, ...)
+        """
+        if self.processes == 1:
+            return own
+        sent = own.new_zeros(max(sizes), *own.shape[1:])
+        sent[: len(own)] = own.detach()
+        received = [torch.empty_like(sent) for _ in sizes]
+        self._guarded(torch.distributed.all_gather, received, sent)
+        parts = [part[:size] for part, size in zip(received, sizes, strict=True)]
+        parts[self.rank] = own.detach() + self.processes * (own - own.detach())
+        return torch.cat(parts)
+
+    def own_chance(self, seed: int) -> None:
+        """Let this process's global generators part from the others': no two drop the same numbers of their rows."""
+        if self.processes > 1:
+            torch.manual_seed(item_seed(seed, "process", self.rank))
+
     def first(self, work: Callable[[], T]) -> T | None:
         """Do something in the main process while the others wait; a user's mistake there is one everywhere.
 
@@ -165,6 +220,10 @@ class Distribution:
                 f"Process {self.rank} of {self.processes} lost the others (one ended or was silent). "
                 "The last checkpoint is good: start all of them again with --resume."
             ) from error
+
+
+ALONE = Distribution()
+"""The company of a process that has none."""
 
 
 def _stopped_with(error: BaseException | None) -> int | None:

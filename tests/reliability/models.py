@@ -152,9 +152,19 @@ def no_such_device(scene: Scene) -> None:
     np.save(scene.place / "a.npy", joints())
     scene.refused(scene.run("score", "a.npy", "--device", "cuda:9"), "cuda:9", "auto, cpu")
     scene.refused(scene.run("finetune", "--device", "cuda:9", "--out", "run"), "cuda:9", "auto, cpu")
-    ended = scene.done(
-        scene.run("sample", "a person waves", "--seconds", "1", "--steps", "2", "--out", "out")
+    small = (
+        "--updates",
+        "12",
+        "--batch",
+        "2",
+        "--steps",
+        "6",
+        "--set",
+        "method.k=3",
+        "--set",
+        "watch.every=0",
     )
+    ended = scene.done(scene.run("finetune", *small, "--set", "evaluation.prompts=0", "--out", "out"))
     scene.want(torch.cuda.is_available() or "no GPU found" in ended.err, f"auto says nothing: {ended.err}")
 
 

@@ -50,25 +50,23 @@ class Scene:
         *words: str | bytes | Path,
         stdin: bytes = b"",
         cwd: Path | None = None,
-        user: int | None = None,
         prepare: Callable[[], None] | None = None,
         **environment: str,
     ) -> Ended:
         """Call the program as a user does, started in the row's folder."""
         command = [sys.executable, "-m", "motionrft_cli.main", *words]
-        return self.execute(command, stdin, cwd, user, prepare, **environment)
+        return self.execute(command, stdin, cwd, prepare, **environment)
 
     def shell(self, line: str, **environment: str) -> Ended:
         """A line of bash in which `motionrft` is the program."""
         head = f'motionrft() {{ {sys.executable} -m motionrft_cli.main "$@"; }}\n'
-        return self.execute(["bash", "-c", head + line], b"", None, None, None, **environment)
+        return self.execute(["bash", "-c", head + line], b"", None, None, **environment)
 
     def execute(
         self,
         command: Sequence[str | bytes | Path],
         stdin: bytes,
         cwd: Path | None,
-        user: int | None,
         prepare: Callable[[], None] | None,
         **environment: str,
     ) -> Ended:
@@ -81,7 +79,6 @@ class Scene:
                 stderr=err,
                 cwd=cwd or self.place,
                 env=clean_environment(**environment),
-                user=user,
                 preexec_fn=prepare,
             )
             watchdog = Timer(LONGEST, process.kill)
