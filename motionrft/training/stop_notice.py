@@ -32,7 +32,9 @@ class StopNotice:
         self.code: int | None = None
         """The exit code that a stopped process has told, or None."""
         place = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-        self._store = torch.distributed.TCPStore(*place, is_master=False, wait_for_workers=False)
+        self._store = torch.distributed.TCPStore(  # type: ignore[attr-defined]
+            *place, is_master=False, wait_for_workers=False
+        )
         self._closed = Event()
         Thread(target=self._listen, name="motionrft stop notice", daemon=True).start()
 

@@ -77,7 +77,7 @@ def presets(scene: Scene) -> None:
         "object": ("updates: !!python/object/apply:os.mkdir [ran]\n", ("python/object",)),
         "bomb": ("\n".join(bomb) + "\n", ("bomb.yaml",)),
         "large": ("# " + "x" * 10_000_000 + "\n", ("large.yaml", "MiB")),
-        "tab": ("updates:\t3\n\tbatch: 2\n", ("tab.yaml", "line 2")),
+        "tab": ("updates:\t3\n\tbatch: 2\n", ("tab.yaml", "line 1, column 9")),
         "list": ("- 1\n- 2\n", ("list.yaml",)),
     }
     for name, (content, said) in contents.items():
