@@ -145,12 +145,19 @@ GENERATORS = Kind(
         ),
         "acmdm": Entry("motionrft.generators.acmdm:Acmdm", "ACMDM: flow over latents of absolute joints"),
         "hymotion": Entry("motionrft.generators.hymotion:HyMotion", "HY-Motion: flow over joint rotations"),
+        "kimodo": Entry(
+            "motionrft.generators.kimodo:Kimodo", "Kimodo: two-stage diffusion of SOMA, G1, SMPL-X"
+        ),
         "stablemofusion": Entry(
             "motionrft.generators.stablemofusion:StableMoFusion", "StableMoFusion: diffusion of frames, U-Net"
         ),
+        "token-decoder": Entry(
+            "motionrft.generators.token_decoder:TokenDecoderGenerator",
+            "a small language model of motion tokens",
+        ),
     },
 )
-"""Subclasses of `motionrft.generators.base.Generator`."""
+"""Subclasses of `motionrft.generators.base.Generator` (diffusion) or `….token_generator.TokenGenerator`."""
 
 METHODS = Kind(
     "method",
@@ -216,6 +223,8 @@ TEXT_ENCODERS = Kind(
         "sentence-t5-large": Entry("motionrft.text.pretrained:SentenceT5", "sentence-T5 large"),
         "distilbert": Entry("motionrft.text.pretrained:DistilBert", "DistilBERT, token states"),
         "hymotion": Entry("motionrft.text.hymotion:HyMotionText", "HY-Motion's Qwen and CLIP"),
+        "llm2vec": Entry("motionrft.text.llm2vec:llm2vec", "LLM2Vec on Llama 3 8B, bfloat16 (Kimodo)"),
+        "llm2vec-fp32": Entry("motionrft.text.llm2vec:llm2vec_fp32", "LLM2Vec in float32 (Kimodo v1.1)"),
     },
 )
 """Functions or classes (folder or None, device) that give a `motionrft.text.base.TextEncoder`."""

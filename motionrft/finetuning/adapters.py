@@ -1,23 +1,26 @@
-"""What of a denoiser is trained: everything, all but some named parts, or low-rank adapters (peft)."""
+"""What of a generator's tuned part is trained: everything, all but some named parts, or low-rank adapters (peft).
+
+peft imports transformers, which takes as long as torch itself: only where there are adapters.
+"""
 
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from peft import LoraConfig, PeftModel, get_peft_model
-from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from motionrft.errors import UserError
-from motionrft.finetuning.packed_adapter import adopt
 from motionrft.finetuning.preset import LoraPart
-from motionrft.generators.base import Generator
+from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.training.atomic import atomic_folder
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 
 def prepare_training(
-    generator: Generator, lora: LoraPart, freeze: Sequence[str] = ()
+    generator: TextToMotion, lora: LoraPart, freeze: Sequence[str] = ()
 ) -> list[tuple[str, nn.Parameter]]:
     """Freeze the generator but for what is to be trained, in evaluation mode, and name that.
 
@@ -25,32 +28,39 @@ def prepare_training(
         between the two guidance halves.
 
     Raises:
-        UserError: a name of `freeze` or of the adapters' targets is not in the denoiser.
+        UserError: a name of `freeze` or of the adapters' targets is not in the tuned part.
     """
     generator.eval().requires_grad_(False)
     if lora.enabled:
         _add_adapters(generator, lora)
     else:
-        generator.denoiser.requires_grad_(True)
-        _freeze(generator.denoiser, freeze)
+        generator.tuned.requires_grad_(True)
+        _freeze(generator, freeze)
     generator.eval()
-    return [(name, p) for name, p in generator.denoiser.named_parameters() if p.requires_grad]
+    return [(name, p) for name, p in generator.tuned.named_parameters() if p.requires_grad]
 
 
-def merged(generator: Generator) -> Generator:
+def merged(generator: TextToMotion) -> TextToMotion:
     """The generator to be saved: adapters folded into the weights of a copy; without adapters, itself."""
-    if not isinstance(generator.denoiser, PeftModel):
+    if not _adapted(generator.tuned):
         return generator
     folded = copy.deepcopy(generator)
-    folded.denoiser = cast(nn.Module, cast(PeftModel, folded.denoiser).base_model.model)
-    _fold(folded.denoiser)
+    folded.use_tuned(cast(nn.Module, cast("PeftModel", folded.tuned).base_model.model))
+    _fold(folded.tuned)
     return folded
+
+
+def _adapted(denoiser: nn.Module) -> bool:
+    """Whether it is a `PeftModel`, told without importing peft."""
+    return hasattr(denoiser, "peft_config")
 
 
 def _fold(module: nn.Module) -> None:
     """Put every adapted layer back, its update added, the innermost first: peft's own folding knows no adapters within
     adapters (the output projection of an attention whose packed projection is adapted).
     """
+    from peft.tuners.lora import LoraLayer
+
     for name, child in list(module.named_children()):
         _fold(child)
         if isinstance(child, LoraLayer):
@@ -58,14 +68,18 @@ def _fold(module: nn.Module) -> None:
             setattr(module, name, child.get_base_layer())
 
 
-def save_adapters(generator: Generator, folder: Path) -> None:
+def save_adapters(generator: TextToMotion, folder: Path) -> None:
     """Write the adapters as a peft folder; nothing where there are none."""
-    if isinstance(generator.denoiser, PeftModel):
+    if _adapted(generator.tuned):
         with atomic_folder(folder) as temporary:
-            generator.denoiser.save_pretrained(str(temporary))
+            cast("PeftModel", generator.tuned).save_pretrained(str(temporary))
 
 
-def _add_adapters(generator: Generator, lora: LoraPart) -> None:
+def _add_adapters(generator: TextToMotion, lora: LoraPart) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    from motionrft.finetuning.packed_adapter import adopt
+
     targets = lora.targets or [*generator.lora_targets, *generator.lora_parameters]
     packed = [name for name in targets if name in generator.lora_parameters]
     config = LoraConfig(
@@ -77,16 +91,17 @@ def _add_adapters(generator: Generator, lora: LoraPart) -> None:
         bias="none",
     )
     try:
-        generator.denoiser = get_peft_model(generator.denoiser, config)
+        generator.use_tuned(get_peft_model(generator.tuned, config))
     except ValueError as error:
         raise UserError(f"lora.targets {targets}: {error}") from None
-    adopt(generator.denoiser)
+    adopt(generator.tuned)
 
 
-def _freeze(denoiser: nn.Module, names: Sequence[str]) -> None:
-    parts = dict(denoiser.named_modules())
+def _freeze(generator: TextToMotion, names: Sequence[str]) -> None:
+    network, what = generator.tuned, generator.tuned_part.replace("_", " ")
+    parts = dict(network.named_modules())
     for name in names:
         if name not in parts:
-            known = ", ".join(child for child, _ in denoiser.named_children())
-            raise UserError(f"freeze: the denoiser has no part {name!r}; its parts are {known}")
+            known = ", ".join(child for child, _ in network.named_children())
+            raise UserError(f"freeze: the {what} has no part {name!r}; its parts are {known}")
         parts[name].requires_grad_(False)

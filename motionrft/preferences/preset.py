@@ -4,8 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from motionrft.generators.kinds import Ending
 from motionrft.preferences.events import EVENTS, USUAL
-from motionrft.settings.base import Preset, PresetPart
+from motionrft.settings.base import PresetPart
+from motionrft.text.preset import TextPreset
 
 
 class JudgePart(PresetPart):
@@ -25,6 +27,21 @@ class JudgePart(PresetPart):
         None, ge=0, description="judge endpoint: price of a million tokens received"
     )
     image_tokens: int = Field(1100, ge=0, description="judge endpoint: tokens of one sheet, for the estimate")
+    data: str | None = Field(
+        None,
+        description="data set folder whose real clips, put after each other, validate the judge before it is asked; "
+        "null: it is believed as it is",
+    )
+    split: str = Field("test", description="split of that data set")
+    checks: int = Field(
+        30, ge=1, description="motions of each kind of prompt that validate the judge, asked twice"
+    )
+    shows: dict[str, str] = Field(
+        {},
+        description="what that data set's kinds of motion (column content of index.csv) show: kind to event, of clips "
+        "that show it once; the built-in models' kinds are known",
+    )
+    force: bool = Field(False, description="ask a judge whose validation is below 0.6")
 
 
 class PairsPart(PresetPart):
@@ -35,7 +52,7 @@ class PairsPart(PresetPart):
     balance: bool = Field(True, description="as many pairs of each kind of prompt")
 
 
-class PreferPreset(Preset):
+class PreferPreset(TextPreset):
     """Everything `motionrft prefer` decides."""
 
     command: ClassVar[str] = "prefer"
@@ -54,6 +71,21 @@ class PreferPreset(Preset):
         None, ge=1, le=10_000, description="denoising steps; null: as tuned or published"
     )
     guidance: float | None = Field(None, description="guidance scale; null: as tuned or published")
+    temperature: float | None = Field(
+        None, ge=0, le=10, description="of motion tokens: divides the logits; null: as tuned, else 1"
+    )
+    top_k: int | None = Field(
+        None, ge=0, description="of motion tokens: only so many of the likeliest, 0 for all; null: as tuned"
+    )
+    masked: bool | None = Field(
+        None,
+        description="of motion tokens: only those that make a motion are drawn; null: as tuned, else true",
+    )
+    ending: Ending | None = Field(
+        None,
+        description="of motion tokens: asked writes the length asked for, own ends by itself, cut is own cut to what "
+        "was asked for; null: as tuned, else asked",
+    )
     batch: int = Field(32, ge=1, description="motions computed at once")
     judge: JudgePart = JudgePart()
     pairs: PairsPart = PairsPart()
@@ -63,4 +95,7 @@ class PreferPreset(Preset):
         unknown = [name for name in self.events if name not in EVENTS]
         if unknown and self.prompts is None:
             raise ValueError(f"events: no event is called {unknown[0]!r}; there are {', '.join(EVENTS)}")
+        unknown = [event for event in self.judge.shows.values() if event not in EVENTS]
+        if unknown:
+            raise ValueError(f"judge.shows: no event is called {unknown[0]!r}; there are {', '.join(EVENTS)}")
         return self
