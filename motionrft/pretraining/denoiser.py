@@ -87,10 +87,7 @@ class DenoiserTrainer:
         side = int(torch.randint(len(self.states.train), (), generator=draws))
         x0, lengths = self.states.train[side].draw(items, draws)
         texts, dropped = self._texts(items, side == 1, draws)
-        rows = self.company.rows(len(items))
-        condition = self.generator.encode_for_training(
-            texts[rows], None if dropped is None else dropped[rows]
-        )
+        condition = self.generator.encode_for_training(texts, dropped)
         loss = self.objective.loss(x0, lengths, condition, draws, self.company)
         loss.backward()
         report = self.optimiser.step()

@@ -13,7 +13,7 @@ from motionrft.errors import UserError
 from motionrft.generators.base import Condition, Generator
 from motionrft.generators.guidance import both_halves, doubled, guided
 from motionrft.generators.mld import Mld
-from motionrft.pretraining.objective import Objective, masked_mean
+from motionrft.pretraining.objective import Objective, masked_mean, rows_of
 from motionrft.text.base import TextFeatures
 from motionrft.training.distribution import ALONE, Distribution
 
@@ -75,6 +75,7 @@ class ConsistencyDistillation(Objective):
         scale = self._draw_scale(len(x0), draws).to(x0.device)  # (B,)
         whole = self.student.schedule.add_noise(x0, noise, t)  # (B, n, d_z)
         mask, sizes = self.student.state_mask(whole, lengths), company.sizes(len(x0))
+        condition = rows_of(condition, rows, x0)
         state, t, scale, lengths = (
             whole[rows],
             t[rows],

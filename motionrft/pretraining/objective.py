@@ -27,8 +27,7 @@ class Objective(ABC):
         """Scalar to minimise.
 
         Args:
-            x0: (B, ...) clean states as the denoiser sees them. lengths: (B,) frames. Both the same in every process.
-            condition: of this process's rows.
+            x0: (B, ...) clean states as the denoiser sees them. lengths: (B,) frames. The same in every process.
             draws: for times and noise; on the CPU, so that every device draws the same.
             company: runs the denoiser on each process's rows; the loss is that of all rows.
         """
@@ -88,17 +87,27 @@ class Regression(Objective):
         cap: float,
         company: Distribution,
     ) -> Tensor:
-        g, rows = self.generator, company.rows(len(x0))
+        g = self.generator
+        x0, condition = g.augmented(x0, lengths, condition, draws)
+        rows = company.rows(len(x0))
+        own_condition = rows_of(condition, rows, x0)
         t = g.schedule.draw_times(len(x0), draws).to(x0.device)  # (B,)
         noise = torch.randn(x0.shape, generator=draws).to(x0.device)  # (B, ...)
         alpha, sigma = (broadcast(level, x0) for level in g.schedule.levels(t))  # (B, 1, ...) each
         state = g.schedule.add_noise(x0, noise, t)  # (B, ...)
         with torch.autocast(x0.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            own = g.predict(state[rows], t[rows], condition, lengths[rows], guidance=1.0)  # (b, ...)
+            own = g.predict(state[rows], t[rows], own_condition, lengths[rows], guidance=1.0)  # (b, ...)
         prediction = company.joined(own.float(), company.sizes(len(x0)))  # (B, ...)
         error = (prediction - training_target(g.parametrisation, x0, noise, alpha, sigma)) ** 2
         error = error * (sigma / alpha).square().clamp(1.0, cap)  # (B, ...)
         return masked_mean(error, g.state_mask(state, lengths))
+
+
+def rows_of(condition: Condition, rows: slice, x0: Tensor) -> Condition:
+    """Those rows of the condition of a batch x0 (B, ...)."""
+    if rows == slice(0, len(x0)):
+        return condition
+    return condition.index(torch.arange(rows.start, rows.stop, device=x0.device))
 
 
 def masked_mean(error: Tensor, mask: Tensor | None) -> Tensor:
