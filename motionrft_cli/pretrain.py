@@ -11,7 +11,11 @@ from motionrft_cli.options import Call, command, sets
 from motionrft_cli.resuming import AllowChanged
 
 
-@command(PretrainPreset, example="motionrft pretrain --preset mini-mld --data data/humanml3d --out runs/base")
+@command(
+    PretrainPreset,
+    "motionrft pretrain --preset mini-mld --data data/mine --out runs/base",
+    "motionrft pretrain --preset mdm --data HumanML3D --dry-run",
+)
 def pretrain(
     call: Call[PretrainPreset],
     data: Annotated[str | None, sets("data")] = None,
