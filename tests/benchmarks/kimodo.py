@@ -67,7 +67,7 @@ def tuned(name: str, values: Mapping[str, Any], args: argparse.Namespace, seed: 
         return dict(json.loads((folder / "done.json").read_text(encoding="utf-8")))
     shutil.rmtree(folder, ignore_errors=True)
     data = {"data": str(args.data), "evaluation": {"data": "builtin"}} if "method" in values else {}
-    evaluation = {"seeds": args.sampling_seeds, **data.pop("evaluation", {})}
+    evaluation = {"seeds": args.sampling_seeds, "prompts": args.prompts, **data.pop("evaluation", {})}
     preset = FinetunePreset.of(
         {
             **COMMON,
@@ -258,7 +258,8 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sampling-seeds", type=int, default=2)
-    parser.add_argument("--updates", type=int, default=200)
+    parser.add_argument("--updates", type=int, default=100)
+    parser.add_argument("--prompts", type=int, default=64, help="held-out prompts of an evaluation")
     parser.add_argument("--keep", type=Path, help="folder for kimodo.json")
     args = parser.parse_args()
     if args.generator is None and set(args.parts) != {"text"}:
