@@ -77,7 +77,7 @@ def load_parts(
     reward = load_reward(
         preset.reward, preset.weights, generator.representation, generator.fps, device, beside
     )
-    _check_gradient(preset, reward)
+    check_gradient(preset, reward)
     check_perception(preset, reward)
     if preset.balance:
         real = None if preset.data is None else MotionDataset(preset.data, preset.split)
@@ -123,7 +123,7 @@ def other_rate(reward: Reward, fps: float) -> str | None:
     return None
 
 
-def _check_gradient(preset: FinetunePreset, reward: Reward) -> None:
+def check_gradient(preset: FinetunePreset, reward: Reward) -> None:
     """Refuse a method that differentiates a reward which gives no gradient."""
     if reward.differentiable or "gradient" not in preset.method.needs:
         return

@@ -19,6 +19,7 @@ from motionrft.errors import RunError, UserError
 from motionrft.parsing import parse_json, parsing, read_json
 from motionrft.training.atomic import atomic_folder, recover_folder
 from motionrft.training.fingerprints import file_hash
+from motionrft.training.outline import outline_of, outlining
 
 TENSORS = "model.safetensors"
 CONFIG = "config.json"
@@ -279,7 +280,7 @@ def _carry_over(before: Path, after: Path) -> None:
 
 def _read(path: Path, device: str) -> dict[str, Tensor]:
     with parsing(path, "weights: the header does not fit the data"):
-        return load_file(path, device=device)
+        return outline_of(path) if outlining() else load_file(path, device=device)
 
 
 def _check_size(path: Path, expected: int) -> None:
