@@ -47,6 +47,30 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l quiet -s q -d 
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l verbose -s v -d 'also say which settings differ from the defaults'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l debug -d 'show tracebacks'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -s h -l help -d 'Show this message and exit.'
+complete -c motionrft -f -n __fish_use_subcommand -a check -d 'Say what files and folders are, and whether they fit together.'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l generator -d 'generator folder, official checkpoint, builtin, or a name that a package brings' -x -a 'builtin'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -x -a 'builtin builtin-world'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l data -d 'data set folder that prompts would be taken from' -r
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l evaluator -d 'evaluator for the watch and the tables: a folder, or builtin' -x -a 'builtin'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l finetune -d 'finetune’s preset, a name or a file: the run whose preflight this is' -r
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l method -d 'how the generator would be tuned; null: as the finetune preset says' -x -a 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l null -s 0 -d 'paths from standard input end in NUL, as find -print0 writes them'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft check --list-presets 2>/dev/null | cut -d' ' -f1)"
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l show-preset -d 'print the resolved preset as YAML and stop'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l list-presets -d 'print the presets of this command and stop'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l seed -d 'seed of everything random' -r
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l device -d 'auto takes the fastest there is' -r
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32' -x -a 'auto fp32 bf16 fp16'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l dry-run -d 'validate everything, print an estimate, write nothing'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l out -d 'where the result is written' -r
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l resume -d 'continue the run in --out'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l overwrite -d 'replace what is in --out'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l json -d 'JSON on stdout and nothing else there'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l quiet -s q -d 'only warnings and errors'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l verbose -s v -d 'also say which settings differ from the defaults'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l debug -d 'show tracebacks'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a pretrain -d 'Train the base generator by ordinary supervision.'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l data -d 'data set folder in HumanML3D’s layout' -r
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l split -d 'split to train on: train, or a list such as train-without-kick' -r
