@@ -19,13 +19,13 @@ class Command:
 
 
 COMMANDS = {
-    "convert": Command(
-        "Motions between representations and file formats; data sets; official checkpoints.",
-        "motionrft.files.preset:ConvertPreset",
-    ),
     "check": Command(
         "Say what files and folders are, and whether they fit together.",
         "motionrft.checking.preset:CheckPreset",
+    ),
+    "convert": Command(
+        "Motions between representations and file formats; data sets; official checkpoints.",
+        "motionrft.files.preset:ConvertPreset",
     ),
     "pretrain": Command(
         "Train the base generator by ordinary supervision.", "motionrft.pretraining.preset:PretrainPreset"
