@@ -16,7 +16,7 @@ _motionrft() {
         convert:--format) COMPREPLY=($(compgen -W 'npy npz safetensors official' -- "$word")); return ;;
         convert:--out-unit) COMPREPLY=($(compgen -W 'cm m' -- "$word")); return ;;
         convert:--rest) COMPREPLY=($(compgen -W 'standing origin pelvis t-pose' -- "$word")); return ;;
-        convert:--family) COMPREPLY=($(compgen -W 'mld mdm motiondiffuse acmdm hymotion stablemofusion' -- "$word")); return ;;
+        convert:--family) COMPREPLY=($(compgen -W 'mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion' -- "$word")); return ;;
         convert:--up) COMPREPLY=($(compgen -W 'auto y z x -y -z -x' -- "$word")); return ;;
         convert:--unit) COMPREPLY=($(compgen -W 'auto m cm mm inch cmu' -- "$word")); return ;;
         convert:--t-pose) COMPREPLY=($(compgen -W 'auto keep drop' -- "$word")); return ;;
@@ -61,7 +61,7 @@ _motionrft() {
         pretrain) COMPREPLY=($(compgen -W '--data --split --teacher --stage --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         train-reward) COMPREPLY=($(compgen -W '--data --stage --base --time-limit --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         refine-spl) COMPREPLY=($(compgen -W '--reward --data --top-k --variant --updates --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        prefer) COMPREPLY=($(compgen -W '--generator --prompts --candidates --judge --stage --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        prefer) COMPREPLY=($(compgen -W '--generator --prompts --candidates --judge --data --stage --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         finetune) COMPREPLY=($(compgen -W '--method --generator --reward --evaluator --data --prompts --pairs --lora --full --steps --guidance --updates --epochs --batch --lr --time-limit --compare --diagnose --show-plan --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         sample) COMPREPLY=($(compgen -W '--text-file --data --split --generator --num --seconds --length --steps --guidance --sampler --eta --format --shard --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         score) COMPREPLY=($(compgen -W '--text --text-file --terms --reward --fps --frames --fail-under --fail-over --null --shard --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;

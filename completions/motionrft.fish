@@ -19,7 +19,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l captions -d 'd
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l splits -d 'data set: CSV with clip_id and a column of train, val, test' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l split-column -d 'data set: the column of --splits to use' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l hold-out -d 'data set: KEY=VALUE of index.csv, or caption=WORD; lists to train without that class, to tune and to test on it' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l family -d 'family of a checkpoint, where its keys do not tell' -x -a 'mld mdm motiondiffuse acmdm hymotion stablemofusion'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l family -d 'family of a checkpoint, where its keys do not tell' -x -a 'mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l shard -d 'only the I-th of N shares of the input, from 1/N: for job arrays' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l from -d 'representation of the inputs, where their shape does not tell' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l up -d 'the axis that is up in the inputs; auto: the one along which the body stands' -x -a 'auto y z x -y -z -x'
@@ -143,6 +143,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l generator -d 'g
 complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l prompts -d 'prompts.jsonl of one’s own: text, kind, events, count; null: made by templates' -r
 complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l candidates -d 'motions of each prompt' -r
 complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l judge -d 'rules on joints; a reward; a model behind an OpenAI-compatible endpoint' -x -a 'rules reward endpoint'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l data -d 'data set folder whose real clips, put after each other, validate the judge before it is asked; null: it is believed as it is' -r
 complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l stage -d 'one stage alone; default: all but sheets' -r
 complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft prefer --list-presets 2>/dev/null | cut -d' ' -f1)"
 complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r

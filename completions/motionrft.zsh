@@ -43,7 +43,7 @@ _motionrft() {
                     '*--splits[data set; CSV with clip_id and a column of train, val, test]:value:_files' \
                     '*--split-column[data set; the column of --splits to use]:value:_files' \
                     '*--hold-out[data set; KEY=VALUE of index.csv, or caption=WORD; lists to train without that class, to tune and to test on it]:value:_files' \
-                    '*--family[family of a checkpoint, where its keys do not tell]:value:(mld mdm motiondiffuse acmdm hymotion stablemofusion)' \
+                    '*--family[family of a checkpoint, where its keys do not tell]:value:(mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion)' \
                     '*--shard[only the I-th of N shares of the input, from 1/N; for job arrays]:value:_files' \
                     '*--from[representation of the inputs, where their shape does not tell]:value:_files' \
                     '*--up[the axis that is up in the inputs; auto; the one along which the body stands]:value:(auto y z x -y -z -x)' \
@@ -188,6 +188,7 @@ _motionrft() {
                     '*--prompts[prompts.jsonl of one’s own; text, kind, events, count; null; made by templates]:value:_files' \
                     '*--candidates[motions of each prompt]:value:_files' \
                     '*--judge[rules on joints; a reward; a model behind an OpenAI-compatible endpoint]:value:(rules reward endpoint)' \
+                    '*--data[data set folder whose real clips, put after each other, validate the judge before it is asked; null; it is believed as it is]:value:_files' \
                     '*--stage[one stage alone; default; all but sheets]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets prefer}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \

@@ -145,6 +145,9 @@ GENERATORS = Kind(
         ),
         "acmdm": Entry("motionrft.generators.acmdm:Acmdm", "ACMDM: flow over latents of absolute joints"),
         "hymotion": Entry("motionrft.generators.hymotion:HyMotion", "HY-Motion: flow over joint rotations"),
+        "kimodo": Entry(
+            "motionrft.generators.kimodo:Kimodo", "Kimodo: two-stage diffusion of SOMA, G1, SMPL-X"
+        ),
         "stablemofusion": Entry(
             "motionrft.generators.stablemofusion:StableMoFusion", "StableMoFusion: diffusion of frames, U-Net"
         ),

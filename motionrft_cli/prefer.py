@@ -20,17 +20,20 @@ def prefer(
     prompts: Annotated[str | None, sets("prompts")] = None,
     candidates: Annotated[int | None, sets("candidates")] = None,
     judge: Annotated[str | None, sets("judge.name")] = None,
+    data: Annotated[str | None, sets("judge.data")] = None,
     stage: Annotated[
         str | None,
         typer.Option(
-            metavar="prompts|candidates|sheets|judge|pairs", help="one stage alone; default: all but sheets"
+            metavar="prompts|candidates|sheets|validate|judge|pairs",
+            help="one stage alone; default: all but sheets",
         ),
     ] = None,
 ) -> int:
     """Make preference pairs: prompts that tell events, motions of a generator, a judge who says what happens in them.
 
-    Every stage leaves files and goes on with --resume: nothing is sampled and no judge is asked twice. The pairs are
-    what finetune --method dpo --pairs and train-reward --pairs read.
+    Every stage leaves files and goes on with --resume: nothing is sampled and no judge is asked twice. With --data the
+    judge is validated first, on real clips put after each other. The pairs are what finetune --method dpo --pairs and
+    train-reward --pairs read.
     """
     from motionrft.preferences.run import STAGES, Preferring
 
@@ -68,12 +71,20 @@ def _usual(name: str, stage: str | None) -> bool:
 
 
 def _show(call: Call[PreferPreset], result: dict[str, Any]) -> None:
+    worth = result.get("validated")
+    if worth:
+        names = ("right", "wrong", "apart")
+        rows = [[kind, *(f"{found[name]:.3f}" for name in names)] for kind, found in worth.items()]
+        call.console.table("the judge on real motions", ["kind", "true ↑", "false ↓", "told apart ↑"], rows)
+    elif "judged" in result:
+        call.console.info("The judge was not validated: name a data set of real motions with --data.")
     kinds = result.get("judged", {})
     if kinds:
         rows = [[kind, f"{found['score']:.3f}", f"{found['perfect']:.3f}"] for kind, found in kinds.items()]
         call.console.table("what the judge saw", ["kind", "score ↑", "perfect ↑"], rows)
     said = [f"{result[key]} {key.replace('_', ' ')}" for key in result if isinstance(result[key], int)]
-    call.console.info(", ".join(said) + ".")
+    if said:
+        call.console.info(", ".join(said) + ".")
 
 
 def _rows(estimate: dict[str, Any]) -> list[tuple[str, object]]:

@@ -18,6 +18,7 @@ from motionrft.diffusion.process import Process
 from motionrft.diffusion.sampler import sampler_named
 from motionrft.diffusion.schedule import Schedule, StraightPath
 from motionrft.errors import UserError
+from motionrft.generators.constraints import Constraints
 from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.registry import SAMPLERS
 from motionrft.text.base import TextEncoder, TextFeatures
@@ -30,19 +31,23 @@ class Condition:
     text: features of B prompts.
     null: features of the null prompt, (1, ...) and shared by the batch, or None for a generator without
     guidance passes.
+    constraints: what else the B motions are asked for, or None.
     """
 
     text: TextFeatures
     null: TextFeatures | None = None
+    constraints: Constraints | None = None
 
     def __len__(self) -> int:
         return len(self.text)
 
     def index(self, items: Tensor) -> "Condition":
-        return Condition(self.text.index(items), self.null)
+        asked = None if self.constraints is None else self.constraints.index(items)
+        return Condition(self.text.index(items), self.null, asked)
 
     def to(self, device: torch.device | str) -> "Condition":
-        return Condition(self.text.to(device), None if self.null is None else self.null.to(device))
+        parts = (None if part is None else part.to(device) for part in (self.null, self.constraints))
+        return Condition(self.text.to(device), *parts)  # type: ignore[arg-type]
 
 
 class Generator(nn.Module, ABC):
@@ -249,6 +254,10 @@ class Generator(nn.Module, ABC):
         Args:
             frames: T, the padded number of frames; None takes the longest item's, which asks the device.
         """
+
+    def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str]:
+        """State to the fullest motion that the family makes, for files, and its representation; arguments as `decode`."""
+        return self.decode(x, lengths, frames), self.representation
 
     @abstractmethod
     def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:

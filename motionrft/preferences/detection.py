@@ -1,7 +1,7 @@
 """Events as intervals of frames, read off the joints by rules: no network, the same answer every time.
 
-Thresholds were set on recorded clips: hands, gaits and turns after a published trial's figures, bows, jumps, kicks and
-punches on the captures that the built-in models are trained on. They are of adults in metres, Y up.
+Thresholds were set on the training clips that the built-in models are trained on, and are of adults in metres, Y up;
+`motionrft.preferences.validation` says what they are worth on others.
 """
 
 from collections.abc import Callable
@@ -15,19 +15,27 @@ Interval = tuple[int, int]
 """First frame, and one after the last."""
 
 PELVIS, NECK, HEAD = 0, 12, 15
-_ANKLES, _TOES, _SHOULDERS, _WRISTS = [7, 8], [10, 11], [16, 17], [20, 21]
+_ANKLES, _TOES, _SHOULDERS, _ELBOWS, _WRISTS = [7, 8], [10, 11], [16, 17], [18, 19], [20, 21]
 _LEFT_HIP, _RIGHT_HIP = 1, 2
-_BELOW_HEAD = 0.15
-"""m: a raised wrist comes at least this near to the head's height."""
+_UP, _DOWN = -0.15, -0.3
+"""m from the head's height: a wrist that comes above the first is raised, until it is below the second."""
+_UP_BENT, _FOREARM_UP, _STAYS = -0.27, 0.18, 0.6
+"""m, m, s: so is one that stays above the first so long, and the second above its elbow; arms that swing do not stay."""
 _HOLE, _SHORTEST = 0.3, 0.15
 """s: shorter holes are closed, shorter intervals dropped."""
 _WALK, _RUN = 0.45, 2.1
 """m/s: the speed at which walking begins, and running."""
+_SHUFFLE, _FOOT_MOVES, _BOTH_MOVE = 1.2, 0.6, 0.19
+"""m/s, m/s, share: a slow run has both feet moving for so much of the time, which a walk has not."""
 _TURN_RATE, _TURN = 0.5, np.radians(50.0)
-_LEAN = np.radians(27.0)
-_KICK_HEIGHT, _KICK_REACH, _STANDING = 0.3, 0.3, 0.25
-"""m: a kicking ankle comes this high and this far in front of the pelvis, while the other is below that."""
-_PUNCH_SPEED, _PUNCH_REACH = 1.8, 0.42
+_LEAN, _LEANS_ON, _AROUND, _CROUCH = np.radians(20.0), np.radians(15.0), 2.0, 0.12
+"""rad, rad, s, m: a bow leans so far, so much farther than at the most upright moment around it, the pelvis up."""
+_KICK_SPEED, _KICK_REACH, _KICK_GAIT = 5.0, 0.45, 2.5
+"""m/s, m, m/s: a kicking ankle comes forward so fast, so far in front of the pelvis, of a person no faster than that."""
+_PUNCH_REACH, _PUNCH_OUT, _PUNCH_BACK, _PUNCH_LEVEL = 0.42, 0.15, 0.08, 0.3
+"""m: how far a fist is from the shoulder, how much farther than before and after, and how far above or below at most."""
+_PUNCH_TIME = 0.5
+"""s: in which the fist goes out, and comes back."""
 _JUMP = 0.1
 """m: the lowest foot and the pelvis both come this far above where they stand."""
 
@@ -88,24 +96,38 @@ def _intervals(mask: np.ndarray, shortest: int, hole: int) -> list[Interval]:
 
 
 def _hands(body: _Body) -> dict[str, list[Interval]]:
-    """While any hand is up, it is the hand that is up for most of the time, or both."""
-    up = body.joints[:, _WRISTS, 1] > body.joints[:, [HEAD], 1] - _BELOW_HEAD  # (T, 2)
-    found: dict[str, list[Interval]] = {
-        f"raise-{side}": [] for side in ("left-hand", "right-hand", "both-hands")
-    }
-    for start, end in body.intervals(up.any(1)):
-        left, right = up[start:end].mean(0)
-        both = min(left, right) > 0.5 * max(left, right)
-        side = "both-hands" if both else "left-hand" if left > right else "right-hand"
-        found[f"raise-{side}"].append((start, end))
-    return found
+    """Hands that are raised in much the same frames are raised together."""
+    left, right = (_raised(body, side) for side in range(2))
+    found: dict[str, list[Interval]] = {"raise-left-hand": left, "raise-right-hand": right}
+    both: list[Interval] = []
+    for one in list(left):
+        for other in list(right):
+            start, end = max(one[0], other[0]), min(one[1], other[1])
+            if end - start > 0.5 * max(one[1] - one[0], other[1] - other[0]):
+                both.append((min(one[0], other[0]), max(one[1], other[1])))
+                left, right = [i for i in left if i != one], [i for i in right if i != other]
+    return found | {"raise-left-hand": left, "raise-right-hand": right, "raise-both-hands": both}
+
+
+def _raised(body: _Body, side: int) -> list[Interval]:
+    """From where a hand comes up to where it is down again; in between it may wave."""
+    wrist, elbow = body.joints[:, _WRISTS[side], 1], body.joints[:, _ELBOWS[side], 1]
+    height = wrist - body.joints[:, HEAD, 1]  # (T,)
+    held = (height > _UP_BENT) & (wrist - elbow > _FOREARM_UP)
+    up = [*body.intervals(height > _UP), *body.intervals(held, _STAYS, hole=0.0)]
+    risen = body.intervals(height > _DOWN, hole=0.0)
+    return [(start, end) for start, end in risen if any(start < b and a < end for a, b in up)]
 
 
 def _gaits(body: _Body) -> dict[str, list[Interval]]:
-    walking = (body.speed >= _WALK) & (body.speed < _RUN)
+    running = body.speed >= _RUN
+    ankles = np.gradient(body.joints[:, _ANKLES][..., [0, 2]], 1 / body.fps, axis=0)  # (T, 2, 2) m/s
+    in_air = (np.linalg.norm(ankles, axis=-1) > _FOOT_MOVES).all(1)
+    for start, end in body.intervals(body.speed >= _SHUFFLE):
+        running[start:end] |= in_air[start:end].mean() > _BOTH_MOVE
     return {
-        "walk": body.intervals(walking, shortest=0.6),
-        "run": body.intervals(body.speed >= _RUN, shortest=0.4),
+        "walk": body.intervals((body.speed >= _WALK) & ~running, shortest=0.6),
+        "run": body.intervals(running, shortest=0.4),
     }
 
 
@@ -120,13 +142,15 @@ def _turns(body: _Body) -> dict[str, list[Interval]]:
 
 
 def _bows(body: _Body) -> list[Interval]:
-    """The trunk leans forward, standing; a runner leans too."""
+    """The trunk leans forward, on straight legs, and farther than just before or after; a runner leans too."""
     trunk = body.joints[:, NECK] - body.joints[:, PELVIS]  # (T, 3)
-    lean = np.arctan2(np.hypot(trunk[:, 0], trunk[:, 2]), trunk[:, 1])
-    standing = body.joints[:, PELVIS, 1] - body.floor > 0.55
-    return body.intervals(
-        (_smooth(lean, 0.25, body.fps) > _LEAN) & (body.speed < 0.8) & standing, shortest=0.3
-    )
+    lean = _smooth(np.arctan2(np.hypot(trunk[:, 0], trunk[:, 2]), trunk[:, 1]), 0.25, body.fps)
+    around = round(_AROUND * body.fps)
+    upright = np.array([lean[max(t - around, 0) : t + around + 1].min() for t in range(len(lean))])
+    pelvis = body.joints[:, PELVIS, 1]
+    standing = (pelvis - body.floor > 0.55) & (pelvis > np.median(pelvis) - _CROUCH)
+    bowed = (lean > _LEAN) & (lean - upright > _LEANS_ON) & (body.speed < 0.8) & standing
+    return body.intervals(bowed, shortest=0.3)
 
 
 def _jumps(body: _Body) -> list[Interval]:
@@ -138,24 +162,31 @@ def _jumps(body: _Body) -> list[Interval]:
 
 
 def _kicks(body: _Body) -> list[Interval]:
-    """A foot comes up in front while the other stands."""
-    ankles = body.joints[:, _ANKLES]  # (T, 2, 3)
-    away = (ankles - body.joints[:, [PELVIS]])[..., [0, 2]]
+    """A foot is swung forward, far faster than a step, by a person who does not run."""
+    away = (body.joints[:, _ANKLES] - body.joints[:, [PELVIS]])[..., [0, 2]]  # (T, 2, 2)
     ahead = away[..., 0] * np.sin(body.yaw)[:, None] + away[..., 1] * np.cos(body.yaw)[:, None]
-    height = ankles[..., 1] - body.floor
-    kicking = (height > _KICK_HEIGHT) & (ahead > _KICK_REACH) & (height[:, ::-1] < _STANDING)
-    return body.intervals(kicking.any(1) & (body.speed < _RUN), shortest=0.1, hole=0.4)
+    swung = np.gradient(ahead, 1 / body.fps, axis=0) > _KICK_SPEED
+    soon = round(0.25 * body.fps)
+    reached = np.stack([ahead[t : t + soon].max(0) for t in range(len(ahead))]) > _KICK_REACH
+    kicking = (swung & reached).any(1) & (body.speed < _KICK_GAIT)
+    return body.intervals(kicking, shortest=0.0, hole=0.4)
 
 
 def _punches(body: _Body) -> list[Interval]:
-    """A fist goes out from the shoulder, fast and level, to the length of the arm; a raised hand passes there too."""
+    """A fist goes out, level with the shoulder, and comes back; a raised hand passes there too, and does not stop."""
     arm = body.joints[:, _WRISTS] - body.joints[:, _SHOULDERS]  # (T, 2, 3)
-    reach = np.hypot(arm[..., 0], arm[..., 2])
-    out, up = (np.gradient(value, 1 / body.fps, axis=0) for value in (reach, arm[..., 1]))
-    struck = (out > _PUNCH_SPEED) & (np.abs(up) < out)
-    recent = _smooth(struck.astype(float), 0.3, body.fps) > 0
-    level = np.abs(arm[..., 1]) < 0.28
-    return body.intervals(((reach > _PUNCH_REACH) & level & recent).any(1), shortest=0.05, hole=0.15)
+    reach = np.linalg.norm(arm, axis=-1)  # (T, 2)
+    time = round(_PUNCH_TIME * body.fps)
+    struck = np.zeros(len(arm), dtype=bool)
+    for side in range(2):
+        for t in range(1, len(arm) - 1):
+            before, after = reach[max(t - time, 0) : t, side], reach[t + 1 : t + 1 + time, side]
+            summit = reach[t, side] >= max(before.max(), after.max())
+            out, back = reach[t, side] - before.min(), reach[t, side] - after.min()
+            level = abs(arm[t, side, 1]) < _PUNCH_LEVEL
+            if summit and level and reach[t, side] > _PUNCH_REACH and out > _PUNCH_OUT and back > _PUNCH_BACK:
+                struck[t] = True
+    return body.intervals(struck & (body.speed < _RUN), shortest=0.0, hole=0.1)
 
 
 _RULES: dict[str, Callable[[_Body], list[Interval]]] = {

@@ -25,6 +25,21 @@ class JudgePart(PresetPart):
         None, ge=0, description="judge endpoint: price of a million tokens received"
     )
     image_tokens: int = Field(1100, ge=0, description="judge endpoint: tokens of one sheet, for the estimate")
+    data: str | None = Field(
+        None,
+        description="data set folder whose real clips, put after each other, validate the judge before it is asked; "
+        "null: it is believed as it is",
+    )
+    split: str = Field("test", description="split of that data set")
+    checks: int = Field(
+        30, ge=1, description="motions of each kind of prompt that validate the judge, asked twice"
+    )
+    shows: dict[str, str] = Field(
+        {},
+        description="what that data set's kinds of motion (column content of index.csv) show: kind to event, of clips "
+        "that show it once; the built-in models' kinds are known",
+    )
+    force: bool = Field(False, description="ask a judge whose validation is below 0.6")
 
 
 class PairsPart(PresetPart):
@@ -63,4 +78,7 @@ class PreferPreset(Preset):
         unknown = [name for name in self.events if name not in EVENTS]
         if unknown and self.prompts is None:
             raise ValueError(f"events: no event is called {unknown[0]!r}; there are {', '.join(EVENTS)}")
+        unknown = [event for event in self.judge.shows.values() if event not in EVENTS]
+        if unknown:
+            raise ValueError(f"judge.shows: no event is called {unknown[0]!r}; there are {', '.join(EVENTS)}")
         return self

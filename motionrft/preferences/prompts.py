@@ -98,15 +98,30 @@ Made = tuple[str, tuple[str, ...], int, float]
 """Text, events in order, count, seconds; an empty text where the draw does not fit."""
 
 
+def event_text(kind: Kind, names: Sequence[str], count: int, rng: Random) -> str:
+    """Words for events in their order, or for one that happens `count` times.
+
+    Raises:
+        UserError: no template tells so many.
+    """
+    phrases = [event.phrase for event in events_named(names)]
+    told: dict[Kind, dict[int, tuple[str, ...]]] = {
+        "integrity": {2: INTEGRITY, 3: INTEGRITY_THREE}, "temporal": {2: TEMPORAL}, "frequency": FREQUENCY,
+    }  # fmt: skip
+    number = count if kind == "frequency" else len(phrases)
+    if number not in told[kind]:
+        raise UserError(f"{kind}: no template tells {number}.")
+    chosen = rng.choice(told[kind][number])
+    return chosen.format(who=rng.choice(SUBJECTS), **dict(zip("abc", phrases, strict=False)))
+
+
 def _together(events: Sequence[Event], rng: Random, longest: float) -> Made:
     chosen = rng.sample(events, min(rng.choice((2, 2, 3)), len(events)))
     seconds = sum(event.seconds for event in chosen)
     if seconds > longest or len(chosen) < 2:
         return "", (), 1, 0.0
-    template = rng.choice(INTEGRITY if len(chosen) == 2 else INTEGRITY_THREE)
-    phrases = dict(zip("abc", (event.phrase for event in chosen), strict=False))
-    text = template.format(who=rng.choice(SUBJECTS), **phrases)
-    return text, tuple(event.name for event in chosen), 1, seconds
+    names = tuple(event.name for event in chosen)
+    return event_text("integrity", names, 1, rng), names, 1, seconds
 
 
 def _in_order(events: Sequence[Event], rng: Random, longest: float) -> Made:
@@ -114,7 +129,7 @@ def _in_order(events: Sequence[Event], rng: Random, longest: float) -> Made:
         return "", (), 1, 0.0
     first, second = rng.sample(events, 2)
     seconds = first.seconds + second.seconds
-    text = rng.choice(TEMPORAL).format(who=rng.choice(SUBJECTS), a=first.phrase, b=second.phrase)
+    text = event_text("temporal", (first.name, second.name), 1, rng)
     return (text if seconds <= longest else ""), (first.name, second.name), 1, seconds
 
 
@@ -124,7 +139,7 @@ def _repeated(events: Sequence[Event], rng: Random, longest: float) -> Made:
         return "", (), 1, 0.0
     event, times = rng.choice(countable), rng.choice(tuple(FREQUENCY))
     seconds = max(event.seconds * times, 3.0)
-    text = rng.choice(FREQUENCY[times]).format(who=rng.choice(SUBJECTS), a=event.phrase)
+    text = event_text("frequency", (event.name,), times, rng)
     return (text if seconds <= longest else ""), (event.name,), times, seconds
 
 

@@ -1,10 +1,11 @@
 """`motionrft prefer`: prompts, candidates, sheets, judgements, pairs; each stage a file, and none is done twice.
 
-OUT/prompts.jsonl  OUT/candidates/ID.npz  OUT/sheets/ID-N.png  OUT/judgements.jsonl  OUT/pairs.jsonl
-OUT/pairs_val.jsonl (of held-out prompts)  OUT/motions/  OUT/preset.yaml
+OUT/prompts.jsonl  OUT/candidates/ID.npz  OUT/sheets/ID-N.png  OUT/judge.json, validation.jsonl (what the judge is worth)
+OUT/judgements.jsonl  OUT/pairs.jsonl  OUT/pairs_val.jsonl (of held-out prompts)  OUT/motions/  OUT/preset.yaml
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from motionrft.data.folder import MotionDataset
 from motionrft.errors import UserError
 from motionrft.generators.base import Generator
 from motionrft.loading import load_generator
 from motionrft.preferences.candidates import Candidates, make_candidates, read_candidates
+from motionrft.preferences.events import SHOWN, Shown
 from motionrft.preferences.journal import Journal
 from motionrft.preferences.judges.base import Item, Judge
 from motionrft.preferences.judges.endpoint import EndpointJudge, Limits
@@ -32,11 +35,12 @@ from motionrft.preferences.prompts import (
 )
 from motionrft.preferences.scoring import KINDS
 from motionrft.preferences.sheets import frame_sheet
-from motionrft.training.atomic import atomic_file
+from motionrft.preferences.validation import check_believed, known_motions, real_clips, validate
+from motionrft.training.atomic import atomic_file, write_text
 
-Stage = Literal["prompts", "candidates", "sheets", "judge", "pairs"]
+Stage = Literal["prompts", "candidates", "sheets", "validate", "judge", "pairs"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-PROMPTS, JUDGEMENTS = "prompts.jsonl", "judgements.jsonl"
+PROMPTS, JUDGEMENTS, VALIDATION, WORTH = "prompts.jsonl", "judgements.jsonl", "validation.jsonl", "judge.json"
 _TEXT_TOKENS, _ANSWER_TOKENS = 350, 120
 
 
@@ -80,7 +84,8 @@ class Preferring:
         """What the judge would be asked: calls, tokens, price (None where prices are not set)."""
         preset, judge = self.preset, self.preset.judge
         count = len(self._made_prompts())
-        calls = count * preset.candidates if judge.name == "endpoint" else 0
+        checks = 2 * len(KINDS) * judge.checks if judge.data is not None else 0
+        calls = count * preset.candidates + checks if judge.name == "endpoint" else 0
         sent, received = calls * (judge.image_tokens + _TEXT_TOKENS), calls * _ANSWER_TOKENS
         priced = judge.price_in is not None and judge.price_out is not None
         cost = (sent * (judge.price_in or 0) + received * (judge.price_out or 0)) / 1e6 if priced else None
@@ -129,8 +134,41 @@ class Preferring:
             self.progress("sheets", 1, len(items))
         return {"sheets": len(items)}
 
+    def _validate(self) -> dict[str, Any]:
+        """What the judge is worth on real motions, kept as `judge.json`.
+
+        Raises:
+            UserError: it is not worth asking, and that is not forced.
+        """
+        part = self.preset.judge
+        if part.data is None:
+            return {"validated": None}
+        judge, dataset = judge_of(part, self.device), MotionDataset(part.data, part.split)
+        clips = real_clips(dataset, SHOWN | {kind: Shown(event) for kind, event in part.shows.items()})
+        known = known_motions(clips, dataset.fps, part.checks, self.preset.seed)
+        total = 2 * len(known)
+        found = validate(
+            judge,
+            known,
+            Journal(self.out / VALIDATION),
+            _key,
+            lambda count: self.progress("validate", count, total),
+        )
+        shown = {kind: asdict(one) for kind, one in found.items()}
+        told = {
+            "judge": judge.name,
+            "identity": judge.identity,
+            "split": part.split,
+            "data": dataset.identity,
+        }
+        write_text(self.out / WORTH, json.dumps(told | {"figures": shown}, indent=1) + "\n")
+        if not part.force:
+            check_believed(judge, found)
+        return {"validated": shown}
+
     def _judge(self) -> dict[str, Any]:
         judge, journal = judge_of(self.preset.judge, self.device), Journal(self.out / JUDGEMENTS)
+        self._validate()  # what is answered already is not asked again
         items = list(self._items())
         keys = [_key(judge, item) for item in items]
         missing = [place for place, key in enumerate(keys) if key not in journal]

@@ -36,6 +36,6 @@ def event_score(
 
 
 def _moment(intervals: Sequence[tuple[int, int]]) -> float:
-    """When an event happens: the middle of its longest interval."""
-    start, end = max(intervals, key=lambda interval: interval[1] - interval[0])
-    return (start + end) / 2
+    """When an event happens: the mean of its frames; it may happen more than once, or be seen where it hardly is."""
+    frames = sum(end - start for start, end in intervals)
+    return sum((end - start) * (start + end) / 2 for start, end in intervals) / frames

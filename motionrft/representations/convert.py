@@ -10,11 +10,13 @@ from torch import Tensor
 from motionrft.errors import UserError
 from motionrft.representations.flowmdm import flowmdm_to_rotation, rotation_to_flowmdm
 from motionrft.representations.hymotion import hymotion_to_rotation, rotation_to_hymotion
+from motionrft.representations.kimodo.ours import kimodo_to_joints, kimodo_to_rotation, rotation_to_kimodo
 from motionrft.representations.kinematic import joints_to_kinematic, kinematic_to_joints
 from motionrft.representations.names import (
     FLOWMDM,
     HYMOTION,
     JOINTS,
+    KIMODO,
     KINEMATIC,
     ROTATION,
     representation_name,
@@ -84,6 +86,16 @@ EDGES: dict[tuple[str, str], Edge] = {
         lambda x, n, c: rotation_to_flowmdm(x, n), loses="the place where the motion starts"
     ),
     (FLOWMDM, ROTATION): Edge(lambda x, n, c: flowmdm_to_rotation(x, n)),
+    (KIMODO, JOINTS): Edge(
+        lambda x, n, c: kimodo_to_joints(x, n, c.rest_joints), loses="joints that are not ours, and the twist"
+    ),
+    (KIMODO, ROTATION): Edge(
+        lambda x, n, c: kimodo_to_rotation(x, n, c.rest_joints),
+        loses="joints that are not ours, and the bones",
+    ),
+    (ROTATION, KIMODO): Edge(
+        lambda x, n, c: rotation_to_kimodo(x, n), loses="body shape, place and facing in the world"
+    ),
 }
 """The graph. A new representation is a name and the edges that tie it to its nearest relative."""
 

@@ -14,8 +14,11 @@ HYMOTION: Final = "hymotion"
 """`rotation` followed by 22 joint positions relative to the pelvis, 201 wide (HY-Motion's `o6dp`)."""
 FLOWMDM: Final = "flowmdm"
 """The other 135: root height, planar velocity, 22 rotations (FlowMDM on BABEL). Never guessed from a shape."""
+KIMODO: Final = "kimodo"
+"""NVIDIA Kimodo's features of SOMA (369), the Unitree G1 (417) or SMPL-X (273): see `representations.kimodo.features`."""
 
 REPRESENTATIONS: Final = (KINEMATIC, JOINTS, ROTATION, HYMOTION, FLOWMDM)
+"""Those that files are converted to by name; `kimodo` is a file format of that name, and its features a model's own."""
 
 ALIASES: Final = {
     "263": KINEMATIC,
@@ -33,6 +36,7 @@ WIDTHS: Final = {
     ROTATION: (135,),
     HYMOTION: (201,),
     FLOWMDM: (135,),
+    KIMODO: (369, 417, 273),
 }
 """Values a frame, for each representation; joints are counted flat."""
 
@@ -46,7 +50,7 @@ def representation_name(text: str) -> str:
         UserError: no representation is called so.
     """
     name = ALIASES.get(text.lower(), text.lower())
-    if name not in REPRESENTATIONS:
+    if name not in REPRESENTATIONS and name != KIMODO:
         legal = ", ".join((*REPRESENTATIONS, *ALIASES))
         raise UserError(f"unknown representation {text!r}. Legal: {legal}.")
     return name

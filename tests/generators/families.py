@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from motionrft.generators import Generator, build_generator
+from motionrft.generators.kimodo import Kimodo
 from motionrft.text.base import TextEncoder, TextFeatures
 
 TEXT_WIDTH = 24
@@ -43,6 +44,14 @@ class WordEncoder(TextEncoder):
         )
 
 
+KIMODO = {
+    "width": 16,
+    "layers": 2,
+    "heads": 4,
+    "feedforward": 32,
+    "text_width": TEXT_WIDTH,
+    "text_tokens": 12,
+}
 STACK = {"layers": 3, "heads": 4, "feedforward": 32}
 VAE = {"kind": "transformer", "tokens": 1, "hidden": 16, **STACK}
 LATENT = {"latent_width": 16, "hidden": 16, "text_width": TEXT_WIDTH, **STACK}
@@ -115,6 +124,13 @@ TINY: dict[str, dict[str, Any]] = {
             "sentence_width": TEXT_WIDTH,
         },
     },
+    "kimodo": {"family": "kimodo", "denoiser": KIMODO},
+    "kimodo-rotation": {
+        "family": "kimodo",
+        "denoiser": KIMODO,
+        "representation": "rotation",
+        "text_features": "tokens",
+    },
 }
 """Name of a variant -> its configuration."""
 
@@ -137,5 +153,7 @@ def tiny(name: str, seed: int = 0) -> Generator:
             parameter.add_(0.05 * torch.randn_like(parameter))
         generator.mean.copy_(0.1 * torch.randn_like(generator.mean))
         generator.std.copy_(0.5 + torch.rand_like(generator.std))
+        if isinstance(generator, Kimodo):
+            generator.local_std.fill_(30.0)  # as large as velocities between frames of noise are
     generator.use_text_encoder(encoder_for(name))
     return generator.requires_grad_(True)

@@ -14,7 +14,7 @@ class RuleJudge(Judge):
     """See `motionrft.preferences.detection`."""
 
     name = "rules"
-    identity = "rules-1"
+    identity = "rules-2"
 
     def judge(self, items: Sequence[Item]) -> Iterator[tuple[int, Judgement]]:
         for place, item in enumerate(items):

@@ -13,7 +13,6 @@ from torch import Tensor
 from motionrft.representations.floor import leg_length, standing_height
 from motionrft.representations.kimodo.skeletons import (
     SOMA30,
-    SOMA77,
     joints22,
     posed_joints,
     soma30_to_77,
@@ -24,7 +23,13 @@ from motionrft.skeleton import SMPL22
 
 
 def soma_pose(joints: Tensor, world: Tensor) -> tuple[Tensor, Tensor]:
-    """Local rotations (T, 77, 3, 3) and the root's place (T, 3) on SOMA.
+    """`soma30_pose` with SOMA's 77 joints: local rotations (T, 77, 3, 3) and the root's place (T, 3)."""
+    local, root = soma30_pose(joints, world)
+    return soma30_to_77(local), root
+
+
+def soma30_pose(joints: Tensor, world: Tensor) -> tuple[Tensor, Tensor]:
+    """Local rotations (T, 30, 3, 3) and the root's place (T, 3) on SOMA.
 
     Args:
         joints: (T, 22, 3), metres, Y up. world: (T, 22, 3, 3) rotation of each in the world, against a T-pose.
@@ -41,8 +46,7 @@ def soma_pose(joints: Tensor, world: Tensor) -> tuple[Tensor, Tensor]:
     at = torch.stack(turned, dim=1)  # (T, 30, 3, 3)
     parents = torch.tensor(SOMA30.parents[1:])
     local = torch.cat((at[:, :1], at[:, parents].transpose(-1, -2) @ at[:, 1:]), dim=1)
-    full = soma30_to_77(local)
-    return full, _root(full, joints)
+    return local, _root(local, joints)
 
 
 def _aimed(joint: int, names: tuple[str, ...], joints: Tensor, world: Tensor) -> Tensor:
@@ -60,8 +64,8 @@ def _aimed(joint: int, names: tuple[str, ...], joints: Tensor, world: Tensor) ->
 
 def _root(local: Tensor, joints: Tensor) -> Tensor:
     """(T, 3) the pelvis' path, scaled to SOMA's legs and lifted to the height on which the body stood."""
-    still = joints22(SOMA77.rest_joints.to(joints))[None, None]  # (1, 1, 22, 3)
+    still = joints22(SOMA30.rest_joints.to(joints))[None, None]  # (1, 1, 22, 3)
     path = joints[:, 0] * (leg_length(still) / leg_length(joints[None]))
-    posed, _ = posed_joints(local, path, SOMA77.rest_joints, SOMA77.parents)
+    posed, _ = posed_joints(local, path, SOMA30.rest_joints, SOMA30.parents)
     lift = standing_height(joints[None]) - standing_height(joints22(posed)[None])
     return path + torch.tensor([0.0, 1.0, 0.0]).to(path) * lift
