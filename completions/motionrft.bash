@@ -4,7 +4,7 @@ _motionrft() {
     local command=${COMP_WORDS[1]} presets
     COMPREPLY=()
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W 'convert check pretrain train-reward refine-spl prefer finetune sample score eval --help --version' -- "$word"))
+        COMPREPLY=($(compgen -W 'check convert pretrain train-reward refine-spl prefer finetune sample score eval --help --version' -- "$word"))
         return
     fi
     case $command:$before in
@@ -12,6 +12,11 @@ _motionrft() {
             presets=$(motionrft $command --list-presets 2>/dev/null | cut -d' ' -f1)
             COMPREPLY=($(compgen -f -W "$presets" -- "$word"))
             return ;;
+        check:--generator) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
+        check:--reward) COMPREPLY=($(compgen -W 'builtin builtin-world' -- "$word")); return ;;
+        check:--evaluator) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
+        check:--method) COMPREPLY=($(compgen -W 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft' -- "$word")); return ;;
+        check:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         convert:--to) COMPREPLY=($(compgen -W 'kinematic joints rotation hymotion flowmdm bvh glb kimodo amass g1-csv png gif mp4 html motionrft official' -- "$word")); return ;;
         convert:--format) COMPREPLY=($(compgen -W 'npy npz safetensors official' -- "$word")); return ;;
         convert:--out-unit) COMPREPLY=($(compgen -W 'cm m' -- "$word")); return ;;
@@ -21,11 +26,6 @@ _motionrft() {
         convert:--unit) COMPREPLY=($(compgen -W 'auto m cm mm inch cmu' -- "$word")); return ;;
         convert:--t-pose) COMPREPLY=($(compgen -W 'auto keep drop' -- "$word")); return ;;
         convert:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
-        check:--generator) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
-        check:--reward) COMPREPLY=($(compgen -W 'builtin builtin-world' -- "$word")); return ;;
-        check:--evaluator) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
-        check:--method) COMPREPLY=($(compgen -W 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft' -- "$word")); return ;;
-        check:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         pretrain:--stage) COMPREPLY=($(compgen -W 'autoencoder denoiser all' -- "$word")); return ;;
         pretrain:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         train-reward:--stage) COMPREPLY=($(compgen -W 'semantic preference authenticity all evaluator' -- "$word")); return ;;
@@ -56,8 +56,8 @@ _motionrft() {
     esac
     [[ $word == -* ]] || return
     case $command in
-        convert) COMPREPLY=($(compgen -W '--to --fps --mirror --jobs --format --out-unit --rest --positions --null --dataset --check --show-joint-map --join --captions --splits --split-column --hold-out --family --shard --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         check) COMPREPLY=($(compgen -W '--generator --reward --data --evaluator --finetune --method --null --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        convert) COMPREPLY=($(compgen -W '--to --fps --mirror --jobs --format --out-unit --rest --positions --null --dataset --check --show-joint-map --join --captions --splits --split-column --hold-out --family --shard --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         pretrain) COMPREPLY=($(compgen -W '--data --split --teacher --stage --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         train-reward) COMPREPLY=($(compgen -W '--data --stage --base --time-limit --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         refine-spl) COMPREPLY=($(compgen -W '--reward --data --top-k --variant --updates --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;

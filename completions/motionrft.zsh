@@ -7,8 +7,8 @@ _motionrft_presets() {
 _motionrft() {
     local context state line
     local -a commands=(
-        'convert:Motions between representations and file formats; data sets; official checkpoints.'
         'check:Say what files and folders are, and whether they fit together.'
+        'convert:Motions between representations and file formats; data sets; official checkpoints.'
         'pretrain:Train the base generator by ordinary supervision.'
         'train-reward:Train a reward that judges motions in any representation.'
         'refine-spl:Refine a reward on its own mistakes (self-refinement preference learning).'
@@ -24,6 +24,35 @@ _motionrft() {
         command) _describe command commands ;;
         rest)
             case $words[1] in
+                check) _arguments \
+                    '*--generator[generator folder, official checkpoint, builtin, or a name that a package brings]:value:(builtin)' \
+                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin builtin-world)' \
+                    '*--data[data set folder that prompts would be taken from]:value:_files' \
+                    '*--evaluator[evaluator for the watch and the tables; a folder, or builtin]:value:(builtin)' \
+                    '*--finetune[finetune’s preset, a name or a file; the run whose preflight this is]:value:_files' \
+                    '*--method[how the generator would be tuned; null; as the finetune preset says]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
+                    '*--null[paths from standard input end in NUL, as find -print0 writes them]' \
+                    '*-0[paths from standard input end in NUL, as find -print0 writes them]' \
+                    '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets check}' \
+                    '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
+                    '*--show-preset[print the resolved preset as YAML and stop]' \
+                    '*--list-presets[print the presets of this command and stop]' \
+                    '*--seed[seed of everything random]:value:_files' \
+                    '*--device[auto takes the fastest there is]:value:_files' \
+                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32]:value:(auto fp32 bf16 fp16)' \
+                    '*--dry-run[validate everything, print an estimate, write nothing]' \
+                    '*--out[where the result is written]:value:_files' \
+                    '*--resume[continue the run in --out]' \
+                    '*--overwrite[replace what is in --out]' \
+                    '*--json[JSON on stdout and nothing else there]' \
+                    '*--quiet[only warnings and errors]' \
+                    '*-q[only warnings and errors]' \
+                    '*--verbose[also say which settings differ from the defaults]' \
+                    '*-v[also say which settings differ from the defaults]' \
+                    '*--debug[show tracebacks]' \
+                    '*-h[Show this message and exit.]' \
+                    '*--help[Show this message and exit.]' \
+                    '*:file:_files' ;;
                 convert) _arguments \
                     '*--to[kinematic, joints, rotation, hymotion, flowmdm, bvh, glb, kimodo, amass, g1-csv, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)]:value:(kinematic joints rotation hymotion flowmdm bvh glb kimodo amass g1-csv png gif mp4 html motionrft official)' \
                     '*--fps[frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs]:value:_files' \
@@ -56,35 +85,6 @@ _motionrft() {
                     '*--split-long[seconds after which a motion is cut into another one]:value:_files' \
                     '*--cut[CSV of file, start, end (seconds) and caption; the parts to read; or HumanML3D’s index.csv]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets convert}' \
-                    '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
-                    '*--show-preset[print the resolved preset as YAML and stop]' \
-                    '*--list-presets[print the presets of this command and stop]' \
-                    '*--seed[seed of everything random]:value:_files' \
-                    '*--device[auto takes the fastest there is]:value:_files' \
-                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32]:value:(auto fp32 bf16 fp16)' \
-                    '*--dry-run[validate everything, print an estimate, write nothing]' \
-                    '*--out[where the result is written]:value:_files' \
-                    '*--resume[continue the run in --out]' \
-                    '*--overwrite[replace what is in --out]' \
-                    '*--json[JSON on stdout and nothing else there]' \
-                    '*--quiet[only warnings and errors]' \
-                    '*-q[only warnings and errors]' \
-                    '*--verbose[also say which settings differ from the defaults]' \
-                    '*-v[also say which settings differ from the defaults]' \
-                    '*--debug[show tracebacks]' \
-                    '*-h[Show this message and exit.]' \
-                    '*--help[Show this message and exit.]' \
-                    '*:file:_files' ;;
-                check) _arguments \
-                    '*--generator[generator folder, official checkpoint, builtin, or a name that a package brings]:value:(builtin)' \
-                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin builtin-world)' \
-                    '*--data[data set folder that prompts would be taken from]:value:_files' \
-                    '*--evaluator[evaluator for the watch and the tables; a folder, or builtin]:value:(builtin)' \
-                    '*--finetune[finetune’s preset, a name or a file; the run whose preflight this is]:value:_files' \
-                    '*--method[how the generator would be tuned; null; as the finetune preset says]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
-                    '*--null[paths from standard input end in NUL, as find -print0 writes them]' \
-                    '*-0[paths from standard input end in NUL, as find -print0 writes them]' \
-                    '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets check}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
                     '*--show-preset[print the resolved preset as YAML and stop]' \
                     '*--list-presets[print the presets of this command and stop]' \
