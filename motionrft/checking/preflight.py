@@ -24,7 +24,7 @@ from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.finetuning.sampling_choice import tuning_sampling
 from motionrft.generators.base import Generator
-from motionrft.loading import load_reward
+from motionrft.loading import load_reward, loaded_for
 from motionrft.official.rewards import Beside, is_checkpoint
 from motionrft.physics import COSTS
 from motionrft.representations.names import KINEMATIC
@@ -83,7 +83,7 @@ def preflight(preset: CheckPreset) -> Preflight:
     run = found.attempt(lambda: run_preset(preset))
     if run is None:
         return found
-    generator = found.attempt(lambda: models.outline_generator(run.generator))
+    generator = found.attempt(lambda: models.loaded_for(run, models.outline_generator(run.generator)))
     learnt = found.attempt(lambda: _learnt(run))
     evaluator = None
     if run.evaluator is not None:
