@@ -83,7 +83,7 @@ def preflight(preset: CheckPreset) -> Preflight:
     run = found.attempt(lambda: run_preset(preset))
     if run is None:
         return found
-    generator = found.attempt(lambda: models.loaded_for(run, models.outline_generator(run.generator)))
+    generator = found.attempt(lambda: loaded_for(run, models.outline_generator(run.generator)))
     learnt = found.attempt(lambda: _learnt(run))
     evaluator = None
     if run.evaluator is not None:
