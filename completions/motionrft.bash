@@ -21,12 +21,12 @@ _motionrft() {
         convert:--format) COMPREPLY=($(compgen -W 'npy npz safetensors official' -- "$word")); return ;;
         convert:--out-unit) COMPREPLY=($(compgen -W 'cm m' -- "$word")); return ;;
         convert:--rest) COMPREPLY=($(compgen -W 'standing origin pelvis t-pose' -- "$word")); return ;;
-        convert:--family) COMPREPLY=($(compgen -W 'mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion' -- "$word")); return ;;
+        convert:--family) COMPREPLY=($(compgen -W 'mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion token-decoder' -- "$word")); return ;;
         convert:--up) COMPREPLY=($(compgen -W 'auto y z x -y -z -x' -- "$word")); return ;;
         convert:--unit) COMPREPLY=($(compgen -W 'auto m cm mm inch cmu' -- "$word")); return ;;
         convert:--t-pose) COMPREPLY=($(compgen -W 'auto keep drop' -- "$word")); return ;;
         convert:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
-        pretrain:--stage) COMPREPLY=($(compgen -W 'autoencoder denoiser all' -- "$word")); return ;;
+        pretrain:--stage) COMPREPLY=($(compgen -W 'autoencoder denoiser language-model all' -- "$word")); return ;;
         pretrain:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         train-reward:--stage) COMPREPLY=($(compgen -W 'semantic preference authenticity all evaluator' -- "$word")); return ;;
         train-reward:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
@@ -63,9 +63,9 @@ _motionrft() {
         refine-spl) COMPREPLY=($(compgen -W '--reward --data --top-k --variant --updates --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         prefer) COMPREPLY=($(compgen -W '--generator --prompts --candidates --judge --data --stage --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         finetune) COMPREPLY=($(compgen -W '--method --generator --reward --evaluator --data --prompts --pairs --lora --full --steps --guidance --updates --epochs --batch --lr --time-limit --compare --diagnose --show-plan --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        sample) COMPREPLY=($(compgen -W '--text-file --data --split --generator --num --seconds --length --steps --guidance --sampler --eta --format --shard --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        sample) COMPREPLY=($(compgen -W '--text-file --data --split --generator --num --seconds --length --steps --guidance --sampler --eta --temperature --top-k --format --shard --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
         score) COMPREPLY=($(compgen -W '--text --text-file --terms --reward --fps --frames --fail-under --fail-over --null --shard --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        eval) COMPREPLY=($(compgen -W '--data --generator --motions --reward --evaluator --sampler --eta --steps --guidance --repeats --name --against --compare --study --ratings --latex --markdown --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        eval) COMPREPLY=($(compgen -W '--data --generator --motions --reward --evaluator --sampler --eta --temperature --top-k --steps --guidance --repeats --name --against --compare --study --ratings --latex --markdown --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
     esac
 }
 complete -o default -o bashdefault -F _motionrft motionrft

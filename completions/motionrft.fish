@@ -43,7 +43,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from convert' -l captions -d 'd
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l splits -d 'data set: CSV with clip_id and a column of train, val, test' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l split-column -d 'data set: the column of --splits to use' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l hold-out -d 'data set: KEY=VALUE of index.csv, or caption=WORD; lists to train without that class, to tune and to test on it' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l family -d 'family of a checkpoint, where its keys do not tell' -x -a 'mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l family -d 'family of a checkpoint, where its keys do not tell' -x -a 'mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion token-decoder'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l shard -d 'only the I-th of N shares of the input, from 1/N: for job arrays' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l from -d 'representation of the inputs, where their shape does not tell' -r
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l up -d 'the axis that is up in the inputs; auto: the one along which the body stands' -x -a 'auto y z x -y -z -x'
@@ -75,7 +75,7 @@ complete -c motionrft -f -n __fish_use_subcommand -a pretrain -d 'Train the base
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l data -d 'data set folder in HumanML3D’s layout' -r
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l split -d 'split to train on: train, or a list such as train-without-kick' -r
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l teacher -d 'MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages' -r
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l stage -d 'which stage to train' -x -a 'autoencoder denoiser all'
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l stage -d 'which stage to train: autoencoder, denoiser, language-model, all' -x -a 'autoencoder denoiser language-model all'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ' -r
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft pretrain --list-presets 2>/dev/null | cut -d' ' -f1)"
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
@@ -209,6 +209,8 @@ complete -c motionrft -n '__fish_seen_subcommand_from sample' -l steps -d 'denoi
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l guidance -d 'guidance scale; null: as tuned, else as published; 1: none' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l sampler -d 'sampler of the family; null: as tuned, else as published' -x -a 'ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l eta -d 'noise of DDIM or Euler steps, 0 to 1; null: as tuned, else none' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l temperature -d 'of motion tokens: divides the logits; null: as tuned, else 1' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l top-k -d 'of motion tokens: only so many of the likeliest, 0 for all; null: as tuned' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l format -d 'files written for each motion: bvh, glb, kimodo, amass, g1-csv, npy, npz, safetensors, png, gif, mp4, html' -x -a 'bvh glb kimodo amass g1-csv npy npz safetensors png gif mp4 html'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l shard -d 'only the I-th of N shares of the input, from 1/N: for job arrays' -r
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft sample --list-presets 2>/dev/null | cut -d' ' -f1)"
@@ -272,6 +274,8 @@ complete -c motionrft -n '__fish_seen_subcommand_from eval' -l reward -d 'reward
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l evaluator -d 'evaluator folder (ours, Guo et al.’s, a reward), or builtin' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l sampler -d 'sampler; null: what the generator was tuned with, else its published one' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l eta -d 'noise of DDIM or Euler steps; null: as tuned, else none' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l temperature -d 'of motion tokens: divides the logits; null: as tuned, else 1' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l top-k -d 'of motion tokens: only so many of the likeliest, 0 for all; null: as tuned' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l steps -d 'denoising steps; null: as tuned, else as published' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l guidance -d 'guidance scale; null: as tuned, else as published' -r
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -l repeats -d 'repetitions, with seeds SEED, SEED + 1, …' -r

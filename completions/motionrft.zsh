@@ -72,7 +72,7 @@ _motionrft() {
                     '*--splits[data set; CSV with clip_id and a column of train, val, test]:value:_files' \
                     '*--split-column[data set; the column of --splits to use]:value:_files' \
                     '*--hold-out[data set; KEY=VALUE of index.csv, or caption=WORD; lists to train without that class, to tune and to test on it]:value:_files' \
-                    '*--family[family of a checkpoint, where its keys do not tell]:value:(mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion)' \
+                    '*--family[family of a checkpoint, where its keys do not tell]:value:(mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion token-decoder)' \
                     '*--shard[only the I-th of N shares of the input, from 1/N; for job arrays]:value:_files' \
                     '*--from[representation of the inputs, where their shape does not tell]:value:_files' \
                     '*--up[the axis that is up in the inputs; auto; the one along which the body stands]:value:(auto y z x -y -z -x)' \
@@ -108,7 +108,7 @@ _motionrft() {
                     '*--data[data set folder in HumanML3D’s layout]:value:_files' \
                     '*--split[split to train on; train, or a list such as train-without-kick]:value:_files' \
                     '*--teacher[MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages]:value:_files' \
-                    '*--stage[which stage to train]:value:(autoencoder denoiser all)' \
+                    '*--stage[which stage to train; autoencoder, denoiser, language-model, all]:value:(autoencoder denoiser language-model all)' \
                     '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets pretrain}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
@@ -263,6 +263,8 @@ _motionrft() {
                     '*--guidance[guidance scale; null; as tuned, else as published; 1; none]:value:_files' \
                     '*--sampler[sampler of the family; null; as tuned, else as published]:value:(ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5)' \
                     '*--eta[noise of DDIM or Euler steps, 0 to 1; null; as tuned, else none]:value:_files' \
+                    '*--temperature[of motion tokens; divides the logits; null; as tuned, else 1]:value:_files' \
+                    '*--top-k[of motion tokens; only so many of the likeliest, 0 for all; null; as tuned]:value:_files' \
                     '*--format[files written for each motion; bvh, glb, kimodo, amass, g1-csv, npy, npz, safetensors, png, gif, mp4, html]:value:(bvh glb kimodo amass g1-csv npy npz safetensors png gif mp4 html)' \
                     '*--shard[only the I-th of N shares of the input, from 1/N; for job arrays]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets sample}' \
@@ -335,6 +337,8 @@ _motionrft() {
                     '*--evaluator[evaluator folder (ours, Guo et al.’s, a reward), or builtin]:value:_files' \
                     '*--sampler[sampler; null; what the generator was tuned with, else its published one]:value:_files' \
                     '*--eta[noise of DDIM or Euler steps; null; as tuned, else none]:value:_files' \
+                    '*--temperature[of motion tokens; divides the logits; null; as tuned, else 1]:value:_files' \
+                    '*--top-k[of motion tokens; only so many of the likeliest, 0 for all; null; as tuned]:value:_files' \
                     '*--steps[denoising steps; null; as tuned, else as published]:value:_files' \
                     '*--guidance[guidance scale; null; as tuned, else as published]:value:_files' \
                     '*--repeats[repetitions, with seeds SEED, SEED + 1, …]:value:_files' \

@@ -14,6 +14,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from motionrft.training.described import without_storage
+
 DEVICE = "meta"
 """Where an outline's tensors are; loaders are to be told so."""
 _DTYPES = {
@@ -36,7 +38,7 @@ def outlined() -> Iterator[None]:
     """Context in which models are read as outlines. Nothing in it can be computed with."""
     token = _WANTED.set(True)
     try:
-        with torch.device(DEVICE), warnings.catch_warnings():
+        with without_storage(), warnings.catch_warnings():
             # Statistics of other projects are small and really read; that they go nowhere is the point here.
             warnings.filterwarnings("ignore", ".*copying from a non-meta parameter", UserWarning)
             yield
