@@ -11,7 +11,7 @@ from motionrft.errors import UserError
 from motionrft.evaluation.evaluators import load_evaluator
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.items import FixedItems
-from motionrft.generators.base import Generator
+from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.loading import load_generator, open_reward
 from motionrft.official import generators as official_generators
 from motionrft.official import rewards as official_rewards
@@ -32,7 +32,7 @@ _PIECES = {
 }
 
 
-def outline_generator(path: Path | str) -> Generator:
+def outline_generator(path: Path | str) -> TextToMotion:
     """A generator without its numbers; raises `UserError` as `load_generator`."""
     with outlined():
         return load_generator(path, DEVICE)
@@ -50,23 +50,24 @@ def outline_evaluator(path: Path | str) -> Evaluator:
         return load_evaluator(path, DEVICE)
 
 
-def generator_facts(generator: Generator) -> dict[str, Any]:
+def generator_facts(generator: TextToMotion) -> dict[str, Any]:
     """What tells generators apart."""
-    usual = generator.sampling()
-    return {
+    facts = {
         "family": generator.family,
         "representation": generator.representation,
         "values_a_frame": generator.motion_width or len(generator.mean),
         "fps": generator.fps,
         "frames": [generator.min_frames, generator.max_frames],
-        "predicts": generator.parametrisation,
-        "sampling": usual.title,
+        "made_by": generator.kind,
+        "predicts": getattr(generator, "parametrisation", None),
+        "sampling": generator.sampling().title,
         "tuned": generator.tuned_with is not None,
         "statistics": f"its own, {len(generator.mean)} values",
-        "text_encoder": generator.text_encoder_name,
+        "text_encoder": getattr(generator, "text_encoder_name", None),
         "parameters": parameters(generator),
-        "trained_parameters": parameters(generator.denoiser),
+        "trained_parameters": parameters(generator.tuned),
     }
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def reward_facts(reward: Learnt) -> dict[str, Any]:

@@ -19,7 +19,13 @@ from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.generation import NOBODY
 from motionrft.evaluation.numbers import CANDIDATES
 from motionrft.finetuning.held_out import at_home
-from motionrft.finetuning.loading import check_gradient, check_perception, load_prompts, other_rate
+from motionrft.finetuning.loading import (
+    check_gradient,
+    check_kind,
+    check_perception,
+    load_prompts,
+    other_rate,
+)
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.finetuning.sampling_choice import tuning_sampling
@@ -102,6 +108,8 @@ def preflight(preset: CheckPreset) -> Preflight:
     _check_widths(found, run)
     _check_terms(found, run, learnt)
     if generator is not None:
+        found.attempt(lambda: check_kind(run, generator))
+    if isinstance(generator, Generator):
         _check_run(found, run, generator, evaluator)
     return found
 

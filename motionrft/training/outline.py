@@ -4,7 +4,6 @@ Inside `outlined()` every reader of weights, ours and official ones, gives tenso
 that loads a model then builds it in a moment and without its memory, and refuses the same files.
 """
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -38,9 +37,7 @@ def outlined() -> Iterator[None]:
     """Context in which models are read as outlines. Nothing in it can be computed with."""
     token = _WANTED.set(True)
     try:
-        with without_storage(), warnings.catch_warnings():
-            # Statistics of other projects are small and really read; that they go nowhere is the point here.
-            warnings.filterwarnings("ignore", ".*copying from a non-meta parameter", UserWarning)
+        with without_storage():
             yield
     finally:
         _WANTED.reset(token)

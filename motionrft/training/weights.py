@@ -256,7 +256,8 @@ def _check_plausible(value: Any, tensors: int, place: str) -> None:
 def load_state(module: nn.Module, tensors: Mapping[str, Tensor], origin: str = "the weights") -> None:
     """`check_state`, then load: all of it or nothing."""
     check_state(module, tensors, origin)
-    module.load_state_dict(dict(tensors))
+    if not outlining():
+        module.load_state_dict(dict(tensors))
 
 
 def _replaceable(folder: Path) -> bool:

@@ -133,7 +133,7 @@ def test_an_outline_says_what_the_whole_says(tmp_path: Path, name: str) -> None:
     save_generator(tiny(name), tmp_path / "model")
     whole, outline = load_generator(tmp_path / "model"), models.outline_generator(tmp_path / "model")
     assert models.generator_facts(outline) == models.generator_facts(whole)
-    assert {p.device.type for p in outline.parameters()} == {"meta"}
+    assert {p.device.type for p in outline.tuned.parameters()} == {"meta"}
 
 
 def test_an_outline_ends_with_its_context(tmp_path: Path) -> None:
