@@ -24,17 +24,25 @@ from motionrft.finetuning.loading import (
     check_kind,
     check_perception,
     load_prompts,
+    load_weighed,
+    other_rate,
+)
+    check_gradient,
+    check_kind,
+    check_perception,
+    load_prompts,
     other_rate,
 )
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.finetuning.sampling_choice import tuning_sampling
 from motionrft.generators.base import Generator
-from motionrft.loading import load_reward, loaded_for
+from motionrft.loading import loaded_for
 from motionrft.official.rewards import Beside, is_checkpoint
 from motionrft.physics import COSTS
 from motionrft.representations.names import KINEMATIC
 from motionrft.reward.base import Learnt, Reward
+from motionrft.reward.kimodo_terms import FEATURE_COSTS
 from motionrft.reward.loading import Terms
 from motionrft.reward.naming import is_own
 from motionrft.settings.layers import resolve
@@ -123,9 +131,15 @@ def run_preset(preset: CheckPreset) -> FinetunePreset:
 
 def _learnt(run: FinetunePreset) -> Learnt | None:
     """The reward that is named, where it has weights of its own that the run reads."""
-    if is_own(run.reward) or not Terms.of(run.weights).learnt:
+    if is_own(run.reward) or not _learnt_terms(run):
         return None
     return models.outline_reward(run.reward, _beside(run))
+
+
+def _learnt_terms(run: FinetunePreset) -> list[str]:
+    """Terms with a weight that a reward with weights of its own has to give."""
+    given = {name: weight for name, weight in run.weights.items() if weight and name not in FEATURE_COSTS}
+    return list(Terms.of(given).learnt) if given else []
 
 
 def _beside(run: FinetunePreset) -> Beside:
@@ -150,12 +164,9 @@ def _check_widths(found: Preflight, run: FinetunePreset) -> None:
 
 def _check_terms(found: Preflight, run: FinetunePreset, learnt: Learnt | None) -> None:
     """Which terms the run would weigh, and which of them nobody gives."""
-    terms = found.attempt(lambda: Terms.of(run.weights))
-    if terms is None:
-        return
-    found.run["terms"] = {**terms.learnt, **terms.physics, **terms.own}
+    found.run["terms"] = {name: weight for name, weight in run.weights.items() if weight}
     if learnt is not None:
-        missing = [name for name in terms.learnt if name not in learnt.terms]
+        missing = [name for name in _learnt_terms(run) if name not in learnt.terms]
         found.run["missing_terms"] = missing
         for name in missing:
             found.problems.append(
@@ -203,9 +214,7 @@ def _check_run(
 
 def _weighed(run: FinetunePreset, generator: Generator) -> Reward:
     with outlined():
-        return load_reward(
-            run.reward, run.weights, generator.representation, generator.fps, DEVICE, _beside(run)
-        )
+        return load_weighed(run, generator, DEVICE)[0]
 
 
 def _noise(found: Preflight, reward: Reward) -> str:

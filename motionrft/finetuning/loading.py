@@ -25,6 +25,8 @@ from motionrft.loading import generator_identity, load_generator, load_reward, l
 from motionrft.official.rewards import Beside
 from motionrft.reward.balance import balanced
 from motionrft.reward.base import Reward
+from motionrft.reward.kimodo_terms import FEATURE_COSTS, feature_weights, with_feature_costs
+from motionrft.reward.resampled import SAME_RATE, Resampled
 from motionrft.training.fingerprints import path_hash, text_hash
 
 
@@ -51,8 +53,9 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
         UserError: something is not there.
     """
     found = {"generator": generator_identity(preset.generator)}
-    if set(preset.weights) - {name for name, weight in preset.weights.items() if not weight}:
-        found["reward"] = reward_identity(preset.reward, preset.weights)
+    weights = {name: weight for name, weight in preset.weights.items() if name not in FEATURE_COSTS}
+    if any(weights.values()):
+        found["reward"] = reward_identity(preset.reward, weights)
     if preset.text_features is not None:
         if not Path(preset.text_features).is_file():
             raise UserError(f"{preset.text_features}: no such file of text features.")
@@ -79,24 +82,41 @@ def load_parts(
         UserError: something is missing, damaged, or does not fit together.
     """
     generator = load_tuned(preset, device)
-    beside = Beside(data=None if preset.data is None else Path(preset.data), rank=preset.reward_rank)
-    reward = load_reward(
-        preset.reward, preset.weights, generator.representation, generator.fps, device, beside
-    )
+    reward, known = load_weighed(preset, generator, device)
     check_gradient(preset, reward)
     check_perception(preset, reward)
-    if preset.balance:
+    if preset.balance and known is not None:
         real = None if preset.data is None else MotionDataset(preset.data, preset.split)
-        acting = ", ".join(f"{name} {weight:.3g}" for name, weight in balanced(reward, real).items())
+        acting = ", ".join(f"{name} {weight:.3g}" for name, weight in balanced(known, real).items())
         say(f"weights balanced by each term's spread on real motions: {acting}")
     _check_skeleton(preset, generator, reward)
     if another := other_rate(reward, generator.fps):
         say(f"{preset.reward} {another}")
     looked_at = held_out(preset, generator, device, say)
+    if reward is not known:
+        generator.decode_features()
     prompts = load_prompts(preset, generator)
     if preset.prompts is not None and (said := read_prompt_file(Path(preset.prompts)).said):
         say(said)
     return Parts(generator, reward, prompts, looked_at.validation, looked_at.test, looked_at.source)
+
+
+def load_weighed(
+    preset: FinetunePreset, generator: Generator, device: torch.device | str
+) -> tuple[Reward, Reward | None]:
+    """The reward with its terms weighed, costs of the generator's own features among them; and the part without those.
+
+    Raises:
+        UserError: it is missing, or a term has a weight that nobody gives.
+    """
+    beside = Beside(data=None if preset.data is None else Path(preset.data), rank=preset.reward_rank)
+    costs, weights = feature_weights(preset.weights, generator.feature_costs)
+    known = None
+    if any(weights.values()) or not costs:
+        known = load_reward(preset.reward, weights, generator.representation, generator.fps, device, beside)
+    reward = with_feature_costs(known, costs).to(device) if costs else known
+    assert reward is not None, "a reward without costs has been loaded"
+    return reward, known
 
 
 def load_tuned(preset: FinetunePreset, device: torch.device | str) -> Generator:
@@ -146,9 +166,11 @@ def _check_skeleton(preset: FinetunePreset, generator: Generator, reward: Reward
 def other_rate(reward: Reward, fps: float) -> str | None:
     """What to say of a reward that learnt motions at another rate than `fps`; None where it did not, or does not know."""
     for part in reward.modules():
+        if isinstance(part, Resampled):
+            return f"learnt motions at {part.learnt:g} frames a second: clean ones are resampled from {fps:g} for it."
         about = getattr(part, "about", None)
         learnt = about.get("fps") if isinstance(about, dict) else None
-        if learnt and abs(learnt - fps) > 0.01:
+        if learnt and abs(learnt - fps) > SAME_RATE:
             return (
                 f"learnt motions at {learnt:g} frames a second and judges them at {fps:g}: to it they are "
                 f"{learnt / fps:.2g} times as fast."
