@@ -27,12 +27,6 @@ from motionrft.finetuning.loading import (
     load_weighed,
     other_rate,
 )
-    check_gradient,
-    check_kind,
-    check_perception,
-    load_prompts,
-    other_rate,
-)
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.finetuning.sampling_choice import tuning_sampling
