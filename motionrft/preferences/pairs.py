@@ -14,6 +14,8 @@ from motionrft.training.atomic import atomic_file, write_text
 
 DEGREES = ((0.75, "Much better"), (0.5, "Better"), (0.3, "Slightly better"))
 UNSURE = "Negligibly better/unsure"
+DEGREE_SMOOTHING = {"Much better": 0.0, "Better": 0.2, "Slightly better": 0.3, UNSURE: 0.5}
+"""Share of judges who may have meant the opposite, by the published words for how much better a motion is."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""Diffusion-DPO (Wallace et al. 2024): on own samples, the reward's best against its worst, or on given pairs."""
+"""Preference optimisation, on own samples, the reward's best against its worst, or on given pairs.
+
+Diffusion-DPO (Wallace et al. 2024) for diffusion generators; for those of motion tokens the losses of language models, as
+InstructMotion (Sheng et al. 2024) and AToM (Han et al. 2024) use them.
+"""
 
 from typing import ClassVar, Literal
 
@@ -8,6 +12,8 @@ from motionrft.finetuning.methods.base import Method, MethodPreset
 from motionrft.finetuning.methods.sft import plan
 
 __all__ = ["METHOD", "DpoPreset", "plan"]
+
+TokenLoss = Literal["sigmoid", "ipo", "hinge", "kto_pair"]
 
 
 class DpoPreset(MethodPreset):
