@@ -17,6 +17,8 @@ from motionrft.reward.base import Learnt, Reward
 from motionrft.reward.loading import Terms, read_reward_folder, reward_folder, weighted
 from motionrft.reward.naming import is_own
 from motionrft.reward.own import load_own, own_identity
+from motionrft.text.choice import chosen_encoder
+from motionrft.text.preset import TextPreset
 from motionrft.training.fingerprints import code_hash, folder_hash, path_hash, text_hash
 from motionrft.training.weights import CONFIG
 
@@ -44,6 +46,15 @@ def load_generator(
     if (path / CONFIG).is_file():
         return read_generator(path, str(device))
     return read_official(checkpoint_in(path), family, statistics, **settings).to(device)
+
+
+def loaded_for(preset: TextPreset, generator: Generator) -> Generator:
+    """The generator, which reads its texts as the preset says; raises as `chosen_encoder`."""
+    features, service = preset.text_features, preset.text_service
+    encoder = chosen_encoder(generator.text_encoder_name, features, service) if features or service else None
+    if encoder is not None:
+        generator.use_text_encoder(encoder)
+    return generator
 
 
 def generator_identity(path: Path | str) -> str:

@@ -219,6 +219,8 @@ TEXT_ENCODERS = Kind(
         "sentence-t5-large": Entry("motionrft.text.pretrained:SentenceT5", "sentence-T5 large"),
         "distilbert": Entry("motionrft.text.pretrained:DistilBert", "DistilBERT, token states"),
         "hymotion": Entry("motionrft.text.hymotion:HyMotionText", "HY-Motion's Qwen and CLIP"),
+        "llm2vec": Entry("motionrft.text.llm2vec:llm2vec", "LLM2Vec on Llama 3 8B, bfloat16 (Kimodo)"),
+        "llm2vec-fp32": Entry("motionrft.text.llm2vec:llm2vec_fp32", "LLM2Vec in float32 (Kimodo v1.1)"),
     },
 )
 """Functions or classes (folder or None, device) that give a `motionrft.text.base.TextEncoder`."""

@@ -8,23 +8,17 @@ import json
 import math
 import os
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from motionrft_cli.memory import memory_line
 from motionrft_cli.terminal import visible
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
-    from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
 
 PLAIN_WIDTH = 160  # columns of a table that goes to a file
-PLAIN_SECONDS = 10.0  # between two progress lines that go to a file
-PLAIN_MOMENT = 2.0  # what is over sooner leaves no line in a file
 
 
 class Progress(Protocol):
@@ -96,20 +90,26 @@ class Console:
         self.rich.print(f"error: {visible(text)}", soft_wrap=True, style="bold red")
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """A table on stderr; numbers align right, and floats get four significant digits."""
+        """A table on stderr; numbers align right, and floats get four significant digits.
+
+        Where it is wider than the terminal it is turned or comes in parts (`motionrft_cli.tables`).
+        """
         if self.quiet:
             return
         from rich.box import SIMPLE_HEAD
         from rich.table import Table
 
-        table = Table(title=visible(title), box=SIMPLE_HEAD, title_justify="left", title_style="bold")
-        rows = [tuple(row) for row in rows]
-        for index, column in enumerate(columns):
-            numeric = all(_numeric(row[index]) for row in rows if index < len(row))
-            table.add_column(visible(column), justify="right" if numeric else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(_cell(value) for value in row))
-        self.rich.print(table)
+        from motionrft_cli.tables import fitted
+
+        shown: str | None = visible(title)
+        for part in fitted(columns, rows, self.rich.width):
+            table = Table(title=shown, box=SIMPLE_HEAD, title_justify="left", title_style="bold")
+            for name, width, numeric in zip(part.columns, part.widths, part.numeric, strict=True):
+                table.add_column(name, justify="right" if numeric else "left", overflow="fold", width=width)
+            for row in part.rows:
+                table.add_row(*row)
+            self.rich.print(table)
+            shown = None
 
     def emit(self, document: Any) -> None:
         """One JSON document (or one line of JSON lines) to stdout, at once; nothing without --json.
@@ -122,108 +122,46 @@ class Console:
         sys.stdout.flush()
 
     @contextmanager
-    def progress(self, description: str, total: float | None = None, unit: str = "") -> Iterator[Progress]:
-        """Follow a loop: `with console.progress("sampling", 100, "motions") as bar: ... bar.advance()`."""
+    def progress(
+        self,
+        description: str,
+        total: float | None = None,
+        unit: str = "",
+        done: float = 0,
+        seconds: float | None = None,
+    ) -> Iterator[Progress]:
+        """Follow a loop: `with console.progress("sampling", 100, "motions") as bar: ... bar.advance()`.
+
+        Args:
+            done: how many were done before, by an earlier session.
+            seconds: after which the loop ends at the latest.
+        """
         if self.quiet:
             yield _Silent()
-        elif self.live:
+            return
+        from motionrft_cli.progress import Bar, Lines, Pace, live
+
+        pace = Pace(total, done, seconds)
+        if self.live:
             self.release()
-            with self._bar() as bar:
-                yield _Bar(
-                    bar, bar.add_task(description, total=total, numbers="", memory=memory_line()), unit
-                )
+            with live(self.rich, Bar(description, pace, unit)) as bar:
+                yield bar
         else:
-            lines = _Lines(self, description, total, unit)
+            lines = Lines(self._say_at_last, description, pace, unit)
             yield lines
             lines.close()
 
-    def _bar(self) -> "RichProgress":
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as RichProgress
-
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[numbers]}"),
-            TextColumn("{task.fields[memory]}", style="dim"),
-        )
-        return RichProgress(*columns, console=self.rich, transient=True, refresh_per_second=4)
+    def _say_at_last(self, text: str) -> None:
+        self.release()
+        self.info(text)
 
 
 class _Silent:
-    """Progress under --quiet."""
+    """Progress that nobody wants to see."""
 
-    def advance(self, amount: float = 1, **numbers: float | str) -> None:
-        """Nothing to show."""
+    def advance(self, amount: float = 1, **numbers: float | str) -> None: ...
 
-    def describe(self, description: str) -> None:
-        """Nothing to show."""
-
-
-class _Bar:
-    """Progress on a terminal."""
-
-    def __init__(self, bar: "RichProgress", task: "TaskID", unit: str) -> None:
-        self.bar, self.task, self.unit = bar, task, unit
-
-    def advance(self, amount: float = 1, **numbers: float | str) -> None:
-        fields: dict[str, Any] = {"memory": memory_line()}
-        if numbers:
-            fields["numbers"] = _pairs(numbers)
-        self.bar.update(self.task, advance=amount, **fields)
-
-    def describe(self, description: str) -> None:
-        self.bar.update(self.task, description=description)
-
-
-class _Lines:
-    """Progress in a log file: a line every few seconds and at the end; none when it was over in a moment."""
-
-    def __init__(self, console: Console, description: str, total: float | None, unit: str) -> None:
-        self.console, self.description, self.total, self.unit = console, description, total, unit
-        self.done, self.shown, self.numbers = 0.0, 0.0, ""
-        self.started = self.printed = time.monotonic()
-
-    def advance(self, amount: float = 1, **numbers: float | str) -> None:
-        self.done += amount
-        if numbers:
-            self.numbers = _pairs(numbers)
-        if time.monotonic() - self.printed >= PLAIN_SECONDS:
-            self._print()
-
-    def describe(self, description: str) -> None:
-        self.description = description
-
-    def close(self) -> None:
-        """The last line, with the seconds it took."""
-        if self.done != self.shown and time.monotonic() - self.started >= PLAIN_MOMENT:
-            self._print()
-
-    def _print(self) -> None:
-        self.console.release()
-        self.printed, self.shown = time.monotonic(), self.done
-        count = f"{self.done:g}" + (f"/{self.total:g}" if self.total is not None else "")
-        seconds = f"{self.printed - self.started:.1f} s"
-        parts = [f"{count} {self.unit}".strip(), seconds, self.numbers, memory_line()]
-        self.console.info(f"{self.description}: " + ", ".join(part for part in parts if part))
-
-
-def _pairs(numbers: Mapping[str, float | str]) -> str:
-    return " ".join(f"{name} {_cell(value)}" for name, value in numbers.items())
-
-
-def _numeric(value: object) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return visible(str(value))
+    def describe(self, description: str) -> None: ...
 
 
 def _finite(value: Any) -> Any:

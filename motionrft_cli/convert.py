@@ -11,6 +11,7 @@ from motionrft.files.preset import ConvertPreset
 from motionrft_cli.inputs import Null, expand_inputs
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.outputs import check_writable_folder, cleaned
+from motionrft_cli.plurals import counted
 from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _motions(call: ConvertCall, paths: list[Path], share: Share) -> int:
     place = {job.source: number for number, job in enumerate(planned)}
     jobs = list(share.of(planned))
     if not jobs and not share.several:
-        call.console.info(f"nothing falls to this share: there are {len(planned)} files.")
+        call.console.info(f"nothing falls to this share: the input is {counted(len(planned), 'file')}.")
         return 0
     check_writable_folder(jobs[0].stem.parent if len(jobs) == 1 else call.out)
     for folder in {job.stem.parent for job in jobs}:
@@ -119,7 +120,9 @@ def _motions(call: ConvertCall, paths: list[Path], share: Share) -> int:
             f"{there[0]}{more}: exists. Add --overwrite to replace, or --resume to convert only the rest."
         )
     if call.dry_run:
-        call.console.info(f"{len(jobs)} files to {conversion.target} in {call.out}; nothing written.")
+        call.console.info(
+            f"{counted(len(jobs), 'file')} to {conversion.target} in {call.out}; nothing written."
+        )
         call.console.emit({"files": len(jobs), "to": conversion.target, "out": call.out})
         return 0
     with call.console.progress("converting", len(jobs), "files") as bar:
@@ -149,10 +152,10 @@ def _joined(call: ConvertCall, paths: list[Path]) -> int:
     if out.exists() and not call.overwrite:
         raise UserError(f"{out}: exists. Add --overwrite to replace it.")
     if call.dry_run:
-        call.console.info(f"{len(paths)} files joined to {out}; nothing written.")
+        call.console.info(f"{counted(len(paths), 'file')} joined to {out}; nothing written.")
         return 0
     motion = join_files(paths, out, conversion)
-    call.console.info(f"{len(motion)} frames at {motion.fps:g} fps written to {out}.")
+    call.console.info(f"{counted(len(motion), 'frame')} at {motion.fps:g} fps written to {out}.")
     call.console.emit({"file": out, "frames": len(motion), "fps": motion.fps})
     return 0
 
@@ -200,14 +203,15 @@ def _summary(call: ConvertCall, outcomes: "list[Outcome]") -> int:
     written = sum(len(outcome.outputs) for outcome in outcomes)
     kept = sum(len(outcome.kept) for outcome in outcomes)
     bad = sum(len(outcome.faults) for outcome in outcomes)
-    also = (f", {kept} were there" if kept else "") + (f", {bad} could not be converted" if bad else "")
+    there = f", {counted(kept, 'was', 'were')} there" if kept else ""
+    also = there + (f", {bad} could not be converted" if bad else "")
     if bad and not written and not kept:
         return 2
     guesses = Counter(note for outcome in outcomes for note in outcome.notes)
     for note, count in guesses.items():
         call.console.info(f"recognised: {note} ({count}x)")
     _tell_residual(call, outcomes)
-    call.console.info(f"{written} {'motion' if written == 1 else 'motions'} written to {call.out}{also}.")
+    call.console.info(f"{counted(written, 'motion')} written to {call.out}{also}.")
     return 3 if bad else 0
 
 
@@ -235,7 +239,7 @@ def _dataset(call: ConvertCall, paths: list[Path]) -> int:
     recipe = _recipe(call, paths)
     out = call.output_folder()
     if call.dry_run:
-        call.console.info(f"{len(paths)} inputs to a data set in {out}; nothing written.")
+        call.console.info(f"{counted(len(paths), 'input')} to a data set in {out}; nothing written.")
         return 0
     with call.console.progress("data set", None, "clips") as bar:
         report = build_dataset(recipe, out, lambda done, total: bar.advance())
@@ -243,7 +247,7 @@ def _dataset(call: ConvertCall, paths: list[Path]) -> int:
         call.console.error(fault.message)
     for what, clips in (("too short", report.too_short), ("without captions", report.without_captions)):
         if clips:
-            call.console.warn(f"{len(clips)} clips {what}, left out: {_some(clips)}")
+            call.console.warn(f"{counted(len(clips), 'clip')} {what}, left out: {_some(clips)}")
     call.console.table("data set", ["split", "clips"], [*report.splits.items(), ("frames", report.frames)])
     held_out = _hold_out(call, out)
     call.console.emit(report.plain() | {"out": out} | held_out)
@@ -310,7 +314,7 @@ def _complete(call: ConvertCall, folder: Path) -> int:
         return code
     with call.console.progress("completing", None, "clips") as bar:
         written = complete_dataset(found, lambda done, total: bar.advance())
-    call.console.info(f"{written} clips completed in {folder}.")
+    call.console.info(f"{counted(written, 'clip')} completed in {folder}.")
     _hold_out(call, folder)
     return code
 
@@ -334,7 +338,7 @@ def _report(call: ConvertCall, found: "DatasetCheck") -> int:
     ]
     call.console.table(str(found.folder), ["what", "count"], rows)
     for kind, clips in found.problems.items():
-        call.console.warn(f"{kind}: {len(clips)} clips: {_some(clips)}")
+        call.console.warn(f"{kind}: {counted(len(clips), 'clip')}: {_some(clips)}")
     for name in found.lacking:
         call.console.warn(f"no {name} folder; convert {found.folder} --dataset adds it")
     for remark in found.remarks:

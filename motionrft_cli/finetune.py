@@ -187,6 +187,7 @@ def _dry_run(call: Call[FinetunePreset]) -> int:
         ("time an update", f"{found.seconds_an_update:.3f} s"),
         ("time of the run", "-" if found.seconds is None else f"{found.seconds / 60:.1f} min"),
         ("disk needed", f"{found.disk_bytes / MIB:.0f} MiB"),
+        ("text", found.text),
     ]
     call.console.table("dry run: nothing was written", ["what", "how much"], rows)
     call.console.emit(vars(found))

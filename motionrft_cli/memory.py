@@ -1,9 +1,9 @@
-"""How much memory this process uses right now, in a few words for the progress line."""
+"""How much memory this process uses, in a few words for the progress line."""
 
 import os
 import sys
 
-MIB = 2**20
+MIB, GIB = 2**20, 2**30
 
 
 def resident_bytes() -> int | None:
@@ -15,14 +15,17 @@ def resident_bytes() -> int | None:
         return None
 
 
+def gpu_words(allocated: int, reserved: int) -> str:
+    """Both peaks of a device, in bytes, as `GPU 4.10 GiB peak, 5.00 reserved`."""
+    return f"GPU {allocated / GIB:.2f} GiB peak, {reserved / GIB:.2f} reserved"
+
+
 def memory_line() -> str:
-    """`RSS 812 MiB`, and on CUDA `GPU 310 MiB (peak 420)`; never the one to import torch."""
+    """`RSS 812 MiB`, or the peaks of the CUDA device in use; never the one to import torch."""
+    if "torch" in sys.modules:
+        from motionrft.training.memory import accelerator_peaks
+
+        if (peaks := accelerator_peaks()) is not None:
+            return gpu_words(*peaks)
     resident = resident_bytes()
-    parts = [] if resident is None else [f"RSS {resident / MIB:.0f} MiB"]
-    torch = sys.modules.get("torch")
-    cuda = getattr(torch, "cuda", None)
-    if cuda is not None and cuda.is_initialized():
-        parts.append(
-            f"GPU {cuda.memory_allocated() / MIB:.0f} MiB (peak {cuda.max_memory_allocated() / MIB:.0f})"
-        )
-    return ", ".join(parts)
+    return "" if resident is None else f"RSS {resident / MIB:.0f} MiB"

@@ -13,6 +13,7 @@ from motionrft.files.words import array_words
 from motionrft.generators.preset import SamplePreset
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.outputs import check_writable_folder
+from motionrft_cli.plurals import counted
 from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:
@@ -72,12 +73,13 @@ def _sample(
     data: Path | None,
 ) -> int:
     from motionrft import builtin
-    from motionrft.loading import load_generator
+    from motionrft.loading import load_generator, loaded_for
 
     out, preset = _folder(call, share), call.preset
     path = builtin.resolve(preset.generator, "generator")
     statistics = None if preset.statistics is None else Path(preset.statistics)
-    model = load_generator(path, str(share.company.device or call.device()), preset.family, statistics)
+    device = str(share.company.device or call.device())
+    model = loaded_for(preset, load_generator(path, device, preset.family, statistics))
     wanted = list(share.of(_wanted(call, _texts(call, prompts, text_file, data, model), model)))
     there = [each.stem for each in wanted if share.number_of_jobs > 1 and _finished(out, each, preset)]
     if there and not (call.resume or call.overwrite):
@@ -97,7 +99,7 @@ def _sample(
         lines = share.merged(lines, lambda line: line["file"])
         for line in lines:
             call.console.emit(line)
-    call.console.info(f"{len(lines)} motions in {out}. Next: motionrft score {out} --json")
+    call.console.info(f"{counted(len(lines), 'motion')} in {out}. Next: motionrft score {out} --json")
     return 0
 
 
@@ -268,12 +270,20 @@ def _dry_run(call: Call[SamplePreset], model: "Generator", wanted: list[Wanted])
     import torch
 
     from motionrft.generators.sampling import sample
+    from motionrft.text.cost import text_cost
+    from motionrft.text.stand_in import StandInText
 
     sampling = _sampling(call, model)
     if sampling.steps is None:
         raise UserError(
             f"--dry-run cannot tell how many steps {sampling.sampler} will take; estimate with --sampler euler."
         )
+    text = "-"
+    if hasattr(model, "text_encoder_name"):
+        encoder, prompts = model.text_encoder, [each.prompt for each in wanted]
+        encoder.check(prompts)
+        text = text_cost(encoder, prompts)
+        model.use_text_encoder(StandInText(encoder))
     batch = wanted[: call.preset.batch]
     lengths = torch.tensor([each.frames for each in batch])
     condition = model.encode_text([each.prompt for each in batch])
@@ -291,6 +301,7 @@ def _dry_run(call: Call[SamplePreset], model: "Generator", wanted: list[Wanted])
         "steps": steps,
         "seconds_per_step": seconds,
         "seconds": seconds * steps * batches,
+        "text": text,
         "bytes": sum(4 * each.frames * model.mean.numel() for each in wanted),
     }
     call.console.table("dry run", ["what", "estimate"], list(document.items())[1:])

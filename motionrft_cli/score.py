@@ -11,6 +11,7 @@ from motionrft.errors import UserError
 from motionrft.reward.score_preset import ScorePreset
 from motionrft_cli.inputs import Null, listed_paths
 from motionrft_cli.options import Call, command, sets
+from motionrft_cli.plurals import counted
 from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:
@@ -105,7 +106,9 @@ def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query
             call.console.warn(f"would be skipped: {query.message}")
         else:
             good += 1
-    call.console.info(f"dry run: {good} motions would be scored for {', '.join(terms)}; nothing is written")
+    call.console.info(
+        f"dry run: {counted(good, 'motion')} would be scored for {', '.join(terms)}; nothing is written"
+    )
     call.console.emit({"dry_run": True, "motions": good, "skipped": bad, "terms": terms})
     return 3 if bad else 0
 
@@ -191,9 +194,10 @@ class _Seen:
         warn = call.console.warn
         if self.rows:
             ranks = f" (percentile among {scorer.held_out.whose})" if scorer.held_out.quantiles else ""
-            call.console.table(f"scores{ranks}", ["file", "frames", *scorer.terms], self.rows)
+            call.console.table(f"scores{ranks}", ["file", "frames", *_headings(scorer.terms)], self.rows)
         if self.without_text and "semantic" in scorer.terms:
-            warn(f"{self.without_text} motions have no text, so no semantic score; give one with --text")
+            have = counted(self.without_text, "motion has", "motions have")
+            warn(f"{have} no text, so no semantic score; give one with --text")
         if self.skipped and not self.rows and not call.json:
             warn("no motion could be scored")
         for what, names in (("text", list(self.far_texts)), ("motion", self.far_motions)):
@@ -366,6 +370,17 @@ def _document(result: "Score", scorer: "Scorer", frames: bool) -> dict[str, Any]
         "remarks": list(result.remarks),
     }
     return {**document, "curves": result.curves} if frames else document
+
+
+def _headings(terms: list[str]) -> list[str]:
+    """`foot_skating ↓ (m/s)`: terms by the name that --terms, --fail-over and --json know, and what is better."""
+    from motionrft.evaluation.catalogue import ARROWS
+    from motionrft.physics import QUANTITIES
+
+    physical = {name: QUANTITIES[name] for name in terms if name in QUANTITIES}
+    arrows = {name: ARROWS[physical[name].good if name in physical else "up"] for name in terms}
+    units = {name: f" ({each.unit})" for name, each in physical.items() if each.unit}
+    return [f"{name} {arrows[name]}{units.get(name, '')}" for name in terms]
 
 
 def _row(result: "Score", terms: list[str]) -> list[object]:

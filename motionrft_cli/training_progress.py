@@ -5,8 +5,9 @@ from contextlib import ExitStack
 
 from motionrft_cli.console import Console, Progress
 
-SHOWN = ("loss", "reward", "validation_loss", "grad_norm", "lr")
-"""Metrics worth a glance; terms of a reward (`reward/…`) are shown too, everything else is in metrics.jsonl."""
+SHOWN = ("reward", "loss", "validation_loss", "grad_norm", "lr")
+"""Metrics worth a glance, the one that must be visible first; terms of a reward (`reward/…`) are shown too, everything
+else is in metrics.jsonl."""
 
 
 class LoopProgress:
@@ -18,22 +19,23 @@ class LoopProgress:
         self._bar: Progress | None = None
         self._done = 0
 
-    def start(self, total: int | None, done: int, unit: str = "updates") -> None:
-        self._bar = self._stack.enter_context(self.console.progress(self.description, total, unit))
-        self._done = 0
-        self._advance(done)
+    def start(
+        self, total: int | None, done: int, unit: str = "updates", seconds: float | None = None
+    ) -> None:
+        shown = self.console.progress(self.description, total, unit, done, seconds)
+        self._bar = self._stack.enter_context(shown)
+        self._done = done
 
     def update(self, done: int, metrics: Mapping[str, float]) -> None:
-        shown = {key: value for key, value in metrics.items() if key in SHOWN or key.startswith("reward/")}
-        self._advance(done, **shown)
+        known = [key for key in SHOWN if key in metrics]
+        terms = [key for key in metrics if key.startswith("reward/")]
+        if self._bar is not None:
+            shown = {key: metrics[key] for key in (*known[:1], *terms, *known[1:])}
+            self._bar.advance(done - self._done, **shown)
+        self._done = done
 
     def message(self, text: str, *, warn: bool = False) -> None:
         (self.console.warn if warn else self.console.info)(text)
 
     def finish(self) -> None:
         self._stack.close()
-
-    def _advance(self, done: int, **numbers: float) -> None:
-        if self._bar is not None:
-            self._bar.advance(done - self._done, **numbers)
-        self._done = done

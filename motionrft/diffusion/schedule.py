@@ -72,6 +72,9 @@ def broadcast(level: Tensor, like: Tensor) -> Tensor:
     return level if level.dim() == 0 else level.reshape(-1, *(1,) * (like.dim() - 1))
 
 
+# Tables are numbers and no weights: where a network is built without storage (the meta device), they are still there.
+
+
 def _checked(times: int) -> int:
     """A number of training times that a table is made for; it may come from somebody else's options file."""
     if not 1 <= times <= MOST_TIMES:
@@ -84,13 +87,15 @@ def scaled_linear(times: int = 1000, start: float = 0.00085, end: float = 0.012)
 
     Computed in float32, as published: the cumulative product then differs from float64's in the sixth digit.
     """
-    betas = torch.linspace(start**0.5, end**0.5, _checked(times), dtype=torch.float32) ** 2  # (times,)
+    ramp = torch.linspace(start**0.5, end**0.5, _checked(times), dtype=torch.float32, device="cpu")
+    betas = ramp**2  # (times,)
     return Schedule(torch.cumprod(1 - betas, 0))
 
 
 def linear(times: int = 1000, start: float = 1e-4, end: float = 0.02) -> Schedule:
     """Ho et al. 2020: MotionDiffuse and StableMoFusion."""
-    return Schedule(torch.cumprod(1 - torch.linspace(start, end, _checked(times), dtype=torch.float64), 0))
+    betas = torch.linspace(start, end, _checked(times), dtype=torch.float64, device="cpu")  # (times,)
+    return Schedule(torch.cumprod(1 - betas, 0))
 
 
 def cosine(times: int) -> Schedule:
@@ -102,7 +107,7 @@ def cosine(times: int) -> Schedule:
         return math.cos((u + 0.008) / 1.008 * math.pi / 2) ** 2
 
     betas = [min(1 - signal((i + 1) / times) / signal(i / times), 0.999) for i in range(_checked(times))]
-    return Schedule(torch.cumprod(1 - torch.tensor(betas, dtype=torch.float64), 0))
+    return Schedule(torch.cumprod(1 - torch.tensor(betas, dtype=torch.float64, device="cpu"), 0))
 
 
 def visited_times(times: int, steps: int, spacing: Spacing = "leading", offset: int = 0) -> Tensor:

@@ -27,7 +27,7 @@ from motionrft.evaluation.result import EvaluationResult
 from motionrft.evaluation.retrieval_protocols import evaluate_retrieval
 from motionrft.evaluation.sources import GeneratorSource, Source
 from motionrft.generators.sampling_settings import SamplingSettings
-from motionrft.loading import generator_identity, load_generator, load_reward, reward_identity
+from motionrft.loading import generator_identity, load_generator, load_reward, loaded_for, reward_identity
 from motionrft.preferences.prompts import EventPrompt, read_event_prompts, template_prompts
 from motionrft.preferences.run import judge_of
 from motionrft.reward.base import Reward
@@ -256,8 +256,8 @@ class EvaluationSession:
         return {}
 
     def _generator(self, place: str, name: str | None) -> GeneratorSource:
-        generator = load_generator(place, self.device)
         preset = self.preset
+        generator = loaded_for(preset, load_generator(place, self.device))
         return GeneratorSource(
             generator,
             name or _short_name(place),

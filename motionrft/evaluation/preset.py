@@ -9,6 +9,7 @@ from motionrft.preferences.events import USUAL
 from motionrft.preferences.preset import JudgePart
 from motionrft.reward.naming import NAMES, REWARD
 from motionrft.settings.base import PresetPart
+from motionrft.text.preset import TextPreset
 
 
 class EventsPart(PresetPart):
@@ -24,7 +25,7 @@ class EventsPart(PresetPart):
     judge: JudgePart = JudgePart()
 
 
-class EvalPreset(ReadingPreset):
+class EvalPreset(TextPreset, ReadingPreset):
     """Settings of `motionrft eval`."""
 
     command: ClassVar[str] = "eval"

@@ -1,19 +1,22 @@
-"""What of a denoiser is trained: everything, all but some named parts, or low-rank adapters (peft)."""
+"""What of a denoiser is trained: everything, all but some named parts, or low-rank adapters (peft).
+
+peft imports transformers, which takes as long as torch itself: only where there are adapters.
+"""
 
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from peft import LoraConfig, PeftModel, get_peft_model
-from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from motionrft.errors import UserError
-from motionrft.finetuning.packed_adapter import adopt
 from motionrft.finetuning.preset import LoraPart
 from motionrft.generators.base import Generator
 from motionrft.training.atomic import atomic_folder
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 
 def prepare_training(
@@ -39,18 +42,25 @@ def prepare_training(
 
 def merged(generator: Generator) -> Generator:
     """The generator to be saved: adapters folded into the weights of a copy; without adapters, itself."""
-    if not isinstance(generator.denoiser, PeftModel):
+    if not _adapted(generator.denoiser):
         return generator
     folded = copy.deepcopy(generator)
-    folded.denoiser = cast(nn.Module, cast(PeftModel, folded.denoiser).base_model.model)
+    folded.denoiser = cast(nn.Module, cast("PeftModel", folded.denoiser).base_model.model)
     _fold(folded.denoiser)
     return folded
+
+
+def _adapted(denoiser: nn.Module) -> bool:
+    """Whether it is a `PeftModel`, told without importing peft."""
+    return hasattr(denoiser, "peft_config")
 
 
 def _fold(module: nn.Module) -> None:
     """Put every adapted layer back, its update added, the innermost first: peft's own folding knows no adapters within
     adapters (the output projection of an attention whose packed projection is adapted).
     """
+    from peft.tuners.lora import LoraLayer
+
     for name, child in list(module.named_children()):
         _fold(child)
         if isinstance(child, LoraLayer):
@@ -60,12 +70,16 @@ def _fold(module: nn.Module) -> None:
 
 def save_adapters(generator: Generator, folder: Path) -> None:
     """Write the adapters as a peft folder; nothing where there are none."""
-    if isinstance(generator.denoiser, PeftModel):
+    if _adapted(generator.denoiser):
         with atomic_folder(folder) as temporary:
-            generator.denoiser.save_pretrained(str(temporary))
+            cast("PeftModel", generator.denoiser).save_pretrained(str(temporary))
 
 
 def _add_adapters(generator: Generator, lora: LoraPart) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    from motionrft.finetuning.packed_adapter import adopt
+
     targets = lora.targets or [*generator.lora_targets, *generator.lora_parameters]
     packed = [name for name in targets if name in generator.lora_parameters]
     config = LoraConfig(

@@ -8,6 +8,7 @@ from motionrft.evaluation.evaluators import load_evaluator
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.run import FinetuneRun, FinetuneSession
 from motionrft.text.base import TextEncoder
+from motionrft.text.cost import text_cost
 from motionrft.text.stand_in import StandInText
 from motionrft.training.memory import MemoryMeter
 
@@ -18,7 +19,7 @@ _ADAM_COPIES = 3
 @dataclass(frozen=True)
 class Estimate:
     """Parameters trained and in all; bytes; seconds an update and for the whole run (None without
-    `updates`).
+    `updates`); what the prompts take to encode.
     """
 
     trained: int
@@ -28,6 +29,7 @@ class Estimate:
     disk_bytes: int
     seconds_an_update: float
     seconds: float | None
+    text: str
 
 
 def _check_held_out(preset: FinetunePreset, session: FinetuneSession) -> None:
@@ -39,12 +41,13 @@ def _check_held_out(preset: FinetunePreset, session: FinetuneSession) -> None:
             MotionDataset(str(preset.data), split)
 
 
-def _read_nothing(tuning: FinetuneRun) -> None:
-    """Text encoders give way to stand-ins, once it is known that they could read the prompts."""
-    texts, reward = tuning.parts.prompts.texts, tuning.parts.reward
+def _read_nothing(tuning: FinetuneRun) -> str:
+    """Text encoders give way to stand-ins, once it is known that they could read the prompts; what that would take."""
+    texts, reward, said = tuning.parts.prompts.texts, tuning.parts.reward, "-"
     if "text_encoder_name" in dir(tuning.generator):
         encoder = tuning.generator.text_encoder
         encoder.check(texts)
+        said = text_cost(encoder, texts)
         tuning.generator.use_text_encoder(StandInText(encoder))
     for part in reward.modules():
         reader = vars(part).get("text_encoder")  # of a reward; a network's tower of that name is a module
@@ -52,6 +55,7 @@ def _read_nothing(tuning: FinetuneRun) -> None:
             if "semantic" in getattr(part, "weights", {}):
                 reader.check(texts)
             vars(part)["text_encoder"] = StandInText(reader)
+    return said
 
 
 def estimate(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
@@ -64,7 +68,7 @@ def estimate(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
     watch = preset.watch.model_copy(update={"every": 0})
     evaluation = preset.evaluation.model_copy(update={"prompts": 0})
     tuning = FinetuneRun(preset.model_copy(update={"watch": watch, "evaluation": evaluation}), session)
-    _read_nothing(tuning)
+    text = _read_nothing(tuning)
     trainer = tuning.trainer
     trainer.update(0)  # the first pays for what is computed once
     lines = trainer.update(0)
@@ -85,4 +89,5 @@ def estimate(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
         4 * (trained * _ADAM_COPIES * copies + parameters),
         an_update,
         whole,
+        text,
     )

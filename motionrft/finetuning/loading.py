@@ -19,7 +19,7 @@ from motionrft.finetuning.pairs import read_pair_prompts
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator
-from motionrft.loading import generator_identity, load_generator, load_reward, reward_identity
+from motionrft.loading import generator_identity, load_generator, load_reward, loaded_for, reward_identity
 from motionrft.official.rewards import Beside
 from motionrft.reward.balance import balanced
 from motionrft.reward.base import Reward
@@ -51,6 +51,10 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
     found = {"generator": generator_identity(preset.generator)}
     if set(preset.weights) - {name for name, weight in preset.weights.items() if not weight}:
         found["reward"] = reward_identity(preset.reward, preset.weights)
+    if preset.text_features is not None:
+        if not Path(preset.text_features).is_file():
+            raise UserError(f"{preset.text_features}: no such file of text features.")
+        found["text"] = path_hash(preset.text_features)
     if preset.pairs is not None:
         if not Path(preset.pairs).exists():
             raise UserError(f"{preset.pairs}: no such file of pairs.")
@@ -72,7 +76,7 @@ def load_parts(
     Raises:
         UserError: something is missing, damaged, or does not fit together.
     """
-    generator = load_generator(preset.generator, device)
+    generator = loaded_for(preset, load_generator(preset.generator, device))
     beside = Beside(data=None if preset.data is None else Path(preset.data), rank=preset.reward_rank)
     reward = load_reward(
         preset.reward, preset.weights, generator.representation, generator.fps, device, beside

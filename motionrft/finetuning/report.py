@@ -24,6 +24,7 @@ _CHARTS = {
     "lr": ("Learning rate", "", True),
     "seconds": ("Time an update", "s", True),
     "peak_bytes": ("Peak memory", "MiB", True),
+    "reserved_bytes": ("Peak memory", "MiB", True),
 }
 _WATCHED = {
     "mm_dist": ("MM-Dist on held-out prompts", "", False),
@@ -89,6 +90,17 @@ def write_strips(folder: Path, prompts: Sequence[Prompt], fps: float) -> None:
     for name, prompt in chosen:
         if all(np.isfinite(motion).all() for motion in prompt.motions):
             write_strip(folder / f"{name}.png", prompt.motions, prompt.text, ("before", "after"), fps)
+
+
+def memory_words(metrics: Sequence[Mapping[str, Any]]) -> str:
+    """The peak over a run: resident on a CPU; on CUDA what the device had allocated, and reserved for it."""
+    peak, reserved = (
+        max((line[key] for line in metrics if key in line), default=0) / 2**20
+        for key in ("peak_bytes", "reserved_bytes")
+    )
+    return (
+        f"{peak:.0f} MiB allocated, {reserved:.0f} MiB reserved" if reserved else f"{peak:.0f} MiB resident"
+    )
 
 
 def shown(rows: Sequence[Row]) -> list[tuple[str, ...]]:

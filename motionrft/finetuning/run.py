@@ -347,7 +347,6 @@ class FinetuneRun:
         metrics = folder.read_metrics()
         looks = read_looks(folder.path)
         (_, rows), *further = [*tables.items()] or [("", [])]
-        peak = max((line["peak_bytes"] for line in metrics), default=0)
         graph = max((line["graph_bytes"] for line in metrics), default=0)
         return ReportData(
             title=f"{self.preset.method.method} on {self.preset.generator}",
@@ -358,7 +357,7 @@ class FinetuneRun:
                 "tuning time": f"{outcome.seconds / 60:.1f} min",
                 "updates": str(outcome.step),
                 "bytes held for backward": f"{graph / 2**20:.1f} MiB",
-                "peak memory": f"{peak / 2**20:.0f} MiB",
+                "peak memory": report.memory_words(metrics),
             },
             command=f"motionrft finetune --preset {folder.path.name}/preset.yaml --out NEW",
             environment={

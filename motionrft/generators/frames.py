@@ -37,11 +37,13 @@ def read_texts(
 ) -> TextFeatures:
     """What a model reads of texts: the token states, or the pooled vector as the only token.
 
+    Of an encoder that makes nothing but one vector of a text, both are that vector.
+
     Raises:
         UserError: the pooled vector is wanted of an encoder that has none.
     """
     features = encoder.encode(texts).to(device)  # (B, L, D) tokens
-    if part == "tokens":
+    if part == "tokens" or (encoder.fixed_tokens == 1 and features.pooled is None):
         return features
     if features.pooled is None:
         raise UserError(f"the text encoder {encoder.name} has no pooled vector, which this model reads")

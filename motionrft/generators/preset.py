@@ -6,8 +6,8 @@ from pydantic import BeforeValidator, Field
 
 from motionrft.files.words import file_words
 from motionrft.registry import GENERATORS, SAMPLERS
-from motionrft.settings.base import Preset
 from motionrft.settings.fields import suggests
+from motionrft.text.preset import TextPreset
 
 if TYPE_CHECKING:
     Format = str
@@ -22,7 +22,7 @@ def separated(value: object) -> object:
     return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
 
 
-class SamplePreset(Preset):
+class SamplePreset(TextPreset):
     """Settings of `motionrft sample`."""
 
     command: ClassVar[str] = "sample"

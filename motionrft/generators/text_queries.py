@@ -25,7 +25,9 @@ class TextQueries(nn.Module):
     def __init__(self, text_width: int, width: int, queries: int = 4, heads: int = 4):
         super().__init__()
         self.enter = Linear(text_width, width)
-        self.queries = nn.Parameter(torch.randn(queries, width) * width**-0.5)  # (queries, width)
+        self.queries = nn.Parameter(
+            nn.init.normal_(torch.empty(queries, width), std=width**-0.5)
+        )  # (queries, width)
         self.attention = Attention(width, heads, dropout=0.0)
         self.norm_states = nn.LayerNorm(width)
         self.norm = nn.LayerNorm(width)

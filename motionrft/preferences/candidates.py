@@ -53,6 +53,7 @@ def make_candidates(
     folder.mkdir(parents=True, exist_ok=True)
     missing = [prompt for prompt in prompts if not candidates_file(folder, prompt.id).exists()]
     done((len(prompts) - len(missing)) * number)
+    generator.remember([prompt.text for prompt in missing])
     for start in range(0, len(missing), _TEXTS_AT_ONCE):
         part = missing[start : start + _TEXTS_AT_ONCE]
         condition = generator.encode_text([prompt.text for prompt in part])

@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from motionrft.preferences.events import EVENTS, USUAL
-from motionrft.settings.base import Preset, PresetPart
+from motionrft.settings.base import PresetPart
+from motionrft.text.preset import TextPreset
 
 
 class JudgePart(PresetPart):
@@ -50,7 +51,7 @@ class PairsPart(PresetPart):
     balance: bool = Field(True, description="as many pairs of each kind of prompt")
 
 
-class PreferPreset(Preset):
+class PreferPreset(TextPreset):
     """Everything `motionrft prefer` decides."""
 
     command: ClassVar[str] = "prefer"

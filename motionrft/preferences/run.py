@@ -17,7 +17,7 @@ import torch
 from motionrft.data.folder import MotionDataset
 from motionrft.errors import UserError
 from motionrft.generators.base import Generator
-from motionrft.loading import load_generator
+from motionrft.loading import load_generator, loaded_for
 from motionrft.preferences.candidates import Candidates, make_candidates, read_candidates
 from motionrft.preferences.events import SHOWN, Shown
 from motionrft.preferences.journal import Journal
@@ -109,7 +109,7 @@ class Preferring:
     def _candidates(self) -> dict[str, Any]:
         prompts, preset = self.prompts(), self.preset
         total = len(prompts) * preset.candidates
-        generator: Generator = load_generator(preset.generator, str(self.device))
+        generator: Generator = loaded_for(preset, load_generator(preset.generator, str(self.device)))
         make_candidates(
             generator,
             prompts,

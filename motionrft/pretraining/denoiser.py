@@ -165,5 +165,6 @@ class DenoiserTrainer:
         if len(self.states.train) > 1:
             texts |= {mirror_caption(text) for text in self.train.texts}
         ordered = sorted(texts)
+        self.generator.text_encoder.remember(ordered)
         for start in range(0, len(ordered), _TEXTS_AT_ONCE):
             self.generator.text_encoder.encode(ordered[start : start + _TEXTS_AT_ONCE])

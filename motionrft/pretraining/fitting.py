@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import torch
-
 from motionrft.data.folder import MotionDataset
 from motionrft.generators import build_generator
 from motionrft.representations.names import KINEMATIC
 from motionrft.skeleton import SMPL22
+from motionrft.training.described import without_storage
 
 
 def fitted(config: dict[str, Any], data: MotionDataset) -> dict[str, Any]:
@@ -18,7 +17,7 @@ def fitted(config: dict[str, Any], data: MotionDataset) -> dict[str, Any]:
     """
     if data.skeleton is SMPL22:
         return config
-    with torch.device("meta"):
+    with without_storage():
         described = build_generator(config)
     if described.trained_on != KINEMATIC or described.motion_width != SMPL22.features:
         return config

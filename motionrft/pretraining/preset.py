@@ -4,7 +4,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from motionrft.settings.base import Preset, PresetPart
+from motionrft.settings.base import PresetPart
+from motionrft.text.preset import TextPreset
 from motionrft.training.preset import OptimiserPreset
 
 
@@ -50,7 +51,7 @@ class Distillation(PresetPart):
     huber: float = Field(0.5, gt=0, description="error at which the pseudo-Huber loss turns linear")
 
 
-class PretrainPreset(Preset):
+class PretrainPreset(TextPreset):
     """Everything `motionrft pretrain` decides."""
 
     command: ClassVar[str] = "pretrain"

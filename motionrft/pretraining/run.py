@@ -13,7 +13,7 @@ from motionrft.errors import UserError
 from motionrft.generators.base import Generator
 from motionrft.generators.folder import build_generator, read_generator, save_generator
 from motionrft.generators.mld import Mld
-from motionrft.loading import load_generator
+from motionrft.loading import load_generator, loaded_for
 from motionrft.pretraining.autoencoder import AutoencoderTrainer
 from motionrft.pretraining.biased import biased
 from motionrft.pretraining.denoiser import DenoiserTrainer
@@ -29,6 +29,7 @@ from motionrft.pretraining.preset import PretrainPreset
 from motionrft.pretraining.stages import first_stage, states_of
 from motionrft.pretraining.windows import Windows
 from motionrft.representations.statistics import Statistics
+from motionrft.training.described import without_storage
 from motionrft.training.environment import environment
 from motionrft.training.fingerprints import path_hash
 from motionrft.training.loop import train
@@ -89,7 +90,7 @@ class Pretraining:
         teacher = None if preset.teacher is None else load_generator(preset.teacher, str(device))
         config = preset.generator if teacher is None else student_config(teacher, preset.generator)
         config = fitted(config, datasets[0]) if teacher is None else config
-        with torch.device("meta"):
+        with without_storage():
             described = build_generator(config, _ORIGIN)
         stages = _stages(preset, described)
         train_set, validation = (
@@ -122,7 +123,7 @@ class Pretraining:
         statistics = self.statistics(generator)
         generator.mean.copy_(statistics.mean)
         generator.std.copy_(statistics.std)
-        return generator.to(self.device)
+        return loaded_for(self.preset, generator).to(self.device)
 
     def train_autoencoder(self) -> dict[str, float]:
         """Stage 1; writes `autoencoder/model/` and returns the reconstruction's quality on the validation split."""

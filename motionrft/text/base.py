@@ -72,6 +72,8 @@ class TextEncoder(ABC):
     """P of the pooled vector, None where there is none."""
     fixed_tokens: int | None = None
     """Token states that every text has, padding included; None where there are as many as tokens."""
+    batch: int = 64
+    """Texts that `encode` is best given at once."""
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> TextFeatures:
@@ -79,6 +81,19 @@ class TextEncoder(ABC):
 
         An item's features do not depend on the other texts beyond padding, which is what makes a cache valid.
         """
+
+    @property
+    def cost(self) -> str:
+        """What encoding takes, for people, where it is no matter of seconds: `16.1 GB of weights are read`."""
+        return ""
+
+    def cleaned(self, text: str) -> str:
+        """What `encode` makes of a text before it reads it; two texts that are cleaned to one have one vector."""
+        return text
+
+    def unknown(self, texts: Iterable[str]) -> list[str]:
+        """Those of the texts that would have to be encoded now, each once."""
+        return list(dict.fromkeys(self.cleaned(text) for text in texts))
 
     def check(self, texts: Sequence[str]) -> None:
         """Look whether these texts could be encoded here, without encoding them.

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from motionrft.training.described import without_storage
 from motionrft.transformer import Encoder, EncoderLayer
 
 
@@ -54,7 +55,7 @@ class Bert(nn.Module):
         layers = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.layer."))
         feedforward = weights["encoder.layer.0.intermediate.dense.weight"].shape[0]
         positions = weights["embeddings.position_embeddings.weight"].shape[0]
-        with torch.device("meta"):
+        with without_storage():
             model = cls(words, positions, width, layers, width // 32, feedforward)
         named = {
             "words.weight": weights["embeddings.word_embeddings.weight"],

@@ -52,11 +52,11 @@ class CachedTextEncoder(TextEncoder):
     Args:
         encoder: the encoder behind; its weights are loaded only when a new text comes, and dropped after.
         folder: where shards of this encoder lie, or None to remember in memory only.
-        batch: texts encoded at once.
+        batch: texts encoded at once; None asks the encoder.
     """
 
-    def __init__(self, encoder: TextEncoder, folder: Path | None = None, batch: int = 64):
-        self.encoder, self.batch = encoder, batch
+    def __init__(self, encoder: TextEncoder, folder: Path | None = None, batch: int | None = None):
+        self.encoder, self.batch = encoder, batch or encoder.batch
         self.name, self.identity = encoder.name, encoder.identity
         self.width, self.pooled_width = encoder.width, encoder.pooled_width
         self.fixed_tokens = encoder.fixed_tokens
@@ -74,6 +74,7 @@ class CachedTextEncoder(TextEncoder):
             return self._encode(texts)
 
     def _encode(self, texts: Sequence[str]) -> TextFeatures:
+        texts = [self.cleaned(text) for text in texts]
         keys = [text_key(text) for text in texts]
         named = dict(zip(keys, texts, strict=True))
         found = self._recall(named)
@@ -98,14 +99,24 @@ class CachedTextEncoder(TextEncoder):
                     *(self.name, most, len(text.split()), text),
                 )
 
-    def check(self, texts: Sequence[str]) -> None:
+    @property
+    def cost(self) -> str:
+        return self.encoder.cost
+
+    def cleaned(self, text: str) -> str:
+        return self.encoder.cleaned(text)
+
+    def unknown(self, texts: Iterable[str]) -> list[str]:
         self._survey()
-        unknown = [text for text in texts if text_key(text) not in self._homes]
-        if unknown:
+        named = {text_key(text): text for text in super().unknown(texts)}
+        return [text for key, text in named.items() if key not in self._homes and key not in self._homeless]
+
+    def check(self, texts: Sequence[str]) -> None:
+        if unknown := self.unknown(texts):
             self.encoder.check(unknown)
 
     def remember(self, texts: Iterable[str]) -> None:
-        named = {text_key(text): text for text in texts}
+        named = {text_key(text): text for text in map(self.cleaned, texts)}
         if any(key not in self._homes for key in named):
             self._survey()
         missing = {

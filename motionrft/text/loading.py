@@ -28,11 +28,11 @@ def load_text_encoder(
         UserError: no encoder has that name.
     """
     build = TEXT_ENCODERS.load(name)
-    return CachedTextEncoder(build(path or _local(name), device), cache_folder() if cache else None)
+    return CachedTextEncoder(build(path or own_folder(name), device), cache_folder() if cache else None)
 
 
-def _local(name: str) -> Path | None:
-    """The user's own folder of that encoder, where there is one."""
+def own_folder(name: str) -> Path | None:
+    """The user's own folder of that encoder below `$MOTIONRFT_TEXT_ENCODERS`, where there is one."""
     root = os.environ.get(FOLDERS)
     folder = Path(root).expanduser() / name if root else None
     return folder if folder is not None and folder.is_dir() else None

@@ -81,7 +81,9 @@ class DryRun:
             sum(tensor.nbytes for tensor in tensors.values()),
         )
 
-    def start(self, total: int | None, done: int, unit: str = "updates") -> None: ...
+    def start(
+        self, total: int | None, done: int, unit: str = "updates", seconds: float | None = None
+    ) -> None: ...
 
     def update(self, done: int, metrics: Mapping[str, float]) -> None: ...
 

@@ -95,7 +95,8 @@ def train(
         raise DryRunDone(progress.measure(trainer, updates))
     run = _Session(trainer, folder, progress or Silent(), keep, distribution or Distribution())
     run.restore(watched=watch is not None)
-    run.progress.start(updates, run.step)
+    left = None if time_limit is None else max(time_limit - run.seconds, 0.0)
+    run.progress.start(updates, run.step, seconds=left)
     try:
         with Signals() as signals:
             if keep_start and run.step == 0:

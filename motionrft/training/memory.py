@@ -13,19 +13,31 @@ _STATM = Path("/proc/self/statm")
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
+def accelerator_peaks() -> tuple[int, int] | None:
+    """Most bytes that tensors took on the CUDA device in use, and that the allocator reserved for them; None without."""
+    if not (torch.cuda.is_available() and torch.cuda.is_initialized()):
+        return None
+    # Nobody makes the device of --device cuda:1 the current one: the one in use is the one that holds most.
+    devices = range(torch.cuda.device_count())
+    return max(
+        (torch.cuda.max_memory_allocated(each), torch.cuda.max_memory_reserved(each)) for each in devices
+    )
+
+
 class MemoryMeter:
-    """Reads `rss_bytes` (now) and `peak_bytes`: of the accelerator if there is one, else resident."""
+    """Reads `rss_bytes` (resident now) and `peak_bytes`: with CUDA the allocated peak of the device, and its
+    `reserved_bytes`, the reserved peak; else the most that was resident.
+    """
 
     def __init__(self) -> None:
         self._page = resource.getpagesize()
 
     def read(self) -> dict[str, int]:
         resident = self._resident()
-        if torch.cuda.is_available() and torch.cuda.is_initialized():
-            peak = torch.cuda.max_memory_allocated()
-        else:
-            peak = max(_most_resident(), resident)  # the system brings its own record up to date lazily
-        return {"rss_bytes": resident, "peak_bytes": peak}
+        if (peaks := accelerator_peaks()) is not None:
+            return {"rss_bytes": resident, "peak_bytes": peaks[0], "reserved_bytes": peaks[1]}
+        # The system brings its own record up to date lazily.
+        return {"rss_bytes": resident, "peak_bytes": max(_most_resident(), resident)}
 
     def _resident(self) -> int:
         """Bytes in memory now; where the system has no /proc, the most there ever were."""

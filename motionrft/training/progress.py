@@ -7,8 +7,10 @@ from typing import Protocol
 class Progress(Protocol):
     """Receives what a loop does, from the loop's own thread."""
 
-    def start(self, total: int | None, done: int, unit: str = "updates") -> None:
-        """A loop begins at `done` of `total` (None: until a time limit); `unit` is what it counts."""
+    def start(
+        self, total: int | None, done: int, unit: str = "updates", seconds: float | None = None
+    ) -> None:
+        """A loop begins at `done` of `total`; `unit` is what it counts, `seconds` what is left of a time limit."""
 
     def update(self, done: int, metrics: Mapping[str, float]) -> None:
         """`done` updates are made; `metrics` are those of the last one, memory included."""
@@ -23,7 +25,9 @@ class Progress(Protocol):
 class Silent:
     """Nobody looks."""
 
-    def start(self, total: int | None, done: int, unit: str = "updates") -> None: ...
+    def start(
+        self, total: int | None, done: int, unit: str = "updates", seconds: float | None = None
+    ) -> None: ...
 
     def update(self, done: int, metrics: Mapping[str, float]) -> None: ...
 

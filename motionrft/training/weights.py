@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from motionrft.errors import RunError, UserError
 from motionrft.parsing import parse_json, parsing, read_json
 from motionrft.training.atomic import atomic_folder, recover_folder
+from motionrft.training.described import without_storage
 from motionrft.training.fingerprints import file_hash
 
 TENSORS = "model.safetensors"
@@ -225,7 +226,7 @@ def check_fits(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor], or
         UserError: as `check_state`. A network that cannot be built without storage is not compared here.
     """
     try:
-        with torch.device("meta"):
+        with without_storage():
             module = build()
     except NotImplementedError:
         return

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console as RichConsole
 
-from motionrft_cli import console as module
+from motionrft_cli import progress as module
 from motionrft_cli.console import Console
 from motionrft_cli.memory import memory_line, resident_bytes
 from motionrft_cli.training_progress import LoopProgress
@@ -90,7 +90,7 @@ def test_progress_on_a_terminal_is_a_bar_that_leaves_nothing_behind() -> None:
     with console.progress("tuning", 2) as bar:
         bar.advance(reward=0.5)
         bar.describe("judging")
-    assert "tuning" in screen.getvalue() and screen.getvalue().endswith("\x1b[2K")
+    assert "judging" in screen.getvalue() and screen.getvalue().endswith("\x1b[2K")
 
 
 def test_a_table_has_four_digits_and_no_gaps(capsys: pytest.CaptureFixture[str]) -> None:

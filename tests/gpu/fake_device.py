@@ -74,7 +74,7 @@ class FakeDevice(TorchDispatchMode):
         warnings.simplefilter("ignore")
         for name in ("synchronize", "empty_cache"):
             self._stack.enter_context(mock.patch.object(torch.cuda, name, lambda *_: None))
-        for name in ("memory_allocated", "max_memory_allocated"):
+        for name in ("memory_allocated", "max_memory_allocated", "max_memory_reserved"):
             self._stack.enter_context(mock.patch.object(torch.cuda, name, lambda *_: 0))
         self._stack.enter_context(mock.patch.object(torch.nn.Module, "_apply", _replaced))
         self._stack.enter_context(mock.patch.object(Tensor, "backward", _zero_gradients))

@@ -161,7 +161,7 @@ def test_no_gradient_is_said_once() -> None:
     said: list[str] = []
 
     class Notes:
-        start = update = finish = staticmethod(lambda *arguments: None)
+        start = update = finish = staticmethod(lambda *arguments, **more: None)
         message = staticmethod(lambda text, warn=False: said.append(text))
 
     trainer = ToyTrainer()
@@ -175,7 +175,7 @@ def test_progress_sees_every_update_and_the_end(tmp_path: Path) -> None:
         def __init__(self) -> None:
             self.events: list[str] = []
 
-        def start(self, total, done) -> None:
+        def start(self, total, done, seconds=None) -> None:
             self.events.append(f"start {done}/{total}")
 
         def update(self, done, metrics) -> None:

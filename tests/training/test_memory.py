@@ -1,5 +1,6 @@
 """The bytes autograd holds, against what can be counted by hand."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -70,3 +71,14 @@ def test_a_meter_keeps_its_peak_until_reset() -> None:
 def test_memory_meter_reads_plausible_numbers() -> None:
     numbers = MemoryMeter().read()
     assert 2**24 < numbers["rss_bytes"] < 2**40 and numbers["peak_bytes"] > 2**24
+
+
+def test_on_cuda_the_peaks_are_those_of_the_device_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two devices the second is used, and nobody made it the current one."""
+    for name in ("is_available", "is_initialized"):
+        monkeypatch.setattr(torch.cuda, name, lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: (0, 700)[device])
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: (0, 900)[device])
+    numbers = MemoryMeter().read()
+    assert (numbers["peak_bytes"], numbers["reserved_bytes"]) == (700, 900)

@@ -147,7 +147,7 @@ def test_warnings_reach_the_person_who_waits(tmp_path: Path) -> None:
     said: list[str] = []
 
     class Notes:
-        start = update = finish = staticmethod(lambda *arguments: None)
+        start = update = finish = staticmethod(lambda *arguments, **more: None)
         message = staticmethod(lambda text, warn=False: said.append(text))
 
     trainer = HighHands()

@@ -37,7 +37,7 @@ def test_training_lowers_the_loss_and_survives_a_round_trip_to_disk(dataset, tmp
     losses = []
 
     class Watch:
-        def start(self, total, done): ...
+        def start(self, total, done, seconds=None): ...
         def update(self, done, metrics):
             losses.append(metrics["loss"])
 
