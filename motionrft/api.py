@@ -20,8 +20,8 @@ from motionrft.files.reading import ReadingOptions
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.run import Finetuned, FinetuneSession
 from motionrft.finetuning.run import finetune as run_finetuning
-from motionrft.generators.base import Generator
 from motionrft.generators.sampling import prompt_seeds, sample_batches
+from motionrft.generators.text_to_motion import Asked, TextToMotion, asked_of
 from motionrft.loading import load_generator, load_reward
 from motionrft.reward.base import Learnt
 from motionrft.reward.scoring import Query, Scorer, choose_terms
@@ -77,7 +77,7 @@ def convert(motion: Motion, to: str, fps: float | None = None) -> Motion:
 
 def sample(
     prompts: str | Sequence[str],
-    generator: Generator | Path | str = "builtin",
+    generator: TextToMotion | Path | str = "builtin",
     *,
     seconds: float = 4.0,
     seed: int = 0,
@@ -85,6 +85,8 @@ def sample(
     guidance: float | None = None,
     sampler: str | None = None,
     eta: float | None = None,
+    temperature: float | None = None,
+    top_k: int | None = None,
     batch: int = 16,
     device: str = "auto",
 ) -> list[Motion]:
@@ -94,21 +96,22 @@ def sample(
         prompts: one text, or several.
         generator: loaded, or what `load_generator` takes; `device` is for the latter.
         seconds: length, within what the generator makes.
-        steps, guidance, sampler, eta: None stands for what it was tuned with, else for the published choice.
+        steps, guidance, sampler, eta (diffusion), temperature, top_k (motion tokens): None stands for what it was
+            tuned with, else for the published choice.
 
     Raises:
         UserError: no such generator, or settings that it does not know.
     """
     texts = [prompts] if isinstance(prompts, str) else list(prompts)
-    model = generator if isinstance(generator, Generator) else load_generator(generator, _device(device))
+    model = generator if isinstance(generator, TextToMotion) else load_generator(generator, _device(device))
     lengths = model.frames(torch.full((len(texts),), seconds))  # (N,)
-    settings = model.sampling(sampler, eta, steps, guidance)
+    settings = asked_of(model, Asked(sampler, eta, steps, guidance, None, temperature, top_k))
     made: dict[int, Motion] = {}
-    for items, motions in sample_batches(
+    for items, sampled in sample_batches(
         model, model.encode_text(texts), lengths, prompt_seeds(seed, texts), settings, batch
     ):
-        for item, motion in zip(items.tolist(), motions, strict=True):  # (T, D)
-            array = motion[: int(lengths[item])].cpu().numpy()
+        for item, motion in zip(items.tolist(), sampled.clips(), strict=True):  # (T, D)
+            array = motion.cpu().numpy()
             array = array.reshape(len(array), -1, 3) if model.representation == "joints" else array
             made[item] = Motion(
                 array, model.representation, model.fps, Path(), name=texts[item], text=texts[item]

@@ -8,8 +8,8 @@ import torch
 
 from motionrft import builtin
 from motionrft.errors import UserError
-from motionrft.generators.base import Generator
 from motionrft.generators.folder import build_generator, read_generator
+from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.official.generators import checkpoint_in, read_official
 from motionrft.official.rewards import NOTHING_SAID, SUFFIXES, Beside, is_checkpoint, read_reward
 from motionrft.registry import GENERATORS
@@ -29,7 +29,7 @@ def load_generator(
     family: str | None = None,
     statistics: Path | None = None,
     **settings: Any,
-) -> Generator:
+) -> TextToMotion:
     """A generator in evaluation mode.
 
     Args:
@@ -48,7 +48,7 @@ def load_generator(
     return read_official(checkpoint_in(path), family, statistics, **settings).to(device)
 
 
-def loaded_for(preset: TextPreset, generator: Generator) -> Generator:
+def loaded_for(preset: TextPreset, generator: TextToMotion) -> TextToMotion:
     """The generator, which reads its texts as the preset says; raises as `chosen_encoder`."""
     features, service = preset.text_features, preset.text_service
     encoder = chosen_encoder(generator.text_encoder_name, features, service) if features or service else None

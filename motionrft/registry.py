@@ -151,9 +151,13 @@ GENERATORS = Kind(
         "stablemofusion": Entry(
             "motionrft.generators.stablemofusion:StableMoFusion", "StableMoFusion: diffusion of frames, U-Net"
         ),
+        "token-decoder": Entry(
+            "motionrft.generators.token_decoder:TokenDecoderGenerator",
+            "a small language model of motion tokens",
+        ),
     },
 )
-"""Subclasses of `motionrft.generators.base.Generator`."""
+"""Subclasses of `motionrft.generators.base.Generator` (diffusion) or `….token_generator.TokenGenerator`."""
 
 METHODS = Kind(
     "method",

@@ -39,6 +39,8 @@ def eval(
     evaluator: Annotated[str | None, sets("evaluator")] = None,
     sampler: Annotated[str | None, sets("sampler")] = None,
     eta: Annotated[float | None, sets("eta")] = None,
+    temperature: Annotated[float | None, sets("temperature")] = None,
+    top_k: Annotated[int | None, sets("top_k")] = None,
     steps: Annotated[int | None, sets("steps")] = None,
     guidance: Annotated[float | None, sets("guidance")] = None,
     repeats: Annotated[int | None, sets("repeats")] = None,

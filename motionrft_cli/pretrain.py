@@ -18,10 +18,12 @@ def pretrain(
     data: Annotated[str | None, sets("data")] = None,
     split: Annotated[str | None, sets("split")] = None,
     teacher: Annotated[str | None, sets("teacher")] = None,
-    stage: Annotated[Literal["autoencoder", "denoiser", "all"] | None, sets("stage")] = None,
+    stage: Annotated[
+        Literal["autoencoder", "denoiser", "language-model", "all"] | None, sets("stage")
+    ] = None,
     allow_changed: AllowChanged = None,
 ) -> int:
-    """Train a base generator of any family: its autoencoder where it has one, then its denoiser.
+    """Train a base generator of any family: its autoencoder where it has one, then its denoiser or language model.
 
     With --teacher a MotionLCM is distilled from an MLD instead.
     OUT/generator is what sample, finetune and eval take as --generator.
@@ -49,10 +51,12 @@ def pretrain(
         result |= pretraining.train_autoencoder()
     if "denoiser" in pretraining.stages:
         result |= pretraining.train_denoiser()
+    if "language-model" in pretraining.stages:
+        result |= pretraining.train_language_model()
     rows = [[name, f"{value:.4g}"] for name, value in result.items()]
     console.table("validation split", ["measure", "value"], rows)
     console.emit({"out": str(out), **result})
-    if "denoiser" in pretraining.stages:
+    if pretraining.stages != ("autoencoder",):
         console.info(f'Next: motionrft sample "a person waves" --generator {out / "generator"} --out samples')
     return 0
 
@@ -68,4 +72,7 @@ def _begin(call: Call[PretrainPreset], folder: Path, progress: Callable[[str], A
     if call.out is not None and (call.out / "autoencoder").is_dir():
         folder.mkdir()
         (folder / "autoencoder").symlink_to((call.out / "autoencoder").absolute())
-    pretraining.train_denoiser()
+    if "language-model" in pretraining.stages:
+        pretraining.train_language_model()
+    else:
+        pretraining.train_denoiser()

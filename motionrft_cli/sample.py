@@ -18,8 +18,7 @@ from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:
     from motionrft.files import Motion
-    from motionrft.generators import Generator
-    from motionrft.generators.sampling_settings import SamplingSettings
+    from motionrft.generators import TextToMotion
 
 NAME_LENGTH = 40  # characters of a prompt in a file name
 
@@ -49,6 +48,8 @@ def sample(
     guidance: Annotated[float | None, sets("guidance")] = None,
     sampler: Annotated[str | None, sets("sampler")] = None,
     eta: Annotated[float | None, sets("eta")] = None,
+    temperature: Annotated[float | None, sets("temperature")] = None,
+    top_k: Annotated[int | None, sets("top_k")] = None,
     formats: Annotated[str | None, typer.Option("--format", metavar="npy,bvh,gif,…"), sets("formats")] = None,
     shard: Shard = None,
 ) -> int:
@@ -120,7 +121,7 @@ def _texts(
     prompts: list[str] | None,
     text_file: Path | None,
     data: Path | None,
-    model: "Generator",
+    model: "TextToMotion",
 ) -> list[tuple[str, int]]:
     """(prompt, frames) of each motion before repeats."""
 
@@ -159,7 +160,9 @@ def _checked(prompt: str) -> str:
     return prompt.strip()
 
 
-def _wanted(call: Call[SamplePreset], texts: list[tuple[str, int]], model: "Generator") -> Iterator[Wanted]:
+def _wanted(
+    call: Call[SamplePreset], texts: list[tuple[str, int]], model: "TextToMotion"
+) -> Iterator[Wanted]:
     from motionrft.generators.sampling import prompt_seeds
 
     repeated = [prompt for prompt in texts for _ in range(call.preset.num)]
@@ -174,19 +177,15 @@ def _slug(text: str) -> str:
     return re.sub(r"[\W_]+", "-", text.lower())[:NAME_LENGTH].strip("-") or "motion"
 
 
-def _sampling(call: Call[SamplePreset], model: "Generator") -> "SamplingSettings":
-    preset = call.preset
-    return model.sampling(preset.sampler, preset.eta, preset.steps, preset.guidance, preset.shift)
-
-
 def _motions(
-    call: Call[SamplePreset], model: "Generator", wanted: list[Wanted]
+    call: Call[SamplePreset], model: "TextToMotion", wanted: list[Wanted]
 ) -> Iterator[tuple[Wanted, "Motion"]]:
     """Every motion as soon as its batch is done."""
     import torch
 
     from motionrft.files import Motion
     from motionrft.generators.sampling import sample_batches
+    from motionrft.generators.text_to_motion import asked_of
     from motionrft.representations.hymotion import smooth_rotation
 
     if not wanted:
@@ -203,13 +202,15 @@ def _motions(
         condition,
         lengths,
         [each.seed for each in wanted],
-        _sampling(call, model),
+        asked_of(model, preset),
         preset.batch,
         None if dtype == torch.float32 else dtype,
     )
-    for items, motions in batches:
-        for item, motion in zip(items.tolist(), motions, strict=True):
-            array = motion[: wanted[item].frames].cpu().numpy()
+    lost = 0
+    for items, sampled in batches:
+        lost += int((~sampled.usable).sum())
+        for item, motion in zip(items.tolist(), sampled.clips(), strict=True):
+            array = motion.cpu().numpy()
             if not torch.isfinite(motion).all():
                 raise RunError(
                     f"the generator made NaN or infinity for {wanted[item].prompt!r}; nothing of it is written. "
@@ -220,6 +221,10 @@ def _motions(
             if preset.smooth:
                 array = smooth_rotation(torch.from_numpy(array)).numpy()
             yield wanted[item], Motion(array, model.representation, model.fps, Path(wanted[item].stem))
+    if lost:
+        call.console.warn(
+            f"{lost} of {len(wanted)} motions are no motion as written: a mean pose is in their place."
+        )
 
 
 def _write(out: Path, each: Wanted, motion: "Motion", preset: SamplePreset) -> list[Path]:
@@ -257,24 +262,27 @@ def _line(each: Wanted, motion: "Motion", files: list[Path], preset: SamplePrese
         "seed": each.seed,
         "file": str(files[0]),
         "files": [str(file) for file in files],
-        "frames": each.frames,
+        "frames": len(motion.array),
         "fps": motion.fps,
         "representation": preset.representation or motion.representation,
     }
 
 
-def _dry_run(call: Call[SamplePreset], model: "Generator", wanted: list[Wanted]) -> int:
-    """Two timed steps of one batch, and what follows from them."""
+def _dry_run(call: Call[SamplePreset], model: "TextToMotion", wanted: list[Wanted]) -> int:
+    """Two timed steps of one batch, or all its tokens, and what follows from them."""
     import time
 
     import torch
 
     from motionrft.generators.sampling import sample
+    from motionrft.generators.text_to_motion import asked_of
+    from motionrft.generators.token_generator import TokenGenerator
     from motionrft.text.cost import text_cost
     from motionrft.text.stand_in import StandInText
 
-    sampling = _sampling(call, model)
-    if sampling.steps is None:
+    sampling = asked_of(model, call.preset)
+    tokens = isinstance(model, TokenGenerator)
+    if not tokens and sampling.steps is None:
         raise UserError(
             f"--dry-run cannot tell how many steps {sampling.sampler} will take; estimate with --sampler euler."
         )
@@ -287,12 +295,13 @@ def _dry_run(call: Call[SamplePreset], model: "Generator", wanted: list[Wanted])
     batch = wanted[: call.preset.batch]
     lengths = torch.tensor([each.frames for each in batch])
     condition = model.encode_text([each.prompt for each in batch])
-    seeds, two = [each.seed for each in batch], replace(sampling, steps=2)
-    sample(model, condition, lengths, seeds, two, len(batch))
+    seeds = [each.seed for each in batch]
+    steps = -(-int(lengths.max()) // model.stride) if isinstance(model, TokenGenerator) else sampling.steps
+    trial, walked = (sampling, steps) if tokens else (replace(sampling, steps=2), 2)
+    sample(model, condition, lengths, seeds, trial, len(batch))
     start = time.perf_counter()
-    sample(model, condition, lengths, seeds, two, len(batch))
-    seconds = (time.perf_counter() - start) / 2
-    steps = sampling.steps
+    sample(model, condition, lengths, seeds, trial, len(batch))
+    seconds = (time.perf_counter() - start) / walked
     batches = -(-len(wanted) // call.preset.batch)
     document = {
         "dry_run": True,

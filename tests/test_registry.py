@@ -11,10 +11,11 @@ import pytest
 from motionrft.diffusion.sampler import Sampler
 from motionrft.errors import UserError
 from motionrft.finetuning.methods.base import method_named
-from motionrft.generators.base import Generator
+from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.registry import KINDS, Entry, Kind
 from motionrft.reward.base import RewardFamily
 from tests.generators.families import TINY
+from tests.generators.token_families import TINY_TOKENS
 
 ENTRIES = [
     pytest.param(label, name, id=f"{label}-{name}") for label, kind in KINDS.items() for name in kind.table
@@ -39,7 +40,7 @@ def install(folder: Path, package: str, line: str, code: str = "thing = 7\n") ->
 
 
 PROMISES: dict[str, Callable[[Any, str], bool]] = {
-    "generators": lambda thing, name: issubclass(thing, Generator) and thing.family == name,
+    "generators": lambda thing, name: issubclass(thing, TextToMotion) and thing.family == name,
     "methods": lambda thing, name: method_named(name) is thing,
     "rewards": lambda thing, name: isinstance(thing, RewardFamily),
     "evaluators": lambda thing, name: callable(thing),
@@ -118,7 +119,7 @@ def test_what_is_in_a_table_is_in_its_conformance_tests_presets_and_the_readme()
     """A piece that was forgotten somewhere is told by its name."""
     root = Path(__file__).parents[1]
     readme = (root / "README.md").read_text(encoding="utf-8")
-    families = {config["family"] for config in TINY.values()}
+    families = {config["family"] for config in (TINY | TINY_TOKENS).values()}
     assert [name for name in KINDS["generators"].table if name not in families] == []
     methods = KINDS["methods"].table
     assert [name for name in methods if not (root / f"presets/finetune/mini-{name}.yaml").is_file()] == []

@@ -18,7 +18,7 @@ from motionrft.evaluation.evaluators import Evaluator, load_evaluator
 from motionrft.evaluation.events import evaluate_events
 from motionrft.evaluation.folder import FolderSource
 from motionrft.evaluation.generation import GenerationProtocol
-from motionrft.evaluation.items import EvaluationItems, FixedItems, OfficialItems
+from motionrft.evaluation.items import Drawn, EvaluationItems, FixedItems, OfficialItems
 from motionrft.evaluation.motion_physics import evaluate_physics
 from motionrft.evaluation.numbers import check_enough
 from motionrft.evaluation.preset import EvalPreset
@@ -27,6 +27,8 @@ from motionrft.evaluation.result import EvaluationResult
 from motionrft.evaluation.retrieval_protocols import evaluate_retrieval
 from motionrft.evaluation.sources import GeneratorSource, Source
 from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.generators.text_to_motion import asked_of
+from motionrft.generators.token_generator import TokenGenerator
 from motionrft.loading import generator_identity, load_generator, load_reward, loaded_for, reward_identity
 from motionrft.preferences.prompts import EventPrompt, read_event_prompts, template_prompts
 from motionrft.preferences.run import judge_of
@@ -81,7 +83,8 @@ class EvaluationSession:
     def generation(self, against: str | None = None) -> list[EvaluationResult]:
         """Judge the generator or folder, after `against` (a generator or folder too) where that is given."""
         sources = self._sources(against)
-        self.same_noise = len(sources) > 1 and all(isinstance(source, GeneratorSource) for source in sources)
+        kinds = [source.generator.kind for source in sources if isinstance(source, GeneratorSource)]
+        self.same_noise = len(kinds) == len(sources) > 1 == len(set(kinds))
         return [self._evaluate(source) for source in sources]
 
     def motions(self, against: str | None = None) -> int:
@@ -90,8 +93,8 @@ class EvaluationSession:
         return systems * self.preset.repeats * len(self.items.draw(self.preset.seed).keys)
 
     def estimate(self, against: str | None = None) -> dict[str, float]:
-        """What `generation` would cost, from two denoising steps of one batch; everything else is checked on
-        the way.
+        """What `generation` would cost, from two denoising steps (or all tokens) of one batch; everything else is
+        checked on the way.
 
         Returns:
             items, repetitions, parameters, seconds_per_step (of a batch), seconds and bytes in all.
@@ -102,11 +105,12 @@ class EvaluationSession:
             check_enough(len(drawn.keys))
             if isinstance(source, GeneratorSource):
                 first = drawn.index(torch.arange(min(preset.batch, len(drawn.keys))))
+                trial, steps = self._trial(source, first)
                 start = time.perf_counter()
-                replace(source, sampling=self._two_steps(source)).make(first, preset.seed)
-                each_step = (time.perf_counter() - start) / 2
+                trial.make(first, preset.seed)
+                each_step = (time.perf_counter() - start) / (2 if trial is not source else steps)
                 batches = preset.repeats * -(-len(drawn.keys) // preset.batch)
-                seconds += each_step * batches * int(source.settings["steps"])
+                seconds += each_step * batches * steps
         generators = [source.generator for source in sources if isinstance(source, GeneratorSource)]
         return {
             "items": len(self.items.draw(preset.seed).keys),
@@ -118,13 +122,18 @@ class EvaluationSession:
         }
 
     @staticmethod
-    def _two_steps(source: GeneratorSource) -> SamplingSettings:
-        sampling = source.sampling or source.generator.sampling()
+    def _trial(source: GeneratorSource, first: Drawn) -> tuple[GeneratorSource, int]:
+        """A source that makes two denoising steps, with the steps of a whole batch; of tokens, the source as it is."""
+        generator = source.generator
+        if isinstance(generator, TokenGenerator):
+            return source, -(-int(generator.frames(first.seconds).max()) // generator.stride)
+        sampling = source.sampling or generator.sampling()
+        assert isinstance(sampling, SamplingSettings), "a diffusion's own"
         if sampling.steps is None:
             raise UserError(
                 f"--dry-run cannot tell how many steps {sampling.sampler} will take; estimate with --sampler euler."
             )
-        return replace(sampling, steps=2)
+        return replace(source, sampling=replace(sampling, steps=2)), sampling.steps
 
     def retrieval(self) -> EvaluationResult:
         """How well the evaluator, or the reward where one is named, finds real motions by text and back."""
@@ -197,7 +206,7 @@ class EvaluationSession:
             evaluate_events(
                 replace(source, made=partial(self.progress, source.name)), judge, prompts, self.seeds
             )
-            for source in (self._generator(*place) for place in places)
+            for source in self._as_asked([self._generator(*place) for place in places])
         ]
 
     def _event_prompts(self) -> list[EventPrompt]:
@@ -218,8 +227,18 @@ class EvaluationSession:
         self.evaluator.eval()  # loaded first: a missing evaluator is told before anything slow is read
         sources = [] if against is None else [self._source(against, "before")]
         if preset.motions is not None:
-            return [*sources, self._folder(Path(preset.motions), preset.name)]
-        return [*sources, self._generator(preset.generator or builtin.NAME, preset.name)]
+            sources.append(self._folder(Path(preset.motions), preset.name))
+        else:
+            sources.append(self._generator(preset.generator or builtin.NAME, preset.name))
+        generators = iter(self._as_asked([each for each in sources if isinstance(each, GeneratorSource)]))
+        return [next(generators) if isinstance(each, GeneratorSource) else each for each in sources]
+
+    def _as_asked(self, sources: list[GeneratorSource]) -> list[GeneratorSource]:
+        """The generators sampling as the preset says, each what is for its kind."""
+        every = [source.generator for source in sources]
+        return [
+            replace(source, sampling=asked_of(source.generator, self.preset, every)) for source in sources
+        ]
 
     def _evaluate(self, source: Source) -> EvaluationResult:
         gallery = Gallery()
@@ -256,15 +275,13 @@ class EvaluationSession:
         return {}
 
     def _generator(self, place: str, name: str | None) -> GeneratorSource:
-        preset = self.preset
-        generator = loaded_for(preset, load_generator(place, self.device))
+        generator = loaded_for(self.preset, load_generator(place, self.device))
         return GeneratorSource(
             generator,
             name or _short_name(place),
             generator_identity(place),
-            generator.sampling(preset.sampler, preset.eta, preset.steps, preset.guidance, preset.shift),
-            preset.batch,
-            self.dtype,
+            batch=self.preset.batch,
+            dtype=self.dtype,
         )
 
     def _reward(self, source: Source) -> Reward | None:

@@ -78,10 +78,10 @@ def _sampled(
     jitter = []
     with evaluating(generator):
         walk = sample_batches(generator, condition, lengths, seeds, source.sampling, source.batch)
-        for chosen, motion in walk:
-            joints = convert(motion, generator.representation, JOINTS)
+        for chosen, sampled in walk:
+            joints = convert(sampled.motion, generator.representation, JOINTS)
             joints = joints.reshape(*joints.shape[:2], -1, 3).cpu()  # (b, T, 22, 3)
-            own = lengths[chosen]
+            own = sampled.lengths
             jitter.append(physics_measures(joints, own, generator.fps, ("jitter",))["jitter"])
             for place, row, frames in zip(chosen.tolist(), joints, own.tolist(), strict=True):
                 items[place] = Item(prompts[place], 0, row[:frames].numpy(), generator.fps)

@@ -23,8 +23,7 @@ from motionrft.evaluation.numbers import (
 )
 from motionrft.evaluation.result import EvaluationResult, collect, machine
 from motionrft.evaluation.sources import GeneratorSource, Made, Source
-from motionrft.generators.base import Generator
-from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.generators.text_to_motion import Sampling, TextToMotion
 from motionrft.reward.base import Reward
 
 NOBODY = (
@@ -200,12 +199,12 @@ class GenerationProtocol:
 
 
 def evaluate_generator(
-    generator: Generator,
+    generator: TextToMotion,
     reward: Reward | None,
     evaluator: Evaluator,
     items: EvaluationItems,
     seeds: Sequence[int],
-    sampling: SamplingSettings | None = None,
+    sampling: Sampling | None = None,
     batch: int = 32,
     name: str = "generator",
     identity: str = "",

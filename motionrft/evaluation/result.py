@@ -15,6 +15,7 @@ from motionrft.errors import UserError
 from motionrft.evaluation.catalogue import in_order, metric_of
 from motionrft.evaluation.metrics.exact import exact
 from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.generators.token_sampling import TokenSampling
 from motionrft.intervals import replications
 from motionrft.parsing import Place, parse_json, parsing, read_text
 from motionrft.physics import RENAMED_MEASURES, current_names
@@ -188,7 +189,10 @@ def _paired(name: str, before: EvaluationResult, after: EvaluationResult) -> Row
 
 
 def _identities(a: EvaluationResult, b: EvaluationResult) -> list[tuple[str, Any, Any]]:
-    own = {field.name for field in fields(SamplingSettings)}  # of the generator, not of the way it is judged
+    kinds = (SamplingSettings, TokenSampling)
+    own = {
+        field.name for kind in kinds for field in fields(kind)
+    }  # of the generator, not of the way it is judged
     mine, theirs = ({k: v for k, v in r.protocol.items() if k not in own} for r in (a, b))
     return [
         ("kind of evaluation", a.kind, b.kind),

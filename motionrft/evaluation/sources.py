@@ -12,9 +12,8 @@ from motionrft.data import pad
 from motionrft.data.captions import Caption
 from motionrft.evaluation.items import Drawn
 from motionrft.evaluation.measure import converted
-from motionrft.generators.base import Generator
-from motionrft.generators.sampling import sample_batches
-from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.generators.sampling import joined, sample_batches
+from motionrft.generators.text_to_motion import Sampling, TextToMotion
 from motionrft.representations.joints import in_metres, resample_linear
 from motionrft.training.seeds import generator_for, item_seed
 
@@ -28,6 +27,8 @@ class Made:
     lengths: Tensor  # (N,)
     representation: str
     fps: float
+    unusable: int = 0
+    """How many were no motion, and are a mean pose instead."""
 
     def at(self, fps: float) -> "Made":
         """The same motions at another rate, as joints; unchanged where it is theirs."""
@@ -36,7 +37,7 @@ class Made:
         joints, lengths = converted(self.motion.cpu(), self.lengths.cpu(), self.representation, "joints")
         spans = zip(joints, lengths.tolist(), strict=True)
         clips = [resample_linear(clip[:frames], self.fps, fps) for clip, frames in spans]  # (T', J, 3) each
-        return Made(*pad(clips), "joints", fps)
+        return Made(*pad(clips), "joints", fps, self.unusable)
 
     def clips(self) -> list[Tensor]:
         """Joints (T, J, 3) in metres of every motion, on the CPU: for pictures and distances."""
@@ -73,10 +74,10 @@ def _nobody_counts(motions: int) -> None: ...
 class GeneratorSource:
     """Samples of a generator, each item's noise from its own seed."""
 
-    generator: Generator
+    generator: TextToMotion
     name: str = "generator"
     identity: str = ""
-    sampling: SamplingSettings | None = None
+    sampling: Sampling | None = None
     """None: as the generator samples of its own accord."""
     batch: int = 32
     dtype: torch.dtype = torch.float32
@@ -110,9 +111,9 @@ class GeneratorSource:
         frames = generator.frames(seconds)  # (N,)
         condition = generator.encode_text([caption.text for caption in captions]).to(generator.device)
         precision = None if self.dtype == torch.float32 else self.dtype
-        longest, items, motions = int(frames.max()), [], []
+        items, made = [], []
         with evaluating(generator):
-            for chosen, motion in sample_batches(
+            for chosen, sampled in sample_batches(
                 generator,
                 condition,
                 frames,
@@ -122,10 +123,16 @@ class GeneratorSource:
                 precision,
             ):
                 items.append(chosen)
-                motions.append(torch.nn.functional.pad(motion.float(), (0, 0, 0, longest - motion.shape[1])))
+                made.append(sampled)
                 self.made(len(chosen))
-        motion = torch.cat(motions)[torch.cat(items).argsort().to(motions[0].device)]  # (N, T, D)
-        return Made(motion, frames, generator.representation, generator.fps)
+        all_of_them = joined(items, made)
+        return Made(
+            all_of_them.motion.float(),
+            all_of_them.lengths,
+            generator.representation,
+            generator.fps,
+            int((~all_of_them.usable).sum()),
+        )
 
 
 @contextmanager

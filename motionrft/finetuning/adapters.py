@@ -1,4 +1,4 @@
-"""What of a denoiser is trained: everything, all but some named parts, or low-rank adapters (peft).
+"""What of a generator's tuned part is trained: everything, all but some named parts, or low-rank adapters (peft).
 
 peft imports transformers, which takes as long as torch itself: only where there are adapters.
 """
@@ -12,7 +12,7 @@ from torch import nn
 
 from motionrft.errors import UserError
 from motionrft.finetuning.preset import LoraPart
-from motionrft.generators.base import Generator
+from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.training.atomic import atomic_folder
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def prepare_training(
-    generator: Generator, lora: LoraPart, freeze: Sequence[str] = ()
+    generator: TextToMotion, lora: LoraPart, freeze: Sequence[str] = ()
 ) -> list[tuple[str, nn.Parameter]]:
     """Freeze the generator but for what is to be trained, in evaluation mode, and name that.
 
@@ -28,25 +28,25 @@ def prepare_training(
         between the two guidance halves.
 
     Raises:
-        UserError: a name of `freeze` or of the adapters' targets is not in the denoiser.
+        UserError: a name of `freeze` or of the adapters' targets is not in the tuned part.
     """
     generator.eval().requires_grad_(False)
     if lora.enabled:
         _add_adapters(generator, lora)
     else:
-        generator.denoiser.requires_grad_(True)
-        _freeze(generator.denoiser, freeze)
+        generator.tuned.requires_grad_(True)
+        _freeze(generator, freeze)
     generator.eval()
-    return [(name, p) for name, p in generator.denoiser.named_parameters() if p.requires_grad]
+    return [(name, p) for name, p in generator.tuned.named_parameters() if p.requires_grad]
 
 
-def merged(generator: Generator) -> Generator:
+def merged(generator: TextToMotion) -> TextToMotion:
     """The generator to be saved: adapters folded into the weights of a copy; without adapters, itself."""
-    if not _adapted(generator.denoiser):
+    if not _adapted(generator.tuned):
         return generator
     folded = copy.deepcopy(generator)
-    folded.denoiser = cast(nn.Module, cast("PeftModel", folded.denoiser).base_model.model)
-    _fold(folded.denoiser)
+    folded.use_tuned(cast(nn.Module, cast("PeftModel", folded.tuned).base_model.model))
+    _fold(folded.tuned)
     return folded
 
 
@@ -68,14 +68,14 @@ def _fold(module: nn.Module) -> None:
             setattr(module, name, child.get_base_layer())
 
 
-def save_adapters(generator: Generator, folder: Path) -> None:
+def save_adapters(generator: TextToMotion, folder: Path) -> None:
     """Write the adapters as a peft folder; nothing where there are none."""
-    if _adapted(generator.denoiser):
+    if _adapted(generator.tuned):
         with atomic_folder(folder) as temporary:
-            cast("PeftModel", generator.denoiser).save_pretrained(str(temporary))
+            cast("PeftModel", generator.tuned).save_pretrained(str(temporary))
 
 
-def _add_adapters(generator: Generator, lora: LoraPart) -> None:
+def _add_adapters(generator: TextToMotion, lora: LoraPart) -> None:
     from peft import LoraConfig, get_peft_model
 
     from motionrft.finetuning.packed_adapter import adopt
@@ -91,16 +91,17 @@ def _add_adapters(generator: Generator, lora: LoraPart) -> None:
         bias="none",
     )
     try:
-        generator.denoiser = get_peft_model(generator.denoiser, config)
+        generator.use_tuned(get_peft_model(generator.tuned, config))
     except ValueError as error:
         raise UserError(f"lora.targets {targets}: {error}") from None
-    adopt(generator.denoiser)
+    adopt(generator.tuned)
 
 
-def _freeze(denoiser: nn.Module, names: Sequence[str]) -> None:
-    parts = dict(denoiser.named_modules())
+def _freeze(generator: TextToMotion, names: Sequence[str]) -> None:
+    network, what = generator.tuned, generator.tuned_part.replace("_", " ")
+    parts = dict(network.named_modules())
     for name in names:
         if name not in parts:
-            known = ", ".join(child for child, _ in denoiser.named_children())
-            raise UserError(f"freeze: the denoiser has no part {name!r}; its parts are {known}")
+            known = ", ".join(child for child, _ in network.named_children())
+            raise UserError(f"freeze: the {what} has no part {name!r}; its parts are {known}")
         parts[name].requires_grad_(False)

@@ -20,7 +20,7 @@ from motionrft.evaluation.generation import NOBODY
 from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.numbers import CANDIDATES
 from motionrft.finetuning.preset import FinetunePreset
-from motionrft.generators.base import Generator
+from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.skeleton import SMPL22
 from motionrft.training.seeds import item_seed
 
@@ -62,7 +62,7 @@ class SplitPrompts:
 
 
 def held_out(
-    preset: FinetunePreset, generator: Generator, device: torch.device, say: Callable[[str], None]
+    preset: FinetunePreset, generator: TextToMotion, device: torch.device, say: Callable[[str], None]
 ) -> HeldOut:
     """The evaluator and the held-out items of a run; `say` is told what will not be measured, and why.
 
@@ -124,7 +124,7 @@ def prompt_seconds(preset: FinetunePreset, prompts: PromptFile, fps: float) -> l
 
 
 def _evaluator(
-    preset: FinetunePreset, generator: Generator, device: torch.device, say: Callable[[str], None]
+    preset: FinetunePreset, generator: TextToMotion, device: torch.device, say: Callable[[str], None]
 ) -> Evaluator:
     if preset.evaluator is not None:
         evaluator = load_evaluator(builtin.resolve(preset.evaluator, "evaluator"), device)
@@ -137,7 +137,7 @@ def _evaluator(
     return NoEvaluator(generator.representation, generator.fps).to(device)
 
 
-def _at_home(preset: FinetunePreset, generator: Generator) -> bool:
+def _at_home(preset: FinetunePreset, generator: TextToMotion) -> bool:
     """Whether the built-in evaluator knows what is made: its own skeleton, and kinds of motion it was trained on."""
     if generator.motion_width not in (None, SMPL22.features):
         return False
@@ -160,7 +160,7 @@ def _of_data(data: str | None, split: str, count: int, evaluator: Evaluator) -> 
     return TestSet(items.subset(count), evaluator)
 
 
-def _ranked(test: TestSet | None, generator: Generator, say: Callable[[str], None]) -> TestSet | None:
+def _ranked(test: TestSet | None, generator: TextToMotion, say: Callable[[str], None]) -> TestSet | None:
     """The same, or without an evaluator where there are too few items to rank: R-Precision needs 32."""
     if test is None or not test.evaluator.embeds or len(test.items.items) >= CANDIDATES:
         return test
@@ -174,7 +174,7 @@ def _ranked(test: TestSet | None, generator: Generator, say: Callable[[str], Non
 def _of_prompts(
     preset: FinetunePreset,
     prompts: PromptFile,
-    generator: Generator,
+    generator: TextToMotion,
     evaluator: Evaluator,
     say: Callable[[str], None],
 ) -> HeldOut:

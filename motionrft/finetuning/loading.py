@@ -18,7 +18,9 @@ from motionrft.finetuning.methods.base import plan_of, usable_methods
 from motionrft.finetuning.pairs import read_pair_prompts
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
-from motionrft.generators.base import Generator
+from motionrft.generators.base import Generator, diffusion
+from motionrft.generators.kinds import KIND_WORDS
+from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.loading import generator_identity, load_generator, load_reward, loaded_for, reward_identity
 from motionrft.official.rewards import Beside
 from motionrft.reward.balance import balanced
@@ -76,7 +78,7 @@ def load_parts(
     Raises:
         UserError: something is missing, damaged, or does not fit together.
     """
-    generator = loaded_for(preset, load_generator(preset.generator, device))
+    generator = load_tuned(preset, device)
     beside = Beside(data=None if preset.data is None else Path(preset.data), rank=preset.reward_rank)
     reward = load_reward(
         preset.reward, preset.weights, generator.representation, generator.fps, device, beside
@@ -95,6 +97,33 @@ def load_parts(
     if preset.prompts is not None and (said := read_prompt_file(Path(preset.prompts)).said):
         say(said)
     return Parts(generator, reward, prompts, looked_at.validation, looked_at.test, looked_at.source)
+
+
+def load_tuned(preset: FinetunePreset, device: torch.device | str) -> Generator:
+    """The diffusion generator that is tuned.
+
+    Raises:
+        UserError: there is none, or the method fits another kind.
+    """
+    generator = loaded_for(preset, load_generator(preset.generator, device))
+    check_kind(preset, generator)
+    return diffusion(generator, preset.generator, "this trainer takes")
+
+
+def check_kind(preset: FinetunePreset, generator: TextToMotion) -> None:
+    """Refuse a method that does not fit the generator's kind.
+
+    Raises:
+        UserError: as said; it names those that fit.
+    """
+    if generator.kind in preset.method.fits:
+        return
+    fitting = [name for name, method in usable_methods().items() if generator.kind in method.preset.fits]
+    mine = " and ".join(KIND_WORDS[kind] for kind in sorted(preset.method.fits))
+    raise UserError(
+        f"{preset.generator}: {preset.method.method} tunes {mine}, and {generator.family} is one of the "
+        f"{KIND_WORDS[generator.kind]}: set --method to {' or '.join(fitting) or 'a package that brings one'}."
+    )
 
 
 def _check_skeleton(preset: FinetunePreset, generator: Generator, reward: Reward) -> None:

@@ -10,7 +10,7 @@ from motionrft.data.batches import pad
 from motionrft.errors import UserError
 from motionrft.files import read_motions
 from motionrft.finetuning.prompts import PromptSet
-from motionrft.generators.base import Generator
+from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.parsing import Place, json_lines, text_of
 from motionrft.representations.convert import convert
 from motionrft.representations.resample import resample
@@ -41,7 +41,7 @@ class PairPrompts(PromptSet):
         return pad([self.worse[item] for item in items.tolist()])[0]
 
 
-def read_pair_prompts(path: Path, generator: Generator) -> PairPrompts:
+def read_pair_prompts(path: Path, generator: TextToMotion) -> PairPrompts:
     """Read `pairs.jsonl`, the file that `train-reward --pairs` reads: `better` and `worse`, files beside it, and here
     also the `prompt` (or `text`) that both were made for.
 
@@ -67,7 +67,7 @@ def read_pair_prompts(path: Path, generator: Generator) -> PairPrompts:
     return PairPrompts(texts, lengths, better=tuple(better), worse=tuple(worse), source=path)
 
 
-def _motion(path: Path, generator: Generator) -> Tensor:
+def _motion(path: Path, generator: TextToMotion) -> Tensor:
     """(T, D) as the generator makes them, de-normalised."""
     motion = read_motions(path)[0]
     frames = torch.from_numpy(motion.array).flatten(1)
@@ -75,7 +75,7 @@ def _motion(path: Path, generator: Generator) -> Tensor:
     return convert(frames[None], motion.representation, generator.representation)[0].flatten(1)
 
 
-def _check_length(frames: int, generator: Generator, place: Place) -> None:
+def _check_length(frames: int, generator: TextToMotion, place: Place) -> None:
     if frames < generator.min_frames:
         place.fail(
             f"the shorter motion has {frames} frames; this generator makes at least {generator.min_frames}"

@@ -16,7 +16,7 @@ from motionrft.finetuning.pairs import PairPrompts
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.finetuning.references import Key, References
 from motionrft.generators.base import Condition, Generator
-from motionrft.generators.sampling import ItemNoise
+from motionrft.generators.noise import ItemNoise
 from motionrft.moving import moved
 from motionrft.reward.base import Reward, RewardCondition
 from motionrft.training.seeds import item_seed

@@ -9,7 +9,7 @@ from torch import Tensor
 from motionrft.data.batches import pad
 from motionrft.data.folder import MotionDataset
 from motionrft.data.motions import Motions
-from motionrft.generators.base import Generator
+from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.training.fingerprints import text_hash
 from motionrft.training.seeds import generator_for
 
@@ -75,12 +75,12 @@ def held(clip: Tensor, frames: int) -> Tensor:
     return clip[torch.arange(frames).clamp(max=len(clip) - 1)]  # (frames, D)
 
 
-def from_texts(texts: Sequence[str], generator: Generator, seconds: Tensor) -> PromptSet:
+def from_texts(texts: Sequence[str], generator: TextToMotion, seconds: Tensor) -> PromptSet:
     """Prompts of (N,) `seconds` each."""
     return PromptSet(list(texts), generator.frames(seconds))
 
 
-def from_dataset(dataset: MotionDataset, generator: Generator, seed: int) -> PromptSet:
+def from_dataset(dataset: MotionDataset, generator: TextToMotion, seed: int) -> PromptSet:
     """One prompt a clip: its captions from one drawn by the seed on, the clip's duration and its label."""
     draws = generator_for(seed, "captions")
     picks = torch.rand(len(dataset), generator=draws)  # (N,)

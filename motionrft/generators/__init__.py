@@ -12,10 +12,14 @@ if TYPE_CHECKING:
         read_generator,
         save_generator,
     )
+    from motionrft.generators.text_to_motion import TextToMotion
+    from motionrft.generators.token_generator import TokenGenerator
 
 __all__ = [
     "Condition",
     "Generator",
+    "TextToMotion",
+    "TokenGenerator",
     "build_generator",
     "family",
     "read_generator",
@@ -25,6 +29,8 @@ __all__ = [
 _HOMES = {
     "Condition": "motionrft.generators.base",
     "Generator": "motionrft.generators.base",
+    "TextToMotion": "motionrft.generators.text_to_motion",
+    "TokenGenerator": "motionrft.generators.token_generator",
     "build_generator": "motionrft.generators.folder",
     "family": "motionrft.generators.folder",
     "read_generator": "motionrft.generators.folder",

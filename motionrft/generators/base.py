@@ -1,27 +1,33 @@
-"""The interface between a text-to-motion generator and everything that samples, tunes or judges it.
+"""The interface between a diffusion generator and everything that samples, tunes or judges it.
 
-Five verbs: encode the text, predict, (let the process) step, decode to motion, encode from motion. Fine-
-tuning, sampling and evaluation know only what is in this file.
+Five verbs: encode the text, predict, (let the process) step, decode to motion, encode from motion. What is not
+particular to diffusion is in `motionrft.generators.text_to_motion`.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from motionrft.diffusion.parametrisation import Parametrisation
 from motionrft.diffusion.process import Process
+from motionrft.diffusion.rollout import Start
+from motionrft.diffusion.rollout import sample as walk_process
 from motionrft.diffusion.sampler import sampler_named
 from motionrft.diffusion.schedule import Schedule, StraightPath
 from motionrft.errors import UserError
 from motionrft.generators.constraints import Constraints
+from motionrft.generators.kinds import DIFFUSION_FIELDS, KIND_WORDS, Kind
+from motionrft.generators.noise import ItemNoise
 from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.generators.text_to_motion import Sampled, TextToMotion
+from motionrft.moving import moved
 from motionrft.registry import SAMPLERS
-from motionrft.text.base import TextEncoder, TextFeatures
+from motionrft.text.base import TextFeatures
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,10 @@ class Condition:
     null: TextFeatures | None = None
     constraints: Constraints | None = None
 
+    @property
+    def device(self) -> torch.device:
+        return self.text.tokens.device
+
     def __len__(self) -> int:
         return len(self.text)
 
@@ -50,15 +60,12 @@ class Condition:
         return Condition(self.text.to(device), *parts)  # type: ignore[arg-type]
 
 
-class Generator(nn.Module, ABC):
-    """A text-to-motion generator. Concrete families are final; sizes and variants enter by configuration."""
+class Generator(TextToMotion):
+    """A diffusion generator. Concrete families are final; sizes and variants enter by configuration."""
 
-    family: str
-    """The registry's name of the family: `mld`, `mdm`, …"""
-    representation: str
-    """What `decode` returns: `kinematic`, `joints` or `rotation`."""
-    fps: float
-    """Frames per second of the decoded motion."""
+    kind: ClassVar[Kind] = "diffusion"
+    sampling_fields: ClassVar[tuple[str, ...]] = DIFFUSION_FIELDS
+    tuned_part: ClassVar[str] = "denoiser"
     parametrisation: Parametrisation
     """What the network predicts."""
     guidance: float
@@ -68,60 +75,12 @@ class Generator(nn.Module, ABC):
     first. Empty where a family has but one and does not name it.
     """
     tuned_with: SamplingSettings | None = None
-    """What the weights were tuned with, where they were: that is then used wherever nobody names another."""
-    min_frames: int
-    max_frames: int
     schedule: Schedule | StraightPath
     """Signal and noise at each training time: what supervised and preference losses need."""
     denoiser: nn.Module
     """The trainable network: never the text encoder, never an autoencoder. May be replaced by its adapted
     self.
     """
-    sees_padding: bool = False
-    """Whether an item's prediction depends on how far the batch is padded; such items are sampled at their
-    own length.
-    """
-
-    mean: Tensor
-    std: Tensor
-    """Statistics of the motion features the model was trained on, buffers of the module."""
-    text_encoder_name: str
-    """The frozen text encoder, as `motionrft.text.load_text_encoder` names it."""
-    _text_encoder: TextEncoder | None = None
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Generator":
-        """A generator of that configuration with fresh weights; the constructor's arguments, unless a family says else.
-
-        Raises:
-            TypeError, ValueError: an unknown or impossible setting.
-        """
-        return cls(**config)
-
-    @abstractmethod
-    def to_config(self) -> dict[str, Any]:
-        """What `from_config` needs to build it again; JSON values only, without the family's name."""
-
-    @property
-    def motion_width(self) -> int | None:
-        """Values a frame of its kinematic motions, which tell the skeleton; None in another representation."""
-        return len(self.mean) if self.representation == "kinematic" else None
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.mean.device
-
-    @property
-    def text_encoder(self) -> TextEncoder:
-        """The frozen text encoder, loaded when first asked for. It is no part of the module: never trained or
-        saved.
-        """
-        if self._text_encoder is None:
-            from motionrft.text import load_text_encoder
-
-            self._text_encoder = load_text_encoder(self.text_encoder_name)
-        return self._text_encoder
 
     def sampling(
         self,
@@ -165,41 +124,39 @@ class Generator(nn.Module, ABC):
         eta = sampler_named(sampler).eta if sampler is not None and sampler in SAMPLERS else 0.0
         return SamplingSettings(sampler, eta, steps, self.guidance, self.fps)
 
-    def frames(self, seconds: Tensor) -> Tensor:
-        """(N,) int64 frames of motions of (N,) `seconds`, within what the generator can make."""
-        frames = (seconds.double() * self.fps).round().long()
-        return frames.clamp(self.min_frames, self.max_frames)
+    @classmethod
+    def read_sampling(cls, values: dict[str, Any], origin: str) -> SamplingSettings:
+        return SamplingSettings.of(values, origin)
 
-    def use_text_encoder(self, encoder: TextEncoder) -> None:
-        """Read texts through this encoder instead of the named one: a cached, a local or a test one."""
-        self._text_encoder = encoder
+    @torch.no_grad()
+    def draw(
+        self,
+        prompts: Condition,
+        lengths: Tensor,
+        seeds: Sequence[int],
+        sampling: SamplingSettings,
+        precision: torch.dtype | None = None,
+    ) -> Sampled:
+        device = self.device
+        noise = ItemNoise(self, lengths, seeds, device)
+        chosen = moved(lengths, device)
+        start = Start(noise.draw(), prompts, chosen, draw=noise.draw)
+        with torch.autocast(device.type, precision, enabled=precision is not None):
+            state = self._walker(sampling)(start).float()
+        motion = self.decode(state, chosen, int(lengths.max()))
+        return Sampled(motion, lengths, torch.ones(len(lengths), dtype=torch.bool))
 
-    def remember(self, texts: Sequence[str]) -> None:
-        """Encode these texts ahead, into the cache on disk; nothing for a family that reads text its own way."""
-        if self._text_encoder is not None or hasattr(self, "text_encoder_name"):
-            self.text_encoder.remember(texts)
-
-    @property
-    def trained(self) -> nn.Module:
-        """What supervised training changes: the denoiser, and a family's own layers above the text encoder."""
-        return self.denoiser
-
-    @property
-    def trained_on(self) -> str:
-        """Representation of the motions that `encode` takes and whose statistics are `mean` and `std`."""
-        return self.representation
-
-    @property
-    @abstractmethod
-    def lora_targets(self) -> list[str]:
-        """Names, inside `denoiser`, of the linear layers suited to low-rank adapters (peft `target_modules`): those of
-        attention and of the layers between.
-        """
-
-    @property
-    def lora_parameters(self) -> list[str]:
-        """Names of parameters that hold queries, keys and values in one (peft `target_parameters`), where they do."""
-        return []
+    def _walker(self, sampling: SamplingSettings) -> Callable[[Start], Tensor]:
+        """From a start to the clean state (B, ...): by a process, or as a sampler without one solves it."""
+        guidance, name = sampling.guidance, sampling.sampler
+        solve = sampler_named(name).solve if name is not None and name in SAMPLERS else None
+        if solve is not None:
+            return lambda start: solve(
+                lambda t, x: self.predict(x, t, start.condition, start.lengths, guidance),  # type: ignore[arg-type]
+                start.noise,
+            )
+        process = self.process_with(sampling)
+        return lambda start: walk_process(self, process, start, guidance)
 
     @abstractmethod
     def encode_text(self, texts: Sequence[str]) -> Condition:
@@ -262,3 +219,20 @@ class Generator(nn.Module, ABC):
     @abstractmethod
     def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
         """Motion (B, T, D), de-normalised, to the clean state (a latent's mean)."""
+
+
+def diffusion(generator: TextToMotion, place: str, purpose: str) -> Generator:
+    """The generator, if it is a diffusion.
+
+    Args:
+        place: what the person called it. purpose: what for, as in "distillation is for".
+
+    Raises:
+        UserError: it is none.
+    """
+    if not isinstance(generator, Generator):
+        raise UserError(
+            f"{place}: {generator.family} is one of the {KIND_WORDS[generator.kind]}, and {purpose} "
+            f"{KIND_WORDS['diffusion']}."
+        )
+    return generator

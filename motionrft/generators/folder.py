@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from motionrft.errors import UserError
-from motionrft.generators.base import Generator
-from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.generators.text_to_motion import Sampling, TextToMotion
 from motionrft.parsing import parsing, read_json
 from motionrft.registry import GENERATORS
 from motionrft.training.weights import check_fits, load_state, load_weights, save_weights
@@ -15,13 +14,13 @@ SAMPLING = "sampling"
 """Where `config.json` says what the weights were tuned with."""
 
 
-def family(name: str) -> type[Generator]:
+def family(name: str) -> type[TextToMotion]:
     """The class of a family, ours or one that an installed package registers; raises `UserError` for another name."""
-    found: type[Generator] = GENERATORS.load(name)
+    found: type[TextToMotion] = GENERATORS.load(name)
     return found
 
 
-def build_generator(config: dict[str, Any], origin: str = "the configuration") -> Generator:
+def build_generator(config: dict[str, Any], origin: str = "the configuration") -> TextToMotion:
     """A generator with fresh weights from `family` and the family's own settings.
 
     Raises:
@@ -31,19 +30,19 @@ def build_generator(config: dict[str, Any], origin: str = "the configuration") -
     name, sampling = settings.pop("family", None), settings.pop(SAMPLING, None)
     if not isinstance(name, str):
         raise UserError(f"{origin}: has no field 'family', so it is no generator of motionrft.")
-    make: Callable[[dict[str, Any]], Generator] = family(name).from_config
+    make: Callable[[dict[str, Any]], TextToMotion] = family(name).from_config
     with parsing(origin, f"settings of a {name} generator"):
         generator = make(settings)
     if sampling is not None:
-        generator.tuned_with = SamplingSettings.of(sampling, origin)
+        generator.tuned_with = generator.read_sampling(sampling, origin)
     return generator
 
 
 def save_generator(
-    generator: Generator,
+    generator: TextToMotion,
     folder: Path | str,
     card: str | None = None,
-    sampling: SamplingSettings | None = None,
+    sampling: Sampling | None = None,
 ) -> None:
     """Write a generator's folder: weights, statistics, `config.json`, and a card. The text encoder is only
     named.
@@ -58,7 +57,7 @@ def save_generator(
     save_weights(folder, generator.state_dict(), config, card)
 
 
-def read_generator(folder: Path | str, device: str = "cpu") -> Generator:
+def read_generator(folder: Path | str, device: str = "cpu") -> TextToMotion:
     """Read a folder that `save_generator` wrote, in evaluation mode.
 
     Raises:

@@ -1,7 +1,6 @@
 """The motion tokens of MotionGPT: a convolutional VQ-VAE, four frames a code (Jiang et al. 2023; from T2M-GPT).
 
-MotionGPT has no continuous state and no path from a reward to its weights, so it is no `Generator`: only its tokens are
-here, for policy-gradient methods that bring their own language model.
+The generators that write such tokens are `motionrft.generators.token_generator.TokenGenerator`s.
 """
 
 import torch
@@ -110,4 +109,8 @@ class MotionVq(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes (B, N) to features (B, N 2^down, F)."""
-        return self.decoder(self.quantizer.codebook[codes].transpose(1, 2)).transpose(1, 2)
+        return self.synthesise(self.quantizer.codebook[codes])
+
+    def synthesise(self, vectors: Tensor) -> Tensor:
+        """Vectors (B, N, code_width), usually codes, to features (B, N 2^down, F)."""
+        return self.decoder(vectors.transpose(1, 2)).transpose(1, 2)

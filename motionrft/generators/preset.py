@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from motionrft.files.words import file_words
+from motionrft.generators.kinds import Ending
 from motionrft.registry import GENERATORS, SAMPLERS
 from motionrft.settings.fields import suggests
 from motionrft.text.preset import TextPreset
@@ -56,6 +57,21 @@ class SamplePreset(TextPreset):
     )
     shift: float | None = Field(
         None, gt=0, description="of a flow's times: above 1 more steps lie near the noise; null: as tuned"
+    )
+    temperature: float | None = Field(
+        None, ge=0, le=10, description="of motion tokens: divides the logits; null: as tuned, else 1"
+    )
+    top_k: int | None = Field(
+        None, ge=0, description="of motion tokens: only so many of the likeliest, 0 for all; null: as tuned"
+    )
+    masked: bool | None = Field(
+        None,
+        description="of motion tokens: only those that make a motion are drawn; null: as tuned, else true",
+    )
+    ending: Ending | None = Field(
+        None,
+        description="of motion tokens: asked writes the length asked for, own ends by itself, cut is own cut to what "
+        "was asked for; null: as tuned, else asked",
     )
     batch: int = Field(16, ge=1, description="motions made at once; the result does not depend on it")
     formats: Annotated[list[Format], BeforeValidator(separated)] = Field(

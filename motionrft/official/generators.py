@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from motionrft.errors import UserError
-from motionrft.generators import Generator, save_generator
+from motionrft.generators import Generator, TextToMotion, save_generator
 from motionrft.generators import read_generator as load_folder
 from motionrft.official.pickles import read_checkpoint, write_checkpoint
 from motionrft.official.source import Source
@@ -32,7 +32,7 @@ _SUFFIXES = (".ckpt", ".pt", ".pth", ".tar")
 @reads("a generator that is known here")
 def read_official(
     path: Path, family: str | None = None, statistics: Path | None = None, **settings: Any
-) -> Generator:
+) -> TextToMotion:
     """Read another project's checkpoint.
 
     Args:
@@ -68,7 +68,7 @@ def convert_checkpoint(
     family: str | None = None,
     statistics: Path | None = None,
     **settings: Any,
-) -> Generator:
+) -> TextToMotion:
     """Read an official checkpoint and write our folder: safetensors, `config.json`, a card. Returns the
     generator.
     """
@@ -78,7 +78,7 @@ def convert_checkpoint(
     return generator
 
 
-def save_official(generator: Generator, path: Path | str) -> None:
+def save_official(generator: TextToMotion, path: Path | str) -> None:
     """Write the family's published container, so that its authors' code can read the tuned model.
 
     What its reader wants beside it is written too: the statistics as `Mean.npy` and `Std.npy`, options as `args.json`,
@@ -127,14 +127,16 @@ def checkpoint_in(path: Path) -> Path:
     raise UserError(f"{path}: {what} in this folder. Name a folder with {CONFIG}, or a checkpoint file.")
 
 
-def card_of(generator: Generator, source: Path) -> str:
+def card_of(generator: TextToMotion, source: Path) -> str:
     """The card of a converted model: what it is, where it came from, and that its licence came along."""
-    parameters = sum(p.numel() for p in generator.denoiser.parameters())
+    part = generator.tuned_part
+    parameters = sum(p.numel() for p in getattr(generator, part).parameters())
+    predicts = f", predicts {generator.parametrisation}" if isinstance(generator, Generator) else ""
     return (
         f"# {generator.family}, converted from {source.name}\n\n"
         f"- representation: {generator.representation}, {generator.fps:g} frames a second\n"
         f"- text encoder: {generator.text_encoder_name}\n"
-        f"- denoiser: {parameters:,} parameters, predicts {generator.parametrisation}\n\n"
+        f"- {part.replace('_', ' ')}: {parameters:,} parameters{predicts}\n\n"
         "The weights keep the licence of the project they come from.\n"
     )
 

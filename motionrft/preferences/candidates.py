@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from motionrft.generators.base import Generator
+from motionrft.data.batches import pad
+from motionrft.generators.motion_tokens import MotionTokens
 from motionrft.generators.sampling import sample_batches
-from motionrft.generators.sampling_settings import SamplingSettings
+from motionrft.generators.text_to_motion import Sampling, TextToMotion
 from motionrft.parsing import parsing
 from motionrft.preferences.prompts import EventPrompt
 from motionrft.representations.convert import convert
@@ -25,7 +26,8 @@ class Candidates:
     """The motions of one prompt.
 
     motions: (n, T, D) float32 in `representation`, de-normalised. joints: (n, T, 22, 3) metres.
-    seeds: (n,) of each. fps: frames a second.
+    seeds: (n,) of each. fps: frames a second. lengths: (n,) frames of each. usable: (n,) bool, False for no motion.
+    tokens: those that a language model wrote, or None.
     """
 
     motions: np.ndarray
@@ -33,14 +35,26 @@ class Candidates:
     seeds: np.ndarray
     representation: str
     fps: float
+    lengths: np.ndarray
+    usable: np.ndarray
+    tokens: MotionTokens | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One motion (T, D) as it was made; see `motionrft.generators.text_to_motion.Sampled`."""
+
+    motion: torch.Tensor
+    tokens: torch.Tensor | None
+    usable: bool
 
 
 def make_candidates(
-    generator: Generator,
+    generator: TextToMotion,
     prompts: Sequence[EventPrompt],
     folder: Path,
     number: int,
-    sampling: SamplingSettings | None = None,
+    sampling: Sampling | None = None,
     seed: int = 0,
     batch: int = 32,
     done: Callable[[int], None] = lambda count: None,
@@ -60,19 +74,20 @@ def make_candidates(
         lengths = generator.frames(torch.tensor([prompt.seconds for prompt in part]))  # (P,)
         repeated = torch.arange(len(part)).repeat_interleave(number)
         seeds = [item_seed(seed, prompt.id, place) for prompt in part for place in range(number)]
-        made: dict[int, torch.Tensor] = {}
-        device = condition.text.tokens.device
+        made: dict[int, Candidate] = {}
+        device = condition.device
         walk = sample_batches(
             generator, condition.index(repeated.to(device)), lengths[repeated], seeds, sampling, batch
         )
-        for items, motions in walk:
-            made.update(zip(items.tolist(), motions.cpu(), strict=True))
+        for items, sampled in walk:
+            rows = [None] * len(items) if sampled.tokens is None else sampled.tokens.rows()
+            each = zip(items.tolist(), sampled.clips(), rows, sampled.usable.tolist(), strict=True)
+            made |= {item: Candidate(clip.cpu(), row, usable) for item, clip, row, usable in each}
             done(len(items))
         for row, prompt in enumerate(part):
             places = range(row * number, (row + 1) * number)
-            frames = int(lengths[row])
-            motions = torch.stack([made[place][:frames] for place in places])  # (n, T, D)
-            _save(folder, prompt.id, generator, motions, [seeds[place] for place in places])
+            its = [made[place] for place in places]
+            _save(folder, prompt.id, generator, its, [seeds[place] for place in places])
 
 
 def read_candidates(folder: Path, prompt: str) -> Candidates:
@@ -83,14 +98,22 @@ def read_candidates(folder: Path, prompt: str) -> Candidates:
     """
     path = candidates_file(folder, prompt)
     with parsing(path, "a file of candidates"), np.load(path, allow_pickle=False) as held:
-        arrays = {name: held[name] for name in ("motions", "joints", "seeds", "fps", "representation")}
-    return Candidates(
-        arrays["motions"],
-        arrays["joints"],
-        arrays["seeds"],
-        str(arrays["representation"]),
-        float(arrays["fps"]),
-    )
+        arrays = {name: held[name] for name in held.files}
+        tokens = None
+        if "tokens" in arrays:
+            tokens = MotionTokens(
+                torch.from_numpy(arrays["tokens"]), torch.from_numpy(arrays["token_counts"])
+            )
+        return Candidates(
+            arrays["motions"],
+            arrays["joints"],
+            arrays["seeds"],
+            str(arrays["representation"]),
+            float(arrays["fps"]),
+            arrays["lengths"],
+            arrays["usable"],
+            tokens,
+        )
 
 
 def candidates_file(folder: Path, prompt: str) -> Path:
@@ -98,7 +121,10 @@ def candidates_file(folder: Path, prompt: str) -> Path:
     return folder / f"{prompt}.npz"
 
 
-def _save(folder: Path, prompt: str, generator: Generator, motions: torch.Tensor, seeds: list[int]) -> None:
+def _save(
+    folder: Path, prompt: str, generator: TextToMotion, made: Sequence[Candidate], seeds: list[int]
+) -> None:
+    motions, lengths = pad([each.motion for each in made])  # (n, T, D), (n,)
     joints = convert(motions, generator.representation, JOINTS)
     arrays = {
         "motions": motions.float().numpy(),
@@ -106,6 +132,12 @@ def _save(folder: Path, prompt: str, generator: Generator, motions: torch.Tensor
         "seeds": np.array(seeds, dtype=np.uint64),
         "fps": np.array(generator.fps),
         "representation": np.array(generator.representation),
+        "lengths": lengths.numpy(),
+        "usable": np.array([each.usable for each in made]),
     }
+    written = [each.tokens for each in made if each.tokens is not None]
+    if written:
+        tokens = MotionTokens.of(written)
+        arrays |= {"tokens": tokens.codes.numpy(), "token_counts": tokens.counts.numpy()}
     with atomic_file(candidates_file(folder, prompt)) as path, open(path, "wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]

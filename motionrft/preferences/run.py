@@ -16,7 +16,7 @@ import torch
 
 from motionrft.data.folder import MotionDataset
 from motionrft.errors import UserError
-from motionrft.generators.base import Generator
+from motionrft.generators.text_to_motion import asked_of
 from motionrft.loading import load_generator, loaded_for
 from motionrft.preferences.candidates import Candidates, make_candidates, read_candidates
 from motionrft.preferences.events import SHOWN, Shown
@@ -109,13 +109,13 @@ class Preferring:
     def _candidates(self) -> dict[str, Any]:
         prompts, preset = self.prompts(), self.preset
         total = len(prompts) * preset.candidates
-        generator: Generator = loaded_for(preset, load_generator(preset.generator, str(self.device)))
+        generator = loaded_for(preset, load_generator(preset.generator, str(self.device)))
         make_candidates(
             generator,
             prompts,
             self.out / "candidates",
             preset.candidates,
-            generator.sampling(steps=preset.steps, guidance=preset.guidance),
+            asked_of(generator, preset),
             preset.seed,
             preset.batch,
             lambda count: self.progress("candidates", count, total),

@@ -44,8 +44,13 @@ class AutoencoderTrainer:
         return {**{name: value.detach() for name, value in losses.items()}, **report}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"autoencoder": self.stage.autoencoder.state_dict(), "optimiser": self.optimiser.state_dict()}
+        return {
+            "autoencoder": self.stage.autoencoder.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "stage": self.stage.state_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.stage.autoencoder.load_state_dict(state["autoencoder"])
         self.optimiser.load_state_dict(state["optimiser"])
+        self.stage.load_state_dict(state.get("stage", {}))

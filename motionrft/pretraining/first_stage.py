@@ -1,12 +1,13 @@
 """The first stage of a latent family: what training its autoencoder asks, and the latents that the second stage reads."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from motionrft.data.motions import Motions
+from motionrft.pretraining.codebook import CodebookSettings
 from motionrft.pretraining.states import States
 
 
@@ -17,6 +18,17 @@ class FirstStageSettings(Protocol):
     def kl_weight(self) -> float: ...
     @property
     def motion_weight(self) -> float: ...
+    @property
+    def loss(self) -> Literal["joints", "features"]: ...
+    @property
+    def codebook(self) -> "Quantiser": ...
+
+
+class Quantiser(CodebookSettings, Protocol):
+    """What a VQ-VAE's losses read from `autoencoder.codebook`."""
+
+    @property
+    def commit(self) -> float: ...
 
 
 class FirstStage(ABC):
@@ -38,6 +50,18 @@ class FirstStage(ABC):
     @abstractmethod
     def quality(self, motions: Motions) -> dict[str, float]:
         """`error_mm`, mean joint error of reconstructions, and `jitter_ratio`, their jitter over the clips' own."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a training carries beside the autoencoder's weights."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        return None
+
+
+class LatentStage(FirstStage):
+    """The first stage of a latent diffusion, whose denoiser learns the latents."""
 
     @abstractmethod
     def latents(self, motions: Motions, mirrored: bool = False) -> States:

@@ -10,7 +10,7 @@ from motionrft.data.motions import Motions
 from motionrft.generators.acmdm import Acmdm
 from motionrft.lengths import length_mask
 from motionrft.physics import physics_measures
-from motionrft.pretraining.first_stage import FirstStage, FirstStageSettings
+from motionrft.pretraining.first_stage import FirstStageSettings, LatentStage
 from motionrft.pretraining.states import stack_padded
 
 
@@ -30,7 +30,7 @@ class JointLatents:
         return stack_padded(chosen).to(g.device), self.lengths[items].to(g.device)
 
 
-class JointStage(FirstStage):
+class JointStage(LatentStage):
     """Smooth L1 on normalised joints. There is no posterior, so no KL and nothing is drawn."""
 
     def __init__(self, generator: Acmdm):

@@ -14,7 +14,7 @@ from motionrft.generators.frames import from_motion
 from motionrft.generators.mld import Mld
 from motionrft.lengths import length_mask
 from motionrft.physics import physics_measures
-from motionrft.pretraining.first_stage import FirstStage, FirstStageSettings
+from motionrft.pretraining.first_stage import FirstStageSettings, LatentStage
 from motionrft.pretraining.losses import autoencoder_loss, heading_aligned_error_mm
 from motionrft.representations.kinematic import kinematic_to_joints
 from motionrft.representations.names import KINEMATIC
@@ -41,7 +41,7 @@ class PosteriorLatents:
         return (latent - g.latent_mean) / g.latent_std, self.lengths[items].to(g.device)
 
 
-class PosteriorStage(FirstStage):
+class PosteriorStage(LatentStage):
     """Smooth L1 on features and joints, and KL: see `autoencoder_loss`."""
 
     def __init__(self, generator: Mld):

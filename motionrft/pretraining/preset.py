@@ -1,4 +1,4 @@
-"""Settings of `motionrft pretrain`: a generator's autoencoder and denoiser, or its distillation from a teacher."""
+"""Settings of `motionrft pretrain`: a generator's autoencoder and denoiser or language model, or its distillation."""
 
 from typing import Any, ClassVar, Literal
 
@@ -7,6 +7,21 @@ from pydantic import Field
 from motionrft.settings.base import PresetPart
 from motionrft.text.preset import TextPreset
 from motionrft.training.preset import OptimiserPreset
+
+
+class CodebookPart(PresetPart):
+    """The codebook of a family of motion tokens, which follows its encoder by running means."""
+
+    commit: float = Field(0.25, ge=0, description="weight of the distance of encoder outputs to their codes")
+    decay: float = Field(0.97, ge=0, lt=1, description="of a code's running sum and count")
+    dead: float = Field(
+        0.1,
+        ge=0,
+        description="running count (rows a batch) below which a code is replaced; published 1 is for 8 rows a code",
+    )
+    replace: Literal["rows", "random"] = Field(
+        "random", description="by what: row k of the batch (as published), or a random row, counted anew"
+    )
 
 
 class AutoencoderStage(PresetPart):
@@ -19,6 +34,10 @@ class AutoencoderStage(PresetPart):
         2e-4, ge=0, description="weight of the KL divergence to N(0, I), per latent token"
     )
     motion_weight: float = Field(10.0, ge=0, description="weight of joint displacements, metres per frame")
+    loss: Literal["joints", "features"] = Field(
+        "joints", description="of motion tokens: joints and weighted features, or features alone as published"
+    )
+    codebook: CodebookPart = Field(CodebookPart(), description="the codebook, of motion tokens")
     optimiser: OptimiserPreset = Field(OptimiserPreset(lr=2e-3), description="optimiser of the stage")
 
 
@@ -37,6 +56,28 @@ class DenoiserStage(PresetPart):
         0, ge=0, description="validations without improvement that end the stage; 0 never does"
     )
     optimiser: OptimiserPreset = Field(OptimiserPreset(lr=1e-3), description="optimiser of the stage")
+
+
+class LanguageModelStage(PresetPart):
+    """Stage 2 of motion tokens: the language model, on texts and the tokens of their motions."""
+
+    updates: int = Field(2000, ge=1, description="optimiser updates")
+    batch: int = Field(32, ge=1, description="motions an update")
+    composed: int = Field(
+        3000, ge=0, description="composed events to make: two clips after each other, or one repeated; 0 none"
+    )
+    composed_share: float = Field(0.35, ge=0, lt=1, description="share of them among what is drawn")
+    corrupt: float = Field(
+        0.15,
+        ge=0,
+        le=1,
+        description="largest share of a motion's tokens that are misheard while it is learnt",
+    )
+    ema: float = Field(0.99, ge=0, lt=1, description="decay of the weights' moving average, which is kept")
+    validate_every: int = Field(250, ge=1, description="updates between validations")
+    optimiser: OptimiserPreset = Field(
+        OptimiserPreset(lr=1e-3, weight_decay=0.05), description="optimiser of the stage"
+    )
 
 
 class Distillation(PresetPart):
@@ -72,8 +113,11 @@ class PretrainPreset(TextPreset):
     feature_bias: float = Field(
         1.0, gt=0, description="divides the std of root terms and foot contacts (kinematic); 1 leaves it"
     )
-    stage: Literal["autoencoder", "denoiser", "all"] = Field("all", description="which stage to train")
+    stage: Literal["autoencoder", "denoiser", "language-model", "all"] = Field(
+        "all", description="which stage to train"
+    )
     checkpoint_every: int = Field(500, ge=1, description="updates between checkpoints")
     autoencoder: AutoencoderStage = Field(AutoencoderStage(), description="stage 1")
     denoiser: DenoiserStage = Field(DenoiserStage(), description="stage 2")
+    language_model: LanguageModelStage = Field(LanguageModelStage(), description="stage 2 of motion tokens")
     distillation: Distillation = Field(Distillation(), description="stage 2 with a teacher")

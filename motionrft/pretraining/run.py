@@ -1,4 +1,7 @@
-"""The stages of pre-training in one output folder: `autoencoder/`, `denoiser/` (run folders) and `generator/`."""
+"""The stages of pre-training in one output folder: run folders of the stages, and `generator/`.
+
+Stages are `autoencoder`, where the family has one, then `denoiser`, or `language-model` of motion tokens.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,9 +13,11 @@ import torch
 from motionrft.data.folder import MotionDataset
 from motionrft.data.motions import Motions
 from motionrft.errors import UserError
-from motionrft.generators.base import Generator
+from motionrft.generators.base import Generator, diffusion
 from motionrft.generators.folder import build_generator, read_generator, save_generator
 from motionrft.generators.mld import Mld
+from motionrft.generators.text_to_motion import TextToMotion
+from motionrft.generators.token_generator import TokenGenerator
 from motionrft.loading import load_generator, loaded_for
 from motionrft.pretraining.autoencoder import AutoencoderTrainer
 from motionrft.pretraining.biased import biased
@@ -24,9 +29,11 @@ from motionrft.pretraining.distillation import (
 )
 from motionrft.pretraining.first_stage import FirstStage
 from motionrft.pretraining.fitting import fitted
+from motionrft.pretraining.language import LanguageTrainer
 from motionrft.pretraining.objective import Objective, Regression
 from motionrft.pretraining.preset import PretrainPreset
 from motionrft.pretraining.stages import first_stage, states_of
+from motionrft.pretraining.token_rows import clip_rows, training_rows
 from motionrft.pretraining.windows import Windows
 from motionrft.representations.statistics import Statistics
 from motionrft.training.described import without_storage
@@ -53,7 +60,7 @@ class Pretraining:
     train: Motions
     validation: Motions
     stages: tuple[str, ...]
-    """What the preset asks for and the family has, in order: `autoencoder`, `denoiser`."""
+    """What the preset asks for and the family has, in order: `autoencoder`, then `denoiser` or `language-model`."""
     device: torch.device
     progress: Callable[[str], Progress]
     """Gives the progress display of a stage."""
@@ -87,7 +94,10 @@ class Pretraining:
             MotionDataset(preset.data, split, preset.min_frames, preset.max_frames)
             for split in (preset.split, preset.validation_split)
         ]
-        teacher = None if preset.teacher is None else load_generator(preset.teacher, str(device))
+        teacher = None
+        if preset.teacher is not None:
+            loaded = load_generator(preset.teacher, str(device))
+            teacher = diffusion(loaded, preset.teacher, "distillation is for")
         config = preset.generator if teacher is None else student_config(teacher, preset.generator)
         config = fitted(config, datasets[0]) if teacher is None else config
         with without_storage():
@@ -102,7 +112,7 @@ class Pretraining:
         pretraining.statistics(described)
         return pretraining
 
-    def statistics(self, generator: Generator) -> Statistics:
+    def statistics(self, generator: TextToMotion) -> Statistics:
         """What the generator's motions are normalised with.
 
         Raises:
@@ -116,7 +126,7 @@ class Pretraining:
             )
         return found
 
-    def build(self) -> Generator:
+    def build(self) -> TextToMotion:
         """The preset's generator with fresh weights and the data set's statistics."""
         seed_everything(self.preset.seed)
         generator = build_generator(self.config, _ORIGIN)
@@ -170,20 +180,55 @@ class Pretraining:
             save_generator(generator, self.out / "generator")
         return {"validation_loss": trainer.best["loss"], "update": trainer.best["step"]}
 
+    def train_language_model(self) -> dict[str, float]:
+        """Stage 2 of motion tokens; writes `generator/` and returns the best validation loss and its update.
+
+        Raises:
+            UserError: stage 1 has not been trained.
+        """
+        settings, seed = self.preset.language_model, self.preset.seed
+        generator = self.build()
+        assert isinstance(generator, TokenGenerator), "the stages say so"
+        with self._folder("language-model") as folder:
+            self._take_autoencoder(generator)
+            rows = training_rows(
+                generator,
+                self.train,
+                self.preset.mirror,
+                settings.composed if settings.composed_share else 0,
+                settings.composed_share,
+                seed,
+            )
+            trainer = LanguageTrainer(generator, rows, clip_rows(generator, self.validation), settings, seed)
+            train(
+                trainer,
+                folder,
+                updates=settings.updates,
+                progress=self.progress("language model"),
+                **self._saving(),
+            )
+            trainer.use_best()
+            save_generator(generator, self.out / "generator")
+        return {"validation_loss": trainer.best["loss"], "update": trainer.best["step"]}
+
+    def _take_autoencoder(self, generator: TextToMotion) -> None:
+        """Put stage 1's result into the generator; it is not trained further."""
+        if not self._autoencoder.is_dir():
+            raise UserError(
+                f"{self._autoencoder}: missing. Train the first stage: --stage autoencoder, or all."
+            )
+        trained = _first_stage(read_generator(self._autoencoder)).autoencoder
+        autoencoder = _first_stage(generator).autoencoder
+        autoencoder.load_state_dict(trained.state_dict())
+        autoencoder.requires_grad_(False)
+
     def _begun(self) -> tuple[Generator, Objective]:
         """The generator as stage 2 finds it, and what stage 2 minimises."""
-        generator = self.build()
+        generator = diffusion(self.build(), _ORIGIN, "a denoiser is for")
         if self.teacher is not None:
             return generator, self._distillation(generator, self.teacher)
         if first_stage(generator) is not None:
-            if not self._autoencoder.is_dir():
-                raise UserError(
-                    f"{self._autoencoder}: missing. Train the first stage: --stage autoencoder, or all."
-                )
-            trained = _first_stage(read_generator(self._autoencoder)).autoencoder
-            autoencoder = _first_stage(generator).autoencoder
-            autoencoder.load_state_dict(trained.state_dict())
-            autoencoder.requires_grad_(False)
+            self._take_autoencoder(generator)
         return generator, Regression(generator, self.preset.denoiser.loss_weight_cap, self.dtype)
 
     def _distillation(self, student: Generator, teacher: Generator) -> Objective:
@@ -199,7 +244,8 @@ class Pretraining:
         return self.out / "autoencoder" / "model"
 
     def _folder(self, stage: str) -> RunFolder:
-        others = ("denoiser", "distillation", "teacher") if stage == "autoencoder" else ()
+        second = ("denoiser", "language_model", "distillation", "teacher")
+        others = second if stage == "autoencoder" else ()
         fields = self.preset.result_fields()
         fields = {key: value for key, value in fields.items() if key not in ("stage", *others)}
         identity = {"data": self.train.dataset.identity}
@@ -221,20 +267,24 @@ class Pretraining:
         return {"checkpoint_every": self.preset.checkpoint_every}
 
 
-def _stages(preset: PretrainPreset, generator: Generator) -> tuple[str, ...]:
+def _stages(preset: PretrainPreset, generator: TextToMotion) -> tuple[str, ...]:
     """What there is to train: a teacher brings its autoencoder along, and some families have none."""
     if preset.teacher is None and isinstance(generator, Mld) and generator.config.sampler == "lcm":
         raise UserError("a consistency model is distilled: name the MLD that is its teacher with --teacher.")
     alone = preset.teacher is not None or first_stage(generator) is None
-    stages = ("denoiser",) if alone else ("autoencoder", "denoiser")
+    second = "language-model" if isinstance(generator, TokenGenerator) else "denoiser"
+    stages = (second,) if alone else ("autoencoder", second)
     if preset.stage == "all":
         return stages
     if preset.stage not in stages:
-        raise UserError(f"{generator.family}: there is no autoencoder to train; --stage denoiser, or all.")
+        what = preset.stage.replace("-", " ")
+        raise UserError(
+            f"{generator.family}: there is no {what} to train; --stage {', '.join(stages)} or all."
+        )
     return (preset.stage,)
 
 
-def _first_stage(generator: Generator) -> FirstStage:
+def _first_stage(generator: TextToMotion) -> FirstStage:
     stage = first_stage(generator)
     assert stage is not None
     return stage

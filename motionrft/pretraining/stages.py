@@ -7,18 +7,30 @@ from motionrft.data.motions import Motions
 from motionrft.generators.acmdm import Acmdm
 from motionrft.generators.base import Generator
 from motionrft.generators.mld import Mld
-from motionrft.pretraining.first_stage import FirstStage
+from motionrft.generators.text_to_motion import TextToMotion
+from motionrft.generators.token_generator import TokenGenerator
+from motionrft.pretraining.first_stage import FirstStage, LatentStage
 from motionrft.pretraining.joint_stage import JointStage
 from motionrft.pretraining.posterior_stage import PosteriorStage
 from motionrft.pretraining.states import Frames, Splits, States
+from motionrft.pretraining.token_stage import TokenStage
 
-FIRST_STAGES: dict[type[Generator], Callable[[Any], FirstStage]] = {Mld: PosteriorStage, Acmdm: JointStage}
-"""Latent families. Every other family denoises frames and is trained in one stage."""
+LATENT_STAGES: dict[type[TextToMotion], Callable[[Any], LatentStage]] = {
+    Mld: PosteriorStage,
+    Acmdm: JointStage,
+}
+"""Latent families. Every other diffusion denoises frames and is trained in one stage."""
 
 
-def first_stage(generator: Generator) -> FirstStage | None:
+def first_stage(generator: TextToMotion) -> FirstStage | None:
     """The generator's first stage, or None for a family without an autoencoder."""
-    make = FIRST_STAGES.get(type(generator))
+    if isinstance(generator, TokenGenerator):
+        return TokenStage(generator)
+    return _latent_stage(generator)
+
+
+def _latent_stage(generator: TextToMotion) -> LatentStage | None:
+    make = LATENT_STAGES.get(type(generator))
     return None if make is None else make(generator)
 
 
@@ -30,7 +42,7 @@ def states_of(
     Args:
         whiten: set the generator's latent statistics from the training clips; False keeps those it has.
     """
-    stage = first_stage(generator)
+    stage = _latent_stage(generator)
     if stage is None:
         sides: tuple[States, ...] = (Frames(generator, train),)
         if mirror:

@@ -164,7 +164,7 @@ def _seen(generator_name: str, job: Job) -> float:
     preset = FinetunePreset.of({**values, **own}, job.name)
     parts = load_parts(preset, torch.device("cpu"))
     prompts = parts.prompts.head(SEEN)
-    motion = sample(
+    made = sample(
         parts.generator,
         parts.generator.encode_text(prompts.texts),
         prompts.lengths,
@@ -172,7 +172,7 @@ def _seen(generator_name: str, job: Job) -> float:
         parts.generator.sampling(preset.sampler, preset.eta, preset.steps, preset.guidance),
     )
     with torch.no_grad():
-        rewards, _ = parts.reward(motion, prompts.lengths, parts.reward.prepare(prompts.texts))
+        rewards, _ = parts.reward(made.motion, prompts.lengths, parts.reward.prepare(prompts.texts))
     return float(rewards.mean())
 
 

@@ -46,7 +46,7 @@ def test_the_example_saves_loads_samples_and_learns(module: ModuleType, tmp_path
     generator = read_generator(tmp_path / "mine")
     generator.use_text_encoder(WordEncoder(width=384))
     condition, lengths = generator.encode_text(["walk", "run fast"]), torch.tensor([20, 30])
-    motion = sample(generator, condition, lengths, [1, 2], generator.sampling(steps=4))
+    motion = sample(generator, condition, lengths, [1, 2], generator.sampling(steps=4)).motion
     assert motion.shape == (2, 30, 263) and (motion[0, 20:] == 0).all()
     process = generator.process(4)
     start = Start(torch.randn(generator.noise_shape(lengths)), condition, lengths)

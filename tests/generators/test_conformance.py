@@ -35,7 +35,7 @@ def steps_of(generator: Generator) -> int:
 def draw(generator: Generator, seeds: tuple[int, ...] = (1, 2), **chosen: object) -> Tensor:
     condition = generator.encode_text(TEXTS[: len(seeds)])
     sampling = generator.sampling(**({"steps": steps_of(generator)} | chosen))  # type: ignore[arg-type]
-    return sample(generator, condition, LENGTHS[: len(seeds)], list(seeds), sampling)
+    return sample(generator, condition, LENGTHS[: len(seeds)], list(seeds), sampling).motion
 
 
 def test_samples_have_the_lengths_asked_for(generator: Generator) -> None:

@@ -24,7 +24,7 @@ EVERY_SAMPLER = [
 
 def drawn(generator: Generator, sampling: SamplingSettings | None = None) -> torch.Tensor:
     condition = generator.encode_text(["a person walks"])
-    return sample(generator, condition, torch.tensor([24]), [5], sampling)
+    return sample(generator, condition, torch.tensor([24]), [5], sampling).motion
 
 
 def other_settings(generator: Generator, sampler: str) -> SamplingSettings:

@@ -36,7 +36,7 @@ def written(name: str, folder: Path) -> Path:
 def sampled(generator: Generator, name: str) -> torch.Tensor:
     generator.use_text_encoder(encoder_for(name))
     condition = generator.encode_text(["a person walks"])
-    return sample(generator, condition, torch.tensor([24]), [5], generator.sampling(steps=4))
+    return sample(generator, condition, torch.tensor([24]), [5], generator.sampling(steps=4)).motion
 
 
 @pytest.mark.parametrize("name", OFFICIAL)

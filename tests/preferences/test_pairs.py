@@ -33,7 +33,15 @@ def test_no_kind_has_more_pairs_than_another() -> None:
 
 def test_both_files_name_motions_that_can_be_read(tmp_path: Path) -> None:
     joints = np.stack([stand(30), stand(30) + 0.1]).astype(np.float32)
-    held = Candidates(joints, joints, np.array([7, 8], dtype=np.uint64), "joints", 30.0)
+    held = Candidates(
+        joints,
+        joints,
+        np.array([7, 8], dtype=np.uint64),
+        "joints",
+        30.0,
+        np.array([30, 30]),
+        np.ones(2, dtype=bool),
+    )
     write_pairs(tmp_path, "pairs", [Pair(PROMPT, 1, 0, 0.6)], {PROMPT.id: held}, "rules")
     line = json.loads((tmp_path / "pairs.jsonl").read_text())
     assert (line["prompt"], line["kind"], line["judge"]) == (PROMPT.text, "temporal", "rules")

@@ -82,6 +82,11 @@ SMALLER: dict[str, list[str]] = {
         *("generator.denoiser.width=16", "generator.denoiser.layers=3", "generator.denoiser.heads=2"),
         *(f"generator.denoiser.{name}_width={TEXT_WIDTH}" for name in ("token", "sentence")),
     ],
+    "mini-motiongpt": [
+        *("generator.codes=16", "generator.code_width=4", "generator.vq_width=8", "generator.vq_depth=1"),
+        *("generator.width=16", "generator.layers=1", f"generator.text_width={TEXT_WIDTH}"),
+        *("language_model.composed=6", "language_model.validate_every=2"),
+    ],
 }
 """Name of a pretrain preset -> the `--set` arguments that make its networks tiny."""
 
@@ -89,7 +94,9 @@ SMALLER: dict[str, list[str]] = {
 def tiny(name: str, data: Path, updates: int, *settings: str) -> PretrainPreset:
     """A shipped preset at tiny size: its own objective and settings, few updates of small batches."""
     few = [
-        f"{stage}.{key}" for stage in ("autoencoder", "denoiser") for key in (f"updates={updates}", "batch=4")
+        f"{stage}.{key}"
+        for stage in ("autoencoder", "denoiser", "language_model")
+        for key in (f"updates={updates}", "batch=4")
     ]
     always = ["min_frames=16", "denoiser.validate_every=2", "checkpoint_every=2", f"data={data}"]
     return resolve(PretrainPreset, name, [*SMALLER[name], *few, *always, *settings], environment={})

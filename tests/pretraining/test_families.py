@@ -11,6 +11,7 @@ from motionrft.errors import UserError
 from motionrft.generators.base import Generator
 from motionrft.generators.folder import read_generator
 from motionrft.generators.sampling import sample
+from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.pretraining.preset import PretrainPreset
 from motionrft.pretraining.run import Pretraining
 from motionrft.settings.discovery import shipped_folder
@@ -44,11 +45,18 @@ def run(preset: PretrainPreset, out: Path, **options: bool) -> Path:
         assert pretraining.train_autoencoder()["error_mm"] > 0
     if "denoiser" in pretraining.stages:
         pretraining.train_denoiser()
+    if "language-model" in pretraining.stages:
+        pretraining.train_language_model()
     return out
 
 
+def second_stage(out: Path) -> Path:
+    tokens = out / "language-model"
+    return tokens if tokens.exists() else out / "denoiser"
+
+
 def losses(out: Path) -> list[float]:
-    lines = (out / "denoiser" / "metrics.jsonl").read_text().splitlines()
+    lines = (second_stage(out) / "metrics.jsonl").read_text().splitlines()
     return [json.loads(line)["loss"] for line in lines]
 
 
@@ -64,11 +72,12 @@ def shrunk(name: str, people: Path, teacher: Path, updates: int, *settings: str)
     return tiny(name, people, updates, *more, *settings)
 
 
-def motions_of(generator: Generator) -> torch.Tensor:
+def motions_of(generator: TextToMotion) -> torch.Tensor:
     condition = generator.encode_text(["left hand", "both hand"])
-    return sample(
-        generator, condition, LENGTHS, [1, 2], generator.sampling(steps=min(4, generator.process().steps))
-    )
+    few = generator.sampling()
+    if isinstance(generator, Generator):
+        few = generator.sampling(steps=min(4, generator.process().steps))
+    return sample(generator, condition, LENGTHS, [1, 2], few).motion
 
 
 def same_weights(one: Path, other: Path) -> bool:
@@ -99,7 +108,7 @@ def test_a_run_cut_short_and_resumed_has_the_same_bits(
     preset = shrunk(name, people, teacher, 4)
     whole = run(preset, tmp_path / "whole")
     shutil.copytree(whole, tmp_path / "part")
-    stage = tmp_path / "part" / "denoiser"
+    stage = second_stage(tmp_path / "part")
     shutil.rmtree(stage / "checkpoints" / "step-4")
     (stage / "LATEST").write_text("step-2\n")
     shutil.rmtree(tmp_path / "part" / "generator")
@@ -113,6 +122,20 @@ def test_the_loss_falls(name: str, people: Path, teacher: Path, tmp_path: Path) 
     fast = ("denoiser.optimiser.lr=1e-2", "denoiser.optimiser.warmup=0", "denoiser.validate_every=100")
     found = losses(run(shrunk(name, people, teacher, 40, *fast, "denoiser.batch=8"), tmp_path / "out"))
     assert sum(found[-10:]) < 0.95 * sum(found[:10])
+
+
+def test_a_codebook_goes_on_as_if_it_had_not_been_interrupted(people: Path, tmp_path: Path) -> None:
+    preset = tiny("mini-motiongpt", people, 4, "stage=autoencoder")
+    whole = run(preset, tmp_path / "whole")
+    shutil.copytree(whole, tmp_path / "part")
+    stage = tmp_path / "part" / "autoencoder"
+    shutil.rmtree(stage / "checkpoints" / "step-4")
+    (stage / "LATEST").write_text("step-2\n")
+    shutil.rmtree(stage / "model")
+    part = run(preset, tmp_path / "part", resume=True)
+    one, other = (read_generator(path / "autoencoder" / "model").state_dict() for path in (whole, part))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert one["vq.quantizer.codebook"].abs().sum() > 0
 
 
 def test_text_layers_are_trained_with_their_denoiser(people: Path, tmp_path: Path) -> None:
@@ -138,6 +161,8 @@ def test_a_distilled_generator_keeps_its_teachers_autoencoder(
     ("name", "settings", "words"),
     [
         ("mdm", ["stage=autoencoder"], "no autoencoder to train"),
+        ("mini-motiongpt", ["stage=denoiser"], "no denoiser to train"),
+        ("mini-motiongpt", ["stage=language-model"], "Train the first stage"),
         ("mdm", ["generator.denoiser.features=251"], "statistics of 263 values"),
         ("hymotion", ["feature_bias=5"], "feature_bias is of kinematic"),
         ("motionlcm", ["teacher=null"], "--teacher"),

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from motionrft.diffusion.plan import Plan
 from motionrft.errors import UserError
+from motionrft.generators.kinds import Kind
 from motionrft.registry import METHODS
 from motionrft.settings.base import PresetPart
 
@@ -27,6 +28,8 @@ class MethodPreset(PresetPart):
     (stochastic steps) for some methods.
     """
 
+    fits: ClassVar[frozenset[Kind]] = frozenset({"diffusion"})
+    """Kinds of generators that it can tune: `diffusion`, `tokens` (`motionrft.generators.kinds.Kind`)."""
     takes_pairs: ClassVar[bool] = False
     """Whether it learns from given pairs of motions, instead of own samples."""
 

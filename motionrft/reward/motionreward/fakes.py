@@ -16,8 +16,8 @@ from motionrft.data import MotionDataset
 from motionrft.errors import UserError
 from motionrft.files import FileFault, iterate_motions, motion_files
 from motionrft.files.reading import ReadingOptions
-from motionrft.generators.base import Generator
 from motionrft.generators.sampling import sample
+from motionrft.generators.text_to_motion import Asked, TextToMotion, asked_of
 from motionrft.representations.resample import resample
 from motionrft.reward.motionreward.clips import Clip, clips_of
 from motionrft.training.seeds import generator_for, item_seed
@@ -34,7 +34,7 @@ class Labelled:
 
 
 def sampled_fakes(
-    generator: Generator,
+    generator: TextToMotion,
     data: MotionDataset,
     count: int,
     representations: Sequence[str],
@@ -47,9 +47,10 @@ def sampled_fakes(
     lengths = generator.frames(data.lengths[items] / data.fps)
     condition = generator.encode_text([data.items[item].captions[0].text for item in items])
     seeds = [item_seed(seed, "fake", item) for item in items]
-    motion = sample(generator, condition, lengths, seeds, generator.sampling(steps=steps, guidance=guidance))
+    asked = Asked(steps=steps, guidance=guidance)
+    made = sample(generator, condition, lengths, seeds, asked_of(generator, asked))
     kind = generator.representation
-    clips = [row[: int(length)].cpu() for row, length in zip(motion, lengths, strict=True)]
+    clips = [clip.cpu() for clip in made.clips()]
     clips = [resample(clip, kind, generator.fps, data.fps) for clip in clips]
     return clips_of(clips, kind, representations, data.target_offsets)
 

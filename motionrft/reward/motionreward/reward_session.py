@@ -14,7 +14,7 @@ import torch
 from motionrft.builtin import resolve
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
-from motionrft.generators import Generator, read_generator
+from motionrft.generators import TextToMotion, read_generator
 from motionrft.reward.base import Learnt
 from motionrft.reward.folder import save_reward
 from motionrft.reward.held_out import add_references
@@ -31,7 +31,7 @@ REWARD = "reward"
 STAGES = ("semantic", "preference", "authenticity")
 
 
-def _read_folder(place: str) -> Generator:
+def _read_folder(place: str) -> TextToMotion:
     return read_generator(resolve(place, "generator"))
 
 
@@ -68,7 +68,7 @@ class RewardSession:
     dry_run: bool = False
     open_pickle: Callable[[Path], Any] = _no_pickles
     open_reward: Callable[[str, int | None, Path | None], tuple[Learnt, str]] = _our_folder
-    open_generator: Callable[[str], Generator] = _read_folder
+    open_generator: Callable[[str], TextToMotion] = _read_folder
     say: Callable[[str], None] = lambda _: None
 
     def motionreward(

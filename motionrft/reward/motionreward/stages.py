@@ -5,7 +5,7 @@ from pathlib import Path
 from motionrft import builtin
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
-from motionrft.generators.base import Generator
+from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.representations.names import guess_representation
 from motionrft.reward.motionreward.adapters import Critic
 from motionrft.reward.motionreward.clips import Clip, Pair
@@ -175,7 +175,7 @@ def holds_model(folder: Path) -> bool:
     return (folder / CONFIG).is_file() or any(file.suffix in _CHECKPOINTS for file in folder.iterdir())
 
 
-def _check_fits(generator: Generator, place: str, data: MotionDataset) -> None:
+def _check_fits(generator: TextToMotion, place: str, data: MotionDataset) -> None:
     """Raise `UserError` where a generator makes another skeleton than the data's."""
     width = len(generator.mean)
     if generator.representation == "kinematic" and width != data.skeleton.features:
