@@ -62,7 +62,9 @@ class EventLooking:
         """Mean scores of each kind over the seeds, and jitter; at the first look how far they spread, too."""
         metrics = self.result("watch", range(self.seeds)).metrics
         values = {name: sum(numbers) / len(numbers) for name, numbers in metrics.items()}
-        spread = {name: stdev(numbers) for name, numbers in metrics.items()} if first and self.seeds > 1 else {}
+        spread = (
+            {name: stdev(numbers) for name, numbers in metrics.items()} if first and self.seeds > 1 else {}
+        )
         return Seen(values, spread)
 
     def result(self, name: str, seeds: Sequence[int]) -> EvaluationResult:

@@ -1,6 +1,7 @@
 """Preference losses on the log-probabilities of written motions, (B,) nats each: pure functions, as published.
 
-z = (lp_w - lp_l) - (lp_w^ref - lp_l^ref), of the better (w) and the worse (l) motion under the tuned model and the untuned one.
+z = (lp_w - lp_l) - (lp_w^ref - lp_l^ref), of the better (w) and the worse (l) motion under the tuned model and the
+untuned one (ref).
 `preference_losses` has the same for diffusion, where errors of denoising stand for log-probabilities.
 """
 
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from motionrft.finetuning.methods.dpo import TokenLoss
+
 
 @dataclass(frozen=True)
 class PairScores:
@@ -38,9 +40,7 @@ class PairScores:
         return (self.won - self.lost) - (self.won_reference - self.lost_reference)
 
 
-def token_loss(
-    name: TokenLoss, scores: PairScores, beta: float, smoothing: float | Tensor = 0.0
-) -> Tensor:
+def token_loss(name: TokenLoss, scores: PairScores, beta: float, smoothing: float | Tensor = 0.0) -> Tensor:
     """Losses of B pairs.
 
     Args:
@@ -51,7 +51,9 @@ def token_loss(
     Returns:
         (B,), of `kto_pair` (2B,): the better motions' first, then the worse ones'.
     """
-    return _LOSSES[name](scores, beta, torch.as_tensor(smoothing, dtype=scores.won.dtype).to(scores.won.device))
+    return _LOSSES[name](
+        scores, beta, torch.as_tensor(smoothing, dtype=scores.won.dtype).to(scores.won.device)
+    )
 
 
 def _sigmoid(scores: PairScores, beta: float, smoothing: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ Smoothing = float | Literal["degree"]
 
 @dataclass(frozen=True)
 class TokenPairs:
-    """N pairs: the prompt, both motions as codes (n,), the kind of prompt, the probability of being the wrong way round."""
+    """N pairs: prompt, both motions as codes (n,), kind of prompt, probability of being the wrong way round."""
 
     texts: tuple[str, ...]
     better: tuple[Tensor, ...]
@@ -86,8 +86,8 @@ def read_token_pairs(
         doubts.append(_doubt(entry, smoothing, place))
     if reader.encoded:
         say(
-            f"{path}: {reader.encoded} of {2 * len(texts)} motions have no tokens of this codebook and were encoded: they "
-            "are not what was sampled."
+            f"{path}: {reader.encoded} of {2 * len(texts)} motions have no tokens of this codebook and were encoded: "
+            "they are not what was sampled."
         )
     better, worse = zip(*sides, strict=True)
     return TokenPairs(tuple(texts), better, worse, tuple(kinds), tuple(doubts))
@@ -98,7 +98,7 @@ def _published(path: Path, generator: TokenGenerator, smoothing: Smoothing) -> T
     pairs = read_labels(path, unsure=True, smoothing=by_degree)
     codes = generator.vocabulary.codes
     for pair in pairs:
-        if max(int(row.max(initial=0) if isinstance(row, np.ndarray) else row.max()) for row in (pair.better, pair.worse)) >= codes:
+        if max(int(row.max()) for row in (pair.better, pair.worse) if len(row)) >= codes:
             raise UserError(f"{path}: pair {pair.id} holds a token beyond this generator's {codes} codes.")
     doubts = tuple(pair.smoothing if by_degree else float(smoothing) for pair in pairs)
     better, worse = tuple(pair.better for pair in pairs), tuple(pair.worse for pair in pairs)
@@ -136,7 +136,9 @@ class BalancedStream:
 
     def __init__(self, kinds: Sequence[str], batch: int, seed: int, identity: str = ""):
         self.batch = batch
-        self.places = {kind: [i for i, each in enumerate(kinds) if each == kind] for kind in sorted(set(kinds))}
+        self.places = {
+            kind: [i for i, each in enumerate(kinds) if each == kind] for kind in sorted(set(kinds))
+        }
         self.cursors = {
             kind: StreamCursor(len(there), 1, seed + number, identity=f"{identity} {kind}")
             for number, (kind, there) in enumerate(self.places.items())
@@ -152,7 +154,10 @@ class BalancedStream:
         return [self.places[kind][int(self.cursors[kind].next())] for kind in turns]
 
     def state_dict(self) -> dict[str, Any]:
-        return {"given": self.given, "cursors": {kind: each.state_dict() for kind, each in self.cursors.items()}}
+        return {
+            "given": self.given,
+            "cursors": {kind: each.state_dict() for kind, each in self.cursors.items()},
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.given = state["given"]

@@ -1,4 +1,4 @@
-"""Fresh candidates: the model as it is now writes new motions of the prompts, a judge ranks them, and they become pairs."""
+"""Fresh candidates: the model as it is now writes motions of the prompts, a judge ranks them, they become pairs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from random import Random
 import torch
 from torch import Tensor
 
-from motionrft.errors import UserError
 from motionrft.finetuning.token_pairs import TokenPairs
 from motionrft.generators.sampling import sample_batches
 from motionrft.generators.token_generator import TokenGenerator
@@ -39,10 +38,10 @@ class FreshCandidates:
     at_once: int = 60
 
     def __call__(self, number: int) -> TokenPairs:
-        """Pairs of round `number`; the same for the same weights and seed.
+        """Pairs of round `number`, maybe none; the same for the same weights and seed.
 
         Raises:
-            UserError: the judge cannot work, or finds no difference anywhere.
+            UserError: the judge cannot work.
         """
         chosen = Random(f"{self.seed} {number}").sample(self.prompts, min(self.at_once, len(self.prompts)))
         rows, items = self._written(chosen, number)
@@ -56,8 +55,6 @@ class FreshCandidates:
             for pair in pairs_of(prompt, scores.get(prompt.id, {}), _PER_PROMPT, self.margin)
         ]
         pairs = balanced(found)
-        if not pairs:
-            raise UserError(f"round {number}: the judge finds no pair in fresh candidates; set method.fresh to 0.")
         doubts = [DEGREE_SMOOTHING[pair.degree] if self.by_degree else self.smoothing for pair in pairs]
         return TokenPairs(
             tuple(pair.prompt.text for pair in pairs),
@@ -72,8 +69,12 @@ class FreshCandidates:
     ) -> tuple[dict[tuple[str, int], Tensor], list[Item]]:
         """Codes by prompt and candidate, and the usable motions to be judged."""
         generator, many = self.generator, self.candidates
-        lengths = generator.frames(torch.tensor([prompt.seconds for prompt in prompts])).repeat_interleave(many)
-        seeds = [item_seed(self.seed, number, prompt.id, place) for prompt in prompts for place in range(many)]
+        lengths = generator.frames(torch.tensor([prompt.seconds for prompt in prompts])).repeat_interleave(
+            many
+        )
+        seeds = [
+            item_seed(self.seed, number, prompt.id, place) for prompt in prompts for place in range(many)
+        ]
         told = generator.encode_text([prompt.text for prompt in prompts])
         repeated = told.index(torch.arange(len(prompts)).repeat_interleave(many).to(told.device))
         rows, items = dict[tuple[str, int], Tensor](), list[tuple[int, Item]]()
@@ -84,7 +85,7 @@ class FreshCandidates:
                 prompt, candidate = prompts[place // many], place % many
                 rows[prompt.id, candidate] = codes[row].cpu()
                 if bool(sampled.usable[row]):
-                    joints = convert(clips[row][None].cpu(), generator.representation, JOINTS)[0]
-                    joints = joints.reshape(len(joints), -1, 3).float().numpy()
-                    items.append((place, Item(prompt, candidate, joints, generator.fps)))
+                    joints = convert(clips[row][None].cpu(), generator.representation, JOINTS)[0].float()
+                    shaped = joints.reshape(len(joints), -1, 3).numpy()  # (T, 22, 3)
+                    items.append((place, Item(prompt, candidate, shaped, generator.fps)))
         return rows, [item for _, item in sorted(items, key=lambda each: each[0])]

@@ -1,7 +1,7 @@
 """The trainer of a language model of motion tokens: pairs become a loss, and the loss an update.
 
-The untuned model is the same network with its adapters off (or an early copy), in the same batch and in evaluation mode, so
-that z is exactly zero before the first update; an adapter's own dropout alone acts, on the tuned side.
+The untuned model is the same network with its adapters off (or an early copy), in the same batch and in evaluation mode,
+so that z is exactly zero before the first update; an adapter's own dropout alone acts, on the tuned side.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ class Rounds(Protocol):
     """Where new pairs come from."""
 
     def __call__(self, number: int) -> TokenPairs:
-        """Pairs of the generator as it is now; the first round is 0."""
+        """Pairs of the generator as it is now, maybe none; the first round is 0."""
 
 
 class TokenTrainer:
@@ -35,7 +35,7 @@ class TokenTrainer:
     Args:
         frozen: inside this context the generator is the untuned one. autocast: the precision of the arithmetic.
         parameters: what is trained, by name. rounds: of fresh candidates, where the method wants them.
-        total: updates of the whole run.
+        total: updates of the whole run. say: told what people should know.
     """
 
     def __init__(
@@ -51,11 +51,12 @@ class TokenTrainer:
         rounds: Rounds | None = None,
         watch: Watch | None = None,
         dtype: torch.dtype = torch.float32,
+        say: Callable[[str], None] = lambda _: None,
     ):
         assert isinstance(preset.method, DpoPreset)
         self.preset, self.method, self.generator = preset, preset.method, generator
         self.frozen, self.autocast, self.rounds, self.watch = frozen, autocast, rounds, watch
-        self.parameters, self.total = dict(parameters), total
+        self.parameters, self.total, self.say = dict(parameters), total, say
         self.optimiser = Optimiser(parameters, preset.optimiser, total=total, dtype=dtype)
         self.meter = GraphBytes([generator], generator.device)
         self.round, self.given = 0, pairs
@@ -76,7 +77,11 @@ class TokenTrainer:
         fresh = self.method.fresh
         if self.rounds is not None and fresh and step // fresh > self.round:
             self.round = step // fresh
-            self._take(self.rounds(self.round))
+            found = self.rounds(self.round)
+            if len(found):
+                self._take(found)
+            else:
+                self.say(f"Round {self.round}: the judge finds no pair; those of the round before are kept.")
         items = self.stream.next()
         size = self.preset.micro_batch or len(items)
         numbers: dict[str, Tensor] = {}

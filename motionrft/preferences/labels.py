@@ -70,7 +70,7 @@ def _pairs(path: Path, degrees: Degrees, unsure: bool, smoothing: bool) -> Itera
 
 
 def token_file(features: str) -> str:
-    """Where the tokens of a motion lie, by the path of its features; published code names a `data2` folder for `data3`."""
+    """Where the tokens of a motion lie, by the path of its features; published code reads `data2` as `data3`."""
     return f"{features[:-4].replace('data2', 'data3')}_token.npy".replace("features", "tokens")
 
 

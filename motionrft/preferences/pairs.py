@@ -92,8 +92,12 @@ def _motion(out: Path, prompt: str, place: int, held: Candidates) -> str:
     path = out / "motions" / f"{prompt}-{place}.npz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {"motion": held.motions[place][: held.lengths[place]], "fps": np.array(held.fps)}
+        if held.tokens is not None:
+            tokens = held.tokens.rows()[place].numpy()
+            arrays |= {"tokens": tokens, "codebook": np.array(held.codebook)}
         with atomic_file(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, motion=held.motions[place], fps=np.array(held.fps))
+            np.savez(file, **arrays)
     return path.relative_to(out).as_posix()
 
 

@@ -42,8 +42,8 @@ class DpoPreset(MethodPreset):
     )
     smoothing: Literal["degree"] | Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0,
-        description="of motion tokens, loss sigmoid: probability that a pair is the wrong way round; degree: by the pair's "
-        "own words for how much better",
+        description="of motion tokens, loss sigmoid: probability that a pair is the wrong way round; degree: by "
+        "the pair's own words for how much better",
     )
     guard: float = Field(
         0.0,
