@@ -12,7 +12,11 @@ from motionrft_cli.resuming import AllowChanged
 from motionrft_cli.shares import refuse_several
 
 
-@command(PretrainPreset, example="motionrft pretrain --preset mini-mld --data data/humanml3d --out runs/base")
+@command(
+    PretrainPreset,
+    "motionrft pretrain --preset mini-mld --data data/mine --out runs/base",
+    "motionrft pretrain --preset mdm --data HumanML3D --dry-run",
+)
 def pretrain(
     call: Call[PretrainPreset],
     data: Annotated[str | None, sets("data")] = None,

@@ -13,7 +13,11 @@ SHOWN = ("stages", "recall", "preference", "authenticity")
 """What is known of a reward's making that --json repeats."""
 
 
-@command(TrainRewardPreset, example="motionrft train-reward --preset mini --data DIR --out runs/reward")
+@command(
+    TrainRewardPreset,
+    "motionrft train-reward --preset mini --data data/mine --out runs/reward",
+    "motionrft train-reward --preset evaluator-mini --data data/mine --out judge",
+)
 def train_reward(
     call: Call[TrainRewardPreset],
     data: Annotated[str | None, sets("data")] = None,

@@ -34,6 +34,7 @@ from motionrft.parsing import read_json
 from motionrft.registry import GENERATORS
 from motionrft.reward.balance import balanced
 from motionrft.reward.base import Reward
+from motionrft.reward.resampled import SAME_RATE, Resampled
 from motionrft.training.fingerprints import path_hash, text_hash
 from motionrft.training.weights import CONFIG
 
@@ -201,9 +202,11 @@ def _check_skeleton(preset: FinetunePreset, generator: Generator, reward: Reward
 def other_rate(reward: Reward, fps: float) -> str | None:
     """What to say of a reward that learnt motions at another rate than `fps`; None where it did not, or does not know."""
     for part in reward.modules():
+        if isinstance(part, Resampled):
+            return f"learnt motions at {part.learnt:g} frames a second: clean ones are resampled from {fps:g} for it."
         about = getattr(part, "about", None)
         learnt = about.get("fps") if isinstance(about, dict) else None
-        if learnt and abs(learnt - fps) > 0.01:
+        if learnt and abs(learnt - fps) > SAME_RATE:
             return (
                 f"learnt motions at {learnt:g} frames a second and judges them at {fps:g}: to it they are "
                 f"{learnt / fps:.2g} times as fast."

@@ -66,6 +66,7 @@ class Regression(Objective):
         self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator, cap: float
     ) -> Tensor:
         g = self.generator
+        x0, condition = g.augmented(x0, lengths, condition, draws)
         t = g.schedule.draw_times(len(x0), draws).to(x0.device)  # (B,)
         noise = torch.randn(x0.shape, generator=draws).to(x0.device)  # (B, ...)
         alpha, sigma = (broadcast(level, x0) for level in g.schedule.levels(t))  # (B, 1, ...) each

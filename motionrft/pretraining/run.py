@@ -130,9 +130,8 @@ class Pretraining:
         """The preset's generator with fresh weights and the data set's statistics."""
         seed_everything(self.preset.seed)
         generator = build_generator(self.config, _ORIGIN)
-        statistics = self.statistics(generator)
-        generator.mean.copy_(statistics.mean)
-        generator.std.copy_(statistics.std)
+        clips = (self.train.motion(item) for item in range(len(self.train)))
+        generator.learn_statistics(self.statistics(generator), clips)
         return loaded_for(self.preset, generator).to(self.device)
 
     def train_autoencoder(self) -> dict[str, float]:
