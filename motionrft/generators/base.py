@@ -143,8 +143,9 @@ class Generator(TextToMotion):
         start = Start(noise.draw(), prompts, chosen, draw=noise.draw)
         with torch.autocast(device.type, precision, enabled=precision is not None):
             state = self._walker(sampling)(start).float()
-        motion = self.decode(state, chosen, int(lengths.max()))
-        return Sampled(motion, lengths, torch.ones(len(lengths), dtype=torch.bool))
+        frames = int(lengths.max())
+        motion, usable = self.decode(state, chosen, frames), torch.ones(len(lengths), dtype=torch.bool)
+        return Sampled(motion, lengths, usable, whole=self.whole(state, chosen, frames))
 
     def _walker(self, sampling: SamplingSettings) -> Callable[[Start], Tensor]:
         """From a start to the clean state (B, ...): by a process, or as a sampler without one solves it."""
@@ -175,6 +176,31 @@ class Generator(TextToMotion):
         """
         drops = [False] * len(texts) if dropped is None else dropped.tolist()
         return self.encode_text(["" if drop else text for text, drop in zip(texts, drops, strict=True)])
+
+    def constrained(
+        self, condition: Condition, lengths: Tensor, wishes: Any = None, heading: float | None = None
+    ) -> Condition:
+        """The condition with what B motions are asked for beside their texts.
+
+        Args:
+            wishes: as the family reads them, the same of every motion; heading: radians that the first frame faces.
+
+        Raises:
+            UserError: the family takes none, or these are wrong.
+        """
+        if wishes is None and heading is None:
+            return condition
+        raise UserError(f"the family {self.family} takes neither constraints nor a heading: leave them out.")
+
+    def augmented(
+        self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator
+    ) -> tuple[Tensor, Condition]:
+        """Clean states and their condition as pre-training shows them, varied where the family does so.
+
+        Args:
+            draws: on the CPU, so that every device draws the same.
+        """
+        return x0, condition
 
     @abstractmethod
     def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
@@ -212,9 +238,18 @@ class Generator(TextToMotion):
             frames: T, the padded number of frames; None takes the longest item's, which asks the device.
         """
 
-    def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str]:
-        """State to the fullest motion that the family makes, for files, and its representation; arguments as `decode`."""
-        return self.decode(x, lengths, frames), self.representation
+    @property
+    def feature_costs(self) -> tuple[str, ...]:
+        """Costs of its own features (`motionrft.reward.kimodo_terms`) that a reward may weigh; none for most families."""
+        return ()
+
+    def decode_features(self) -> None:
+        """Decode to the family's own features from now on, for rewards that weigh some of `feature_costs`."""
+        raise UserError(f"{self.family} has no features of its own that a reward could weigh.")
+
+    def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str] | None:
+        """State to what the family makes beyond `decode`, for files, and its representation; None where that is all."""
+        return None
 
     @abstractmethod
     def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ have to judge.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -21,11 +21,19 @@ from motionrft.generators.constraints import Constraints
 from motionrft.generators.family import FrameFamily
 from motionrft.generators.frames import TextPart, from_motion, read_texts, to_motion
 from motionrft.generators.guidance import without_states
+from motionrft.generators.kimodo_asking import asked_for, shown_in_training
 from motionrft.generators.kimodo_network import KimodoNetwork
-from motionrft.generators.kimodo_statistics import LOCAL, KimodoStatistics, PartStatistics
+from motionrft.generators.kimodo_statistics import (
+    LOCAL,
+    KimodoStatistics,
+    PartStatistics,
+    evened,
+    local_root,
+    turned_any_way,
+)
 from motionrft.generators.sampling_settings import SamplingSettings, offered
 from motionrft.representations.convert import convert
-from motionrft.representations.kimodo.features import ROOT, skeleton_of_features
+from motionrft.representations.kimodo.features import ROOT, rest_of, skeleton_of_features
 from motionrft.representations.kimodo.ours import (
     check_people,
     kimodo_to_joints,
@@ -34,6 +42,7 @@ from motionrft.representations.kimodo.ours import (
 )
 from motionrft.representations.kimodo.skeletons import G1, SMPLX22
 from motionrft.representations.names import JOINTS, KIMODO, ROTATION
+from motionrft.representations.statistics import Statistics
 from motionrft.text.base import TextFeatures
 
 FEWEST = 2
@@ -147,6 +156,30 @@ class Kimodo(FrameFamily[KimodoConfig]):
     def encode_for_training(self, texts: Sequence[str], dropped: Tensor | None = None) -> Condition:
         return without_states(self.encode_text(texts), dropped)
 
+    def constrained(
+        self, condition: Condition, lengths: Tensor, wishes: Any = None, heading: float | None = None
+    ) -> Condition:
+        """wishes: what a `constraints.json` holds. A heading that they wish for in the first frame is also told."""
+        if wishes is None and heading is None:
+            return condition
+        return replace(condition, constraints=asked_for(self, lengths, wishes, heading).to(self.device))
+
+    def augmented(
+        self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator
+    ) -> tuple[Tensor, Condition]:
+        """Turned to a random heading, which is told, and half of them with some of their own values wished for."""
+        turned, asked = shown_in_training(self, x0, lengths, draws)
+        return turned, replace(condition, constraints=asked)
+
+    def learn_statistics(self, statistics: Statistics, clips: Iterable[Tensor]) -> None:
+        """The local root's own as well, both of motions that face anywhere, as training motions do."""
+        super().learn_statistics(Statistics(*turned_any_way(statistics.mean, statistics.std)), ())
+        local = (local_root(clip[None, :, :ROOT], torch.tensor([len(clip)]))[0] for clip in clips)
+        found = Statistics.of_clips(local, KIMODO)
+        mean, std = evened(found.mean, found.std, ((1, 2),))
+        self.local_mean.copy_(mean)
+        self.local_std.copy_(std)
+
     def predict(self, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, guidance: float) -> Tensor:
         """Guided by two passes without constraints, which is exact: the third would be the null one again."""
         if x.shape[1] < FEWEST:
@@ -195,15 +228,30 @@ class Kimodo(FrameFamily[KimodoConfig]):
         return answer.chunk(count)
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
-        features, _ = self.whole(x, lengths, frames)
+        features = self._denormalised(x, lengths, frames)
+        if self.representation == KIMODO:
+            return features
         with torch.autocast(x.device.type, enabled=False):
             if self.representation == ROTATION:
                 return kimodo_to_rotation(features, lengths)
-            return kimodo_to_joints(features, lengths, self._rest()).flatten(2)
+            return kimodo_to_joints(features, lengths, self.rest_joints).flatten(2)
+
+    @property
+    def feature_costs(self) -> tuple[str, ...]:
+        """SMPL-X has none here: its rest joints come with the body model, and a reward does not know them."""
+        if self.skeleton is SMPLX22:
+            return ()
+        return ("consistency", "hinge_limits", "off_hinge") if self.skeleton is G1 else ("consistency",)
+
+    def decode_features(self) -> None:
+        self.representation = KIMODO
 
     def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str]:
         """The de-normalised features: joints that are not ours, the smooth path and the contacts are in them."""
-        return to_motion(x, self.mean, self.statistics.whole.scale, lengths, frames), KIMODO
+        return self._denormalised(x, lengths, frames), KIMODO
+
+    def _denormalised(self, x: Tensor, lengths: Tensor, frames: int | None) -> Tensor:
+        return to_motion(x, self.mean, self.statistics.whole.scale, lengths, frames)
 
     def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
         features = motion
@@ -213,11 +261,17 @@ class Kimodo(FrameFamily[KimodoConfig]):
             rotation = convert(motion, name, ROTATION, lengths)
             smplx = self.skeleton is SMPLX22
             features = (
-                rotation_to_smplx(rotation, self._rest(), lengths)
+                rotation_to_smplx(rotation, self.rest_joints, lengths)
                 if smplx
                 else convert(rotation, ROTATION, KIMODO, lengths)
             )
         return from_motion(features, self.mean, self.statistics.whole.scale, lengths)
 
-    def _rest(self) -> Tensor:
-        return self.rest_joints
+    @property
+    def known_rest(self) -> Tensor:
+        """(J, 3) the skeleton's rest joints.
+
+        Raises:
+            UserError: they are SMPL-X', and nobody gave them.
+        """
+        return rest_of(self.skeleton, self.rest_joints if bool(self.rest_joints.any()) else None)

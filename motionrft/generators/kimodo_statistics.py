@@ -6,12 +6,14 @@ world, but as velocities in the world and height: that way is the bridge.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from motionrft.representations.kimodo.features import ROOT
 from motionrft.representations.kimodo.skeletons import FPS
 
 _SMALLEST = 1e-5
@@ -84,3 +86,20 @@ def local_root(root: Tensor, lengths: Tensor) -> Tensor:
     last = (lengths[:, None] - 2).clamp(min=0)
     taken = torch.minimum(frames, last)[..., None].expand(-1, -1, 3)
     return torch.cat((moved.gather(1, taken), root[..., 1:2]), dim=-1)
+
+
+def evened(mean: Tensor, std: Tensor, pairs: Iterable[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+    """Mean and std (D,) after each pair of features was turned in its plane by an even angle: both have one std and
+    mean 0.
+    """
+    mean, std = mean.clone(), std.clone()
+    for pair in map(list, pairs):
+        std[pair] = (mean[pair].square() + std[pair].square()).mean().sqrt()
+        mean[pair] = 0
+    return mean, std
+
+
+def turned_any_way(mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and std (12 J + 9) of features after every motion was turned to a heading drawn evenly."""
+    vectors = range(ROOT, len(mean) - 4, 3)
+    return evened(mean, std, ((0, 2), (3, 4), *((start, start + 2) for start in vectors)))

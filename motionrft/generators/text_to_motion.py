@@ -5,7 +5,7 @@ Sampling, evaluation, scoring and reports know only what is in this file. Below 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from motionrft.errors import UserError
 from motionrft.generators.kinds import DIFFUSION_FIELDS, KIND_WORDS, TOKEN_FIELDS, Kind
 from motionrft.generators.motion_tokens import MotionTokens
+from motionrft.representations.statistics import Statistics
 from motionrft.text.base import TextEncoder
 
 
@@ -51,12 +52,14 @@ class Sampled:
     lengths: (B,) int64 frames: those asked for, unless the generator was to end by itself.
     usable: (B,) bool, False where what was written is no motion and a mean pose stands in its place.
     tokens: what a language model wrote; None of a diffusion.
+    whole: the motions in a representation that tells more of them, and its name; None where `motion` tells all.
     """
 
     motion: Tensor
     lengths: Tensor
     usable: Tensor
     tokens: MotionTokens | None = None
+    whole: tuple[Tensor, str] | None = None
 
     def clips(self) -> list[Tensor]:
         """(T, D) of each item, as long as itself."""
@@ -186,6 +189,15 @@ class TextToMotion(nn.Module, ABC):
     @abstractmethod
     def read_sampling(cls, values: dict[str, Any], origin: str) -> Any:
         """The settings whose `plain()` these values are; raises `UserError` for others."""
+
+    def learn_statistics(self, statistics: Statistics, clips: Iterable[Tensor]) -> None:
+        """Take over what motions are normalised with.
+
+        Args:
+            clips: (T, D) each, the training motions that the statistics are of.
+        """
+        self.mean.copy_(statistics.mean)
+        self.std.copy_(statistics.std)
 
     @abstractmethod
     def encode_text(self, texts: Sequence[str]) -> Any:

@@ -9,11 +9,13 @@ from torch import Tensor
 
 from motionrft.errors import UserError
 from motionrft.representations.joints import mirror_joints
+from motionrft.representations.kimodo.features import KimodoFeatures, skeleton_of_features
 from motionrft.representations.kinematic import blocks, skeleton_of
 from motionrft.representations.names import (
     FLOWMDM,
     HYMOTION,
     JOINTS,
+    KIMODO,
     KINEMATIC,
     ROTATION,
     representation_name,
@@ -45,6 +47,8 @@ def mirror(motion: Tensor, representation: str) -> Tensor:
         return torch.cat(parts, dim=-1)
     if name == FLOWMDM:
         return torch.cat((_signed(motion[..., :3], (1, -1, 1)), _mirror_sixd(motion[..., 3:])), dim=-1)
+    if name == KIMODO:
+        return _mirror_kimodo(motion)
     raise UserError(f"{name} motions cannot be mirrored.")
 
 
@@ -64,6 +68,28 @@ def _mirror_kinematic(features: Tensor) -> Tensor:
         features[..., places["contacts"]][..., [2, 3, 0, 1]],
     )
     return torch.cat(parts, dim=-1)
+
+
+def _mirror_kimodo(features: Tensor) -> Tensor:
+    """SOMA's own sides differ by up to 3 mm, so mirrored positions are that far from what mirrored rotations give."""
+    skeleton = skeleton_of_features(features.shape[-1])
+    order = [skeleton.names.index(_other_side(name)) for name in skeleton.names]
+    parts = KimodoFeatures(features)
+    vectors = [
+        _signed(block[..., order, :], (-1, 1, 1)).flatten(-2) for block in (parts.positions, parts.velocities)
+    ]
+    rotations = _signed(parts.sixd[..., order, :], _COLUMNS).flatten(-2)
+    root = _signed(features[..., :5], (-1, 1, 1, 1, -1))
+    return torch.cat((root, vectors[0], rotations, vectors[1], features[..., -4:][..., [2, 3, 0, 1]]), dim=-1)
+
+
+def _other_side(name: str) -> str:
+    for left, right in (("Left", "Right"), ("left", "right")):
+        if left in name:
+            return name.replace(left, right)
+        if right in name:
+            return name.replace(right, left)
+    return name
 
 
 def _mirror_sixd(sixd: Tensor) -> Tensor:

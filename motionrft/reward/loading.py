@@ -14,6 +14,7 @@ from motionrft.reward.base import Learnt, Reward, RewardFamily
 from motionrft.reward.naming import is_own
 from motionrft.reward.own import load_own
 from motionrft.reward.physics import PhysicsReward
+from motionrft.reward.resampled import at_own_rate
 from motionrft.reward.unified import Part, UnifiedReward
 from motionrft.training.weights import CONFIG
 
@@ -82,17 +83,19 @@ def weighted(
 ) -> Reward:
     """A reward with these terms and weights; physics and the user's own terms join it by name.
 
+    Joints and rotations of another rate than it learnt are resampled on their way to it (`reward.resampled`).
+
     Args:
         reward: or None, where `weights` name no term of one.
     """
     terms = None if weights is None else Terms.of(weights)
-    parts = []
+    parts: list[Part] = []
     if reward is not None:
         reward.expect(representation)
         if terms is not None and terms.learnt:
             _check_known(terms.learnt, reward)
             reward.weigh(terms.learnt)
-        parts.append(Part(reward, reward.width))
+        parts.append(Part(at_own_rate(reward, fps), reward.width))
     if terms is not None and terms.physics:
         parts.append(Part(PhysicsReward(terms.physics, representation, fps)))
     for name, weight in {} if terms is None else terms.own.items():

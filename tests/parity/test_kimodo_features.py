@@ -1,5 +1,6 @@
 """Kimodo's features against its published code: encoding, turning, normalising, decoding, and the smoothed path."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,8 +10,14 @@ from torch import Tensor
 from motionrft.generators.kimodo_statistics import KimodoStatistics, PartStatistics, local_root
 from motionrft.lengths import length_mask
 from motionrft.representations.kimodo import features as kimodo
+from motionrft.representations.kimodo.constraints import chains_of, read_wishes
 from motionrft.representations.kimodo.features import KimodoFeatures
-from motionrft.representations.kimodo.skeletons import SKELETONS, KimodoSkeleton, posed_joints
+from motionrft.representations.kimodo.skeletons import (
+    SKELETONS,
+    SOMA30,
+    KimodoSkeleton,
+    posed_joints,
+)
 from motionrft.representations.kimodo.smooth_root import smooth_path
 from tests.parity.golden import Case, cases
 
@@ -109,3 +116,15 @@ def test_the_smoothed_path_is_half_a_frame_early_as_published(case: Case) -> Non
     for number in range(len(case.info["lengths"])):
         root = case[f"in/root_positions_{number}"]
         close(smooth_path(root), case[f"out/smooth_root_pos_{number}"], 1e-5)
+
+
+@pytest.mark.parametrize("case", cases(FOLDER, op="kimodo_constraints"))
+def test_a_constraint_file_says_which_features_are_fixed(case: Case) -> None:
+    wishes = json.loads(bytes(case["in/constraints_json"].numpy()))
+    skeleton = replace(skeleton_of(case), names=tuple(case.info["joint_names"]))
+    chains = {name: tuple(joints) for name, joints in case.info["end_effectors"].items()}
+    found = read_wishes(wishes, case.info["frames"], skeleton, case["in/rest_joints"], chains)
+    assert torch.equal(found.mask, case["out/motion_mask"])
+    close(found.observed, case["out/observed_motion"], 2e-5)
+    if SKELETONS[skeleton.joints] is SOMA30:
+        assert chains.items() <= chains_of(SOMA30).items()

@@ -82,6 +82,10 @@ SMALLER: dict[str, list[str]] = {
         *("generator.denoiser.width=16", "generator.denoiser.layers=3", "generator.denoiser.heads=2"),
         *(f"generator.denoiser.{name}_width={TEXT_WIDTH}" for name in ("token", "sentence")),
     ],
+    "mini-kimodo": [
+        *("generator.denoiser.width=16", "generator.denoiser.layers=2", "generator.denoiser.feedforward=32"),
+        f"generator.denoiser.text_width={TEXT_WIDTH}",
+    ],
     "mini-motiongpt": [
         *("generator.codes=16", "generator.code_width=4", "generator.vq_width=8", "generator.vq_depth=1"),
         *("generator.width=16", "generator.layers=1", f"generator.text_width={TEXT_WIDTH}"),

@@ -100,13 +100,18 @@ class KimodoFeatures:
         return self._block(0, 3).unflatten(-1, (-1, 3))
 
     @property
+    def sixd(self) -> Tensor:
+        """(..., T, J, 6) first and second column of each rotation in the world"""
+        return self._block(3, 9).unflatten(-1, (-1, 6))
+
+    @property
     def rotations(self) -> Tensor:
         """(..., T, J, 3, 3) in the world, by Gram-Schmidt of the two columns; a zero column gives zeros, no NaN.
 
         The third column first: of two columns that are nearly parallel, their product keeps more digits than their
         difference does.
         """
-        columns = self._block(3, 9).unflatten(-1, (-1, 2, 3))
+        columns = self.sixd.unflatten(-1, (2, 3))
         x = normalise(columns[..., 0, :])
         z = normalise(cross(x, columns[..., 1, :]))
         return torch.stack((x, cross(z, x), z), dim=-1)
@@ -172,17 +177,22 @@ def assembled(
     path = smooth * smooth.new_tensor([1.0, 0.0, 1.0])
     velocities = (posed[1:] - posed[:-1]) * FPS
     velocities = torch.cat((velocities, velocities[-1:]))  # (T, J, 3)
-    feet = list(skeleton.feet)
-    contacts = (velocities[:, feet].norm(dim=-1) < _STILL) & (posed[:, feet, 1] < _LOW)  # (T, 4)
     blocks = (
         torch.cat((smooth[:, :1], root[:, 1:2], smooth[:, 2:]), dim=-1),
         heading_of(posed, skeleton),
         (posed - path[:, None]).flatten(1),
         matrix_to_sixd(world, "columns").flatten(1),
         velocities.flatten(1),
-        contacts.to(posed),
+        contacts_of(posed, velocities, skeleton),
     )
     return torch.cat(blocks, dim=-1)
+
+
+def contacts_of(posed: Tensor, velocities: Tensor, skeleton: KimodoSkeleton) -> Tensor:
+    """(..., 4) 1 where a foot's joint of (..., J, 3) is low and slow, else 0."""
+    feet = list(skeleton.feet)
+    touching = (velocities[..., feet, :].norm(dim=-1) < _STILL) & (posed[..., feet, 1] < _LOW)
+    return touching.to(posed)
 
 
 def heading_of(posed: Tensor, skeleton: KimodoSkeleton) -> Tensor:
@@ -195,7 +205,7 @@ def heading_of(posed: Tensor, skeleton: KimodoSkeleton) -> Tensor:
 
 def turn(values: Tensor, angle: Tensor) -> Tensor:
     """Features (..., T, 12 J + 9) with the world turned by `angle` (...) radians about Y, right-handed."""
-    features, angle = KimodoFeatures(values), angle[..., None]
+    features, angle = KimodoFeatures(values), angle.to(values)[..., None]
     cos, sin, no = angle.cos(), angle.sin(), torch.zeros_like(angle)
     rows = [torch.stack(row, dim=-1) for row in ((cos, no, sin), (no, no + 1, no), (-sin, no, cos))]
     matrix = torch.stack(rows, dim=-2)  # (..., 1, 3, 3)

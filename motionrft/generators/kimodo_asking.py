@@ -1,0 +1,96 @@
+"""What Kimodo is asked for beside text: a heading and fixed features, as a person says them and as pre-training draws
+them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from motionrft.errors import UserError
+from motionrft.generators.constraints import Constraints
+from motionrft.generators.frames import from_motion, to_motion
+from motionrft.representations.kimodo.constraints import (
+    HEADING,
+    PATH,
+    chains_of,
+    positions_of,
+    read_wishes,
+    rotation_of,
+)
+from motionrft.representations.kimodo.features import KimodoFeatures, turn
+
+if TYPE_CHECKING:
+    from motionrft.generators.kimodo import Kimodo
+
+_FREE = 0.5
+"""Share of training motions of which nothing is wished for."""
+_MOST = 5
+"""Frames at most of which a training motion has something wished for."""
+
+
+def asked_for(generator: Kimodo, lengths: Tensor, wishes: Any, heading: float | None) -> Constraints:
+    """The same wishes of each of B motions, (B,) frames long.
+
+    Args:
+        wishes: a list as `constraints.json` holds, or None. heading: radians that the first frame faces; None: as
+        wished
+            for there, else 0.
+    """
+    angle = heading or 0.0
+    if wishes is None:
+        return Constraints(torch.full((len(lengths),), angle))
+    if int(lengths.min()) != int(lengths.max()):
+        raise UserError("constraints name frames: give all motions one length.")
+    frames = int(lengths[0])
+    found = read_wishes(wishes, frames, generator.skeleton, generator.known_rest.cpu())
+    if heading is None and frames:
+        angle = found.first_heading or 0.0
+    normalised = generator.statistics.normalise(found.observed.to(generator.device))
+    observed = torch.where(found.mask.to(generator.device), normalised, 0.0)
+    batch = (len(lengths), -1, -1)
+    mask = found.mask.to(observed)
+    return Constraints(
+        torch.full((len(lengths),), angle, device=generator.device),
+        observed.expand(batch),
+        mask.expand(batch),
+    )
+
+
+def shown_in_training(
+    generator: Kimodo, x0: Tensor, lengths: Tensor, draws: torch.Generator
+) -> tuple[Tensor, Constraints]:
+    """Clean states (B, T, D) turned to headings drawn evenly, and what is told of them; see `_wished`."""
+    scale = generator.statistics.whole.scale
+    angles = (2 * math.pi * torch.rand(len(x0), generator=draws)).to(x0)
+    features = turn(to_motion(x0, generator.mean, scale, lengths, x0.shape[1]), angles)
+    turned = from_motion(features, generator.mean, scale, lengths)
+    mask = torch.zeros(x0.shape)
+    for row, frames in enumerate(lengths.tolist()):
+        _wish(generator, mask[row], frames, draws)
+    heading = KimodoFeatures(features).heading_angle[:, 0]
+    mask = mask.to(x0)
+    return turned, Constraints(heading, turned * mask, mask)
+
+
+def _wish(generator: Kimodo, mask: Tensor, frames: int, draws: torch.Generator) -> None:
+    """Draw what is wished for of one motion into its mask (T, D): nothing, a path, key poses, or an end of the body."""
+    free, kind, count, end = torch.rand(4, generator=draws).tolist()
+    if free < _FREE:
+        return
+    chosen = torch.randperm(frames, generator=draws)[: 1 + int(count * _MOST)]
+    if kind < 1 / 3:
+        mask[chosen[:, None], torch.tensor(PATH)] = 1
+        return
+    skeleton = generator.skeleton
+    places = [*PATH, 1, *HEADING]
+    if kind < 2 / 3:
+        places += positions_of(range(skeleton.joints))
+    else:
+        chains = list(chains_of(skeleton).values())
+        chain = [skeleton.names.index(joint) for joint in chains[int(end * len(chains))]]
+        places += [*positions_of(chain), *rotation_of(chain[0], skeleton)]
+    mask[chosen[:, None], torch.tensor(places)] = 1

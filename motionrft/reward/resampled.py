@@ -1,0 +1,139 @@
+"""A reward at its own frame rate: clean motions of another rate are resampled on their way to it, differentiably.
+
+A reward that learnt at 20 frames a second sees 30 as slow motion. Joints and rotations can be interpolated; kinematic
+features, which hold velocities, cannot, and noisy states are judged as they come: interpolation would average noise away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from motionrft.lengths import zero_padding
+from motionrft.representations.joints import sample_times
+from motionrft.representations.names import JOINTS, ROTATION
+from motionrft.reward.base import Reward, RewardCondition
+
+SAME_RATE = 0.01
+"""Frames a second below which two rates are one."""
+_PATH = 3
+"""Numbers of a rotation motion that are a place; the others are columns of rotations."""
+
+
+def at_own_rate(reward: Reward, fps: float) -> Reward:
+    """The reward for motions of `fps`: itself, or behind a `Resampled` where it learnt another rate and can be helped."""
+    about = getattr(reward, "about", None)
+    learnt = about.get("fps") if isinstance(about, dict) else None
+    if not learnt or abs(learnt - fps) <= SAME_RATE or reward.representation not in (JOINTS, ROTATION):
+        return reward
+    return Resampled(reward, fps, float(learnt))
+
+
+class Resampled(Reward):
+    """The reward `inner`, which learnt motions at `learnt` frames a second, for motions of `fps`."""
+
+    def __init__(self, inner: Reward, fps: float, learnt: float) -> None:
+        super().__init__()
+        self.inner, self.fps, self.learnt = inner, fps, learnt
+        self.representation = inner.representation
+        self.differentiable = inner.differentiable
+        self.ranges: Mapping[str, tuple[float, float]] = inner.ranges
+
+    @property
+    def width(self) -> int:
+        return self.inner.width
+
+    @property
+    def kinematic_width(self) -> int | None:
+        return self.inner.kinematic_width
+
+    @property
+    def weights(self) -> dict[str, float]:
+        return self.inner.term_weights
+
+    @weights.setter
+    def weights(self, weights: dict[str, float]) -> None:
+        self.inner.weights = weights  # type: ignore[assignment]
+
+    @property
+    def term_weights(self) -> dict[str, float]:
+        return self.inner.term_weights
+
+    @property
+    def learnt_noise(self) -> bool:
+        return self.inner.learnt_noise
+
+    def remember(self, texts: Sequence[str]) -> None:
+        self.inner.remember(texts)
+
+    def settle(self) -> None:
+        self.inner.settle()
+
+    def prepare(
+        self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
+    ) -> RewardCondition:
+        if references is not None and lengths is not None:
+            references, lengths = self._at_its_rate(references, lengths)
+        return self.inner.prepare(texts, references, lengths)
+
+    def forward(
+        self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        if isinstance(t, int) and t == 0:
+            motion, lengths = self._at_its_rate(motion, lengths)
+        found: tuple[Tensor, dict[str, Tensor]] = self.inner(motion, lengths, condition, t)
+        return found
+
+    def _at_its_rate(self, motion: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast(motion.device.type, enabled=False):
+            if self.representation == JOINTS:
+                resampled = resample_batch(motion, lengths, self.fps, self.learnt)
+            else:
+                path = resample_batch(motion[..., :_PATH], lengths, self.fps, self.learnt)
+                turned = resample_batch(motion[..., _PATH:], lengths, self.fps, self.learnt, straight=True)
+                resampled = torch.cat((path, turned), dim=-1)
+            frames = ((lengths - 1) * (self.learnt / self.fps) + 1e-6).long() + 1
+            return zero_padding(resampled, frames), frames
+
+    def __getattr__(self, name: str) -> Any:
+        """What the reward itself knows (`about`, `known`), for who asks."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("inner"), name)
+
+
+def resample_batch(
+    values: Tensor, lengths: Tensor, source_fps: float, target_fps: float, straight: bool = False
+) -> Tensor:
+    """(B, T, ...) to (B, K, ...), item by item as `representations.joints.resample_smooth`, without asking the device.
+
+    Args:
+        lengths: (B,) at least 3 valid frames; what comes beyond the last of the resampled ones is meaningless.
+        straight: lines instead of cubics: for columns of rotations, whose mean is the rotation half way.
+    """
+    before, fraction = (
+        part.to(values.device) for part in sample_times(values.shape[1], source_fps, target_fps)
+    )
+    x = fraction.to(values).reshape(-1, *(1,) * (values.dim() - 2))  # (K, 1, ...)
+    if straight:
+        after = (before + 1).clamp(max=values.shape[1] - 1)
+        return values[:, before] + x * (values[:, after] - values[:, before])
+    items = torch.arange(len(values), device=values.device)
+    a, b, c = (values[items, (lengths - k).clamp(min=0)] for k in (1, 2, 3))  # (B, ...) each: the last three
+    first = 3 * (values[:, 0] - values[:, 1]) + values[:, 2]
+    last = (3 * (a - b) + c)[:, None]
+    place = torch.arange(values.shape[1] + 1, device=values.device)
+    beyond = (place[None] == lengths[:, None]).reshape(len(values), -1, *(1,) * (values.dim() - 2))
+    longer = torch.where(beyond, last, torch.cat((values, values[:, -1:]), dim=1))
+    padded = torch.cat((first[:, None], longer, longer[:, -1:]), dim=1)  # frame k lies at k + 1
+    weights = (
+        -x * (x - 1) * (x - 2) / 6,
+        (x + 1) * (x - 1) * (x - 2) / 2,
+        -(x + 1) * x * (x - 2) / 2,
+        (x + 1) * x * (x - 1) / 6,
+    )
+    return torch.stack([weight * padded[:, before + k] for k, weight in enumerate(weights)]).sum(0)
