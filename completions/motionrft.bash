@@ -45,7 +45,7 @@ _motionrft() {
         convert:--format) _motionrft_words "$word" 'npy npz safetensors official'; return ;;
         convert:--out-unit) _motionrft_words "$word" 'cm m'; return ;;
         convert:--rest) _motionrft_words "$word" 'standing origin pelvis t-pose'; return ;;
-        convert:--family) _motionrft_words "$word" 'mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion token-decoder'; return ;;
+        convert:--family) _motionrft_words "$word" 'mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion motiongpt token-decoder'; return ;;
         convert:--up | score:--up | eval:--up) _motionrft_words "$word" 'auto y z x -y -z -x'; return ;;
         convert:--unit | score:--unit | eval:--unit) _motionrft_words "$word" 'auto m cm mm inch cmu'; return ;;
         convert:--t-pose | score:--t-pose | eval:--t-pose) _motionrft_words "$word" 'auto keep drop'; return ;;

@@ -39,7 +39,7 @@ function __motionrft_values
         case 'convert:--rest'
             printf '%s\t%s\n' 'standing' '' 'origin' '' 'pelvis' '' 't-pose' ''
         case 'convert:--family'
-            printf '%s\t%s\n' 'mld' 'MLD, MLD++ and MotionLCM: latent diffusion' 'mdm' 'MDM: diffusion of frames, transformer' 'motiondiffuse' 'MotionDiffuse: diffusion of frames, long chains' 'acmdm' 'ACMDM: flow over latents of absolute joints' 'hymotion' 'HY-Motion: flow over joint rotations' 'kimodo' 'Kimodo: two-stage diffusion of SOMA, G1, SMPL-X' 'stablemofusion' 'StableMoFusion: diffusion of frames, U-Net' 'token-decoder' 'a small language model of motion tokens'
+            printf '%s\t%s\n' 'mld' 'MLD, MLD++ and MotionLCM: latent diffusion' 'mdm' 'MDM: diffusion of frames, transformer' 'motiondiffuse' 'MotionDiffuse: diffusion of frames, long chains' 'acmdm' 'ACMDM: flow over latents of absolute joints' 'hymotion' 'HY-Motion: flow over joint rotations' 'kimodo' 'Kimodo: two-stage diffusion of SOMA, G1, SMPL-X' 'stablemofusion' 'StableMoFusion: diffusion of frames, U-Net' 'motiongpt' 'MotionGPT: a T5 that writes motion tokens' 'token-decoder' 'a small language model of motion tokens'
         case 'convert:--up' 'score:--up' 'eval:--up'
             printf '%s\t%s\n' 'auto' '' 'y' '' 'z' '' 'x' '' '-y' '' '-z' '' '-x' ''
         case 'convert:--unit' 'score:--unit' 'eval:--unit'

@@ -28,7 +28,7 @@ _motionrft_values() {
         convert:--format) values=('npy' 'npz' 'safetensors' 'official') ;;
         convert:--out-unit) values=('cm' 'm') ;;
         convert:--rest) values=('standing' 'origin' 'pelvis' 't-pose') ;;
-        convert:--family) values=('mld:MLD, MLD++ and MotionLCM: latent diffusion' 'mdm:MDM: diffusion of frames, transformer' 'motiondiffuse:MotionDiffuse: diffusion of frames, long chains' 'acmdm:ACMDM: flow over latents of absolute joints' 'hymotion:HY-Motion: flow over joint rotations' 'kimodo:Kimodo: two-stage diffusion of SOMA, G1, SMPL-X' 'stablemofusion:StableMoFusion: diffusion of frames, U-Net' 'token-decoder:a small language model of motion tokens') ;;
+        convert:--family) values=('mld:MLD, MLD++ and MotionLCM: latent diffusion' 'mdm:MDM: diffusion of frames, transformer' 'motiondiffuse:MotionDiffuse: diffusion of frames, long chains' 'acmdm:ACMDM: flow over latents of absolute joints' 'hymotion:HY-Motion: flow over joint rotations' 'kimodo:Kimodo: two-stage diffusion of SOMA, G1, SMPL-X' 'stablemofusion:StableMoFusion: diffusion of frames, U-Net' 'motiongpt:MotionGPT: a T5 that writes motion tokens' 'token-decoder:a small language model of motion tokens') ;;
         convert:--up|score:--up|eval:--up) values=('auto' 'y' 'z' 'x' '-y' '-z' '-x') ;;
         convert:--unit|score:--unit|eval:--unit) values=('auto' 'm' 'cm' 'mm' 'inch' 'cmu') ;;
         convert:--t-pose|score:--t-pose|eval:--t-pose) values=('auto' 'keep' 'drop') ;;
