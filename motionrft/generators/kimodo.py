@@ -45,6 +45,13 @@ from motionrft.representations.names import JOINTS, KIMODO, ROTATION
 from motionrft.representations.statistics import Statistics
 from motionrft.text.base import TextFeatures
 
+_OPEN = (
+    "NVIDIA's weights of SOMA and the G1 are under the NVIDIA Open Model License: commercial use is allowed."
+)
+_INTERNAL = (
+    "NVIDIA's weights of SMPL-X are for internal research alone: no production, and no model made of them may be passed "
+    "on, so a tuned one stays with you."
+)
 FEWEST = 2
 """Frames that the bridge can take differences of."""
 
@@ -57,6 +64,7 @@ class KimodoConfig:
     representation: `joints` or `rotation`, both by forward kinematics.
     passes: of guidance. separated: text and constraints each against neither; regular: both together; nocfg: none.
     constraint_guidance: scale of the constraints where passes are separated.
+    published: `config.yaml` of the folder that it was read from, whole; written back beside tuned weights.
     """
 
     denoiser: dict[str, Any] = field(default_factory=dict)
@@ -71,6 +79,7 @@ class KimodoConfig:
     constraint_guidance: float = 2.0
     min_frames: int = 20
     max_frames: int = 300
+    published: str = ""
 
 
 class Kimodo(FrameFamily[KimodoConfig]):
@@ -104,6 +113,13 @@ class Kimodo(FrameFamily[KimodoConfig]):
         unknown = self.skeleton.numbers is None
         rest = torch.zeros(self.skeleton.joints, 3) if unknown else self.skeleton.rest_joints.float()
         self.register_buffer("rest_joints", rest)
+
+    @property
+    def licence(self) -> str:
+        """What NVIDIA's weights of this skeleton may be used for; nothing of weights that are not NVIDIA's."""
+        if not self.config.published:
+            return ""
+        return _INTERNAL if self.skeleton is SMPLX22 else _OPEN
 
     @property
     def trained_on(self) -> str:
