@@ -20,46 +20,57 @@ _motionrft() {
         convert:--up) COMPREPLY=($(compgen -W 'auto y z x -y -z -x' -- "$word")); return ;;
         convert:--unit) COMPREPLY=($(compgen -W 'auto m cm mm inch cmu' -- "$word")); return ;;
         convert:--t-pose) COMPREPLY=($(compgen -W 'auto keep drop' -- "$word")); return ;;
+        convert:--device) COMPREPLY=($(compgen -W 'auto cpu cuda cuda:N mps' -- "$word")); return ;;
         convert:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         pretrain:--stage) COMPREPLY=($(compgen -W 'autoencoder denoiser language-model all' -- "$word")); return ;;
+        pretrain:--device) COMPREPLY=($(compgen -W 'auto cpu cuda cuda:N mps' -- "$word")); return ;;
         pretrain:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         train-reward:--stage) COMPREPLY=($(compgen -W 'semantic preference authenticity all evaluator' -- "$word")); return ;;
+        train-reward:--device) COMPREPLY=($(compgen -W 'auto cpu cuda cuda:N mps' -- "$word")); return ;;
         train-reward:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         refine-spl:--variant) COMPREPLY=($(compgen -W 'refinement paper official' -- "$word")); return ;;
+        refine-spl:--device) COMPREPLY=($(compgen -W 'auto cpu cuda cuda:N mps' -- "$word")); return ;;
         refine-spl:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         prefer:--judge) COMPREPLY=($(compgen -W 'rules reward endpoint' -- "$word")); return ;;
+        prefer:--stage) COMPREPLY=($(compgen -W 'prompts candidates sheets validate judge pairs' -- "$word")); return ;;
+        prefer:--device) COMPREPLY=($(compgen -W 'auto cpu cuda cuda:N mps' -- "$word")); return ;;
         prefer:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         finetune:--method) COMPREPLY=($(compgen -W 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft' -- "$word")); return ;;
         finetune:--generator) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
         finetune:--reward) COMPREPLY=($(compgen -W 'builtin builtin-world' -- "$word")); return ;;
         finetune:--evaluator) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
+        finetune:--diagnose) COMPREPLY=($(compgen -W 'gradients similarity memory all' -- "$word")); return ;;
+        finetune:--device) COMPREPLY=($(compgen -W 'auto cpu cuda cuda:N mps' -- "$word")); return ;;
         finetune:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         sample:--generator) COMPREPLY=($(compgen -W 'builtin' -- "$word")); return ;;
         sample:--sampler) COMPREPLY=($(compgen -W 'ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5' -- "$word")); return ;;
         sample:--format) COMPREPLY=($(compgen -W 'bvh glb kimodo amass g1-csv npy npz safetensors png gif mp4 html' -- "$word")); return ;;
+        sample:--device) COMPREPLY=($(compgen -W 'auto cpu cuda cuda:N mps' -- "$word")); return ;;
         sample:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         score:--reward) COMPREPLY=($(compgen -W 'builtin builtin-world' -- "$word")); return ;;
         score:--up) COMPREPLY=($(compgen -W 'auto y z x -y -z -x' -- "$word")); return ;;
         score:--unit) COMPREPLY=($(compgen -W 'auto m cm mm inch cmu' -- "$word")); return ;;
         score:--t-pose) COMPREPLY=($(compgen -W 'auto keep drop' -- "$word")); return ;;
+        score:--device) COMPREPLY=($(compgen -W 'auto cpu cuda cuda:N mps' -- "$word")); return ;;
         score:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
         eval:--reward) COMPREPLY=($(compgen -W 'builtin builtin-world' -- "$word")); return ;;
         eval:--up) COMPREPLY=($(compgen -W 'auto y z x -y -z -x' -- "$word")); return ;;
         eval:--unit) COMPREPLY=($(compgen -W 'auto m cm mm inch cmu' -- "$word")); return ;;
         eval:--t-pose) COMPREPLY=($(compgen -W 'auto keep drop' -- "$word")); return ;;
+        eval:--device) COMPREPLY=($(compgen -W 'auto cpu cuda cuda:N mps' -- "$word")); return ;;
         eval:--precision) COMPREPLY=($(compgen -W 'auto fp32 bf16 fp16' -- "$word")); return ;;
     esac
     [[ $word == -* ]] || return
     case $command in
-        convert) COMPREPLY=($(compgen -W '--to --fps --mirror --jobs --format --out-unit --rest --positions --null --dataset --check --show-joint-map --join --captions --splits --split-column --hold-out --family --shard --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        pretrain) COMPREPLY=($(compgen -W '--data --split --teacher --stage --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        train-reward) COMPREPLY=($(compgen -W '--data --stage --base --time-limit --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        refine-spl) COMPREPLY=($(compgen -W '--reward --data --top-k --variant --updates --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        prefer) COMPREPLY=($(compgen -W '--generator --prompts --candidates --judge --data --stage --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        finetune) COMPREPLY=($(compgen -W '--method --generator --reward --evaluator --data --prompts --pairs --lora --full --steps --guidance --updates --epochs --batch --lr --time-limit --compare --diagnose --show-plan --allow-changed --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        sample) COMPREPLY=($(compgen -W '--text-file --data --split --generator --num --seconds --length --steps --guidance --sampler --eta --temperature --top-k --format --shard --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        score) COMPREPLY=($(compgen -W '--text --text-file --terms --reward --fps --frames --fail-under --fail-over --null --shard --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
-        eval) COMPREPLY=($(compgen -W '--data --generator --motions --reward --evaluator --sampler --eta --temperature --top-k --steps --guidance --repeats --name --against --compare --study --ratings --latex --markdown --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        convert) COMPREPLY=($(compgen -W '--to --fps --mirror --jobs --format --out-unit --rest --positions --null --dataset --check --show-joint-map --join --captions --splits --split-column --hold-out --family --shard --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --explain --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        pretrain) COMPREPLY=($(compgen -W '--data --split --teacher --stage --allow-changed --preset --set --show-preset --explain --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        train-reward) COMPREPLY=($(compgen -W '--data --stage --base --time-limit --allow-changed --preset --set --show-preset --explain --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        refine-spl) COMPREPLY=($(compgen -W '--reward --data --top-k --variant --updates --allow-changed --preset --set --show-preset --explain --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        prefer) COMPREPLY=($(compgen -W '--generator --prompts --candidates --judge --data --stage --preset --set --show-preset --explain --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        finetune) COMPREPLY=($(compgen -W '--method --generator --reward --evaluator --data --prompts --pairs --lora --full --steps --guidance --updates --epochs --batch --lr --time-limit --compare --diagnose --show-plan --allow-changed --preset --set --show-preset --explain --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        sample) COMPREPLY=($(compgen -W '--text-file --data --split --generator --num --seconds --length --steps --guidance --sampler --eta --temperature --top-k --format --shard --preset --set --show-preset --explain --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        score) COMPREPLY=($(compgen -W '--text --text-file --terms --reward --fps --frames --fail-under --fail-over --null --shard --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --explain --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
+        eval) COMPREPLY=($(compgen -W '--data --generator --motions --reward --evaluator --sampler --eta --temperature --top-k --steps --guidance --repeats --name --against --compare --study --ratings --latex --markdown --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --explain --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' -- "$word")) ;;
     esac
 }
 complete -o default -o bashdefault -F _motionrft motionrft

@@ -2,289 +2,298 @@
 complete -c motionrft -n __fish_use_subcommand -l help -s h -d 'Show help.'
 complete -c motionrft -n __fish_use_subcommand -l version -d 'Print the version and stop.'
 complete -c motionrft -f -n __fish_use_subcommand -a convert -d 'Motions between representations and file formats; data sets; official checkpoints.'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l to -d 'kinematic, joints, rotation, hymotion, flowmdm, bvh, glb, kimodo, amass, g1-csv, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)' -x -a 'kinematic joints rotation hymotion flowmdm bvh glb kimodo amass g1-csv png gif mp4 html motionrft official'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l fps -d 'frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l mirror -d 'mirror left and right; with --dataset, add the mirrored clips'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l jobs -d 'processes' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l format -d 'file format of arrays; official: a generator folder into its project’s own checkpoint' -x -a 'npy npz safetensors official'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l out-unit -d 'unit of BVH files that are written' -x -a 'cm m'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l rest -d 'rest pose of BVH files that are written: standing on the floor below a root joint; the pelvis at the origin; the pelvis at its height (three.js reads the path too high); origin with a T-pose as first frame: standing, origin, pelvis, t-pose' -x -a 'standing origin pelvis t-pose'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l positions -d 'BVH: position channels for joints whose bones stretch, which not every program reads; else bones are held constant, and what that costs is said'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l null -s 0 -d 'paths from standard input end in NUL, as find -print0 writes them'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l dataset -d 'build a data set folder, or complete an existing one'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l check -d 'check an existing data set folder and write nothing'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l show-joint-map -d 'print a BVH file’s joint map as YAML to edit for --joint-map'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l join -d 'put the inputs after each other, as one motion in --out FILE or DIR'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l captions -d 'data set: JSON lines {"clip_id": ..., "captions": [...]}' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l splits -d 'data set: CSV with clip_id and a column of train, val, test' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l split-column -d 'data set: the column of --splits to use' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l hold-out -d 'data set: KEY=VALUE of index.csv, or caption=WORD; lists to train without that class, to tune and to test on it' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l family -d 'family of a checkpoint, where its keys do not tell' -x -a 'mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion token-decoder'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l shard -d 'only the I-th of N shares of the input, from 1/N: for job arrays' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l from -d 'representation of the inputs, where their shape does not tell' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l up -d 'the axis that is up in the inputs; auto: the one along which the body stands' -x -a 'auto y z x -y -z -x'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l unit -d 'unit of the inputs; auto: the one that makes the body the size of a person' -x -a 'auto m cm mm inch cmu'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l source-fps -d 'frame rate of inputs that do not say it themselves' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l joint-map -d 'YAML or JSON file: SMPL joint to a skeleton’s joint, list of joints, or weights' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l t-pose -d 'a reference pose in front: auto drops one that the motion jumps out of, drop every T-pose' -x -a 'auto keep drop'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l start -d 'seconds at which the inputs are begun' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l end -d 'seconds at which the inputs are ended' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l split-long -d 'seconds after which a motion is cut into another one' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l cut -d 'CSV of file, start, end (seconds) and caption: the parts to read; or HumanML3D’s index.csv' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft convert --list-presets 2>/dev/null | cut -d' ' -f1)"
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l show-preset -d 'print the resolved preset as YAML and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l list-presets -d 'print the presets of this command and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l seed -d 'seed of everything random' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l device -d 'auto takes the fastest there is' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32' -x -a 'auto fp32 bf16 fp16'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l dry-run -d 'validate everything, print an estimate, write nothing'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l out -d 'where the result is written' -r
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l resume -d 'continue the run in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l overwrite -d 'replace what is in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l json -d 'JSON on stdout and nothing else there'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l quiet -s q -d 'only warnings and errors'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l verbose -s v -d 'also say which settings differ from the defaults'
-complete -c motionrft -n '__fish_seen_subcommand_from convert' -l debug -d 'show tracebacks'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l to -d 'kinematic, joints, rotation, hymotion, flowmdm, bvh, glb, kimodo, amass, g1-csv, png, gif, mp4, html; motionrft (checkpoints); official (generator folders) [default: none]' -x -a 'kinematic joints rotation hymotion flowmdm bvh glb kimodo amass g1-csv png gif mp4 html motionrft official'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l fps -d 'frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l mirror -d 'mirror left and right; with --dataset, add the mirrored clips [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l jobs -d 'processes [default: 1]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l format -d 'file format of arrays; official: a generator folder into its project’s own checkpoint: npy, npz, safetensors, official [default: npy]' -x -a 'npy npz safetensors official'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l out-unit -d 'unit of BVH files that are written [default: cm]' -x -a 'cm m'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l rest -d 'rest pose of BVH files that are written: standing on the floor below a root joint; the pelvis at the origin; the pelvis at its height (three.js reads the path too high); origin with a T-pose as first frame: standing, origin, pelvis, t-pose [default: standing]' -x -a 'standing origin pelvis t-pose'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l positions -d 'BVH: position channels for joints whose bones stretch, which not every program reads; else bones are held constant, and what that costs is said [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l null -s 0 -d 'paths from standard input end in NUL, as find -print0 writes them [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l dataset -d 'build a data set folder, or complete an existing one [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l check -d 'check an existing data set folder and write nothing [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l show-joint-map -d 'print a BVH file’s joint map as YAML to edit for --joint-map [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l join -d 'put the inputs after each other, as one motion in --out FILE or DIR [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l captions -d 'data set: JSON lines {"clip_id": ..., "captions": [...]} [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l splits -d 'data set: CSV with clip_id and a column of train, val, test [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l split-column -d 'data set: the column of --splits to use [default: split]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l hold-out -d 'data set: KEY=VALUE of index.csv, or caption=WORD; lists to train without that class, to tune and to test on it [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l family -d 'family of a checkpoint, where its keys do not tell [default: none]' -x -a 'mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion token-decoder'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l shard -d 'only the I-th of N shares of the input, from 1/N: for job arrays [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l from -d 'representation of the inputs, where their shape does not tell [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l up -d 'the axis that is up in the inputs; auto: the one along which the body stands [default: auto]' -x -a 'auto y z x -y -z -x'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l unit -d 'unit of the inputs; auto: the one that makes the body the size of a person [default: auto]' -x -a 'auto m cm mm inch cmu'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l source-fps -d 'frame rate of inputs that do not say it themselves [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l joint-map -d 'YAML or JSON file: SMPL joint to a skeleton’s joint, list of joints, or weights [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l t-pose -d 'a reference pose in front: auto drops one that the motion jumps out of, drop every T-pose [default: auto]' -x -a 'auto keep drop'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l start -d 'seconds at which the inputs are begun [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l end -d 'seconds at which the inputs are ended [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l split-long -d 'seconds after which a motion is cut into another one [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l cut -d 'CSV of file, start, end (seconds) and caption: the parts to read; or HumanML3D’s index.csv [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l preset -d 'a name of --list-presets, or a YAML file [default: none]' -r -a "(motionrft convert --list-presets 2>/dev/null | cut -d' ' -f1)"
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l show-preset -d 'print the resolved preset as YAML with comments, and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l explain -d 'say what one setting or option does, and stop [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l list-presets -d 'print the presets of this command and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l seed -d 'seed of everything random [default: 0]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l device -d 'auto takes the fastest there is [default: auto]' -x -a 'auto cpu cuda cuda:N mps'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32 [default: auto]' -x -a 'auto fp32 bf16 fp16'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l dry-run -d 'validate everything, print an estimate, write nothing [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l out -d 'where the result is written [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l resume -d 'continue the run in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l overwrite -d 'replace what is in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l json -d 'JSON on stdout and nothing else there [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l quiet -s q -d 'only warnings and errors [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l verbose -s v -d 'also say which settings differ from the defaults [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from convert' -l debug -d 'show tracebacks [default: off]'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a pretrain -d 'Train the base generator by ordinary supervision.'
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l data -d 'data set folder in HumanML3D’s layout' -r
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l split -d 'split to train on: train, or a list such as train-without-kick' -r
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l teacher -d 'MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages' -r
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l stage -d 'which stage to train: autoencoder, denoiser, language-model, all' -x -a 'autoencoder denoiser language-model all'
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ' -r
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft pretrain --list-presets 2>/dev/null | cut -d' ' -f1)"
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l show-preset -d 'print the resolved preset as YAML and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l list-presets -d 'print the presets of this command and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l seed -d 'seed of everything random' -r
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l device -d 'auto takes the fastest there is' -r
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32' -x -a 'auto fp32 bf16 fp16'
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l dry-run -d 'validate everything, print an estimate, write nothing'
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l out -d 'where the result is written' -r
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l resume -d 'continue the run in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l overwrite -d 'replace what is in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l json -d 'JSON on stdout and nothing else there'
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l quiet -s q -d 'only warnings and errors'
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l verbose -s v -d 'also say which settings differ from the defaults'
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l debug -d 'show tracebacks'
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l data -d 'data set folder in HumanML3D’s layout [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l split -d 'split to train on: train, or a list such as train-without-kick [default: train]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l teacher -d 'MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l stage -d 'which stage to train: autoencoder, denoiser, language-model, all [default: all]' -x -a 'autoencoder denoiser language-model all'
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l preset -d 'a name of --list-presets, or a YAML file [default: none]' -r -a "(motionrft pretrain --list-presets 2>/dev/null | cut -d' ' -f1)"
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l show-preset -d 'print the resolved preset as YAML with comments, and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l explain -d 'say what one setting or option does, and stop [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l list-presets -d 'print the presets of this command and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l seed -d 'seed of everything random [default: 0]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l device -d 'auto takes the fastest there is [default: auto]' -x -a 'auto cpu cuda cuda:N mps'
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32 [default: auto]' -x -a 'auto fp32 bf16 fp16'
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l dry-run -d 'validate everything, print an estimate, write nothing [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l out -d 'where the result is written [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l resume -d 'continue the run in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l overwrite -d 'replace what is in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l json -d 'JSON on stdout and nothing else there [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l quiet -s q -d 'only warnings and errors [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l verbose -s v -d 'also say which settings differ from the defaults [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l debug -d 'show tracebacks [default: off]'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a train-reward -d 'Train a reward that judges motions in any representation.'
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l data -d 'data set folder in HumanML3D’s layout' -r
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l stage -d 'which stage to train; all trains the first three in order, skipping finished ones; evaluator trains a judge for results instead of a reward: semantic, preference, authenticity, all, evaluator' -x -a 'semantic preference authenticity all evaluator'
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l base -d 'reward folder or checkpoint that later stages start from; null: the one in --out' -r
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l time-limit -d 'seconds after which a stage ends, or null' -r
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ' -r
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft train-reward --list-presets 2>/dev/null | cut -d' ' -f1)"
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l show-preset -d 'print the resolved preset as YAML and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l list-presets -d 'print the presets of this command and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l seed -d 'seed of everything random' -r
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l device -d 'auto takes the fastest there is' -r
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32' -x -a 'auto fp32 bf16 fp16'
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l dry-run -d 'validate everything, print an estimate, write nothing'
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l out -d 'where the result is written' -r
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l resume -d 'continue the run in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l overwrite -d 'replace what is in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l json -d 'JSON on stdout and nothing else there'
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l quiet -s q -d 'only warnings and errors'
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l verbose -s v -d 'also say which settings differ from the defaults'
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l debug -d 'show tracebacks'
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l data -d 'data set folder in HumanML3D’s layout [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l stage -d 'which stage to train; all trains the first three in order, skipping finished ones; evaluator trains a judge for results instead of a reward: semantic, preference, authenticity, all, evaluator [default: semantic]' -x -a 'semantic preference authenticity all evaluator'
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l base -d 'reward folder or checkpoint that later stages start from; null: the one in --out [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l time-limit -d 'seconds after which a stage ends, or null [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l preset -d 'a name of --list-presets, or a YAML file [default: none]' -r -a "(motionrft train-reward --list-presets 2>/dev/null | cut -d' ' -f1)"
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l show-preset -d 'print the resolved preset as YAML with comments, and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l explain -d 'say what one setting or option does, and stop [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l list-presets -d 'print the presets of this command and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l seed -d 'seed of everything random [default: 0]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l device -d 'auto takes the fastest there is [default: auto]' -x -a 'auto cpu cuda cuda:N mps'
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32 [default: auto]' -x -a 'auto fp32 bf16 fp16'
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l dry-run -d 'validate everything, print an estimate, write nothing [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l out -d 'where the result is written [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l resume -d 'continue the run in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l overwrite -d 'replace what is in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l json -d 'JSON on stdout and nothing else there [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l quiet -s q -d 'only warnings and errors [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l verbose -s v -d 'also say which settings differ from the defaults [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l debug -d 'show tracebacks [default: off]'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a refine-spl -d 'Refine a reward on its own mistakes (self-refinement preference learning).'
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l reward -d 'reward folder or checkpoint to refine, or builtin' -r
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l data -d 'data set folder in HumanML3D’s layout' -r
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l top-k -d 'a retrieval fails when the own motion is not among the k best' -r
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l variant -d 'refinement: mined in the whole training set without near-duplicates, one temperature; paper: the article’s equations, mined there too; official: EasyTune’s in-batch code' -x -a 'refinement paper official'
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l updates -d 'optimiser updates' -r
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ' -r
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft refine-spl --list-presets 2>/dev/null | cut -d' ' -f1)"
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l show-preset -d 'print the resolved preset as YAML and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l list-presets -d 'print the presets of this command and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l seed -d 'seed of everything random' -r
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l device -d 'auto takes the fastest there is' -r
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32' -x -a 'auto fp32 bf16 fp16'
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l dry-run -d 'validate everything, print an estimate, write nothing'
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l out -d 'where the result is written' -r
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l resume -d 'continue the run in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l overwrite -d 'replace what is in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l json -d 'JSON on stdout and nothing else there'
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l quiet -s q -d 'only warnings and errors'
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l verbose -s v -d 'also say which settings differ from the defaults'
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l debug -d 'show tracebacks'
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l reward -d 'reward folder or checkpoint to refine, or builtin [default: builtin]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l data -d 'data set folder in HumanML3D’s layout [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l top-k -d 'a retrieval fails when the own motion is not among the k best [default: 10]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l variant -d 'refinement: mined in the whole training set without near-duplicates, one temperature; paper: the article’s equations, mined there too; official: EasyTune’s in-batch code [default: refinement]' -x -a 'refinement paper official'
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l updates -d 'optimiser updates [default: 2000]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l preset -d 'a name of --list-presets, or a YAML file [default: none]' -r -a "(motionrft refine-spl --list-presets 2>/dev/null | cut -d' ' -f1)"
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l show-preset -d 'print the resolved preset as YAML with comments, and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l explain -d 'say what one setting or option does, and stop [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l list-presets -d 'print the presets of this command and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l seed -d 'seed of everything random [default: 0]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l device -d 'auto takes the fastest there is [default: auto]' -x -a 'auto cpu cuda cuda:N mps'
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32 [default: auto]' -x -a 'auto fp32 bf16 fp16'
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l dry-run -d 'validate everything, print an estimate, write nothing [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l out -d 'where the result is written [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l resume -d 'continue the run in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l overwrite -d 'replace what is in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l json -d 'JSON on stdout and nothing else there [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l quiet -s q -d 'only warnings and errors [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l verbose -s v -d 'also say which settings differ from the defaults [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l debug -d 'show tracebacks [default: off]'
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a prefer -d 'Make preference pairs: prompts of events, candidates, a judge.'
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l generator -d 'generator folder or checkpoint, or builtin' -r
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l prompts -d 'prompts.jsonl of one’s own: text, kind, events, count; null: made by templates' -r
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l candidates -d 'motions of each prompt' -r
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l judge -d 'rules on joints; a reward; a model behind an OpenAI-compatible endpoint' -x -a 'rules reward endpoint'
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l data -d 'data set folder whose real clips, put after each other, validate the judge before it is asked; null: it is believed as it is' -r
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l stage -d 'one stage alone; default: all but sheets' -r
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft prefer --list-presets 2>/dev/null | cut -d' ' -f1)"
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l show-preset -d 'print the resolved preset as YAML and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l list-presets -d 'print the presets of this command and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l seed -d 'seed of everything random' -r
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l device -d 'auto takes the fastest there is' -r
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32' -x -a 'auto fp32 bf16 fp16'
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l dry-run -d 'validate everything, print an estimate, write nothing'
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l out -d 'where the result is written' -r
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l resume -d 'continue the run in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l overwrite -d 'replace what is in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l json -d 'JSON on stdout and nothing else there'
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l quiet -s q -d 'only warnings and errors'
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l verbose -s v -d 'also say which settings differ from the defaults'
-complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l debug -d 'show tracebacks'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l generator -d 'generator folder or checkpoint, or builtin [default: builtin]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l prompts -d 'prompts.jsonl of one’s own: text, kind, events, count; null: made by templates [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l candidates -d 'motions of each prompt [default: 8]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l judge -d 'rules on joints; a reward; a model behind an OpenAI-compatible endpoint [default: rules]' -x -a 'rules reward endpoint'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l data -d 'data set folder whose real clips, put after each other, validate the judge before it is asked; null: it is believed as it is [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l stage -d 'one stage alone; default: all but sheets: prompts, candidates, sheets, validate, judge, pairs [default: none]' -x -a 'prompts candidates sheets validate judge pairs'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l preset -d 'a name of --list-presets, or a YAML file [default: none]' -r -a "(motionrft prefer --list-presets 2>/dev/null | cut -d' ' -f1)"
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l show-preset -d 'print the resolved preset as YAML with comments, and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l explain -d 'say what one setting or option does, and stop [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l list-presets -d 'print the presets of this command and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l seed -d 'seed of everything random [default: 0]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l device -d 'auto takes the fastest there is [default: auto]' -x -a 'auto cpu cuda cuda:N mps'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32 [default: auto]' -x -a 'auto fp32 bf16 fp16'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l dry-run -d 'validate everything, print an estimate, write nothing [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l out -d 'where the result is written [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l resume -d 'continue the run in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l overwrite -d 'replace what is in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l json -d 'JSON on stdout and nothing else there [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l quiet -s q -d 'only warnings and errors [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l verbose -s v -d 'also say which settings differ from the defaults [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from prefer' -l debug -d 'show tracebacks [default: off]'
 complete -c motionrft -n '__fish_seen_subcommand_from prefer' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a finetune -d 'Fine-tune a generator by reward. The main job.'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l method -d 'how the generator is tuned: easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft' -x -a 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l generator -d 'generator folder, official checkpoint, builtin, or a name that a package brings' -x -a 'builtin'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -x -a 'builtin builtin-world'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l evaluator -d 'evaluator for the watch and the tables: a folder, or builtin; null: the built-in one for kinds of motion it knows, and none on other data (physics and the reward are then shown)' -x -a 'builtin'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l data -d 'data set folder that prompts are taken from' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l prompts -d 'text file, one prompt a line, instead of a data set' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l pairs -d 'pairs.jsonl whose better and worse motions dpo learns from, instead of own samples' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l lora -l full -d 'train low-rank adapters instead of full weights'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l steps -d 'denoising steps of a trajectory' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l guidance -d 'guidance scale; 1 runs no second pass; null: published' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l updates -d 'optimiser updates; not asked for beside epochs, there is no limit' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l epochs -d 'passes over the prompts; the first limit ends the run' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l batch -d 'prompts a trajectory' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l lr -d 'learning rate after the warm-up' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l time-limit -d 'seconds, or 90s, 10m, 1.5h; the first limit ends the run' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l compare -d 'run several methods (--method a,b,c) with equal budgets'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l diagnose -d 'draw why the method works, and stop' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l show-plan -d 'print what the method does at each denoising step, and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft finetune --list-presets 2>/dev/null | cut -d' ' -f1)"
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l show-preset -d 'print the resolved preset as YAML and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l list-presets -d 'print the presets of this command and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l seed -d 'seed of everything random' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l device -d 'auto takes the fastest there is' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32' -x -a 'auto fp32 bf16 fp16'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l dry-run -d 'validate everything, print an estimate, write nothing'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l out -d 'where the result is written' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l resume -d 'continue the run in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l overwrite -d 'replace what is in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l json -d 'JSON on stdout and nothing else there'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l quiet -s q -d 'only warnings and errors'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l verbose -s v -d 'also say which settings differ from the defaults'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l debug -d 'show tracebacks'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l method -d 'how the generator is tuned: easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft [default: easytune]' -x -a 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l generator -d 'generator folder, official checkpoint, builtin, or a name that a package brings [default: builtin]' -x -a 'builtin'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name [default: builtin]' -x -a 'builtin builtin-world'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l evaluator -d 'evaluator for the watch and the tables: a folder, or builtin; null: the built-in one for kinds of motion it knows, and none on other data (physics and the reward are then shown) [default: null]' -x -a 'builtin'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l data -d 'data set folder that prompts are taken from [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l prompts -d 'text file, one prompt a line, instead of a data set [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l pairs -d 'pairs.jsonl whose better and worse motions dpo learns from, instead of own samples [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l lora -l full -d 'train low-rank adapters instead of full weights [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l steps -d 'denoising steps of a trajectory [default: 50]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l guidance -d 'guidance scale; 1 runs no second pass; null: published [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l updates -d 'optimiser updates; not asked for beside epochs, there is no limit [default: 1000]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l epochs -d 'passes over the prompts; the first limit ends the run [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l batch -d 'prompts a trajectory [default: 16]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l lr -d 'learning rate after the warm-up [default: 1e-05]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l time-limit -d 'seconds, or 90s, 10m, 1.5h; the first limit ends the run [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l compare -d 'run several methods (--method a,b,c) with equal budgets [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l diagnose -d 'draw why the method works, and stop: gradients, similarity, memory, all [default: none]' -x -a 'gradients similarity memory all'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l show-plan -d 'print what the method does at each denoising step, and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l preset -d 'a name of --list-presets, or a YAML file [default: none]' -r -a "(motionrft finetune --list-presets 2>/dev/null | cut -d' ' -f1)"
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l show-preset -d 'print the resolved preset as YAML with comments, and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l explain -d 'say what one setting or option does, and stop [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l list-presets -d 'print the presets of this command and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l seed -d 'seed of everything random [default: 0]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l device -d 'auto takes the fastest there is [default: auto]' -x -a 'auto cpu cuda cuda:N mps'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32 [default: auto]' -x -a 'auto fp32 bf16 fp16'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l dry-run -d 'validate everything, print an estimate, write nothing [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l out -d 'where the result is written [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l resume -d 'continue the run in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l overwrite -d 'replace what is in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l json -d 'JSON on stdout and nothing else there [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l quiet -s q -d 'only warnings and errors [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l verbose -s v -d 'also say which settings differ from the defaults [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l debug -d 'show tracebacks [default: off]'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a sample -d 'Make motions from text.'
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l text-file -d 'file with one prompt a line' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l data -d 'data set whose captions and lengths are used' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l split -d 'split of the data set whose captions are the prompts' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l generator -d 'generator folder, official checkpoint, builtin, or a name that a package brings' -x -a 'builtin'
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l num -d 'motions a prompt' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l seconds -d 'length of a motion in seconds' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l length -d 'length in frames, instead of seconds' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l steps -d 'denoising steps; null: as tuned, else as published' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l guidance -d 'guidance scale; null: as tuned, else as published; 1: none' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l sampler -d 'sampler of the family; null: as tuned, else as published' -x -a 'ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5'
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l eta -d 'noise of DDIM or Euler steps, 0 to 1; null: as tuned, else none' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l temperature -d 'of motion tokens: divides the logits; null: as tuned, else 1' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l top-k -d 'of motion tokens: only so many of the likeliest, 0 for all; null: as tuned' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l format -d 'files written for each motion: bvh, glb, kimodo, amass, g1-csv, npy, npz, safetensors, png, gif, mp4, html' -x -a 'bvh glb kimodo amass g1-csv npy npz safetensors png gif mp4 html'
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l shard -d 'only the I-th of N shares of the input, from 1/N: for job arrays' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft sample --list-presets 2>/dev/null | cut -d' ' -f1)"
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l show-preset -d 'print the resolved preset as YAML and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l list-presets -d 'print the presets of this command and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l seed -d 'seed of everything random' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l device -d 'auto takes the fastest there is' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32' -x -a 'auto fp32 bf16 fp16'
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l dry-run -d 'validate everything, print an estimate, write nothing'
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l out -d 'where the result is written' -r
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l resume -d 'continue the run in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l overwrite -d 'replace what is in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l json -d 'JSON on stdout and nothing else there'
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l quiet -s q -d 'only warnings and errors'
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l verbose -s v -d 'also say which settings differ from the defaults'
-complete -c motionrft -n '__fish_seen_subcommand_from sample' -l debug -d 'show tracebacks'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l text-file -d 'file with one prompt a line [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l data -d 'data set whose captions and lengths are used [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l split -d 'split of the data set whose captions are the prompts [default: test]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l generator -d 'generator folder, official checkpoint, builtin, or a name that a package brings [default: builtin]' -x -a 'builtin'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l num -d 'motions a prompt [default: 1]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l seconds -d 'length of a motion in seconds [default: 4]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l length -d 'length in frames, instead of seconds [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l steps -d 'denoising steps; null: as tuned, else as published [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l guidance -d 'guidance scale; null: as tuned, else as published; 1: none [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l sampler -d 'sampler of the family; null: as tuned, else as published [default: null]' -x -a 'ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l eta -d 'noise of DDIM or Euler steps, 0 to 1; null: as tuned, else none [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l temperature -d 'of motion tokens: divides the logits; null: as tuned, else 1 [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l top-k -d 'of motion tokens: only so many of the likeliest, 0 for all; null: as tuned [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l format -d 'files written for each motion: bvh, glb, kimodo, amass, g1-csv, npy, npz, safetensors, png, gif, mp4, html [default: npy, html]' -x -a 'bvh glb kimodo amass g1-csv npy npz safetensors png gif mp4 html'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l shard -d 'only the I-th of N shares of the input, from 1/N: for job arrays [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l preset -d 'a name of --list-presets, or a YAML file [default: none]' -r -a "(motionrft sample --list-presets 2>/dev/null | cut -d' ' -f1)"
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l show-preset -d 'print the resolved preset as YAML with comments, and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l explain -d 'say what one setting or option does, and stop [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l list-presets -d 'print the presets of this command and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l seed -d 'seed of everything random [default: 0]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l device -d 'auto takes the fastest there is [default: auto]' -x -a 'auto cpu cuda cuda:N mps'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32 [default: auto]' -x -a 'auto fp32 bf16 fp16'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l dry-run -d 'validate everything, print an estimate, write nothing [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l out -d 'where the result is written [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l resume -d 'continue the run in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l overwrite -d 'replace what is in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l json -d 'JSON on stdout and nothing else there [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l quiet -s q -d 'only warnings and errors [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l verbose -s v -d 'also say which settings differ from the defaults [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from sample' -l debug -d 'show tracebacks [default: off]'
 complete -c motionrft -n '__fish_seen_subcommand_from sample' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a score -d 'Judge motion files with a reward and with physics.'
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l text -d 'one text for all motions' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l text-file -d 'texts, one a line: one for all, or one a motion' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l terms -d 'comma-separated: semantic, preference, authenticity, physics, jitter, …' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' -x -a 'builtin builtin-world'
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l fps -d 'rate at which physics is measured; null: the reward’s, with which percentiles go' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l frames -d 'give physics per frame as well (with --json)'
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l fail-under -d 'TERM=X: exit 1 if a motion scores below; repeatable' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l fail-over -d 'TERM=X: exit 1 if a motion scores above; repeatable' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l null -s 0 -d 'paths from standard input end in NUL, as find -print0 writes them'
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l shard -d 'only the I-th of N shares of the input, from 1/N: for job arrays' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l from -d 'representation of the inputs, where their shape does not tell' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l up -d 'the axis that is up in the inputs; auto: the one along which the body stands' -x -a 'auto y z x -y -z -x'
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l unit -d 'unit of the inputs; auto: the one that makes the body the size of a person' -x -a 'auto m cm mm inch cmu'
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l source-fps -d 'frame rate of inputs that do not say it themselves' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l joint-map -d 'YAML or JSON file: SMPL joint to a skeleton’s joint, list of joints, or weights' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l t-pose -d 'a reference pose in front: auto drops one that the motion jumps out of, drop every T-pose' -x -a 'auto keep drop'
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l start -d 'seconds at which the inputs are begun' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l end -d 'seconds at which the inputs are ended' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l split-long -d 'seconds after which a motion is cut into another one' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l cut -d 'CSV of file, start, end (seconds) and caption: the parts to read; or HumanML3D’s index.csv' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft score --list-presets 2>/dev/null | cut -d' ' -f1)"
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l show-preset -d 'print the resolved preset as YAML and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l list-presets -d 'print the presets of this command and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l seed -d 'seed of everything random' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l device -d 'auto takes the fastest there is' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32' -x -a 'auto fp32 bf16 fp16'
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l dry-run -d 'validate everything, print an estimate, write nothing'
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l out -d 'where the result is written' -r
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l resume -d 'continue the run in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l overwrite -d 'replace what is in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l json -d 'JSON on stdout and nothing else there'
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l quiet -s q -d 'only warnings and errors'
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l verbose -s v -d 'also say which settings differ from the defaults'
-complete -c motionrft -n '__fish_seen_subcommand_from score' -l debug -d 'show tracebacks'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l text -d 'one text for all motions [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l text-file -d 'texts, one a line: one for all, or one a motion [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l terms -d 'comma-separated: semantic, preference, authenticity, physics, jitter, …; none: all there are [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name [default: builtin]' -x -a 'builtin builtin-world'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l fps -d 'rate at which physics is measured; null: the reward’s, with which percentiles go [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l frames -d 'give physics per frame as well (with --json) [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l fail-under -d 'exit 1 if a motion’s TERM is below X; repeatable [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l fail-over -d 'exit 1 if a motion’s TERM is above X; repeatable [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l null -s 0 -d 'paths from standard input end in NUL, as find -print0 writes them [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l shard -d 'only the I-th of N shares of the input, from 1/N: for job arrays [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l from -d 'representation of the inputs, where their shape does not tell [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l up -d 'the axis that is up in the inputs; auto: the one along which the body stands [default: auto]' -x -a 'auto y z x -y -z -x'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l unit -d 'unit of the inputs; auto: the one that makes the body the size of a person [default: auto]' -x -a 'auto m cm mm inch cmu'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l source-fps -d 'frame rate of inputs that do not say it themselves [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l joint-map -d 'YAML or JSON file: SMPL joint to a skeleton’s joint, list of joints, or weights [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l t-pose -d 'a reference pose in front: auto drops one that the motion jumps out of, drop every T-pose [default: auto]' -x -a 'auto keep drop'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l start -d 'seconds at which the inputs are begun [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l end -d 'seconds at which the inputs are ended [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l split-long -d 'seconds after which a motion is cut into another one [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l cut -d 'CSV of file, start, end (seconds) and caption: the parts to read; or HumanML3D’s index.csv [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l preset -d 'a name of --list-presets, or a YAML file [default: none]' -r -a "(motionrft score --list-presets 2>/dev/null | cut -d' ' -f1)"
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l show-preset -d 'print the resolved preset as YAML with comments, and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l explain -d 'say what one setting or option does, and stop [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l list-presets -d 'print the presets of this command and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l seed -d 'seed of everything random [default: 0]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l device -d 'auto takes the fastest there is [default: auto]' -x -a 'auto cpu cuda cuda:N mps'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32 [default: auto]' -x -a 'auto fp32 bf16 fp16'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l dry-run -d 'validate everything, print an estimate, write nothing [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l out -d 'where the result is written [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l resume -d 'continue the run in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l overwrite -d 'replace what is in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l json -d 'JSON on stdout and nothing else there [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l quiet -s q -d 'only warnings and errors [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l verbose -s v -d 'also say which settings differ from the defaults [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from score' -l debug -d 'show tracebacks [default: off]'
 complete -c motionrft -n '__fish_seen_subcommand_from score' -s h -l help -d 'Show this message and exit.'
 complete -c motionrft -f -n __fish_use_subcommand -a eval -d 'Evaluate by the field’s protocols.'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l data -d 'data set folder in HumanML3D’s layout; null: the built-in test items' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l generator -d 'generator folder, or builtin' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l motions -d 'folder of motions named by clip, instead of a generator' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name; null: none' -x -a 'builtin builtin-world'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l evaluator -d 'evaluator folder (ours, Guo et al.’s, a reward), or builtin' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l sampler -d 'sampler; null: what the generator was tuned with, else its published one' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l eta -d 'noise of DDIM or Euler steps; null: as tuned, else none' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l temperature -d 'of motion tokens: divides the logits; null: as tuned, else 1' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l top-k -d 'of motion tokens: only so many of the likeliest, 0 for all; null: as tuned' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l steps -d 'denoising steps; null: as tuned, else as published' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l guidance -d 'guidance scale; null: as tuned, else as published' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l repeats -d 'repetitions, with seeds SEED, SEED + 1, …' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l name -d 'what tables call the result; null: the folder’s name' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l against -d 'generator or folder to compare with, on the same items and noise' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l compare -d 'put finished results side by side'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l study -d 'prompts of a blind A/B page (with --against)' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l ratings -d 'read raters’ files with the study’s key' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l latex -d 'LaTeX table on stdout'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l markdown -d 'Markdown table on stdout'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l from -d 'representation of the inputs, where their shape does not tell' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l up -d 'the axis that is up in the inputs; auto: the one along which the body stands' -x -a 'auto y z x -y -z -x'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l unit -d 'unit of the inputs; auto: the one that makes the body the size of a person' -x -a 'auto m cm mm inch cmu'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l source-fps -d 'frame rate of inputs that do not say it themselves' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l joint-map -d 'YAML or JSON file: SMPL joint to a skeleton’s joint, list of joints, or weights' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l t-pose -d 'a reference pose in front: auto drops one that the motion jumps out of, drop every T-pose' -x -a 'auto keep drop'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l start -d 'seconds at which the inputs are begun' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l end -d 'seconds at which the inputs are ended' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l split-long -d 'seconds after which a motion is cut into another one' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l cut -d 'CSV of file, start, end (seconds) and caption: the parts to read; or HumanML3D’s index.csv' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l preset -d 'a name of --list-presets, or a YAML file' -r -a "(motionrft eval --list-presets 2>/dev/null | cut -d' ' -f1)"
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l show-preset -d 'print the resolved preset as YAML and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l list-presets -d 'print the presets of this command and stop'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l seed -d 'seed of everything random' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l device -d 'auto takes the fastest there is' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32' -x -a 'auto fp32 bf16 fp16'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l dry-run -d 'validate everything, print an estimate, write nothing'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l out -d 'where the result is written' -r
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l resume -d 'continue the run in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l overwrite -d 'replace what is in --out'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l json -d 'JSON on stdout and nothing else there'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l quiet -s q -d 'only warnings and errors'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l verbose -s v -d 'also say which settings differ from the defaults'
-complete -c motionrft -n '__fish_seen_subcommand_from eval' -l debug -d 'show tracebacks'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l data -d 'data set folder in HumanML3D’s layout; null: the built-in test items [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l generator -d 'generator folder, or builtin [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l motions -d 'folder of motions named by clip, instead of a generator [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name; null: none [default: null]' -x -a 'builtin builtin-world'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l evaluator -d 'evaluator folder (ours, Guo et al.’s, a reward), or builtin [default: builtin]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l sampler -d 'sampler; null: what the generator was tuned with, else its published one [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l eta -d 'noise of DDIM or Euler steps; null: as tuned, else none [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l temperature -d 'of motion tokens: divides the logits; null: as tuned, else 1 [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l top-k -d 'of motion tokens: only so many of the likeliest, 0 for all; null: as tuned [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l steps -d 'denoising steps; null: as tuned, else as published [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l guidance -d 'guidance scale; null: as tuned, else as published [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l repeats -d 'repetitions, with seeds SEED, SEED + 1, … [default: 20]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l name -d 'what tables call the result; null: the folder’s name [default: null]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l against -d 'generator or folder to compare with, on the same items and noise [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l compare -d 'put finished results side by side [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l study -d 'prompts of a blind A/B page (with --against) [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l ratings -d 'read raters’ files with the study’s key [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l latex -d 'LaTeX table on stdout [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l markdown -d 'Markdown table on stdout [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l from -d 'representation of the inputs, where their shape does not tell [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l up -d 'the axis that is up in the inputs; auto: the one along which the body stands [default: auto]' -x -a 'auto y z x -y -z -x'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l unit -d 'unit of the inputs; auto: the one that makes the body the size of a person [default: auto]' -x -a 'auto m cm mm inch cmu'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l source-fps -d 'frame rate of inputs that do not say it themselves [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l joint-map -d 'YAML or JSON file: SMPL joint to a skeleton’s joint, list of joints, or weights [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l t-pose -d 'a reference pose in front: auto drops one that the motion jumps out of, drop every T-pose [default: auto]' -x -a 'auto keep drop'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l start -d 'seconds at which the inputs are begun [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l end -d 'seconds at which the inputs are ended [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l split-long -d 'seconds after which a motion is cut into another one [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l cut -d 'CSV of file, start, end (seconds) and caption: the parts to read; or HumanML3D’s index.csv [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l preset -d 'a name of --list-presets, or a YAML file [default: none]' -r -a "(motionrft eval --list-presets 2>/dev/null | cut -d' ' -f1)"
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l show-preset -d 'print the resolved preset as YAML with comments, and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l explain -d 'say what one setting or option does, and stop [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l list-presets -d 'print the presets of this command and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l seed -d 'seed of everything random [default: 0]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l device -d 'auto takes the fastest there is [default: auto]' -x -a 'auto cpu cuda cuda:N mps'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32 [default: auto]' -x -a 'auto fp32 bf16 fp16'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l dry-run -d 'validate everything, print an estimate, write nothing [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l out -d 'where the result is written [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l resume -d 'continue the run in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l overwrite -d 'replace what is in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l json -d 'JSON on stdout and nothing else there [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l quiet -s q -d 'only warnings and errors [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l verbose -s v -d 'also say which settings differ from the defaults [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from eval' -l debug -d 'show tracebacks [default: off]'
 complete -c motionrft -n '__fish_seen_subcommand_from eval' -s h -l help -d 'Show this message and exit.'

@@ -24,328 +24,337 @@ _motionrft() {
         rest)
             case $words[1] in
                 convert) _arguments \
-                    '*--to[kinematic, joints, rotation, hymotion, flowmdm, bvh, glb, kimodo, amass, g1-csv, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)]:value:(kinematic joints rotation hymotion flowmdm bvh glb kimodo amass g1-csv png gif mp4 html motionrft official)' \
-                    '*--fps[frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs]:value:_files' \
-                    '*--mirror[mirror left and right; with --dataset, add the mirrored clips]' \
-                    '*--jobs[processes]:value:_files' \
-                    '*--format[file format of arrays; official; a generator folder into its project’s own checkpoint]:value:(npy npz safetensors official)' \
-                    '*--out-unit[unit of BVH files that are written]:value:(cm m)' \
-                    '*--rest[rest pose of BVH files that are written; standing on the floor below a root joint; the pelvis at the origin; the pelvis at its height (three.js reads the path too high); origin with a T-pose as first frame; standing, origin, pelvis, t-pose]:value:(standing origin pelvis t-pose)' \
-                    '*--positions[BVH; position channels for joints whose bones stretch, which not every program reads; else bones are held constant, and what that costs is said]' \
-                    '*--null[paths from standard input end in NUL, as find -print0 writes them]' \
-                    '*-0[paths from standard input end in NUL, as find -print0 writes them]' \
-                    '*--dataset[build a data set folder, or complete an existing one]' \
-                    '*--check[check an existing data set folder and write nothing]' \
-                    '*--show-joint-map[print a BVH file’s joint map as YAML to edit for --joint-map]' \
-                    '*--join[put the inputs after each other, as one motion in --out FILE or DIR]' \
-                    '*--captions[data set; JSON lines {"clip_id"; ..., "captions"; (...)}]:value:_files' \
-                    '*--splits[data set; CSV with clip_id and a column of train, val, test]:value:_files' \
-                    '*--split-column[data set; the column of --splits to use]:value:_files' \
-                    '*--hold-out[data set; KEY=VALUE of index.csv, or caption=WORD; lists to train without that class, to tune and to test on it]:value:_files' \
-                    '*--family[family of a checkpoint, where its keys do not tell]:value:(mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion token-decoder)' \
-                    '*--shard[only the I-th of N shares of the input, from 1/N; for job arrays]:value:_files' \
-                    '*--from[representation of the inputs, where their shape does not tell]:value:_files' \
-                    '*--up[the axis that is up in the inputs; auto; the one along which the body stands]:value:(auto y z x -y -z -x)' \
-                    '*--unit[unit of the inputs; auto; the one that makes the body the size of a person]:value:(auto m cm mm inch cmu)' \
-                    '*--source-fps[frame rate of inputs that do not say it themselves]:value:_files' \
-                    '*--joint-map[YAML or JSON file; SMPL joint to a skeleton’s joint, list of joints, or weights]:value:_files' \
-                    '*--t-pose[a reference pose in front; auto drops one that the motion jumps out of, drop every T-pose]:value:(auto keep drop)' \
-                    '*--start[seconds at which the inputs are begun]:value:_files' \
-                    '*--end[seconds at which the inputs are ended]:value:_files' \
-                    '*--split-long[seconds after which a motion is cut into another one]:value:_files' \
-                    '*--cut[CSV of file, start, end (seconds) and caption; the parts to read; or HumanML3D’s index.csv]:value:_files' \
-                    '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets convert}' \
-                    '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
-                    '*--show-preset[print the resolved preset as YAML and stop]' \
-                    '*--list-presets[print the presets of this command and stop]' \
-                    '*--seed[seed of everything random]:value:_files' \
-                    '*--device[auto takes the fastest there is]:value:_files' \
-                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32]:value:(auto fp32 bf16 fp16)' \
-                    '*--dry-run[validate everything, print an estimate, write nothing]' \
-                    '*--out[where the result is written]:value:_files' \
-                    '*--resume[continue the run in --out]' \
-                    '*--overwrite[replace what is in --out]' \
-                    '*--json[JSON on stdout and nothing else there]' \
-                    '*--quiet[only warnings and errors]' \
-                    '*-q[only warnings and errors]' \
-                    '*--verbose[also say which settings differ from the defaults]' \
-                    '*-v[also say which settings differ from the defaults]' \
-                    '*--debug[show tracebacks]' \
+                    '*--to[kinematic, joints, rotation, hymotion, flowmdm, bvh, glb, kimodo, amass, g1-csv, png, gif, mp4, html; motionrft (checkpoints); official (generator folders) (default; none)]:value:(kinematic joints rotation hymotion flowmdm bvh glb kimodo amass g1-csv png gif mp4 html motionrft official)' \
+                    '*--fps[frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs (default; none)]:value:_files' \
+                    '*--mirror[mirror left and right; with --dataset, add the mirrored clips (default; off)]' \
+                    '*--jobs[processes (default; 1)]:value:_files' \
+                    '*--format[file format of arrays; official; a generator folder into its project’s own checkpoint; npy, npz, safetensors, official (default; npy)]:value:(npy npz safetensors official)' \
+                    '*--out-unit[unit of BVH files that are written (default; cm)]:value:(cm m)' \
+                    '*--rest[rest pose of BVH files that are written; standing on the floor below a root joint; the pelvis at the origin; the pelvis at its height (three.js reads the path too high); origin with a T-pose as first frame; standing, origin, pelvis, t-pose (default; standing)]:value:(standing origin pelvis t-pose)' \
+                    '*--positions[BVH; position channels for joints whose bones stretch, which not every program reads; else bones are held constant, and what that costs is said (default; off)]' \
+                    '*--null[paths from standard input end in NUL, as find -print0 writes them (default; off)]' \
+                    '*-0[paths from standard input end in NUL, as find -print0 writes them (default; off)]' \
+                    '*--dataset[build a data set folder, or complete an existing one (default; off)]' \
+                    '*--check[check an existing data set folder and write nothing (default; off)]' \
+                    '*--show-joint-map[print a BVH file’s joint map as YAML to edit for --joint-map (default; off)]' \
+                    '*--join[put the inputs after each other, as one motion in --out FILE or DIR (default; off)]' \
+                    '*--captions[data set; JSON lines {"clip_id"; ..., "captions"; (...)} (default; none)]:value:_files' \
+                    '*--splits[data set; CSV with clip_id and a column of train, val, test (default; none)]:value:_files' \
+                    '*--split-column[data set; the column of --splits to use (default; split)]:value:_files' \
+                    '*--hold-out[data set; KEY=VALUE of index.csv, or caption=WORD; lists to train without that class, to tune and to test on it (default; none)]:value:_files' \
+                    '*--family[family of a checkpoint, where its keys do not tell (default; none)]:value:(mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion token-decoder)' \
+                    '*--shard[only the I-th of N shares of the input, from 1/N; for job arrays (default; none)]:value:_files' \
+                    '*--from[representation of the inputs, where their shape does not tell (default; none)]:value:_files' \
+                    '*--up[the axis that is up in the inputs; auto; the one along which the body stands (default; auto)]:value:(auto y z x -y -z -x)' \
+                    '*--unit[unit of the inputs; auto; the one that makes the body the size of a person (default; auto)]:value:(auto m cm mm inch cmu)' \
+                    '*--source-fps[frame rate of inputs that do not say it themselves (default; none)]:value:_files' \
+                    '*--joint-map[YAML or JSON file; SMPL joint to a skeleton’s joint, list of joints, or weights (default; none)]:value:_files' \
+                    '*--t-pose[a reference pose in front; auto drops one that the motion jumps out of, drop every T-pose (default; auto)]:value:(auto keep drop)' \
+                    '*--start[seconds at which the inputs are begun (default; none)]:value:_files' \
+                    '*--end[seconds at which the inputs are ended (default; none)]:value:_files' \
+                    '*--split-long[seconds after which a motion is cut into another one (default; none)]:value:_files' \
+                    '*--cut[CSV of file, start, end (seconds) and caption; the parts to read; or HumanML3D’s index.csv (default; none)]:value:_files' \
+                    '*--preset[a name of --list-presets, or a YAML file (default; none)]:preset:{_motionrft_presets convert}' \
+                    '*--set[one field of the preset by dotted path, a.b=c; repeatable (default; none)]:value:_files' \
+                    '*--show-preset[print the resolved preset as YAML with comments, and stop (default; off)]' \
+                    '*--explain[say what one setting or option does, and stop (default; none)]:value:_files' \
+                    '*--list-presets[print the presets of this command and stop (default; off)]' \
+                    '*--seed[seed of everything random (default; 0)]:value:_files' \
+                    '*--device[auto takes the fastest there is (default; auto)]:value:(auto cpu cuda cuda:N mps)' \
+                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32 (default; auto)]:value:(auto fp32 bf16 fp16)' \
+                    '*--dry-run[validate everything, print an estimate, write nothing (default; off)]' \
+                    '*--out[where the result is written (default; none)]:value:_files' \
+                    '*--resume[continue the run in --out (default; off)]' \
+                    '*--overwrite[replace what is in --out (default; off)]' \
+                    '*--json[JSON on stdout and nothing else there (default; off)]' \
+                    '*--quiet[only warnings and errors (default; off)]' \
+                    '*-q[only warnings and errors (default; off)]' \
+                    '*--verbose[also say which settings differ from the defaults (default; off)]' \
+                    '*-v[also say which settings differ from the defaults (default; off)]' \
+                    '*--debug[show tracebacks (default; off)]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
                     '*:file:_files' ;;
                 pretrain) _arguments \
-                    '*--data[data set folder in HumanML3D’s layout]:value:_files' \
-                    '*--split[split to train on; train, or a list such as train-without-kick]:value:_files' \
-                    '*--teacher[MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages]:value:_files' \
-                    '*--stage[which stage to train; autoencoder, denoiser, language-model, all]:value:(autoencoder denoiser language-model all)' \
-                    '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ]:value:_files' \
-                    '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets pretrain}' \
-                    '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
-                    '*--show-preset[print the resolved preset as YAML and stop]' \
-                    '*--list-presets[print the presets of this command and stop]' \
-                    '*--seed[seed of everything random]:value:_files' \
-                    '*--device[auto takes the fastest there is]:value:_files' \
-                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32]:value:(auto fp32 bf16 fp16)' \
-                    '*--dry-run[validate everything, print an estimate, write nothing]' \
-                    '*--out[where the result is written]:value:_files' \
-                    '*--resume[continue the run in --out]' \
-                    '*--overwrite[replace what is in --out]' \
-                    '*--json[JSON on stdout and nothing else there]' \
-                    '*--quiet[only warnings and errors]' \
-                    '*-q[only warnings and errors]' \
-                    '*--verbose[also say which settings differ from the defaults]' \
-                    '*-v[also say which settings differ from the defaults]' \
-                    '*--debug[show tracebacks]' \
+                    '*--data[data set folder in HumanML3D’s layout (default; none)]:value:_files' \
+                    '*--split[split to train on; train, or a list such as train-without-kick (default; train)]:value:_files' \
+                    '*--teacher[MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages (default; none)]:value:_files' \
+                    '*--stage[which stage to train; autoencoder, denoiser, language-model, all (default; all)]:value:(autoencoder denoiser language-model all)' \
+                    '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ (default; none)]:value:_files' \
+                    '*--preset[a name of --list-presets, or a YAML file (default; none)]:preset:{_motionrft_presets pretrain}' \
+                    '*--set[one field of the preset by dotted path, a.b=c; repeatable (default; none)]:value:_files' \
+                    '*--show-preset[print the resolved preset as YAML with comments, and stop (default; off)]' \
+                    '*--explain[say what one setting or option does, and stop (default; none)]:value:_files' \
+                    '*--list-presets[print the presets of this command and stop (default; off)]' \
+                    '*--seed[seed of everything random (default; 0)]:value:_files' \
+                    '*--device[auto takes the fastest there is (default; auto)]:value:(auto cpu cuda cuda:N mps)' \
+                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32 (default; auto)]:value:(auto fp32 bf16 fp16)' \
+                    '*--dry-run[validate everything, print an estimate, write nothing (default; off)]' \
+                    '*--out[where the result is written (default; none)]:value:_files' \
+                    '*--resume[continue the run in --out (default; off)]' \
+                    '*--overwrite[replace what is in --out (default; off)]' \
+                    '*--json[JSON on stdout and nothing else there (default; off)]' \
+                    '*--quiet[only warnings and errors (default; off)]' \
+                    '*-q[only warnings and errors (default; off)]' \
+                    '*--verbose[also say which settings differ from the defaults (default; off)]' \
+                    '*-v[also say which settings differ from the defaults (default; off)]' \
+                    '*--debug[show tracebacks (default; off)]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
                     '*:file:_files' ;;
                 train-reward) _arguments \
-                    '*--data[data set folder in HumanML3D’s layout]:value:_files' \
-                    '*--stage[which stage to train; all trains the first three in order, skipping finished ones; evaluator trains a judge for results instead of a reward; semantic, preference, authenticity, all, evaluator]:value:(semantic preference authenticity all evaluator)' \
-                    '*--base[reward folder or checkpoint that later stages start from; null; the one in --out]:value:_files' \
-                    '*--time-limit[seconds after which a stage ends, or null]:value:_files' \
-                    '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ]:value:_files' \
-                    '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets train-reward}' \
-                    '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
-                    '*--show-preset[print the resolved preset as YAML and stop]' \
-                    '*--list-presets[print the presets of this command and stop]' \
-                    '*--seed[seed of everything random]:value:_files' \
-                    '*--device[auto takes the fastest there is]:value:_files' \
-                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32]:value:(auto fp32 bf16 fp16)' \
-                    '*--dry-run[validate everything, print an estimate, write nothing]' \
-                    '*--out[where the result is written]:value:_files' \
-                    '*--resume[continue the run in --out]' \
-                    '*--overwrite[replace what is in --out]' \
-                    '*--json[JSON on stdout and nothing else there]' \
-                    '*--quiet[only warnings and errors]' \
-                    '*-q[only warnings and errors]' \
-                    '*--verbose[also say which settings differ from the defaults]' \
-                    '*-v[also say which settings differ from the defaults]' \
-                    '*--debug[show tracebacks]' \
+                    '*--data[data set folder in HumanML3D’s layout (default; none)]:value:_files' \
+                    '*--stage[which stage to train; all trains the first three in order, skipping finished ones; evaluator trains a judge for results instead of a reward; semantic, preference, authenticity, all, evaluator (default; semantic)]:value:(semantic preference authenticity all evaluator)' \
+                    '*--base[reward folder or checkpoint that later stages start from; null; the one in --out (default; null)]:value:_files' \
+                    '*--time-limit[seconds after which a stage ends, or null (default; null)]:value:_files' \
+                    '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ (default; none)]:value:_files' \
+                    '*--preset[a name of --list-presets, or a YAML file (default; none)]:preset:{_motionrft_presets train-reward}' \
+                    '*--set[one field of the preset by dotted path, a.b=c; repeatable (default; none)]:value:_files' \
+                    '*--show-preset[print the resolved preset as YAML with comments, and stop (default; off)]' \
+                    '*--explain[say what one setting or option does, and stop (default; none)]:value:_files' \
+                    '*--list-presets[print the presets of this command and stop (default; off)]' \
+                    '*--seed[seed of everything random (default; 0)]:value:_files' \
+                    '*--device[auto takes the fastest there is (default; auto)]:value:(auto cpu cuda cuda:N mps)' \
+                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32 (default; auto)]:value:(auto fp32 bf16 fp16)' \
+                    '*--dry-run[validate everything, print an estimate, write nothing (default; off)]' \
+                    '*--out[where the result is written (default; none)]:value:_files' \
+                    '*--resume[continue the run in --out (default; off)]' \
+                    '*--overwrite[replace what is in --out (default; off)]' \
+                    '*--json[JSON on stdout and nothing else there (default; off)]' \
+                    '*--quiet[only warnings and errors (default; off)]' \
+                    '*-q[only warnings and errors (default; off)]' \
+                    '*--verbose[also say which settings differ from the defaults (default; off)]' \
+                    '*-v[also say which settings differ from the defaults (default; off)]' \
+                    '*--debug[show tracebacks (default; off)]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
                     '*:file:_files' ;;
                 refine-spl) _arguments \
-                    '*--reward[reward folder or checkpoint to refine, or builtin]:value:_files' \
-                    '*--data[data set folder in HumanML3D’s layout]:value:_files' \
-                    '*--top-k[a retrieval fails when the own motion is not among the k best]:value:_files' \
-                    '*--variant[refinement; mined in the whole training set without near-duplicates, one temperature; paper; the article’s equations, mined there too; official; EasyTune’s in-batch code]:value:(refinement paper official)' \
-                    '*--updates[optimiser updates]:value:_files' \
-                    '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ]:value:_files' \
-                    '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets refine-spl}' \
-                    '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
-                    '*--show-preset[print the resolved preset as YAML and stop]' \
-                    '*--list-presets[print the presets of this command and stop]' \
-                    '*--seed[seed of everything random]:value:_files' \
-                    '*--device[auto takes the fastest there is]:value:_files' \
-                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32]:value:(auto fp32 bf16 fp16)' \
-                    '*--dry-run[validate everything, print an estimate, write nothing]' \
-                    '*--out[where the result is written]:value:_files' \
-                    '*--resume[continue the run in --out]' \
-                    '*--overwrite[replace what is in --out]' \
-                    '*--json[JSON on stdout and nothing else there]' \
-                    '*--quiet[only warnings and errors]' \
-                    '*-q[only warnings and errors]' \
-                    '*--verbose[also say which settings differ from the defaults]' \
-                    '*-v[also say which settings differ from the defaults]' \
-                    '*--debug[show tracebacks]' \
+                    '*--reward[reward folder or checkpoint to refine, or builtin (default; builtin)]:value:_files' \
+                    '*--data[data set folder in HumanML3D’s layout (default; none)]:value:_files' \
+                    '*--top-k[a retrieval fails when the own motion is not among the k best (default; 10)]:value:_files' \
+                    '*--variant[refinement; mined in the whole training set without near-duplicates, one temperature; paper; the article’s equations, mined there too; official; EasyTune’s in-batch code (default; refinement)]:value:(refinement paper official)' \
+                    '*--updates[optimiser updates (default; 2000)]:value:_files' \
+                    '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ (default; none)]:value:_files' \
+                    '*--preset[a name of --list-presets, or a YAML file (default; none)]:preset:{_motionrft_presets refine-spl}' \
+                    '*--set[one field of the preset by dotted path, a.b=c; repeatable (default; none)]:value:_files' \
+                    '*--show-preset[print the resolved preset as YAML with comments, and stop (default; off)]' \
+                    '*--explain[say what one setting or option does, and stop (default; none)]:value:_files' \
+                    '*--list-presets[print the presets of this command and stop (default; off)]' \
+                    '*--seed[seed of everything random (default; 0)]:value:_files' \
+                    '*--device[auto takes the fastest there is (default; auto)]:value:(auto cpu cuda cuda:N mps)' \
+                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32 (default; auto)]:value:(auto fp32 bf16 fp16)' \
+                    '*--dry-run[validate everything, print an estimate, write nothing (default; off)]' \
+                    '*--out[where the result is written (default; none)]:value:_files' \
+                    '*--resume[continue the run in --out (default; off)]' \
+                    '*--overwrite[replace what is in --out (default; off)]' \
+                    '*--json[JSON on stdout and nothing else there (default; off)]' \
+                    '*--quiet[only warnings and errors (default; off)]' \
+                    '*-q[only warnings and errors (default; off)]' \
+                    '*--verbose[also say which settings differ from the defaults (default; off)]' \
+                    '*-v[also say which settings differ from the defaults (default; off)]' \
+                    '*--debug[show tracebacks (default; off)]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
                     '*:file:_files' ;;
                 prefer) _arguments \
-                    '*--generator[generator folder or checkpoint, or builtin]:value:_files' \
-                    '*--prompts[prompts.jsonl of one’s own; text, kind, events, count; null; made by templates]:value:_files' \
-                    '*--candidates[motions of each prompt]:value:_files' \
-                    '*--judge[rules on joints; a reward; a model behind an OpenAI-compatible endpoint]:value:(rules reward endpoint)' \
-                    '*--data[data set folder whose real clips, put after each other, validate the judge before it is asked; null; it is believed as it is]:value:_files' \
-                    '*--stage[one stage alone; default; all but sheets]:value:_files' \
-                    '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets prefer}' \
-                    '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
-                    '*--show-preset[print the resolved preset as YAML and stop]' \
-                    '*--list-presets[print the presets of this command and stop]' \
-                    '*--seed[seed of everything random]:value:_files' \
-                    '*--device[auto takes the fastest there is]:value:_files' \
-                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32]:value:(auto fp32 bf16 fp16)' \
-                    '*--dry-run[validate everything, print an estimate, write nothing]' \
-                    '*--out[where the result is written]:value:_files' \
-                    '*--resume[continue the run in --out]' \
-                    '*--overwrite[replace what is in --out]' \
-                    '*--json[JSON on stdout and nothing else there]' \
-                    '*--quiet[only warnings and errors]' \
-                    '*-q[only warnings and errors]' \
-                    '*--verbose[also say which settings differ from the defaults]' \
-                    '*-v[also say which settings differ from the defaults]' \
-                    '*--debug[show tracebacks]' \
+                    '*--generator[generator folder or checkpoint, or builtin (default; builtin)]:value:_files' \
+                    '*--prompts[prompts.jsonl of one’s own; text, kind, events, count; null; made by templates (default; null)]:value:_files' \
+                    '*--candidates[motions of each prompt (default; 8)]:value:_files' \
+                    '*--judge[rules on joints; a reward; a model behind an OpenAI-compatible endpoint (default; rules)]:value:(rules reward endpoint)' \
+                    '*--data[data set folder whose real clips, put after each other, validate the judge before it is asked; null; it is believed as it is (default; null)]:value:_files' \
+                    '*--stage[one stage alone; default; all but sheets; prompts, candidates, sheets, validate, judge, pairs (default; none)]:value:(prompts candidates sheets validate judge pairs)' \
+                    '*--preset[a name of --list-presets, or a YAML file (default; none)]:preset:{_motionrft_presets prefer}' \
+                    '*--set[one field of the preset by dotted path, a.b=c; repeatable (default; none)]:value:_files' \
+                    '*--show-preset[print the resolved preset as YAML with comments, and stop (default; off)]' \
+                    '*--explain[say what one setting or option does, and stop (default; none)]:value:_files' \
+                    '*--list-presets[print the presets of this command and stop (default; off)]' \
+                    '*--seed[seed of everything random (default; 0)]:value:_files' \
+                    '*--device[auto takes the fastest there is (default; auto)]:value:(auto cpu cuda cuda:N mps)' \
+                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32 (default; auto)]:value:(auto fp32 bf16 fp16)' \
+                    '*--dry-run[validate everything, print an estimate, write nothing (default; off)]' \
+                    '*--out[where the result is written (default; none)]:value:_files' \
+                    '*--resume[continue the run in --out (default; off)]' \
+                    '*--overwrite[replace what is in --out (default; off)]' \
+                    '*--json[JSON on stdout and nothing else there (default; off)]' \
+                    '*--quiet[only warnings and errors (default; off)]' \
+                    '*-q[only warnings and errors (default; off)]' \
+                    '*--verbose[also say which settings differ from the defaults (default; off)]' \
+                    '*-v[also say which settings differ from the defaults (default; off)]' \
+                    '*--debug[show tracebacks (default; off)]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
                     '*:file:_files' ;;
                 finetune) _arguments \
-                    '*--method[how the generator is tuned; easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
-                    '*--generator[generator folder, official checkpoint, builtin, or a name that a package brings]:value:(builtin)' \
-                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin builtin-world)' \
-                    '*--evaluator[evaluator for the watch and the tables; a folder, or builtin; null; the built-in one for kinds of motion it knows, and none on other data (physics and the reward are then shown)]:value:(builtin)' \
-                    '*--data[data set folder that prompts are taken from]:value:_files' \
-                    '*--prompts[text file, one prompt a line, instead of a data set]:value:_files' \
-                    '*--pairs[pairs.jsonl whose better and worse motions dpo learns from, instead of own samples]:value:_files' \
-                    '*--lora[train low-rank adapters instead of full weights]' \
-                    '*--full[train low-rank adapters instead of full weights]' \
-                    '*--steps[denoising steps of a trajectory]:value:_files' \
-                    '*--guidance[guidance scale; 1 runs no second pass; null; published]:value:_files' \
-                    '*--updates[optimiser updates; not asked for beside epochs, there is no limit]:value:_files' \
-                    '*--epochs[passes over the prompts; the first limit ends the run]:value:_files' \
-                    '*--batch[prompts a trajectory]:value:_files' \
-                    '*--lr[learning rate after the warm-up]:value:_files' \
-                    '*--time-limit[seconds, or 90s, 10m, 1.5h; the first limit ends the run]:value:_files' \
-                    '*--compare[run several methods (--method a,b,c) with equal budgets]' \
-                    '*--diagnose[draw why the method works, and stop]:value:_files' \
-                    '*--show-plan[print what the method does at each denoising step, and stop]' \
-                    '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ]:value:_files' \
-                    '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets finetune}' \
-                    '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
-                    '*--show-preset[print the resolved preset as YAML and stop]' \
-                    '*--list-presets[print the presets of this command and stop]' \
-                    '*--seed[seed of everything random]:value:_files' \
-                    '*--device[auto takes the fastest there is]:value:_files' \
-                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32]:value:(auto fp32 bf16 fp16)' \
-                    '*--dry-run[validate everything, print an estimate, write nothing]' \
-                    '*--out[where the result is written]:value:_files' \
-                    '*--resume[continue the run in --out]' \
-                    '*--overwrite[replace what is in --out]' \
-                    '*--json[JSON on stdout and nothing else there]' \
-                    '*--quiet[only warnings and errors]' \
-                    '*-q[only warnings and errors]' \
-                    '*--verbose[also say which settings differ from the defaults]' \
-                    '*-v[also say which settings differ from the defaults]' \
-                    '*--debug[show tracebacks]' \
+                    '*--method[how the generator is tuned; easytune, easytune-chain, refl, draft, alignprop, drtune, ddpo, grpo, sopo, dpo, sft (default; easytune)]:value:(easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft)' \
+                    '*--generator[generator folder, official checkpoint, builtin, or a name that a package brings (default; builtin)]:value:(builtin)' \
+                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name (default; builtin)]:value:(builtin builtin-world)' \
+                    '*--evaluator[evaluator for the watch and the tables; a folder, or builtin; null; the built-in one for kinds of motion it knows, and none on other data (physics and the reward are then shown) (default; null)]:value:(builtin)' \
+                    '*--data[data set folder that prompts are taken from (default; none)]:value:_files' \
+                    '*--prompts[text file, one prompt a line, instead of a data set (default; none)]:value:_files' \
+                    '*--pairs[pairs.jsonl whose better and worse motions dpo learns from, instead of own samples (default; none)]:value:_files' \
+                    '*--lora[train low-rank adapters instead of full weights (default; off)]' \
+                    '*--full[train low-rank adapters instead of full weights (default; off)]' \
+                    '*--steps[denoising steps of a trajectory (default; 50)]:value:_files' \
+                    '*--guidance[guidance scale; 1 runs no second pass; null; published (default; null)]:value:_files' \
+                    '*--updates[optimiser updates; not asked for beside epochs, there is no limit (default; 1000)]:value:_files' \
+                    '*--epochs[passes over the prompts; the first limit ends the run (default; none)]:value:_files' \
+                    '*--batch[prompts a trajectory (default; 16)]:value:_files' \
+                    '*--lr[learning rate after the warm-up (default; 1e-05)]:value:_files' \
+                    '*--time-limit[seconds, or 90s, 10m, 1.5h; the first limit ends the run (default; none)]:value:_files' \
+                    '*--compare[run several methods (--method a,b,c) with equal budgets (default; off)]' \
+                    '*--diagnose[draw why the method works, and stop; gradients, similarity, memory, all (default; none)]:value:(gradients similarity memory all)' \
+                    '*--show-plan[print what the method does at each denoising step, and stop (default; off)]' \
+                    '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ (default; none)]:value:_files' \
+                    '*--preset[a name of --list-presets, or a YAML file (default; none)]:preset:{_motionrft_presets finetune}' \
+                    '*--set[one field of the preset by dotted path, a.b=c; repeatable (default; none)]:value:_files' \
+                    '*--show-preset[print the resolved preset as YAML with comments, and stop (default; off)]' \
+                    '*--explain[say what one setting or option does, and stop (default; none)]:value:_files' \
+                    '*--list-presets[print the presets of this command and stop (default; off)]' \
+                    '*--seed[seed of everything random (default; 0)]:value:_files' \
+                    '*--device[auto takes the fastest there is (default; auto)]:value:(auto cpu cuda cuda:N mps)' \
+                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32 (default; auto)]:value:(auto fp32 bf16 fp16)' \
+                    '*--dry-run[validate everything, print an estimate, write nothing (default; off)]' \
+                    '*--out[where the result is written (default; none)]:value:_files' \
+                    '*--resume[continue the run in --out (default; off)]' \
+                    '*--overwrite[replace what is in --out (default; off)]' \
+                    '*--json[JSON on stdout and nothing else there (default; off)]' \
+                    '*--quiet[only warnings and errors (default; off)]' \
+                    '*-q[only warnings and errors (default; off)]' \
+                    '*--verbose[also say which settings differ from the defaults (default; off)]' \
+                    '*-v[also say which settings differ from the defaults (default; off)]' \
+                    '*--debug[show tracebacks (default; off)]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
                     '*:file:_files' ;;
                 sample) _arguments \
-                    '*--text-file[file with one prompt a line]:value:_files' \
-                    '*--data[data set whose captions and lengths are used]:value:_files' \
-                    '*--split[split of the data set whose captions are the prompts]:value:_files' \
-                    '*--generator[generator folder, official checkpoint, builtin, or a name that a package brings]:value:(builtin)' \
-                    '*--num[motions a prompt]:value:_files' \
-                    '*--seconds[length of a motion in seconds]:value:_files' \
-                    '*--length[length in frames, instead of seconds]:value:_files' \
-                    '*--steps[denoising steps; null; as tuned, else as published]:value:_files' \
-                    '*--guidance[guidance scale; null; as tuned, else as published; 1; none]:value:_files' \
-                    '*--sampler[sampler of the family; null; as tuned, else as published]:value:(ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5)' \
-                    '*--eta[noise of DDIM or Euler steps, 0 to 1; null; as tuned, else none]:value:_files' \
-                    '*--temperature[of motion tokens; divides the logits; null; as tuned, else 1]:value:_files' \
-                    '*--top-k[of motion tokens; only so many of the likeliest, 0 for all; null; as tuned]:value:_files' \
-                    '*--format[files written for each motion; bvh, glb, kimodo, amass, g1-csv, npy, npz, safetensors, png, gif, mp4, html]:value:(bvh glb kimodo amass g1-csv npy npz safetensors png gif mp4 html)' \
-                    '*--shard[only the I-th of N shares of the input, from 1/N; for job arrays]:value:_files' \
-                    '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets sample}' \
-                    '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
-                    '*--show-preset[print the resolved preset as YAML and stop]' \
-                    '*--list-presets[print the presets of this command and stop]' \
-                    '*--seed[seed of everything random]:value:_files' \
-                    '*--device[auto takes the fastest there is]:value:_files' \
-                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32]:value:(auto fp32 bf16 fp16)' \
-                    '*--dry-run[validate everything, print an estimate, write nothing]' \
-                    '*--out[where the result is written]:value:_files' \
-                    '*--resume[continue the run in --out]' \
-                    '*--overwrite[replace what is in --out]' \
-                    '*--json[JSON on stdout and nothing else there]' \
-                    '*--quiet[only warnings and errors]' \
-                    '*-q[only warnings and errors]' \
-                    '*--verbose[also say which settings differ from the defaults]' \
-                    '*-v[also say which settings differ from the defaults]' \
-                    '*--debug[show tracebacks]' \
+                    '*--text-file[file with one prompt a line (default; none)]:value:_files' \
+                    '*--data[data set whose captions and lengths are used (default; none)]:value:_files' \
+                    '*--split[split of the data set whose captions are the prompts (default; test)]:value:_files' \
+                    '*--generator[generator folder, official checkpoint, builtin, or a name that a package brings (default; builtin)]:value:(builtin)' \
+                    '*--num[motions a prompt (default; 1)]:value:_files' \
+                    '*--seconds[length of a motion in seconds (default; 4)]:value:_files' \
+                    '*--length[length in frames, instead of seconds (default; none)]:value:_files' \
+                    '*--steps[denoising steps; null; as tuned, else as published (default; null)]:value:_files' \
+                    '*--guidance[guidance scale; null; as tuned, else as published; 1; none (default; null)]:value:_files' \
+                    '*--sampler[sampler of the family; null; as tuned, else as published (default; null)]:value:(ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5)' \
+                    '*--eta[noise of DDIM or Euler steps, 0 to 1; null; as tuned, else none (default; null)]:value:_files' \
+                    '*--temperature[of motion tokens; divides the logits; null; as tuned, else 1 (default; null)]:value:_files' \
+                    '*--top-k[of motion tokens; only so many of the likeliest, 0 for all; null; as tuned (default; null)]:value:_files' \
+                    '*--format[files written for each motion; bvh, glb, kimodo, amass, g1-csv, npy, npz, safetensors, png, gif, mp4, html (default; npy, html)]:value:(bvh glb kimodo amass g1-csv npy npz safetensors png gif mp4 html)' \
+                    '*--shard[only the I-th of N shares of the input, from 1/N; for job arrays (default; none)]:value:_files' \
+                    '*--preset[a name of --list-presets, or a YAML file (default; none)]:preset:{_motionrft_presets sample}' \
+                    '*--set[one field of the preset by dotted path, a.b=c; repeatable (default; none)]:value:_files' \
+                    '*--show-preset[print the resolved preset as YAML with comments, and stop (default; off)]' \
+                    '*--explain[say what one setting or option does, and stop (default; none)]:value:_files' \
+                    '*--list-presets[print the presets of this command and stop (default; off)]' \
+                    '*--seed[seed of everything random (default; 0)]:value:_files' \
+                    '*--device[auto takes the fastest there is (default; auto)]:value:(auto cpu cuda cuda:N mps)' \
+                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32 (default; auto)]:value:(auto fp32 bf16 fp16)' \
+                    '*--dry-run[validate everything, print an estimate, write nothing (default; off)]' \
+                    '*--out[where the result is written (default; none)]:value:_files' \
+                    '*--resume[continue the run in --out (default; off)]' \
+                    '*--overwrite[replace what is in --out (default; off)]' \
+                    '*--json[JSON on stdout and nothing else there (default; off)]' \
+                    '*--quiet[only warnings and errors (default; off)]' \
+                    '*-q[only warnings and errors (default; off)]' \
+                    '*--verbose[also say which settings differ from the defaults (default; off)]' \
+                    '*-v[also say which settings differ from the defaults (default; off)]' \
+                    '*--debug[show tracebacks (default; off)]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
                     '*:file:_files' ;;
                 score) _arguments \
-                    '*--text[one text for all motions]:value:_files' \
-                    '*--text-file[texts, one a line; one for all, or one a motion]:value:_files' \
-                    '*--terms[comma-separated; semantic, preference, authenticity, physics, jitter, …]:value:_files' \
-                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name]:value:(builtin builtin-world)' \
-                    '*--fps[rate at which physics is measured; null; the reward’s, with which percentiles go]:value:_files' \
-                    '*--frames[give physics per frame as well (with --json)]' \
-                    '*--fail-under[TERM=X; exit 1 if a motion scores below; repeatable]:value:_files' \
-                    '*--fail-over[TERM=X; exit 1 if a motion scores above; repeatable]:value:_files' \
-                    '*--null[paths from standard input end in NUL, as find -print0 writes them]' \
-                    '*-0[paths from standard input end in NUL, as find -print0 writes them]' \
-                    '*--shard[only the I-th of N shares of the input, from 1/N; for job arrays]:value:_files' \
-                    '*--from[representation of the inputs, where their shape does not tell]:value:_files' \
-                    '*--up[the axis that is up in the inputs; auto; the one along which the body stands]:value:(auto y z x -y -z -x)' \
-                    '*--unit[unit of the inputs; auto; the one that makes the body the size of a person]:value:(auto m cm mm inch cmu)' \
-                    '*--source-fps[frame rate of inputs that do not say it themselves]:value:_files' \
-                    '*--joint-map[YAML or JSON file; SMPL joint to a skeleton’s joint, list of joints, or weights]:value:_files' \
-                    '*--t-pose[a reference pose in front; auto drops one that the motion jumps out of, drop every T-pose]:value:(auto keep drop)' \
-                    '*--start[seconds at which the inputs are begun]:value:_files' \
-                    '*--end[seconds at which the inputs are ended]:value:_files' \
-                    '*--split-long[seconds after which a motion is cut into another one]:value:_files' \
-                    '*--cut[CSV of file, start, end (seconds) and caption; the parts to read; or HumanML3D’s index.csv]:value:_files' \
-                    '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets score}' \
-                    '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
-                    '*--show-preset[print the resolved preset as YAML and stop]' \
-                    '*--list-presets[print the presets of this command and stop]' \
-                    '*--seed[seed of everything random]:value:_files' \
-                    '*--device[auto takes the fastest there is]:value:_files' \
-                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32]:value:(auto fp32 bf16 fp16)' \
-                    '*--dry-run[validate everything, print an estimate, write nothing]' \
-                    '*--out[where the result is written]:value:_files' \
-                    '*--resume[continue the run in --out]' \
-                    '*--overwrite[replace what is in --out]' \
-                    '*--json[JSON on stdout and nothing else there]' \
-                    '*--quiet[only warnings and errors]' \
-                    '*-q[only warnings and errors]' \
-                    '*--verbose[also say which settings differ from the defaults]' \
-                    '*-v[also say which settings differ from the defaults]' \
-                    '*--debug[show tracebacks]' \
+                    '*--text[one text for all motions (default; none)]:value:_files' \
+                    '*--text-file[texts, one a line; one for all, or one a motion (default; none)]:value:_files' \
+                    '*--terms[comma-separated; semantic, preference, authenticity, physics, jitter, …; none; all there are (default; none)]:value:_files' \
+                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name (default; builtin)]:value:(builtin builtin-world)' \
+                    '*--fps[rate at which physics is measured; null; the reward’s, with which percentiles go (default; null)]:value:_files' \
+                    '*--frames[give physics per frame as well (with --json) (default; off)]' \
+                    '*--fail-under[exit 1 if a motion’s TERM is below X; repeatable (default; none)]:value:_files' \
+                    '*--fail-over[exit 1 if a motion’s TERM is above X; repeatable (default; none)]:value:_files' \
+                    '*--null[paths from standard input end in NUL, as find -print0 writes them (default; off)]' \
+                    '*-0[paths from standard input end in NUL, as find -print0 writes them (default; off)]' \
+                    '*--shard[only the I-th of N shares of the input, from 1/N; for job arrays (default; none)]:value:_files' \
+                    '*--from[representation of the inputs, where their shape does not tell (default; none)]:value:_files' \
+                    '*--up[the axis that is up in the inputs; auto; the one along which the body stands (default; auto)]:value:(auto y z x -y -z -x)' \
+                    '*--unit[unit of the inputs; auto; the one that makes the body the size of a person (default; auto)]:value:(auto m cm mm inch cmu)' \
+                    '*--source-fps[frame rate of inputs that do not say it themselves (default; none)]:value:_files' \
+                    '*--joint-map[YAML or JSON file; SMPL joint to a skeleton’s joint, list of joints, or weights (default; none)]:value:_files' \
+                    '*--t-pose[a reference pose in front; auto drops one that the motion jumps out of, drop every T-pose (default; auto)]:value:(auto keep drop)' \
+                    '*--start[seconds at which the inputs are begun (default; none)]:value:_files' \
+                    '*--end[seconds at which the inputs are ended (default; none)]:value:_files' \
+                    '*--split-long[seconds after which a motion is cut into another one (default; none)]:value:_files' \
+                    '*--cut[CSV of file, start, end (seconds) and caption; the parts to read; or HumanML3D’s index.csv (default; none)]:value:_files' \
+                    '*--preset[a name of --list-presets, or a YAML file (default; none)]:preset:{_motionrft_presets score}' \
+                    '*--set[one field of the preset by dotted path, a.b=c; repeatable (default; none)]:value:_files' \
+                    '*--show-preset[print the resolved preset as YAML with comments, and stop (default; off)]' \
+                    '*--explain[say what one setting or option does, and stop (default; none)]:value:_files' \
+                    '*--list-presets[print the presets of this command and stop (default; off)]' \
+                    '*--seed[seed of everything random (default; 0)]:value:_files' \
+                    '*--device[auto takes the fastest there is (default; auto)]:value:(auto cpu cuda cuda:N mps)' \
+                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32 (default; auto)]:value:(auto fp32 bf16 fp16)' \
+                    '*--dry-run[validate everything, print an estimate, write nothing (default; off)]' \
+                    '*--out[where the result is written (default; none)]:value:_files' \
+                    '*--resume[continue the run in --out (default; off)]' \
+                    '*--overwrite[replace what is in --out (default; off)]' \
+                    '*--json[JSON on stdout and nothing else there (default; off)]' \
+                    '*--quiet[only warnings and errors (default; off)]' \
+                    '*-q[only warnings and errors (default; off)]' \
+                    '*--verbose[also say which settings differ from the defaults (default; off)]' \
+                    '*-v[also say which settings differ from the defaults (default; off)]' \
+                    '*--debug[show tracebacks (default; off)]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
                     '*:file:_files' ;;
                 eval) _arguments \
-                    '*--data[data set folder in HumanML3D’s layout; null; the built-in test items]:value:_files' \
-                    '*--generator[generator folder, or builtin]:value:_files' \
-                    '*--motions[folder of motions named by clip, instead of a generator]:value:_files' \
-                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name; null; none]:value:(builtin builtin-world)' \
-                    '*--evaluator[evaluator folder (ours, Guo et al.’s, a reward), or builtin]:value:_files' \
-                    '*--sampler[sampler; null; what the generator was tuned with, else its published one]:value:_files' \
-                    '*--eta[noise of DDIM or Euler steps; null; as tuned, else none]:value:_files' \
-                    '*--temperature[of motion tokens; divides the logits; null; as tuned, else 1]:value:_files' \
-                    '*--top-k[of motion tokens; only so many of the likeliest, 0 for all; null; as tuned]:value:_files' \
-                    '*--steps[denoising steps; null; as tuned, else as published]:value:_files' \
-                    '*--guidance[guidance scale; null; as tuned, else as published]:value:_files' \
-                    '*--repeats[repetitions, with seeds SEED, SEED + 1, …]:value:_files' \
-                    '*--name[what tables call the result; null; the folder’s name]:value:_files' \
-                    '*--against[generator or folder to compare with, on the same items and noise]:value:_files' \
-                    '*--compare[put finished results side by side]' \
-                    '*--study[prompts of a blind A/B page (with --against)]:value:_files' \
-                    '*--ratings[read raters’ files with the study’s key]:value:_files' \
-                    '*--latex[LaTeX table on stdout]' \
-                    '*--markdown[Markdown table on stdout]' \
-                    '*--from[representation of the inputs, where their shape does not tell]:value:_files' \
-                    '*--up[the axis that is up in the inputs; auto; the one along which the body stands]:value:(auto y z x -y -z -x)' \
-                    '*--unit[unit of the inputs; auto; the one that makes the body the size of a person]:value:(auto m cm mm inch cmu)' \
-                    '*--source-fps[frame rate of inputs that do not say it themselves]:value:_files' \
-                    '*--joint-map[YAML or JSON file; SMPL joint to a skeleton’s joint, list of joints, or weights]:value:_files' \
-                    '*--t-pose[a reference pose in front; auto drops one that the motion jumps out of, drop every T-pose]:value:(auto keep drop)' \
-                    '*--start[seconds at which the inputs are begun]:value:_files' \
-                    '*--end[seconds at which the inputs are ended]:value:_files' \
-                    '*--split-long[seconds after which a motion is cut into another one]:value:_files' \
-                    '*--cut[CSV of file, start, end (seconds) and caption; the parts to read; or HumanML3D’s index.csv]:value:_files' \
-                    '*--preset[a name of --list-presets, or a YAML file]:preset:{_motionrft_presets eval}' \
-                    '*--set[one field of the preset by dotted path, a.b=c; repeatable]:value:_files' \
-                    '*--show-preset[print the resolved preset as YAML and stop]' \
-                    '*--list-presets[print the presets of this command and stop]' \
-                    '*--seed[seed of everything random]:value:_files' \
-                    '*--device[auto takes the fastest there is]:value:_files' \
-                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32]:value:(auto fp32 bf16 fp16)' \
-                    '*--dry-run[validate everything, print an estimate, write nothing]' \
-                    '*--out[where the result is written]:value:_files' \
-                    '*--resume[continue the run in --out]' \
-                    '*--overwrite[replace what is in --out]' \
-                    '*--json[JSON on stdout and nothing else there]' \
-                    '*--quiet[only warnings and errors]' \
-                    '*-q[only warnings and errors]' \
-                    '*--verbose[also say which settings differ from the defaults]' \
-                    '*-v[also say which settings differ from the defaults]' \
-                    '*--debug[show tracebacks]' \
+                    '*--data[data set folder in HumanML3D’s layout; null; the built-in test items (default; null)]:value:_files' \
+                    '*--generator[generator folder, or builtin (default; none)]:value:_files' \
+                    '*--motions[folder of motions named by clip, instead of a generator (default; none)]:value:_files' \
+                    '*--reward[reward folder, published checkpoint, builtin, or code of your own; my_module;my_reward or a package’s name; null; none (default; null)]:value:(builtin builtin-world)' \
+                    '*--evaluator[evaluator folder (ours, Guo et al.’s, a reward), or builtin (default; builtin)]:value:_files' \
+                    '*--sampler[sampler; null; what the generator was tuned with, else its published one (default; null)]:value:_files' \
+                    '*--eta[noise of DDIM or Euler steps; null; as tuned, else none (default; null)]:value:_files' \
+                    '*--temperature[of motion tokens; divides the logits; null; as tuned, else 1 (default; null)]:value:_files' \
+                    '*--top-k[of motion tokens; only so many of the likeliest, 0 for all; null; as tuned (default; null)]:value:_files' \
+                    '*--steps[denoising steps; null; as tuned, else as published (default; null)]:value:_files' \
+                    '*--guidance[guidance scale; null; as tuned, else as published (default; null)]:value:_files' \
+                    '*--repeats[repetitions, with seeds SEED, SEED + 1, … (default; 20)]:value:_files' \
+                    '*--name[what tables call the result; null; the folder’s name (default; null)]:value:_files' \
+                    '*--against[generator or folder to compare with, on the same items and noise (default; none)]:value:_files' \
+                    '*--compare[put finished results side by side (default; off)]' \
+                    '*--study[prompts of a blind A/B page (with --against) (default; none)]:value:_files' \
+                    '*--ratings[read raters’ files with the study’s key (default; none)]:value:_files' \
+                    '*--latex[LaTeX table on stdout (default; off)]' \
+                    '*--markdown[Markdown table on stdout (default; off)]' \
+                    '*--from[representation of the inputs, where their shape does not tell (default; none)]:value:_files' \
+                    '*--up[the axis that is up in the inputs; auto; the one along which the body stands (default; auto)]:value:(auto y z x -y -z -x)' \
+                    '*--unit[unit of the inputs; auto; the one that makes the body the size of a person (default; auto)]:value:(auto m cm mm inch cmu)' \
+                    '*--source-fps[frame rate of inputs that do not say it themselves (default; none)]:value:_files' \
+                    '*--joint-map[YAML or JSON file; SMPL joint to a skeleton’s joint, list of joints, or weights (default; none)]:value:_files' \
+                    '*--t-pose[a reference pose in front; auto drops one that the motion jumps out of, drop every T-pose (default; auto)]:value:(auto keep drop)' \
+                    '*--start[seconds at which the inputs are begun (default; none)]:value:_files' \
+                    '*--end[seconds at which the inputs are ended (default; none)]:value:_files' \
+                    '*--split-long[seconds after which a motion is cut into another one (default; none)]:value:_files' \
+                    '*--cut[CSV of file, start, end (seconds) and caption; the parts to read; or HumanML3D’s index.csv (default; none)]:value:_files' \
+                    '*--preset[a name of --list-presets, or a YAML file (default; none)]:preset:{_motionrft_presets eval}' \
+                    '*--set[one field of the preset by dotted path, a.b=c; repeatable (default; none)]:value:_files' \
+                    '*--show-preset[print the resolved preset as YAML with comments, and stop (default; off)]' \
+                    '*--explain[say what one setting or option does, and stop (default; none)]:value:_files' \
+                    '*--list-presets[print the presets of this command and stop (default; off)]' \
+                    '*--seed[seed of everything random (default; 0)]:value:_files' \
+                    '*--device[auto takes the fastest there is (default; auto)]:value:(auto cpu cuda cuda:N mps)' \
+                    '*--precision[auto; bf16 on a CUDA device that has it, else fp32 (default; auto)]:value:(auto fp32 bf16 fp16)' \
+                    '*--dry-run[validate everything, print an estimate, write nothing (default; off)]' \
+                    '*--out[where the result is written (default; none)]:value:_files' \
+                    '*--resume[continue the run in --out (default; off)]' \
+                    '*--overwrite[replace what is in --out (default; off)]' \
+                    '*--json[JSON on stdout and nothing else there (default; off)]' \
+                    '*--quiet[only warnings and errors (default; off)]' \
+                    '*-q[only warnings and errors (default; off)]' \
+                    '*--verbose[also say which settings differ from the defaults (default; off)]' \
+                    '*-v[also say which settings differ from the defaults (default; off)]' \
+                    '*--debug[show tracebacks (default; off)]' \
                     '*-h[Show this message and exit.]' \
                     '*--help[Show this message and exit.]' \
                     '*:file:_files' ;;

@@ -64,9 +64,23 @@ def load_function(name: str) -> Any:
 
 def load_command(name: str) -> TyperCommand:
     """Import one command's file and build its Typer command."""
-    function = load_function(name)
-    app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    settings = {"help_option_names": ["-h", "--help"]}
-    app.command(name, epilog=f"Example: {function.example}", context_settings=settings)(function)
+    app = typer.Typer(add_completion=False)
+    app.command(name, cls=_Explained, context_settings={"help_option_names": ["-h", "--help"]})(
+        load_function(name)
+    )
     built: Any = typer.main.get_command(app)
     return built
+
+
+class _Explained(TyperCommand):
+    """A command whose help is ours."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help text, as wide as the terminal."""
+        from motionrft_cli.help import command_help, terminal_width
+
+        function = load_function(str(self.name))
+        text = function.__doc__ or ""
+        formatter.write(
+            command_help(str(self.name), text, function.options, function.examples, terminal_width())
+        )

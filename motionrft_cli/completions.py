@@ -4,10 +4,10 @@ The scripts are static, so that a press of TAB costs nothing; only the names aft
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from motionrft.errors import UserError
-from motionrft_cli.commands import COMMANDS, load_command, load_function
+from motionrft_cli.commands import COMMANDS, load_function
+from motionrft_cli.described import NO_BREAK
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -37,20 +37,15 @@ class Command:
 
 
 def describe(name: str) -> Command:
-    """Import one command and list its options."""
-    choices = load_function(name).choices
-    options = [option for option in load_command(name).params if option.param_type_name == "option"]
-    flags = [_flag(option, choices.get(option.name, ())) for option in options]
+    """The options of one command; its file is imported."""
+    options = load_function(name).options
+    flags = [
+        Flag(o.flags, o.text.replace(NO_BREAK, " "), bool(o.value), o.choices) for o in options if o.flags
+    ]
     return Command(name, COMMANDS[name].help, (*flags, HELP))
 
 
 HELP = Flag(("-h", "--help"), "Show this message and exit.", takes_value=False)
-
-
-def _flag(option: Any, choices: tuple[str, ...]) -> Flag:
-    words = " ".join((option.help or "").split())
-    takes_value = not getattr(option, "is_flag", False)
-    return Flag((*option.opts, *option.secondary_opts), words, takes_value, choices)
 
 
 def completion_script(shell: str) -> str:

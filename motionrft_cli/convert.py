@@ -26,7 +26,12 @@ _UNSEEN_MM = 0.5
 """Residuals up to here are not worth a word."""
 
 
-@command(ConvertPreset, example="motionrft convert captures/ --to kinematic --out features --jobs 2")
+@command(
+    ConvertPreset,
+    "motionrft convert captures/ --to kinematic --out features --jobs 2",
+    "motionrft convert samples/ --to glb --out scenes",
+    "motionrft convert data/mine --check",
+)
 def convert(
     call: ConvertCall,
     inputs: Annotated[

@@ -24,7 +24,8 @@ Kind = Literal["generation", "retrieval", "preference", "authenticity", "physics
 
 @command(
     EvalPreset,
-    example="motionrft eval generation --preset mini --generator runs/first/generator --out runs/eval",
+    "motionrft eval generation --preset mini --generator runs/first/generator",
+    "motionrft eval physics --motions samples --markdown",
 )
 def eval(
     call: Call[EvalPreset],

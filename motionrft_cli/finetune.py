@@ -11,7 +11,6 @@ from motionrft.diffusion.plan import plan_rows, updates
 from motionrft.errors import UserError
 from motionrft.finetuning.methods.base import method_named, plan_of
 from motionrft.finetuning.preset import FinetunePreset
-from motionrft.registry import METHODS
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.resuming import AllowChanged
 from motionrft_cli.training_progress import LoopProgress
@@ -22,10 +21,15 @@ if TYPE_CHECKING:
 MIB = 2**20
 
 
-@command(FinetunePreset, example="motionrft finetune --preset mini-easytune --out runs/first")
+@command(
+    FinetunePreset,
+    "motionrft finetune --preset mini-easytune --out runs/first",
+    "motionrft finetune --method draft --lr 5e-6 --time-limit 10m --out runs/draft",
+    "motionrft finetune --method alignprop --show-plan",
+)
 def finetune(
     call: Call[FinetunePreset],
-    method: Annotated[str | None, typer.Option(metavar="|".join(METHODS.names())), sets("method")] = None,
+    method: Annotated[str | None, sets("method")] = None,
     generator: Annotated[str | None, sets("generator")] = None,
     reward: Annotated[str | None, sets("reward")] = None,
     evaluator: Annotated[str | None, sets("evaluator")] = None,

@@ -20,6 +20,9 @@ from motionrft.errors import Interrupted, RunError, UserError, is_out_of_memory
 from motionrft_cli.commands import COMMANDS, load_command
 from motionrft_cli.terminal import prepare_streams, visible
 
+PURPOSE = "Make a text-to-motion generator better by reward."
+START = "motionrft finetune --preset mini-easytune --out runs/first"
+
 
 class LazyGroup(TyperGroup):
     """Knows names and one line of help for each command, and imports a command's file when it is called."""
@@ -27,6 +30,13 @@ class LazyGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """The commands in the order of the pipeline."""
         return list(COMMANDS)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help text, as wide as the terminal."""
+        from motionrft_cli.help import program_help, terminal_width
+
+        commands = {name: command.help for name, command in COMMANDS.items()}
+        formatter.write(program_help(PURPOSE, commands, START, terminal_width()))
 
     def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
         """A stand-in that is enough for a list of commands; `resolve_command` gives the real one."""
@@ -46,11 +56,9 @@ class LazyGroup(TyperGroup):
 
 app = typer.Typer(
     cls=LazyGroup,
-    rich_markup_mode="rich",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start here: motionrft finetune --preset mini-easytune --out runs/first",
 )
 
 

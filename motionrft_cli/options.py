@@ -16,7 +16,7 @@ A complete command file:
     from motionrft_cli.options import Call, command, sets
 
 
-    @command(ScorePreset, example="motionrft score out/*.npy --terms semantic,physics --json")
+    @command(ScorePreset, "motionrft score out/*.npy --terms semantic,physics --json")
     def score(
         call: Call[ScorePreset],
         motions: Annotated[list[str], typer.Argument(help="motion files, folders, or - for a list on stdin")],
@@ -60,11 +60,10 @@ Rules of the pattern
   traceback, never call sys.exit, never catch KeyboardInterrupt to hide it.
 - `call.output_folder()` checks --out (exists, is a file, read-only) before any compute.
 - With --resume and no --preset, the preset is the one in OUT/preset.yaml.
-- Square brackets that start with a small letter are markup in help texts: write `\\[x]`.
 '''
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -75,10 +74,12 @@ import typer
 from motionrft.errors import UserError
 from motionrft.files.reading_preset import ReadingPreset
 from motionrft.settings.base import Preset
+from motionrft.settings.commented import commented_yaml
 from motionrft.settings.discovery import list_presets
-from motionrft.settings.fields import changed_fields, field_at, suggestions_of
+from motionrft.settings.fields import changed_fields
 from motionrft.settings.layers import resolve
 from motionrft_cli.console import Console
+from motionrft_cli.described import Described, described
 from motionrft_cli.outputs import check_output_folder, cleaned
 from motionrft_cli.processes import speaks
 from motionrft_cli.reading import READING
@@ -132,12 +133,14 @@ class Call(Generic[P]):
         return cleaned(check_output_folder(self.out, self.resume, self.overwrite))
 
 
-def command(model: type[P], example: str) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
+def command(
+    model: type[P], example: str, *more: str
+) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
     """Make a function into a subcommand; see the head of this file.
 
     Args:
         model: the command's preset.
-        example: a line to paste, shown at the end of its help.
+        example, more: lines to paste, shown at the end of its help; each fits into 78 columns, and a test runs it.
     """
 
     def decorate(function: Callable[..., int | None]) -> Callable[..., int | None]:
@@ -151,10 +154,12 @@ def command(model: type[P], example: str) -> Callable[[Callable[..., int | None]
         def invoke(**values: Any) -> int | None:
             if values["list_the_presets"]:
                 return _list(model)
+            if values["explain"] is not None:
+                return _explain(model, values["explain"], invoke.options, values["json_output"])  # type: ignore[attr-defined]
             preset = _preset_of(model, values, parameters)
             check_allowed(values.get("allow_changed") or (), model, values["out"])
             if values["show_preset"]:
-                typer.echo(preset.to_yaml(), nl=False)
+                typer.echo(commented_yaml(preset), nl=False)
                 return 0
             for parameter in required:
                 if values[parameter.name] in (None, [], ()):
@@ -170,17 +175,25 @@ def command(model: type[P], example: str) -> Callable[[Callable[..., int | None]
         invoke.__doc__ = function.__doc__
         invoke.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
         invoke.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
-        invoke.example = example  # type: ignore[attr-defined]
-        invoke.choices = _choices(model, parameters.values())  # type: ignore[attr-defined]
+        invoke.examples = (example, *more)  # type: ignore[attr-defined]
+        usual = model()
+        invoke.options = tuple(described(each, model, usual) for each in parameters.values())  # type: ignore[attr-defined]
         return invoke
 
     return decorate
 
 
-def _choices(model: type[Preset], parameters: Iterable[inspect.Parameter]) -> dict[str, tuple[str, ...]]:
-    """Parameter -> the words that completions offer."""
-    marked = {each.name: field_at(model, path) for each in parameters if (path := field_of(each)) is not None}
-    return {name: suggestions_of(field) for name, field in marked.items() if field is not None}
+def _explain(model: type[Preset], key: str, options: Sequence[Described], as_json: bool) -> int:
+    from motionrft_cli.explain import explain, plain, way_to_set
+
+    found = explain(key, model, options)
+    if as_json:
+        Console(json_output=True).emit({"key": found[0].key, "meanings": plain(found)})
+        return 0
+    lines = [line for each in found for line in each.lines()]
+    settable = not found[0].key.startswith("-") and not found[0].parts
+    typer.echo("\n".join([*lines, *([f"  set by:  {way_to_set(found[0].key)}"] if settable else [])]))
+    return 0
 
 
 def _list(model: type[Preset]) -> int:

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from motionrft.preferences.run import Stage
 
 
-@command(PreferPreset, example="motionrft prefer --preset mini --out runs/prefer")
+@command(
+    PreferPreset,
+    "motionrft prefer --preset mini --out runs/prefer",
+    "motionrft prefer --judge endpoint --dry-run",
+)
 def prefer(
     call: Call[PreferPreset],
     generator: Annotated[str | None, sets("generator")] = None,

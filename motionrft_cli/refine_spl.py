@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 @command(
-    RefineSplPreset, example="motionrft refine-spl --reward runs/reward --data DIR --out runs/reward-plus"
+    RefineSplPreset,
+    "motionrft refine-spl --reward runs/reward/reward --data data/mine --out spl",
+    "motionrft refine-spl --reward builtin --data data/mine --top-k 5 --dry-run",
 )
 def refine_spl(
     call: Call[RefineSplPreset],

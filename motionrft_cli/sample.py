@@ -33,7 +33,11 @@ class Wanted:
     seed: int
 
 
-@command(SamplePreset, example='motionrft sample "a person waves" --num 3 --format npy,gif --out samples')
+@command(
+    SamplePreset,
+    'motionrft sample "a person waves" --num 3 --format npy,gif --out samples',
+    "motionrft sample --text-file prompts.txt --seconds 4 --out samples",
+)
 def sample(
     call: Call[SamplePreset],
     prompts: Annotated[list[str] | None, typer.Argument(help="what the motions shall show")] = None,
@@ -50,7 +54,7 @@ def sample(
     eta: Annotated[float | None, sets("eta")] = None,
     temperature: Annotated[float | None, sets("temperature")] = None,
     top_k: Annotated[int | None, sets("top_k")] = None,
-    formats: Annotated[str | None, typer.Option("--format", metavar="npy,bvh,gif,…"), sets("formats")] = None,
+    formats: Annotated[str | None, typer.Option("--format"), sets("formats")] = None,
     shard: Shard = None,
 ) -> int:
     """Make motions from text.

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from motionrft.reward.scoring import Query, Score, Scorer
 
 
-@command(ScorePreset, example="motionrft score out/*.npy --terms semantic,physics --json")
+@command(
+    ScorePreset,
+    'motionrft score walk.npy --text "a person walks"',
+    "motionrft score out/*.npy --terms semantic,physics --json",
+    "motionrft score captures/ --preset lint",
+)
 def score(
     call: Call[ScorePreset],
     motions: Annotated[list[str], typer.Argument(help="motion files, folders, or - for paths on stdin")],
@@ -33,16 +38,18 @@ def score(
     ] = None,
     terms: Annotated[
         str | None,
-        typer.Option(help="comma-separated: semantic, preference, authenticity, physics, jitter, …"),
+        typer.Option(
+            help="comma-separated: semantic, preference, authenticity, physics, jitter, …; none: all there are"
+        ),
     ] = None,
     reward: Annotated[str | None, sets("reward")] = None,
     fps: Annotated[float | None, sets("fps")] = None,
     frames: Annotated[bool | None, typer.Option("--frames"), sets("frames")] = None,
     fail_under: Annotated[
-        list[str] | None, typer.Option(help="TERM=X: exit 1 if a motion scores below; repeatable")
+        list[str] | None, typer.Option(help="exit 1 if a motion's TERM is below X; repeatable")
     ] = None,
     fail_over: Annotated[
-        list[str] | None, typer.Option(help="TERM=X: exit 1 if a motion scores above; repeatable")
+        list[str] | None, typer.Option(help="exit 1 if a motion's TERM is above X; repeatable")
     ] = None,
     null: Null = False,
     shard: Shard = None,

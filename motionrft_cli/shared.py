@@ -38,7 +38,18 @@ SHARED: dict[str, tuple[Any, Any]] = {
         ),
         None,
     ),
-    "show_preset": (_switch(PRESET, "print the resolved preset as YAML and stop", "--show-preset"), False),
+    "show_preset": (
+        _switch(
+            PRESET,
+            "print the resolved preset as YAML with comments, and stop",
+            "--show-preset",
+        ),
+        False,
+    ),
+    "explain": (
+        _value(PRESET, str | None, "--explain", "say what one setting or option does, and stop", "KEY"),
+        None,
+    ),
     "list_the_presets": (
         _switch(PRESET, "print the presets of this command and stop", "--list-presets"),
         False,

@@ -11,8 +11,6 @@ from typer.models import OptionInfo, ParameterInfo
 from motionrft.settings.base import Preset
 from motionrft.settings.fields import choices_of, field_at
 
-METAVAR_WIDTH = 28  # columns; more legal words than that are listed in the help text instead
-
 
 @dataclass(frozen=True)
 class sets:
@@ -23,7 +21,7 @@ class sets:
 
 def field_of(parameter: Parameter) -> str | None:
     """The preset field that a parameter sets, if it is marked so."""
-    return next((mark.path for mark in _marks(parameter) if isinstance(mark, sets)), None)
+    return next((mark.path for mark in marks_of(parameter) if isinstance(mark, sets)), None)
 
 
 def keyword(name: str, annotation: Any, default: Any) -> Parameter:
@@ -42,21 +40,7 @@ def typer_parameter(parameter: Parameter, model: type[Preset]) -> Parameter:
         annotation = _described(parameter, model)
     if default is Parameter.empty:
         annotation, default = _optional(annotation), None
-    return keyword(parameter.name, _switch(annotation), default)
-
-
-def _switch(annotation: Any) -> Any:
-    """A yes-or-no option takes no value, so its help shall not show one."""
-    if get_origin(annotation) is not Annotated:
-        return annotation
-    base, *marks = get_args(annotation)
-    if base not in (bool, bool | None):
-        return annotation
-    plain = [copy(mark) if isinstance(mark, OptionInfo) else mark for mark in marks]
-    for mark in plain:
-        if isinstance(mark, OptionInfo):
-            mark.metavar = ""
-    return Annotated[(base, *plain)]
+    return keyword(parameter.name, annotation, default)
 
 
 def _described(parameter: Parameter, model: type[Preset]) -> Any:
@@ -65,17 +49,12 @@ def _described(parameter: Parameter, model: type[Preset]) -> Any:
     if field is None:
         raise TypeError(f"{model.__name__} has no field {path!r} (parameter {parameter.name})")
     option = copy(
-        next((mark for mark in _marks(parameter) if isinstance(mark, ParameterInfo)), typer.Option())
+        next((mark for mark in marks_of(parameter) if isinstance(mark, ParameterInfo)), typer.Option())
     )
     option.help = option.help or field.description or ""
     base = get_args(parameter.annotation)[0]
-    if (choices := choices_of(field)) and get_origin(base) is not list:
+    if choices_of(field) and get_origin(base) is not list:
         base = str | None  # the preset knows the words, and names the nearest one when it is told another
-        option.metavar = "|".join(choices)
-        if len(option.metavar) > METAVAR_WIDTH:
-            option.metavar = "NAME"
-            missing = not all(choice in option.help for choice in choices)
-            option.help += f"{': ' if option.help else ''}{', '.join(choices)}" if missing else ""
     return Annotated[base, option, sets(path)]
 
 
@@ -86,13 +65,14 @@ def _optional(annotation: Any) -> Any:
     return annotation | None
 
 
-def _marks(parameter: Parameter) -> tuple[Any, ...]:
+def marks_of(parameter: Parameter) -> tuple[Any, ...]:
+    """What an annotation says besides the type."""
     return get_args(parameter.annotation)[1:] if get_origin(parameter.annotation) is Annotated else ()
 
 
 def flag_of(parameter: Parameter) -> str:
     """The parameter as the user types it: `--time-limit`, or `MOTIONS` for an argument."""
-    info = next((mark for mark in _marks(parameter) if isinstance(mark, ParameterInfo)), None)
+    info = next((mark for mark in marks_of(parameter) if isinstance(mark, ParameterInfo)), None)
     if info is not None and not isinstance(info, OptionInfo):
         return (info.metavar or parameter.name).upper()
     declared = (info.default, *(info.param_decls or ())) if info is not None else ()

@@ -29,6 +29,14 @@ def field_at(model: type[BaseModel], path: str) -> FieldInfo | None:
     return field
 
 
+def every_field(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Dotted path and field of everything in a model, groups before their parts; all variants of a choice, in turn."""
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name}", field
+        for below in models_of(field.annotation):
+            yield from every_field(below, f"{prefix}{name}.")
+
+
 def is_open(field: FieldInfo) -> bool:
     """Whether the names below a field are the user's own: a dictionary, such as reward terms and their weights."""
     return any(get_origin(part) is dict for part in (field.annotation, *get_args(field.annotation)))

@@ -61,9 +61,9 @@ PresetLoader.add_constructor("tag:yaml.org,2002:int", _decimal)
 PresetLoader.add_constructor("tag:yaml.org,2002:bool", _boolean)
 
 
-def write_yaml(values: Any) -> str:
-    """The text that `read_yaml` reads as `values` again."""
-    return yaml.dump(values, Dumper=PresetDumper, sort_keys=False, allow_unicode=True, width=100)
+def write_yaml(values: Any, width: int = 100) -> str:
+    """The text that `read_yaml` reads as `values` again; lines are folded at `width`."""
+    return yaml.dump(values, Dumper=PresetDumper, sort_keys=False, allow_unicode=True, width=width)
 
 
 def read_yaml(text: str | bytes, source: str) -> Any:

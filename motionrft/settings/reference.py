@@ -1,14 +1,13 @@
 """Every setting of some presets as a page: path, default, what is legal, what it means. Generated from the models."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from motionrft.settings.base import Preset
-from motionrft.settings.fields import choices_of, is_open, models_of
+from motionrft.settings.fields import models_of
+from motionrft.settings.wording import legal_words, value_words
 
 HEAD = """# Every setting
 
@@ -17,7 +16,6 @@ Generated from the models by `make reference`; a test compares. A setting is a f
 underscores for a dot, and, where one is named, a flag. Precedence: flag, `--set`, environment, file, default.
 `motionrft COMMAND --show-preset` prints all of them resolved, `--list-presets` the presets here.
 """
-_BOUNDS = {Ge: ("ge", "≥"), Gt: ("gt", ">"), Le: ("le", "≤"), Lt: ("lt", "<")}
 
 
 def reference(commands: Mapping[str, tuple[type[Preset], Mapping[str, str]]]) -> str:
@@ -71,42 +69,13 @@ def _rows(
             yield from _rows(type(value), flags, f"{path}.", value, variants)
             continue
         flag = f"`{flags[path]}`" if path in flags else ""
-        yield f"`{path}`", _default(value), _legal(field), _escaped(field.description or ""), flag
-
-
-def _default(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return _escaped(", ".join(map(str, value))) or "none"
-    if isinstance(value, dict):
-        return _escaped(", ".join(f"{name}: {each}" for name, each in value.items())) or "none"
-    return _escaped(f"{value:g}" if isinstance(value, float) else str(value)) or "empty"
-
-
-def _legal(field: FieldInfo) -> str:
-    if words := choices_of(field):
-        return ", ".join(words)
-    if is_open(field):
-        return "names: values"
-    bounds = [
-        bound for item in field.metadata for bound in (_split(item) if isinstance(item, Interval) else [item])
-    ]
-    told = [
-        f"{sign} {getattr(b, key):g}"
-        for b in bounds
-        for kind, (key, sign) in _BOUNDS.items()
-        if isinstance(b, kind)
-    ]
-    if any(isinstance(bound, MinLen) for bound in bounds):
-        told.append("at least one")
-    return ", ".join(told)
-
-
-def _split(item: Interval) -> list[Any]:
-    return list(item)
+        yield (
+            f"`{path}`",
+            _escaped(value_words(value)),
+            legal_words(field),
+            _escaped(field.description or ""),
+            flag,
+        )
 
 
 def _escaped(text: str) -> str:

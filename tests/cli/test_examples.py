@@ -58,8 +58,8 @@ def test_a_command_of_the_readme_is_known(line: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_example_of_a_help_is_known(command: str) -> None:
-    example = load_function(command).example
-    assert example.startswith(f"motionrft {command} ") and mistakes(example) == []
+    for example in load_function(command).examples:
+        assert example.startswith(f"motionrft {command} ") and mistakes(example) == []
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")

@@ -23,7 +23,7 @@ Run = Callable[..., Result]
 def toy(body: Callable[[Call[ToyPreset]], int | None]) -> Any:
     """A command with a required argument and two flags of preset fields."""
 
-    @command(ToyPreset, example="motionrft score a.npy --lr 1e-3")
+    @command(ToyPreset, "motionrft score a.npy --lr 1e-3")
     def score(
         call: Call[ToyPreset],
         motions: Annotated[list[str], typer.Argument(help="motion files")],

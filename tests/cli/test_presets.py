@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from motionrft.settings.commented import commented_yaml
 from motionrft.settings.discovery import purpose_of, shipped_folder
 from motionrft.settings.fields import models_of
 from motionrft.settings.layers import resolve
@@ -24,7 +25,8 @@ def test_a_shipped_preset_resolves_to_what_it_says(file: Path) -> None:
     assert any(f"--preset {file.stem}" in line for line in heads), "the head says how to run it"
     model = preset_model(file.parent.name)
     preset = resolve(model, str(file), environment={})
-    assert model.of(read_yaml(preset.to_yaml(), "shown")) == preset
+    assert model.of(read_yaml(preset.to_yaml(), "written")) == preset
+    assert model.of(read_yaml(commented_yaml(preset), "shown")) == preset
 
 
 def silent_fields(model: type[BaseModel], prefix: str = "") -> list[str]:
