@@ -8,6 +8,7 @@ import torch
 
 from motionrft import builtin
 from motionrft.errors import UserError
+from motionrft.generators.asking_preset import AskingPreset, ask_as
 from motionrft.generators.folder import build_generator, read_generator
 from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.official.generators import checkpoint_in, read_official
@@ -49,11 +50,13 @@ def load_generator(
 
 
 def loaded_for(preset: TextPreset, generator: TextToMotion) -> TextToMotion:
-    """The generator, which reads its texts as the preset says; raises as `chosen_encoder`."""
+    """The generator, which reads its texts as the preset says and is asked for what it says; raises as both of them."""
     features, service = preset.text_features, preset.text_service
     encoder = chosen_encoder(generator.text_encoder_name, features, service) if features or service else None
     if encoder is not None:
         generator.use_text_encoder(encoder)
+    if isinstance(preset, AskingPreset):
+        ask_as(preset, generator)
     return generator
 
 

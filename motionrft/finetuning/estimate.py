@@ -19,7 +19,7 @@ _ADAM_COPIES = 3
 @dataclass(frozen=True)
 class Estimate:
     """Parameters trained and in all; bytes; seconds an update and for the whole run (None without
-    `updates`); what the prompts take to encode.
+    `updates`); what the prompts take to encode; network passes a denoising step; what the weights' licence allows.
     """
 
     trained: int
@@ -30,6 +30,8 @@ class Estimate:
     seconds_an_update: float
     seconds: float | None
     text: str
+    passes: int
+    licence: str
 
 
 def _check_held_out(preset: FinetunePreset, session: FinetuneSession) -> None:
@@ -90,4 +92,6 @@ def estimate(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
         an_update,
         whole,
         text,
+        tuning.generator.passes(tuning.sampling.guidance),
+        tuning.generator.licence,
     )

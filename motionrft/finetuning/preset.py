@@ -9,13 +9,13 @@ from pydantic import BeforeValidator, Field, model_validator
 from motionrft.errors import UserError
 from motionrft.finetuning.methods.base import MethodPreset, method_named, plan_of, usable_methods
 from motionrft.finetuning.methods.easytune import EasyTunePreset
+from motionrft.generators.asking_preset import AskingPreset
 from motionrft.generators.preset import GENERATOR
 from motionrft.registry import METHODS, SAMPLERS
 from motionrft.reward.naming import NAMES, REWARD, is_own, own_name
 from motionrft.settings.base import PresetPart
 from motionrft.settings.code import CODE
 from motionrft.settings.fields import suggests
-from motionrft.text.preset import TextPreset
 from motionrft.training.preset import OptimiserPreset
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ PAPER_TERMS = ("semantic", "similarity", "preference", "authenticity")
 """The four terms of the paper's reward (Eq. 20)."""
 
 
-class FinetunePreset(TextPreset):
+class FinetunePreset(AskingPreset):
     """Settings of `motionrft finetune`."""
 
     command: ClassVar[str] = "finetune"

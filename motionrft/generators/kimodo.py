@@ -21,7 +21,7 @@ from motionrft.generators.constraints import Constraints
 from motionrft.generators.family import FrameFamily
 from motionrft.generators.frames import TextPart, from_motion, read_texts, to_motion
 from motionrft.generators.guidance import without_states
-from motionrft.generators.kimodo_asking import asked_for, shown_in_training
+from motionrft.generators.kimodo_asking import Asking, asked_for, shown_in_training
 from motionrft.generators.kimodo_network import KimodoNetwork
 from motionrft.generators.kimodo_statistics import (
     LOCAL,
@@ -92,6 +92,7 @@ class Kimodo(FrameFamily[KimodoConfig]):
     local_mean: Tensor
     local_std: Tensor
     rest_joints: Tensor
+    asking: Asking = Asking()
 
     def __init__(self, config: KimodoConfig):
         super().__init__(config)
@@ -113,6 +114,10 @@ class Kimodo(FrameFamily[KimodoConfig]):
         unknown = self.skeleton.numbers is None
         rest = torch.zeros(self.skeleton.joints, 3) if unknown else self.skeleton.rest_joints.float()
         self.register_buffer("rest_joints", rest)
+
+    @property
+    def warning(self) -> str:
+        return _INTERNAL if self.config.published and self.skeleton is SMPLX22 else ""
 
     @property
     def licence(self) -> str:
@@ -172,13 +177,23 @@ class Kimodo(FrameFamily[KimodoConfig]):
     def encode_for_training(self, texts: Sequence[str], dropped: Tensor | None = None) -> Condition:
         return without_states(self.encode_text(texts), dropped)
 
-    def constrained(
-        self, condition: Condition, lengths: Tensor, wishes: Any = None, heading: float | None = None
-    ) -> Condition:
+    def ask(self, wishes: Any = None, heading: float | None = None, origin: str = "constraints") -> None:
         """wishes: what a `constraints.json` holds. A heading that they wish for in the first frame is also told."""
-        if wishes is None and heading is None:
+        self.asking = Asking(wishes, heading, origin)
+
+    def check_asked(self, frames: int) -> None:
+        asked_for(self, torch.tensor([frames]), self.asking)
+
+    def told(self, condition: Condition, lengths: Tensor) -> Condition:
+        if self.asking == Asking():
             return condition
-        return replace(condition, constraints=asked_for(self, lengths, wishes, heading).to(self.device))
+        return replace(condition, constraints=asked_for(self, lengths, self.asking))
+
+    def passes(self, guidance: float) -> int:
+        """Two are exact without constraints; the published code runs three."""
+        if guidance == 1:
+            return 1
+        return 3 if self.asking.wishes is not None and self.config.passes == "separated" else 2
 
     def augmented(
         self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from motionrft.representations.kimodo.skeletons import SMPLX22
 from motionrft.representations.statistics import Statistics
 from motionrft.training.atomic import atomic_file, write_text
 from motionrft.training.weights import write_safetensors
+from motionrft.transformer import EncoderLayer
 
 FILE = "model.safetensors"
 """What the checkpoint is called in its project; in a folder with `config.yaml`."""
@@ -223,7 +224,7 @@ def _values(options: Any, name: str) -> Iterator[Any]:
 def _own_config(generator: Kimodo) -> str:
     """The fields of a model that was not read from a published folder; it names no classes to build it with."""
     network = generator.denoiser
-    layers = network.root_model.seqTransEncoder.layers
+    layers = [cast(EncoderLayer, layer) for layer in network.root_model.seqTransEncoder.layers]
     options = {
         "num_base_steps": generator.config.train_times,
         **_ALIKE,
