@@ -16,7 +16,7 @@ from motionrft_cli.resuming import AllowChanged
 from motionrft_cli.training_progress import LoopProgress
 
 if TYPE_CHECKING:
-    from motionrft.finetuning.run import Finetuned, FinetuneSession
+    from motionrft.finetuning.session import Finetuned, FinetuneSession
 
 MIB = 2**20
 
@@ -111,7 +111,7 @@ def _show(call: Call[FinetunePreset], done: "Finetuned", generator: Path) -> Non
 
 
 def _session(call: Call[FinetunePreset], allow_changed: Sequence[str] = ()) -> "FinetuneSession":
-    from motionrft.finetuning.run import FinetuneSession
+    from motionrft.finetuning.session import FinetuneSession
 
     return FinetuneSession(
         call.out or Path(),
@@ -193,7 +193,7 @@ def _dry_run(call: Call[FinetunePreset]) -> int:
         ("time of the run", "-" if found.seconds is None else f"{found.seconds / 60:.1f} min"),
         ("disk needed", f"{found.disk_bytes / MIB:.0f} MiB"),
         ("text", found.text),
-        ("network passes a step", str(found.passes)),
+        *([] if found.passes is None else [("network passes a step", str(found.passes))]),
         *([("licence of the weights", found.licence)] if found.licence else []),
     ]
     call.console.table("dry run: nothing was written", ["what", "how much"], rows)

@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 from motionrft.errors import UserError
 from motionrft.finetuning.estimate import estimate
 from motionrft.finetuning.preset import FinetunePreset
-from motionrft.finetuning.run import FinetuneSession, finetune
+from motionrft.finetuning.run import finetune
+from motionrft.finetuning.session import FinetuneSession
 from motionrft.generators import read_generator
 from motionrft.official.generators import export_official, save_official
 from motionrft.registry import REWARDS
