@@ -126,4 +126,6 @@ def _estimated(
         whole = min(whole or preset.time_limit, preset.time_limit)
     disk = 4 * (tuned * _ADAM_COPIES * copies + parameters)
     peak = MemoryMeter().read()["peak_bytes"]
-    return Estimate(tuned, parameters, graph_bytes, peak, disk, an_update, whole, text, passes, generator.licence)
+    return Estimate(
+        tuned, parameters, graph_bytes, peak, disk, an_update, whole, text, passes, generator.licence
+    )
