@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from motionrft.generators.constraints import Constraints
 from motionrft.generators.frames import from_motion, to_motion
+from motionrft.generators.kimodo_statistics import KimodoStatistics
 from motionrft.representations.kimodo.constraints import (
     HEADING,
     PATH,
@@ -22,9 +23,23 @@ from motionrft.representations.kimodo.constraints import (
     rotation_of,
 )
 from motionrft.representations.kimodo.features import KimodoFeatures, turn
+from motionrft.representations.kimodo.skeletons import KimodoSkeleton
 
-if TYPE_CHECKING:
-    from motionrft.generators.kimodo import Kimodo
+
+class Normalised(Protocol):
+    """What is asked of the generator: its skeleton, and how its features are normalised."""
+
+    features: int
+    mean: Tensor
+    skeleton: KimodoSkeleton
+
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def statistics(self) -> KimodoStatistics: ...
+    @property
+    def known_rest(self) -> Tensor: ...
+
 
 _FREE = 0.5
 """Share of training motions of which nothing is wished for."""
@@ -43,7 +58,7 @@ class Asking:
     origin: str = "constraints"
 
 
-def asked_for(generator: Kimodo, lengths: Tensor, asking: Asking) -> Constraints:
+def asked_for(generator: Normalised, lengths: Tensor, asking: Asking) -> Constraints:
     """What B motions of (B,) frames are asked for, on the generator's device; the heading is 0 where nothing says it.
 
     Raises:
@@ -68,7 +83,7 @@ def asked_for(generator: Kimodo, lengths: Tensor, asking: Asking) -> Constraints
 
 
 def shown_in_training(
-    generator: Kimodo, x0: Tensor, lengths: Tensor, draws: torch.Generator
+    generator: Normalised, x0: Tensor, lengths: Tensor, draws: torch.Generator
 ) -> tuple[Tensor, Constraints]:
     """Clean states (B, T, D) turned to headings drawn evenly, and what is told of them; see `_wished`."""
     scale = generator.statistics.whole.scale
@@ -83,7 +98,7 @@ def shown_in_training(
     return turned, Constraints(heading, turned * mask, mask)
 
 
-def _wish(generator: Kimodo, mask: Tensor, frames: int, draws: torch.Generator) -> None:
+def _wish(generator: Normalised, mask: Tensor, frames: int, draws: torch.Generator) -> None:
     """Draw what is wished for of one motion into its mask (T, D): nothing, a path, key poses, or an end of the body."""
     free, kind, count, end = torch.rand(4, generator=draws).tolist()
     if free < _FREE:
