@@ -8,7 +8,7 @@ from motionrft.files.words import file_words
 from motionrft.generators.asking_preset import AskingPreset
 from motionrft.generators.kinds import Ending
 from motionrft.registry import GENERATORS, SAMPLERS
-from motionrft.settings.fields import suggests
+from motionrft.settings.fields import separated, suggests
 
 if TYPE_CHECKING:
     Format = str
@@ -16,11 +16,6 @@ else:
     Format = Literal[file_words()]
 GENERATOR = "generator folder, official checkpoint, builtin, or a name that a package brings"
 Representation = Literal["kinematic", "joints", "rotation"]
-
-
-def separated(value: object) -> object:
-    """`npy,bvh` as a list of words; anything else is left to the validator."""
-    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
 
 
 class SamplePreset(AskingPreset):
