@@ -22,11 +22,12 @@ class Interrupted(Exception):
     Args:
         message: where the state lies and how to continue.
         exit_code: 75 after SIGTERM, 130 after SIGINT.
+        together: every process of the run has agreed on it.
     """
 
-    def __init__(self, message: str, exit_code: int) -> None:
+    def __init__(self, message: str, exit_code: int, together: bool = False) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code, self.together = exit_code, together
 
 
 _OUT_OF_MEMORY = (

@@ -9,7 +9,6 @@ from motionrft.pretraining.preset import PretrainPreset
 from motionrft_cli.dry_run import measure_cost
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.resuming import AllowChanged
-from motionrft_cli.shares import refuse_several
 
 
 @command(
@@ -32,31 +31,34 @@ def pretrain(
     With --teacher a MotionLCM is distilled from an MLD instead.
     OUT/generator is what sample, finetune and eval take as --generator.
     """
-    refuse_several("pretrain")
     if call.dry_run:
         return measure_cost(call, partial(_begin, call))
-    out = call.output_folder()
     from motionrft.pretraining.run import Pretraining
+    from motionrft.training.distribution import Distribution
     from motionrft_cli.training_progress import LoopProgress
 
     console = call.console
-    pretraining = Pretraining.prepare(
-        call.preset,
-        out,
-        call.device(),
-        partial(LoopProgress, console),
-        call.dtype(),
-        resume=call.resume,
-        overwrite=call.overwrite,
-        allow_changed=allow_changed or (),
-    )
     result: dict[str, float] = {}
-    if "autoencoder" in pretraining.stages:
-        result |= pretraining.train_autoencoder()
-    if "denoiser" in pretraining.stages:
-        result |= pretraining.train_denoiser()
-    if "language-model" in pretraining.stages:
-        result |= pretraining.train_language_model()
+    with Distribution.join(call.device()) as company:
+        company.first(call.output_folder)
+        out = call.output_folder()
+        pretraining = Pretraining.prepare(
+            call.preset,
+            out,
+            company.device or call.device(),
+            partial(LoopProgress, console),
+            call.dtype(),
+            resume=call.resume,
+            overwrite=call.overwrite,
+            allow_changed=allow_changed or (),
+            company=company,
+        )
+        if "autoencoder" in pretraining.stages:
+            result |= pretraining.train_autoencoder()
+        if "denoiser" in pretraining.stages:
+            result |= pretraining.train_denoiser()
+        if "language-model" in pretraining.stages:
+            result |= pretraining.train_language_model()
     rows = [[name, f"{value:.4g}"] for name, value in result.items()]
     console.table("validation split", ["measure", "value"], rows)
     console.emit({"out": str(out), **result})

@@ -31,8 +31,8 @@ def train_reward(
     Stages: semantic (text and motion in one space), preference and authenticity (adapters on the frozen
     first stage). OUT/reward is the result. The stage evaluator trains a judge for results, OUT/evaluator.
     """
-    refuse_several("train-reward")
     if call.preset.stage == "evaluator":
+        refuse_several("train-reward --stage evaluator")
         return _train_evaluator(call, tuple(allow_changed or ()))
     from motionrft.loading import load_generator, opened_reward
     from motionrft.official.pickles import read_pickle
@@ -56,28 +56,29 @@ def train_reward(
                 ),
             ),
         )
-    out = call.output_folder()
+    from motionrft.training.distribution import Distribution
 
-    def watch(stage: str) -> LoopProgress:
-        return LoopProgress(call.console, stage)
-
-    session = RewardSession(
-        out,
-        call.device(),
-        call.dtype(),
-        watch,
-        call.resume,
-        call.overwrite,
-        tuple(allow_changed or ()),
-        open_pickle=read_pickle,
-        open_reward=opened_reward,
-        open_generator=load_generator,
-        say=call.console.warn,
-    )
-    reward = train_reward(call.preset, session)
+    with Distribution.join(call.device()) as company:
+        company.first(call.output_folder)
+        session = RewardSession(
+            call.output_folder(),
+            company.device or call.device(),
+            call.dtype(),
+            lambda stage: LoopProgress(call.console, stage),
+            call.resume,
+            call.overwrite,
+            tuple(allow_changed or ()),
+            open_pickle=read_pickle,
+            open_reward=opened_reward,
+            open_generator=load_generator,
+            say=call.console.warn,
+            company=company,
+        )
+        reward = train_reward(call.preset, session)
     _show(call, reward.about)
-    call.console.emit({"reward": str(out / REWARD), **{name: reward.about.get(name) for name in SHOWN}})
-    call.console.info(f"Next: motionrft score motions/ --reward {out / REWARD}")
+    result = session.out / REWARD
+    call.console.emit({"reward": str(result), **{name: reward.about.get(name) for name in SHOWN}})
+    call.console.info(f"Next: motionrft score motions/ --reward {result}")
     return 0
 
 

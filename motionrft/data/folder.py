@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -281,11 +281,22 @@ class MotionDataset:
         for representation in FOLDERS:
             path = clip_file(folder_of(self.folder, representation), name)
             if path.is_file():
-                array = read_arrays(path).array
-                try:
-                    check_finite(array, str(path))
-                except UserError as error:
-                    self.left_out.append(f"{error} Left out.")
-                    return None
-                return len(array)
+                found = path.stat()
+                frames, fault = _checked_frames(path, found.st_mtime_ns, found.st_size)
+                if fault is not None:
+                    self.left_out.append(f"{fault} Left out.")
+                return frames
         return None
+
+
+@lru_cache(maxsize=1 << 20)
+def _checked_frames(path: Path, changed: int, size: int) -> tuple[int | None, str | None]:
+    """Frames of a clip's file as it stands, or what is not finite in it. A run opens its data set several times, and
+    reads every file for this once.
+    """
+    array = read_arrays(path).array
+    try:
+        check_finite(array, str(path))
+    except UserError as error:
+        return None, str(error)
+    return len(array), None

@@ -166,7 +166,7 @@ def doubtful(array: np.ndarray, representation: str) -> str | None:
     """What is suspicious about a motion's numbers, or None: features that look normalised, joints not in metres.
 
     Raw 6D columns are orthogonal and of length one, and legs are about as long as legs; normalised features, features
-    de-normalised twice and millimetres are not so.
+    de-normalised twice and millimetres are not so. Contacts of the feet are 0 or 1, or near to them.
     """
     if representation == JOINTS:
         joints = array.reshape(len(array), -1, 3)
@@ -179,7 +179,19 @@ def doubtful(array: np.ndarray, representation: str) -> str | None:
             f"its rotations are not unit columns (off by {astray:.2f}): "
             f"is it normalised, or de-normalised twice? Files hold de-normalised features."
         )
-    return None
+    return _doubt_contacts(array[:, -4:]) if representation == KINEMATIC else None
+
+
+def _doubt_contacts(contacts: np.ndarray) -> str | None:
+    """Flags (T, 4) of two numbers that are not 0 and 1: scaled, by whatever statistics. Generated ones take many."""
+    levels = [np.unique(flag.round(3)) for flag in contacts.T]
+    if max(map(len, levels)) != 2 or all((np.isin(values, (0, 1))).all() for values in levels):
+        return None
+    low, high = next(values for values in levels if len(values) == 2)
+    return (
+        f"its feet's contacts are {low:.2g} or {high:.2g} where raw features have 0 or 1: "
+        f"is it normalised, or de-normalised twice? Files hold de-normalised features."
+    )
 
 
 def _astray(sixd: np.ndarray) -> float:

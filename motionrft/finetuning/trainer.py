@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from copy import copy
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -131,6 +132,7 @@ class FinetuneTrainer:
 
         Where memory ends after the first update, the trajectory ends there too.
         """
+        remembered = {name: copy(value) for name, value in self.context.memory.items()}
         try:
             began = time.perf_counter()
             for point in self._update_points(items, visits, step):
@@ -148,6 +150,9 @@ class FinetuneTrainer:
                 raise does_not_fit(error, "--lora, --guidance 1 or --set method.recompute=true") from error
         # Outside the except block: the exception's traceback would keep the failed walk's tensors alive.
         self.optimiser.zero_grad()
+        if not lines:  # the same rewards come again, and are remembered once
+            self.context.memory.clear()
+            self.context.memory.update(remembered)
         return bool(lines)
 
     def _update_points(self, items: Tensor, visits: Tensor | int, step: int) -> Iterator[UpdatePoint]:

@@ -6,6 +6,7 @@ import torch
 
 from motionrft.pretraining.first_stage import FirstStage, FirstStageSettings
 from motionrft.pretraining.windows import Windows
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.optimiser import Optimiser, OptimiserSettings
 from motionrft.training.seeds import generator_for
 
@@ -29,16 +30,20 @@ class AutoencoderTrainer:
         settings: AutoencoderSettings,
         seed: int,
         device: torch.device | str = "cpu",
+        company: Distribution = ALONE,
     ):
         self.stage, self.windows, self.settings = stage, windows, settings
         self.seed, self.device = seed, device
         autoencoder = stage.autoencoder.train()
-        self.optimiser = Optimiser(autoencoder, settings.optimiser, total=settings.updates)
+        self.company = company
+        self.optimiser = Optimiser(
+            autoencoder, settings.optimiser, total=settings.updates, synchronise=self.company.synchronise
+        )
 
     def update(self, step: int) -> dict[str, Any]:
         motion, lengths = (x.to(self.device) for x in self.windows[step])  # (B, T, D), (B,)
         draws = generator_for(self.seed, "posterior", step)
-        losses = self.stage.losses(motion, lengths, draws, self.settings)
+        losses = self.stage.losses(motion, lengths, draws, self.settings, self.company)
         losses["loss"].backward()
         report = self.optimiser.step()
         return {**{name: value.detach() for name, value in losses.items()}, **report}

@@ -11,6 +11,7 @@ from motionrft.files.captions import mirror_caption
 from motionrft.generators.base import Generator
 from motionrft.pretraining.objective import Objective
 from motionrft.pretraining.states import Splits
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.ema import Ema
 from motionrft.training.optimiser import Optimiser, OptimiserSettings
 from motionrft.training.seeds import generator_for
@@ -44,6 +45,8 @@ class DenoiserSettings(Protocol):
 class DenoiserTrainer:
     """One optimiser update a call; every `validate_every` updates the averaged weights are validated, the best kept.
 
+    With several processes each runs the network on its rows of the batch, and the loss is of all of them.
+
     Families that see padding (`Generator.sees_padding`) see zeros there, as in their published training; batches of
     like lengths leave little of it.
 
@@ -61,14 +64,19 @@ class DenoiserTrainer:
         validation: MotionDataset,
         settings: DenoiserSettings,
         seed: int,
+        company: Distribution = ALONE,
     ):
         self.generator, self.objective, self.states = generator.eval(), objective, states
         self.train, self.validation = train, validation
         self.settings, self.seed = settings, seed
+        self.company = company
         self.batches = BalancedBatches(train, settings.batch, seed, group=_GROUP)
+        self.company.first(self._encode_texts)  # the others find them in the cache
         self._encode_texts()
         self.network = generator.trained.train().requires_grad_(True)
-        self.optimiser = Optimiser(self.network, settings.optimiser, total=settings.updates)
+        self.optimiser = Optimiser(
+            self.network, settings.optimiser, total=settings.updates, synchronise=self.company.synchronise
+        )
         self.ema = Ema(self.network, settings.ema)
         self.best: dict[str, Any] = {"loss": float("inf"), "step": 0, "weights": None}
 
@@ -80,7 +88,7 @@ class DenoiserTrainer:
         x0, lengths = self.states.train[side].draw(items, draws)
         texts, dropped = self._texts(items, side == 1, draws)
         condition = self.generator.encode_for_training(texts, dropped)
-        loss = self.objective.loss(x0, lengths, condition, draws)
+        loss = self.objective.loss(x0, lengths, condition, draws, self.company)
         loss.backward()
         report = self.optimiser.step()
         self.ema.update()

@@ -13,8 +13,9 @@ from motionrft.errors import UserError
 from motionrft.generators.base import Condition, Generator
 from motionrft.generators.guidance import both_halves, doubled, guided
 from motionrft.generators.mld import Mld
-from motionrft.pretraining.objective import Objective, masked_mean
+from motionrft.pretraining.objective import Objective, masked_mean, rows_of
 from motionrft.text.base import TextFeatures
+from motionrft.training.distribution import ALONE, Distribution
 
 
 class DistillationSettings(Protocol):
@@ -59,18 +60,34 @@ class ConsistencyDistillation(Objective):
         assert null is not None
         self.null: TextFeatures = null
 
-    def loss(self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator) -> Tensor:
+    def loss(
+        self,
+        x0: Tensor,
+        lengths: Tensor,
+        condition: Condition,
+        draws: torch.Generator,
+        company: Distribution = ALONE,
+    ) -> Tensor:
+        rows = company.rows(len(x0))
         index = torch.randint(self.settings.times, (len(x0),), generator=draws)  # (B,)
         t = ((index + 1) * self.skip - 1).to(x0.device)  # (B,)
         noise = torch.randn(x0.shape, generator=draws).to(x0.device)  # (B, n, d_z)
         scale = self._draw_scale(len(x0), draws).to(x0.device)  # (B,)
-        state = self.student.schedule.add_noise(x0, noise, t)  # (B, n, d_z)
-        online = self._jump(self.student.denoiser, state, t, condition, lengths, scale)  # (B, n, d_z)
+        whole = self.student.schedule.add_noise(x0, noise, t)  # (B, n, d_z)
+        mask, sizes = self.student.state_mask(whole, lengths), company.sizes(len(x0))
+        condition = rows_of(condition, rows, x0)
+        state, t, scale, lengths = (
+            whole[rows],
+            t[rows],
+            scale[rows],
+            lengths[rows],
+        )  # of b rows, this process's
+        online = self._jump(self.student.denoiser, state, t, condition, lengths, scale)  # (b, n, d_z)
         with torch.no_grad():
-            earlier = self._earlier(t)  # (B,)
-            reached = self._teacher_step(state, t, earlier, condition, lengths, scale)  # (B, n, d_z)
-            target = self._jump(self.target, reached, earlier, condition, lengths, scale)  # (B, n, d_z)
-        return masked_mean(self._huber(online - target), self.student.state_mask(state, lengths))
+            earlier = self._earlier(t)  # (b,)
+            reached = self._teacher_step(state, t, earlier, condition, lengths, scale)  # (b, n, d_z)
+            target = self._jump(self.target, reached, earlier, condition, lengths, scale)  # (b, n, d_z)
+        return masked_mean(company.joined(self._huber(online - target), sizes), mask)
 
     def validation_loss(
         self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from motionrft.data.motions import Motions
 from motionrft.pretraining.codebook import CodebookSettings
 from motionrft.pretraining.states import States
+from motionrft.training.distribution import Distribution
 
 
 class FirstStageSettings(Protocol):
@@ -38,13 +39,19 @@ class FirstStage(ABC):
 
     @abstractmethod
     def losses(
-        self, motion: Tensor, lengths: Tensor, draws: torch.Generator, settings: FirstStageSettings
+        self,
+        motion: Tensor,
+        lengths: Tensor,
+        draws: torch.Generator,
+        settings: FirstStageSettings,
+        company: Distribution,
     ) -> dict[str, Tensor]:
         """Scalar terms of a batch, `loss` is what is minimised.
 
         Args:
-            motion: (B, T, D), normalised, zero beyond each length.
+            motion: (B, T, D), normalised, zero beyond each length; the same in every process.
             draws: for posterior samples.
+            company: runs the autoencoder on each process's rows; what it makes meets, and the terms are of all rows.
         """
 
     @abstractmethod

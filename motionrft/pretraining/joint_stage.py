@@ -12,6 +12,7 @@ from motionrft.lengths import length_mask
 from motionrft.physics import physics_measures
 from motionrft.pretraining.first_stage import FirstStageSettings, LatentStage
 from motionrft.pretraining.states import stack_padded
+from motionrft.training.distribution import Distribution
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,17 @@ class JointStage(LatentStage):
         self.generator, self.autoencoder = generator, generator.ae
 
     def losses(
-        self, motion: Tensor, lengths: Tensor, draws: torch.Generator, settings: FirstStageSettings
+        self,
+        motion: Tensor,
+        lengths: Tensor,
+        draws: torch.Generator,
+        settings: FirstStageSettings,
+        company: Distribution,
     ) -> dict[str, Tensor]:
         joints = motion.unflatten(-1, (-1, 3))  # (B, T, J, 3)
-        made = self.generator.ae.decode(self.generator.ae.encode(joints))[:, : joints.shape[1]]
+        own = joints[company.rows(len(joints))]  # (b, T, J, 3)
+        own = self.generator.ae.decode(self.generator.ae.encode(own))[:, : joints.shape[1]]
+        made = company.joined(own, company.sizes(len(joints)))  # (B, T, J, 3)
         mask = length_mask(lengths, joints.shape[1])  # (B, T)
         return {"loss": F.smooth_l1_loss(made, joints, reduction="none")[mask].mean()}
 

@@ -19,6 +19,7 @@ from motionrft.pretraining.losses import autoencoder_loss, heading_aligned_error
 from motionrft.representations.kinematic import kinematic_to_joints
 from motionrft.representations.names import KINEMATIC
 from motionrft.representations.statistics import Statistics
+from motionrft.training.distribution import Distribution
 
 _CLIPS_AT_ONCE = 64
 
@@ -52,12 +53,19 @@ class PosteriorStage(LatentStage):
         self.generator, self.autoencoder = generator, generator.vae
 
     def losses(
-        self, motion: Tensor, lengths: Tensor, draws: torch.Generator, settings: FirstStageSettings
+        self,
+        motion: Tensor,
+        lengths: Tensor,
+        draws: torch.Generator,
+        settings: FirstStageSettings,
+        company: Distribution,
     ) -> dict[str, Tensor]:
-        vae = self.generator.vae
-        mean, log_variance = vae.encode(motion, lengths)  # (B, tokens, d_z) each
-        noise = torch.randn(mean.shape, generator=draws).to(mean.device)  # (B, tokens, d_z)
-        made = vae.decode(sample_posterior(mean, log_variance, noise), lengths)  # (B, T, D)
+        vae, rows, sizes = self.generator.vae, company.rows(len(motion)), company.sizes(len(motion))
+        own = vae.encode(motion[rows], lengths[rows])  # (b, tokens, d_z) each
+        noise = torch.randn(len(motion), *own[0].shape[1:], generator=draws)[rows]  # (b, tokens, d_z)
+        latent = sample_posterior(*own, noise.to(motion.device))  # (b, tokens, d_z)
+        made = company.joined(vae.decode(latent, lengths[rows], motion.shape[1]), sizes)  # (B, T, D)
+        mean, log_variance = (company.joined(part, sizes) for part in own)  # (B, tokens, d_z) each
         loss = autoencoder_loss(
             made,
             motion,

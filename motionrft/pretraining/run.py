@@ -4,6 +4,7 @@ Stages are `autoencoder`, where the family has one, then `denoiser`, or `languag
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from motionrft.pretraining.token_rows import clip_rows, training_rows
 from motionrft.pretraining.windows import Windows
 from motionrft.representations.statistics import Statistics
 from motionrft.training.described import without_storage
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.environment import environment
 from motionrft.training.fingerprints import path_hash
 from motionrft.training.loop import train
@@ -70,6 +72,8 @@ class Pretraining:
     overwrite: bool = False
     allow_changed: Sequence[str] = ()
     """Dotted preset keys that may differ on resume."""
+    company: Distribution = ALONE
+    """The processes that train together; the first of them writes."""
 
     @classmethod
     def prepare(
@@ -82,6 +86,7 @@ class Pretraining:
         resume: bool = False,
         overwrite: bool = False,
         allow_changed: Sequence[str] = (),
+        company: Distribution = ALONE,
     ) -> "Pretraining":
         """Read the data set's index and check the generator before anything is trained.
 
@@ -103,11 +108,16 @@ class Pretraining:
         with without_storage():
             described = build_generator(config, _ORIGIN)
         stages = _stages(preset, described)
+        if company.processes > 1 and isinstance(described, TokenGenerator):
+            raise UserError(
+                f"{described.family}: its codebook follows one process's codes. Start it without torchrun, on one "
+                "device (--device cuda:0)."
+            )
         train_set, validation = (
             Motions(dataset, described.trained_on, described.fps, described.max_frames)
             for dataset in datasets
         )
-        running = (progress, dtype, resume, overwrite, allow_changed)
+        running = (progress, dtype, resume, overwrite, allow_changed, company)
         pretraining = cls(preset, config, teacher, out, train_set, validation, stages, device, *running)
         pretraining.statistics(described)
         return pretraining
@@ -142,7 +152,7 @@ class Pretraining:
         seed, mirror = self.preset.seed, self.preset.mirror
         with self._folder("autoencoder") as folder:
             windows = Windows(self.train, statistics, settings.batch, settings.window, seed, mirror)
-            trainer = AutoencoderTrainer(stage, windows, settings, seed, self.device)
+            trainer = AutoencoderTrainer(stage, windows, settings, seed, self.device, self.company)
             train(
                 trainer,
                 folder,
@@ -151,7 +161,7 @@ class Pretraining:
                 **self._saving(),
             )
             quality = stage.quality(self.validation)
-            save_generator(generator, self._autoencoder)
+            self.company.first(lambda: save_generator(generator, self._autoencoder))
         return quality
 
     def train_denoiser(self) -> dict[str, float]:
@@ -166,7 +176,9 @@ class Pretraining:
             mirror, alone = self.preset.mirror, self.teacher is None
             states = states_of(generator, self.train, self.validation, mirror, whiten=alone)
             datasets = (self.train.dataset, self.validation.dataset)
-            trainer = DenoiserTrainer(generator, objective, states, *datasets, settings, self.preset.seed)
+            trainer = DenoiserTrainer(
+                generator, objective, states, *datasets, settings, self.preset.seed, self.company
+            )
             train(
                 trainer,
                 folder,
@@ -176,7 +188,7 @@ class Pretraining:
                 **self._saving(),
             )
             trainer.use_best()
-            save_generator(generator, self.out / "generator")
+            self.company.first(lambda: save_generator(generator, self.out / "generator"))
         return {"validation_loss": trainer.best["loss"], "update": trainer.best["step"]}
 
     def train_language_model(self) -> dict[str, float]:
@@ -242,7 +254,8 @@ class Pretraining:
     def _autoencoder(self) -> Path:
         return self.out / "autoencoder" / "model"
 
-    def _folder(self, stage: str) -> RunFolder:
+    def _folder(self, stage: str) -> AbstractContextManager[RunFolder | None]:
+        """The stage's run folder, in the first process."""
         second = ("denoiser", "language_model", "distillation", "teacher")
         others = second if stage == "autoencoder" else ()
         fields = self.preset.result_fields()
@@ -250,20 +263,24 @@ class Pretraining:
         identity = {"data": self.train.dataset.identity}
         if self.preset.teacher is not None:
             identity["teacher"] = path_hash(self.preset.teacher)
-        return open_stage(
-            self.out,
-            stage,
-            self.preset.to_yaml(),
-            fields,
-            environment(str(self.device)),
-            resume=self.resume,
-            overwrite=self.overwrite,
-            allow_changed=self.allow_changed,
-            identity=identity,
+        opened = self.company.first(
+            lambda: open_stage(
+                self.out,
+                stage,
+                self.preset.to_yaml(),
+                fields,
+                environment(str(self.device)),
+                resume=self.resume,
+                overwrite=self.overwrite,
+                allow_changed=self.allow_changed,
+                identity=identity,
+            )
         )
+        self.company.own_chance(self.preset.seed)
+        return opened or nullcontext()
 
     def _saving(self) -> dict[str, Any]:
-        return {"checkpoint_every": self.preset.checkpoint_every}
+        return {"checkpoint_every": self.preset.checkpoint_every, "distribution": self.company}
 
 
 def _stages(preset: PretrainPreset, generator: TextToMotion) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from motionrft.pretraining.losses import autoencoder_loss, heading_aligned_error
 from motionrft.representations.kinematic import blocks, kinematic_to_joints, skeleton_of
 from motionrft.representations.names import KINEMATIC
 from motionrft.representations.statistics import Statistics
+from motionrft.training.distribution import Distribution
 
 _POSITIONS = 0.5
 """Published weight of the root-relative positions beside all features."""
@@ -33,8 +34,14 @@ class TokenStage(FirstStage):
         self._kept: dict[str, Any] | None = None
 
     def losses(
-        self, motion: Tensor, lengths: Tensor, draws: torch.Generator, settings: FirstStageSettings
+        self,
+        motion: Tensor,
+        lengths: Tensor,
+        draws: torch.Generator,
+        settings: FirstStageSettings,
+        company: Distribution,
     ) -> dict[str, Tensor]:
+        assert company.processes == 1, "the running codebook follows one process's codes"
         vq = self.generator.vq
         if self.running is None:
             self.running = RunningCodebook(vq.quantizer, settings.codebook)

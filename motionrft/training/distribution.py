@@ -15,18 +15,30 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import Interrupted, RunError, UserError
+from motionrft.training.seeds import item_seed
+from motionrft.training.signals import INTERRUPTED, OrderlyEnd
+from motionrft.training.stop_notice import StopNotice
 
 T = TypeVar("T")
 
+_STOPPED = (
+    "Stopped, as one of the processes was. What was saved stays: start all of them again with --resume."
+)
 TIMEOUT = 600.0
 """Seconds after which a process that waits for another gives up."""
 
 
 class Distribution:
-    """The processes of one run, or the only one. Leave it as a context, so that nobody is cut off in mid-message."""
+    """The processes of one run, or the only one. Leave it as a context, so that nobody is cut off in mid-message, and
+    so that all of them end as stopped where one of them was stopped.
+    """
+
+    _meetings = 0
 
     def __init__(self, rank: int = 0, processes: int = 1, device: torch.device | None = None) -> None:
         self.rank, self.processes = rank, processes
+        self._notice: StopNotice | None = None
+        self._ending: OrderlyEnd | None = None
         self.device = device
         """This process's own device, or None: whatever was asked for."""
 
@@ -43,14 +55,24 @@ class Distribution:
         from accelerate import PartialState
 
         state = PartialState(cpu=device.type == "cpu", timeout=datetime.timedelta(seconds=timeout))
-        return cls(state.process_index, state.num_processes, state.device)
+        company = cls(state.process_index, state.num_processes, state.device)
+        cls._meetings += 1
+        company._notice = StopNotice(company.rank, company.processes, f"motionrft stop {cls._meetings}")
+        return company
 
     def __enter__(self) -> "Distribution":
+        if self._notice is not None:
+            self._ending = OrderlyEnd(_STOPPED)
+            self._ending.__enter__()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if self._ending is not None:
+            self._ending.__exit__(kind, error, trace)
+        if self._notice is not None and (code := _stopped_with(error)) is not None:
+            self._notice.tell(code)
         # Whoever is stopped, or has lost the others, waits for nobody: they are in another message, or gone.
-        self.part(wait=not isinstance(error, RunError | Interrupted))
+        self.part(wait=not isinstance(error, RunError | Interrupted | KeyboardInterrupt))
 
     def part(self, wait: bool = True) -> None:
         """End the company in good order; from then on this process is alone, and keeps its rank.
@@ -63,6 +85,8 @@ class Distribution:
         if wait:
             with suppress(RunError):
                 self.gather(None)
+        if self._notice is not None:
+            self._notice.close()
         from accelerate import PartialState
 
         torch.distributed.destroy_process_group()
@@ -109,6 +133,60 @@ class Distribution:
         self._guarded(torch.distributed.all_gather_object, values, value)
         return values
 
+    def sizes(self, count: int) -> list[int]:
+        """How many of the first to the last of `count` rows each process takes, by rank."""
+        whole, more = divmod(count, self.processes)
+        return [whole + (rank < more) for rank in range(self.processes)]
+
+    def within(self, count: int, first: int) -> list[int]:
+        """How many of the `first` rows of a batch of `count` are each process's, by rank."""
+        sizes = self.sizes(count)
+        begins = [sum(sizes[:rank]) for rank in range(self.processes)]
+        return [max(0, min(size, first - begin)) for size, begin in zip(sizes, begins, strict=True)]
+
+    @property
+    def place(self) -> int:
+        """This process's place among those that are together: who has parted is alone, and first."""
+        return self.rank if self.processes > 1 else 0
+
+    def rows(self, count: int) -> slice:
+        """This process's rows of a batch of `count`."""
+        sizes = self.sizes(count)
+        first = sum(sizes[: self.place])
+        return slice(first, first + sizes[self.place])
+
+    @property
+    def synchronise(self) -> Callable[[Sequence[Tensor]], None] | None:
+        """`average` where there are several: an optimiser that has nobody to wait for need not ask."""
+        return self.average if self.processes > 1 else None
+
+    def joined(self, own: Tensor, sizes: Sequence[int]) -> Tensor:
+        """The rows of all processes, so that a loss of them is that of the whole batch, in every process.
+
+        Gradients reach this process's rows alone, times the number of processes: averaged over the processes, gradients
+        of the weights are those of the whole batch in one.
+
+        Args:
+            own: (sizes[rank], ...), this process's rows. sizes: rows of each process.
+
+        Returns:
+            (sum of sizes, ...)
+        """
+        if self.processes == 1:
+            return own
+        sent = own.new_zeros(max(sizes), *own.shape[1:])
+        sent[: len(own)] = own.detach()
+        received = [torch.empty_like(sent) for _ in sizes]
+        self._guarded(torch.distributed.all_gather, received, sent)
+        parts = [part[:size] for part, size in zip(received, sizes, strict=True)]
+        parts[self.rank] = own.detach() + self.processes * (own - own.detach())
+        return torch.cat(parts)
+
+    def own_chance(self, seed: int) -> None:
+        """Let this process's global generators part from the others': no two drop the same numbers of their rows."""
+        if self.processes > 1:
+            torch.manual_seed(item_seed(seed, "process", self.rank))
+
     def first(self, work: Callable[[], T]) -> T | None:
         """Do something in the main process while the others wait; a user's mistake there is one everywhere.
 
@@ -135,7 +213,21 @@ class Distribution:
         try:
             communicate(*arguments)
         except RuntimeError as error:
+            if self._notice is not None and self._notice.code is not None:
+                OrderlyEnd.begin()
+                raise Interrupted(_STOPPED, self._notice.code) from error
             raise RunError(
                 f"Process {self.rank} of {self.processes} lost the others (one ended or was silent). "
                 "The last checkpoint is good: start all of them again with --resume."
             ) from error
+
+
+ALONE = Distribution()
+"""The company of a process that has none."""
+
+
+def _stopped_with(error: BaseException | None) -> int | None:
+    """The exit code of a process that was stopped by itself; None where all were, or none."""
+    if isinstance(error, Interrupted):
+        return None if error.together else error.exit_code
+    return INTERRUPTED if isinstance(error, KeyboardInterrupt) else None

@@ -253,7 +253,7 @@ class _Session:
     def interrupted(self, exit_code: int) -> Interrupted:
         how = "Stopped" if exit_code == TERMINATED else "Interrupted"
         where = f"; the state is saved in {self.folder.path}, go on with --resume" if self.folder else ""
-        return Interrupted(f"{how} after update {self.step}{where}.", exit_code)
+        return Interrupted(f"{how} after update {self.step}{where}.", exit_code, together=True)
 
     def _warn_of_no_gradient(self) -> None:
         if not self._told_of_no_gradient:

@@ -39,22 +39,37 @@ class _Handlers:
 
 
 class OrderlyEnd:
-    """Context for what surrounds a run's loop: SIGTERM and SIGHUP raise `Interrupted`, SIGUSR1 has nothing to save."""
+    """Context for what surrounds a run's loop: SIGTERM and SIGHUP raise `Interrupted`, SIGUSR1 has nothing to save.
+
+    Contexts may lie in each other. The first signal ends all of them; one that comes while they clean up is no news.
+    """
+
+    _depth, _ended = 0, False
 
     def __init__(self, message: str) -> None:
         self.message = message
         ending = dict.fromkeys(_ENDING, self._end)
         self._handlers = _Handlers({**ending, signal.SIGUSR1: lambda number, frame: None})
 
+    @classmethod
+    def begin(cls) -> None:
+        """The end has begun by other means than a signal."""
+        OrderlyEnd._ended = True
+
     def __enter__(self) -> "OrderlyEnd":
+        OrderlyEnd._ended = OrderlyEnd._ended and OrderlyEnd._depth > 0
+        OrderlyEnd._depth += 1
         self._handlers.install()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._handlers.remove()
+        OrderlyEnd._depth -= 1
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        raise Interrupted(self.message, TERMINATED)
+        if not OrderlyEnd._ended:
+            OrderlyEnd._ended = True
+            raise Interrupted(self.message, TERMINATED)
 
 
 class Signals:

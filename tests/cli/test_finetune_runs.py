@@ -24,6 +24,13 @@ SMALL = (
     "--set",
     "checkpoint_every=6",
 )
+_WATCHED = ("--set", "watch.every=12", "--set", "watch.prompts=32", "--set", "evaluation.prompts=0")
+EXPLOITING = (
+    *("--preset", "mini-easytune", "--updates", "200", "--batch", "4", "--steps", "12", "--lr", "2e-4"),
+    *("--set", "method.k=6", *_WATCHED),
+    *("--set", "weights={jitter: -0.01, semantic: 0, similarity: 0}"),
+)
+"""Shaking pays."""
 UNWATCHED = ("--set", "watch.every=0", "--set", "evaluation.prompts=0")
 
 
@@ -61,10 +68,7 @@ def test_stopped_killed_and_resumed_gives_the_same_generator(tmp_path: Path) -> 
 
 def test_a_reward_that_pays_for_shaking_is_stopped_by_the_watch(tmp_path: Path) -> None:
     """The reward climbs; what it was not asked about says no, and the best checkpoint is not the last."""
-    watched = ("--set", "watch.every=12", "--set", "watch.prompts=32", "--set", "evaluation.prompts=0")
-    exploit = ("--set", "weights={jitter: -0.01, semantic: 0, similarity: 0}", "--lr", "2e-4")
-    command = ("--updates", "200", "--batch", "4", "--steps", "12", "--set", "method.k=6", *watched, *exploit)
-    process = _start(tmp_path / "run", "--preset", "mini-easytune", *command)
+    process = _start(tmp_path / "run", *EXPLOITING)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert "jitter went from" in err and "the watch stopped the run" in err

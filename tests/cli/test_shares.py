@@ -153,7 +153,7 @@ def test_processes_convert_what_one_does(run: Run, motions: Path, tmp_path: Path
         np.testing.assert_array_equal(np.load(file), np.load(tmp_path / "shared" / file.name))
 
 
-@pytest.mark.parametrize("command", ["pretrain", "train-reward", "refine-spl", "eval"])
+@pytest.mark.parametrize("command", ["refine-spl", "eval"])
 def test_a_command_that_runs_in_one_process_says_so_in_every_one(
     run: Run, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
+from motionrft.files.arrays import read_arrays
 from motionrft.training import fingerprints
 
 
@@ -66,6 +67,21 @@ def test_a_clip_with_nan_is_left_out_and_said(folder):
     after = MotionDataset(folder, "train")
     assert len(after) == len(before) - 1 and not before.left_out
     assert "NaN in frame 3" in after.left_out[0]
+
+
+def test_a_folder_opened_again_reads_only_what_has_changed(folder, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        "motionrft.data.folder.read_arrays", lambda path: read.append(path) or read_arrays(path)
+    )
+    first = MotionDataset(folder, "train")
+    assert len(read) > len(first.items) - 2
+    read.clear()
+    motion = np.load(folder / "new_joint_vecs" / "000003.npy")
+    np.save(folder / "new_joint_vecs" / "000003.npy", np.concatenate((motion, motion)))
+    again = MotionDataset(folder, "train")
+    assert {path.stem for path in read} <= {"000000", "000003"}  # the first tells the skeleton
+    assert sum(again.lengths.tolist()) > sum(first.lengths.tolist())
 
 
 def test_an_unknown_split_names_those_there_are(folder):

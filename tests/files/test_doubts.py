@@ -50,3 +50,13 @@ def test_normalised_features_raise_doubt(representation: str) -> None:
 @pytest.mark.parametrize("representation", NAMES)
 def test_features_denormalised_twice_raise_doubt(representation: str) -> None:
     assert doubts(representation, lambda statistics, clip: statistics.denormalise(clip)) >= 0.9 * CLIPS
+
+
+def test_features_scaled_by_foreign_statistics_raise_doubt() -> None:
+    draws = torch.Generator().manual_seed(0)
+    foreign = Statistics(torch.randn(263, generator=draws) / 9, 0.5 + torch.rand(263, generator=draws))
+    for scaled in (foreign.denormalise, foreign.normalise):
+        found = [doubtful(scaled(clip).numpy(), "kinematic") for clip in clips("kinematic")]
+        assert sum(doubt is not None for doubt in found) >= 0.9 * CLIPS
+    generated = [clip + 0.02 * torch.randn(clip.shape, generator=draws) for clip in clips("kinematic")]
+    assert not any(doubtful(clip.numpy(), "kinematic") for clip in generated)

@@ -133,6 +133,24 @@ def test_the_history_of_rewards_is_part_of_the_runs_state():
     assert first and second and trainer.update(1)[0]["loss"] == again.update(1)[0]["loss"]
 
 
+def test_a_batch_that_is_walked_again_for_want_of_memory_is_remembered_once(monkeypatch):
+    """Memory ends in the first backward, after the rewards were taken into the history."""
+    small, whole = (trainer_of("ddpo", group=1, advantages="history", least=9) for _ in range(2))
+    whole.micro_batch = (small.micro_batch + 1) // 2
+    whole.update(0)
+    replay, calls = policy._step_loss, []
+
+    def short_of_memory(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise MemoryError
+        return replay(*arguments)
+
+    monkeypatch.setattr(policy, "_step_loss", short_of_memory)
+    small.update(0)
+    assert small.micro_batch == whole.micro_batch and small.context.memory == whole.context.memory != {}
+
+
 def test_samples_of_a_prompt_can_share_their_first_noise_and_then_part():
     trainer = trainer_of("grpo", group=2)
     start = trainer.prepared.micro_batches(torch.tensor([0, 1, 2]), 0, None)[0].start

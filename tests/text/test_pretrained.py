@@ -30,21 +30,26 @@ def write_tokenizer(folder: Path) -> None:
     tokenizer.save(str(folder / "tokenizer.json"))
 
 
-@pytest.fixture
-def clip_folder(tmp_path: Path) -> Path:
+def write_tiny_clip(folder: Path, width: int = 16, projected: int = 8) -> None:
+    """A text tower of CLIP with random weights."""
     config = transformers.CLIPTextConfig(
         vocab_size=len(WORDS),
-        hidden_size=16,
+        hidden_size=width,
         intermediate_size=16,
         num_hidden_layers=2,
         num_attention_heads=2,
-        projection_dim=8,
+        projection_dim=projected,
         eos_token_id=len(WORDS) - 1,
         bos_token_id=len(WORDS) - 2,
         pad_token_id=0,
     )
-    transformers.CLIPTextModelWithProjection(config).save_pretrained(tmp_path)
-    write_tokenizer(tmp_path)
+    transformers.CLIPTextModelWithProjection(config).save_pretrained(folder)
+    write_tokenizer(folder)
+
+
+@pytest.fixture
+def clip_folder(tmp_path: Path) -> Path:
+    write_tiny_clip(tmp_path)
     return tmp_path
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import NoReturn
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from motionrft.errors import Interrupted, RunError, UserError
+from motionrft.training import stop_notice
 from motionrft.training.cursor import StreamCursor
 from motionrft.training.distribution import Distribution
 from motionrft.training.loop import train
@@ -72,10 +74,15 @@ def run_share(path: Path, fault: str) -> NoReturn:
 
 def _train(path: Path, fault: str) -> Tensor:
     torch.set_num_threads(1)
+    stop_notice._GRACE = (0.3, 5.0)
     resume = fault == "resume"
     with Distribution.join(torch.device("cpu"), timeout=20) as distribution:
         folder = distribution.first(lambda: RunFolder.open(path, {}, {}, resume=resume))
         share = Share(distribution, batch=3, fault=fault)
         with folder or nullcontext():
+            if fault == f"stop {distribution.rank} outside":
+                os.kill(os.getpid(), signal.SIGTERM)
+            elif fault.endswith("while busy"):
+                os.kill(os.getpid(), signal.SIGTERM) if distribution.rank else time.sleep(60)
             train(share, folder, updates=8, checkpoint_every=3, distribution=distribution)
     return share.flat()

@@ -57,6 +57,16 @@ def test_a_killed_process_ends_the_other(tmp_path: Path) -> None:
     assert "lost the others" in _words(tmp_path / "run", 0)
 
 
+@pytest.mark.parametrize("fault", ["stop 0 outside", "stop 1 outside", "stop 1 while busy"])
+def test_a_process_stopped_outside_the_loop_stops_the_others(tmp_path: Path, fault: str) -> None:
+    """The other waits for it in a message, or is busy with something of its own."""
+    began = time.monotonic()
+    assert _together(tmp_path / "run", fault) == [75, 75]
+    assert time.monotonic() - began < 20
+    assert all("Stopped" in _words(tmp_path / "run", rank) for rank in range(2))
+    assert not [path for path in (tmp_path / "run").iterdir() if path.name == ".lock"]
+
+
 def test_a_users_mistake_ends_every_process_alike(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").touch()

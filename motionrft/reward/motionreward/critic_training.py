@@ -17,6 +17,7 @@ from motionrft.reward.motionreward.clips import Clip, Pair, batch_of
 from motionrft.reward.motionreward.fakes import Labelled
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.preset import CriticPart
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.optimiser import Optimiser
 from motionrft.training.seeds import generator_for
 
@@ -29,13 +30,23 @@ class CriticTrainer:
         critic: on the reward's device.
     """
 
-    def __init__(self, reward: MotionReward, critic: Critic, preset: CriticPart, seed: int) -> None:
+    def __init__(
+        self,
+        reward: MotionReward,
+        critic: Critic,
+        preset: CriticPart,
+        seed: int,
+        company: Distribution = ALONE,
+    ) -> None:
+        self.company = company
         self.reward, self.critic, self.preset, self.seed = reward, critic, preset, seed
         self.device = next(reward.network.parameters()).device
         reward.network.requires_grad_(False)
         reward.critic_tower.requires_grad_(False).train()  # dropout stays active, as published
         critic.requires_grad_(True).train()
-        self.optimiser = Optimiser(critic, preset.optimiser, total=preset.updates)
+        self.optimiser = Optimiser(
+            critic, preset.optimiser, total=preset.updates, synchronise=self.company.synchronise
+        )
 
     def state_dict(self) -> dict[str, Any]:
         return {"critic": self.critic.state_dict(), "optimiser": self.optimiser.state_dict()}
@@ -47,8 +58,10 @@ class CriticTrainer:
         self.optimiser.load_state_dict(state["optimiser"])
 
     def answers(self, clips: Sequence[Clip], name: str) -> Tensor:
-        """(B, outputs) of the critic."""
-        return answer_clips(self.reward, self.critic, clips, name, self.device)
+        """(B, outputs) of the critic; each process asks it about its share of the clips."""
+        own = clips[self.company.rows(len(clips))]
+        answers = answer_clips(self.reward, self.critic, own, name, self.device)
+        return self.company.joined(answers, self.company.sizes(len(clips)))
 
     def rows(self, count: int, step: int) -> list[int]:
         """Items of a step."""
@@ -65,9 +78,15 @@ class PreferenceTrainer(CriticTrainer):
     """Ranking loss on pairs; the representation changes from update to update."""
 
     def __init__(
-        self, reward: MotionReward, critic: Critic, pairs: Sequence[Pair], preset: CriticPart, seed: int
+        self,
+        reward: MotionReward,
+        critic: Critic,
+        pairs: Sequence[Pair],
+        preset: CriticPart,
+        seed: int,
+        company: Distribution = ALONE,
     ) -> None:
-        super().__init__(reward, critic, preset, seed)
+        super().__init__(reward, critic, preset, seed, company)
         self.pairs = {name: [pair for pair in pairs if name in pair.better] for name in _names(reward, pairs)}
 
     def update(self, step: int) -> dict[str, Any]:
@@ -85,9 +104,15 @@ class AuthenticityTrainer(CriticTrainer):
     """Two-class cross entropy; class 0 real, 1 generated."""
 
     def __init__(
-        self, reward: MotionReward, critic: Critic, clips: Sequence[Labelled], preset: CriticPart, seed: int
+        self,
+        reward: MotionReward,
+        critic: Critic,
+        clips: Sequence[Labelled],
+        preset: CriticPart,
+        seed: int,
+        company: Distribution = ALONE,
     ) -> None:
-        super().__init__(reward, critic, preset, seed)
+        super().__init__(reward, critic, preset, seed, company)
         names = [name for name in reward.network.size.representations if any(name in c.clip for c in clips)]
         self.clips = {name: [clip for clip in clips if name in clip.clip] for name in names}
 

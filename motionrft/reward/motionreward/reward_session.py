@@ -4,6 +4,7 @@ OUT/preset.yaml  OUT/semantic/ (a run folder)  OUT/preference/  OUT/authenticity
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,6 +22,7 @@ from motionrft.reward.held_out import add_references
 from motionrft.reward.loading import read_reward_folder, reward_folder
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.preset import TrainRewardPreset
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.environment import environment
 from motionrft.training.fingerprints import folder_hash
 from motionrft.training.progress import Progress
@@ -56,6 +58,7 @@ class RewardSession:
     open_reward: reads a reward by name (checkpoints too), with the rank of its adapters where several lie there and the
         data set whose statistics stand in for missing ones; returns it with its hash.
     open_generator: a generator by what a preset names. say: told what people should know.
+    company: the processes that train together; the first of them writes.
     """
 
     out: Path
@@ -70,6 +73,7 @@ class RewardSession:
     open_reward: Callable[[str, int | None, Path | None], tuple[Learnt, str]] = _our_folder
     open_generator: Callable[[str], TextToMotion] = _read_folder
     say: Callable[[str], None] = lambda _: None
+    company: Distribution = ALONE
 
     def motionreward(
         self, name: str, rank: int | None = None, data: str | None = None
@@ -112,21 +116,24 @@ def stage_folder(
     session: RewardSession,
     data: Splits,
     identity: dict[str, str] | None = None,
-) -> RunFolder:
-    """The stage's run folder; what other stages are told does not count as a change."""
+) -> AbstractContextManager[RunFolder | None]:
+    """The stage's run folder, in the first process; what other stages are told does not count as a change."""
     fields = preset.result_fields()
     shared = ("seed", "precision", "text", "model", "weights", "min_frames", "max_frames")
-    return open_stage(
-        session.out,
-        stage,
-        preset.to_yaml(),
-        {name: fields[name] for name in (*shared, stage)},
-        environment(session.device),
-        resume=session.resume,
-        overwrite=session.overwrite,
-        allow_changed=session.allow_changed,
-        identity={"data": data.train.identity, **(identity or {})},
+    opened = session.company.first(
+        lambda: open_stage(
+            session.out,
+            stage,
+            preset.to_yaml(),
+            {name: fields[name] for name in (*shared, stage)},
+            environment(session.device),
+            resume=session.resume,
+            overwrite=session.overwrite,
+            allow_changed=session.allow_changed,
+            identity={"data": data.train.identity, **(identity or {})},
+        )
     )
+    return opened or nullcontext()
 
 
 def finish_stage(
@@ -136,7 +143,9 @@ def finish_stage(
     reward.eval().requires_grad_(False)
     reward.about["stages"] = sorted({*reward.about.get("stages", ()), stage}, key=STAGES.index)
     add_references(reward, data.train, data.validation)
-    save_reward(session.out / REWARD, reward, card(reward, preset), preset.weights)
+    session.company.first(
+        lambda: save_reward(session.out / REWARD, reward, card(reward, preset), preset.weights)
+    )
 
 
 def card(reward: MotionReward, preset: TrainRewardPreset) -> str:

@@ -18,6 +18,7 @@ from motionrft.reward.motionreward.noise import NoiseSettings, alphas_cumprod, n
 from motionrft.reward.motionreward.preset import SemanticPart
 from motionrft.reward.retrieval import recall_protocols
 from motionrft.text.base import TextFeatures
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.optimiser import Optimiser
 from motionrft.training.seeds import generator_for
 
@@ -30,6 +31,8 @@ class SemanticTrainer:
 
     The representation that carries the reconstruction changes from update to update; every representation
     that is encoded for the alignment meets the captions too, since the text is encoded already.
+
+    With several processes each runs the towers on its rows of the batch; embeddings meet, and losses are of all of them.
 
     Args:
         reward: trained in place; its text encoder stays frozen.
@@ -45,9 +48,11 @@ class SemanticTrainer:
         settings: SemanticPart,
         seed: int = 0,
         precision: torch.dtype = torch.float32,
+        company: Distribution = ALONE,
     ) -> None:
         self.reward, self.data, self.validation, self.settings = reward, train, validation, settings
         self.seed, self.precision = seed, precision
+        self.company = company
         self.network = reward.network.requires_grad_(True).train()
         self.weights = losses.LossWeights(
             reconstruction=settings.loss.reconstruction,
@@ -59,7 +64,9 @@ class SemanticTrainer:
         )
         self.batches = _BATCHES[settings.batches](train, settings.batch, seed)
         self.groups = train.groups if settings.batches == "grouped" else None
-        self.optimiser = Optimiser(self.network, settings.optimiser, total=settings.updates)
+        self.optimiser = Optimiser(
+            self.network, settings.optimiser, total=settings.updates, synchronise=self.company.synchronise
+        )
         self.noise = NoiseSettings(**settings.noise.model_dump())
         self.table = alphas_cumprod()  # (steps,)
         self.device = next(self.network.parameters()).device
@@ -84,9 +91,13 @@ class SemanticTrainer:
             texts = self._batch(items, step, main).texts
             features = self.reward.text_encoder.encode(texts).to(self.device)
             inputs = {name: self._motion(items, step, name) for name in (names if aligned else (main,))}
-            text = _sampled(self.network.encode_text(features.tokens, features.mask, inputs[main].t))
-            encoded = {name: self._encode(part, name) for name, part in inputs.items()}
-            terms = self._reconstruction(text, encoded[main], inputs[main], main)
+            rows = self.company.rows(len(items))
+            tokens, mask, t = features.tokens[rows], features.mask[rows], inputs[main].t[rows]
+            own_text = self._sampled(self.network.encode_text(tokens, mask, t), len(items), step, "text")
+            own = {name: self._encode(part, rows, step, name) for name, part in inputs.items()}
+            terms = self._reconstruction(own_text, own[main], inputs[main], rows, main)
+        text = self._joined(own_text, len(items))
+        encoded = {name: self._joined(part, len(items)) for name, part in own.items()}
         blocked = self._blocked(features)
         terms.update(self._matching(text, encoded[main], items, blocked))
         total = losses.weighted_total(terms, self.weights)
@@ -131,17 +142,42 @@ class SemanticTrainer:
         texts = [mirror_caption(text) for text in batch.texts]
         return replace(batch, motion=mirror(batch.motion, name), texts=texts)
 
-    def _encode(self, part: "_Input", name: str) -> Encoded:
-        return _sampled(self.network.encode_motion(part.motion, part.lengths, name, part.t))
+    def _encode(self, part: "_Input", rows: slice, step: int, name: str) -> Encoded:
+        """This process's rows."""
+        gaussian = self.network.encode_motion(part.motion[rows], part.lengths[rows], name, part.t[rows])
+        return self._sampled(gaussian, len(part.t), step, name)
 
-    def _reconstruction(self, text: Encoded, motion: Encoded, part: "_Input", name: str) -> dict[str, Tensor]:
-        rows = max(1, round(self.settings.loss.decoded * len(text.z)))
-        lengths, target = part.lengths[:rows], part.target[:rows]
+    def _sampled(self, gaussian: Gaussian, count: int, step: int, what: str) -> Encoded:
+        """Sampled with this process's rows of the noise of a batch of `count`."""
+        gaussian = Gaussian(gaussian.mean.float(), gaussian.log_variance.float())
+        draws = generator_for(self.seed, "latent", step, what)
+        noise = torch.randn(count, gaussian.mean.shape[1], generator=draws)[self.company.rows(count)]
+        return Encoded(gaussian, gaussian.sample(noise.to(self.device)))
+
+    def _joined(self, own: Encoded, count: int) -> Encoded:
+        """The batch's rows of all processes."""
+        flat = torch.cat((own.gaussian.mean, own.gaussian.log_variance, own.z), dim=1)  # (b, 3 L)
+        mean, log_variance, z = self.company.joined(flat, self.company.sizes(count)).chunk(3, dim=1)  # (B, L)
+        return Encoded(Gaussian(mean, log_variance), z)
+
+    def _reconstruction(
+        self, text: Encoded, motion: Encoded, part: "_Input", rows: slice, name: str
+    ) -> dict[str, Tensor]:
+        """Of the first rows of the batch, a share of them: each process decodes those that are its own."""
+        count = max(1, round(self.settings.loss.decoded * len(part.t)))
+        sizes = self.company.within(len(part.t), count)
+        mine = sizes[self.company.place]
+        lengths, target = part.lengths[:count], part.target[:count]
         frames = target.shape[1]
-        both = torch.cat((text.z[:rows], motion.z[:rows]))  # (2 rows, L)
-        decoded = self.network.decoder(both, lengths.repeat(2), name, frames).flatten(2).float()
+        both = torch.cat((text.z[:mine], motion.z[:mine]))  # (2 mine, L)
+        own = lengths[rows.start : rows.start + mine].repeat(2)
+        if mine:
+            made = self.network.decoder(both, own, name, frames).flatten(2).float()  # (2 mine, T, F)
+        else:
+            made = both.new_zeros(0, *target.shape[1:])
+        from_text, from_motion = (self.company.joined(half, sizes) for half in made.chunk(2))  # (count, T, F)
         masked = lengths if self.settings.loss.mask_padding else None
-        return losses.reconstruction_terms(decoded[:rows], decoded[rows:], target, masked)
+        return losses.reconstruction_terms(from_text, from_motion, target, masked)
 
     def _matching(
         self, text: Encoded, motion: Encoded, items: Tensor, blocked: Tensor | None
@@ -168,11 +204,6 @@ class _Input:
     target: Tensor  # (B, T, F)
     lengths: Tensor  # (B,)
     t: Tensor  # (B,)
-
-
-def _sampled(gaussian: Gaussian) -> Encoded:
-    gaussian = Gaussian(gaussian.mean.float(), gaussian.log_variance.float())
-    return Encoded(gaussian, gaussian.sample())
 
 
 def warm_text_cache(reward: MotionReward, data: MotionDataset, mirrored: bool = False) -> None:

@@ -55,7 +55,7 @@ def train_preference(
         session.watch("preference").message("preference: preparing pairs")
         pairs, seen = _preference_pairs(part, data, names, preset.seed, session)
         critic = _new_critic("preference", reward, part)
-        trainer = PreferenceTrainer(reward, critic, pairs, part, preset.seed)
+        trainer = PreferenceTrainer(reward, critic, pairs, part, preset.seed, session.company)
         _run(trainer, folder, part, preset, session, "preference")
         reward.about["preference"] = preference_report(reward, critic, seen)
         reward.about["preference_held_out"] = list(part.held_out) if part.pairs is None else []
@@ -74,7 +74,7 @@ def train_authenticity(
         session.watch("authenticity").message("authenticity: preparing generated clips")
         clips, seen = _real_and_generated(part, data, names, preset.seed, session)
         critic = _new_critic("authenticity", reward, part)
-        trainer = AuthenticityTrainer(reward, critic, clips, part, preset.seed)
+        trainer = AuthenticityTrainer(reward, critic, clips, part, preset.seed, session.company)
         _run(trainer, folder, part, preset, session, "authenticity")
         report = authenticity_report(reward, critic, seen)
         for name, values in report.items():
@@ -202,12 +202,13 @@ def _new_critic(name: str, reward: MotionReward, part: CriticPart) -> Critic:
 
 def _run(
     trainer: PreferenceTrainer | AuthenticityTrainer,
-    folder: RunFolder,
+    folder: RunFolder | None,
     part: CriticPart,
     preset: TrainRewardPreset,
     session: RewardSession,
     name: str,
 ) -> None:
+    session.company.own_chance(preset.seed)
     train(
         trainer,
         folder,
@@ -215,6 +216,7 @@ def _run(
         time_limit=preset.time_limit,
         checkpoint_every=preset.checkpoint_every,
         progress=session.watch(name),
+        distribution=session.company,
     )
 
 

@@ -42,6 +42,7 @@ def train_reward(preset: TrainRewardPreset, session: RewardSession) -> MotionRew
     data = open_splits(preset.data, preset.min_frames, preset.max_frames)
     stages = _stages(preset, data.train, session)
     reward = _finished(preset, session)
+    session.company.gather(None)  # nobody writes before all have read
     for stage in stages:
         if reward is not None and stage in reward.about.get("stages", ()) and not session.overwrite:
             session.watch(stage).message(f"{stage}: finished before, skipped.")
@@ -98,15 +99,23 @@ def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Spli
         else:
             warm_text_cache(reward, data.train, preset.semantic.mirror)
             warm_text_cache(reward, data.validation)
+        session.company.own_chance(preset.seed)
         train(
             SemanticTrainer(
-                reward, data.train, data.validation, preset.semantic, preset.seed, session.precision
+                reward,
+                data.train,
+                data.validation,
+                preset.semantic,
+                preset.seed,
+                session.precision,
+                session.company,
             ),
             folder,
             updates=preset.semantic.updates,
             time_limit=preset.time_limit,
             checkpoint_every=preset.checkpoint_every,
             progress=session.watch("semantic"),
+            distribution=session.company,
         )
         noise = preset.semantic.noise
         reward.noise_steps = noise.max_t if noise.probability else None
