@@ -39,7 +39,7 @@ def interval(differences: Sequence[float]) -> tuple[float, float]:
     return fmean(differences), half
 
 
-def test_prompts(count: int, taken: set[str]) -> list[Any]:
+def fresh_prompts(count: int, taken: set[str]) -> list[Any]:
     """`count` prompts of each kind whose texts are not in `taken`."""
     from motionrft.preferences.events import USUAL
     from motionrft.preferences.prompts import template_prompts
@@ -199,7 +199,7 @@ def main() -> None:
         costs.append(json.loads(cost.read_text()))
         taken |= {prompt.text for prompt in read_event_prompts(out / "prefer" / "prompts.jsonl")}
         print(costs[-1], flush=True)
-    prompts = test_prompts(asked.prompts, taken)
+    prompts = fresh_prompts(asked.prompts, taken)
     before = scored(load_generator(asked.generator), prompts, asked.samples, asked.items)
     runs = []
     for seed in range(asked.seeds):
