@@ -20,14 +20,16 @@ def sample(
     batch: int = 32,
     precision: torch.dtype | None = None,
 ) -> Sampled:
-    """Motions of N prompts, without gradient, in their order. Arguments as `sample_batches`; tokens are left out."""
+    """Motions of N prompts, without gradient, in their order. Arguments as `sample_batches`; tokens and whole motions are
+    left out.
+    """
     batches = sample_batches(generator, prompts, lengths, seeds, sampling, batch, precision)
     items, parts = zip(*batches, strict=True)
     return joined(items, parts)
 
 
 def joined(items: Sequence[Tensor], parts: Sequence[Sampled]) -> Sampled:
-    """Batches of `sample_batches` in one, in the order of the items; without tokens."""
+    """Batches of `sample_batches` in one, in the order of the items; without tokens and whole motions."""
     order = torch.cat(list(items)).argsort()
     frames = max(part.motion.shape[1] for part in parts)
     padded = [torch.nn.functional.pad(p.motion, (0, 0, 0, frames - p.motion.shape[1])) for p in parts]
