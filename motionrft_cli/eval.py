@@ -13,11 +13,12 @@ from motionrft.evaluation.preset import EvalPreset
 from motionrft_cli.dry_run import duration
 from motionrft_cli.memory import MIB
 from motionrft_cli.options import Call, command, sets
-from motionrft_cli.shares import refuse_several
+from motionrft_cli.processes import speaks
 
 if TYPE_CHECKING:
     from motionrft.evaluation.evaluation_session import EvaluationSession
     from motionrft.evaluation.result import EvaluationResult
+    from motionrft.training.distribution import Distribution
 
 Kind = Literal["generation", "retrieval", "preference", "authenticity", "physics", "events"]
 
@@ -64,27 +65,46 @@ def eval(
     Every result carries its judge, data, seeds and versions; --compare RESULT... refuses to mix them. With --out
     the numbers, tables and a page are written there.
     """
-    refuse_several("eval")
     if sum((call.json, latex, markdown)) > 1:
         raise UserError("--json, --latex and --markdown all want stdout: choose one.")
     if files and not (compare or ratings):
         raise UserError(
             f"unexpected argument {files[0]}: results go with --compare, ratings with --ratings KEY."
         )
+    if (compare or ratings or call.dry_run) and not speaks():
+        return 0  # one process does what is done in a moment
     if ratings is not None:
         return _read_ratings(call, files or [], ratings)
-    out = None if call.out is None else call.output_folder()
-    if study is not None and (against is None or out is None):
+    if compare:
+        return _conclude(call, _read_results(files or []), [], None, None, latex, markdown)
+    if study is not None and (against is None or call.out is None):
         raise UserError(
             "--study compares two systems and writes a page: name the other with --against, and --out DIR."
         )
     if call.dry_run:
         return _dry_run(call, kind, against)
-    session, skipped = None, list[str]()
-    if compare:
-        results = _read_results(files or [])
-    else:
-        session, results, skipped = _evaluate(call, kind, against)
+    from motionrft.training.distribution import Distribution
+
+    with Distribution.join(call.device()) as company:
+        if call.out is not None:
+            company.first(call.output_folder)
+        session, results, skipped = _evaluate(call, kind, against, company)
+    if not company.main:
+        return 3 if skipped else 0
+    return _conclude(call, results, skipped, session, study, latex, markdown)
+
+
+def _conclude(
+    call: Call[EvalPreset],
+    results: list["EvaluationResult"],
+    skipped: list[str],
+    session: "EvaluationSession | None",
+    study: int | None,
+    latex: bool,
+    markdown: bool,
+) -> int:
+    """Show and write what was found; the exit code."""
+    out = None if call.out is None else call.output_folder()
     _show(call, results, latex, markdown)
     for message in skipped:
         call.console.warn(f"skipped: {message}")
@@ -119,11 +139,12 @@ def _dry_run(call: Call[EvalPreset], kind: Kind, against: str | None) -> int:
 
 
 def _evaluate(
-    call: Call[EvalPreset], kind: Kind, against: str | None
+    call: Call[EvalPreset], kind: Kind, against: str | None, company: "Distribution"
 ) -> tuple["EvaluationSession", list["EvaluationResult"], list[str]]:
     from motionrft.evaluation.evaluation_session import EvaluationSession
 
-    session = EvaluationSession(call.preset, call.device(), call.dtype())
+    device = company.device or call.device()
+    session = EvaluationSession(call.preset, device, call.dtype(), company=company)
     if kind == "generation":
         with call.console.progress("sampling", session.motions(against), "motions") as bar:
 

@@ -85,7 +85,7 @@ def refuse_several(command: str) -> None:
     if count > 1:
         raise UserError(
             f"{command} runs in one process; {count} were started. Start it without torchrun, on one device "
-            "(--device cuda:0). finetune, train-reward, pretrain, sample, score and convert share their work."
+            "(--device cuda:0)."
         )
 
 

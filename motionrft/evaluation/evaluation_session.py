@@ -34,6 +34,7 @@ from motionrft.preferences.prompts import EventPrompt, read_event_prompts, templ
 from motionrft.preferences.run import judge_of
 from motionrft.reward.base import Reward
 from motionrft.text import load_text_encoder
+from motionrft.training.distribution import ALONE, Distribution
 
 ANY_LENGTH = 10**9
 _PAGE_BYTES, _PICTURE_BYTES = 150_000, 35_000
@@ -55,6 +56,8 @@ class EvaluationSession:
     dtype: torch.dtype = torch.float32
     progress: Callable[[str, int], None] = _nobody_looks
     galleries: list[Gallery] = field(default_factory=list)
+    company: Distribution = ALONE
+    """The processes that share the sampling, or the files; all of them get the whole result."""
     same_noise: bool = False
     """Whether the systems of the last `generation` sampled each prompt from the same noise."""
 
@@ -190,7 +193,7 @@ class EvaluationSession:
             raise UserError("name the motions to measure with --motions DIR.")
         real = None if preset.data is None else self._dataset()
         return evaluate_physics(
-            Path(preset.motions), real, preset.name, preset.limit, preset.reading_options()
+            Path(preset.motions), real, preset.name, preset.limit, preset.reading_options(), self.company
         )
 
     def events(self, against: str | None = None) -> list[EvaluationResult]:
@@ -282,6 +285,7 @@ class EvaluationSession:
             generator_identity(place),
             batch=self.preset.batch,
             dtype=self.dtype,
+            company=self.company,
         )
 
     def _reward(self, source: Source) -> Reward | None:

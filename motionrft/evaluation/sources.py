@@ -13,8 +13,9 @@ from motionrft.data.captions import Caption
 from motionrft.evaluation.items import Drawn
 from motionrft.evaluation.measure import converted
 from motionrft.generators.sampling import joined, sample_batches
-from motionrft.generators.text_to_motion import Sampling, TextToMotion
+from motionrft.generators.text_to_motion import Sampled, Sampling, TextToMotion
 from motionrft.representations.joints import in_metres, resample_linear
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.seeds import generator_for, item_seed
 
 
@@ -83,6 +84,8 @@ class GeneratorSource:
     dtype: torch.dtype = torch.float32
     made: Callable[[int], None] = _nobody_counts
     """Told how many more motions there are, batch by batch."""
+    company: Distribution = ALONE
+    """The processes that sample together, some batches each; all of them get all motions."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -111,7 +114,7 @@ class GeneratorSource:
         frames = generator.frames(seconds)  # (N,)
         condition = generator.encode_text([caption.text for caption in captions]).to(generator.device)
         precision = None if self.dtype == torch.float32 else self.dtype
-        items, made = [], []
+        found: list[tuple[Tensor, Sampled]] = []
         with evaluating(generator):
             for chosen, sampled in sample_batches(
                 generator,
@@ -121,11 +124,11 @@ class GeneratorSource:
                 self.sampling,
                 self.batch,
                 precision,
+                (self.company.place, self.company.processes),
             ):
-                items.append(chosen)
-                made.append(sampled)
+                found.append((chosen, sampled))
                 self.made(len(chosen))
-        all_of_them = joined(items, made)
+        all_of_them = joined(*zip(*self._of_all(found), strict=True))
         return Made(
             all_of_them.motion.float(),
             all_of_them.lengths,
@@ -133,6 +136,18 @@ class GeneratorSource:
             generator.fps,
             int((~all_of_them.usable).sum()),
         )
+
+    def _of_all(self, found: list[tuple[Tensor, Sampled]]) -> list[tuple[Tensor, Sampled]]:
+        """The batches of every process."""
+        if self.company.processes == 1:
+            return found
+        sent = [
+            (items, Sampled(each.motion.cpu(), each.lengths.cpu(), each.usable.cpu()))
+            for items, each in found
+        ]
+        everyone = [batch for part in self.company.gather(sent) for batch in part]
+        self.made(sum(len(items) for items, _ in everyone) - sum(len(items) for items, _ in found))
+        return everyone
 
 
 @contextmanager

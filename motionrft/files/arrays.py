@@ -265,7 +265,7 @@ def rate_of(members: Mapping[str, Any], path: Path) -> float | None:
         UserError: it is no frame rate.
     """
     for name in _RATES:
-        if name not in members:
+        if members.get(name) is None:
             continue
         value = np.asarray(members[name]).reshape(-1)
         if value.dtype.kind not in "iuf" or not value.size or (value != value[0]).any():

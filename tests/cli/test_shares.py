@@ -1,13 +1,10 @@
 """Work dealt out to processes and to jobs of an array gives what one process gives, in the order of the input."""
 
 import json
-import os
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import accelerate  # noqa: F401 - imported once here, not in every child
 import numpy as np
 import pytest
 
@@ -15,6 +12,7 @@ from motionrft.generators import save_generator
 from motionrft_cli import main as program
 from tests.cli.conftest import Result
 from tests.generators.families import WordEncoder, tiny
+from tests.processes import together
 from tests.representations.people import people
 
 Run = Callable[..., Result]
@@ -42,31 +40,14 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def in_processes(tmp_path: Path, *arguments: str, count: int = FORKED) -> list[Result]:
     """The program as `torchrun` would start it, in forked children; what each said, by rank."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    children = []
-    for rank in range(count):
-        child = os.fork()
-        if child == 0:
-            _act(tmp_path, rank, count, port, arguments)
-        children.append(child)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+    def act(rank: int) -> int:
+        sys.stdout, sys.stderr = ((tmp_path / f"{name}{rank}").open("w") for name in ("out", "err"))
+        return program.run(arguments)
+
+    codes = together(act, count)
     said = [[(tmp_path / f"{name}{rank}").read_text() for name in ("out", "err")] for rank in range(count)]
     return [Result(code, *texts) for code, texts in zip(codes, said, strict=True)]
-
-
-def _act(tmp_path: Path, rank: int, count: int, port: int, arguments: tuple[str, ...]) -> None:
-    code = 70
-    try:
-        sys.stdout, sys.stderr = ((tmp_path / f"{name}{rank}").open("w") for name in ("out", "err"))
-        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_WORLD_SIZE": str(count)}
-        os.environ.update(place, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count))
-        code = program.run(arguments)
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
 
 
 def documents(result: Result) -> list[dict]:
@@ -153,11 +134,9 @@ def test_processes_convert_what_one_does(run: Run, motions: Path, tmp_path: Path
         np.testing.assert_array_equal(np.load(file), np.load(tmp_path / "shared" / file.name))
 
 
-@pytest.mark.parametrize("command", ["refine-spl", "eval"])
 def test_a_command_that_runs_in_one_process_says_so_in_every_one(
-    run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    more = ("generation",) if command == "eval" else ()
-    result = run(command, *more, "--data", "somewhere", "--out", "out")
-    assert result.code == 2 and f"{command} runs in one process" in result.err
+    result = run("train-reward", "--stage", "evaluator", "--data", "somewhere", "--out", "out")
+    assert result.code == 2 and "evaluator runs in one process" in result.err
