@@ -25,6 +25,7 @@ from motionrft.loading import generator_identity, load_generator, load_reward, l
 from motionrft.official.rewards import Beside
 from motionrft.reward.balance import balanced
 from motionrft.reward.base import Reward
+from motionrft.reward.kimodo_terms import FEATURE_COSTS, feature_weights, with_feature_costs
 from motionrft.reward.resampled import SAME_RATE, Resampled
 from motionrft.training.fingerprints import path_hash, text_hash
 
@@ -52,8 +53,9 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
         UserError: something is not there.
     """
     found = {"generator": generator_identity(preset.generator)}
-    if set(preset.weights) - {name for name, weight in preset.weights.items() if not weight}:
-        found["reward"] = reward_identity(preset.reward, preset.weights)
+    weights = {name: weight for name, weight in preset.weights.items() if name not in FEATURE_COSTS}
+    if any(weights.values()):
+        found["reward"] = reward_identity(preset.reward, weights)
     if preset.text_features is not None:
         if not Path(preset.text_features).is_file():
             raise UserError(f"{preset.text_features}: no such file of text features.")
@@ -81,19 +83,24 @@ def load_parts(
     """
     generator = load_tuned(preset, device)
     beside = Beside(data=None if preset.data is None else Path(preset.data), rank=preset.reward_rank)
-    reward = load_reward(
-        preset.reward, preset.weights, generator.representation, generator.fps, device, beside
-    )
+    costs, weights = feature_weights(preset.weights, generator.feature_costs)
+    known = None
+    if any(weights.values()) or not costs:
+        known = load_reward(preset.reward, weights, generator.representation, generator.fps, device, beside)
+    reward = with_feature_costs(known, costs).to(device) if costs else known
+    assert reward is not None, "a reward without costs has been loaded"
     _check_gradient(preset, reward)
     check_perception(preset, reward)
-    if preset.balance:
+    if preset.balance and known is not None:
         real = None if preset.data is None else MotionDataset(preset.data, preset.split)
-        acting = ", ".join(f"{name} {weight:.3g}" for name, weight in balanced(reward, real).items())
+        acting = ", ".join(f"{name} {weight:.3g}" for name, weight in balanced(known, real).items())
         say(f"weights balanced by each term's spread on real motions: {acting}")
     _check_skeleton(preset, generator, reward)
     if another := other_rate(reward, generator.fps):
         say(f"{preset.reward} {another}")
     looked_at = held_out(preset, generator, device, say)
+    if costs:
+        generator.decode_features()
     prompts = load_prompts(preset, generator)
     if preset.prompts is not None and (said := read_prompt_file(Path(preset.prompts)).said):
         say(said)

@@ -238,6 +238,15 @@ class Generator(TextToMotion):
             frames: T, the padded number of frames; None takes the longest item's, which asks the device.
         """
 
+    @property
+    def feature_costs(self) -> tuple[str, ...]:
+        """Costs of its own features (`motionrft.reward.kimodo_terms`) that a reward may weigh; none for most families."""
+        return ()
+
+    def decode_features(self) -> None:
+        """Decode to the family's own features from now on, for rewards that weigh some of `feature_costs`."""
+        raise UserError(f"{self.family} has no features of its own that a reward could weigh.")
+
     def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str] | None:
         """State to what the family makes beyond `decode`, for files, and its representation; None where that is all."""
         return None

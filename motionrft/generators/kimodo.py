@@ -229,10 +229,22 @@ class Kimodo(FrameFamily[KimodoConfig]):
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         features = self._denormalised(x, lengths, frames)
+        if self.representation == KIMODO:
+            return features
         with torch.autocast(x.device.type, enabled=False):
             if self.representation == ROTATION:
                 return kimodo_to_rotation(features, lengths)
             return kimodo_to_joints(features, lengths, self.rest_joints).flatten(2)
+
+    @property
+    def feature_costs(self) -> tuple[str, ...]:
+        """SMPL-X has none here: its rest joints come with the body model, and a reward does not know them."""
+        if self.skeleton is SMPLX22:
+            return ()
+        return ("consistency", "hinge_limits", "off_hinge") if self.skeleton is G1 else ("consistency",)
+
+    def decode_features(self) -> None:
+        self.representation = KIMODO
 
     def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str]:
         """The de-normalised features: joints that are not ours, the smooth path and the contacts are in them."""

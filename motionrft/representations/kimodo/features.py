@@ -177,17 +177,22 @@ def assembled(
     path = smooth * smooth.new_tensor([1.0, 0.0, 1.0])
     velocities = (posed[1:] - posed[:-1]) * FPS
     velocities = torch.cat((velocities, velocities[-1:]))  # (T, J, 3)
-    feet = list(skeleton.feet)
-    contacts = (velocities[:, feet].norm(dim=-1) < _STILL) & (posed[:, feet, 1] < _LOW)  # (T, 4)
     blocks = (
         torch.cat((smooth[:, :1], root[:, 1:2], smooth[:, 2:]), dim=-1),
         heading_of(posed, skeleton),
         (posed - path[:, None]).flatten(1),
         matrix_to_sixd(world, "columns").flatten(1),
         velocities.flatten(1),
-        contacts.to(posed),
+        contacts_of(posed, velocities, skeleton),
     )
     return torch.cat(blocks, dim=-1)
+
+
+def contacts_of(posed: Tensor, velocities: Tensor, skeleton: KimodoSkeleton) -> Tensor:
+    """(..., 4) 1 where a foot's joint of (..., J, 3) is low and slow, else 0."""
+    feet = list(skeleton.feet)
+    touching = (velocities[..., feet, :].norm(dim=-1) < _STILL) & (posed[..., feet, 1] < _LOW)
+    return touching.to(posed)
 
 
 def heading_of(posed: Tensor, skeleton: KimodoSkeleton) -> Tensor:

@@ -22,6 +22,7 @@ HINGES = tuple(
 _AXIS = {"pitch": 0, "knee": 0, "elbow": 0, "roll": 2, "yaw": 1}
 HINGE_AXES = tuple(_AXIS[G1.names[joint].split("_")[-1]] for joint in HINGES)
 """The axis about which each turns, in Kimodo's world: 0 is x (left), 1 y (up), 2 z (forward)."""
+_NOWHERE = 1e-10
 _TO_OURS = torch.tensor([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]], dtype=torch.float64)
 """From MuJoCo's axes (x forward, z up) to ours."""
 
@@ -53,6 +54,30 @@ def pose_of_qpos(qpos: Tensor) -> tuple[Tensor, Tensor]:
     for place, (joint, axis) in enumerate(zip(HINGES, HINGE_AXES, strict=True)):
         local[..., joint, :, :] = _about(axis, qpos[..., 7 + place]) @ offsets[joint].T
     return local, qpos[..., :3] @ turn.T
+
+
+def hinge_angles(local: Tensor) -> tuple[Tensor, Tensor]:
+    """What the 29 hinges can make of local rotations (..., 34, 3, 3), differentiable.
+
+    Returns:
+        Angles (..., 29), radians, as rows for MuJoCo have them: the turn about each hinge's axis that is nearest to the
+        joint's rotation. And 1 - cos of what is left of it, (..., 29), 0 where the hinge can make it.
+    """
+    offsets = numbers("g1.hinge_offsets").to(local)
+    angles, left = [], []
+    for joint, axis in zip(HINGES, HINGE_AXES, strict=True):
+        first, second = (axis + 1) % 3, (axis + 2) % 3
+        turned = local[..., joint, :, :] @ offsets[joint]
+        sine = turned[..., second, first] - turned[..., first, second]
+        cosine = turned[..., first, first] + turned[..., second, second]
+        squared = sine.square() + cosine.square()
+        lost = (
+            squared < _NOWHERE
+        )  # turned over, or no rotation at all: no angle is nearest, and none has a gradient
+        angles.append(torch.atan2(torch.where(lost, 0.0, sine), torch.where(lost, 1.0, cosine)))
+        length = torch.where(lost, 0.0, squared.clamp(min=_NOWHERE).sqrt())
+        left.append((3 - turned[..., axis, axis] - length) / 2)
+    return torch.stack(angles, dim=-1), torch.stack(left, dim=-1)
 
 
 def _about(axis: int, angle: Tensor) -> Tensor:
