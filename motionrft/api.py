@@ -18,8 +18,8 @@ from motionrft.files import FileFault, Motion, read_motions, write_motion
 from motionrft.files.conversion import Conversion, convert_motion
 from motionrft.files.reading import ReadingOptions
 from motionrft.finetuning.preset import FinetunePreset
-from motionrft.finetuning.run import Finetuned, FinetuneSession
 from motionrft.finetuning.run import finetune as run_finetuning
+from motionrft.finetuning.session import Finetuned, FinetuneSession
 from motionrft.generators.sampling import prompt_seeds, sample_batches
 from motionrft.generators.text_to_motion import Asked, TextToMotion, asked_of
 from motionrft.loading import load_generator, load_reward

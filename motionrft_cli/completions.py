@@ -1,51 +1,130 @@
-"""Completion scripts for bash, zsh and fish, generated from the commands themselves.
+"""What shells are taught: commands, options, and the words that may stand behind them, each with a line of its own.
 
 The scripts are static, so that a press of TAB costs nothing; only the names after `--preset` are asked for.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from motionrft.errors import UserError
-from motionrft_cli.commands import COMMANDS, load_function
-from motionrft_cli.described import NO_BREAK
+from motionrft.registry import FORMATS, GENERATORS, METHODS, SAMPLERS, Kind
+from motionrft.settings.fields import every_field
+from motionrft_cli.commands import COMMANDS, load_function, preset_model
+from motionrft_cli.described import NO_BREAK, Described
 
 SHELLS = ("bash", "zsh", "fish")
+KEYS = ("--set", "--explain")
+"""Options that take the dotted path of a setting."""
+LISTED = ("method", "terms", "formats", "log")
+"""Parameters that take several words, with commas between."""
+_TABLES: dict[str, Kind] = {
+    "method": METHODS,
+    "sampler": SAMPLERS,
+    "family": GENERATORS,
+    "to": FORMATS,
+    "formats": FORMATS,
+}
+_WORDS = {
+    "builtin": "travels along: 20 kinds of motion",
+    "builtin-world": "travels along: 52 kinds of motion, alone and after each other",
+    "generation": "R-Precision, FID, MM-Dist and physics of sampled motions",
+    "retrieval": "a reward or evaluator finds motions by text",
+    "preference": "a reward prefers what people prefer",
+    "authenticity": "a reward tells recorded motions from made ones",
+    "physics": "skating, jitter, penetration and their like",
+    "events": "do events happen, in the order told, as often as told",
+    "gradients": "size of the gradient at each denoising step",
+    "similarity": "clean prediction against the final motion",
+    "memory": "bytes held for backward against steps",
+}
+
+
+@dataclass(frozen=True)
+class Word:
+    """Something to complete, and what it is; an empty help where nothing needs saying."""
+
+    word: str
+    help: str = ""
 
 
 @dataclass(frozen=True)
 class Flag:
-    """One option as a shell needs to know it."""
+    """One option as a shell needs to know it.
+
+    words: for its value. files: names of files are offered as well. listed: several words with commas between.
+    """
 
     names: tuple[str, ...]
     help: str
     takes_value: bool
-    choices: tuple[str, ...] = ()
+    words: tuple[Word, ...] = ()
+    files: bool = True
+    listed: bool = False
 
     @property
-    def is_preset(self) -> bool:
-        """Whether its values are the names of --list-presets."""
-        return "--preset" in self.names
+    def asks(self) -> str:
+        """What else than words its value is: `preset`, `key=` or `key`."""
+        if "--preset" in self.names:
+            return "preset"
+        return "" if not set(KEYS) & set(self.names) else "key=" if "--set" in self.names else "key"
 
 
 @dataclass(frozen=True)
 class Command:
-    """One subcommand with its options."""
+    """One subcommand: its options, the words of its first argument, the paths of its settings."""
 
     name: str
     help: str
     flags: tuple[Flag, ...]
+    first: tuple[Word, ...] = ()
+    keys: tuple[Word, ...] = ()
+
+
+HELP = Flag(("--help", "-h"), "show this message and stop", takes_value=False)
 
 
 def describe(name: str) -> Command:
     """The options of one command; its file is imported."""
     options = load_function(name).options
-    flags = [
-        Flag(o.flags, o.text.replace(NO_BREAK, " "), bool(o.value), o.choices) for o in options if o.flags
-    ]
-    return Command(name, COMMANDS[name].help, (*flags, HELP))
+    first = next((o for o in options if not o.flags and o.choices), None)
+    flags = [_flag(option) for option in options if option.flags]
+    return Command(
+        name,
+        COMMANDS[name].help,
+        (*flags, HELP),
+        () if first is None else tuple(_words(first)),
+        tuple(_keys(name)),
+    )
 
 
-HELP = Flag(("-h", "--help"), "Show this message and exit.", takes_value=False)
+def _flag(option: Described) -> Flag:
+    words = tuple(_words(option))
+    text = option.text.replace(NO_BREAK, " ")
+    files = not option.legal and (not words or option.value == "NAME|DIR")
+    return Flag(option.flags, text, bool(option.value), words, files, option.name in LISTED)
+
+
+def _words(option: Described) -> Iterator[Word]:
+    for word in option.choices:
+        if word == word.lower():  # cuda:N stands for others
+            yield Word(word, _help_of(option.name, word))
+
+
+def _help_of(parameter: str, word: str) -> str:
+    table = _TABLES.get(parameter)
+    if table is FORMATS:
+        return next((each.help for each in table.table.values() if word in each.writes), "")
+    return table.help_of(word) if table is not None and word in table else _WORDS.get(word, "")
+
+
+def _keys(command: str) -> Iterator[Word]:
+    """Settings with a value, not groups of them, as --set takes them."""
+    found: dict[str, str] = {}
+    for path, field in every_field(preset_model(command)):
+        found.setdefault(path, " ".join((field.description or "").split()))
+    groups = {path.rpartition(".")[0] for path in found}
+    kept = {path for path in found if path not in groups or found[path]}
+    yield from (Word(path, found[path]) for path in found if path in kept)
 
 
 def completion_script(shell: str) -> str:
@@ -56,113 +135,23 @@ def completion_script(shell: str) -> str:
     """
     if shell not in SHELLS:
         raise UserError(f"--show-completion {shell}: there are {', '.join(SHELLS)}")
+    from motionrft_cli.shells import bash, fish, zsh
+
     commands = [describe(name) for name in COMMANDS]
-    return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](commands)
+    return {"bash": bash.script, "zsh": zsh.script, "fish": fish.script}[shell](commands)
 
 
-def _bash(commands: list[Command]) -> str:
-    lines = [
-        "# bash completion for motionrft; generated by: motionrft --show-completion bash",
-        "_motionrft() {",
-        "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}",
-        "    local command=${COMP_WORDS[1]} presets",
-        "    COMPREPLY=()",
-        '    if [ "$COMP_CWORD" = 1 ]; then',
-        f"        COMPREPLY=($(compgen -W '{' '.join(COMMANDS)} --help --version' -- \"$word\"))",
-        "        return",
-        "    fi",
-        "    case $command:$before in",
-        "        *:--preset)",
-        "            presets=$(motionrft $command --list-presets 2>/dev/null | cut -d' ' -f1)",
-        '            COMPREPLY=($(compgen -f -W "$presets" -- "$word"))',
-        "            return ;;",
-    ]
+def with_words(commands: list[Command]) -> dict[Flag, list[str]]:
+    """Each different set of words -> the places, `command:--flag`, where it is completed."""
+    places: dict[tuple[object, ...], tuple[Flag, list[str]]] = {}
     for command in commands:
         for flag in command.flags:
-            if flag.choices:
-                names = "|".join(f"{command.name}:{name}" for name in flag.names)
-                words = " ".join(flag.choices)
-                lines.append(f"        {names}) COMPREPLY=($(compgen -W '{words}' -- \"$word\")); return ;;")
-    lines += ["    esac", "    [[ $word == -* ]] || return", "    case $command in"]
-    for command in commands:
-        names = " ".join(name for flag in command.flags for name in flag.names if name.startswith("--"))
-        lines.append(f"        {command.name}) COMPREPLY=($(compgen -W '{names}' -- \"$word\")) ;;")
-    lines += ["    esac", "}", "complete -o default -o bashdefault -F _motionrft motionrft", ""]
-    return "\n".join(lines)
+            if flag.words:
+                _, found = places.setdefault((flag.words, flag.files, flag.listed), (flag, []))
+                found += [f"{command.name}:{name}" for name in flag.names]
+    return dict(places.values())
 
 
-def _zsh(commands: list[Command]) -> str:
-    lines = [
-        "#compdef motionrft",
-        "# zsh completion for motionrft; generated by: motionrft --show-completion zsh",
-        "_motionrft_presets() {",
-        "    compadd -- ${(f)\"$(motionrft $1 --list-presets 2>/dev/null | cut -d' ' -f1)\"}",
-        "    _files -g '*.(yaml|yml)'",
-        "}",
-        "_motionrft() {",
-        "    local context state line",
-        "    local -a commands=(",
-        *(f"        {_quoted(f'{command.name}:{command.help}')}" for command in commands),
-        "    )",
-        "    _arguments -C '--version[Print the version and stop.]' '--help[Show help.]' \\",
-        "        '1: :->command' '*:: :->rest'",
-        "    case $state in",
-        "        command) _describe command commands ;;",
-        "        rest)",
-        "            case $words[1] in",
-    ]
-    for command in commands:
-        lines.append(f"                {command.name}) _arguments \\")
-        for flag in command.flags:
-            lines += [
-                f"                    {_quoted(_zsh_option(name, flag, command.name))} \\"
-                for name in flag.names
-            ]
-        lines.append("                    '*:file:_files' ;;")
-    lines += ["            esac ;;", "    esac", "}", "compdef _motionrft motionrft", ""]
-    return "\n".join(lines)
-
-
-def _zsh_option(name: str, flag: Flag, command: str) -> str:
-    words = flag.help.replace("[", "(").replace("]", ")").replace(":", ";")
-    text = f"*{name}[{words}]"
-    if not flag.takes_value:
-        return text
-    if flag.is_preset:
-        return f"{text}:preset:{{_motionrft_presets {command}}}"
-    return f"{text}:value:({' '.join(flag.choices)})" if flag.choices else f"{text}:value:_files"
-
-
-def _fish(commands: list[Command]) -> str:
-    lines = [
-        "# fish completion for motionrft; generated by: motionrft --show-completion fish",
-        "complete -c motionrft -n __fish_use_subcommand -l help -s h -d 'Show help.'",
-        "complete -c motionrft -n __fish_use_subcommand -l version -d 'Print the version and stop.'",
-    ]
-    for command in commands:
-        here = f"-n '__fish_seen_subcommand_from {command.name}'"
-        lines.append(
-            f"complete -c motionrft -f -n __fish_use_subcommand -a {command.name} -d {_quoted(command.help)}"
-        )
-        lines += [
-            f"complete -c motionrft {here} {_fish_option(flag, command.name)}" for flag in command.flags
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _fish_option(flag: Flag, command: str) -> str:
-    names = " ".join(
-        f"-l {name.removeprefix('--')}" if name.startswith("--") else f"-s {name.removeprefix('-')}"
-        for name in flag.names
-    )
-    text = f"{names} -d {_quoted(flag.help)}"
-    if not flag.takes_value:
-        return text
-    if flag.is_preset:
-        return f"{text} -r -a \"(motionrft {command} --list-presets 2>/dev/null | cut -d' ' -f1)\""
-    return f"{text} -x -a {_quoted(' '.join(flag.choices))}" if flag.choices else f"{text} -r"
-
-
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """In single quotes, for all three shells (fish reads a backslash before a quote, the others do not)."""
-    return "'" + text.replace("'", "’") + "'"
+    return "'" + text.replace("'", "’").replace("\\", "/") + "'"

@@ -13,6 +13,8 @@ from motionrft_cli.signature import field_of, flag_of, marks_of
 
 WIDEST = 24
 """Columns of a list of legal words; a wider one stands in the help text instead."""
+BUILTIN = ("builtin", "builtin-world")
+"""Names of what travels with the package."""
 _PLACE, _FILE, _SECONDS = "NAME|DIR", "FILE", "SECONDS"
 _VALUES: dict[str, str] = {
     **dict.fromkeys(("generator", "reward", "evaluator", "base", "teacher", "against"), _PLACE),
@@ -41,7 +43,7 @@ class Described:
     """One option or argument of a command.
 
     flags: as typed, empty for an argument. value: what stands for its value, empty for a switch. choices: words that may
-    be completed. path: of the preset's field that it sets.
+    be completed. legal: no others are. path: of the preset's field that it sets.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Described:
     default: str
     panel: str
     choices: tuple[str, ...] = ()
+    legal: bool = False
     path: str | None = None
 
     @property
@@ -86,7 +89,9 @@ def described(parameter: Parameter, model: type[Preset], usual: Preset) -> Descr
     default = _default(path, base, usual, help) if is_option else ""
     panel = (info.rich_help_panel if info is not None else None) or ("Options" if is_option else "Arguments")
     flags = _flags(parameter, info) if is_option else ()
-    return Described(parameter.name, flags, value, help, default, str(panel), choices, path)
+    if value == _PLACE:
+        choices = (*BUILTIN, *(word for word in choices if word not in BUILTIN))
+    return Described(parameter.name, flags, value, help, default, str(panel), choices, bool(legal), path)
 
 
 def _flags(parameter: Parameter, info: Any) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from motionrft_cli.resuming import AllowChanged
 from motionrft_cli.training_progress import LoopProgress
 
 if TYPE_CHECKING:
-    from motionrft.finetuning.run import Finetuned, FinetuneSession
+    from motionrft.finetuning.session import Finetuned, FinetuneSession
 
 MIB = 2**20
 
@@ -110,7 +110,7 @@ def _show(call: Call[FinetunePreset], done: "Finetuned", generator: Path) -> Non
 
 
 def _session(call: Call[FinetunePreset], allow_changed: Sequence[str] = ()) -> "FinetuneSession":
-    from motionrft.finetuning.run import FinetuneSession
+    from motionrft.finetuning.session import FinetuneSession
 
     return FinetuneSession(
         call.out or Path(),

@@ -36,12 +36,7 @@ def score(
     text_file: Annotated[
         Path | None, typer.Option(help="texts, one a line: one for all, or one a motion")
     ] = None,
-    terms: Annotated[
-        str | None,
-        typer.Option(
-            help="comma-separated: semantic, preference, authenticity, physics, jitter, …; none: all there are"
-        ),
-    ] = None,
+    terms: Annotated[str | None, sets("terms")] = None,
     reward: Annotated[str | None, sets("reward")] = None,
     fps: Annotated[float | None, sets("fps")] = None,
     frames: Annotated[bool | None, typer.Option("--frames"), sets("frames")] = None,
@@ -61,7 +56,7 @@ def score(
     """
     with share_of(call, shard) as share:
         asked = (
-            terms.split(",") if terms is not None else call.preset.terms,
+            call.preset.terms,
             {**call.preset.fail_under, **_limits("--fail-under", fail_under)},
             {**call.preset.fail_over, **_limits("--fail-over", fail_over)},
         )

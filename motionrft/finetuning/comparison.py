@@ -12,7 +12,8 @@ from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.evaluation.tables import latex, markdown, protocol_of
 from motionrft.finetuning import report
 from motionrft.finetuning.preset import FinetunePreset
-from motionrft.finetuning.run import Finetuned, FinetuneSession, finetune
+from motionrft.finetuning.run import finetune
+from motionrft.finetuning.session import Finetuned, FinetuneSession
 from motionrft.report.content import ReportData, Series
 from motionrft.report.page import write_report
 from motionrft.report.verdict import Row

@@ -1,12 +1,19 @@
 """What a run would cost: time of an ordinary trajectory, memory of that of the longest prompts; nothing is written."""
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from torch import nn
 
 from motionrft import builtin
 from motionrft.data.folder import MotionDataset
 from motionrft.evaluation.evaluators import load_evaluator
+from motionrft.finetuning.loading import generator_kind
 from motionrft.finetuning.preset import FinetunePreset
-from motionrft.finetuning.run import FinetuneRun, FinetuneSession
+from motionrft.finetuning.run import FinetuneRun
+from motionrft.finetuning.session import FinetuneSession
+from motionrft.finetuning.token_run import TokenRun
 from motionrft.text.base import TextEncoder
 from motionrft.text.cost import text_cost
 from motionrft.text.stand_in import StandInText
@@ -64,6 +71,8 @@ def estimate(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
     Raises:
         UserError: something that the preset names is missing or wrong.
     """
+    if generator_kind(preset.generator) == "tokens":
+        return _of_tokens(preset, session)
     _check_held_out(preset, session)
     watch = preset.watch.model_copy(update={"every": 0})
     evaluation = preset.evaluation.model_copy(update={"prompts": 0})
@@ -74,20 +83,39 @@ def estimate(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
     lines = trainer.update(0)
     lengths = tuning.parts.prompts.lengths
     longest = trainer.walk(lengths.argsort(descending=True)[: preset.batch], 0, 0)
-    trained = sum(p.numel() for p in trainer.parameters.values())
-    parameters = sum(p.numel() for p in tuning.generator.parameters())
     an_update = sum(line["seconds"] for line in lines) / max(len(lines), 1)
+    graph = max((line["graph_bytes"] for line in longest), default=0)
+    return _estimated(preset, trainer.parameters, tuning.generator, trainer.planned, graph, an_update, text)
+
+
+def _of_tokens(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
+    """Of a language model of motion tokens: two updates on given pairs, or on those of a first round."""
+    quiet = {"evaluation": preset.evaluation.model_copy(update={"prompts": 0})}
+    tuning = TokenRun(preset.model_copy(update=quiet), session)
+    tuning.trainer.update(0)
+    began = time.perf_counter()
+    line = tuning.trainer.update(0)
+    an_update, generator = time.perf_counter() - began, tuning.generator
+    text = text_cost(generator.text_encoder, list(tuning.trainer.row_of))
+    parameters, graph = tuning.trainer.parameters, int(line["graph_bytes"])
+    return _estimated(preset, parameters, generator, tuning.total, graph, an_update, text)
+
+
+def _estimated(
+    preset: FinetunePreset,
+    trained: Mapping[str, nn.Parameter],
+    generator: nn.Module,
+    planned: int | None,
+    graph_bytes: int,
+    an_update: float,
+    text: str,
+) -> Estimate:
+    tuned = sum(p.numel() for p in trained.values())
+    parameters = sum(p.numel() for p in generator.parameters())
     copies = max(preset.keep, 1) + 1  # the best stays beside the newest
-    whole = None if trainer.planned is None else trainer.planned * an_update
+    whole = None if planned is None else planned * an_update
     if preset.time_limit is not None:
         whole = min(whole or preset.time_limit, preset.time_limit)
-    return Estimate(
-        trained,
-        parameters,
-        max((line["graph_bytes"] for line in longest), default=0),
-        MemoryMeter().read()["peak_bytes"],
-        4 * (trained * _ADAM_COPIES * copies + parameters),
-        an_update,
-        whole,
-        text,
-    )
+    disk = 4 * (tuned * _ADAM_COPIES * copies + parameters)
+    peak = MemoryMeter().read()["peak_bytes"]
+    return Estimate(tuned, parameters, graph_bytes, peak, disk, an_update, whole, text)

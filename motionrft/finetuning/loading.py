@@ -2,7 +2,7 @@
 prompts.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -19,15 +19,25 @@ from motionrft.finetuning.pairs import read_pair_prompts
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
 from motionrft.generators.base import Generator, diffusion
-from motionrft.generators.kinds import KIND_WORDS
+from motionrft.generators.kinds import KIND_WORDS, Kind
 from motionrft.generators.text_to_motion import TextToMotion
-from motionrft.loading import generator_identity, load_generator, load_reward, loaded_for, reward_identity
+from motionrft.loading import (
+    generator_identity,
+    is_brought,
+    load_generator,
+    load_reward,
+    loaded_for,
+    reward_identity,
+)
 from motionrft.official.rewards import Beside
+from motionrft.parsing import read_json
+from motionrft.registry import GENERATORS
 from motionrft.reward.balance import balanced
 from motionrft.reward.base import Reward
 from motionrft.reward.kimodo_terms import FEATURE_COSTS, feature_weights, with_feature_costs
 from motionrft.reward.resampled import SAME_RATE, Resampled
 from motionrft.training.fingerprints import path_hash, text_hash
+from motionrft.training.weights import CONFIG
 
 
 @dataclass(frozen=True)
@@ -115,7 +125,22 @@ def load_tuned(preset: FinetunePreset, device: torch.device | str) -> Generator:
     """
     generator = loaded_for(preset, load_generator(preset.generator, device))
     check_kind(preset, generator)
+    check_fields(preset, TOKEN_SETTINGS, generator)
     return diffusion(generator, preset.generator, "this trainer takes")
+
+
+def generator_kind(place: str) -> Kind:
+    """Which kind of generator is there, by its configuration where it has one.
+
+    Raises:
+        UserError: there is none, or a damaged one.
+    """
+    config = Path(builtin.resolve(place, "generator")) / CONFIG
+    if is_brought(place) or not config.is_file():
+        return load_generator(place).kind
+    family = str(read_json(config).get("family"))
+    kind: Kind = GENERATORS.load(family).kind if family in GENERATORS else "diffusion"
+    return kind  # loading another says what is wrong with it
 
 
 def check_kind(preset: FinetunePreset, generator: TextToMotion) -> None:
@@ -132,6 +157,36 @@ def check_kind(preset: FinetunePreset, generator: TextToMotion) -> None:
         f"{preset.generator}: {preset.method.method} tunes {mine}, and {generator.family} is one of the "
         f"{KIND_WORDS[generator.kind]}: set --method to {' or '.join(fitting) or 'a package that brings one'}."
     )
+
+
+TOKEN_SETTINGS = (
+    "method.loss",
+    "method.average",
+    "method.smoothing",
+    "method.guard",
+    "method.fresh",
+    "events",
+)
+DIFFUSION_SETTINGS = (
+    "data", "prompts", "steps", "sampler", "eta", "shift", "guidance", "compile", "ema", "balance", "reference",
+)  # fmt: skip
+"""What only one kind of generator is tuned with."""
+
+
+def check_fields(preset: FinetunePreset, foreign: Sequence[str], generator: TextToMotion) -> None:
+    """Refuse what is set and does not act on this kind of generator.
+
+    Raises:
+        UserError: as said.
+    """
+    for field in foreign:
+        group, _, name = field.rpartition(".")
+        mine = getattr(preset, group) if group else preset
+        known = type(mine).model_fields.get(name)
+        if known is not None and getattr(mine, name) != known.get_default(call_default_factory=True):
+            raise UserError(
+                f"{field} does not act on {generator.family}, one of the {KIND_WORDS[generator.kind]}: leave it out."
+            )
 
 
 def _check_skeleton(preset: FinetunePreset, generator: Generator, reward: Reward) -> None:

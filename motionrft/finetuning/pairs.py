@@ -56,7 +56,9 @@ def read_pair_prompts(path: Path, generator: TextToMotion) -> PairPrompts:
     texts, better, worse = [], [], []
     for place, entry in json_lines(path):
         texts.append(text_of(entry, "prompt" if "prompt" in entry else "text", place))
-        both = [_motion(path.parent / text_of(entry, side, place), generator) for side in ("better", "worse")]
+        both = [
+            read_motion(path.parent / text_of(entry, side, place), generator) for side in ("better", "worse")
+        ]
         frames = min(*(len(motion) for motion in both), generator.max_frames)
         _check_length(frames, generator, place)
         better.append(both[0][:frames])
@@ -67,7 +69,7 @@ def read_pair_prompts(path: Path, generator: TextToMotion) -> PairPrompts:
     return PairPrompts(texts, lengths, better=tuple(better), worse=tuple(worse), source=path)
 
 
-def _motion(path: Path, generator: TextToMotion) -> Tensor:
+def read_motion(path: Path, generator: TextToMotion) -> Tensor:
     """(T, D) as the generator makes them, de-normalised."""
     motion = read_motions(path)[0]
     frames = torch.from_numpy(motion.array).flatten(1)

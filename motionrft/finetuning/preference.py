@@ -55,18 +55,19 @@ def dpo(
     """One update point: given pairs, or best against worst of the candidates of each prompt."""
     method = context.method
     assert isinstance(method, DpoPreset)
+    beta = method.strength("diffusion")
 
     def judged(number: int, micro_batch: MicroBatch) -> Judged:
         start = micro_batch.start
         if micro_batch.worse is not None:
             errors = compared(context, start, *_given(context, micro_batch), rng)
-            return Judged(dpo_loss(errors, method.beta), _told(errors, method.beta))
+            return Judged(dpo_loss(errors, beta), _told(errors, beta))
         made = candidates(context, start, method.candidates)
         rows = torch.arange(len(made.rewards), device=made.rewards.device)  # (B,)
         best, worst = (made.states[rows, found] for found in (made.rewards.argmax(1), made.rewards.argmin(1)))
         errors = compared(context, start, best, worst, rng)
         clear = made.rewards.amax(1) - made.rewards.amin(1) > method.margin  # (B,) bool
-        return Judged(dpo_loss(errors, method.beta) * clear, _told(errors, method.beta), made)
+        return Judged(dpo_loss(errors, beta) * clear, _told(errors, beta), made)
 
     yield _accumulated(context, micro_batches, judged)
 

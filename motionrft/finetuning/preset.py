@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union
 from pydantic import BeforeValidator, Field, model_validator
 
 from motionrft.errors import UserError
+from motionrft.evaluation.preset import EventsPart
 from motionrft.finetuning.methods.base import MethodPreset, method_named, plan_of, usable_methods
 from motionrft.finetuning.methods.easytune import EasyTunePreset
 from motionrft.generators.preset import GENERATOR
@@ -108,6 +109,9 @@ class WatchPart(PresetPart):
     )
     foot_skating: float = Field(0.25, gt=0, description="relative rise of the skating ratio to warn of")
     motion_energy: float = Field(0.2, gt=0, description="relative change of motion energy to warn of")
+    events: float = Field(
+        0.05, gt=0, description="fall of the score of a kind of events to warn of; where pairs tell events"
+    )
     stop: float = Field(3.0, ge=1, description="a rise this many times as large stops the run")
 
 
@@ -224,6 +228,11 @@ class FinetunePreset(TextPreset):
     keep: int = Field(2, ge=0, description="newest checkpoints to keep; 0 keeps all")
     watch: WatchPart = WatchPart()
     evaluation: EvaluationPart = EvaluationPart()
+    events: EventsPart = Field(
+        EventsPart(),
+        description="of motion tokens: event prompts for the watch, the tables and fresh candidates, and their judge; "
+        "null: prompts.jsonl beside the pairs, or made",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -2,20 +2,19 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from motionrft.evaluation.generation import Repetition, evaluate_generator
 from motionrft.evaluation.result import EvaluationResult, compare
-from motionrft.evaluation.tables import protocol_of
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
 from motionrft.finetuning.compiled import quickened
 from motionrft.finetuning.frozen import FrozenTwin
 from motionrft.finetuning.held_out import TestSet
-from motionrft.finetuning.loading import Parts, identities, load_parts
+from motionrft.finetuning.loading import Parts, generator_kind, identities, load_parts
 from motionrft.finetuning.looking import Looking
 from motionrft.finetuning.methods.base import method_named
 from motionrft.finetuning.objective import TuningContext
@@ -23,6 +22,19 @@ from motionrft.finetuning.prepared_prompts import PreparedPrompts
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.references import References
 from motionrft.finetuning.sampling_choice import tuning_sampling
+from motionrft.finetuning.session import (
+    ADAPTERS,
+    EVALUATIONS,
+    GENERATOR,
+    PLOTS,
+    REPORT,
+    Finetuned,
+    FinetuneSession,
+    Run,
+    card_of,
+    choose_best,
+)
+from motionrft.finetuning.token_run import TokenRun
 from motionrft.finetuning.trainer import FinetuneTrainer
 from motionrft.finetuning.watch import Looks, read_looks, watch_for
 from motionrft.generators.folder import save_generator
@@ -35,55 +47,10 @@ from motionrft.training.environment import environment
 from motionrft.training.loop import Outcome, train
 from motionrft.training.memory import GraphBytes
 from motionrft.training.precision import autocast
-from motionrft.training.progress import Progress, Silent
+from motionrft.training.progress import Progress
 from motionrft.training.run import RunFolder
 from motionrft.training.seeds import seed_everything
 from motionrft.training.watch import Watch
-
-GENERATOR, ADAPTERS, EVALUATIONS, PLOTS, REPORT = (
-    "generator",
-    "adapters",
-    "evaluation",
-    "plots",
-    "report.html",
-)
-
-
-@dataclass(frozen=True)
-class FinetuneSession:
-    """How a run is carried out, apart from its preset.
-
-    progress: makes the progress of a stage that is called so; say: told what people should know;
-    allow_changed: preset keys that may differ on resume;
-    before: folder of evaluations of the untuned generator, shared by runs that start from it.
-    """
-
-    out: Path
-    device: torch.device
-    dtype: torch.dtype = torch.float32
-    resume: bool = False
-    overwrite: bool = False
-    progress: Callable[[str], Progress] = lambda _: Silent()
-    say: Callable[[str], None] = lambda _: None
-    allow_changed: tuple[str, ...] = ()
-    before: Path | None = None
-
-
-@dataclass(frozen=True)
-class Finetuned:
-    """What came of a run. tables: title to rows, before against after."""
-
-    outcome: Outcome
-    generator: Path
-    report: Path
-    tables: dict[str, list[Row]]
-    results: tuple[EvaluationResult, ...] = ()
-    """Before and after, with what was tuned with."""
-
-    @property
-    def protocol(self) -> str:
-        """How the numbers of the first table were made."""
-        return protocol_of(self.results[0]) if self.results else "nothing was evaluated"
 
 
 def finetune(preset: FinetunePreset, session: FinetuneSession) -> Finetuned:
@@ -97,7 +64,7 @@ def finetune(preset: FinetunePreset, session: FinetuneSession) -> Finetuned:
         session = replace(session, device=distribution.device or session.device)
         opened = distribution.first(lambda: _open(preset, session))
         with opened or nullcontext() as folder:
-            tuning = FinetuneRun(preset, session, distribution)
+            tuning = run_for(preset, session, distribution)
             outcome = tuning.train(folder)
             distribution.part()  # the evaluation is long, and the main process's alone
             if folder is None:
@@ -116,6 +83,17 @@ def _open(preset: FinetunePreset, session: FinetuneSession) -> RunFolder:
         allow_changed=("device", "evaluation", "keep", "checkpoint_every", *session.allow_changed),
         complete=lambda values: FinetunePreset.of(values).plain(),
     )
+
+
+def run_for(preset: FinetunePreset, session: FinetuneSession, distribution: Distribution) -> Run:
+    """The run that tunes this kind of generator, everything loaded.
+
+    Raises:
+        UserError: something that the preset names is missing or wrong.
+    """
+    if generator_kind(preset.generator) == "tokens":
+        return TokenRun(preset, session, distribution)
+    return FinetuneRun(preset, session, distribution)
 
 
 class FinetuneRun:
@@ -272,15 +250,12 @@ class FinetuneRun:
 
     def _choose(self, folder: RunFolder, outcome: Outcome) -> list[str]:
         """Go back to the best checkpoint if the watch ended the run; sentences for the report."""
-        if outcome.reason in ("updates", "time"):
-            return []
-        best = folder.best()
-        assert best is not None, "the start was saved as the first best"
-        self.trainer.load_state_dict(folder.load(best)["trainer"])
-        result = f"the checkpoint of update {best}" if best else "the generator as it was"
-        sentence = f"{outcome.reason}. The result is {result}."
-        self.session.say(sentence)
-        return [sentence]
+        said = choose_best(
+            folder, outcome, lambda best: self.trainer.load_state_dict(folder.load(best)["trainer"])
+        )
+        for sentence in said:
+            self.session.say(sentence)
+        return said
 
     def _save(self, folder: RunFolder) -> None:
         averaged: AbstractContextManager[None] = nullcontext()
@@ -288,7 +263,11 @@ class FinetuneRun:
             averaged = self.trainer.ema.applied()
         with averaged:
             # Sampled with another sampler it would be another model: what it was tuned with travels on.
-            card = _card(self.preset, self.sampling)
+            card = card_of(
+                self.preset,
+                f"Tuned and sampled with {self.sampling.title}, {self.sampling.fps:g} frames a second, by `motionrft "
+                f"finetune` from `{self.preset.generator}` against the reward `{self.preset.reward}`.",
+            )
             save_generator(merged(self.generator), folder.path / GENERATOR, card, self.sampling)
             save_adapters(self.generator, folder.path / ADAPTERS)
 
@@ -378,13 +357,3 @@ def _title(sampling: SamplingSettings, tuned: SamplingSettings) -> str:
 
 def _slug(title: str) -> str:
     return "-".join(title.replace(",", "").split())
-
-
-def _card(preset: FinetunePreset, sampling: SamplingSettings) -> str:
-    return (
-        f"# A generator fine-tuned by {preset.method.method}\n\n"
-        f"Tuned and sampled with {sampling.title}, {sampling.fps:g} frames a second.\n\n"
-        f"Made by `motionrft finetune` from `{preset.generator}` against the reward `{preset.reward}`; the whole "
-        "preset:\n\n```yaml\n" + preset.to_yaml() + "```\n\n"
-        "The weights inherit the licence of the generator they were tuned from.\n"
-    )

@@ -19,7 +19,18 @@ from motionrft.training.watch import Finding, Watch, Watched
 
 LOOKS = "watch.jsonl"
 """The looks, one JSON line each, in the run's folder."""
-SHOWN = ("reward", "mm_dist", "distance", "jitter", "skating_ratio", "motion_energy", "label_r1", "raw_r1")
+EVENTS = ("events/integrity", "events/temporal", "events/frequency", "events/mean")
+SHOWN = (
+    "reward",
+    "mm_dist",
+    "distance",
+    "jitter",
+    "skating_ratio",
+    "motion_energy",
+    "label_r1",
+    "raw_r1",
+    *EVENTS,
+)
 SPREADS = 3.0
 """Standard deviations over the start's seeds that are no drift yet."""
 SMALLEST = 0.005

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 from motionrft.files.words import file_words
 from motionrft.generators.kinds import Ending
 from motionrft.registry import GENERATORS, SAMPLERS
-from motionrft.settings.fields import suggests
+from motionrft.settings.fields import separated, suggests
 from motionrft.text.preset import TextPreset
 
 if TYPE_CHECKING:
@@ -16,11 +16,6 @@ else:
     Format = Literal[file_words()]
 GENERATOR = "generator folder, official checkpoint, builtin, or a name that a package brings"
 Representation = Literal["kinematic", "joints", "rotation"]
-
-
-def separated(value: object) -> object:
-    """`npy,bvh` as a list of words; anything else is left to the validator."""
-    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
 
 
 class SamplePreset(TextPreset):

@@ -1,5 +1,6 @@
 """Candidates: several motions of each prompt, from any generator, each with its seed; one file a prompt."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from motionrft.data.batches import pad
 from motionrft.generators.motion_tokens import MotionTokens
 from motionrft.generators.sampling import sample_batches
 from motionrft.generators.text_to_motion import Sampling, TextToMotion
+from motionrft.generators.token_generator import TokenGenerator
 from motionrft.parsing import parsing
 from motionrft.preferences.prompts import EventPrompt
 from motionrft.representations.convert import convert
@@ -27,7 +29,7 @@ class Candidates:
 
     motions: (n, T, D) float32 in `representation`, de-normalised. joints: (n, T, 22, 3) metres.
     seeds: (n,) of each. fps: frames a second. lengths: (n,) frames of each. usable: (n,) bool, False for no motion.
-    tokens: those that a language model wrote, or None.
+    tokens: those that a language model wrote, or None; codebook: what they are of.
     """
 
     motions: np.ndarray
@@ -38,6 +40,7 @@ class Candidates:
     lengths: np.ndarray
     usable: np.ndarray
     tokens: MotionTokens | None = None
+    codebook: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,12 +116,19 @@ def read_candidates(folder: Path, prompt: str) -> Candidates:
             arrays["lengths"],
             arrays["usable"],
             tokens,
+            str(arrays.get("codebook", "")),
         )
 
 
 def candidates_file(folder: Path, prompt: str) -> Path:
     """Where the motions of a prompt lie."""
     return folder / f"{prompt}.npz"
+
+
+def codebook_identity(generator: TokenGenerator) -> str:
+    """A hash of what its tokens mean: two models of one codebook read each other's."""
+    codebook = generator.vq.quantizer.codebook.detach().cpu().float()
+    return hashlib.sha256(codebook.numpy().tobytes()).hexdigest()[:16]
 
 
 def _save(
@@ -139,5 +149,7 @@ def _save(
     if written:
         tokens = MotionTokens.of(written)
         arrays |= {"tokens": tokens.codes.numpy(), "token_counts": tokens.counts.numpy()}
+        assert isinstance(generator, TokenGenerator), "who writes tokens has a codebook"
+        arrays["codebook"] = np.array(codebook_identity(generator))
     with atomic_file(candidates_file(folder, prompt)) as path, open(path, "wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]

@@ -14,6 +14,8 @@ from motionrft.training.atomic import atomic_file, write_text
 
 DEGREES = ((0.75, "Much better"), (0.5, "Better"), (0.3, "Slightly better"))
 UNSURE = "Negligibly better/unsure"
+DEGREE_SMOOTHING = {"Much better": 0.0, "Better": 0.2, "Slightly better": 0.3, UNSURE: 0.5}
+"""Share of judges who may have meant the opposite, by the published words for how much better a motion is."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,12 @@ def _motion(out: Path, prompt: str, place: int, held: Candidates) -> str:
     path = out / "motions" / f"{prompt}-{place}.npz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {"motion": held.motions[place][: held.lengths[place]], "fps": np.array(held.fps)}
+        if held.tokens is not None:
+            tokens = held.tokens.rows()[place].numpy()
+            arrays |= {"tokens": tokens, "codebook": np.array(held.codebook)}
         with atomic_file(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, motion=held.motions[place], fps=np.array(held.fps))
+            np.savez(file, **arrays)
     return path.relative_to(out).as_posix()
 
 

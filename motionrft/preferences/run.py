@@ -224,7 +224,8 @@ class Preferring:
         for prompt in self.prompts():
             held = read_candidates(self.out / "candidates", prompt.id)
             for place, joints in enumerate(held.joints):
-                yield Item(prompt, place, joints, held.fps)
+                if held.usable[place]:  # a mean pose in the place of a motion is nothing to judge
+                    yield Item(prompt, place, joints[: held.lengths[place]], held.fps)
 
 
 def judge_of(part: JudgePart, device: torch.device | str = "cpu") -> Judge:

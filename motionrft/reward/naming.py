@@ -12,6 +12,15 @@ NAMES = CODE | suggests(
 """Its extras: it may name code, and these words are completed."""
 
 
+LEARNT = ("semantic", "preference", "authenticity")
+MEASURED = (
+    *("foot_skating", "penetration", "floating", "jitter", "bone_length_drift"),
+    *("hovering", "lying", "swapped_sides"),
+)
+"""Terms that `score --terms` takes: learnt ones, and `physics` or one of these. Without torch, as `motionrft.physics`
+cannot tell them."""
+
+
 def is_own(name: object) -> bool:
     """Whether a reward's name means code: `module:attribute`, or what a package or this program has registered."""
     return is_place(name) or (isinstance(name, str) and name in REWARDS and name not in REWARDS.table)

@@ -1,11 +1,12 @@
 """What `motionrft score` can be told."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from motionrft.files.reading_preset import ReadingPreset
-from motionrft.reward.naming import NAMES, REWARD
+from motionrft.reward.naming import LEARNT, MEASURED, NAMES, REWARD
+from motionrft.settings.fields import separated, suggests
 
 
 class ScorePreset(ReadingPreset):
@@ -14,9 +15,11 @@ class ScorePreset(ReadingPreset):
     command: ClassVar[str] = "score"
 
     reward: str = Field("builtin", description=REWARD, json_schema_extra=NAMES)
-    terms: list[str] | None = Field(
+    terms: Annotated[list[str] | None, BeforeValidator(separated)] = Field(
         None,
-        description="semantic, preference, authenticity, physics, or single physics terms; null: all there are",
+        description="semantic, preference, authenticity, physics, or single physics terms such as jitter, with commas "
+        "between; null: all there are",
+        json_schema_extra=suggests(*LEARNT, "physics", *MEASURED),
     )
     judged_in: str | None = Field(
         None,

@@ -70,6 +70,11 @@ def _changed(path: str, value: Any, default: Any) -> Iterator[tuple[str, Any]]:
             yield f"{path}.{name}", getattr(value, name)
 
 
+def separated(value: object) -> object:
+    """`npy,bvh` as a list of words; anything else is left to the validator."""
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+
 def suggests(*words: str) -> dict[str, Any]:
     """`Field(json_schema_extra=suggests("builtin"))`: words that completions offer, though others are legal too."""
     return {"suggests": list(words)}

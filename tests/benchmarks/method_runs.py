@@ -118,7 +118,8 @@ def _write(file: Path, found: Done) -> None:
 def _tuned(job: Job, out: Path) -> Done:
     import torch
 
-    from motionrft.finetuning.run import FinetuneSession, finetune
+    from motionrft.finetuning.run import finetune
+    from motionrft.finetuning.session import FinetuneSession
     from motionrft.training.run import METRICS, read_lines
 
     shutil.rmtree(out / job.name, ignore_errors=True)

@@ -25,7 +25,8 @@ from motionrft.finetuning.methods.ddpo import DdpoPreset
 from motionrft.finetuning.methods.draft import DraftPreset
 from motionrft.finetuning.methods.grpo import GrpoPreset
 from motionrft.finetuning.preset import FinetunePreset
-from motionrft.finetuning.run import FinetuneRun, FinetuneSession
+from motionrft.finetuning.run import FinetuneRun
+from motionrft.finetuning.session import FinetuneSession
 from motionrft.finetuning.trajectory import updates
 
 STEPS, SAMPLES, PROMPTS, BATCHES = 10, 48, 12, 6

@@ -27,7 +27,8 @@ def tuned(name: str, preset: Any, out: Path) -> dict[str, Any]:
     """Run a preset, or read what it gave before: metrics before and after, lists over sampling seeds."""
     import torch
 
-    from motionrft.finetuning.run import FinetuneSession, finetune
+    from motionrft.finetuning.run import finetune
+    from motionrft.finetuning.session import FinetuneSession
 
     file = out / name / "done.json"
     if file.is_file():

@@ -8,7 +8,8 @@ import torch
 
 from motionrft.data import MotionDataset
 from motionrft.finetuning import held_out
-from motionrft.finetuning.run import FinetuneSession, finetune
+from motionrft.finetuning.run import finetune
+from motionrft.finetuning.session import FinetuneSession
 from motionrft.generators.folder import save_generator
 from motionrft.registry import TEXT_ENCODERS
 from motionrft.reward.folder import save_reward

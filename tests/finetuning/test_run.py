@@ -16,7 +16,8 @@ from motionrft.finetuning.diagnostics import gradients, memory, similarity
 from motionrft.finetuning.estimate import estimate
 from motionrft.finetuning.loading import other_rate
 from motionrft.finetuning.prompts import PromptSet
-from motionrft.finetuning.run import FinetuneRun, FinetuneSession, finetune
+from motionrft.finetuning.run import FinetuneRun, finetune
+from motionrft.finetuning.session import FinetuneSession
 from motionrft.generators.folder import read_generator, save_generator
 from motionrft.loading import load_reward
 from motionrft.registry import TEXT_ENCODERS

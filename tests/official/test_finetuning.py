@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from motionrft.finetuning.preset import FinetunePreset
-from motionrft.finetuning.run import FinetuneSession, finetune
+from motionrft.finetuning.run import finetune
+from motionrft.finetuning.session import FinetuneSession
 from motionrft.loading import load_generator
 from motionrft.official.generators import save_official
 from motionrft.registry import TEXT_ENCODERS

@@ -1,0 +1,91 @@
+"""How a fine-tuning run is carried out, and what comes of it: the same for every kind of generator."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from motionrft.evaluation.result import EvaluationResult
+from motionrft.evaluation.tables import protocol_of
+from motionrft.finetuning.preset import FinetunePreset
+from motionrft.report.verdict import Row
+from motionrft.training.loop import Outcome
+from motionrft.training.progress import Progress, Silent
+from motionrft.training.run import RunFolder
+
+GENERATOR, ADAPTERS, EVALUATIONS, PLOTS, REPORT = (
+    "generator",
+    "adapters",
+    "evaluation",
+    "plots",
+    "report.html",
+)
+
+
+@dataclass(frozen=True)
+class FinetuneSession:
+    """How a run is carried out, apart from its preset.
+
+    progress: makes the progress of a stage that is called so; say: told what people should know;
+    allow_changed: preset keys that may differ on resume;
+    before: folder of evaluations of the untuned generator, shared by runs that start from it.
+    """
+
+    out: Path
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+    resume: bool = False
+    overwrite: bool = False
+    progress: Callable[[str], Progress] = lambda _: Silent()
+    say: Callable[[str], None] = lambda _: None
+    allow_changed: tuple[str, ...] = ()
+    before: Path | None = None
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """What came of a run. tables: title to rows, before against after."""
+
+    outcome: Outcome
+    generator: Path
+    report: Path
+    tables: dict[str, list[Row]]
+    results: tuple[EvaluationResult, ...] = ()
+    """Before and after, with what was tuned with."""
+
+    @property
+    def protocol(self) -> str:
+        """How the numbers of the first table were made."""
+        return protocol_of(self.results[0]) if self.results else "nothing was evaluated"
+
+
+class Run(Protocol):
+    """A run with everything loaded."""
+
+    def train(self, folder: RunFolder | None) -> Outcome:
+        """Tune to the end of the budget, or until the watch ends it."""
+
+    def finish(self, folder: RunFolder, outcome: Outcome) -> Finetuned:
+        """Save the generator, evaluate before and after, and write the report."""
+
+
+def card_of(preset: FinetunePreset, how: str) -> str:
+    """The README of a tuned generator; `how`: what it was tuned and is sampled with, in a sentence."""
+    return (
+        f"# A generator fine-tuned by {preset.method.method}\n\n{how}\n\nThe whole preset:\n\n"
+        "```yaml\n" + preset.to_yaml() + "```\n\n"
+        "The weights inherit the licence of the generator they were tuned from.\n"
+    )
+
+
+def choose_best(folder: RunFolder, outcome: Outcome, load: Callable[[int], None]) -> list[str]:
+    """Go back to the best checkpoint if the watch ended the run; sentences for the report."""
+    if outcome.reason in ("updates", "time"):
+        return []
+    best = folder.best()
+    assert best is not None, "the start was saved as the first best"
+    load(best)
+    result = f"the checkpoint of update {best}" if best else "the generator as it was"
+    return [f"{outcome.reason}. The result is {result}."]

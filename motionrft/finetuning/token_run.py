@@ -1,0 +1,302 @@
+"""A whole tuning run of a language model of motion tokens: pairs, updates under the watch of events, tables, report."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from motionrft.errors import UserError
+from motionrft.evaluation.generation import Repetition, evaluate_generator
+from motionrft.evaluation.result import EvaluationResult, compare
+from motionrft.finetuning import report
+from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
+from motionrft.finetuning.frozen import FrozenTwin
+from motionrft.finetuning.held_out import TestSet, held_out
+from motionrft.finetuning.loading import DIFFUSION_SETTINGS, check_fields, check_kind
+from motionrft.finetuning.methods.dpo import DpoPreset
+from motionrft.finetuning.preset import FinetunePreset
+from motionrft.finetuning.session import (
+    ADAPTERS,
+    EVALUATIONS,
+    GENERATOR,
+    PLOTS,
+    REPORT,
+    Finetuned,
+    FinetuneSession,
+    card_of,
+    choose_best,
+)
+from motionrft.finetuning.token_looks import EventLooking, SplitEvents, split_events, watch_for_events
+from motionrft.finetuning.token_pairs import TokenPairs, read_token_pairs
+from motionrft.finetuning.token_rounds import FreshCandidates
+from motionrft.finetuning.token_trainer import TokenTrainer
+from motionrft.finetuning.watch import Looks, read_looks
+from motionrft.generators.folder import save_generator
+from motionrft.generators.token_generator import TokenGenerator
+from motionrft.loading import load_generator, loaded_for
+from motionrft.preferences.judges.base import Judge
+from motionrft.preferences.prompts import EventPrompt, read_event_prompts, template_prompts
+from motionrft.preferences.run import PROMPTS, judge_of
+from motionrft.report.content import ReportData
+from motionrft.report.page import write_report
+from motionrft.report.verdict import Row
+from motionrft.training.distribution import Distribution
+from motionrft.training.loop import Outcome, train
+from motionrft.training.precision import autocast
+from motionrft.training.progress import Progress
+from motionrft.training.run import RunFolder
+from motionrft.training.seeds import seed_everything
+
+HELD_OUT_EVENTS = 0.4
+"""Share of prompts made by templates that the watch and the tables look at."""
+
+
+@dataclass(frozen=True)
+class TokenParts:
+    """What a run works with. validation: event prompts and their judge; items: for the field's metrics, or None."""
+
+    generator: TokenGenerator
+    judge: Judge
+    events: SplitEvents
+    items: TestSet | None
+
+
+class TokenRun:
+    """Generator, pairs, judge and prompts of a preset, with the trainer that brings them together."""
+
+    def __init__(
+        self, preset: FinetunePreset, session: FinetuneSession, distribution: Distribution | None = None
+    ):
+        if distribution is not None and distribution.processes > 1:
+            raise UserError("motion tokens are tuned in one process: start it without torchrun.")
+        self.preset, self.session = preset, session
+        seed_everything(preset.seed)
+        self.parts = _loaded(preset, session)
+        self.generator = self.parts.generator
+        self.parameters = prepare_training(self.generator, preset.lora, preset.freeze)
+        self.frozen = FrozenTwin(self.generator)
+        self.sampling = self.generator.sampling()
+        self.rounds = self._rounds()
+        pairs = self._pairs()
+        self.total = _planned(preset, len(pairs))
+        self.watch = None
+        if preset.watch.every and self.parts.events.watched:
+            self.watch = watch_for_events(preset.watch, self.parts.events.watched)
+        self.trainer = TokenTrainer(
+            preset,
+            self.generator,
+            pairs,
+            self.frozen,
+            self.parameters,
+            lambda: autocast(session.device, session.dtype),
+            total=self.total,
+            rounds=self.rounds,
+            watch=self.watch,
+            dtype=session.dtype,
+            say=session.say,
+        )
+
+    def _rounds(self) -> FreshCandidates | None:
+        method, prompts = self.preset.method, self.parts.events.tuned
+        assert isinstance(method, DpoPreset)
+        if not method.fresh:
+            return None
+        if not prompts:
+            raise UserError(
+                "method.fresh samples event prompts anew, and all of them are held out: name events.prompts."
+            )
+        doubt = 0.0 if method.smoothing == "degree" else float(method.smoothing)
+        return FreshCandidates(
+            self.generator,
+            self.parts.judge,
+            prompts,
+            method.candidates,
+            method.margin,
+            method.smoothing == "degree",
+            doubt,
+            self.preset.seed,
+        )
+
+    def _pairs(self) -> TokenPairs:
+        method = self.preset.method
+        assert isinstance(method, DpoPreset)
+        if self.preset.pairs is not None:
+            place = Path(self.preset.pairs)
+            return read_token_pairs(place, self.generator, method.smoothing, self.session.say)
+        if self.rounds is None:
+            raise UserError(
+                "dpo learns from pairs: name those of motionrft prefer with --pairs, or have them sampled and judged on "
+                "the way with --set method.fresh=50."
+            )
+        pairs = self.rounds(0)
+        if not len(pairs):
+            raise UserError(
+                "the judge finds no difference between any two candidates: there is nothing to learn."
+            )
+        return pairs
+
+    def train(self, folder: RunFolder | None) -> Outcome:
+        """Tune to the end of the budget, or until the watch ends it."""
+        looks = None
+        if folder is not None and self.watch is not None:
+            looking = self._looking(self.parts.events.watched, self.preset.watch.seeds)
+            looks = Looks(
+                self.preset.watch,
+                self.watch,
+                looking,
+                folder.path,
+                lambda step: step / max(self.total or 1, 1),
+            )
+            looks.begin()
+        return train(
+            self.trainer,
+            folder,
+            updates=self.total,
+            time_limit=self.preset.time_limit,
+            checkpoint_every=self.preset.checkpoint_every,
+            keep=self.preset.keep,
+            progress=self.session.progress(self.preset.method.method),
+            watch=looks,
+            watch_end=None if looks is None else looks.at_end,
+            keep_start=self.watch is not None,
+        )
+
+    def finish(self, folder: RunFolder, outcome: Outcome) -> Finetuned:
+        """Save the generator, evaluate before and after, and write the report."""
+        notes = choose_best(
+            folder, outcome, lambda best: self.trainer.load_state_dict(folder.load(best)["trainer"])
+        )
+        for sentence in notes:
+            self.session.say(sentence)
+        how = (
+            f"Tuned on `{self.preset.pairs or 'fresh candidates'}` and sampled with {self.sampling.title}, by `motionrft "
+            f"finetune` from `{self.preset.generator}`; events are judged by {self.parts.judge.name}."
+        )
+        save_generator(
+            merged(self.generator), folder.path / GENERATOR, card_of(self.preset, how), self.sampling
+        )
+        save_adapters(self.generator, folder.path / ADAPTERS)
+        tables: dict[str, list[Row]] = {}
+        results: list[EvaluationResult] = []
+        shown: list[report.Pictured] = []
+        for title, states in self._looked_at(shown):
+            pair = [self._kept(folder, f"{name}-{title.split()[0]}", state) for name, state in states]
+            tables[title] = compare(*pair)
+            results = results or pair
+            notes += [note for note in pair[1].notes if note not in notes]
+        pictured = report.prompts(*shown) if len(shown) == 2 else []
+        data = replace(self._report(folder, outcome, tables, notes), prompts=pictured)
+        write_report(folder.path / REPORT, data)
+        report.write_plots(folder.path / PLOTS, data.series)
+        report.write_strips(folder.path / PLOTS, pictured, data.fps)
+        return Finetuned(outcome, folder.path / GENERATOR, folder.path / REPORT, tables, tuple(results))
+
+    def _kept(self, folder: RunFolder, name: str, result: EvaluationResult) -> EvaluationResult:
+        place = folder.path / EVALUATIONS / f"{name}.json"
+        place.parent.mkdir(exist_ok=True)
+        result.save(place)
+        return result
+
+    def _looked_at(
+        self, shown: list[report.Pictured]
+    ) -> Iterator[tuple[str, list[tuple[str, EvaluationResult]]]]:
+        """Every table's title, and its evaluations before and after under the same seeds."""
+        seeds, part = range(self.preset.evaluation.seeds), self.parts
+        states: list[tuple[str, AbstractContextManager[None]]]
+        if part.events.shown:
+            looking, found = self._looking(part.events.shown, len(seeds)), []
+            states = [("before", self.frozen()), ("after", nullcontext())]
+            for name, state in states:
+                with self._told(f"events {name}"), state:
+                    found.append((name, looking.result(name, seeds)))
+            yield f"events of held-out prompts, judged by {part.judge.name}", found
+        if part.items is not None:
+            found = []
+            for name, state in (("before", self.frozen()), ("after", nullcontext())):
+                with self._told(f"evaluating {name}"), state:
+                    found.append((name, self._evaluated(name, part.items, seeds, shown)))
+            yield "items of single motions", found
+
+    def _evaluated(
+        self, name: str, test: TestSet, seeds: Sequence[int], shown: list[report.Pictured]
+    ) -> EvaluationResult:
+        def keep(repetition: Repetition) -> None:
+            if repetition.seed == seeds[0]:
+                shown.append(report.picture(repetition))
+
+        return evaluate_generator(
+            self.generator, None, test.evaluator, test.items, seeds, self.sampling, name=name, watch=keep
+        )
+
+    def _told(self, stage: str) -> AbstractContextManager[Progress]:
+        return _Stage(self.session.progress(stage))
+
+    def _looking(self, prompts: Sequence[EventPrompt], seeds: int) -> EventLooking:
+        return EventLooking(self.generator, self.parts.judge, prompts, seeds)
+
+    def _report(
+        self, folder: RunFolder, outcome: Outcome, tables: dict[str, list[Row]], notes: list[str]
+    ) -> ReportData:
+        metrics = folder.read_metrics()
+        (_, rows), *further = [*tables.items()] or [("", [])]
+        peak = max((line["peak_bytes"] for line in metrics), default=0)
+        return ReportData(
+            title=f"{self.preset.method.method} on {self.preset.generator}",
+            rows=rows,
+            further=dict(further),
+            series=report.curves(metrics, read_looks(folder.path)),
+            cost={
+                "tuning time": f"{outcome.seconds / 60:.1f} min",
+                "updates": str(outcome.step),
+                "pairs": str(len(self.trainer.given)),
+                "peak memory": f"{peak / 2**20:.0f} MiB",
+            },
+            command=f"motionrft finetune --preset {folder.path.name}/preset.yaml --out NEW",
+            environment={"device": str(self.session.device), "sampled with": self.sampling.title},
+            notes=notes,
+            fps=self.generator.fps,
+            same_noise=True,
+        )
+
+
+class _Stage:
+    """A stage of which nothing is counted."""
+
+    def __init__(self, progress: Progress):
+        self.progress = progress
+
+    def __enter__(self) -> Progress:
+        self.progress.start(None, 0, "motions")
+        return self.progress
+
+    def __exit__(self, *exception: object) -> None:
+        self.progress.finish()
+
+
+def _loaded(preset: FinetunePreset, session: FinetuneSession) -> TokenParts:
+    generator = loaded_for(preset, load_generator(preset.generator, session.device))
+    check_kind(preset, generator)
+    check_fields(preset, DIFFUSION_SETTINGS, generator)
+    tokens = cast(TokenGenerator, generator)
+    items = held_out(preset.model_copy(update={"watch": preset.watch.model_copy(update={"every": 0})}), tokens,
+        session.device, session.say) if preset.evaluation.prompts else None  # fmt: skip
+    judge = judge_of(preset.events.judge, session.device)
+    return TokenParts(tokens, judge, split_events(_event_prompts(preset)), items.test if items else None)
+
+
+def _event_prompts(preset: FinetunePreset) -> list[EventPrompt]:
+    """Those that are named, those that the pairs were made of, or some made by templates."""
+    beside = None if preset.pairs is None else Path(preset.pairs).parent / PROMPTS
+    if preset.events.prompts is not None:
+        return read_event_prompts(Path(preset.events.prompts))
+    if beside is not None and beside.is_file():
+        return read_event_prompts(beside)
+    return template_prompts(preset.events.kinds, preset.events.names, HELD_OUT_EVENTS, preset.seed)
+
+
+def _planned(preset: FinetunePreset, pairs: int) -> int | None:
+    limits = [] if preset.updates is None else [preset.updates]
+    if preset.epochs is not None:
+        limits.append(-(-round(preset.epochs * pairs) // preset.batch))
+    return min(limits, default=None)
