@@ -57,7 +57,8 @@ def evaluate_physics(
         else:
             measured.append(_measures(physical_joints(found, fps).joints, fps))
     parts = company.gather((measured, faults))
-    measured, faults = ([each for part in parts for each in part[kind]] for kind in (0, 1))
+    measured = [each for part, _ in parts for each in part]
+    faults = [each for _, part in parts for each in part]
     if not measured:
         raise UserError(f"{motions}: no motion could be judged. {faults[0] if faults else ''}".strip())
     result = EvaluationResult(
