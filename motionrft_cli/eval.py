@@ -1,5 +1,6 @@
 """eval: the field's protocols, with their identity, as tables, JSON, LaTeX and a page."""
 
+import json
 import shlex
 import sys
 import time
@@ -11,9 +12,11 @@ import typer
 from motionrft.errors import UserError
 from motionrft.evaluation.preset import EvalPreset
 from motionrft_cli.dry_run import duration
+from motionrft_cli.job_parts import SIGNED, Part
 from motionrft_cli.memory import MIB
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.processes import speaks
+from motionrft_cli.shares import Shard, share_of
 
 if TYPE_CHECKING:
     from motionrft.evaluation.evaluation_session import EvaluationSession
@@ -59,6 +62,7 @@ def eval(
     ] = None,
     latex: Annotated[bool, typer.Option("--latex", help="LaTeX table on stdout")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Markdown table on stdout")] = False,
+    shard: Shard = None,
 ) -> int:
     """Evaluate by the field's protocols.
 
@@ -83,6 +87,8 @@ def eval(
         )
     if call.dry_run:
         return _dry_run(call, kind, against)
+    if shard is not None:
+        return _keep_share(call, kind, against, shard)
     from motionrft.training.distribution import Distribution
 
     with Distribution.join(call.device()) as company:
@@ -92,6 +98,43 @@ def eval(
     if not company.main:
         return 3 if skipped else 0
     return _conclude(call, results, skipped, session, study, latex, markdown)
+
+
+def _keep_share(call: Call[EvalPreset], kind: Kind, against: str | None, shard: str) -> int:
+    """Sample one job's share; `motionrft merge` judges what all have sampled."""
+    from motionrft.evaluation.evaluation_session import EvaluationSession
+    from motionrft.evaluation.sampled_parts import SampledParts
+    from motionrft.training.atomic import write_text
+
+    if kind != "generation":
+        raise UserError(
+            f"--shard: eval {kind} only reads motions, which takes a moment; it is for eval generation."
+        )
+    with share_of(call, shard) as share:
+        out = call.output_folder()
+        out.mkdir(parents=True, exist_ok=True)
+        parts = SampledParts((out,), (share.number, share.count))
+        session = EvaluationSession(call.preset, call.device(), call.dtype(), parts=parts)
+        with call.console.progress("sampling", None, "motions") as bar:
+            session.progress = lambda subject, motions: bar.advance(motions)
+            session.keep_share(against)
+        signed = {**share.sign(call), "against": against, "preset": call.preset.to_yaml()}
+        write_text(out / SIGNED, json.dumps(signed, indent=1) + "\n")
+    call.console.info(f"Next, when all {share.count} are done: motionrft merge {out} … --out DIR")
+    return 0
+
+
+def judge_parts(call: Call[EvalPreset], parts: list[Part], against: str | None) -> int:
+    """Judge what the jobs of an array have sampled, as one process would have."""
+    from motionrft.evaluation.evaluation_session import EvaluationSession
+    from motionrft.evaluation.sampled_parts import SampledParts
+
+    if call.out is not None:
+        call.output_folder()
+    folders = SampledParts(tuple(part.place for part in parts))
+    session = EvaluationSession(call.preset, call.device(), call.dtype(), parts=folders)
+    results = session.generation(against)
+    return _conclude(call, results, [], session, None, False, False)
 
 
 def _conclude(

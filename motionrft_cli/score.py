@@ -161,9 +161,7 @@ def _report(call: Call[ScorePreset], scorer: "Scorer", found: Iterator[_Told], s
                 continue
             bar.advance()
             if call.json:
-                # Shares are put together again by it: sort -n on "position", then on "index".
-                position = {"position": told.place} if share.number_of_jobs > 1 else {}
-                call.console.emit({**told.document, **position})
+                share.emit(call, told.document, told.place)
             else:
                 seen.rows.append(told.row)
             for sentence in (*told.remarks, *told.broken):

@@ -81,11 +81,48 @@ def test_texts_one_a_motion_go_to_the_right_motions(run: Run, motions: Path, tmp
     assert documents(in_processes(tmp_path, *asked)[0]) == documents(run(*asked))
 
 
-def test_jobs_of_an_array_score_what_one_does_and_say_where_it_belongs(run: Run, motions: Path) -> None:
+def jobs(run: Run, tmp_path: Path, count: int, *asked: str) -> list[str]:
+    """What each job of an array prints, in files."""
+    files = []
+    for job in range(1, count + 1):
+        result = run(*asked, "--shard", f"{job}/{count}")
+        assert result.code in (0, 3), result.err
+        files.append(str(tmp_path / f"job-{job}.jsonl"))
+        Path(files[-1]).write_text(result.out)
+    return files
+
+
+@pytest.mark.parametrize("count", [2, 8])
+def test_jobs_of_an_array_score_what_one_does(run: Run, motions: Path, tmp_path: Path, count: int) -> None:
+    """Of eight jobs two have no file, and one a broken one."""
     asked = ("score", str(motions), "--terms", "physics", "--json")
-    parts = [line for job in ("1/2", "2/2") for line in documents(run(*asked, "--shard", job))]
-    ordered = sorted(parts, key=lambda line: (line["position"], line["index"]))
-    assert [{k: v for k, v in line.items() if k != "position"} for line in ordered] == documents(run(*asked))
+    files = jobs(run, tmp_path, count, *asked)
+    assert documents(run("merge", *reversed(files), "--json")) == documents(run(*asked))
+
+
+def test_a_share_that_is_missing_or_there_twice_is_told(run: Run, motions: Path, tmp_path: Path) -> None:
+    asked = ("score", str(motions), "--terms", "physics", "--json")
+    first, second, third = jobs(run, tmp_path, 3, *asked)
+    lines = Path(second).read_text().splitlines(keepends=True)
+    cut, gap, other, twin = (tmp_path / f"{name}.jsonl" for name in ("cut", "gap", "other", "twin"))
+    cut.write_text("".join(lines[:-1]))
+    gap.write_text("".join(lines[1:]))
+    other.write_text(run(*asked, "--fps", "30", "--shard", "2/3").out)
+    twin.write_text(Path(first).read_text())
+    wrong = {
+        (first, third): "missing 2/3",
+        (first, second, third, str(twin)): "share 1/3 again",
+        (first, str(cut), third): "cut.jsonl: its last line",
+        (first, str(gap), third): "gap.jsonl: 1 lines of 2",
+        (first, str(other), third): "of another array",
+        (first, second, str(motions)): "files and folders",
+    }
+    for parts, said in wrong.items():
+        result = run("merge", *parts, "--out", str(tmp_path / "all.jsonl"))
+        assert result.code == 2 and said in result.err, (said, result)
+        assert not (tmp_path / "all.jsonl").exists()
+    assert run("merge", first, second, third, "--out", str(tmp_path / "all.jsonl")).code == 0
+    assert run("merge", first, second, third, "--out", str(tmp_path / "all.jsonl")).code == 2, "it is there"
 
 
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "half", "1/0"])
@@ -111,16 +148,19 @@ def test_processes_and_jobs_sample_what_one_does(run: Run, model: str, tmp_path:
         "cpu",
     )
     asked = (*asked, "--generator", model, "--out")
-    alone, shared, jobs = (tmp_path / name for name in ("alone", "shared", "jobs"))
+    alone, shared, array = (tmp_path / name for name in ("alone", "shared", "array"))
     expected = documents(run(*asked, str(alone)))
     found = documents(in_processes(tmp_path, *asked, str(shared))[0])
-    for job in ("1/2", "2/2"):
-        assert run(*asked, str(jobs), "--shard", job).code == 0
-    assert run(*asked, str(jobs), "--shard", "2/2").code == 2, "its own files are there"
+    parts = jobs(run, tmp_path, 2, *asked, str(array))
+    merged = documents(run("merge", *parts, "--json"))
+    assert [(line["prompt"], line["seed"]) for line in merged] == [
+        (line["prompt"], line["seed"]) for line in expected
+    ]
+    assert run(*asked, str(array), "--shard", "2/2").code == 2, "its own files are there"
     assert [line["prompt"] for line in found] == [line["prompt"] for line in expected]
     for line in expected:
         name, motion = Path(line["file"]).name, np.load(line["file"])
-        for other in (shared, jobs):
+        for other in (shared, array):
             np.testing.assert_allclose(np.load(other / name), motion, rtol=1e-4, atol=1e-4)
 
 
@@ -132,6 +172,13 @@ def test_processes_convert_what_one_does(run: Run, motions: Path, tmp_path: Path
     assert [line["file"] for line in documents(first)] == [line["file"] for line in alone]
     for file in (tmp_path / "alone").iterdir():
         np.testing.assert_array_equal(np.load(file), np.load(tmp_path / "shared" / file.name))
+
+
+def test_jobs_convert_what_one_does(run: Run, motions: Path, tmp_path: Path) -> None:
+    asked = ("convert", str(motions), "--to", "kinematic", "--json", "--out")
+    alone = documents(run(*asked, str(tmp_path / "alone")))
+    merged = documents(run("merge", *jobs(run, tmp_path, 2, *asked, str(tmp_path / "array")), "--json"))
+    assert [line["file"] for line in merged] == [line["file"] for line in alone]
 
 
 def test_a_command_that_runs_in_one_process_says_so_in_every_one(

@@ -37,3 +37,22 @@ def test_files_are_measured_alike_and_a_bad_one_is_told_once(tmp_path, capsys):
     first, second = in_processes(tmp_path, *asked)
     assert (first.code, second.code, second.out) == (3, 3, "")
     assert documents(first) == [alone] and first.err.count("3.npy") == 1
+
+
+def test_jobs_sample_what_one_judges_later(models, folder, tmp_path, capsys):  # noqa: F811
+    """Two systems, MultiModality included; the last of three jobs has the fewest batches."""
+    asked = ("--generator", str(models / "first"), "--against", str(models / "second"), "--set", "steps=2")
+    asked = (*asked, "--set", "batch=16", "--set", "multimodality=2")
+    assert _eval(models, folder, "generation", *asked, "--json") == 0
+    alone = json.loads(capsys.readouterr().out)
+    jobs = [str(tmp_path / f"job-{number}") for number in (1, 2, 3)]
+    for number, job in enumerate(jobs, 1):
+        assert _eval(models, folder, "generation", *asked, "--shard", f"{number}/3", "--out", job) == 0
+    from motionrft_cli.main import run
+
+    assert run(["merge", *jobs[:2], "--json"]) == 2
+    capsys.readouterr()
+    assert run(["merge", *jobs, "--json", "--device", "cpu", "--out", str(tmp_path / "all")]) == 0
+    assert json.loads(capsys.readouterr().out) == alone
+    assert (tmp_path / "all" / "report.html").is_file()
+    assert _eval(models, folder, "retrieval", "--shard", "1/2", "--out", str(tmp_path / "no")) == 2

@@ -52,7 +52,7 @@ def rewards(scene: Scene) -> None:
 
     def tuned(name: str, updates: int = 12) -> Ended:
         small = ("--batch", "2", "--steps", "6", "--set", "method.k=3", "--set", "checkpoint_every=3")
-        plain = ("--set", "watch.every=0", "--set", "evaluation.prompts=0", "--set", "weights={}")
+        plain = ("--set", "watch.every=0", "--set", "evaluation.prompts=0")
         return scene.run(
             "finetune", "--reward", f"mine:{name}", *small, *plain, "--updates", str(updates), "--out", name
         )
