@@ -1,7 +1,6 @@
 """merge: one result of what the jobs of an array have made."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -64,4 +63,5 @@ def _judge(call: Call[MergePreset], parts: list[Part]) -> int:
         raise UserError(f"{place}: no evaluation's share.")
     preset = EvalPreset.of(read_yaml(signed["preset"], str(place)) or {})
     preset = preset.model_copy(update={"device": call.preset.device, "precision": call.preset.precision})
-    return judge_parts(replace(call, command="eval", preset=preset), parts, signed.get("against"))
+    judging = Call("eval", preset, call.console, call.out, overwrite=call.overwrite, json=call.json)
+    return judge_parts(judging, parts, signed.get("against"))
