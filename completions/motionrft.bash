@@ -13,7 +13,7 @@ _motionrft() {
     # bash takes = and : for ends of words: --seed=3, cuda:0, a.b=c
     [[ $word == [=:] || $before == [=:] ]] && return
     if [ "$COMP_CWORD" = 1 ]; then
-        _motionrft_words "$word" 'convert pretrain train-reward refine-spl prefer finetune sample score eval --help --version --show-completion'
+        _motionrft_words "$word" 'check convert pretrain train-reward refine-spl prefer finetune sample score eval --help --version --show-completion'
         return
     fi
     case $command:$before in
@@ -24,6 +24,7 @@ _motionrft() {
             return ;;
         *:--set | *:--explain)
             case $command in
+                check) keys='seed device precision generator reward data evaluator finetune method' ;;
                 convert) keys='seed device precision source up unit source_fps joint_map t_pose start end split_long cut to fps out_unit rest positions format mirror jobs family statistics critic_window rank captions splits split_column hold_out min_frames licence compose compose.pairs compose.counts compose.cut compose.held_out compose.longest compose.blend' ;;
                 pretrain) keys='seed device precision text_features text_service generator teacher data split validation_split min_frames max_frames mirror feature_bias stage checkpoint_every autoencoder autoencoder.updates autoencoder.batch autoencoder.window autoencoder.kl_weight autoencoder.motion_weight autoencoder.loss autoencoder.codebook autoencoder.codebook.commit autoencoder.codebook.decay autoencoder.codebook.dead autoencoder.codebook.replace autoencoder.optimiser autoencoder.optimiser.lr autoencoder.optimiser.betas autoencoder.optimiser.eps autoencoder.optimiser.weight_decay autoencoder.optimiser.clip autoencoder.optimiser.warmup autoencoder.optimiser.floor denoiser denoiser.updates denoiser.batch denoiser.text_drop denoiser.loss_weight_cap denoiser.ema denoiser.validate_every denoiser.patience denoiser.optimiser denoiser.optimiser.lr denoiser.optimiser.betas denoiser.optimiser.eps denoiser.optimiser.weight_decay denoiser.optimiser.clip denoiser.optimiser.warmup denoiser.optimiser.floor language_model language_model.updates language_model.batch language_model.composed language_model.composed_share language_model.corrupt language_model.ema language_model.validate_every language_model.optimiser language_model.optimiser.lr language_model.optimiser.betas language_model.optimiser.eps language_model.optimiser.weight_decay language_model.optimiser.clip language_model.optimiser.warmup language_model.optimiser.floor distillation distillation.times distillation.guidance_from distillation.guidance_to distillation.ema distillation.huber' ;;
                 train-reward) keys='seed device precision data stage text model.size model.latent model.width model.layers model.heads model.feedforward model.text_layers model.text_heads model.text_feedforward model.projection_hidden model.projection_layers model.representations model.stack model.local_joints model.mode model.dropout model.attention_dropout model.log_variance_init semantic.mirror semantic.updates semantic.batch semantic.batches semantic.optimiser.lr semantic.optimiser.betas semantic.optimiser.eps semantic.optimiser.weight_decay semantic.optimiser.clip semantic.optimiser.warmup semantic.optimiser.floor semantic.loss.reconstruction semantic.loss.kl semantic.loss.latent semantic.loss.contrastive semantic.loss.alignment semantic.loss.order semantic.loss.temperature semantic.loss.false_negatives semantic.loss.pairs semantic.loss.align_every semantic.loss.decoded semantic.loss.mask_padding semantic.noise.probability semantic.noise.max_t semantic.noise.early semantic.noise.compat semantic.validate_every preference.rank preference.alpha preference.updates preference.batch preference.optimiser.lr preference.optimiser.betas preference.optimiser.eps preference.optimiser.weight_decay preference.optimiser.clip preference.optimiser.warmup preference.optimiser.floor preference.pairs preference.count preference.kinds preference.held_out preference.validation authenticity.rank authenticity.alpha authenticity.updates authenticity.batch authenticity.optimiser.lr authenticity.optimiser.betas authenticity.optimiser.eps authenticity.optimiser.weight_decay authenticity.optimiser.clip authenticity.optimiser.warmup authenticity.optimiser.floor authenticity.fakes authenticity.count authenticity.validation authenticity.steps authenticity.guidance evaluator.updates evaluator.batch evaluator.lr evaluator.weight_decay evaluator.label_smoothing evaluator.feature_noise checkpoint_every time_limit base base_rank weights min_frames max_frames' ;;
@@ -41,27 +42,28 @@ _motionrft() {
                 _motionrft_words "$word" "$keys"
             fi
             return ;;
+        check:--generator | check:--reward | check:--evaluator | pretrain:--teacher | train-reward:--base | refine-spl:--reward | prefer:--generator | finetune:--generator | finetune:--reward | finetune:--evaluator | sample:--generator | score:--reward | eval:--generator | eval:--reward | eval:--evaluator | eval:--against) COMPREPLY=($(compgen -f -W 'builtin builtin-world' -- "$word")); return ;;
+        check:--method | finetune:--method) _motionrft_list "$word" 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft'; return ;;
+        check:--device | convert:--device | pretrain:--device | train-reward:--device | refine-spl:--device | prefer:--device | finetune:--device | sample:--device | score:--device | eval:--device) _motionrft_words "$word" 'auto cpu cuda mps'; return ;;
+        check:--precision | convert:--precision | pretrain:--precision | train-reward:--precision | refine-spl:--precision | prefer:--precision | finetune:--precision | sample:--precision | score:--precision | eval:--precision) _motionrft_words "$word" 'auto fp32 bf16 fp16'; return ;;
         convert:--to) _motionrft_words "$word" 'kinematic joints rotation hymotion flowmdm bvh glb kimodo amass g1-csv png gif mp4 html motionrft official'; return ;;
         convert:--format) _motionrft_words "$word" 'npy npz safetensors official'; return ;;
         convert:--out-unit) _motionrft_words "$word" 'cm m'; return ;;
         convert:--rest) _motionrft_words "$word" 'standing origin pelvis t-pose'; return ;;
-        convert:--family) _motionrft_words "$word" 'mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion token-decoder'; return ;;
+        convert:--family) _motionrft_words "$word" 'mld mdm motiondiffuse acmdm hymotion kimodo stablemofusion motiongpt token-decoder'; return ;;
         convert:--up | score:--up | eval:--up) _motionrft_words "$word" 'auto y z x -y -z -x'; return ;;
         convert:--unit | score:--unit | eval:--unit) _motionrft_words "$word" 'auto m cm mm inch cmu'; return ;;
         convert:--t-pose | score:--t-pose | eval:--t-pose) _motionrft_words "$word" 'auto keep drop'; return ;;
-        convert:--device | pretrain:--device | train-reward:--device | refine-spl:--device | prefer:--device | finetune:--device | sample:--device | score:--device | eval:--device) _motionrft_words "$word" 'auto cpu cuda mps'; return ;;
-        convert:--precision | pretrain:--precision | train-reward:--precision | refine-spl:--precision | prefer:--precision | finetune:--precision | sample:--precision | score:--precision | eval:--precision) _motionrft_words "$word" 'auto fp32 bf16 fp16'; return ;;
-        pretrain:--teacher | train-reward:--base | refine-spl:--reward | prefer:--generator | finetune:--generator | finetune:--reward | finetune:--evaluator | sample:--generator | score:--reward | eval:--generator | eval:--reward | eval:--evaluator | eval:--against) COMPREPLY=($(compgen -f -W 'builtin builtin-world' -- "$word")); return ;;
         pretrain:--stage) _motionrft_words "$word" 'autoencoder denoiser language-model all'; return ;;
         train-reward:--stage) _motionrft_words "$word" 'semantic preference authenticity all evaluator'; return ;;
         refine-spl:--variant) _motionrft_words "$word" 'refinement paper official'; return ;;
         prefer:--judge) _motionrft_words "$word" 'rules reward endpoint'; return ;;
         prefer:--stage) _motionrft_words "$word" 'prompts candidates sheets validate judge pairs'; return ;;
-        finetune:--method) _motionrft_list "$word" 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft'; return ;;
         finetune:--diagnose) _motionrft_words "$word" 'gradients similarity memory all'; return ;;
         sample:--sampler) _motionrft_words "$word" 'ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5'; return ;;
         sample:--format) _motionrft_list "$word" 'bvh glb kimodo amass g1-csv npy npz safetensors png gif mp4 html'; return ;;
         score:--terms) _motionrft_list "$word" 'semantic preference authenticity physics foot_skating penetration floating jitter bone_length_drift hovering lying swapped_sides'; return ;;
+        check:--generator | check:--reward | check:--data | check:--evaluator | check:--finetune | check:--method | check:--preset | check:--set | check:--explain | check:--seed | check:--device | check:--precision | check:--out) return ;;
         convert:--to | convert:--fps | convert:--jobs | convert:--format | convert:--out-unit | convert:--rest | convert:--captions | convert:--splits | convert:--split-column | convert:--hold-out | convert:--family | convert:--shard | convert:--from | convert:--up | convert:--unit | convert:--source-fps | convert:--joint-map | convert:--t-pose | convert:--start | convert:--end | convert:--split-long | convert:--cut | convert:--preset | convert:--set | convert:--explain | convert:--seed | convert:--device | convert:--precision | convert:--out) return ;;
         pretrain:--data | pretrain:--split | pretrain:--teacher | pretrain:--stage | pretrain:--allow-changed | pretrain:--preset | pretrain:--set | pretrain:--explain | pretrain:--seed | pretrain:--device | pretrain:--precision | pretrain:--out) return ;;
         train-reward:--data | train-reward:--stage | train-reward:--base | train-reward:--time-limit | train-reward:--allow-changed | train-reward:--preset | train-reward:--set | train-reward:--explain | train-reward:--seed | train-reward:--device | train-reward:--precision | train-reward:--out) return ;;
@@ -80,6 +82,7 @@ _motionrft() {
         return
     fi
     case $command in
+        check) _motionrft_words "$word" '--generator --reward --data --evaluator --finetune --method --null --preset --set --show-preset --explain --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' ;;
         convert) _motionrft_words "$word" '--to --fps --mirror --jobs --format --out-unit --rest --positions --null --dataset --check --show-joint-map --join --captions --splits --split-column --hold-out --family --shard --from --up --unit --source-fps --joint-map --t-pose --start --end --split-long --cut --preset --set --show-preset --explain --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' ;;
         pretrain) _motionrft_words "$word" '--data --split --teacher --stage --allow-changed --preset --set --show-preset --explain --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' ;;
         train-reward) _motionrft_words "$word" '--data --stage --base --time-limit --allow-changed --preset --set --show-preset --explain --list-presets --seed --device --precision --dry-run --out --resume --overwrite --json --quiet --verbose --debug --help' ;;

@@ -8,6 +8,8 @@ function __motionrft_listed # words of which several may be given, with commas b
 end
 function __motionrft_keys
     switch $argv[1]
+        case check
+            printf '%s\t%s\n' 'seed' 'seed of everything random' 'device' 'auto takes the fastest there is' 'precision' 'auto: bf16 on a CUDA device that has it, else fp32' 'generator' 'generator folder, official checkpoint, builtin, or a name that a package brings' 'reward' 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name' 'data' 'data set folder that prompts would be taken from' 'evaluator' 'evaluator for the watch and the tables: a folder, or builtin' 'finetune' 'finetune’s preset, a name or a file: the run whose preflight this is' 'method' 'how the generator would be tuned; null: as the finetune preset says'
         case convert
             printf '%s\t%s\n' 'seed' 'seed of everything random' 'device' 'auto takes the fastest there is' 'precision' 'auto: bf16 on a CUDA device that has it, else fp32' 'source' 'representation of the inputs, where their shape does not tell' 'up' 'the axis that is up in the inputs; auto: the one along which the body stands' 'unit' 'unit of the inputs; auto: the one that makes the body the size of a person' 'source_fps' 'frame rate of inputs that do not say it themselves' 'joint_map' 'YAML or JSON file: SMPL joint to a skeleton’s joint, list of joints, or weights' 't_pose' 'a reference pose in front: auto drops one that the motion jumps out of, drop every T-pose' 'start' 'seconds at which the inputs are begun' 'end' 'seconds at which the inputs are ended' 'split_long' 'seconds after which a motion is cut into another one' 'cut' 'CSV of file, start, end (seconds) and caption: the parts to read; or HumanML3D’s index.csv' 'to' 'kinematic, joints, rotation, hymotion, flowmdm, bvh, glb, kimodo, amass, g1-csv, png, gif, mp4, html; motionrft (checkpoints); official (generator folders)' 'fps' 'frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs' 'out_unit' 'unit of BVH files that are written' 'rest' 'rest pose of BVH files that are written: standing on the floor below a root joint; the pelvis at the origin; the pelvis at its height (three.js reads the path too high); origin with a T-pose as first frame' 'positions' 'BVH: position channels for joints whose bones stretch, which not every program reads; else bones are held constant, and what that costs is said' 'format' 'file format of arrays; official: a generator folder into its project’s own checkpoint' 'mirror' 'mirror left and right; with --dataset, add the mirrored clips' 'jobs' 'processes' 'family' 'family of a checkpoint, where its keys do not tell' 'statistics' 'folder of a checkpoint’s Mean.npy and Std.npy, where they do not lie beside it' 'critic_window' 'reward checkpoint: frames its preference critic attends to, shorter motions padded; published critics were trained with 196; null: each motion’s own length' 'rank' 'reward checkpoint: rank of its adapters, where several lie beside it' 'captions' 'data set: JSON lines {"clip_id": ..., "captions": [...]}' 'splits' 'data set: CSV with clip_id and a column of train, val, test' 'split_column' 'data set: the column of --splits to use' 'hold_out' 'data set: KEY=VALUE of index.csv, or caption=WORD; lists to train without that class, to tune and to test on it' 'min_frames' 'data set: shortest clip kept, frames of features' 'licence' 'data set: licence to note in dataset.json' 'compose' 'data set: composed clips to add; null: none' 'compose.pairs' 'split to number of pairs of clips; each gives two orders' 'compose.counts' 'split to number of clips that are repeated' 'compose.cut' 'kinds (column content) that stay what they are when cut short' 'compose.held_out' 'share of the pairs of kinds that are composed in the test split alone' 'compose.longest' 'frames of a clip in a pair; of a repeated one two thirds' 'compose.blend' 'frames in which one clip passes into the next'
         case pretrain
@@ -30,6 +32,14 @@ function __motionrft_keys
 end
 function __motionrft_values
     switch "$argv[1]:$argv[2]"
+        case 'check:--generator' 'check:--reward' 'check:--evaluator' 'pretrain:--teacher' 'train-reward:--base' 'refine-spl:--reward' 'prefer:--generator' 'finetune:--generator' 'finetune:--reward' 'finetune:--evaluator' 'sample:--generator' 'score:--reward' 'eval:--generator' 'eval:--reward' 'eval:--evaluator' 'eval:--against'
+            printf '%s\t%s\n' 'builtin' 'travels along: 20 kinds of motion' 'builtin-world' 'travels along: 52 kinds of motion, alone and after each other'
+        case 'check:--method' 'finetune:--method'
+            printf '%s\t%s\n' 'easytune' 'one update a denoising step' 'easytune-chain' 'EasyTune, with a fixed policy in a trajectory' 'refl' 'ReFL: one random late step' 'draft' 'DRaFT-K, DRaFT-LV: the last steps' 'alignprop' 'AlignProp: a random tail of steps' 'drtune' 'DRTune: some steps, inputs detached' 'ddpo' 'DDPO: policy gradient, no gradient of rewards' 'grpo' 'GRPO: policy gradient within groups' 'sopo' 'SoPo: semi-online preference pairs' 'dpo' 'Diffusion-DPO on ranked samples of its own' 'sft' 'supervised tuning on recorded motions'
+        case 'check:--device' 'convert:--device' 'pretrain:--device' 'train-reward:--device' 'refine-spl:--device' 'prefer:--device' 'finetune:--device' 'sample:--device' 'score:--device' 'eval:--device'
+            printf '%s\t%s\n' 'auto' '' 'cpu' '' 'cuda' '' 'mps' ''
+        case 'check:--precision' 'convert:--precision' 'pretrain:--precision' 'train-reward:--precision' 'refine-spl:--precision' 'prefer:--precision' 'finetune:--precision' 'sample:--precision' 'score:--precision' 'eval:--precision'
+            printf '%s\t%s\n' 'auto' '' 'fp32' '' 'bf16' '' 'fp16' ''
         case 'convert:--to'
             printf '%s\t%s\n' 'kinematic' '' 'joints' '' 'rotation' '' 'hymotion' '' 'flowmdm' '' 'bvh' 'BVH of any human skeleton' 'glb' 'animated body for Blender and game engines' 'kimodo' 'Kimodo’s npz: SOMA, Unitree G1, SMPL-X' 'amass' 'SMPL parameters: AMASS, HY-Motion, AIST++, estimators' 'g1-csv' 'MuJoCo rows of the Unitree G1' 'png' '' 'gif' '' 'mp4' '' 'html' '' 'motionrft' '' 'official' ''
         case 'convert:--format'
@@ -39,19 +49,13 @@ function __motionrft_values
         case 'convert:--rest'
             printf '%s\t%s\n' 'standing' '' 'origin' '' 'pelvis' '' 't-pose' ''
         case 'convert:--family'
-            printf '%s\t%s\n' 'mld' 'MLD, MLD++ and MotionLCM: latent diffusion' 'mdm' 'MDM: diffusion of frames, transformer' 'motiondiffuse' 'MotionDiffuse: diffusion of frames, long chains' 'acmdm' 'ACMDM: flow over latents of absolute joints' 'hymotion' 'HY-Motion: flow over joint rotations' 'kimodo' 'Kimodo: two-stage diffusion of SOMA, G1, SMPL-X' 'stablemofusion' 'StableMoFusion: diffusion of frames, U-Net' 'token-decoder' 'a small language model of motion tokens'
+            printf '%s\t%s\n' 'mld' 'MLD, MLD++ and MotionLCM: latent diffusion' 'mdm' 'MDM: diffusion of frames, transformer' 'motiondiffuse' 'MotionDiffuse: diffusion of frames, long chains' 'acmdm' 'ACMDM: flow over latents of absolute joints' 'hymotion' 'HY-Motion: flow over joint rotations' 'kimodo' 'Kimodo: two-stage diffusion of SOMA, G1, SMPL-X' 'stablemofusion' 'StableMoFusion: diffusion of frames, U-Net' 'motiongpt' 'MotionGPT: a T5 that writes motion tokens' 'token-decoder' 'a small language model of motion tokens'
         case 'convert:--up' 'score:--up' 'eval:--up'
             printf '%s\t%s\n' 'auto' '' 'y' '' 'z' '' 'x' '' '-y' '' '-z' '' '-x' ''
         case 'convert:--unit' 'score:--unit' 'eval:--unit'
             printf '%s\t%s\n' 'auto' '' 'm' '' 'cm' '' 'mm' '' 'inch' '' 'cmu' ''
         case 'convert:--t-pose' 'score:--t-pose' 'eval:--t-pose'
             printf '%s\t%s\n' 'auto' '' 'keep' '' 'drop' ''
-        case 'convert:--device' 'pretrain:--device' 'train-reward:--device' 'refine-spl:--device' 'prefer:--device' 'finetune:--device' 'sample:--device' 'score:--device' 'eval:--device'
-            printf '%s\t%s\n' 'auto' '' 'cpu' '' 'cuda' '' 'mps' ''
-        case 'convert:--precision' 'pretrain:--precision' 'train-reward:--precision' 'refine-spl:--precision' 'prefer:--precision' 'finetune:--precision' 'sample:--precision' 'score:--precision' 'eval:--precision'
-            printf '%s\t%s\n' 'auto' '' 'fp32' '' 'bf16' '' 'fp16' ''
-        case 'pretrain:--teacher' 'train-reward:--base' 'refine-spl:--reward' 'prefer:--generator' 'finetune:--generator' 'finetune:--reward' 'finetune:--evaluator' 'sample:--generator' 'score:--reward' 'eval:--generator' 'eval:--reward' 'eval:--evaluator' 'eval:--against'
-            printf '%s\t%s\n' 'builtin' 'travels along: 20 kinds of motion' 'builtin-world' 'travels along: 52 kinds of motion, alone and after each other'
         case 'pretrain:--stage'
             printf '%s\t%s\n' 'autoencoder' '' 'denoiser' '' 'language-model' '' 'all' ''
         case 'train-reward:--stage'
@@ -62,8 +66,6 @@ function __motionrft_values
             printf '%s\t%s\n' 'rules' '' 'reward' '' 'endpoint' ''
         case 'prefer:--stage'
             printf '%s\t%s\n' 'prompts' '' 'candidates' '' 'sheets' '' 'validate' '' 'judge' '' 'pairs' ''
-        case 'finetune:--method'
-            printf '%s\t%s\n' 'easytune' 'one update a denoising step' 'easytune-chain' 'EasyTune, with a fixed policy in a trajectory' 'refl' 'ReFL: one random late step' 'draft' 'DRaFT-K, DRaFT-LV: the last steps' 'alignprop' 'AlignProp: a random tail of steps' 'drtune' 'DRTune: some steps, inputs detached' 'ddpo' 'DDPO: policy gradient, no gradient of rewards' 'grpo' 'GRPO: policy gradient within groups' 'sopo' 'SoPo: semi-online preference pairs' 'dpo' 'Diffusion-DPO on ranked samples of its own' 'sft' 'supervised tuning on recorded motions'
         case 'finetune:--diagnose'
             printf '%s\t%s\n' 'gradients' 'size of the gradient at each denoising step' 'similarity' 'clean prediction against the final motion' 'memory' 'bytes held for backward against steps' 'all' ''
         case 'sample:--sampler'
@@ -77,6 +79,31 @@ end
 complete -c motionrft -n __fish_use_subcommand -l help -s h -d 'show help'
 complete -c motionrft -n __fish_use_subcommand -l version -d 'print the version and stop'
 complete -c motionrft -n __fish_use_subcommand -l show-completion -x -a 'bash zsh fish'
+complete -c motionrft -f -n __fish_use_subcommand -a check -d 'Say what files and folders are, and whether they fit together.'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l generator -d 'generator folder, official checkpoint, builtin, or a name that a package brings [default: none]' -r -a '(__motionrft_values check --generator)'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l reward -d 'reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package’s name [default: none]' -r -a '(__motionrft_values check --reward)'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l data -d 'data set folder that prompts would be taken from [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l evaluator -d 'evaluator for the watch and the tables: a folder, or builtin [default: none]' -r -a '(__motionrft_values check --evaluator)'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l finetune -d 'finetune’s preset, a name or a file: the run whose preflight this is [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l method -d 'how the generator would be tuned; null: as the finetune preset says [default: null]' -x -a '(__motionrft_listed check --method)'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l null -s 0 -d 'paths from standard input end in NUL, as find -print0 writes them [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l preset -d 'a name of --list-presets, or a YAML file [default: none]' -r -a '(__motionrft_presets check)'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable [default: none]' -x -a "(__motionrft_keys check | string replace -r '\\t' '=\t')"
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l show-preset -d 'print the resolved preset as YAML with comments, and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l explain -d 'say what one setting or option does, and stop [default: none]' -x -a "(__motionrft_keys check)"
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l list-presets -d 'print the presets of this command and stop [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l seed -d 'seed of everything random [default: 0]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l device -d 'auto takes the fastest there is [default: auto]' -x -a '(__motionrft_values check --device)'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l precision -d 'auto: bf16 on a CUDA device that has it, else fp32 [default: auto]' -x -a '(__motionrft_values check --precision)'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l dry-run -d 'validate everything, print an estimate, write nothing [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l out -d 'where the result is written [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l resume -d 'continue the run in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l overwrite -d 'replace what is in --out [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l json -d 'JSON on stdout and nothing else there [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l quiet -s q -d 'only warnings and errors [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l verbose -s v -d 'also say which settings differ from the defaults [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l debug -d 'show tracebacks [default: off]'
+complete -c motionrft -n '__fish_seen_subcommand_from check' -l help -s h -d 'show this message and stop'
 complete -c motionrft -f -n __fish_use_subcommand -a convert -d 'Motions between representations and file formats; data sets; official checkpoints.'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l to -d 'kinematic, joints, rotation, hymotion, flowmdm, bvh, glb, kimodo, amass, g1-csv, png, gif, mp4, html; motionrft (checkpoints); official (generator folders) [default: none]' -x -a '(__motionrft_values convert --to)'
 complete -c motionrft -n '__fish_seen_subcommand_from convert' -l fps -d 'frame rate of the results; representations have 20 (hymotion 30), BVH and pictures keep theirs [default: none]' -r

@@ -151,6 +151,9 @@ GENERATORS = Kind(
         "stablemofusion": Entry(
             "motionrft.generators.stablemofusion:StableMoFusion", "StableMoFusion: diffusion of frames, U-Net"
         ),
+        "motiongpt": Entry(
+            "motionrft.generators.motiongpt:MotionGpt", "MotionGPT: a T5 that writes motion tokens"
+        ),
         "token-decoder": Entry(
             "motionrft.generators.token_decoder:TokenDecoderGenerator",
             "a small language model of motion tokens",

@@ -23,6 +23,7 @@ READERS = {
     "acmdm": "motionrft.official.acmdm",
     "hymotion": "motionrft.official.hymotion",
     "stablemofusion": "motionrft.official.stablemofusion",
+    "motiongpt": "motionrft.official.motiongpt",
 }
 """Where each family's reader is: a module with `recognises`, `read` and `layout`."""
 
@@ -135,7 +136,7 @@ def card_of(generator: TextToMotion, source: Path) -> str:
     return (
         f"# {generator.family}, converted from {source.name}\n\n"
         f"- representation: {generator.representation}, {generator.fps:g} frames a second\n"
-        f"- text encoder: {generator.text_encoder_name}\n"
+        f"- text encoder: {getattr(generator, 'text_encoder_name', 'its own')}\n"
         f"- {part.replace('_', ' ')}: {parameters:,} parameters{predicts}\n\n"
         "The weights keep the licence of the project they come from.\n"
     )

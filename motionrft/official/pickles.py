@@ -21,6 +21,7 @@ from motionrft.errors import UserError
 from motionrft.files.arrays import check_expansion
 from motionrft.parsing import parsing
 from motionrft.training.atomic import atomic_file
+from motionrft.training.outline import DEVICE, outlining
 
 _LISTED = 5
 _READ_ANYWAY = ("torch.", "collections.OrderedDict")
@@ -66,7 +67,8 @@ def read_pickle(path: Path | str) -> Any:
             with torch.serialization.safe_globals(_harmless()), warnings.catch_warnings():
                 # What a newer pickle protocol leads to is told below, as an error.
                 warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
-                return torch.load(path, map_location="cpu", weights_only=True)
+                place = DEVICE if outlining() else "cpu"
+                return torch.load(path, map_location=place, weights_only=True)
         except pickle.UnpicklingError:
             raise UserError(_refusal(path)) from None
 

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from motionrft.errors import UserError
 from motionrft.files.layouts import usual_fps
-from motionrft.generators import Generator
+from motionrft.generators import TextToMotion
 from motionrft.parsing import parsing, read_text
 from motionrft.representations.names import KINEMATIC
 from motionrft.representations.statistics import Statistics
 from motionrft.settings.plain_yaml import read_foreign_yaml
 from motionrft.training.weights import load_state
 
-Family = TypeVar("Family", bound=Generator)
+Family = TypeVar("Family", bound=TextToMotion)
 _PAIRS = (("Mean.npy", "Std.npy"), ("mean.npy", "std.npy"))
 
 

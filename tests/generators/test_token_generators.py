@@ -11,8 +11,8 @@ from motionrft.generators.motion_tokens import MotionTokens
 from motionrft.generators.sampling import sample, sample_batches
 from motionrft.generators.text_to_motion import Asked, Sampled, asked_of
 from motionrft.generators.token_sampling import allowed_logits
-from tests.generators.families import WordEncoder, tiny
-from tests.generators.token_families import TINY_TOKENS, tiny_tokens
+from tests.generators.families import tiny
+from tests.generators.token_families import TINY_TOKENS, tiny_tokens, with_words
 
 TEXTS = ["a person walks", "someone waves the left hand and then sits down", "run"]
 LENGTHS = torch.tensor([24, 38, 17])
@@ -120,7 +120,7 @@ def test_a_folder_gives_the_same_generator_and_its_sampling(
     save_generator(generator, tmp_path / "g", sampling=tuned)
     again = read_generator(tmp_path / "g")
     assert isinstance(again, TokenGenerator) and again.sampling() == tuned
-    again.use_text_encoder(WordEncoder())
+    with_words(again)
     assert torch.equal(draw(again, [0]).motion, draw(generator, [0], temperature=0.7, top_k=5).motion)
 
 
