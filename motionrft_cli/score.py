@@ -12,6 +12,7 @@ from motionrft.reward.score_preset import ScorePreset
 from motionrft_cli.inputs import Null, listed_paths
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.plurals import counted
+from motionrft_cli.score_texts import Texts
 from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def score(
         list[str] | None, typer.Option(help="exit 1 if a motion's TERM is above X; repeatable")
     ] = None,
     null: Null = False,
+    jobs: Annotated[int | None, sets("jobs")] = None,
     shard: Shard = None,
 ) -> int:
     """Judge motion files with a reward and with physics.
@@ -60,41 +62,82 @@ def score(
             {**call.preset.fail_under, **_limits("--fail-under", fail_under)},
             {**call.preset.fail_over, **_limits("--fail-over", fail_over)},
         )
-        return _score(call, share, _paths(motions, null), _Texts(text, text_file), *asked)
+        return _score(call, share, _paths(motions, null), Texts(text, text_file), *asked)
 
 
 def _score(
     call: Call[ScorePreset],
     share: Share,
     paths: Iterator[Path],
-    texts: "_Texts",
+    texts: Texts,
     words: list[str] | None,
     under: dict[str, float],
     over: dict[str, float],
 ) -> int:
+    judge = judge_of(call, words, under, over, share.company.device or call.device())
+    if call.preset.jobs > 1 and not call.dry_run:
+        if texts.one_a_motion:
+            raise UserError("--jobs: texts one a motion are dealt out in order, which one process does.")
+        from motionrft_cli.score_jobs import told_by_jobs
+
+        told = told_by_jobs(call, words, under, over, texts, list(share.of(enumerate(paths))))
+    else:
+        queries = _queries(call, share, paths, texts, judge.options, places := [])
+        if call.dry_run:
+            return _dry_run(call, judge.scorer.terms, queries)
+        # Queries are read ahead of their scores, so a score's place is known when it comes.
+        told = (
+            _told(call, judge, result, places[number])
+            for number, result in enumerate(judge.scorer.score(queries))
+        )
+    told = _unless_alone(told, share)
+    if share.several:
+        told = iter(share.merged(list(told), lambda each: (each.place, each.index)))
+    return _report(call, judge.scorer, told, share)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What motions are judged with, and how they are read."""
+
+    scorer: "Scorer"
+    limits: "Limits"
+    options: "ReadingOptions"
+
+
+def judge_of(
+    call: Call[ScorePreset],
+    words: list[str] | None,
+    under: dict[str, float],
+    over: dict[str, float],
+    device: "torch.device",
+) -> Judge:
+    """Reward, terms and limits as asked for.
+
+    Raises:
+        UserError: a term that there is not.
+    """
     from motionrft.physics import current_names
     from motionrft.reward.limits import Limits
     from motionrft.reward.scoring import Scorer, choose_terms
 
-    model = _load(call, words, share.company.device or call.device())
+    model, preset = _load(call, words, device), call.preset
     limits = Limits(current_names(under), current_names(over))
-    preset = call.preset
-    chosen = choose_terms(words, model)
-    scorer = Scorer(model, chosen, preset.frames, preset.judged_in, preset.fps)
+    scorer = Scorer(model, choose_terms(words, model), preset.frames, preset.judged_in, preset.fps)
     limits.check(scorer.terms)
-    options = preset.reading_options(scorer.fps)
-    places: list[int] = []
-    queries = _queries(call, share, paths, texts, options, places)
-    if call.dry_run:
-        return _dry_run(call, scorer.terms, queries)
-    # Queries are read ahead of their scores, so a score's place is known when it comes.
-    told: Iterator[_Told] = (
-        _told(call, scorer, result, limits, places[number])
-        for number, result in enumerate(_unless_alone(scorer.score(queries), share))
-    )
-    if share.several:
-        told = iter(share.merged(list(told), lambda each: (each.place, each.index)))
-    return _report(call, scorer, told, share)
+    return Judge(scorer, limits, preset.reading_options(scorer.fps))
+
+
+def told_of(
+    call: Call[ScorePreset], judge: Judge, texts: Texts, numbered: "list[tuple[int, Path]]"
+) -> "list[Told]":
+    """What is told of some files, given with their places among all."""
+    from motionrft.training.distribution import ALONE
+
+    alone, places = Share(0, 1, ALONE), list[int]()
+    queries = _queries(call, alone, iter(path for _, path in numbered), texts, judge.options, places)
+    found = enumerate(judge.scorer.score(queries))
+    return [_told(call, judge, result, numbered[places[number]][0]) for number, result in found]
 
 
 def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query | FileFault]") -> int:
@@ -116,7 +159,7 @@ def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query
 
 
 @dataclass(frozen=True)
-class _Told:
+class Told:
     """What is told of one motion, without the motion: small enough to be sent to another process.
 
     place: of its file among all inputs; fault: why it was skipped.
@@ -134,24 +177,22 @@ class _Told:
     far: tuple[str, ...] = ()
 
 
-def _told(
-    call: Call[ScorePreset], scorer: "Scorer", result: "Score | FileFault", limits: "Limits", place: int
-) -> _Told:
+def _told(call: Call[ScorePreset], judge: Judge, result: "Score | FileFault", place: int) -> Told:
     from motionrft.files import FileFault
 
     if isinstance(result, FileFault):
-        return _Told(place, 0, "", result.message)
-    motion = result.query.motion
+        return Told(place, 0, "", result.message)
+    motion, scorer, limits = result.query.motion, judge.scorer, judge.limits
     document = _document(result, scorer, call.preset.frames) if call.json else {}
     row = [] if call.json else _row(result, scorer.terms)
     far = tuple(what for what in ("text", "motion") if result.far(what))
     broken, text = tuple(limits.broken(result)), result.query.text
-    return _Told(
+    return Told(
         place, motion.index, str(motion.source), None, document, row, result.remarks, broken, text, far
     )
 
 
-def _report(call: Call[ScorePreset], scorer: "Scorer", found: Iterator[_Told], share: Share) -> int:
+def _report(call: Call[ScorePreset], scorer: "Scorer", found: Iterator[Told], share: Share) -> int:
     seen = _Seen()
     with call.console.progress("scoring", unit="motions") as bar:
         for told in found:
@@ -182,7 +223,7 @@ class _Seen:
     far_texts: dict[str, None] = field(default_factory=dict)
     far_motions: list[str] = field(default_factory=list)
 
-    def count(self, told: _Told) -> None:
+    def count(self, told: Told) -> None:
         self.broken += bool(told.broken)
         self.without_text += told.text is None
         if "text" in told.far:
@@ -209,18 +250,16 @@ class _Seen:
                 )
 
 
-def _unless_alone(found: "Iterator[Score | FileFault]", share: Share) -> "Iterator[Score | FileFault]":
+def _unless_alone(found: Iterator[Told], share: Share) -> Iterator[Told]:
     """A bad file among others is skipped; alone it is the user's mistake."""
-    from motionrft.files import FileFault
-
     if share.count > 1:  # the others are elsewhere
         yield from found
         return
     first = next(found, None)
-    if isinstance(first, FileFault):
+    if first is not None and first.fault is not None:
         second = next(found, None)
         if second is None:
-            raise UserError(first.message)
+            raise UserError(first.fault)
         yield first
         yield second
     elif first is not None:
@@ -253,7 +292,7 @@ def _queries(
     call: Call[ScorePreset],
     share: Share,
     paths: Iterator[Path],
-    texts: "_Texts",
+    texts: Texts,
     options: "ReadingOptions",
     places: list[int],
 ) -> "Iterator[Query | FileFault]":
@@ -291,54 +330,8 @@ def _read(
         yield from ((number, found) for found in iterate_motions([path], options=options))
 
 
-def _text_of(motion: "Motion", texts: "_Texts") -> str | None:
+def _text_of(motion: "Motion", texts: Texts) -> str | None:
     return motion.text if motion.text and not texts.given else texts.of(motion.source)
-
-
-class _Texts:
-    """Which text belongs to which motion: one for all, one a motion in order, or the file beside it."""
-
-    def __init__(self, text: str | None, file: Path | None) -> None:
-        from motionrft.data import read_prompts
-
-        if text is not None and file is not None:
-            raise UserError("--text and --text-file: give one of them")
-        if text is not None and not text.strip():
-            raise UserError("--text is empty")
-        self.file = file
-        self.lines = [text] if text is not None else read_prompts(file) if file is not None else None
-        self.used = 0
-
-    @property
-    def given(self) -> bool:
-        """Whether the command line says texts, which go before those in files."""
-        return self.lines is not None
-
-    @property
-    def one_a_motion(self) -> bool:
-        """Whether a motion's text depends on how many motions come before it."""
-        return self.lines is not None and len(self.lines) > 1
-
-    def of(self, motion: Path) -> str | None:
-        """The text of the next motion, which lies in that file."""
-        if self.lines is None:
-            return _beside(motion)
-        if len(self.lines) == 1:
-            return self.lines[0]
-        if self.used == len(self.lines):
-            raise UserError(
-                f"{self.file}: {self.used} texts, but more motions than that; give one line a motion"
-            )
-        self.used += 1
-        return self.lines[self.used - 1]
-
-
-def _beside(motion: Path) -> str | None:
-    from motionrft.data import read_captions
-
-    file = motion.with_suffix(".txt")
-    captions = read_captions(file) if file.is_file() else []
-    return captions[0].text if captions else None
 
 
 def _limits(flag: str, given: list[str] | None) -> dict[str, float]:

@@ -100,6 +100,20 @@ def test_jobs_of_an_array_score_what_one_does(run: Run, motions: Path, tmp_path:
     assert documents(run("merge", *reversed(files), "--json")) == documents(run(*asked))
 
 
+def test_several_local_processes_score_what_one_does(run: Run, motions: Path) -> None:
+    for number in range(6, 40):
+        np.save(motions / f"{number:02}.npy", people(24, number)[0].float().numpy())
+    asked = ("score", str(motions), "--terms", "physics", "--json", "--fail-over", "jitter=0")
+    alone, shared = run(*asked), run(*asked, "--jobs", "2")
+    assert (shared.code, documents(shared)) == (alone.code, documents(alone))
+    said = [sorted(line for line in each.err.splitlines() if "warning" in line) for each in (shared, alone)]
+    assert said[0] == said[1]
+    texts = motions / "texts.txt"
+    texts.write_text("walk\n" * 50)
+    assert run(*asked, "--jobs", "2", "--text-file", str(texts)).code == 2
+    assert run("score", str(motions / "3.npy"), "--jobs", "2", "--terms", "physics").code == 2
+
+
 def test_a_share_that_is_missing_or_there_twice_is_told(run: Run, motions: Path, tmp_path: Path) -> None:
     asked = ("score", str(motions), "--terms", "physics", "--json")
     first, second, third = jobs(run, tmp_path, 3, *asked)
