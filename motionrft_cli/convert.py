@@ -200,7 +200,7 @@ def _tell(call: ConvertCall, outcome: "Outcome", share: Share, place: int) -> No
         "errors": errors,
         "residual_mm": residuals,
     }
-    share.emit(call, line, place)
+    call.console.emit(share.placed(line, place))
 
 
 def _summary(call: ConvertCall, outcomes: "list[Outcome]") -> int:

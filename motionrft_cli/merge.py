@@ -31,7 +31,15 @@ def merge(
     folders = [part for part in parts if part.is_dir()]
     if folders and len(folders) < len(parts):
         raise UserError("both files and folders are named: lines and evaluations are merged apart.")
+    if call.resume:
+        raise UserError("--resume: merging keeps no state to go on from; --overwrite replaces what is there.")
     found = checked(parts)
+    if call.dry_run:
+        call.console.info(
+            f"{len(found)} shares of {found[0].signed.get(COMMAND)}: whole; nothing is written."
+        )
+        call.console.emit({"dry_run": True, "shares": len(found), "of": found[0].signed.get(COMMAND)})
+        return 0
     return _judge(call, found) if folders else _join(call, found)
 
 

@@ -101,7 +101,7 @@ def _sample(
         for each, motion in _motions(call, model, wanted):
             lines.append(_line(each, motion, _write(out, each, motion, preset), preset))
             if not share.several:
-                share.emit(call, lines[-1], each.number)
+                call.console.emit(share.placed(lines[-1], each.number))
             bar.advance()
     if share.several:
         lines = share.merged(lines, lambda line: line["file"])

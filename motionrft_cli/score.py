@@ -10,9 +10,10 @@ import typer
 from motionrft.errors import UserError
 from motionrft.reward.score_preset import ScorePreset
 from motionrft_cli.inputs import Null, listed_paths
+from motionrft_cli.motion_texts import MotionTexts
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.plurals import counted
-from motionrft_cli.score_texts import Texts
+from motionrft_cli.scores_file import ScoresFile
 from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:
@@ -56,33 +57,32 @@ def score(
     A text file beside a motion (walk.npy, walk.txt) is used when no text is given. Bad files are reported and
     skipped (exit code 3); limits turn the command into a linter (exit code 1).
     """
+    file = ScoresFile.chosen(call.out, call.resume, call.overwrite)
     with share_of(call, shard) as share:
-        asked = (
-            call.preset.terms,
+        limits = (
             {**call.preset.fail_under, **_limits("--fail-under", fail_under)},
             {**call.preset.fail_over, **_limits("--fail-over", fail_over)},
         )
-        return _score(call, share, _paths(motions, null), Texts(text, text_file), *asked)
+        return _score(call, share, file, _paths(motions, null), MotionTexts(text, text_file), *limits)
 
 
 def _score(
     call: Call[ScorePreset],
     share: Share,
+    file: ScoresFile | None,
     paths: Iterator[Path],
-    texts: Texts,
-    words: list[str] | None,
+    texts: MotionTexts,
     under: dict[str, float],
     over: dict[str, float],
 ) -> int:
-    judge = judge_of(call, words, under, over, share.company.device or call.device())
+    judge = judge_of(call, under, over, share.company.device or call.device())
     if call.preset.jobs > 1 and not call.dry_run:
-        if texts.one_a_motion:
-            raise UserError("--jobs: texts one a motion are dealt out in order, which one process does.")
         from motionrft_cli.score_jobs import told_by_jobs
 
-        told = told_by_jobs(call, words, under, over, texts, list(share.of(enumerate(paths))))
+        told = told_by_jobs(call, under, over, texts, list(share.of(enumerate(paths))))
     else:
-        queries = _queries(call, share, paths, texts, judge.options, places := [])
+        places: list[int] = []
+        queries = _queries(call, share, paths, texts, judge.options, places)
         if call.dry_run:
             return _dry_run(call, judge.scorer.terms, queries)
         # Queries are read ahead of their scores, so a score's place is known when it comes.
@@ -93,7 +93,7 @@ def _score(
     told = _unless_alone(told, share)
     if share.several:
         told = iter(share.merged(list(told), lambda each: (each.place, each.index)))
-    return _report(call, judge.scorer, told, share)
+    return _report(call, judge.scorer, told, share, file if share.company.main else None)
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,7 @@ class Judge:
 
 
 def judge_of(
-    call: Call[ScorePreset],
-    words: list[str] | None,
-    under: dict[str, float],
-    over: dict[str, float],
-    device: "torch.device",
+    call: Call[ScorePreset], under: dict[str, float], over: dict[str, float], device: "torch.device"
 ) -> Judge:
     """Reward, terms and limits as asked for.
 
@@ -120,16 +116,19 @@ def judge_of(
     from motionrft.physics import current_names
     from motionrft.reward.limits import Limits
     from motionrft.reward.scoring import Scorer, choose_terms
+    from motionrft.training.seeds import seed_everything
 
-    model, preset = _load(call, words, device), call.preset
+    preset = call.preset
+    seed_everything(preset.seed)  # a reward or a format of the user's own may draw numbers
+    model = _load(call, preset.terms, device)
     limits = Limits(current_names(under), current_names(over))
-    scorer = Scorer(model, choose_terms(words, model), preset.frames, preset.judged_in, preset.fps)
+    scorer = Scorer(model, choose_terms(preset.terms, model), preset.frames, preset.judged_in, preset.fps)
     limits.check(scorer.terms)
     return Judge(scorer, limits, preset.reading_options(scorer.fps))
 
 
 def told_of(
-    call: Call[ScorePreset], judge: Judge, texts: Texts, numbered: "list[tuple[int, Path]]"
+    call: Call[ScorePreset], judge: Judge, texts: MotionTexts, numbered: "list[tuple[int, Path]]"
 ) -> "list[Told]":
     """What is told of some files, given with their places among all."""
     from motionrft.training.distribution import ALONE
@@ -183,7 +182,7 @@ def _told(call: Call[ScorePreset], judge: Judge, result: "Score | FileFault", pl
     if isinstance(result, FileFault):
         return Told(place, 0, "", result.message)
     motion, scorer, limits = result.query.motion, judge.scorer, judge.limits
-    document = _document(result, scorer, call.preset.frames) if call.json else {}
+    document = _document(result, scorer, call.preset.frames) if call.json or call.out else {}
     row = [] if call.json else _row(result, scorer.terms)
     far = tuple(what for what in ("text", "motion") if result.far(what))
     broken, text = tuple(limits.broken(result)), result.query.text
@@ -192,7 +191,13 @@ def _told(call: Call[ScorePreset], judge: Judge, result: "Score | FileFault", pl
     )
 
 
-def _report(call: Call[ScorePreset], scorer: "Scorer", found: Iterator[Told], share: Share) -> int:
+def _report(
+    call: Call[ScorePreset],
+    scorer: "Scorer",
+    found: Iterator[Told],
+    share: Share,
+    file: ScoresFile | None,
+) -> int:
     seen = _Seen()
     with call.console.progress("scoring", unit="motions") as bar:
         for told in found:
@@ -201,14 +206,22 @@ def _report(call: Call[ScorePreset], scorer: "Scorer", found: Iterator[Told], sh
                 call.console.warn(f"skipped: {told.fault}")
                 continue
             bar.advance()
+            document = share.placed(told.document, told.place)
+            if file is not None:
+                file.add(document)
             if call.json:
-                share.emit(call, told.document, told.place)
+                call.console.emit(document)
             else:
                 seen.rows.append(told.row)
             for sentence in (*told.remarks, *told.broken):
                 call.console.warn(f"{told.name}: {sentence}")
             seen.count(told)
     seen.tell(call, scorer)
+    if file is not None:
+        if share.number_of_jobs > 1:
+            file.add(share.signed(call))
+        file.close()
+        call.console.info(f"Scores: {file.path}")
     return 1 if seen.broken else 3 if seen.skipped else 0
 
 
@@ -285,14 +298,14 @@ def _paths(inputs: list[str], null: bool) -> Iterator[Path]:
     from motionrft.files import motion_files
 
     for name in listed_paths(inputs, null):
-        yield from motion_files([name], batch=True)
+        yield from motion_files([name])
 
 
 def _queries(
     call: Call[ScorePreset],
     share: Share,
     paths: Iterator[Path],
-    texts: Texts,
+    texts: MotionTexts,
     options: "ReadingOptions",
     places: list[int],
 ) -> "Iterator[Query | FileFault]":
@@ -330,7 +343,7 @@ def _read(
         yield from ((number, found) for found in iterate_motions([path], options=options))
 
 
-def _text_of(motion: "Motion", texts: Texts) -> str | None:
+def _text_of(motion: "Motion", texts: MotionTexts) -> str | None:
     return motion.text if motion.text and not texts.given else texts.of(motion.source)
 
 

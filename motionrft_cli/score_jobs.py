@@ -6,10 +6,11 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from motionrft.errors import UserError
 from motionrft.reward.score_preset import ScorePreset
 from motionrft_cli.console import Console
+from motionrft_cli.motion_texts import MotionTexts
 from motionrft_cli.options import Call
-from motionrft_cli.score_texts import Texts
 
 if TYPE_CHECKING:
     from motionrft_cli.score import Judge, Told
@@ -24,26 +25,31 @@ class _Asked:
 
     preset: str
     json: bool
-    words: tuple[str, ...] | None
+    out: Path | None
     under: tuple[tuple[str, float], ...]
     over: tuple[tuple[str, float], ...]
 
 
 def told_by_jobs(
     call: Call[ScorePreset],
-    words: list[str] | None,
     under: dict[str, float],
     over: dict[str, float],
-    texts: Texts,
+    texts: MotionTexts,
     numbered: Sequence[tuple[int, Path]],
 ) -> "Iterator[Told]":
-    """What is told of every motion of the files, given with their places among all; blocks come as they are done."""
+    """What is told of every motion of the files, given with their places among all; blocks come as they are done.
+
+    Raises:
+        UserError: texts come one a motion.
+    """
     from motionrft.files.parallel import mapped
 
+    if texts.one_a_motion:
+        raise UserError("--jobs: texts one a motion are dealt out in order, which one process does.")
     asked = _Asked(
         call.preset.to_yaml(),
         call.json,
-        None if words is None else tuple(words),
+        call.out,
         tuple(under.items()),
         tuple(over.items()),
     )
@@ -52,7 +58,7 @@ def told_by_jobs(
         yield from block
 
 
-def _told_of_block(asked: _Asked, texts: Texts, numbered: list[tuple[int, Path]]) -> "list[Told]":
+def _told_of_block(asked: _Asked, texts: MotionTexts, numbered: list[tuple[int, Path]]) -> "list[Told]":
     from motionrft_cli.score import told_of
 
     call, judge = _prepared(asked)
@@ -66,6 +72,5 @@ def _prepared(asked: _Asked) -> "tuple[Call[ScorePreset], Judge]":
     from motionrft_cli.score import judge_of
 
     preset = ScorePreset.of(read_yaml(asked.preset, "preset"))
-    call = Call("score", preset, Console(asked.json), json=asked.json)
-    words = None if asked.words is None else list(asked.words)
-    return call, judge_of(call, words, dict(asked.under), dict(asked.over), call.device())
+    call = Call("score", preset, Console(asked.json), asked.out, json=asked.json)
+    return call, judge_of(call, dict(asked.under), dict(asked.over), call.device())

@@ -53,17 +53,20 @@ class Share:
         """This share's items."""
         return islice(items, self.number, None, self.count)
 
-    def emit(self, call: Call[Any], document: Mapping[str, Any], place: int) -> None:
+    def placed(self, document: Mapping[str, Any], place: int) -> dict[str, Any]:
         """A line of --json; one of a job says its place among the whole input, by which `motionrft merge` sorts."""
         self._lines.append(place)
-        position = {POSITION: place} if self.number_of_jobs > 1 else {}
-        call.console.emit({**document, **position})
+        return {**document, **({POSITION: place} if self.number_of_jobs > 1 else {})}
 
     def sign(self, call: Call[Any]) -> dict[str, Any]:
-        """What the last line of a job says: which share this was, of what, and that it is whole."""
+        """What a job says of itself: which share this was, and of what."""
         asked = json.dumps(call.preset.result_fields(), sort_keys=True, default=str)
         share = f"{self.number + 1}/{self.count}"
         return {SHARD: share, COMMAND: call.command, "asked": sha256(asked.encode()).hexdigest()[:16]}
+
+    def signed(self, call: Call[Any]) -> dict[str, Any]:
+        """A job's last line, without which it has not come to its end."""
+        return {**self.sign(call), "lines": len(self._lines)}
 
     def merged(self, own: list[T], place: Callable[[T], Any]) -> list[T]:
         """What all processes made, in the order of `place`: in the first process; the others get nothing.
@@ -95,7 +98,7 @@ def share_of(call: Call[Any], shard: str | None) -> Iterator[Share]:
         share = Share(number, count, company)
         yield share
         if share.number_of_jobs > 1 and not call.dry_run:
-            call.console.emit({**share.sign(call), "lines": len(share._lines)})
+            call.console.emit(share.signed(call))
 
 
 def refuse_several(command: str) -> None:

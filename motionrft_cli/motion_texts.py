@@ -1,11 +1,11 @@
-"""The texts of motions that are scored: said on the command line, in a file, or beside each motion."""
+"""Which text is said of which motion."""
 
 from pathlib import Path
 
 from motionrft.errors import UserError
 
 
-class Texts:
+class MotionTexts:
     """Which text belongs to which motion: one for all, one a motion in order, or the file beside it."""
 
     def __init__(self, text: str | None, file: Path | None) -> None:
