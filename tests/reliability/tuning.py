@@ -67,7 +67,7 @@ def rewards(scene: Scene) -> None:
     scene.done(tuned("constant"), "No gradient")
     scene.refused(tuned("wrong_shape"), "one number a motion", code=scene.calls[-1].code)
     scene.want(scene.calls[-1].code in (1, 2), f"exit {scene.calls[-1].code}")
-    scene.refused(tuned("raises"), "no left hand", "mine:raises", code=1)
+    scene.refused(tuned("raises"), "no left hand", "reward raises", code=1)
     scene.want((scene.place / "raises" / "LATEST").is_file(), "no checkpoint is left of the run that fell")
     for name in ("nan_once", "nan_later", "constant", "raises"):
         scene.clean(scene.place / name)
