@@ -45,12 +45,9 @@ from motionrft.representations.names import JOINTS, KIMODO, ROTATION
 from motionrft.representations.statistics import Statistics
 from motionrft.text.base import TextFeatures
 
-_OPEN = (
-    "NVIDIA's weights of SOMA and the G1 are under the NVIDIA Open Model License: commercial use is allowed."
-)
+_OPEN = "NVIDIA Open Model License: commercial use is allowed."
 _INTERNAL = (
-    "NVIDIA's weights of SMPL-X are for internal research alone: no production, and no model made of them may be passed "
-    "on, so a tuned one stays with you."
+    "NVIDIA's SMPL-X: internal research alone, no production; a model tuned of it may not be passed on."
 )
 FEWEST = 2
 """Frames that the bridge can take differences of."""
