@@ -58,7 +58,7 @@ _motionrft() {
         pretrain:--stage) _motionrft_words "$word" 'autoencoder denoiser language-model all'; return ;;
         train-reward:--stage) _motionrft_words "$word" 'semantic preference authenticity all evaluator'; return ;;
         refine-spl:--variant) _motionrft_words "$word" 'refinement paper official'; return ;;
-        prefer:--judge) _motionrft_words "$word" 'rules reward endpoint'; return ;;
+        prefer:--judge) _motionrft_words "$word" 'rules reward endpoint transformers people'; return ;;
         prefer:--stage) _motionrft_words "$word" 'prompts candidates sheets validate judge pairs'; return ;;
         finetune:--diagnose) _motionrft_words "$word" 'gradients similarity memory all'; return ;;
         sample:--sampler) _motionrft_words "$word" 'ddpm ddim lcm dpm-sde dpm dpm-sde-linspace dpm-linspace euler heun flow-sde dance-sde dopri5'; return ;;
