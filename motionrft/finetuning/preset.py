@@ -10,13 +10,13 @@ from motionrft.errors import UserError
 from motionrft.evaluation.preset import EventsPart
 from motionrft.finetuning.methods.base import MethodPreset, method_named, plan_of, usable_methods
 from motionrft.finetuning.methods.easytune import EasyTunePreset
+from motionrft.generators.asking_preset import AskingPreset
 from motionrft.generators.preset import GENERATOR
 from motionrft.registry import METHODS, SAMPLERS
 from motionrft.reward.naming import NAMES, REWARD, is_own, own_name
 from motionrft.settings.base import PresetPart
 from motionrft.settings.code import CODE
 from motionrft.settings.fields import suggests
-from motionrft.text.preset import TextPreset
 from motionrft.training.preset import OptimiserPreset
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _with_shared_settings(names: list[str], method: Any) -> dict[str, Any]:
     return own
 
 
-class FinetunePreset(TextPreset):
+class FinetunePreset(AskingPreset):
     """Settings of `motionrft finetune`."""
 
     command: ClassVar[str] = "finetune"
