@@ -261,7 +261,7 @@ class Kimodo(FrameFamily[KimodoConfig]):
             return features
         with torch.autocast(x.device.type, enabled=False):
             if self.representation == ROTATION:
-                return kimodo_to_rotation(features, lengths)
+                return kimodo_to_rotation(features, lengths, self.rest_joints)
             return kimodo_to_joints(features, lengths, self.rest_joints).flatten(2)
 
     @property
@@ -274,8 +274,13 @@ class Kimodo(FrameFamily[KimodoConfig]):
     def decode_features(self) -> None:
         self.representation = KIMODO
 
-    def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str]:
-        """The de-normalised features: joints that are not ours, the smooth path and the contacts are in them."""
+    def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str] | None:
+        """The de-normalised features: joints that are not ours, the smooth path and the contacts are in them.
+
+        Not SMPL-X', which mean nothing to who has no rest joints; its joints are all ours.
+        """
+        if self.skeleton is SMPLX22:
+            return None
         return self._denormalised(x, lengths, frames), KIMODO
 
     def _denormalised(self, x: Tensor, lengths: Tensor, frames: int | None) -> Tensor:

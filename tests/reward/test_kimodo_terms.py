@@ -80,6 +80,17 @@ def test_positions_beside_the_pose_cost_their_distance() -> None:
     torch.testing.assert_close(cost("consistency", features, LENGTHS[:1]).item(), expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("block", ["heading", "velocities", "contacts"])
+def test_nothing_that_a_block_can_say_costs_less_than_the_truth(block: str) -> None:
+    place = {"heading": slice(3, 5), "velocities": slice(-4 - 3 * JOINTS, -4), "contacts": slice(-4, None)}[
+        block
+    ]
+    for factor in (0.5, 2.0, -1.0):
+        features = walk()[:1]
+        features[..., place] = features[..., place] * factor + 0.1
+        assert cost("consistency", features, LENGTHS[:1]) > 1e-5
+
+
 def test_the_other_blocks_follow_the_pose_and_do_not_pull_it() -> None:
     features = (walk()[:1] + 0.01).requires_grad_()
     cost("consistency", features, LENGTHS[:1]).backward()
