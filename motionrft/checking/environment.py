@@ -22,6 +22,8 @@ EXTRAS = {
 }
 """Extra of the installation: a module that tells whether it is there, and what it is for."""
 
+_THREADS = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "MKL_NUM_THREADS")
+
 
 def here() -> dict[str, Any]:
     """Versions, devices, threads, memory, caches, text encoders, extras and other packages' parts; JSON values."""
@@ -33,7 +35,7 @@ def here() -> dict[str, Any]:
         "devices": {name: _device(name) for name in available_devices()},
         "threads": torch.get_num_threads(),
         "processors": os.cpu_count(),
-        "waiting_threads": os.environ.get("OMP_WAIT_POLICY"),
+        "thread_settings": {name: os.environ[name] for name in _THREADS if name in os.environ},
         "cache": str(cache_folder()),
         "text_encoders": {name: _encoder(name) for name in TEXT_ENCODERS.names()},
         "extras": {name: _extra(name) for name in EXTRAS},
