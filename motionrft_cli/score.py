@@ -10,8 +10,10 @@ import typer
 from motionrft.errors import UserError
 from motionrft.reward.score_preset import ScorePreset
 from motionrft_cli.inputs import Null, listed_paths
+from motionrft_cli.motion_texts import MotionTexts
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.plurals import counted
+from motionrft_cli.scores_file import ScoresFile
 from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ def score(
         list[str] | None, typer.Option(help="exit 1 if a motion's TERM is above X; repeatable")
     ] = None,
     null: Null = False,
+    jobs: Annotated[int | None, sets("jobs")] = None,
     shard: Shard = None,
 ) -> int:
     """Judge motion files with a reward and with physics.
@@ -54,47 +57,86 @@ def score(
     A text file beside a motion (walk.npy, walk.txt) is used when no text is given. Bad files are reported and
     skipped (exit code 3); limits turn the command into a linter (exit code 1).
     """
+    file = ScoresFile.chosen(call.out, call.resume, call.overwrite)
     with share_of(call, shard) as share:
-        asked = (
-            call.preset.terms,
+        limits = (
             {**call.preset.fail_under, **_limits("--fail-under", fail_under)},
             {**call.preset.fail_over, **_limits("--fail-over", fail_over)},
         )
-        return _score(call, share, _paths(motions, null), _Texts(text, text_file), *asked)
+        return _score(call, share, file, _paths(motions, null), MotionTexts(text, text_file), *limits)
 
 
 def _score(
     call: Call[ScorePreset],
     share: Share,
+    file: ScoresFile | None,
     paths: Iterator[Path],
-    texts: "_Texts",
-    words: list[str] | None,
+    texts: MotionTexts,
     under: dict[str, float],
     over: dict[str, float],
 ) -> int:
+    judge = judge_of(call, under, over, share.company.device or call.device())
+    if call.preset.jobs > 1 and not call.dry_run:
+        from motionrft_cli.score_jobs import told_by_jobs
+
+        told = told_by_jobs(call, under, over, texts, list(share.of(enumerate(paths))))
+    else:
+        places: list[int] = []
+        queries = _queries(call, share, paths, texts, judge.options, places)
+        if call.dry_run:
+            return _dry_run(call, judge.scorer.terms, queries)
+        # Queries are read ahead of their scores, so a score's place is known when it comes.
+        told = (
+            _told(call, judge, result, places[number])
+            for number, result in enumerate(judge.scorer.score(queries))
+        )
+    told = _unless_alone(told, share)
+    if share.several:
+        told = iter(share.merged(list(told), lambda each: (each.place, each.index)))
+    return _report(call, judge.scorer, told, share, file if share.company.main else None)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What motions are judged with, and how they are read."""
+
+    scorer: "Scorer"
+    limits: "Limits"
+    options: "ReadingOptions"
+
+
+def judge_of(
+    call: Call[ScorePreset], under: dict[str, float], over: dict[str, float], device: "torch.device"
+) -> Judge:
+    """Reward, terms and limits as asked for.
+
+    Raises:
+        UserError: a term that there is not.
+    """
     from motionrft.physics import current_names
     from motionrft.reward.limits import Limits
     from motionrft.reward.scoring import Scorer, choose_terms
+    from motionrft.training.seeds import seed_everything
 
-    model = _load(call, words, share.company.device or call.device())
-    limits = Limits(current_names(under), current_names(over))
     preset = call.preset
-    chosen = choose_terms(words, model)
-    scorer = Scorer(model, chosen, preset.frames, preset.judged_in, preset.fps)
+    seed_everything(preset.seed)  # a reward or a format of the user's own may draw numbers
+    model = _load(call, preset.terms, device)
+    limits = Limits(current_names(under), current_names(over))
+    scorer = Scorer(model, choose_terms(preset.terms, model), preset.frames, preset.judged_in, preset.fps)
     limits.check(scorer.terms)
-    options = preset.reading_options(scorer.fps)
-    places: list[int] = []
-    queries = _queries(call, share, paths, texts, options, places)
-    if call.dry_run:
-        return _dry_run(call, scorer.terms, queries)
-    # Queries are read ahead of their scores, so a score's place is known when it comes.
-    told: Iterator[_Told] = (
-        _told(call, scorer, result, limits, places[number])
-        for number, result in enumerate(_unless_alone(scorer.score(queries), share))
-    )
-    if share.several:
-        told = iter(share.merged(list(told), lambda each: (each.place, each.index)))
-    return _report(call, scorer, told, share)
+    return Judge(scorer, limits, preset.reading_options(scorer.fps))
+
+
+def told_of(
+    call: Call[ScorePreset], judge: Judge, texts: MotionTexts, numbered: "list[tuple[int, Path]]"
+) -> "list[Told]":
+    """What is told of some files, given with their places among all."""
+    from motionrft.training.distribution import ALONE
+
+    alone, places = Share(0, 1, ALONE), list[int]()
+    queries = _queries(call, alone, iter(path for _, path in numbered), texts, judge.options, places)
+    found = enumerate(judge.scorer.score(queries))
+    return [_told(call, judge, result, numbered[places[number]][0]) for number, result in found]
 
 
 def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query | FileFault]") -> int:
@@ -116,7 +158,7 @@ def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query
 
 
 @dataclass(frozen=True)
-class _Told:
+class Told:
     """What is told of one motion, without the motion: small enough to be sent to another process.
 
     place: of its file among all inputs; fault: why it was skipped.
@@ -134,24 +176,28 @@ class _Told:
     far: tuple[str, ...] = ()
 
 
-def _told(
-    call: Call[ScorePreset], scorer: "Scorer", result: "Score | FileFault", limits: "Limits", place: int
-) -> _Told:
+def _told(call: Call[ScorePreset], judge: Judge, result: "Score | FileFault", place: int) -> Told:
     from motionrft.files import FileFault
 
     if isinstance(result, FileFault):
-        return _Told(place, 0, "", result.message)
-    motion = result.query.motion
-    document = _document(result, scorer, call.preset.frames) if call.json else {}
+        return Told(place, 0, "", result.message)
+    motion, scorer, limits = result.query.motion, judge.scorer, judge.limits
+    document = _document(result, scorer, call.preset.frames) if call.json or call.out else {}
     row = [] if call.json else _row(result, scorer.terms)
     far = tuple(what for what in ("text", "motion") if result.far(what))
     broken, text = tuple(limits.broken(result)), result.query.text
-    return _Told(
+    return Told(
         place, motion.index, str(motion.source), None, document, row, result.remarks, broken, text, far
     )
 
 
-def _report(call: Call[ScorePreset], scorer: "Scorer", found: Iterator[_Told], share: Share) -> int:
+def _report(
+    call: Call[ScorePreset],
+    scorer: "Scorer",
+    found: Iterator[Told],
+    share: Share,
+    file: ScoresFile | None,
+) -> int:
     seen = _Seen()
     with call.console.progress("scoring", unit="motions") as bar:
         for told in found:
@@ -160,16 +206,22 @@ def _report(call: Call[ScorePreset], scorer: "Scorer", found: Iterator[_Told], s
                 call.console.warn(f"skipped: {told.fault}")
                 continue
             bar.advance()
+            document = share.placed(told.document, told.place)
+            if file is not None:
+                file.add(document)
             if call.json:
-                # Shares are put together again by it: sort -n on "position", then on "index".
-                position = {"position": told.place} if share.number_of_jobs > 1 else {}
-                call.console.emit({**told.document, **position})
+                call.console.emit(document)
             else:
                 seen.rows.append(told.row)
             for sentence in (*told.remarks, *told.broken):
                 call.console.warn(f"{told.name}: {sentence}")
             seen.count(told)
     seen.tell(call, scorer)
+    if file is not None:
+        if share.number_of_jobs > 1:
+            file.add(share.signed(call))
+        file.close()
+        call.console.info(f"Scores: {file.path}")
     return 1 if seen.broken else 3 if seen.skipped else 0
 
 
@@ -184,7 +236,7 @@ class _Seen:
     far_texts: dict[str, None] = field(default_factory=dict)
     far_motions: list[str] = field(default_factory=list)
 
-    def count(self, told: _Told) -> None:
+    def count(self, told: Told) -> None:
         self.broken += bool(told.broken)
         self.without_text += told.text is None
         if "text" in told.far:
@@ -211,18 +263,16 @@ class _Seen:
                 )
 
 
-def _unless_alone(found: "Iterator[Score | FileFault]", share: Share) -> "Iterator[Score | FileFault]":
+def _unless_alone(found: Iterator[Told], share: Share) -> Iterator[Told]:
     """A bad file among others is skipped; alone it is the user's mistake."""
-    from motionrft.files import FileFault
-
     if share.count > 1:  # the others are elsewhere
         yield from found
         return
     first = next(found, None)
-    if isinstance(first, FileFault):
+    if first is not None and first.fault is not None:
         second = next(found, None)
         if second is None:
-            raise UserError(first.message)
+            raise UserError(first.fault)
         yield first
         yield second
     elif first is not None:
@@ -255,7 +305,7 @@ def _queries(
     call: Call[ScorePreset],
     share: Share,
     paths: Iterator[Path],
-    texts: "_Texts",
+    texts: MotionTexts,
     options: "ReadingOptions",
     places: list[int],
 ) -> "Iterator[Query | FileFault]":
@@ -293,54 +343,8 @@ def _read(
         yield from ((number, found) for found in iterate_motions([path], options=options))
 
 
-def _text_of(motion: "Motion", texts: "_Texts") -> str | None:
+def _text_of(motion: "Motion", texts: MotionTexts) -> str | None:
     return motion.text if motion.text and not texts.given else texts.of(motion.source)
-
-
-class _Texts:
-    """Which text belongs to which motion: one for all, one a motion in order, or the file beside it."""
-
-    def __init__(self, text: str | None, file: Path | None) -> None:
-        from motionrft.data import read_prompts
-
-        if text is not None and file is not None:
-            raise UserError("--text and --text-file: give one of them")
-        if text is not None and not text.strip():
-            raise UserError("--text is empty")
-        self.file = file
-        self.lines = [text] if text is not None else read_prompts(file) if file is not None else None
-        self.used = 0
-
-    @property
-    def given(self) -> bool:
-        """Whether the command line says texts, which go before those in files."""
-        return self.lines is not None
-
-    @property
-    def one_a_motion(self) -> bool:
-        """Whether a motion's text depends on how many motions come before it."""
-        return self.lines is not None and len(self.lines) > 1
-
-    def of(self, motion: Path) -> str | None:
-        """The text of the next motion, which lies in that file."""
-        if self.lines is None:
-            return _beside(motion)
-        if len(self.lines) == 1:
-            return self.lines[0]
-        if self.used == len(self.lines):
-            raise UserError(
-                f"{self.file}: {self.used} texts, but more motions than that; give one line a motion"
-            )
-        self.used += 1
-        return self.lines[self.used - 1]
-
-
-def _beside(motion: Path) -> str | None:
-    from motionrft.data import read_captions
-
-    file = motion.with_suffix(".txt")
-    captions = read_captions(file) if file.is_file() else []
-    return captions[0].text if captions else None
 
 
 def _limits(flag: str, given: list[str] | None) -> dict[str, float]:

@@ -106,6 +106,9 @@ def load_parts(
     if reward is not known:
         generator.decode_features()
     prompts = load_prompts(preset, generator)
+    generator.check_asked(int(prompts.lengths.min()))
+    if generator.warning:
+        say(generator.warning)
     if preset.prompts is not None and (said := read_prompt_file(Path(preset.prompts)).said):
         say(said)
     return Parts(generator, reward, prompts, looked_at.validation, looked_at.test, looked_at.source)

@@ -22,6 +22,7 @@ from motionrft.files.arrays import check_expansion
 from motionrft.parsing import parsing
 from motionrft.training.atomic import atomic_file
 from motionrft.training.outline import DEVICE, outlining
+from motionrft.training.weights import read_safetensors
 
 _LISTED = 5
 _READ_ANYWAY = ("torch.", "collections.OrderedDict")
@@ -39,6 +40,11 @@ def _harmless() -> list[Any]:
     build_scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
     aliases = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
     return [argparse.Namespace, *_NUMPY_TYPES, *((build_scalar, name) for name in aliases)]
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """What a checkpoint file holds, by name: safetensors, or a pickle as `read_checkpoint`."""
+    return dict(read_safetensors(path)) if path.suffix == ".safetensors" else read_checkpoint(path)
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tests.generators.families import encoder_for, tiny
 VARIANTS = {
     "acmdm": "acmdm",
     "hymotion": "hymotion",
+    "kimodo": "kimodo",
     "mdm": "mdm",
     "mld": "mld",
     "mldpp": "mld++",
