@@ -1,9 +1,9 @@
 """How long the threads of one computation spin while they wait for each other.
 
 Spinning is quickest on an idle machine. Beside other busy processes the thread they wait for may not be running, and the
-spinning takes the processor from it: on two cores beside two busy processes an update of the built-in models took more than
-ten seconds instead of 0.14. OpenMP's own limit is about a millisecond; after 10,000 turns they sleep, which costs a fifth on
-an idle machine and keeps the busy one at 2.4 times the idle one.
+spinning takes the processor from it: on two cores beside two busy processes an update of the built-in models took more
+than ten seconds instead of 0.14. OpenMP's own limit is about a millisecond; after 10,000 turns they sleep, which costs a
+fifth on an idle machine and keeps the busy one at 2.4 times the idle one.
 """
 
 import os

