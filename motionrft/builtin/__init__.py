@@ -18,6 +18,9 @@ NAME = "builtin"
 WORLD = "builtin-world"
 """What a preset writes to mean a model of the wider world: everyday motions and composed events (`world/`)."""
 NAMES = (NAME, WORLD)
+TOKENS = "builtin-tokens"
+"""What a preset writes to mean the generator of motion tokens (`tokens/`); it has no reward or evaluator of its own."""
+GENERATORS = (*NAMES, TOKENS)
 FPS = 20.0
 """Rate that the prompts' frames are counted at."""
 
@@ -54,7 +57,15 @@ def prompts() -> list[Prompt]:
 
 
 def resolve(name: str, model: str) -> Path:
-    """The folder that a preset field means: a built-in model, or the path it names."""
+    """The folder that a preset field means: a built-in model, or the path it names.
+
+    Raises:
+        UserError: there is no such built-in model.
+    """
+    if name == TOKENS:
+        if model != "generator":
+            raise UserError(f"{TOKENS} is a generator alone: its {model} is that of {NAME}.")
+        return _present(_ROOT / "tokens" / model, f"{model} of motion tokens")
     if name == WORLD:
         return _present(_ROOT / "world" / model, f"{model} of the wider world")
     return path(model) if name == NAME else Path(name)
