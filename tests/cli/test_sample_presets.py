@@ -28,7 +28,9 @@ VARIANTS = {
 
 
 def test_every_sample_preset_has_a_generator_here() -> None:
-    assert sorted([*VARIANTS, "motiongpt"]) == sorted(file.stem for file in (shipped_folder() / "sample").glob("*.yaml"))
+    assert sorted([*VARIANTS, "motiongpt"]) == sorted(
+        file.stem for file in (shipped_folder() / "sample").glob("*.yaml")
+    )
 
 
 @pytest.mark.parametrize("preset", VARIANTS)
