@@ -1,5 +1,6 @@
 """Models by whatever a person calls them: `builtin`, a folder, another project's checkpoint, a package's own."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ import torch
 
 from motionrft import builtin
 from motionrft.errors import UserError
+from motionrft.generators.asking_preset import AskingPreset
 from motionrft.generators.folder import build_generator, read_generator
 from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.official.generators import checkpoint_in, read_official
 from motionrft.official.rewards import NOTHING_SAID, SUFFIXES, Beside, is_checkpoint, read_reward
+from motionrft.parsing import parse_json, parsing, read_text
 from motionrft.registry import GENERATORS
 from motionrft.reward.base import Learnt, Reward
 from motionrft.reward.loading import Terms, read_reward_folder, reward_folder, weighted
@@ -49,12 +52,28 @@ def load_generator(
 
 
 def loaded_for(preset: TextPreset, generator: TextToMotion) -> TextToMotion:
-    """The generator, which reads its texts as the preset says; raises as `chosen_encoder`."""
+    """The generator, which reads its texts as the preset says and is asked for what it says; raises as both of them."""
     features, service = preset.text_features, preset.text_service
     encoder = chosen_encoder(generator.text_encoder_name, features, service) if features or service else None
     if encoder is not None:
         generator.use_text_encoder(encoder)
+    if isinstance(preset, AskingPreset):
+        _ask(preset, generator)
     return generator
+
+
+def _ask(preset: AskingPreset, generator: TextToMotion) -> None:
+    """Ask the generator for what the preset says.
+
+    Raises:
+        UserError: the file is missing or no JSON, or the family takes no constraints.
+    """
+    heading = None if preset.heading is None else math.radians(preset.heading)
+    wishes = None
+    if preset.constraints is not None:
+        with parsing(preset.constraints, "constraints.json"):
+            wishes = parse_json(read_text(Path(preset.constraints)))
+    generator.ask(wishes, heading, preset.constraints or "constraints")
 
 
 def generator_identity(path: Path | str) -> str:

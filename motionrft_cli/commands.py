@@ -19,6 +19,10 @@ class Command:
 
 
 COMMANDS = {
+    "check": Command(
+        "Say what files and folders are, and whether they fit together.",
+        "motionrft.checking.preset:CheckPreset",
+    ),
     "convert": Command(
         "Motions between representations and file formats; data sets; official checkpoints.",
         "motionrft.files.preset:ConvertPreset",

@@ -118,7 +118,7 @@ class Console:
         """
         if not self.json_output:
             return
-        sys.stdout.write(json.dumps(_finite(document), allow_nan=False) + "\n")
+        sys.stdout.write(json_line(document))
         sys.stdout.flush()
 
     @contextmanager
@@ -162,6 +162,11 @@ class _Silent:
     def advance(self, amount: float = 1, **numbers: float | str) -> None: ...
 
     def describe(self, description: str) -> None: ...
+
+
+def json_line(document: Any) -> str:
+    """One document on a line of ASCII; numbers that are not finite become `null`: JSON has no NaN."""
+    return json.dumps(_finite(document), allow_nan=False) + "\n"
 
 
 def _finite(value: Any) -> Any:

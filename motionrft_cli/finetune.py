@@ -36,6 +36,7 @@ def finetune(
     data: Annotated[str | None, sets("data")] = None,
     prompts: Annotated[str | None, sets("prompts")] = None,
     pairs: Annotated[str | None, sets("pairs")] = None,
+    constraints: Annotated[str | None, sets("constraints")] = None,
     lora: Annotated[bool | None, typer.Option("--lora/--full"), sets("lora.enabled")] = None,
     steps: Annotated[int | None, sets("steps")] = None,
     guidance: Annotated[float | None, sets("guidance")] = None,
@@ -192,6 +193,8 @@ def _dry_run(call: Call[FinetunePreset]) -> int:
         ("time of the run", "-" if found.seconds is None else f"{found.seconds / 60:.1f} min"),
         ("disk needed", f"{found.disk_bytes / MIB:.0f} MiB"),
         ("text", found.text),
+        *([] if found.passes is None else [("network passes a step", str(found.passes))]),
+        *([("licence of the weights", found.licence)] if found.licence else []),
     ]
     call.console.table("dry run: nothing was written", ["what", "how much"], rows)
     call.console.emit(vars(found))

@@ -26,6 +26,19 @@ def check_output_folder(out: Path | None, resume: bool = False, overwrite: bool 
     return out
 
 
+def check_writable_file(out: Path, overwrite: bool = False) -> None:
+    """That a command may write the file of `--out`.
+
+    Raises:
+        UserError: it is a folder, it exists and --overwrite was not given, or there is no permission.
+    """
+    if out.is_dir():
+        raise UserError(f"--out {out}: is a folder; name a file")
+    if out.exists() and not overwrite:
+        raise UserError(f"--out {out}: exists; add --overwrite, or name another file")
+    _check_writable(out)
+
+
 def cleaned(folder: Path) -> Path:
     """The folder, without the half-written files that a killed process of this machine left directly in it."""
     from motionrft.training.atomic import clean_temporaries

@@ -61,6 +61,11 @@ def prefer(
         result = Preferring(call.preset, out, call.device(), watch).run(wanted)
         call.preset.write(out / "preset.yaml")
     _show(call, result)
+    if "ratings" in result or ("study" in result and "pairs" not in result):
+        call.console.info(
+            f"Send {out / 'study.html'} to raters, keep its key, put the files that they save into {out / 'ratings'}; "
+            f"then: motionrft prefer --judge people --stage pairs --resume --out {out}"
+        )
     if "pairs" in result:
         call.console.info(
             f"Next: motionrft finetune --method dpo --pairs {out / 'pairs.jsonl'} --out runs/dpo"

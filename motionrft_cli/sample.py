@@ -19,6 +19,7 @@ from motionrft_cli.shares import Shard, Share, share_of
 if TYPE_CHECKING:
     from motionrft.files import Motion
     from motionrft.generators import TextToMotion
+    from motionrft.generators.text_to_motion import Sampled
 
 NAME_LENGTH = 40  # characters of a prompt in a file name
 
@@ -52,6 +53,8 @@ def sample(
     guidance: Annotated[float | None, sets("guidance")] = None,
     sampler: Annotated[str | None, sets("sampler")] = None,
     eta: Annotated[float | None, sets("eta")] = None,
+    constraints: Annotated[str | None, sets("constraints")] = None,
+    heading: Annotated[float | None, sets("heading")] = None,
     temperature: Annotated[float | None, sets("temperature")] = None,
     top_k: Annotated[int | None, sets("top_k")] = None,
     formats: Annotated[str | None, typer.Option("--format"), sets("formats")] = None,
@@ -95,8 +98,8 @@ def _sample(
         return _dry_run(call, model, wanted)
     lines: list[dict[str, Any]] = []
     with call.console.progress("sampling", len(wanted), "motions") as bar:
-        for each, motion in _motions(call, model, wanted):
-            lines.append(_line(each, motion, _write(out, each, motion, preset), preset))
+        for each, motion, whole in _motions(call, model, wanted):
+            lines.append(_line(each, motion, _write(out, each, motion, whole, preset), preset))
             if not share.several:
                 call.console.emit(lines[-1])
             bar.advance()
@@ -183,8 +186,8 @@ def _slug(text: str) -> str:
 
 def _motions(
     call: Call[SamplePreset], model: "TextToMotion", wanted: list[Wanted]
-) -> Iterator[tuple[Wanted, "Motion"]]:
-    """Every motion as soon as its batch is done."""
+) -> Iterator[tuple[Wanted, "Motion", "Motion"]]:
+    """Every motion as soon as its batch is done, and all that its generator knows of it, for formats that hold more."""
     import torch
 
     from motionrft.files import Motion
@@ -201,6 +204,7 @@ def _motions(
     preset, dtype = call.preset, call.dtype()
     condition = model.encode_text([each.prompt for each in wanted])
     lengths = torch.tensor([each.frames for each in wanted])
+    model.check_asked(int(lengths.min()))
     batches = sample_batches(
         model,
         condition,
@@ -213,7 +217,7 @@ def _motions(
     lost = 0
     for items, sampled in batches:
         lost += int((~sampled.usable).sum())
-        for item, motion in zip(items.tolist(), sampled.clips(), strict=True):
+        for row, (item, motion) in enumerate(zip(items.tolist(), sampled.clips(), strict=True)):
             array = motion.cpu().numpy()
             if not torch.isfinite(motion).all():
                 raise RunError(
@@ -224,23 +228,35 @@ def _motions(
                 array = array.reshape(len(array), -1, 3)
             if preset.smooth:
                 array = smooth_rotation(torch.from_numpy(array)).numpy()
-            yield wanted[item], Motion(array, model.representation, model.fps, Path(wanted[item].stem))
+            made = Motion(array, model.representation, model.fps, Path(wanted[item].stem))
+            yield wanted[item], made, _whole(made, sampled, row)
     if lost:
         call.console.warn(
             f"{lost} of {len(wanted)} motions are no motion as written: a mean pose is in their place."
         )
 
 
-def _write(out: Path, each: Wanted, motion: "Motion", preset: SamplePreset) -> list[Path]:
+def _whole(made: "Motion", sampled: "Sampled", row: int) -> "Motion":
+    """The motion with all that its generator knows of it, which may be joints and contacts that are not ours."""
+    if sampled.whole is None:
+        return made
+    values, representation = sampled.whole
+    return replace(made, array=values[row, : len(made)].cpu().numpy(), representation=representation)
+
+
+def _write(out: Path, each: Wanted, motion: "Motion", whole: "Motion", preset: SamplePreset) -> list[Path]:
     """All files of one motion, the first format first; a prompt lies beside its motion, where `score` finds it."""
     from motionrft.files.conversion import Conversion, convert_motion, write_target
+    from motionrft.files.formats.table import format_named
+    from motionrft.registry import FORMATS
     from motionrft.training.atomic import write_text
 
     places = _places(out, each, preset)
     for form, path in places.items():
         target = preset.representation or motion.representation if form in array_words() else form
         conversion = Conversion(target, fps=motion.fps)
-        write_target(path, convert_motion(replace(motion, text=each.prompt), conversion), conversion)
+        told = whole if form in FORMATS and format_named(form).takes_features else motion
+        write_target(path, convert_motion(replace(told, text=each.prompt), conversion), conversion)
     write_text(out / f"{each.stem}.txt", each.prompt + "\n")
     return list(places.values())
 

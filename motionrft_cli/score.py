@@ -10,8 +10,10 @@ import typer
 from motionrft.errors import UserError
 from motionrft.reward.score_preset import ScorePreset
 from motionrft_cli.inputs import Null, listed_paths
+from motionrft_cli.motion_texts import MotionTexts
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.plurals import counted
+from motionrft_cli.scores_file import ScoresFile
 from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:
@@ -54,28 +56,31 @@ def score(
     A text file beside a motion (walk.npy, walk.txt) is used when no text is given. Bad files are reported and
     skipped (exit code 3); limits turn the command into a linter (exit code 1).
     """
+    file = ScoresFile.chosen(call.out, call.resume, call.overwrite)
     with share_of(call, shard) as share:
         asked = (
-            call.preset.terms,
             {**call.preset.fail_under, **_limits("--fail-under", fail_under)},
             {**call.preset.fail_over, **_limits("--fail-over", fail_over)},
         )
-        return _score(call, share, _paths(motions, null), _Texts(text, text_file), *asked)
+        return _score(call, share, file, _paths(motions, null), MotionTexts(text, text_file), *asked)
 
 
 def _score(
     call: Call[ScorePreset],
     share: Share,
+    file: ScoresFile | None,
     paths: Iterator[Path],
-    texts: "_Texts",
-    words: list[str] | None,
+    texts: MotionTexts,
     under: dict[str, float],
     over: dict[str, float],
 ) -> int:
     from motionrft.physics import current_names
     from motionrft.reward.limits import Limits
     from motionrft.reward.scoring import Scorer, choose_terms
+    from motionrft.training.seeds import seed_everything
 
+    seed_everything(call.preset.seed)  # a reward or a format of the user's own may draw numbers
+    words = call.preset.terms
     model = _load(call, words, share.company.device or call.device())
     limits = Limits(current_names(under), current_names(over))
     preset = call.preset
@@ -94,7 +99,7 @@ def _score(
     )
     if share.several:
         told = iter(share.merged(list(told), lambda each: (each.place, each.index)))
-    return _report(call, scorer, told, share)
+    return _report(call, scorer, told, share, file if share.company.main else None)
 
 
 def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query | FileFault]") -> int:
@@ -142,7 +147,7 @@ def _told(
     if isinstance(result, FileFault):
         return _Told(place, 0, "", result.message)
     motion = result.query.motion
-    document = _document(result, scorer, call.preset.frames) if call.json else {}
+    document = _document(result, scorer, call.preset.frames) if call.json or call.out else {}
     row = [] if call.json else _row(result, scorer.terms)
     far = tuple(what for what in ("text", "motion") if result.far(what))
     broken, text = tuple(limits.broken(result)), result.query.text
@@ -151,7 +156,13 @@ def _told(
     )
 
 
-def _report(call: Call[ScorePreset], scorer: "Scorer", found: Iterator[_Told], share: Share) -> int:
+def _report(
+    call: Call[ScorePreset],
+    scorer: "Scorer",
+    found: Iterator[_Told],
+    share: Share,
+    file: ScoresFile | None,
+) -> int:
     seen = _Seen()
     with call.console.progress("scoring", unit="motions") as bar:
         for told in found:
@@ -160,16 +171,22 @@ def _report(call: Call[ScorePreset], scorer: "Scorer", found: Iterator[_Told], s
                 call.console.warn(f"skipped: {told.fault}")
                 continue
             bar.advance()
+            # Shares are put together again by it: sort -n on "position", then on "index".
+            position = {"position": told.place} if share.number_of_jobs > 1 else {}
+            document = {**told.document, **position}
+            if file is not None:
+                file.add(document)
             if call.json:
-                # Shares are put together again by it: sort -n on "position", then on "index".
-                position = {"position": told.place} if share.number_of_jobs > 1 else {}
-                call.console.emit({**told.document, **position})
+                call.console.emit(document)
             else:
                 seen.rows.append(told.row)
             for sentence in (*told.remarks, *told.broken):
                 call.console.warn(f"{told.name}: {sentence}")
             seen.count(told)
     seen.tell(call, scorer)
+    if file is not None:
+        file.close()
+        call.console.info(f"Scores: {file.path}")
     return 1 if seen.broken else 3 if seen.skipped else 0
 
 
@@ -255,7 +272,7 @@ def _queries(
     call: Call[ScorePreset],
     share: Share,
     paths: Iterator[Path],
-    texts: "_Texts",
+    texts: MotionTexts,
     options: "ReadingOptions",
     places: list[int],
 ) -> "Iterator[Query | FileFault]":
@@ -293,54 +310,8 @@ def _read(
         yield from ((number, found) for found in iterate_motions([path], options=options))
 
 
-def _text_of(motion: "Motion", texts: "_Texts") -> str | None:
+def _text_of(motion: "Motion", texts: MotionTexts) -> str | None:
     return motion.text if motion.text and not texts.given else texts.of(motion.source)
-
-
-class _Texts:
-    """Which text belongs to which motion: one for all, one a motion in order, or the file beside it."""
-
-    def __init__(self, text: str | None, file: Path | None) -> None:
-        from motionrft.data import read_prompts
-
-        if text is not None and file is not None:
-            raise UserError("--text and --text-file: give one of them")
-        if text is not None and not text.strip():
-            raise UserError("--text is empty")
-        self.file = file
-        self.lines = [text] if text is not None else read_prompts(file) if file is not None else None
-        self.used = 0
-
-    @property
-    def given(self) -> bool:
-        """Whether the command line says texts, which go before those in files."""
-        return self.lines is not None
-
-    @property
-    def one_a_motion(self) -> bool:
-        """Whether a motion's text depends on how many motions come before it."""
-        return self.lines is not None and len(self.lines) > 1
-
-    def of(self, motion: Path) -> str | None:
-        """The text of the next motion, which lies in that file."""
-        if self.lines is None:
-            return _beside(motion)
-        if len(self.lines) == 1:
-            return self.lines[0]
-        if self.used == len(self.lines):
-            raise UserError(
-                f"{self.file}: {self.used} texts, but more motions than that; give one line a motion"
-            )
-        self.used += 1
-        return self.lines[self.used - 1]
-
-
-def _beside(motion: Path) -> str | None:
-    from motionrft.data import read_captions
-
-    file = motion.with_suffix(".txt")
-    captions = read_captions(file) if file.is_file() else []
-    return captions[0].text if captions else None
 
 
 def _limits(flag: str, given: list[str] | None) -> dict[str, float]:

@@ -37,7 +37,7 @@ def evaluate_events(
     repetitions = []
     failed = 0
     for seed in seeds:
-        items, jitter = _sampled(source, prompts, seed)
+        items, jitter = sampled_events(source, prompts, seed)
         records = []
         for place, judgement in judge.judge(items):
             records.append({"kind": items[place].prompt.kind, "score": judgement.score})
@@ -66,7 +66,7 @@ def evaluate_events(
 
 
 @torch.no_grad()
-def _sampled(
+def sampled_events(
     source: GeneratorSource, prompts: Sequence[EventPrompt], seed: int
 ) -> tuple[list[Item], torch.Tensor]:
     """A motion of each prompt, as joints; and their mean jitter, ()."""

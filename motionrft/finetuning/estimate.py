@@ -14,6 +14,7 @@ from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.run import FinetuneRun
 from motionrft.finetuning.session import FinetuneSession
 from motionrft.finetuning.token_run import TokenRun
+from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.text.base import TextEncoder
 from motionrft.text.cost import text_cost
 from motionrft.text.stand_in import StandInText
@@ -26,7 +27,8 @@ _ADAM_COPIES = 3
 @dataclass(frozen=True)
 class Estimate:
     """Parameters trained and in all; bytes; seconds an update and for the whole run (None without
-    `updates`); what the prompts take to encode.
+    `updates`); what the prompts take to encode; network passes a denoising step (None of tokens); what the licence of
+    the weights allows.
     """
 
     trained: int
@@ -37,6 +39,8 @@ class Estimate:
     seconds_an_update: float
     seconds: float | None
     text: str
+    passes: int | None
+    licence: str
 
 
 def _check_held_out(preset: FinetunePreset, session: FinetuneSession) -> None:
@@ -85,7 +89,10 @@ def estimate(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
     longest = trainer.walk(lengths.argsort(descending=True)[: preset.batch], 0, 0)
     an_update = sum(line["seconds"] for line in lines) / max(len(lines), 1)
     graph = max((line["graph_bytes"] for line in longest), default=0)
-    return _estimated(preset, trainer.parameters, tuning.generator, trainer.planned, graph, an_update, text)
+    passes = tuning.generator.passes(tuning.sampling.guidance)
+    return _estimated(
+        preset, trainer.parameters, tuning.generator, trainer.planned, graph, an_update, text, passes
+    )
 
 
 def _of_tokens(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
@@ -104,11 +111,12 @@ def _of_tokens(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
 def _estimated(
     preset: FinetunePreset,
     trained: Mapping[str, nn.Parameter],
-    generator: nn.Module,
+    generator: TextToMotion,
     planned: int | None,
     graph_bytes: int,
     an_update: float,
     text: str,
+    passes: int | None = None,
 ) -> Estimate:
     tuned = sum(p.numel() for p in trained.values())
     parameters = sum(p.numel() for p in generator.parameters())
@@ -118,4 +126,6 @@ def _estimated(
         whole = min(whole or preset.time_limit, preset.time_limit)
     disk = 4 * (tuned * _ADAM_COPIES * copies + parameters)
     peak = MemoryMeter().read()["peak_bytes"]
-    return Estimate(tuned, parameters, graph_bytes, peak, disk, an_update, whole, text)
+    return Estimate(
+        tuned, parameters, graph_bytes, peak, disk, an_update, whole, text, passes, generator.licence
+    )

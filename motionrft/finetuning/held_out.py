@@ -131,13 +131,13 @@ def _evaluator(
         if generator.motion_width is not None and generator.representation == evaluator.representation:
             evaluator.check_fits(generator.motion_width, f"the generator {preset.generator}")
         return evaluator
-    if _at_home(preset, generator):
+    if at_home(preset, generator):
         return load_evaluator(builtin.path("evaluator"), device)
     say(NOBODY)
     return NoEvaluator(generator.representation, generator.fps).to(device)
 
 
-def _at_home(preset: FinetunePreset, generator: TextToMotion) -> bool:
+def at_home(preset: FinetunePreset, generator: TextToMotion) -> bool:
     """Whether the built-in evaluator knows what is made: its own skeleton, and kinds of motion it was trained on."""
     if generator.motion_width not in (None, SMPL22.features):
         return False

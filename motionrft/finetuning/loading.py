@@ -92,14 +92,8 @@ def load_parts(
         UserError: something is missing, damaged, or does not fit together.
     """
     generator = load_tuned(preset, device)
-    beside = Beside(data=None if preset.data is None else Path(preset.data), rank=preset.reward_rank)
-    costs, weights = feature_weights(preset.weights, generator.feature_costs)
-    known = None
-    if any(weights.values()) or not costs:
-        known = load_reward(preset.reward, weights, generator.representation, generator.fps, device, beside)
-    reward = with_feature_costs(known, costs).to(device) if costs else known
-    assert reward is not None, "a reward without costs has been loaded"
-    _check_gradient(preset, reward)
+    reward, known = load_weighed(preset, generator, device)
+    check_gradient(preset, reward)
     check_perception(preset, reward)
     if preset.balance and known is not None:
         real = None if preset.data is None else MotionDataset(preset.data, preset.split)
@@ -109,12 +103,33 @@ def load_parts(
     if another := other_rate(reward, generator.fps):
         say(f"{preset.reward} {another}")
     looked_at = held_out(preset, generator, device, say)
-    if costs:
+    if reward is not known:
         generator.decode_features()
     prompts = load_prompts(preset, generator)
+    generator.check_asked(int(prompts.lengths.min()))
+    if generator.warning:
+        say(generator.warning)
     if preset.prompts is not None and (said := read_prompt_file(Path(preset.prompts)).said):
         say(said)
     return Parts(generator, reward, prompts, looked_at.validation, looked_at.test, looked_at.source)
+
+
+def load_weighed(
+    preset: FinetunePreset, generator: Generator, device: torch.device | str
+) -> tuple[Reward, Reward | None]:
+    """The reward with its terms weighed, costs of the generator's own features among them; and the part without those.
+
+    Raises:
+        UserError: it is missing, or a term has a weight that nobody gives.
+    """
+    beside = Beside(data=None if preset.data is None else Path(preset.data), rank=preset.reward_rank)
+    costs, weights = feature_weights(preset.weights, generator.feature_costs)
+    known = None
+    if any(weights.values()) or not costs:
+        known = load_reward(preset.reward, weights, generator.representation, generator.fps, device, beside)
+    reward = with_feature_costs(known, costs).to(device) if costs else known
+    assert reward is not None, "a reward without costs has been loaded"
+    return reward, known
 
 
 def load_tuned(preset: FinetunePreset, device: torch.device | str) -> Generator:
@@ -221,7 +236,7 @@ def other_rate(reward: Reward, fps: float) -> str | None:
     return None
 
 
-def _check_gradient(preset: FinetunePreset, reward: Reward) -> None:
+def check_gradient(preset: FinetunePreset, reward: Reward) -> None:
     """Refuse a method that differentiates a reward which gives no gradient."""
     if reward.differentiable or "gradient" not in preset.method.needs:
         return

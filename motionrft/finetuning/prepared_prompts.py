@@ -112,7 +112,7 @@ class PreparedPrompts:
     def _start(self, items: Tensor, keys: list[Key], texts: list[str]) -> Start:
         lengths = self.prompts.lengths[items]
         with torch.no_grad():
-            condition = self.generator.encode_text(texts).to(self.device)
+            condition = self.generator.told(self.generator.encode_text(texts), lengths).to(self.device)
         start = Start(
             torch.empty(0), condition, moved(lengths, self.device), RewardCondition(), int(lengths.max())
         )
@@ -137,5 +137,5 @@ def _padded(start: Start, padding: Padding, longest: int) -> Start:
     condition, tokens = start.condition, start.condition.text.tokens.shape[1]
     if tokens > 1:
         text = condition.text.padded(-(-tokens // padding.tokens) * padding.tokens)
-        condition = Condition(text, condition.null)
+        condition = replace(condition, text=text)
     return replace(start, frames=max(start.frames, frames), condition=condition)

@@ -10,13 +10,13 @@ from motionrft.errors import UserError
 from motionrft.evaluation.preset import EventsPart
 from motionrft.finetuning.methods.base import MethodPreset, method_named, plan_of, usable_methods
 from motionrft.finetuning.methods.easytune import EasyTunePreset
+from motionrft.generators.asking_preset import AskingPreset
 from motionrft.generators.preset import GENERATOR
 from motionrft.registry import METHODS, SAMPLERS
 from motionrft.reward.naming import NAMES, REWARD, is_own, own_name
 from motionrft.settings.base import PresetPart
 from motionrft.settings.code import CODE
 from motionrft.settings.fields import suggests
-from motionrft.text.preset import TextPreset
 from motionrft.training.preset import OptimiserPreset
 
 if TYPE_CHECKING:
@@ -143,7 +143,27 @@ PAPER_TERMS = ("semantic", "similarity", "preference", "authenticity")
 """The four terms of the paper's reward (Eq. 20)."""
 
 
-class FinetunePreset(TextPreset):
+def _with_shared_settings(names: list[str], method: Any) -> dict[str, Any]:
+    """What was said of `method` beside several names (`--method draft,drtune --set method.k=3`) goes to each that has it.
+
+    Raises:
+        ValueError: none of them has it.
+    """
+    shared = (
+        {key: value for key, value in method.items() if key != "method"} if isinstance(method, dict) else {}
+    )
+    own: dict[str, Any] = {name: {} for name in names}
+    fields = {name: method_named(name).preset.model_fields for name in names if name in METHODS}
+    for key, value in shared.items():
+        having = [name for name in names if key in fields.get(name, ())]
+        if not having:
+            raise ValueError(f"method.{key}: none of {', '.join(names)} has this setting")
+        for name in having:
+            own[name].setdefault("method", {})[key] = value
+    return own
+
+
+class FinetunePreset(AskingPreset):
     """Settings of `motionrft finetune`."""
 
     command: ClassVar[str] = "finetune"
@@ -251,8 +271,8 @@ class FinetunePreset(TextPreset):
         if isinstance(named, str) and named in METHODS:
             method_named(named)  # says why where another package's does not load
         if isinstance(named, str) and "," in named:
-            names = [name.strip() for name in named.split(",")]
-            values = {**values, "method": {"method": names[0]}}
+            names = _with_shared_settings([name.strip() for name in named.split(",")], method)
+            values = {**values, "method": {"method": next(iter(names))}}
         if isinstance(names, list):
             values = {**values, "compare": {str(name): {} for name in names}}
         if isinstance(names, dict):
@@ -294,12 +314,22 @@ class FinetunePreset(TextPreset):
             raise ValueError(
                 f"evaluation.prompts is {self.evaluation.prompts}: R-Precision ranks 32; 0 leaves it out"
             )
+        name = self.method.method
         if not self.compare:  # of several methods each is checked with its own settings, in `variants`
             self._check_method()
+        elif name not in self.compare and self.method != type(self.method)(method=name):
+            raise ValueError(
+                f"{name} is not compared, so its settings are nobody's: write them below compare"
+            )
         return self
 
     def _check_method(self) -> None:
         """Raise `ValueError` where the method cannot run as it is asked to."""
+        if self.method.recompute and not method_named(self.method.method).follows_plan:
+            raise ValueError(
+                f"method.recompute: {self.method.method} holds the graph of one network call at a time, so nothing is "
+                "saved by computing it again; leave it out"
+            )
         plan_of(self.method, self.steps, 1.0, random.Random(0))
         if self.pairs is not None and not self.method.takes_pairs:
             raise ValueError(f"pairs are what dpo learns from, not {self.method.method}: set --method dpo")

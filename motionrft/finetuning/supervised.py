@@ -85,4 +85,4 @@ def with_dropped_text(start: Start, probability: float, rng: Random) -> Start:
     count = len(start.lengths)
     rows = [row + count * (rng.random() < probability) for row in range(count)]
     text = both_halves(condition).index(moved(torch.tensor(rows), start.lengths.device))  # (B, L, D) tokens
-    return replace(start, condition=Condition(text, condition.null))
+    return replace(start, condition=replace(condition, text=text))

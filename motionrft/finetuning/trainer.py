@@ -126,6 +126,12 @@ class FinetuneTrainer:
         self.prepared.remember(self.cursor.ahead(batches))
         self._remembered = self.cursor.position + batches * self.preset.batch * self.distribution.processes
 
+    def _advice(self) -> str:
+        """What needs less memory."""
+        if method_named(self.preset.method.method).follows_plan:
+            return "--lora, --guidance 1 or --set method.recompute=true"
+        return "--lora or --guidance 1"
+
     def _walked(self, items: Tensor, visits: Tensor | int, step: int, lines: list[dict[str, Any]]) -> bool:
         """Walk a trajectory, adding to `lines`; False if it did not fit into memory and has to be walked
         again.
@@ -147,7 +153,7 @@ class FinetuneTrainer:
             if not is_out_of_memory(error):
                 raise
             if self.micro_batch == 1:
-                raise does_not_fit(error, "--lora, --guidance 1 or --set method.recompute=true") from error
+                raise does_not_fit(error, self._advice()) from error
         # Outside the except block: the exception's traceback would keep the failed walk's tensors alive.
         self.optimiser.zero_grad()
         if not lines:  # the same rewards come again, and are remembered once

@@ -140,7 +140,7 @@ class Generator(TextToMotion):
         device = self.device
         noise = ItemNoise(self, lengths, seeds, device)
         chosen = moved(lengths, device)
-        start = Start(noise.draw(), prompts, chosen, draw=noise.draw)
+        start = Start(noise.draw(), self.told(prompts, lengths), chosen, draw=noise.draw)
         with torch.autocast(device.type, precision, enabled=precision is not None):
             state = self._walker(sampling)(start).float()
         frames = int(lengths.max())
@@ -177,20 +177,17 @@ class Generator(TextToMotion):
         drops = [False] * len(texts) if dropped is None else dropped.tolist()
         return self.encode_text(["" if drop else text for text, drop in zip(texts, drops, strict=True)])
 
-    def constrained(
-        self, condition: Condition, lengths: Tensor, wishes: Any = None, heading: float | None = None
-    ) -> Condition:
-        """The condition with what B motions are asked for beside their texts.
-
-        Args:
-            wishes: as the family reads them, the same of every motion; heading: radians that the first frame faces.
+    def told(self, condition: Condition, lengths: Tensor) -> Condition:
+        """The condition of B motions, (B,) frames long, with what `ask` asked for; a trajectory starts from it.
 
         Raises:
-            UserError: the family takes none, or these are wrong.
+            UserError: what was asked for does not fit motions of these lengths.
         """
-        if wishes is None and heading is None:
-            return condition
-        raise UserError(f"the family {self.family} takes neither constraints nor a heading: leave them out.")
+        return condition
+
+    def passes(self, guidance: float) -> int:
+        """Network passes of one denoising step at that guidance."""
+        return 1 if guidance == 1 else 2
 
     def augmented(
         self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator

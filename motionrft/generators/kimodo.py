@@ -21,7 +21,7 @@ from motionrft.generators.constraints import Constraints
 from motionrft.generators.family import FrameFamily
 from motionrft.generators.frames import TextPart, from_motion, read_texts, to_motion
 from motionrft.generators.guidance import without_states
-from motionrft.generators.kimodo_asking import asked_for, shown_in_training
+from motionrft.generators.kimodo_asking import Asking, asked_for, shown_in_training
 from motionrft.generators.kimodo_network import KimodoNetwork
 from motionrft.generators.kimodo_statistics import (
     LOCAL,
@@ -45,6 +45,13 @@ from motionrft.representations.names import JOINTS, KIMODO, ROTATION
 from motionrft.representations.statistics import Statistics
 from motionrft.text.base import TextFeatures
 
+_OPEN = (
+    "NVIDIA's weights of SOMA and the G1 are under the NVIDIA Open Model License: commercial use is allowed."
+)
+_INTERNAL = (
+    "NVIDIA's weights of SMPL-X are for internal research alone: no production, and no model made of them may be passed "
+    "on, so a tuned one stays with you."
+)
 FEWEST = 2
 """Frames that the bridge can take differences of."""
 
@@ -57,6 +64,7 @@ class KimodoConfig:
     representation: `joints` or `rotation`, both by forward kinematics.
     passes: of guidance. separated: text and constraints each against neither; regular: both together; nocfg: none.
     constraint_guidance: scale of the constraints where passes are separated.
+    published: `config.yaml` of the folder that it was read from, whole; written back beside tuned weights.
     """
 
     denoiser: dict[str, Any] = field(default_factory=dict)
@@ -71,6 +79,7 @@ class KimodoConfig:
     constraint_guidance: float = 2.0
     min_frames: int = 20
     max_frames: int = 300
+    published: str = ""
 
 
 class Kimodo(FrameFamily[KimodoConfig]):
@@ -83,6 +92,7 @@ class Kimodo(FrameFamily[KimodoConfig]):
     local_mean: Tensor
     local_std: Tensor
     rest_joints: Tensor
+    asking: Asking = Asking()
 
     def __init__(self, config: KimodoConfig):
         super().__init__(config)
@@ -104,6 +114,17 @@ class Kimodo(FrameFamily[KimodoConfig]):
         unknown = self.skeleton.numbers is None
         rest = torch.zeros(self.skeleton.joints, 3) if unknown else self.skeleton.rest_joints.float()
         self.register_buffer("rest_joints", rest)
+
+    @property
+    def warning(self) -> str:
+        return _INTERNAL if self.config.published and self.skeleton is SMPLX22 else ""
+
+    @property
+    def licence(self) -> str:
+        """What NVIDIA's weights of this skeleton may be used for; nothing of weights that are not NVIDIA's."""
+        if not self.config.published:
+            return ""
+        return _INTERNAL if self.skeleton is SMPLX22 else _OPEN
 
     @property
     def trained_on(self) -> str:
@@ -156,13 +177,23 @@ class Kimodo(FrameFamily[KimodoConfig]):
     def encode_for_training(self, texts: Sequence[str], dropped: Tensor | None = None) -> Condition:
         return without_states(self.encode_text(texts), dropped)
 
-    def constrained(
-        self, condition: Condition, lengths: Tensor, wishes: Any = None, heading: float | None = None
-    ) -> Condition:
+    def ask(self, wishes: Any = None, heading: float | None = None, origin: str = "constraints") -> None:
         """wishes: what a `constraints.json` holds. A heading that they wish for in the first frame is also told."""
-        if wishes is None and heading is None:
+        self.asking = Asking(wishes, heading, origin)
+
+    def check_asked(self, frames: int) -> None:
+        asked_for(self, torch.tensor([frames]), self.asking)
+
+    def told(self, condition: Condition, lengths: Tensor) -> Condition:
+        if self.asking == Asking():
             return condition
-        return replace(condition, constraints=asked_for(self, lengths, wishes, heading).to(self.device))
+        return replace(condition, constraints=asked_for(self, lengths, self.asking))
+
+    def passes(self, guidance: float) -> int:
+        """Two are exact without constraints; the published code runs three."""
+        if guidance == 1:
+            return 1
+        return 3 if self.asking.wishes is not None and self.config.passes == "separated" else 2
 
     def augmented(
         self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator

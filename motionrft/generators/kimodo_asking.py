@@ -5,14 +5,15 @@ them.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from motionrft.errors import UserError
 from motionrft.generators.constraints import Constraints
 from motionrft.generators.frames import from_motion, to_motion
+from motionrft.generators.kimodo_statistics import KimodoStatistics
 from motionrft.representations.kimodo.constraints import (
     HEADING,
     PATH,
@@ -22,9 +23,23 @@ from motionrft.representations.kimodo.constraints import (
     rotation_of,
 )
 from motionrft.representations.kimodo.features import KimodoFeatures, turn
+from motionrft.representations.kimodo.skeletons import KimodoSkeleton
 
-if TYPE_CHECKING:
-    from motionrft.generators.kimodo import Kimodo
+
+class Normalised(Protocol):
+    """What is asked of the generator: its skeleton, and how its features are normalised."""
+
+    features: int
+    mean: Tensor
+    skeleton: KimodoSkeleton
+
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def statistics(self) -> KimodoStatistics: ...
+    @property
+    def known_rest(self) -> Tensor: ...
+
 
 _FREE = 0.5
 """Share of training motions of which nothing is wished for."""
@@ -32,36 +47,43 @@ _MOST = 5
 """Frames at most of which a training motion has something wished for."""
 
 
-def asked_for(generator: Kimodo, lengths: Tensor, wishes: Any, heading: float | None) -> Constraints:
-    """The same wishes of each of B motions, (B,) frames long.
-
-    Args:
-        wishes: a list as `constraints.json` holds, or None. heading: radians that the first frame faces; None: as
-        wished
-            for there, else 0.
+@dataclass(frozen=True)
+class Asking:
+    """What all motions are asked for. wishes: a list as `constraints.json` holds; heading: radians; origin: for
+    messages.
     """
-    angle = heading or 0.0
-    if wishes is None:
-        return Constraints(torch.full((len(lengths),), angle))
-    if int(lengths.min()) != int(lengths.max()):
-        raise UserError("constraints name frames: give all motions one length.")
-    frames = int(lengths[0])
-    found = read_wishes(wishes, frames, generator.skeleton, generator.known_rest.cpu())
-    if heading is None and frames:
-        angle = found.first_heading or 0.0
-    normalised = generator.statistics.normalise(found.observed.to(generator.device))
-    observed = torch.where(found.mask.to(generator.device), normalised, 0.0)
-    batch = (len(lengths), -1, -1)
-    mask = found.mask.to(observed)
-    return Constraints(
-        torch.full((len(lengths),), angle, device=generator.device),
-        observed.expand(batch),
-        mask.expand(batch),
-    )
+
+    wishes: Any = None
+    heading: float | None = None
+    origin: str = "constraints"
+
+
+def asked_for(generator: Normalised, lengths: Tensor, asking: Asking) -> Constraints:
+    """What B motions of (B,) frames are asked for, on the generator's device; the heading is 0 where nothing says it.
+
+    Raises:
+        UserError: a wish is wrong, or beyond a motion's end.
+    """
+    device, frames = generator.device, int(lengths.max())
+    if asking.wishes is None:
+        return Constraints(torch.full((len(lengths),), asking.heading or 0.0, device=device))
+    rest = generator.known_rest.cpu()
+    read = {
+        count: read_wishes(asking.wishes, count, generator.skeleton, rest, origin=asking.origin)
+        for count in set(lengths.tolist())
+    }
+    observed = torch.zeros(len(lengths), frames, generator.features)
+    mask, heading = torch.zeros_like(observed), torch.zeros(len(lengths))
+    for row, count in enumerate(lengths.tolist()):
+        found = read[count]
+        observed[row, :count], mask[row, :count] = found.observed, found.mask.to(mask)
+        heading[row] = (found.first_heading or 0.0) if asking.heading is None else asking.heading
+    mask = mask.to(device)
+    return Constraints(heading.to(device), generator.statistics.normalise(observed.to(device)) * mask, mask)
 
 
 def shown_in_training(
-    generator: Kimodo, x0: Tensor, lengths: Tensor, draws: torch.Generator
+    generator: Normalised, x0: Tensor, lengths: Tensor, draws: torch.Generator
 ) -> tuple[Tensor, Constraints]:
     """Clean states (B, T, D) turned to headings drawn evenly, and what is told of them; see `_wished`."""
     scale = generator.statistics.whole.scale
@@ -76,7 +98,7 @@ def shown_in_training(
     return turned, Constraints(heading, turned * mask, mask)
 
 
-def _wish(generator: Kimodo, mask: Tensor, frames: int, draws: torch.Generator) -> None:
+def _wish(generator: Normalised, mask: Tensor, frames: int, draws: torch.Generator) -> None:
     """Draw what is wished for of one motion into its mask (T, D): nothing, a path, key poses, or an end of the body."""
     free, kind, count, end = torch.rand(4, generator=draws).tolist()
     if free < _FREE:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from motionrft.files.words import file_words
+from motionrft.generators.asking_preset import AskingPreset
 from motionrft.generators.kinds import Ending
 from motionrft.registry import GENERATORS, SAMPLERS
 from motionrft.settings.fields import separated, suggests
-from motionrft.text.preset import TextPreset
 
 if TYPE_CHECKING:
     Format = str
@@ -18,7 +18,7 @@ GENERATOR = "generator folder, official checkpoint, builtin, or a name that a pa
 Representation = Literal["kinematic", "joints", "rotation"]
 
 
-class SamplePreset(TextPreset):
+class SamplePreset(AskingPreset):
     """Settings of `motionrft sample`."""
 
     command: ClassVar[str] = "sample"

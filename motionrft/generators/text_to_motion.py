@@ -199,6 +199,34 @@ class TextToMotion(nn.Module, ABC):
         self.mean.copy_(statistics.mean)
         self.std.copy_(statistics.std)
 
+    @property
+    def licence(self) -> str:
+        """What the licence of the weights allows, in a sentence; nothing where the family does not know."""
+        return ""
+
+    @property
+    def warning(self) -> str:
+        """What everybody who tunes these weights has to know, in a sentence; mostly nothing."""
+        return ""
+
+    def ask(self, wishes: Any = None, heading: float | None = None, origin: str = "constraints") -> None:
+        """Ask all motions from now on for something beside their texts; None asks nothing.
+
+        Args:
+            wishes: as the family reads them. heading: radians that the first frame faces, 0 is +Z. origin: for messages.
+
+        Raises:
+            UserError: the family takes none of it.
+        """
+        if wishes is not None or heading is not None:
+            raise UserError(
+                f"the family {self.family} takes neither constraints nor a heading: leave them out."
+            )
+
+    def check_asked(self, frames: int) -> None:
+        """Whether what is asked for fits motions of so many frames; raises `UserError` where not."""
+        return None
+
     @abstractmethod
     def encode_text(self, texts: Sequence[str]) -> Any:
         """What B prompts say (`Prompts`), through the cache."""

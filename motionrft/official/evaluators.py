@@ -17,7 +17,7 @@ from motionrft.parsing import parsing, reads
 GROUPS = ("movement_encoder", "motion_encoder", "text_encoder")
 CHECKPOINT = Path("text_mot_match/model/finest.tar")
 _STATISTICS = ("Comp_v6_KLD01/meta", "Comp_v6_KLD005/meta", "meta")
-_WORDS = ("our_vab_data.npy", "our_vab_words.pkl", "our_vab_idx.pkl")
+WORDS = ("our_vab_data.npy", "our_vab_words.pkl", "our_vab_idx.pkl")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def read_published_evaluator(folder: Path) -> EvaluatorFiles:
     checkpoint, statistics = folder / CHECKPOINT, _find(folder, _STATISTICS)
     glove = _find(folder, ("glove", "../glove", "../../glove"))
     groups = _read_checkpoint(checkpoint)
-    words = [glove / name for name in _WORDS]
+    words = [glove / name for name in WORDS]
     moments = [statistics / "mean.npy", statistics / "std.npy"]
     mean, std = (torch.from_numpy(_read_array(path)).float() for path in moments)
     vectors = torch.from_numpy(_read_array(words[0])).float()

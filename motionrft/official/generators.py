@@ -9,12 +9,12 @@ from typing import Any
 from motionrft.errors import UserError
 from motionrft.generators import Generator, TextToMotion, save_generator
 from motionrft.generators import read_generator as load_folder
-from motionrft.official.pickles import read_checkpoint, write_checkpoint
+from motionrft.official.pickles import read_content, write_checkpoint
 from motionrft.official.source import Source
 from motionrft.parsing import parsing, reads
 from motionrft.representations.statistics import Statistics
 from motionrft.training.atomic import write_text
-from motionrft.training.weights import CONFIG
+from motionrft.training.weights import CONFIG, TENSORS
 
 READERS = {
     "mld": "motionrft.official.mld",
@@ -24,8 +24,9 @@ READERS = {
     "hymotion": "motionrft.official.hymotion",
     "stablemofusion": "motionrft.official.stablemofusion",
     "motiongpt": "motionrft.official.motiongpt",
+    "kimodo": "motionrft.official.kimodo",
 }
-"""Where each family's reader is: a module with `recognises`, `read` and `layout`."""
+"""Where each family's reader is: a module with `recognises`, `read`, and `layout` (a pickle) or `write` (a folder)."""
 
 _SUFFIXES = (".ckpt", ".pt", ".pth", ".tar")
 
@@ -41,7 +42,7 @@ def read_official(
         statistics: folder of the normalisation statistics; None looks beside the file.
         settings: fields of the family's configuration, for what the file does not tell (`text="clip-l14"`).
     """
-    content = read_checkpoint(path)
+    content = read_content(path)
     name = recognise(content) if family is None else family
     if name is None:
         keys = ", ".join(map(str, list(content)[:5]))
@@ -93,6 +94,9 @@ def save_official(generator: TextToMotion, path: Path | str) -> None:
             f"the family {generator.family} has no official format; there are {', '.join(READERS)}."
         )
     reader, path = _reader(generator.family), Path(path)
+    if hasattr(reader, "write"):
+        reader.write(generator, path.parent)
+        return
     write_checkpoint(path, reader.layout(generator))
     Statistics(generator.mean.flatten(), generator.std.flatten()).save(path.parent)
     if hasattr(reader, "companions"):
@@ -124,6 +128,8 @@ def checkpoint_in(path: Path) -> Path:
     found = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
     if len(found) == 1:
         return found[0]
+    if not found and (path / TENSORS).is_file():
+        return path / TENSORS
     what = f"{len(found)} checkpoints ({', '.join(f.name for f in found[:5])})" if found else "no model"
     raise UserError(f"{path}: {what} in this folder. Name a folder with {CONFIG}, or a checkpoint file.")
 
@@ -138,8 +144,14 @@ def card_of(generator: TextToMotion, source: Path) -> str:
         f"- representation: {generator.representation}, {generator.fps:g} frames a second\n"
         f"- text encoder: {getattr(generator, 'text_encoder_name', 'its own')}\n"
         f"- {part.replace('_', ' ')}: {parameters:,} parameters{predicts}\n\n"
-        "The weights keep the licence of the project they come from.\n"
+        f"The weights keep the licence of the project they come from.{_licence(generator)}\n"
     )
+
+
+def _licence(generator: TextToMotion) -> str:
+    """What the family knows of its weights' licence, behind a space; nothing where it knows nothing."""
+    said = getattr(generator, "licence", "")
+    return f" {said}" if said else ""
 
 
 def _reader(name: str) -> ModuleType:

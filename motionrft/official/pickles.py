@@ -21,6 +21,8 @@ from motionrft.errors import UserError
 from motionrft.files.arrays import check_expansion
 from motionrft.parsing import parsing
 from motionrft.training.atomic import atomic_file
+from motionrft.training.outline import DEVICE, outlining
+from motionrft.training.weights import read_safetensors
 
 _LISTED = 5
 _READ_ANYWAY = ("torch.", "collections.OrderedDict")
@@ -38,6 +40,11 @@ def _harmless() -> list[Any]:
     build_scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
     aliases = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
     return [argparse.Namespace, *_NUMPY_TYPES, *((build_scalar, name) for name in aliases)]
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """What a checkpoint file holds, by name: safetensors, or a pickle as `read_checkpoint`."""
+    return dict(read_safetensors(path)) if path.suffix == ".safetensors" else read_checkpoint(path)
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Any]:
@@ -66,7 +73,8 @@ def read_pickle(path: Path | str) -> Any:
             with torch.serialization.safe_globals(_harmless()), warnings.catch_warnings():
                 # What a newer pickle protocol leads to is told below, as an error.
                 warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
-                return torch.load(path, map_location="cpu", weights_only=True)
+                place = DEVICE if outlining() else "cpu"
+                return torch.load(path, map_location=place, weights_only=True)
         except pickle.UnpicklingError:
             raise UserError(_refusal(path)) from None
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from motionrft.errors import UserError
 from motionrft.files.layouts import usual_fps
-from motionrft.official import adapters, motionreward, spm, tmr
+from motionrft.official import adapters, motionreward, pickles, spm, tmr
 from motionrft.official.motioncritic import motioncritic_size, motioncritic_state
 from motionrft.official.pickles import read_checkpoint, tensors_under, without
 from motionrft.parsing import parsing, reads
@@ -42,8 +42,8 @@ def is_checkpoint(path: Path | str) -> bool:
 
 
 def read_content(path: Path) -> dict[str, Any]:
-    """What a checkpoint holds, whatever its container; raises `UserError` as `read_checkpoint`."""
-    return tmr.read_weights_folder(path) if tmr.is_weights_folder(path) else read_checkpoint(path)
+    """What a checkpoint holds, whatever its container; raises `UserError` as `pickles.read_content`."""
+    return tmr.read_weights_folder(path) if tmr.is_weights_folder(path) else pickles.read_content(path)
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,21 @@ from motionrft.text.preset import TextPreset
 class JudgePart(PresetPart):
     """Who judges, and what it may cost."""
 
-    name: Literal["rules", "reward", "endpoint"] = Field(
-        "rules", description="rules on joints; a reward; a model behind an OpenAI-compatible endpoint"
+    name: Literal["rules", "reward", "endpoint", "transformers", "people"] = Field(
+        "rules",
+        description="rules on joints; a reward; a model behind an OpenAI-compatible endpoint; a local vision-language "
+        "model; people, by a page of pairs",
     )
     reward: str = Field("builtin", description="judge reward: which one, as --reward names it")
-    model: str = Field("gpt-4o", description="judge endpoint: the model's name there")
-    parallel: int = Field(4, ge=1, le=256, description="judge endpoint: calls at once")
+    model: str = Field(
+        "gpt-4o", description="judge endpoint: the model's name there; judge transformers: the model's folder"
+    )
+    parallel: int = Field(
+        4,
+        ge=1,
+        le=256,
+        description="judge endpoint: calls at once; judge transformers: motions asked about at once",
+    )
     timeout: float = Field(120.0, gt=0, description="judge endpoint: seconds of one call")
     max_calls: int | None = Field(None, ge=1, description="judge endpoint: calls of one run; null: no limit")
     max_cost: float | None = Field(None, gt=0, description="judge endpoint: money of one run; null: no limit")

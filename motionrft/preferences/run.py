@@ -18,14 +18,16 @@ from motionrft.data.folder import MotionDataset
 from motionrft.errors import UserError
 from motionrft.generators.text_to_motion import asked_of
 from motionrft.loading import load_generator, loaded_for
-from motionrft.preferences.candidates import Candidates, make_candidates, read_candidates
+from motionrft.preferences.candidates import make_candidates, read_candidates
 from motionrft.preferences.events import SHOWN, Shown
 from motionrft.preferences.journal import Journal
 from motionrft.preferences.judges.base import Item, Judge
 from motionrft.preferences.judges.endpoint import EndpointJudge, Limits
 from motionrft.preferences.judges.reward import RewardJudge
 from motionrft.preferences.judges.rules import RuleJudge
+from motionrft.preferences.judges.transformers import TransformersJudge
 from motionrft.preferences.pairs import Pair, balanced, pairs_of, write_pairs
+from motionrft.preferences.people import RATINGS, STUDY, Meeting, meetings, pairs_voted, write_page
 from motionrft.preferences.preset import JudgePart, PreferPreset
 from motionrft.preferences.prompts import (
     EventPrompt,
@@ -141,7 +143,7 @@ class Preferring:
             UserError: it is not worth asking, and that is not forced.
         """
         part = self.preset.judge
-        if part.data is None:
+        if part.data is None or part.name == "people":  # who are what a judge is held against
             return {"validated": None}
         judge, dataset = judge_of(part, self.device), MotionDataset(part.data, part.split)
         clips = real_clips(dataset, SHOWN | {kind: Shown(event) for kind, event in part.shows.items()})
@@ -167,6 +169,8 @@ class Preferring:
         return {"validated": shown}
 
     def _judge(self) -> dict[str, Any]:
+        if self.preset.judge.name == "people":
+            return self._study()
         judge, journal = judge_of(self.preset.judge, self.device), Journal(self.out / JUDGEMENTS)
         self._validate()  # what is answered already is not asked again
         items = list(self._items())
@@ -189,10 +193,28 @@ class Preferring:
         records = [journal[key] for key in keys]
         return {"asked": len(missing), "judged": judged(records)}
 
+    def _study(self) -> dict[str, Any]:
+        """The page for people; one that is there is left as it is, since raters may have it."""
+        shown = self._meetings()
+        if not (self.out / STUDY).exists():
+            held = {
+                each.prompt.id: read_candidates(self.out / "candidates", each.prompt.id) for each in shown
+            }
+            write_page(self.out, shown, held, self.preset.seed)
+        return {"study": str(self.out / STUDY), "comparisons": len(shown)}
+
+    def _meetings(self) -> list[Meeting]:
+        usable: dict[str, list[int]] = {}
+        for item in self._items():
+            usable.setdefault(item.prompt.id, []).append(item.candidate)
+        return meetings(self.prompts(), usable, self.preset.pairs.per_prompt)
+
     def _pairs(self) -> dict[str, Any]:
+        if self.preset.judge.name == "people":
+            return self._voted()
         scores: dict[str, dict[int, float]] = {}
         judge, journal = judge_of(self.preset.judge, self.device), Journal(self.out / JUDGEMENTS)
-        read, failed = dict[str, Candidates](), 0
+        failed = 0
         for item in self._items():
             key = _key(judge, item)
             if key not in journal:
@@ -203,22 +225,39 @@ class Preferring:
             failed += score is None
             if score is not None:
                 scores.setdefault(item.prompt.id, {})[item.candidate] = score
-        settings, found = self.preset.pairs, {False: list[Pair](), True: list[Pair]()}
-        without = 0
-        for prompt in self.prompts():
-            made = pairs_of(prompt, scores.get(prompt.id, {}), settings.per_prompt, settings.margin)
-            without += not made
-            found[prompt.held_out] += made
-            if made:
-                read[prompt.id] = read_candidates(self.out / "candidates", prompt.id)
+        settings = self.preset.pairs
+        made = [
+            pair
+            for prompt in self.prompts()
+            for pair in pairs_of(prompt, scores.get(prompt.id, {}), settings.per_prompt, settings.margin)
+        ]
+        return {**self._written(made, judge.name), "judgements_failed": failed}
+
+    def _voted(self) -> dict[str, Any]:
+        """Pairs that people agree on; none while nobody has answered."""
+        if not any((self.out / RATINGS).glob("*.json")):
+            (self.out / RATINGS).mkdir(exist_ok=True)
+            return {"ratings": 0}
+        return self._written(pairs_voted(self.out, self._meetings(), self.preset.pairs.margin), "people")
+
+    def _written(self, made: Sequence[Pair], judge: str) -> dict[str, Any]:
+        """Both files of pairs, of prompts that are tuned on and of those held out."""
+        read = {
+            name: read_candidates(self.out / "candidates", name)
+            for name in sorted({pair.prompt.id for pair in made})
+        }
+        counts = {}
         for apart, name in ((False, "pairs"), (True, "pairs_val")):
-            chosen = balanced(found[apart]) if settings.balance else found[apart]
-            write_pairs(self.out, name, chosen, read, judge.name)
-            found[apart] = chosen
+            found = [pair for pair in made if pair.prompt.held_out == apart]
+            chosen = balanced(found) if self.preset.pairs.balance else found
+            write_pairs(self.out, name, chosen, read, judge)
+            counts[name] = len(chosen)
+        without = len(self.prompts()) - len(read)
         return {
-            "pairs": len(found[False]), "held_out_pairs": len(found[True]),
-            "prompts_without_pair": without, "judgements_failed": failed,
-        }  # fmt: skip
+            "pairs": counts["pairs"],
+            "held_out_pairs": counts["pairs_val"],
+            "prompts_without_pair": without,
+        }
 
     def _items(self) -> Iterator[Item]:
         for prompt in self.prompts():
@@ -242,6 +281,12 @@ def judge_of(part: JudgePart, device: torch.device | str = "cpu") -> Judge:
             price_in=part.price_in, price_out=part.price_out,
         )  # fmt: skip
         return EndpointJudge(part.model, limits)
+    if part.name == "transformers":
+        return TransformersJudge(part.model, part.parallel, device)
+    if part.name == "people":
+        raise UserError(
+            "people judge two motions side by side: motionrft prefer --judge people makes their page."
+        )
     return RuleJudge()
 
 

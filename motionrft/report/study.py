@@ -134,7 +134,15 @@ def write_study(
     shown = [_page_pair(pairs[i], swapped[i], f"{study}-{place}", fps) for place, i in enumerate(order)]
     sides = {f"{study}-{place}": ("second" if swapped[i] else "first") for place, i in enumerate(order)}
     texts = {f"{study}-{place}": pairs[i].text for place, i in enumerate(order)}
-    key = {"study": study, "systems": list(systems), "seed": seed, "left": sides, "texts": texts}
+    places = {f"{study}-{place}": i for place, i in enumerate(order)}
+    key = {
+        "study": study,
+        "systems": list(systems),
+        "seed": seed,
+        "left": sides,
+        "texts": texts,
+        "pairs": places,
+    }
     path = Path(path)
     key_path = path.with_suffix(".key.json")
     atomic.write_text(path, _page(title, study, shown))
@@ -178,18 +186,49 @@ def read_ratings(files: Sequence[str | Path], key: str | Path) -> StudyResult:
     Raises:
         UserError: no file, one that is not a rating of this study, an answer that is none, or a rater twice.
     """
-    if not files:
-        raise UserError("There are no ratings to read: give the JSON files that raters saved.")
     legend = _read(key, ("study", "systems", "left"))
-    answers: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for file in files:
-        with parsing(file, "ratings of a user study"):
-            _add_rater(answers, _read(file, ("study", "rater", "answers")), legend, file)
+    answers = _all_answers(files, legend)
     with parsing(key, "the key of a user study"):
         results = tuple(_aspect(aspect, answers, legend["left"]) for aspect in ASPECTS)
         first, second = legend["systems"]
     rated = {pair for given in answers.values() for pair in given}
     return StudyResult((str(first), str(second)), len(answers), len(rated), results)
+
+
+def read_votes(
+    files: Sequence[str | Path], key: str | Path, aspect: str = "adherence"
+) -> dict[int, list[float]]:
+    """Each rater's answer to one question, by the place of the pair among those given to `write_study`.
+
+    Returns:
+        0 for the first motion of the pair, 1 for the second, 0.5 for neither.
+
+    Raises:
+        UserError: as `read_ratings`; or a key of an older page, which does not say the places.
+    """
+    legend = _read(key, ("study", "systems", "left", "pairs"))
+    votes: dict[int, list[float]] = {}
+    for given in _all_answers(files, legend).values():
+        for pair, answer in given.items():
+            score = SCORES[answer[aspect]]
+            side = legend["left"][pair]
+            votes.setdefault(int(legend["pairs"][pair]), []).append(
+                1.0 - score if side == "second" else score
+            )
+    return votes
+
+
+def _all_answers(
+    files: Sequence[str | Path], legend: Mapping[str, Any]
+) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Every rater's answers by pair."""
+    if not files:
+        raise UserError("There are no ratings to read: give the JSON files that raters saved.")
+    answers: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for file in files:
+        with parsing(file, "ratings of a user study"):
+            _add_rater(answers, _read(file, ("study", "rater", "answers")), legend, file)
+    return answers
 
 
 def _add_rater(

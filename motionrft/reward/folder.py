@@ -28,6 +28,7 @@ from motionrft.reward.motionreward.sizes import RewardSize
 from motionrft.reward.tmr import TMRNetwork, TMRReward, TMRSize
 from motionrft.text.base import TextEncoder, TextFeatures
 from motionrft.text.loading import load_text_encoder
+from motionrft.training.outline import outlining
 from motionrft.training.weights import CONFIG, check_fits, load_state, load_weights, save_weights
 
 Size = TypeVar("Size", TMRSize, MotionCriticSize)
@@ -103,7 +104,7 @@ def load_motionreward(
     # Folders from before this was written down: whoever is told the level is taken to have been trained on levels.
     reward.noise_steps = config.get("noise_steps", PUBLISHED_NOISE_STEPS if size.mode != "M0T0" else None)
     reward.about = dict(config.get("about", {}))
-    return reward.to(device)
+    return reward if outlining() else reward.to(device)
 
 
 @reads("a TMR reward")

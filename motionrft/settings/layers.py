@@ -13,7 +13,7 @@ from motionrft.errors import UserError
 from motionrft.settings.base import Preset
 from motionrft.settings.code import places, refuse
 from motionrft.settings.discovery import find_preset
-from motionrft.settings.fields import models_of
+from motionrft.settings.fields import is_open, models_of
 from motionrft.settings.messages import explain
 from motionrft.settings.plain_yaml import read_yaml
 
@@ -23,11 +23,15 @@ ENVIRONMENT_PREFIX = "MOTIONRFT_SET_"
 
 @dataclass(frozen=True)
 class Layer:
-    """Nested values and, for error messages, where they came from; `typed`: on the command line."""
+    """Nested values and, for error messages, where they came from; `typed`: on the command line.
+
+    path: the dotted path that names a single value, where one does.
+    """
 
     values: dict[str, Any]
     source: str
     typed: bool = False
+    path: str = ""
 
 
 def resolve(
@@ -63,12 +67,43 @@ def resolve(
     merged: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for layer in layers:
+        _keep_the_others(merged, layer, layers, model, variants)
         merge(merged, layer.values, (model,), variants)
         sources |= dict.fromkeys(_paths(layer.values), layer.source)
     try:
         return model.model_validate(merged)
     except ValidationError as error:
         raise UserError(explain(error, model, lambda path: _source_of(path, sources))) from None
+
+
+def _keep_the_others(
+    merged: dict[str, Any],
+    layer: Layer,
+    layers: Sequence[Layer],
+    model: type[Preset],
+    variants: Mapping[str, str],
+) -> None:
+    """One entry of a dictionary (`weights.jitter=0.1`) leaves the others as the preset has them without it.
+
+    Raises:
+        UserError: the preset says the dictionary by a word (`weights: balanced`), to which nothing can be added.
+    """
+    name, below, _ = layer.path.partition(".")
+    field = model.model_fields.get(name)
+    if not below or field is None or not is_open(field) or isinstance(merged.get(name), Mapping):
+        return
+    if name in merged:
+        raise UserError(
+            f"{layer.source}: {name} is {merged[name]!r}, to which nothing can be added; write --set {name}={{...}}"
+        )
+    without: dict[str, Any] = {}
+    for other in layers:
+        if not other.path.startswith(f"{name}."):
+            merge(without, other.values, (model,), variants)
+    try:
+        merged[name] = deepcopy(getattr(model.model_validate(without), name))
+    except ValidationError:
+        return  # its mistakes are told with all others
 
 
 def _check_code(layers: Sequence[Layer], model: type[Preset]) -> None:
@@ -111,7 +146,7 @@ def _environment_layers(environment: Mapping[str, str]) -> list[Layer]:
     for name in sorted(environment):
         if name.startswith(ENVIRONMENT_PREFIX) and len(name) > len(ENVIRONMENT_PREFIX):
             path = name.removeprefix(ENVIRONMENT_PREFIX).replace("__", ".")
-            layers.append(Layer(nest(path, read_yaml(environment[name], name)), name))
+            layers.append(Layer(nest(path, read_yaml(environment[name], name)), name, path=path))
     return layers
 
 
@@ -119,7 +154,8 @@ def _setting_layer(text: str) -> Layer:
     path, equals, value = text.partition("=")
     if not equals or not all(path.strip().split(".")):
         raise UserError(f"--set {text}: write it as KEY=VALUE, with a dotted path as the key (a.b=c)")
-    return Layer(nest(path.strip(), read_yaml(value, f"--set {path.strip()}")), f"--set {path.strip()}", True)
+    path = path.strip()
+    return Layer(nest(path, read_yaml(value, f"--set {path}")), f"--set {path}", True, path)
 
 
 def nest(path: str, value: Any) -> dict[str, Any]:

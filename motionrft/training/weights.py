@@ -20,6 +20,7 @@ from motionrft.parsing import parse_json, parsing, read_json
 from motionrft.training.atomic import atomic_folder, recover_folder
 from motionrft.training.described import without_storage
 from motionrft.training.fingerprints import file_hash
+from motionrft.training.outline import outline_of, outlining
 
 TENSORS = "model.safetensors"
 CONFIG = "config.json"
@@ -255,7 +256,8 @@ def _check_plausible(value: Any, tensors: int, place: str) -> None:
 def load_state(module: nn.Module, tensors: Mapping[str, Tensor], origin: str = "the weights") -> None:
     """`check_state`, then load: all of it or nothing."""
     check_state(module, tensors, origin)
-    module.load_state_dict(dict(tensors))
+    if not outlining():
+        module.load_state_dict(dict(tensors))
 
 
 def _replaceable(folder: Path) -> bool:
@@ -280,7 +282,7 @@ def _carry_over(before: Path, after: Path) -> None:
 
 def _read(path: Path, device: str) -> dict[str, Tensor]:
     with parsing(path, "weights: the header does not fit the data"):
-        return load_file(path, device=device)
+        return outline_of(path) if outlining() else load_file(path, device=device)
 
 
 def _check_size(path: Path, expected: int) -> None:

@@ -42,7 +42,7 @@ FLOORS = [
     ["preferences"],
     ["evaluation"],
     ["finetuning", "pretraining"],
-    ["api"],
+    ["api", "checking"],
     ["motionrft_cli"],
 ]
 """From the ground up. A room is a folder, or a file beside them; it imports from below and from its own floor."""

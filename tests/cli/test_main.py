@@ -77,7 +77,7 @@ def test_debug_shows_the_traceback(run: Run, as_command: Callable[..., None]) ->
     ("arguments", "said"),
     [
         (["scor"], "motionrft has no command 'scor'. Did you mean score?"),
-        (["xyz"], "There are: convert, pretrain"),
+        (["xyz"], "There are: check, convert"),
         (["score", "a", "--bog"], "No such option: --bog"),
         (["score", "a", "--seed", "x"], "Invalid value for '--seed'"),
         (["score", "a", "--seed"], "Option '--seed' requires an argument"),

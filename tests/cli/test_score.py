@@ -100,3 +100,34 @@ def test_a_planted_pickle_is_refused_and_does_not_run(
     assert result.err.startswith("error: ") and result.err.count("\n") == 1
     assert "refused: reading it would run code (posix.mkdir). Nothing was run" in result.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["motions", planted.name]
+
+
+def test_out_holds_what_json_prints_and_is_not_clobbered(run: Run, folder: Path, tmp_path: Path) -> None:
+    arguments = ("score", str(folder / "a.npy"), str(folder / "c.npy"), "--terms", "physics")
+    printed, out = run(*arguments, "--json").out, tmp_path / "scores.jsonl"
+    assert run(*arguments, "--out", str(out)).code == 0 and out.read_text() == printed
+    again = run("score", str(folder / "a.npy"), "--terms", "physics", "--out", str(out))
+    assert again.code == 2 and "--overwrite" in again.err and out.read_text() == printed
+    assert (
+        run("score", str(folder / "a.npy"), "--terms", "physics", "--out", str(out), "--overwrite").code == 0
+    )
+    assert out.read_text() == printed.splitlines(keepends=True)[0]
+
+
+@pytest.mark.parametrize("flag", ["--resume", "--overwrite"])
+def test_what_means_nothing_to_score_is_refused(run: Run, folder: Path, flag: str) -> None:
+    result = run("score", str(folder / "a.npy"), flag)
+    assert (result.code, result.out) == (2, "") and result.err.startswith(f"error: {flag}: ")
+
+
+def test_the_seed_decides_what_a_reward_of_ones_own_draws(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "drawing_reward.py").write_text(
+        "import numpy as np\nimport torch\n\n\n"
+        "def chance(joints, lengths, texts, fps):\n    return torch.rand(len(lengths)) + 0 * joints.sum()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    arguments = ("score", str(folder / "a.npy"), "--reward", "drawing_reward:chance", "--json", "--seed")
+    first, again, other = (run(*arguments, seed).out for seed in ("3", "3", "4"))
+    assert first == again != other

@@ -10,7 +10,7 @@ from torch import Tensor
 from motionrft.files.formats.smpl_parameters import smpl_parameters
 from motionrft.files.motions import read_motions
 from motionrft.files.recording import Motion
-from motionrft.representations.kimodo.g1 import HINGE_AXES, HINGES, joints_of_qpos, pose_of_qpos
+from motionrft.representations.kimodo.g1 import HINGE_AXES, HINGES, joints_of_qpos, pose_of_qpos, qpos_of_pose
 from motionrft.representations.kimodo.skeletons import (
     G1,
     SOMA30,
@@ -111,3 +111,11 @@ def test_a_csv_is_read_with_its_quaternion_in_either_order(case: Case, variant: 
     posed, world = joints_of_qpos(case["out/qpos"].double())
     close(torch.from_numpy(motion.array), joints22(posed, world), 1e-5)
     assert motion.fps == 30
+
+
+@pytest.mark.parametrize("case", cases(FOLDER, op="g1_qpos"))
+def test_a_pose_of_the_robot_becomes_its_rows_again(case: Case) -> None:
+    rows = qpos_of_pose(*pose_of_qpos(case["out/qpos"].double()))
+    sign = torch.sign((rows[:, 3:7] * case["out/qpos"][:, 3:7]).sum(-1, keepdim=True))
+    found = torch.cat((rows[:, :3], rows[:, 3:7] * sign, rows[:, 7:]), dim=-1)
+    close(found, case["out/qpos"], 1e-5)

@@ -48,4 +48,4 @@ def test_a_flag_and_a_setting_may_name_code() -> None:
     preset = resolve(FinetunePreset, settings=[f"reward={CODE}", "steps=20"], environment={})
     assert preset.weights == {"low_hands": 1.0}
     preset = resolve(FinetunePreset, settings=[f"weights.{CODE}=0.5", "weights.semantic=1"], environment={})
-    assert preset.weights == {CODE: 0.5, "semantic": 1.0}
+    assert preset.weights == {CODE: 0.5, "semantic": 1.0, "similarity": 1.0}

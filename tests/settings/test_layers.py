@@ -146,3 +146,51 @@ def test_a_group_that_is_given_in_part_keeps_the_rest_of_its_own_default() -> No
     """The optimiser of fine-tuning warms up for 100 updates unless it is told otherwise, whatever its rate."""
     preset = resolve(FinetunePreset, settings=["optimiser.lr=1e-4"], environment={})
     assert (preset.optimiser.lr, preset.optimiser.warmup) == (1e-4, FinetunePreset().optimiser.warmup)
+
+
+def test_one_entry_of_a_dictionary_leaves_the_others() -> None:
+    weights = resolve(FinetunePreset, settings=["weights.similarity=0"], environment={}).weights
+    assert weights == {"semantic": 1.0, "similarity": 0.0}
+    given = resolve(FinetunePreset, environment={"MOTIONRFT_SET_weights__jitter": "-0.1"}).weights
+    assert given == {"semantic": 1.0, "similarity": 1.0, "jitter": -0.1}
+    whole = resolve(
+        FinetunePreset, settings=["weights={semantic: 2}", "weights.jitter=-1"], environment={}
+    ).weights
+    assert whole == {"semantic": 2.0, "jitter": -1.0}
+
+
+def test_nothing_is_added_to_a_dictionary_that_is_a_word() -> None:
+    with pytest.raises(UserError, match="weights is 'balanced', to which nothing can be added"):
+        resolve(FinetunePreset, settings=["weights=balanced", "weights.semantic=0"], environment={})
+
+
+def test_settings_beside_several_methods_go_to_each_that_has_them() -> None:
+    flags = {"method": ("--method", "easytune,draft,refl")}
+    preset = resolve(FinetunePreset, settings=["method.k=3"], flags=flags, environment={})
+    found = {name: getattr(variant.method, "k", None) for name, variant in preset.variants().items()}
+    assert found == {"easytune": 3, "draft": 3, "refl": None}
+    again = FinetunePreset.of(read_yaml(preset.to_yaml(), "written"))
+    assert again == preset and again.variants() == preset.variants()
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "said"),
+    [
+        ("draft,refl", ["method.rho=0.5"], "method.rho: none of draft, refl has this setting"),
+        ("draft", ["compare={refl: {}}", "method.k=3"], "draft is not compared"),
+        *(
+            (method, ["method.recompute=true"], "method.recompute: ")
+            for method in ("ddpo", "grpo", "sopo", "dpo", "sft")
+        ),
+    ],
+)
+def test_a_setting_of_a_method_that_would_do_nothing_is_refused(
+    method: str, settings: list[str], said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        resolve(
+            FinetunePreset,
+            settings=[*settings, "data=folder"],
+            flags={"method": ("--method", method)},
+            environment={},
+        )

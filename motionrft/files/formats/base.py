@@ -90,13 +90,14 @@ class MotionFormat(ABC):
 
     name: as `--to` and lists call it. suffixes: of files that may be of it, small letters, the first one is written.
     shared: whether other things than motions have these suffixes, so that a folder's files are looked into.
-    writes: whether `write` is there.
+    writes: whether `write` is there. takes_features: whether it tells more of a generator's own features than of joints.
     """
 
     name: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
     shared: ClassVar[bool] = False
     writes: ClassVar[bool] = False
+    takes_features: ClassVar[bool] = False
 
     @abstractmethod
     def recognises(self, file: OpenedFile) -> bool:

@@ -21,10 +21,16 @@ from motionrft.files.recording import Motion, Recording
 from motionrft.files.rigid_fit import fit_rigid
 from motionrft.parsing import filled_lines
 from motionrft.representations.joints import resample_smooth
-from motionrft.representations.kimodo.g1 import WIDTH, joints_of_qpos
+from motionrft.representations.kimodo.features import (
+    KimodoFeatures,
+    local_rotations,
+    skeleton_of_features,
+)
+from motionrft.representations.kimodo.g1 import WIDTH, joints_of_qpos, qpos_of_pose
 from motionrft.representations.kimodo.g1_fit import fit_qpos
-from motionrft.representations.kimodo.skeletons import FPS, joints22
-from motionrft.representations.names import JOINTS
+from motionrft.representations.kimodo.skeletons import FPS, G1, joints22
+from motionrft.representations.names import JOINTS, KIMODO
+from motionrft.representations.resample import resample
 from motionrft.training.atomic import write_text
 
 _CLEAR = 0.1
@@ -38,6 +44,7 @@ class G1CsvFormat(MotionFormat):
     suffixes = (".csv",)
     shared = True
     writes = True
+    takes_features = True
 
     def recognises(self, file: OpenedFile) -> bool:
         lines = file.head.decode("utf-8-sig", errors="replace").splitlines()[:-1]
@@ -62,11 +69,24 @@ class G1CsvFormat(MotionFormat):
         yield Recording(file.path, JOINTS, fps, len(rows), take, joints, notes=tuple(notes))
 
     def write(self, path: Path, motion: Motion, options: WritingOptions) -> None:
-        """Rows at 30 fps with the quaternion's w first, for the robot as it can follow."""
-        fitted = fit_rigid(joints_at(motion, FPS))
-        rows = fit_qpos(fitted.joints(), fitted.local[:, 0])
+        """Rows at 30 fps with the quaternion's w first: the robot's own features on its hinges, else what it can
+        follow.
+        """
+        rows = _own_rows(motion)
+        if rows is None:
+            fitted = fit_rigid(joints_at(motion, FPS))
+            rows = fit_qpos(fitted.joints(), fitted.local[:, 0])
         text = "".join(",".join(f"{value:.9g}" for value in row) + "\n" for row in rows.tolist())
         write_text(path, text)
+
+
+def _own_rows(motion: Motion) -> torch.Tensor | None:
+    """(T, 36) of features of the robot; None of any other motion."""
+    if motion.representation != KIMODO or skeleton_of_features(motion.array.shape[-1]) is not G1:
+        return None
+    values = resample(torch.from_numpy(motion.array), KIMODO, motion.fps, FPS).double()
+    features = KimodoFeatures(values)
+    return qpos_of_pose(local_rotations(features.rotations, G1.parents), features.root)
 
 
 def _rows(path: Path) -> tuple[np.ndarray, bool]:

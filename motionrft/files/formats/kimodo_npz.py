@@ -19,9 +19,25 @@ from motionrft.files.reading import ReadingOptions
 from motionrft.files.recording import Motion, Recording
 from motionrft.files.rigid_fit import fit_rigid
 from motionrft.representations.joints import resample_smooth
+from motionrft.representations.kimodo.features import (
+    KimodoFeatures,
+    local_rotations,
+    rest_of,
+    skeleton_of_features,
+)
 from motionrft.representations.kimodo.retarget import soma_pose
-from motionrft.representations.kimodo.skeletons import FPS, G1, SKELETONS, SOMA77, joints22, posed_joints
-from motionrft.representations.names import JOINTS
+from motionrft.representations.kimodo.skeletons import (
+    FPS,
+    G1,
+    SKELETONS,
+    SOMA30,
+    SOMA77,
+    joints22,
+    posed_joints,
+    soma30_to_77,
+)
+from motionrft.representations.names import JOINTS, KIMODO
+from motionrft.representations.resample import resample
 from motionrft.rotations import normalise
 
 _MARKS = frozenset(
@@ -43,6 +59,7 @@ class KimodoFormat(MotionFormat):
     name = "kimodo"
     suffixes = (".npz",)
     writes = True
+    takes_features = True
 
     def recognises(self, file: OpenedFile) -> bool:
         posed = file.array("posed_joints")
@@ -67,8 +84,41 @@ class KimodoFormat(MotionFormat):
             yield _recording(file.path, clip, None if turns is None else turns[index], fps, index)
 
     def write(self, path: Path, motion: Motion, options: WritingOptions) -> None:
-        """SOMA's 77 joints at 30 fps, all keys but `smooth_root_pos`, which is an input of the network."""
+        """SOMA's 77 joints at 30 fps, without `smooth_root_pos`; the network's own features as they are, with it."""
+        if motion.representation == KIMODO:
+            write_members(path, feature_members(torch.from_numpy(resampled_features(motion))))
+            return
         write_members(path, soma_members(joints_at(motion, FPS)))
+
+
+def resampled_features(motion: Motion) -> np.ndarray:
+    """(T, 12 J + 9) at 30 fps."""
+    found: np.ndarray = resample(torch.from_numpy(motion.array), KIMODO, motion.fps, FPS).numpy()
+    return found
+
+
+def feature_members(values: torch.Tensor) -> dict[str, np.ndarray]:
+    """Kimodo's arrays of its features (T, 12 J + 9): SOMA with its 77 joints, the G1 with 34.
+
+    Raises:
+        UserError: SMPL-X, whose rest joints a bare motion does not bring.
+    """
+    skeleton, features = skeleton_of_features(values.shape[-1]), KimodoFeatures(values.double())
+    local, rest = local_rotations(features.rotations, skeleton.parents), rest_of(skeleton)
+    if skeleton is SOMA30:
+        local, skeleton, rest = soma30_to_77(local), SOMA77, SOMA77.rest_joints
+    posed, world = posed_joints(local, features.root, rest, skeleton.parents)
+    found = {
+        "posed_joints": posed,
+        "global_rot_mats": world,
+        "local_rot_mats": local,
+        "root_positions": features.root,
+        "smooth_root_pos": features.smooth_root,
+        "global_root_heading": features.heading,
+    }
+    return {name: value.float().numpy() for name, value in found.items()} | {
+        "foot_contacts": features.contacts.numpy()
+    }
 
 
 def soma_members(joints: torch.Tensor) -> dict[str, np.ndarray]:

@@ -19,7 +19,13 @@ from typing import Any
 
 from motionrft.errors import UserError
 from motionrft.preferences.judges.base import Item, Judge, Judgement
-from motionrft.preferences.judges.questions import INSTRUCTION, question, schema, score_answer
+from motionrft.preferences.judges.questions import (
+    INSTRUCTION,
+    correction,
+    question,
+    schema,
+    score_answer,
+)
 from motionrft.preferences.sheets import frame_sheet
 
 URL, KEY = "MOTIONRFT_JUDGE_URL", "MOTIONRFT_JUDGE_KEY"
@@ -94,7 +100,7 @@ class EndpointJudge(Judge):
                 messages = [
                     *messages,
                     {"role": "assistant", "content": said},
-                    {"role": "user", "content": f"That does not fit: {fault}. Answer again, JSON alone."},
+                    {"role": "user", "content": correction(fault)},
                 ]
         return self._judgement(None, {}, began, spent, fault)
 

@@ -1,5 +1,6 @@
 """What a judge that looks at frame sheets is asked, and what its answer is worth. The wording and the rules are ours."""
 
+import json
 from typing import Any
 
 from motionrft.preferences.prompts import EventPrompt
@@ -44,6 +45,28 @@ def schema(prompt: EventPrompt) -> dict[str, Any]:
         "required": list(fields),
         "additionalProperties": False,
     }
+
+
+def schema_words(prompt: EventPrompt) -> str:
+    """The schema in words, for a model that cannot be held to one."""
+    return f"The JSON schema: {json.dumps(schema(prompt))}"
+
+
+def correction(fault: str) -> str:
+    """What is said to a model whose answer cannot be used."""
+    return f"That does not fit: {fault}. Answer again, JSON alone."
+
+
+def answer_in(said: str) -> Any:
+    """The JSON object in what a model said, whatever it put around it.
+
+    Raises:
+        ValueError: there is none.
+    """
+    start, end = said.find("{"), said.rfind("}")
+    if start < 0 or end < start:
+        raise ValueError("the answer is no JSON object")
+    return json.loads(said[start : end + 1])
 
 
 def score_answer(prompt: EventPrompt, answer: Any, frames: int) -> float:

@@ -87,6 +87,7 @@ def read_wishes(
     skeleton: KimodoSkeleton,
     rest: Tensor | None = None,
     chains: Chains | None = None,
+    origin: str = "constraints",
 ) -> Wishes:
     """The wishes of a `constraints.json`, for a motion of so many frames.
 
@@ -94,15 +95,15 @@ def read_wishes(
         UserError: one of them is unknown, incomplete, of another skeleton, or beyond the motion; it is named.
     """
     if not isinstance(wishes, list) or not all(isinstance(wish, dict) for wish in wishes):
-        raise UserError("constraints are a list of objects, each with type and frame_indices.")
+        raise UserError(f"{origin}: constraints are a list of objects, each with type and frame_indices.")
     width = width_of(skeleton)
     found = Wishes(torch.zeros(frames, width), torch.zeros(frames, width, dtype=torch.bool))
     reader = _Reader(found, skeleton, rest_of(skeleton, rest).float(), chains or chains_of(skeleton))
     for number, wish in enumerate(wishes):
         kind = wish.get("type")
-        place = f"constraint {number} ({kind})"
+        place = f"{origin}: constraint {number} ({kind})"
         if kind not in KINDS:
-            raise UserError(f"constraint {number}: type is {kind!r}; there are {', '.join(KINDS)}.")
+            raise UserError(f"{origin}: constraint {number}: type is {kind!r}; there are {', '.join(KINDS)}.")
         reader.read(str(kind), wish, place)
     return found
 

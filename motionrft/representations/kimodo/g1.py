@@ -12,7 +12,7 @@ from torch import Tensor
 
 from motionrft.errors import UserError
 from motionrft.representations.kimodo.skeletons import G1, numbers, posed_joints
-from motionrft.rotations import quaternion_to_matrix
+from motionrft.rotations import matrix_to_quaternion, quaternion_to_matrix
 
 WIDTH = 36
 HINGES = tuple(
@@ -78,6 +78,17 @@ def hinge_angles(local: Tensor) -> tuple[Tensor, Tensor]:
         length = torch.where(lost, 0.0, squared.clamp(min=_NOWHERE).sqrt())
         left.append((3 - turned[..., axis, axis] - length) / 2)
     return torch.stack(angles, dim=-1), torch.stack(left, dim=-1)
+
+
+def qpos_of_pose(local: Tensor, root: Tensor) -> Tensor:
+    """Rows (T, 36) of local rotations (T, 34, 3, 3) and the root's place (T, 3), Y up: what the hinges can do of them.
+
+    Of a joint's rotation, the angle about its hinge that is nearest; no angle is clamped to its range.
+    """
+    turn = _TO_OURS.to(local)
+    quaternion = matrix_to_quaternion(turn.T @ local[..., 0, :, :] @ turn)
+    angles, _ = hinge_angles(local)
+    return torch.cat((root @ turn, quaternion, angles), dim=-1)
 
 
 def _about(axis: int, angle: Tensor) -> Tensor:
