@@ -1,6 +1,7 @@
 """The models, prompts and reference data that travel with the package, so that a fresh machine can start.
 
-`generator/`, `reward/` and `evaluator/` are model folders; `prompts.jsonl` holds the training prompts, one
+`generator/`, `reward/` and `evaluator/` are model folders, `tokens/generator/` is one that writes motion tokens;
+`prompts.jsonl` holds the training prompts, one
 `{"text", "frames", "label"}` a line; `items/val` and `items/test` are held-out evaluation items (captions, lengths, and
 the real clips as the built-in evaluator sees them; `motionrft.evaluation.items.FixedItems.load`). All come from the
 Bandai-Namco-Research-Motiondataset: weights, prompts and embeddings are under CC BY-NC 4.0, unlike the code.
