@@ -50,6 +50,7 @@ def token_card(
 ) -> str:
     """Data, licence, command, and what the held-out split says of the generator."""
     asked, own = results["asked"], results["own"]
+    codes, stride, how = model.vocabulary.codes, model.stride, asked.protocol
     rows = [
         f"| {name} | {asked.mean(name):.3f} | {own.mean(name):.3f} | {sum(asked.real[name]) / len(SEEDS):.3f} |"
         for name in MEASURED
@@ -58,7 +59,7 @@ def token_card(
         [
             "# The built-in generator of motion tokens",
             "",
-            f"A VQ-VAE over HumanML3D features (263, 20 fps; {model.vocabulary.codes} codes, {model.stride} frames a token)",
+            f"A VQ-VAE over HumanML3D features (263, 20 fps; {codes} codes, {stride} frames a token)",
             "and a decoder-only language model that attends to MiniLM token states: MotionGPT's idea at a laptop's size.",
             "",
             "Made by `motionrft pretrain --preset mini-motiongpt` (seed 0) on the training part of `split_strict`;",
@@ -66,8 +67,8 @@ def token_card(
             "other, or one clip's repeated.",
             "",
             f"Held-out split: reconstruction error {quality['error_mm']:.1f} mm (heading-aligned), jitter of",
-            f"reconstructions {quality['jitter_ratio']:.2f} times real, {quality['codes_used']:.0f} codes in use. Samples at",
-            f"temperature {asked.protocol['temperature']:g} and guidance {asked.protocol['guidance']:g}, {items} items,",
+            f"reconstructions {quality['jitter_ratio']:.2f} times real, {quality['codes_used']:.0f} codes in use. Samples",
+            f"at temperature {how['temperature']:g} and guidance {how['guidance']:g}, {items} items,",
             f"{len(SEEDS)} seeds, by the built-in evaluator:",
             "",
             "| | length asked for | own length | real |",

@@ -30,10 +30,7 @@ def test_composed_rows_are_their_events_tokens_in_the_order_told() -> None:
 
 def test_captions_that_are_no_clause_are_not_composed_of() -> None:
     alone = [TokenRow(torch.tensor([1]), ("the left hand goes up", "up"))]
-    assert not [
-        row for row in compositions([TokenRow(torch.tensor([1]), ("up",))] * 2, torch.ones(2), 4, 49, 0)
-    ]
-    assert not any("up up" in row.texts[0] for row in compositions(alone * 2, torch.ones(2), 4, 49, 0))
+    assert not list(compositions(alone * 2, torch.ones(2), 4, 49, 0))
 
 
 def test_batches_hold_rows_of_like_length_and_depend_on_seed_and_step() -> None:
