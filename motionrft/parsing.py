@@ -214,7 +214,11 @@ def csv_rows(path: Path | str) -> tuple[list[str], list[tuple[Place, dict[str, s
         UserError: no header, a column twice, a row with more or fewer cells than columns, an open quotation mark.
     """
     with parsing(path, "a CSV file") as place:
-        reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+        text = read_text(path)
+        if "\0" in text:
+            place.line = len(_LINE_END.findall(text[: text.index("\0")])) + 1
+            place.fail("a NUL character; this is no text file.")
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         columns = [name.strip() for name in next(reader, [])]
         if not columns:
             place.fail("no header with columns.")

@@ -50,6 +50,9 @@ COMMANDS = {
         "Judge motion files with a reward and with physics.", "motionrft.reward.score_preset:ScorePreset"
     ),
     "eval": Command("Evaluate by the field's protocols.", "motionrft.evaluation.preset:EvalPreset"),
+    "merge": Command(
+        "Put the shares of a job array together.", "motionrft.evaluation.merge_preset:MergePreset"
+    ),
 }
 
 

@@ -135,13 +135,13 @@ def _motions(call: ConvertCall, paths: list[Path], share: Share) -> int:
         existing: Existing = "keep" if call.resume else "replace" if call.overwrite else "refuse"
         for outcome in convert_files(jobs, conversion, call.preset.jobs, existing):
             if not share.several:
-                _tell(call, outcome)
+                _tell(call, outcome, share, place[outcome.source])
             outcomes.append(outcome)
             bar.advance()
     if share.several:
         outcomes = share.merged(outcomes, lambda outcome: place[outcome.source])
         for outcome in outcomes:
-            _tell(call, outcome)
+            _tell(call, outcome, share, place[outcome.source])
     return _summary(call, outcomes)
 
 
@@ -187,21 +187,20 @@ def _conversion(call: ConvertCall) -> "Conversion":
     )
 
 
-def _tell(call: ConvertCall, outcome: "Outcome") -> None:
+def _tell(call: ConvertCall, outcome: "Outcome", share: Share, place: int) -> None:
     for fault in outcome.faults:
         call.console.error(fault.message)
     for warning in outcome.warnings:
         call.console.warn(f"{outcome.source}: {warning}")
     errors = [fault.message for fault in outcome.faults]
     residuals = [round(each.worst_mm, 3) for each in outcome.written]
-    call.console.emit(
-        {
-            "file": outcome.source,
-            "outputs": list(outcome.outputs),
-            "errors": errors,
-            "residual_mm": residuals,
-        }
-    )
+    line = {
+        "file": outcome.source,
+        "outputs": list(outcome.outputs),
+        "errors": errors,
+        "residual_mm": residuals,
+    }
+    call.console.emit(share.placed(line, place))
 
 
 def _summary(call: ConvertCall, outcomes: "list[Outcome]") -> int:

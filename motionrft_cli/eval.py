@@ -1,5 +1,6 @@
 """eval: the field's protocols, with their identity, as tables, JSON, LaTeX and a page."""
 
+import json
 import shlex
 import sys
 import time
@@ -11,13 +12,16 @@ import typer
 from motionrft.errors import UserError
 from motionrft.evaluation.preset import EvalPreset
 from motionrft_cli.dry_run import duration
+from motionrft_cli.job_parts import SIGNED, Part
 from motionrft_cli.memory import MIB
 from motionrft_cli.options import Call, command, sets
-from motionrft_cli.shares import refuse_several
+from motionrft_cli.processes import speaks
+from motionrft_cli.shares import Shard, share_of
 
 if TYPE_CHECKING:
     from motionrft.evaluation.evaluation_session import EvaluationSession
     from motionrft.evaluation.result import EvaluationResult
+    from motionrft.training.distribution import Distribution
 
 Kind = Literal["generation", "retrieval", "preference", "authenticity", "physics", "events"]
 
@@ -58,33 +62,92 @@ def eval(
     ] = None,
     latex: Annotated[bool, typer.Option("--latex", help="LaTeX table on stdout")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Markdown table on stdout")] = False,
+    shard: Shard = None,
 ) -> int:
     """Evaluate by the field's protocols.
 
     Every result carries its judge, data, seeds and versions; --compare RESULT... refuses to mix them. With --out
     the numbers, tables and a page are written there.
     """
-    refuse_several("eval")
     if sum((call.json, latex, markdown)) > 1:
         raise UserError("--json, --latex and --markdown all want stdout: choose one.")
     if files and not (compare or ratings):
         raise UserError(
             f"unexpected argument {files[0]}: results go with --compare, ratings with --ratings KEY."
         )
+    if (compare or ratings or call.dry_run) and not speaks():
+        return 0  # one process does what is done in a moment
     if ratings is not None:
         return _read_ratings(call, files or [], ratings)
-    out = None if call.out is None else call.output_folder()
-    if study is not None and (against is None or out is None):
+    if compare:
+        return _conclude(call, _read_results(files or []), [], None, None, latex, markdown)
+    if study is not None and (against is None or call.out is None):
         raise UserError(
             "--study compares two systems and writes a page: name the other with --against, and --out DIR."
         )
     if call.dry_run:
         return _dry_run(call, kind, against)
-    session, skipped = None, list[str]()
-    if compare:
-        results = _read_results(files or [])
-    else:
-        session, results, skipped = _evaluate(call, kind, against)
+    if shard is not None:
+        return _keep_share(call, kind, against, shard)
+    from motionrft.training.distribution import Distribution
+
+    with Distribution.join(call.device()) as company:
+        if call.out is not None:
+            company.first(call.output_folder)
+        session, results, skipped = _evaluate(call, kind, against, company)
+    if not company.main:
+        return 3 if skipped else 0
+    return _conclude(call, results, skipped, session, study, latex, markdown)
+
+
+def _keep_share(call: Call[EvalPreset], kind: Kind, against: str | None, shard: str) -> int:
+    """Sample one job's share; `motionrft merge` judges what all have sampled."""
+    from motionrft.evaluation.evaluation_session import EvaluationSession
+    from motionrft.evaluation.sampled_parts import SampledParts
+    from motionrft.training.atomic import write_text
+
+    if kind != "generation":
+        raise UserError(
+            f"--shard: eval {kind} only reads motions, which takes a moment; it is for eval generation."
+        )
+    with share_of(call, shard) as share:
+        out = call.output_folder()
+        out.mkdir(parents=True, exist_ok=True)
+        parts = SampledParts((out,), (share.number, share.count))
+        session = EvaluationSession(call.preset, call.device(), call.dtype(), parts=parts)
+        with call.console.progress("sampling", None, "motions") as bar:
+            session.progress = lambda subject, motions: bar.advance(motions)
+            session.keep_share(against)
+        signed = {**share.sign(call), "against": against, "preset": call.preset.to_yaml()}
+        write_text(out / SIGNED, json.dumps(signed, indent=1) + "\n")
+    call.console.info(f"Next, when all {share.count} are done: motionrft merge {out} … --out DIR")
+    return 0
+
+
+def judge_parts(call: Call[EvalPreset], parts: list[Part], against: str | None) -> int:
+    """Judge what the jobs of an array have sampled, as one process would have."""
+    from motionrft.evaluation.evaluation_session import EvaluationSession
+    from motionrft.evaluation.sampled_parts import SampledParts
+
+    if call.out is not None:
+        call.output_folder()
+    folders = SampledParts(tuple(part.place for part in parts))
+    session = EvaluationSession(call.preset, call.device(), call.dtype(), parts=folders)
+    results = session.generation(against)
+    return _conclude(call, results, [], session, None, False, False)
+
+
+def _conclude(
+    call: Call[EvalPreset],
+    results: list["EvaluationResult"],
+    skipped: list[str],
+    session: "EvaluationSession | None",
+    study: int | None,
+    latex: bool,
+    markdown: bool,
+) -> int:
+    """Show and write what was found; the exit code."""
+    out = None if call.out is None else call.output_folder()
     _show(call, results, latex, markdown)
     for message in skipped:
         call.console.warn(f"skipped: {message}")
@@ -119,11 +182,12 @@ def _dry_run(call: Call[EvalPreset], kind: Kind, against: str | None) -> int:
 
 
 def _evaluate(
-    call: Call[EvalPreset], kind: Kind, against: str | None
+    call: Call[EvalPreset], kind: Kind, against: str | None, company: "Distribution"
 ) -> tuple["EvaluationSession", list["EvaluationResult"], list[str]]:
     from motionrft.evaluation.evaluation_session import EvaluationSession
 
-    session = EvaluationSession(call.preset, call.device(), call.dtype())
+    device = company.device or call.device()
+    session = EvaluationSession(call.preset, device, call.dtype(), company=company)
     if kind == "generation":
         with call.console.progress("sampling", session.motions(against), "motions") as bar:
 

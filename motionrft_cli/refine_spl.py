@@ -9,7 +9,6 @@ from motionrft.reward.spl.spl_preset import RefineSplPreset
 from motionrft_cli.dry_run import measure_cost
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.resuming import AllowChanged
-from motionrft_cli.shares import refuse_several
 from motionrft_cli.training_progress import LoopProgress
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ def refine_spl(
 
     Wrong answers come from the whole training set; recalls before and after are those of the validation split.
     """
-    refuse_several("refine-spl")
     from motionrft.loading import opened_reward
     from motionrft.reward.motionreward.reward_session import REWARD, RewardSession
     from motionrft.reward.spl.refining import refine
@@ -49,22 +47,24 @@ def refine_spl(
                 ),
             ),
         )
-    out = call.output_folder()
+    from motionrft.training.distribution import Distribution
 
-    def watch(stage: str) -> LoopProgress:
-        return LoopProgress(call.console, stage)
-
-    session = RewardSession(
-        out,
-        call.device(),
-        call.dtype(),
-        watch,
-        call.resume,
-        call.overwrite,
-        tuple(allow_changed or ()),
-        open_reward=opened_reward,
-    )
-    _show(call, refine(call.preset, session), out / REWARD)
+    with Distribution.join(call.device()) as company:
+        company.first(call.output_folder)
+        out = call.output_folder()
+        session = RewardSession(
+            out,
+            company.device or call.device(),
+            call.dtype(),
+            lambda stage: LoopProgress(call.console, stage),
+            call.resume,
+            call.overwrite,
+            tuple(allow_changed or ()),
+            open_reward=opened_reward,
+            company=company,
+        )
+        refined = refine(call.preset, session)
+    _show(call, refined, out / REWARD)
     return 0
 
 

@@ -26,12 +26,15 @@ NAME_LENGTH = 40  # characters of a prompt in a file name
 
 @dataclass(frozen=True)
 class Wanted:
-    """One motion to make. `seed` follows from prompt and --seed, and from how often the prompt came before."""
+    """One motion to make, the `number`-th of all. `seed` follows from prompt and --seed, and from how often the prompt
+    came before.
+    """
 
     prompt: str
     frames: int
     stem: str
     seed: int
+    number: int
 
 
 @command(
@@ -101,7 +104,7 @@ def _sample(
         for each, motion, whole in _motions(call, model, wanted):
             lines.append(_line(each, motion, _write(out, each, motion, whole, preset), preset))
             if not share.several:
-                call.console.emit(lines[-1])
+                call.console.emit(share.placed(lines[-1], each.number))
             bar.advance()
     if share.several:
         lines = share.merged(lines, lambda line: line["file"])
@@ -176,7 +179,7 @@ def _wanted(
     seeds = prompt_seeds(call.preset.seed, [text for text, _ in repeated])
     digits = len(str(len(repeated) - 1))
     for number, ((text, frames), seed) in enumerate(zip(repeated, seeds, strict=True)):
-        yield Wanted(text, frames, f"{number:0{digits}d}-{_slug(text)}", seed)
+        yield Wanted(text, frames, f"{number:0{digits}d}-{_slug(text)}", seed, number)
 
 
 def _slug(text: str) -> str:

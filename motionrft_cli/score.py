@@ -49,6 +49,7 @@ def score(
         list[str] | None, typer.Option(help="exit 1 if a motion's TERM is above X; repeatable")
     ] = None,
     null: Null = False,
+    jobs: Annotated[int | None, sets("jobs")] = None,
     shard: Shard = None,
 ) -> int:
     """Judge motion files with a reward and with physics.
@@ -58,11 +59,11 @@ def score(
     """
     file = ScoresFile.chosen(call.out, call.resume, call.overwrite)
     with share_of(call, shard) as share:
-        asked = (
+        limits = (
             {**call.preset.fail_under, **_limits("--fail-under", fail_under)},
             {**call.preset.fail_over, **_limits("--fail-over", fail_over)},
         )
-        return _score(call, share, file, _paths(motions, null), MotionTexts(text, text_file), *asked)
+        return _score(call, share, file, _paths(motions, null), MotionTexts(text, text_file), *limits)
 
 
 def _score(
@@ -74,32 +75,68 @@ def _score(
     under: dict[str, float],
     over: dict[str, float],
 ) -> int:
+    judge = judge_of(call, under, over, share.company.device or call.device())
+    if call.preset.jobs > 1 and not call.dry_run:
+        from motionrft_cli.score_jobs import told_by_jobs
+
+        told = told_by_jobs(call, under, over, texts, list(share.of(enumerate(paths))))
+    else:
+        places: list[int] = []
+        queries = _queries(call, share, paths, texts, judge.options, places)
+        if call.dry_run:
+            return _dry_run(call, judge.scorer.terms, queries)
+        # Queries are read ahead of their scores, so a score's place is known when it comes.
+        told = (
+            _told(call, judge, result, places[number])
+            for number, result in enumerate(judge.scorer.score(queries))
+        )
+    told = _unless_alone(told, share)
+    if share.several:
+        told = iter(share.merged(list(told), lambda each: (each.place, each.index)))
+    return _report(call, judge.scorer, told, share, file if share.company.main else None)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What motions are judged with, and how they are read."""
+
+    scorer: "Scorer"
+    limits: "Limits"
+    options: "ReadingOptions"
+
+
+def judge_of(
+    call: Call[ScorePreset], under: dict[str, float], over: dict[str, float], device: "torch.device"
+) -> Judge:
+    """Reward, terms and limits as asked for.
+
+    Raises:
+        UserError: a term that there is not.
+    """
     from motionrft.physics import current_names
     from motionrft.reward.limits import Limits
     from motionrft.reward.scoring import Scorer, choose_terms
     from motionrft.training.seeds import seed_everything
 
-    seed_everything(call.preset.seed)  # a reward or a format of the user's own may draw numbers
-    words = call.preset.terms
-    model = _load(call, words, share.company.device or call.device())
-    limits = Limits(current_names(under), current_names(over))
     preset = call.preset
-    chosen = choose_terms(words, model)
-    scorer = Scorer(model, chosen, preset.frames, preset.judged_in, preset.fps)
+    seed_everything(preset.seed)  # a reward or a format of the user's own may draw numbers
+    model = _load(call, preset.terms, device)
+    limits = Limits(current_names(under), current_names(over))
+    scorer = Scorer(model, choose_terms(preset.terms, model), preset.frames, preset.judged_in, preset.fps)
     limits.check(scorer.terms)
-    options = preset.reading_options(scorer.fps)
-    places: list[int] = []
-    queries = _queries(call, share, paths, texts, options, places)
-    if call.dry_run:
-        return _dry_run(call, scorer.terms, queries)
-    # Queries are read ahead of their scores, so a score's place is known when it comes.
-    told: Iterator[_Told] = (
-        _told(call, scorer, result, limits, places[number])
-        for number, result in enumerate(_unless_alone(scorer.score(queries), share))
-    )
-    if share.several:
-        told = iter(share.merged(list(told), lambda each: (each.place, each.index)))
-    return _report(call, scorer, told, share, file if share.company.main else None)
+    return Judge(scorer, limits, preset.reading_options(scorer.fps))
+
+
+def told_of(
+    call: Call[ScorePreset], judge: Judge, texts: MotionTexts, numbered: "list[tuple[int, Path]]"
+) -> "list[Told]":
+    """What is told of some files, given with their places among all."""
+    from motionrft.training.distribution import ALONE
+
+    alone, places = Share(0, 1, ALONE), list[int]()
+    queries = _queries(call, alone, iter(path for _, path in numbered), texts, judge.options, places)
+    found = enumerate(judge.scorer.score(queries))
+    return [_told(call, judge, result, numbered[places[number]][0]) for number, result in found]
 
 
 def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query | FileFault]") -> int:
@@ -121,7 +158,7 @@ def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query
 
 
 @dataclass(frozen=True)
-class _Told:
+class Told:
     """What is told of one motion, without the motion: small enough to be sent to another process.
 
     place: of its file among all inputs; fault: why it was skipped.
@@ -139,19 +176,17 @@ class _Told:
     far: tuple[str, ...] = ()
 
 
-def _told(
-    call: Call[ScorePreset], scorer: "Scorer", result: "Score | FileFault", limits: "Limits", place: int
-) -> _Told:
+def _told(call: Call[ScorePreset], judge: Judge, result: "Score | FileFault", place: int) -> Told:
     from motionrft.files import FileFault
 
     if isinstance(result, FileFault):
-        return _Told(place, 0, "", result.message)
-    motion = result.query.motion
+        return Told(place, 0, "", result.message)
+    motion, scorer, limits = result.query.motion, judge.scorer, judge.limits
     document = _document(result, scorer, call.preset.frames) if call.json or call.out else {}
     row = [] if call.json else _row(result, scorer.terms)
     far = tuple(what for what in ("text", "motion") if result.far(what))
     broken, text = tuple(limits.broken(result)), result.query.text
-    return _Told(
+    return Told(
         place, motion.index, str(motion.source), None, document, row, result.remarks, broken, text, far
     )
 
@@ -159,7 +194,7 @@ def _told(
 def _report(
     call: Call[ScorePreset],
     scorer: "Scorer",
-    found: Iterator[_Told],
+    found: Iterator[Told],
     share: Share,
     file: ScoresFile | None,
 ) -> int:
@@ -171,9 +206,7 @@ def _report(
                 call.console.warn(f"skipped: {told.fault}")
                 continue
             bar.advance()
-            # Shares are put together again by it: sort -n on "position", then on "index".
-            position = {"position": told.place} if share.number_of_jobs > 1 else {}
-            document = {**told.document, **position}
+            document = share.placed(told.document, told.place)
             if file is not None:
                 file.add(document)
             if call.json:
@@ -185,6 +218,8 @@ def _report(
             seen.count(told)
     seen.tell(call, scorer)
     if file is not None:
+        if share.number_of_jobs > 1:
+            file.add(share.signed(call))
         file.close()
         call.console.info(f"Scores: {file.path}")
     return 1 if seen.broken else 3 if seen.skipped else 0
@@ -201,7 +236,7 @@ class _Seen:
     far_texts: dict[str, None] = field(default_factory=dict)
     far_motions: list[str] = field(default_factory=list)
 
-    def count(self, told: _Told) -> None:
+    def count(self, told: Told) -> None:
         self.broken += bool(told.broken)
         self.without_text += told.text is None
         if "text" in told.far:
@@ -228,18 +263,16 @@ class _Seen:
                 )
 
 
-def _unless_alone(found: "Iterator[Score | FileFault]", share: Share) -> "Iterator[Score | FileFault]":
+def _unless_alone(found: Iterator[Told], share: Share) -> Iterator[Told]:
     """A bad file among others is skipped; alone it is the user's mistake."""
-    from motionrft.files import FileFault
-
     if share.count > 1:  # the others are elsewhere
         yield from found
         return
     first = next(found, None)
-    if isinstance(first, FileFault):
+    if first is not None and first.fault is not None:
         second = next(found, None)
         if second is None:
-            raise UserError(first.message)
+            raise UserError(first.fault)
         yield first
         yield second
     elif first is not None:

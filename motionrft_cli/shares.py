@@ -4,17 +4,20 @@ What is shared are the items of the input, dealt out in turn, so that a share is
 the results can be put back into the order of the input.
 """
 
+import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from motionrft.errors import RunError, UserError
+from motionrft_cli.job_parts import COMMAND, POSITION, SHARD
 from motionrft_cli.options import Call
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ class Share:
     number: int
     count: int
     company: "Distribution"
+    _lines: list[int] = field(default_factory=list)
 
     @property
     def several(self) -> bool:
@@ -48,6 +52,21 @@ class Share:
     def of(self, items: Iterable[T]) -> Iterator[T]:
         """This share's items."""
         return islice(items, self.number, None, self.count)
+
+    def placed(self, document: Mapping[str, Any], place: int) -> dict[str, Any]:
+        """A line of --json; one of a job says its place among the whole input, by which `motionrft merge` sorts."""
+        self._lines.append(place)
+        return {**document, **({POSITION: place} if self.number_of_jobs > 1 else {})}
+
+    def sign(self, call: Call[Any]) -> dict[str, Any]:
+        """What a job says of itself: which share this was, and of what."""
+        asked = json.dumps(call.preset.result_fields(), sort_keys=True, default=str)
+        share = f"{self.number + 1}/{self.count}"
+        return {SHARD: share, COMMAND: call.command, "asked": sha256(asked.encode()).hexdigest()[:16]}
+
+    def signed(self, call: Call[Any]) -> dict[str, Any]:
+        """A job's last line, without which it has not come to its end."""
+        return {**self.sign(call), "lines": len(self._lines)}
 
     def merged(self, own: list[T], place: Callable[[T], Any]) -> list[T]:
         """What all processes made, in the order of `place`: in the first process; the others get nothing.
@@ -76,7 +95,10 @@ def share_of(call: Call[Any], shard: str | None) -> Iterator[Share]:
     with Distribution.join(call.device()) as company:
         if company.processes > 1:
             number, count = company.rank, company.processes
-        yield Share(number, count, company)
+        share = Share(number, count, company)
+        yield share
+        if share.number_of_jobs > 1 and not call.dry_run:
+            call.console.emit(share.signed(call))
 
 
 def refuse_several(command: str) -> None:
@@ -85,7 +107,7 @@ def refuse_several(command: str) -> None:
     if count > 1:
         raise UserError(
             f"{command} runs in one process; {count} were started. Start it without torchrun, on one device "
-            "(--device cuda:0). finetune, train-reward, pretrain, sample, score and convert share their work."
+            "(--device cuda:0)."
         )
 
 

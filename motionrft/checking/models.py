@@ -18,6 +18,7 @@ from motionrft.official import rewards as official_rewards
 from motionrft.official.evaluators import GROUPS, WORDS, is_published_evaluator
 from motionrft.official.pickles import read_pickle
 from motionrft.official.rewards import NOTHING_SAID, Beside, read_content
+from motionrft.official.tmr import is_weights_folder
 from motionrft.parsing import read_json
 from motionrft.registry import EVALUATORS, GENERATORS, REWARDS
 from motionrft.reward.base import Learnt
@@ -66,6 +67,7 @@ def generator_facts(generator: TextToMotion) -> dict[str, Any]:
         "text_encoder": getattr(generator, "text_encoder_name", None),
         "parameters": parameters(generator),
         "trained_parameters": parameters(generator.tuned),
+        "licence": generator.licence or None,
     }
     return {name: value for name, value in facts.items() if value is not None}
 
@@ -136,11 +138,16 @@ def published_evaluator(path: Path) -> Found:
     return _described(path, EVALUATOR, lambda: facts | evaluator_facts(outline_evaluator(path)))
 
 
+def _opened(folder: Path) -> Path:
+    """TMR's folder of weights itself, or the one checkpoint in another project's folder."""
+    return folder if is_weights_folder(folder) else official_generators.checkpoint_in(folder)
+
+
 def checkpoint(path: Path) -> Found:
     """Another project's checkpoint: which one's is told by its keys."""
     try:
         with outlined():
-            content = read_content(path) if path.is_dir() else read_pickle(path)
+            content = read_content(_opened(path)) if path.is_dir() else read_pickle(path)
     except UserError as error:
         return faulty(path, "checkpoint", error)
     if isinstance(content, dict):
@@ -193,6 +200,8 @@ def _item_facts(path: Path) -> dict[str, Any]:
 def _described(path: Path, kind: str, facts: Callable[[], dict[str, Any]]) -> Found:
     """A thing with its facts, or with what is wrong with it."""
     try:
-        return Found(path, kind, facts() | on_disk(path))
+        told, there = facts(), on_disk(path)
+        own = told.get("licence") if there["licence"] is None else there["licence"]
+        return Found(path, kind, told | there | {"licence": own})
     except UserError as error:
         return faulty(path, kind, error)

@@ -10,6 +10,7 @@ from motionrft.checking.texts import Presets
 from motionrft.errors import UserError
 from motionrft.files.formats.table import is_motion_file, suffixes
 from motionrft.official.evaluators import is_published_evaluator
+from motionrft.official.kimodo import is_published_folder
 from motionrft.official.tmr import is_weights_folder
 from motionrft.parsing import read_json
 
@@ -52,6 +53,7 @@ def _folder(path: Path) -> Found | None:
         (lambda each: (each / _ADAPTER).is_file(), adapters),
         (models.is_words, models.words),
         (is_weights_folder, models.checkpoint),
+        (is_published_folder, models.checkpoint),
         (data.is_data_set, data.data_set),
     )
     return next((describe(path) for knows_it, describe in knows if knows_it(path)), None)

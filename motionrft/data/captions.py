@@ -33,7 +33,8 @@ def read_captions(path: Path) -> list[Caption]:
     """The captions of one clip, in file order.
 
     Raises:
-        UserError: the file is not UTF-8, or a line has neither one nor four fields, or times that are none.
+        UserError: the file is not UTF-8, or a line has neither one nor four fields, no words, or times that are
+            none.
     """
     return [_parse(line, f"{path}: line {number}") for number, line in filled_lines(path)]
 
@@ -52,4 +53,6 @@ def _parse(line: str, place: str) -> Caption:
         ) from None
     if not all(0 <= value <= _LONGEST for value in times):
         raise UserError(f"{place}: from {start} to {end} s is no part of a clip.")
+    if not caption.strip():
+        raise UserError(f"{place}: nothing stands before the first #: a caption is words.")
     return Caption(caption.strip(), tuple(tokens.split()), *times)

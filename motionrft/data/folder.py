@@ -215,7 +215,12 @@ class MotionDataset:
                 f"{path}: missing. Complete the folder with `motionrft convert --dataset {self.folder}`."
             )
         array = read_arrays(path).array
-        recognise_shape(array.shape, str(path), representation)
+        _check_clip(array, path, representation)
+        if len(array) < item.end:
+            raise UserError(
+                f"{path}: {len(array)} frames, and the clip's other files have at least {item.end}. Write them anew "
+                f"with `motionrft convert --dataset {self.folder}`."
+            )
         return torch.from_numpy(checked_values(array[item.start : item.end], str(path))).flatten(1)
 
     def _read_properties(self) -> dict:
@@ -259,7 +264,11 @@ class MotionDataset:
             return {}
         if "clip_id" not in columns:
             raise UserError(f"{path}: no column 'clip_id'; it has {', '.join(columns)}.")
-        return {row["clip_id"]: row[name] for _, row in rows}
+        column: dict[str, str] = {}
+        for place, row in rows:
+            if column.setdefault(row["clip_id"], row[name]) != row[name]:
+                place.fail(f"the clip {row['clip_id']!r} is there twice, with another {name}.")
+        return column
 
     def _items_of(self, name: str, label: str | None) -> list[Item]:
         texts = clip_file(self.folder / "texts", name, ".txt")
@@ -282,7 +291,7 @@ class MotionDataset:
             path = clip_file(folder_of(self.folder, representation), name)
             if path.is_file():
                 found = path.stat()
-                frames, fault = _checked_frames(path, found.st_mtime_ns, found.st_size)
+                frames, fault = _checked_frames(path, representation, found.st_mtime_ns, found.st_size)
                 if fault is not None:
                     self.left_out.append(f"{fault} Left out.")
                 return frames
@@ -290,13 +299,23 @@ class MotionDataset:
 
 
 @lru_cache(maxsize=1 << 20)
-def _checked_frames(path: Path, changed: int, size: int) -> tuple[int | None, str | None]:
+def _checked_frames(
+    path: Path, representation: str, changed: int, size: int
+) -> tuple[int | None, str | None]:
     """Frames of a clip's file as it stands, or what is not finite in it. A run opens its data set several times, and
     reads every file for this once.
     """
     array = read_arrays(path).array
+    _check_clip(array, path, representation)
     try:
         check_finite(array, str(path))
     except UserError as error:
         return None, str(error)
     return len(array), None
+
+
+def _check_clip(array: np.ndarray, path: Path, representation: str) -> None:
+    """Raise `UserError` where an array is no single motion of a representation."""
+    recognise_shape(array.shape, str(path), representation)
+    if array.ndim == 4 or (array.ndim == 3 and array.shape[-1] != 3):
+        raise UserError(f"{path}: shape {array.shape} is a batch; a clip of a data set is one motion.")

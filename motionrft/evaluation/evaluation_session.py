@@ -17,7 +17,7 @@ from motionrft.evaluation.critics import evaluate_authenticity, evaluate_prefere
 from motionrft.evaluation.evaluators import Evaluator, load_evaluator
 from motionrft.evaluation.events import evaluate_events
 from motionrft.evaluation.folder import FolderSource
-from motionrft.evaluation.generation import GenerationProtocol
+from motionrft.evaluation.generation import MULTIMODALITY_REPEATS, GenerationProtocol
 from motionrft.evaluation.items import Drawn, EvaluationItems, FixedItems, OfficialItems
 from motionrft.evaluation.motion_physics import evaluate_physics
 from motionrft.evaluation.numbers import check_enough
@@ -25,6 +25,7 @@ from motionrft.evaluation.preset import EvalPreset
 from motionrft.evaluation.report import Gallery
 from motionrft.evaluation.result import EvaluationResult
 from motionrft.evaluation.retrieval_protocols import evaluate_retrieval
+from motionrft.evaluation.sampled_parts import SampledParts
 from motionrft.evaluation.sources import GeneratorSource, Source
 from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.generators.text_to_motion import asked_of
@@ -34,6 +35,7 @@ from motionrft.preferences.prompts import EventPrompt, read_event_prompts, templ
 from motionrft.preferences.run import judge_of
 from motionrft.reward.base import Reward
 from motionrft.text import load_text_encoder
+from motionrft.training.distribution import ALONE, Distribution
 
 ANY_LENGTH = 10**9
 _PAGE_BYTES, _PICTURE_BYTES = 150_000, 35_000
@@ -55,6 +57,10 @@ class EvaluationSession:
     dtype: torch.dtype = torch.float32
     progress: Callable[[str, int], None] = _nobody_looks
     galleries: list[Gallery] = field(default_factory=list)
+    parts: SampledParts | None = None
+    """Where jobs of an array keep what they sample, or where all have."""
+    company: Distribution = ALONE
+    """The processes that share the sampling, or the files; all of them get the whole result."""
     same_noise: bool = False
     """Whether the systems of the last `generation` sampled each prompt from the same noise."""
 
@@ -86,6 +92,22 @@ class EvaluationSession:
         kinds = [source.generator.kind for source in sources if isinstance(source, GeneratorSource)]
         self.same_noise = len(kinds) == len(sources) > 1 == len(set(kinds))
         return [self._evaluate(source) for source in sources]
+
+    def keep_share(self, against: str | None = None) -> None:
+        """Sample this job's share of `generation` into `parts`; nothing is judged.
+
+        Raises:
+            UserError: as `generation`, or a folder is judged, which needs no sampling.
+        """
+        for source in self._sources(against):
+            if not isinstance(source, GeneratorSource):
+                raise UserError(
+                    f"{source.name} is a folder of motions: they are judged in a moment, without --shard."
+                )
+            source = replace(source, made=partial(self.progress, source.name))
+            for seed in self.seeds:
+                drawn = source.available(self.items.draw(seed))
+                source.keep_share(drawn, seed, self.preset.multimodality, MULTIMODALITY_REPEATS)
 
     def motions(self, against: str | None = None) -> int:
         """How many motions `generation` will sample, MultiModality aside."""
@@ -190,7 +212,7 @@ class EvaluationSession:
             raise UserError("name the motions to measure with --motions DIR.")
         real = None if preset.data is None else self._dataset()
         return evaluate_physics(
-            Path(preset.motions), real, preset.name, preset.limit, preset.reading_options()
+            Path(preset.motions), real, preset.name, preset.limit, preset.reading_options(), self.company
         )
 
     def events(self, against: str | None = None) -> list[EvaluationResult]:
@@ -282,6 +304,8 @@ class EvaluationSession:
             generator_identity(place),
             batch=self.preset.batch,
             dtype=self.dtype,
+            company=self.company,
+            parts=self.parts,
         )
 
     def _reward(self, source: Source) -> Reward | None:

@@ -30,6 +30,8 @@ NOBODY = (
     "No evaluator of this data was named, so R-Precision, MM-Dist, FID and Diversity are left out: what is shown is "
     "physics, and the reward, which is what was optimised. Name one with --evaluator DIR."
 )
+MULTIMODALITY_REPEATS = 30
+"""Motions a caption that MultiModality is measured on, as published."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class GenerationProtocol:
     reward: Reward | None = None
     batch: int = 32
     multimodality: int = 0
-    multimodality_repeats: int = 30
+    multimodality_repeats: int = MULTIMODALITY_REPEATS
     precision: str = "fp32"
     progress: Callable[[int, int], None] | None = None
     watch: Callable[[Repetition], None] | None = None

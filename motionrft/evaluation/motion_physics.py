@@ -15,6 +15,7 @@ from motionrft.files.motions import FileFault
 from motionrft.files.physical import physical_joints
 from motionrft.files.reading import ReadingOptions
 from motionrft.physics import physics_measures
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.fingerprints import folder_hash
 
 USUAL_FPS = 20.0
@@ -28,6 +29,7 @@ def evaluate_physics(
     name: str | None = None,
     limit: int | None = None,
     options: ReadingOptions | None = None,
+    company: Distribution = ALONE,
 ) -> tuple[EvaluationResult, list[str]]:
     """Measure every motion below a folder; the interval is over motions.
 
@@ -35,6 +37,7 @@ def evaluate_physics(
         real: a split whose motions are shown beside; None leaves the column out.
         limit: at most so many real motions.
         options: how the files are read. All are measured at one rate: theirs, else the real motions', else 20 fps.
+        company: the processes that share the files; all of them get the whole result.
 
     Returns:
         The result, and a sentence for each file that could not be judged.
@@ -45,13 +48,17 @@ def evaluate_physics(
     measured, faults = [], []
     options = options or ReadingOptions()
     fps = options.fps or (USUAL_FPS if real is None else real.fps)
-    for found in iterate_motions(motion_files([motions]), options=replace(options, fps=fps)):
+    files = motion_files([motions])
+    for found in iterate_motions(files[company.rows(len(files))], options=replace(options, fps=fps)):
         if isinstance(found, FileFault):
             faults.append(found.message)
         elif len(found) < SHORTEST:
             faults.append(f"{found.source}: {len(found)} frames; physics needs at least {SHORTEST}.")
         else:
             measured.append(_measures(physical_joints(found, fps).joints, fps))
+    parts = company.gather((measured, faults))
+    measured = [each for part, _ in parts for each in part]
+    faults = [each for _, part in parts for each in part]
     if not measured:
         raise UserError(f"{motions}: no motion could be judged. {faults[0] if faults else ''}".strip())
     result = EvaluationResult(

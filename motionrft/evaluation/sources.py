@@ -12,9 +12,12 @@ from motionrft.data import pad
 from motionrft.data.captions import Caption
 from motionrft.evaluation.items import Drawn
 from motionrft.evaluation.measure import converted
+from motionrft.evaluation.sampled_parts import Batches, SampledParts
 from motionrft.generators.sampling import joined, sample_batches
-from motionrft.generators.text_to_motion import Sampling, TextToMotion
+from motionrft.generators.text_to_motion import Sampled, Sampling, TextToMotion
 from motionrft.representations.joints import in_metres, resample_linear
+from motionrft.training.distribution import ALONE, Distribution
+from motionrft.training.fingerprints import text_hash
 from motionrft.training.seeds import generator_for, item_seed
 
 
@@ -83,6 +86,10 @@ class GeneratorSource:
     dtype: torch.dtype = torch.float32
     made: Callable[[int], None] = _nobody_counts
     """Told how many more motions there are, batch by batch."""
+    company: Distribution = ALONE
+    """The processes that sample together, some batches each; all of them get all motions."""
+    parts: SampledParts | None = None
+    """Where a job of an array keeps its batches, or where those of all jobs are."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -95,23 +102,66 @@ class GeneratorSource:
     def make(self, drawn: Drawn, seed: int) -> Made:
         """Noise of item `key` depends on (seed, key) alone: not on the batch, its order or the other
         items."""
-        return self._sample(drawn.captions, drawn.seconds, [item_seed(seed, key) for key in drawn.keys])
+        return self._made(*self._asked(drawn, seed))
 
     def variants(self, drawn: Drawn, seed: int, captions: int, repeats: int) -> Made:
         """`repeats` motions of each of `captions` drawn items, item by item: for MultiModality."""
+        return self._made(*self._variants(drawn, seed, captions, repeats))
+
+    def keep_share(self, drawn: Drawn, seed: int, captions: int, repeats: int) -> None:
+        """Sample and keep this job's share of `make`, and of `variants` where `captions` is not 0."""
+        assert self.parts is not None
+        asked = [self._asked(drawn, seed)] + (
+            [self._variants(drawn, seed, captions, repeats)] if captions else []
+        )
+        for each in asked:
+            self.parts.keep(self._key, each[2], self._sampled(*each, self.parts.share or (0, 1)))
+
+    def _asked(self, drawn: Drawn, seed: int) -> tuple[Sequence[Caption], Tensor, list[int]]:
+        """Captions, (N,) seconds and seeds of the items."""
+        return drawn.captions, drawn.seconds, [item_seed(seed, key) for key in drawn.keys]
+
+    def _variants(
+        self, drawn: Drawn, seed: int, captions: int, repeats: int
+    ) -> tuple[Sequence[Caption], Tensor, list[int]]:
         random = generator_for(seed, "multimodality captions")
         chosen = (
             torch.randperm(len(drawn.keys), generator=random)[:captions].repeat_interleave(repeats).tolist()
         )
         seeds = [item_seed(seed, drawn.keys[i], n % repeats) for n, i in enumerate(chosen)]
-        return self._sample([drawn.captions[i] for i in chosen], drawn.seconds[torch.tensor(chosen)], seeds)
+        return [drawn.captions[i] for i in chosen], drawn.seconds[torch.tensor(chosen)], seeds
 
-    def _sample(self, captions: Sequence[Caption], seconds: Tensor, seeds: list[int]) -> Made:
+    @property
+    def _key(self) -> str:
+        """What distinguishes this source's motions from another's."""
+        return text_hash(self.name, self.identity, repr(sorted(self.settings.items())))
+
+    def _made(self, captions: Sequence[Caption], seconds: Tensor, seeds: list[int]) -> Made:
+        generator = self.generator
+        if self.parts is None:
+            share = (self.company.place, self.company.processes)
+            found = self._of_all(self._sampled(captions, seconds, seeds, share))
+        else:
+            found = self.parts.take(self._key, seeds)
+            self.made(len(seeds))
+        all_of_them = joined(*zip(*found, strict=True))
+        return Made(
+            all_of_them.motion.float(),
+            all_of_them.lengths,
+            generator.representation,
+            generator.fps,
+            int((~all_of_them.usable).sum()),
+        )
+
+    def _sampled(
+        self, captions: Sequence[Caption], seconds: Tensor, seeds: list[int], share: tuple[int, int]
+    ) -> Batches:
+        """A share of the batches."""
         generator = self.generator
         frames = generator.frames(seconds)  # (N,)
         condition = generator.encode_text([caption.text for caption in captions]).to(generator.device)
         precision = None if self.dtype == torch.float32 else self.dtype
-        items, made = [], []
+        found: Batches = []
         with evaluating(generator):
             for chosen, sampled in sample_batches(
                 generator,
@@ -121,18 +171,23 @@ class GeneratorSource:
                 self.sampling,
                 self.batch,
                 precision,
+                share,
             ):
-                items.append(chosen)
-                made.append(sampled)
+                found.append((chosen, sampled))
                 self.made(len(chosen))
-        all_of_them = joined(items, made)
-        return Made(
-            all_of_them.motion.float(),
-            all_of_them.lengths,
-            generator.representation,
-            generator.fps,
-            int((~all_of_them.usable).sum()),
-        )
+        return found
+
+    def _of_all(self, found: Batches) -> Batches:
+        """The batches of every process."""
+        if self.company.processes == 1:
+            return found
+        sent = [
+            (items, Sampled(each.motion.cpu(), each.lengths.cpu(), each.usable.cpu()))
+            for items, each in found
+        ]
+        everyone = [batch for part in self.company.gather(sent) for batch in part]
+        self.made(sum(len(items) for items, _ in everyone) - sum(len(items) for items, _ in found))
+        return everyone
 
 
 @contextmanager

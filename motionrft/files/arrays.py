@@ -265,9 +265,13 @@ def rate_of(members: Mapping[str, Any], path: Path) -> float | None:
         UserError: it is no frame rate.
     """
     for name in _RATES:
-        value = np.asarray(members[name]) if name in members else None
-        if value is not None and value.size == 1 and value.dtype.kind in "iuf":
-            return check_fps(float(value.reshape(-1)[0]), f"{path}: {name}")
+        if members.get(name) is None:
+            continue
+        value = np.asarray(members[name]).reshape(-1)
+        if value.dtype.kind not in "iuf" or not value.size or (value != value[0]).any():
+            shown = " ".join(str(value.tolist())[:40].split())
+            raise UserError(f"{path}: {name} is {shown}; a frame rate is one number a second.")
+        return check_fps(float(value[0]), f"{path}: {name}")
     return None
 
 

@@ -4,10 +4,14 @@ A name comes from a file that somebody else may have written, so it must not lea
 or a leading slash, nor through a link.
 """
 
+import os
 from pathlib import Path, PurePosixPath
 
 from motionrft.errors import UserError
 from motionrft.parsing import filled_lines
+
+_LONGEST = 200
+"""Bytes of a file's name: 255 on usual disks, and writers add an ending of their own."""
 
 
 def name_fault(clip: str) -> str | None:
@@ -16,6 +20,8 @@ def name_fault(clip: str) -> str | None:
         return "is blank, or begins or ends with a blank"
     if any(ord(character) < 32 or ord(character) == 127 for character in clip):
         return "holds a line break or another control character"
+    if any(len(os.fsencode(part)) > _LONGEST for part in clip.split("/")):
+        return f"is longer than the {_LONGEST} bytes that a file's name can have here"
     path = PurePosixPath(clip)
     if not path.parts or path.is_absolute() or ".." in path.parts or str(path) != clip:
         return "is no path below the data set (no leading slash, no .. and no . in it)"
@@ -31,7 +37,7 @@ def read_names(path: Path) -> list[str]:
     names = []
     for number, name in filled_lines(path):
         if (fault := name_fault(name)) is not None:
-            raise UserError(f"{path}: line {number}: the clip name {name!r} {fault}.")
+            raise UserError(f"{path}: line {number}: the clip name {_shown(name)} {fault}.")
         names.append(name)
     return names
 
@@ -46,9 +52,13 @@ def clip_file(folder: Path, clip: str, suffix: str = ".npy") -> Path:
         UserError: the name, or a link on the way, leads out of the folder.
     """
     if (fault := name_fault(clip)) is not None:
-        raise UserError(f"{folder}: the clip name {clip!r} {fault}.")
+        raise UserError(f"{folder}: the clip name {_shown(clip)} {fault}.")
     path = folder / f"{clip}{suffix}"
     # Resolving costs a look at every folder above: only what can be a link is resolved.
     if ("/" in clip or path.is_symlink()) and not path.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"{path}: a link that leads out of {folder}: refused. Copy the file there instead.")
     return path
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 60 else f"{name[:57]}...")

@@ -27,8 +27,11 @@ __all__ = [
 ]
 
 
-def motion_files(inputs: Iterable[Path | str]) -> list[Path]:
+def motion_files(inputs: Iterable[Path | str], batch: bool = False) -> list[Path]:
     """The motion files that the inputs stand for: a folder means every motion file below it, sorted.
+
+    Args:
+        batch: an empty folder among others stays as it is, and costs itself alone when it is read.
 
     Raises:
         UserError: a folder holds no motion. Files that do not exist are told when they are read.
@@ -42,12 +45,16 @@ def motion_files(inputs: Iterable[Path | str]) -> list[Path]:
                 for path in item.rglob("*")
                 if path.suffix.lower() in known and path.is_file() and is_motion_file(path)
             )
-            if not below:
-                raise UserError(f"{item}: no motion file below it ({', '.join(known)}).")
-            files.extend(below)
+            if not below and not batch:
+                raise UserError(_nothing_below(item))
+            files.extend(below or [item])
         else:
             files.append(item)
     return files
+
+
+def _nothing_below(folder: Path) -> str:
+    return f"{folder}: no motion file below it ({', '.join(suffixes())})."
 
 
 def iterate_motions(
@@ -108,8 +115,10 @@ def stream_motions(path: Path, options: ReadingOptions) -> Iterator[Motion | Fil
     """The motions of one file, each read when it is asked for, with a `FileFault` in place of what is bad."""
     try:
         with parsing(path, "a motion file"):
+            if path.is_dir():
+                raise UserError(_nothing_below(path))
             if not path.is_file():
-                raise UserError(f"{path}: no such file.")
+                raise UserError(f"{path}: {'no file to read' if path.exists() else 'no such file'}.")
             file = OpenedFile(path)
             for found in format_of(file).read(file, options):
                 if isinstance(found, FileFault):

@@ -40,7 +40,7 @@ def plan_jobs(inputs: Sequence[Path], out: Path, ending: str, options: ReadingOp
     Raises:
         UserError: no file, or a table of cuts gives one name twice.
     """
-    files = motion_files(inputs)
+    files = motion_files(inputs, batch=len(inputs) > 1)
     if options.cuts:
         files = [path for path in files if cuts_of(path, options.cuts)]
     if not files:

@@ -45,12 +45,9 @@ from motionrft.representations.names import JOINTS, KIMODO, ROTATION
 from motionrft.representations.statistics import Statistics
 from motionrft.text.base import TextFeatures
 
-_OPEN = (
-    "NVIDIA's weights of SOMA and the G1 are under the NVIDIA Open Model License: commercial use is allowed."
-)
+_OPEN = "NVIDIA Open Model License: commercial use is allowed."
 _INTERNAL = (
-    "NVIDIA's weights of SMPL-X are for internal research alone: no production, and no model made of them may be passed "
-    "on, so a tuned one stays with you."
+    "NVIDIA's SMPL-X: internal research alone, no production; a model tuned of it may not be passed on."
 )
 FEWEST = 2
 """Frames that the bridge can take differences of."""
@@ -277,8 +274,13 @@ class Kimodo(FrameFamily[KimodoConfig]):
     def decode_features(self) -> None:
         self.representation = KIMODO
 
-    def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str]:
-        """The de-normalised features: joints that are not ours, the smooth path and the contacts are in them."""
+    def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str] | None:
+        """The de-normalised features: joints that are not ours, the smooth path and the contacts are in them.
+
+        Not SMPL-X', which mean nothing to who has no rest joints; its joints are all ours.
+        """
+        if self.skeleton is SMPLX22:
+            return None
         return self._denormalised(x, lengths, frames), KIMODO
 
     def _denormalised(self, x: Tensor, lengths: Tensor, frames: int | None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -20,14 +21,16 @@ def sample(
     batch: int = 32,
     precision: torch.dtype | None = None,
 ) -> Sampled:
-    """Motions of N prompts, without gradient, in their order. Arguments as `sample_batches`; tokens are left out."""
+    """Motions of N prompts, without gradient, in their order. Arguments as `sample_batches`; tokens and whole motions are
+    left out.
+    """
     batches = sample_batches(generator, prompts, lengths, seeds, sampling, batch, precision)
     items, parts = zip(*batches, strict=True)
     return joined(items, parts)
 
 
 def joined(items: Sequence[Tensor], parts: Sequence[Sampled]) -> Sampled:
-    """Batches of `sample_batches` in one, in the order of the items; without tokens."""
+    """Batches of `sample_batches` in one, in the order of the items; without tokens and whole motions."""
     order = torch.cat(list(items)).argsort()
     frames = max(part.motion.shape[1] for part in parts)
     padded = [torch.nn.functional.pad(p.motion, (0, 0, 0, frames - p.motion.shape[1])) for p in parts]
@@ -47,6 +50,7 @@ def sample_batches(
     sampling: Sampling | None = None,
     batch: int = 32,
     precision: torch.dtype | None = None,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[Tensor, Sampled]]:
     """Sample batch by batch, as results come.
 
@@ -56,12 +60,13 @@ def sample_batches(
         sampling: of this generator (`TextToMotion.sampling`); None stands for its own choice.
         batch: items computed at once; the result does not depend on it beyond float rounding.
         precision: bfloat16 or float16 for the network's arithmetic (autocast); states and decoding stay in float32.
+        share: (number, count), the batches number, number + count, ... alone: other processes sample the others.
 
     Yields:
         (items, sampled): positions (b,) int64 among the N, and their motions, padded to the batch's longest.
     """
     settings, lengths = sampling or generator.sampling(), lengths.cpu()
-    for items in batches(lengths, batch, generator.sees_padding):
+    for items in islice(batches(lengths, batch, generator.sees_padding), share[0], None, share[1]):
         chosen = prompts.index(moved(items, prompts.device)).to(generator.device)
         its = [seeds[i] for i in items.tolist()]
         yield items, generator.draw(chosen, lengths[items], its, settings, precision)

@@ -45,6 +45,11 @@ _ALIKE = {
 """What every published model says; another value would be another network."""
 
 
+def is_published_folder(path: Path) -> bool:
+    """Whether a folder looks like one of Kimodo's."""
+    return (path / CONFIG).is_file() and (path / FILE).is_file()
+
+
 def recognises(content: Mapping[str, Any]) -> bool:
     return _state_key(content) is not _NOTHING
 

@@ -5,22 +5,34 @@ from torch import Tensor
 
 from motionrft.data import MotionDataset, pad
 from motionrft.reward.motionreward.motionreward import MotionReward
+from motionrft.training.distribution import ALONE, Distribution
 
 
 @torch.no_grad()
-def embed_motions(reward: MotionReward, data: MotionDataset, representation: str, batch: int = 64) -> Tensor:
-    """(N, L) means of every item of the data set, in its order. Clips of like length share a batch."""
+def embed_motions(
+    reward: MotionReward,
+    data: MotionDataset,
+    representation: str,
+    batch: int = 64,
+    company: Distribution = ALONE,
+) -> Tensor:
+    """(N, L) means of every item of the data set, in its order. Clips of like length share a batch, and each process
+    of a company takes some batches.
+    """
     network = reward.network
     device = next(network.parameters()).device
-    means = torch.empty(len(data), network.size.latent)  # (N, L)
+    means = torch.zeros(len(data), network.size.latent)  # (N, L)
+    batches = torch.argsort(data.lengths).split(batch)[company.place :: company.processes]
     with _evaluating(network):
-        for items in torch.argsort(data.lengths).split(batch):
+        for items in batches:
             motion, lengths = pad([data.motion(int(item), representation) for item in items])
             motion, lengths = motion.to(device), lengths.to(device)  # (B, T, F), (B,)
             gaussian = network.encode_motion(
                 reward.normalise(motion, lengths, representation), lengths, representation, 0
             )
             means[items] = gaussian.mean.float().cpu()
+    for items, part in company.gather((torch.cat([*batches, torch.empty(0, dtype=torch.int64)]), means)):
+        means[items] = part[items]
     return means
 
 

@@ -61,7 +61,10 @@ def _consistency(posed: _Posed) -> Tensor:
     moved = (joints[:, 1:] - joints[:, :-1]) * FPS
     moved = torch.cat((moved, moved[:, -1:]), dim=1)
     slid = _huber(features.velocities - moved, _SLOW)  # (B, T)
-    turned = 1 - (features.heading * heading_of(joints, skeleton)).sum(-1)  # (B, T)
+    # Not 1 - cos: a heading's length is the network's own, and a longer one would be worth something.
+    turned = (features.heading - heading_of(joints, skeleton)).square().sum(
+        -1
+    ) / 2  # (B, T), 1 - cos at length 1
     wrong = F.smooth_l1_loss(
         features.values[..., -4:], contacts_of(joints, moved, skeleton), reduction="none"
     )
@@ -189,7 +192,9 @@ def feature_weights(
     own = {name: weight for name, weight in weights.items() if name in FEATURE_COSTS and weight}
     if lacking := [name for name in own if name not in known]:
         have = f"it has {', '.join(known)}" if known else "it has none of Kimodo's"
-        raise UserError(f"weights.{lacking[0]}: this generator has no such cost; {have}. Leave it out.")
+        raise UserError(
+            f"weights.{lacking[0]}: this generator has no such cost; {have}. Leave it out: --set weights.{lacking[0]}=0"
+        )
     return own, {name: weight for name, weight in weights.items() if name not in FEATURE_COSTS}
 
 

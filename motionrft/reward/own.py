@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from motionrft.errors import UserError
+from motionrft.errors import Interrupted, RunError, UserError, is_out_of_memory
 from motionrft.registry import REWARDS, load_place
 from motionrft.representations.convert import convert
 from motionrft.reward.base import Learnt, Reward, RewardCondition, RewardFamily
@@ -121,8 +121,22 @@ class FunctionReward(Learnt):
         )  # (B, T, J, 3), or 3 J numbers
         joints = joints.unflatten(-1, (-1, 3)) if joints.dim() == 3 else joints
         with torch.set_grad_enabled(self.differentiable and torch.is_grad_enabled()):
-            value = self._asked(joints, lengths, condition.captions)  # (B,)
+            value = self._judged(joints, lengths, condition.captions)  # (B,)
         return self.weights.get(self.name, 0.0) * value, {self.name: value}
+
+    def _judged(self, joints: Tensor, lengths: Tensor, texts: Sequence[str]) -> Tensor:
+        """`_asked`, and a failure of the user's code says whose it is; memory that ran out is not its own."""
+        try:
+            return self._asked(joints, lengths, texts)
+        except (UserError, RunError, Interrupted):
+            raise
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            raise RunError(
+                f"reward {self.name}: fails on {len(joints)} motions: {type(error).__name__}: {error} "
+                "(--debug shows where). What was saved before stays."
+            ) from error
 
     def _asked(self, joints: Tensor, lengths: Tensor, texts: Sequence[str]) -> Tensor:
         """(B,) float32 on the joints' device; raises `UserError` for another shape."""

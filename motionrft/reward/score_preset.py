@@ -32,6 +32,7 @@ class ScorePreset(ReadingPreset):
         le=1000,
         description="rate at which physics is measured; null: the reward's, with which percentiles go",
     )
+    jobs: int = Field(1, ge=1, le=1024, description="processes; results do not depend on it")
     frames: bool = Field(False, description="give physics per frame as well (with --json)")
     fail_under: dict[str, float] = Field({}, description="term: lowest score that passes")
     fail_over: dict[str, float] = Field({}, description="term: highest score that passes")

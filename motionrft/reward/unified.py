@@ -34,6 +34,11 @@ class UnifiedReward(Reward):
         self.ranges = {term: limits for part in parts for term, limits in part.reward.ranges.items()}
 
     @property
+    def width(self) -> int:
+        """Of its parts together: a sum may be a part of another."""
+        return sum(self.widths)
+
+    @property
     def kinematic_width(self) -> int | None:
         widths = (part.kinematic_width for part in self.parts)
         return next((width for width in widths if isinstance(width, int)), None)

@@ -18,7 +18,7 @@ _PREFIXES = ("base_model.model.", "model.")
 _UNLIKE = ("use_dora", "fan_in_fan_out", "modules_to_save", "rank_pattern", "alpha_pattern", "lora_bias")
 """Settings under which an adapter computes something else than is written here."""
 
-_ROWS = 1024
+_ROWS = 256
 """Of a weight that are merged at once: the float32 product of a whole one would double the layer."""
 
 

@@ -176,10 +176,11 @@ def test_one_bad_file_among_good_ones_is_skipped(run: Run, place: dict[str, str]
     bad = np.load(place["motion"]).copy()
     bad[7] = np.nan
     np.save(tmp_path / "bad.npy", bad)
-    result = run(
-        "score", place["motion"], str(tmp_path / "bad.npy"), place["motion"], "--terms", "physics", "--json"
-    )
+    (tmp_path / "empty").mkdir()
+    inputs = (place["motion"], str(tmp_path / "bad.npy"), str(tmp_path / "empty"), place["motion"])
+    result = run("score", *inputs, "--terms", "physics", "--json")
     assert result.code == 3 and "bad.npy" in result.err and "7" in result.err
+    assert "empty: no motion file below it" in result.err
     documents = [json.loads(each) for each in result.out.splitlines()]
     assert [document["file"] for document in documents] == [place["motion"]] * 2
     assert "NaN" not in result.out

@@ -16,6 +16,7 @@ from tests.generators.token_families import TINY_TOKENS, word_tokenizer
 VARIANTS = {
     "acmdm": "acmdm",
     "hymotion": "hymotion",
+    "kimodo": "kimodo",
     "mdm": "mdm",
     "mld": "mld",
     "mldpp": "mld++",

@@ -1,13 +1,10 @@
 """Work dealt out to processes and to jobs of an array gives what one process gives, in the order of the input."""
 
 import json
-import os
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import accelerate  # noqa: F401 - imported once here, not in every child
 import numpy as np
 import pytest
 
@@ -15,6 +12,7 @@ from motionrft.generators import save_generator
 from motionrft_cli import main as program
 from tests.cli.conftest import Result
 from tests.generators.families import WordEncoder, tiny
+from tests.processes import together
 from tests.representations.people import people
 
 Run = Callable[..., Result]
@@ -42,31 +40,14 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def in_processes(tmp_path: Path, *arguments: str, count: int = FORKED) -> list[Result]:
     """The program as `torchrun` would start it, in forked children; what each said, by rank."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    children = []
-    for rank in range(count):
-        child = os.fork()
-        if child == 0:
-            _act(tmp_path, rank, count, port, arguments)
-        children.append(child)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+    def act(rank: int) -> int:
+        sys.stdout, sys.stderr = ((tmp_path / f"{name}{rank}").open("w") for name in ("out", "err"))
+        return program.run(arguments)
+
+    codes = together(act, count)
     said = [[(tmp_path / f"{name}{rank}").read_text() for name in ("out", "err")] for rank in range(count)]
     return [Result(code, *texts) for code, texts in zip(codes, said, strict=True)]
-
-
-def _act(tmp_path: Path, rank: int, count: int, port: int, arguments: tuple[str, ...]) -> None:
-    code = 70
-    try:
-        sys.stdout, sys.stderr = ((tmp_path / f"{name}{rank}").open("w") for name in ("out", "err"))
-        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_WORLD_SIZE": str(count)}
-        os.environ.update(place, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count))
-        code = program.run(arguments)
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
 
 
 def documents(result: Result) -> list[dict]:
@@ -100,11 +81,62 @@ def test_texts_one_a_motion_go_to_the_right_motions(run: Run, motions: Path, tmp
     assert documents(in_processes(tmp_path, *asked)[0]) == documents(run(*asked))
 
 
-def test_jobs_of_an_array_score_what_one_does_and_say_where_it_belongs(run: Run, motions: Path) -> None:
+def jobs(run: Run, tmp_path: Path, count: int, *asked: str) -> list[str]:
+    """What each job of an array prints, in files."""
+    files = []
+    for job in range(1, count + 1):
+        result = run(*asked, "--shard", f"{job}/{count}")
+        assert result.code in (0, 3), result.err
+        files.append(str(tmp_path / f"job-{job}.jsonl"))
+        Path(files[-1]).write_text(result.out)
+    return files
+
+
+@pytest.mark.parametrize("count", [2, 8])
+def test_jobs_of_an_array_score_what_one_does(run: Run, motions: Path, tmp_path: Path, count: int) -> None:
+    """Of eight jobs two have no file, and one a broken one."""
     asked = ("score", str(motions), "--terms", "physics", "--json")
-    parts = [line for job in ("1/2", "2/2") for line in documents(run(*asked, "--shard", job))]
-    ordered = sorted(parts, key=lambda line: (line["position"], line["index"]))
-    assert [{k: v for k, v in line.items() if k != "position"} for line in ordered] == documents(run(*asked))
+    files = jobs(run, tmp_path, count, *asked)
+    assert documents(run("merge", *reversed(files), "--json")) == documents(run(*asked))
+
+
+def test_several_local_processes_score_what_one_does(run: Run, motions: Path) -> None:
+    for number in range(6, 40):
+        np.save(motions / f"{number:02}.npy", people(24, number)[0].float().numpy())
+    asked = ("score", str(motions), "--terms", "physics", "--json", "--fail-over", "jitter=0")
+    alone, shared = run(*asked), run(*asked, "--jobs", "2")
+    assert (shared.code, documents(shared)) == (alone.code, documents(alone))
+    said = [sorted(line for line in each.err.splitlines() if "warning" in line) for each in (shared, alone)]
+    assert said[0] == said[1]
+    texts = motions / "texts.txt"
+    texts.write_text("walk\n" * 50)
+    assert run(*asked, "--jobs", "2", "--text-file", str(texts)).code == 2
+    assert run("score", str(motions / "3.npy"), "--jobs", "2", "--terms", "physics").code == 2
+
+
+def test_a_share_that_is_missing_or_there_twice_is_told(run: Run, motions: Path, tmp_path: Path) -> None:
+    asked = ("score", str(motions), "--terms", "physics", "--json")
+    first, second, third = jobs(run, tmp_path, 3, *asked)
+    lines = Path(second).read_text().splitlines(keepends=True)
+    cut, gap, other, twin = (tmp_path / f"{name}.jsonl" for name in ("cut", "gap", "other", "twin"))
+    cut.write_text("".join(lines[:-1]))
+    gap.write_text("".join(lines[1:]))
+    other.write_text(run(*asked, "--fps", "30", "--shard", "2/3").out)
+    twin.write_text(Path(first).read_text())
+    wrong = {
+        (first, third): "missing 2/3",
+        (first, second, third, str(twin)): "share 1/3 again",
+        (first, str(cut), third): "cut.jsonl: its last line",
+        (first, str(gap), third): "gap.jsonl: 1 lines of 2",
+        (first, str(other), third): "of another array",
+        (first, second, str(motions)): "files and folders",
+    }
+    for parts, said in wrong.items():
+        result = run("merge", *parts, "--out", str(tmp_path / "all.jsonl"))
+        assert result.code == 2 and said in result.err, (said, result)
+        assert not (tmp_path / "all.jsonl").exists()
+    assert run("merge", first, second, third, "--out", str(tmp_path / "all.jsonl")).code == 0
+    assert run("merge", first, second, third, "--out", str(tmp_path / "all.jsonl")).code == 2, "it is there"
 
 
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "half", "1/0"])
@@ -130,16 +162,19 @@ def test_processes_and_jobs_sample_what_one_does(run: Run, model: str, tmp_path:
         "cpu",
     )
     asked = (*asked, "--generator", model, "--out")
-    alone, shared, jobs = (tmp_path / name for name in ("alone", "shared", "jobs"))
+    alone, shared, array = (tmp_path / name for name in ("alone", "shared", "array"))
     expected = documents(run(*asked, str(alone)))
     found = documents(in_processes(tmp_path, *asked, str(shared))[0])
-    for job in ("1/2", "2/2"):
-        assert run(*asked, str(jobs), "--shard", job).code == 0
-    assert run(*asked, str(jobs), "--shard", "2/2").code == 2, "its own files are there"
+    parts = jobs(run, tmp_path, 2, *asked, str(array))
+    merged = documents(run("merge", *parts, "--json"))
+    assert [(line["prompt"], line["seed"]) for line in merged] == [
+        (line["prompt"], line["seed"]) for line in expected
+    ]
+    assert run(*asked, str(array), "--shard", "2/2").code == 2, "its own files are there"
     assert [line["prompt"] for line in found] == [line["prompt"] for line in expected]
     for line in expected:
         name, motion = Path(line["file"]).name, np.load(line["file"])
-        for other in (shared, jobs):
+        for other in (shared, array):
             np.testing.assert_allclose(np.load(other / name), motion, rtol=1e-4, atol=1e-4)
 
 
@@ -153,11 +188,16 @@ def test_processes_convert_what_one_does(run: Run, motions: Path, tmp_path: Path
         np.testing.assert_array_equal(np.load(file), np.load(tmp_path / "shared" / file.name))
 
 
-@pytest.mark.parametrize("command", ["refine-spl", "eval"])
+def test_jobs_convert_what_one_does(run: Run, motions: Path, tmp_path: Path) -> None:
+    asked = ("convert", str(motions), "--to", "kinematic", "--json", "--out")
+    alone = documents(run(*asked, str(tmp_path / "alone")))
+    merged = documents(run("merge", *jobs(run, tmp_path, 2, *asked, str(tmp_path / "array")), "--json"))
+    assert [line["file"] for line in merged] == [line["file"] for line in alone]
+
+
 def test_a_command_that_runs_in_one_process_says_so_in_every_one(
-    run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    more = ("generation",) if command == "eval" else ()
-    result = run(command, *more, "--data", "somewhere", "--out", "out")
-    assert result.code == 2 and f"{command} runs in one process" in result.err
+    result = run("train-reward", "--stage", "evaluator", "--data", "somewhere", "--out", "out")
+    assert result.code == 2 and "evaluator runs in one process" in result.err

@@ -20,9 +20,10 @@ def test_nan_times_mean_the_whole_clip(tmp_path):
     assert read_captions(path)[0].whole
 
 
-def test_a_broken_line_is_named(tmp_path):
+@pytest.mark.parametrize("broken", ["broken#one", "##0.0#0.0", " #a/DET#0.0#0.0"])
+def test_a_broken_line_is_named(tmp_path, broken):
     path = tmp_path / "a.txt"
-    path.write_text("fine\nbroken#one\n")
+    path.write_text(f"fine\n{broken}\n")
     with pytest.raises(UserError, match=r"a\.txt: line 2"):
         read_captions(path)
 

@@ -84,6 +84,48 @@ def test_a_folder_opened_again_reads_only_what_has_changed(folder, monkeypatch):
     assert sum(again.lengths.tolist()) > sum(first.lengths.tolist())
 
 
+def _no_motion(folder):
+    np.save(folder / "new_joint_vecs" / "000001.npy", np.zeros((2, 40, 263), np.float32))
+
+
+def _two_kinds(folder):
+    with (folder / "index.csv").open("a") as file:
+        file.write("000001,bow,old\n")
+
+
+def _long_name(folder):
+    with (folder / "train.txt").open("a") as file:
+        file.write("x" * 5000 + "\n")
+
+
+def _nul(folder):
+    (folder / "index.csv").write_bytes((folder / "index.csv").read_bytes().replace(b"wave", b"wa\0ve", 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_no_motion, r"000001\.npy: shape \(2, 40, 263\) is a batch"),
+        (_two_kinds, r"index\.csv: line 8: the clip '000001' is there twice"),
+        (_long_name, r"train\.txt: line 7: .* longer than"),
+        (_nul, r"index\.csv: line 6: a NUL"),
+    ],
+)
+def test_what_would_be_wrong_in_silence_is_said(folder, change, said):
+    change(folder)
+    with pytest.raises(UserError, match=said):
+        MotionDataset(folder, "train")
+
+
+def test_a_representation_that_ends_early_is_said(folder):
+    (folder / "new_joints").mkdir()
+    for path in (folder / "new_joint_vecs").iterdir():
+        np.save(folder / "new_joints" / path.name, np.zeros((18, 22, 3), np.float32))
+    data = MotionDataset(folder, "train")
+    with pytest.raises(UserError, match=r"18 frames, and the clip's other files have at least 20"):
+        data.motion(0, "joints")
+
+
 def test_an_unknown_split_names_those_there_are(folder):
     with pytest.raises(UserError, match=r"no split 'test' \(there are: train\)"):
         MotionDataset(folder, "test")

@@ -96,6 +96,13 @@ def test_one_obvious_motion_among_several_arrays_is_taken(tmp_path: Path) -> Non
         read(tmp_path / "b.npz")
 
 
+@pytest.mark.parametrize("rate", ["fast", [20.0, 30.0], [], True, None])
+def test_a_rate_that_is_none_is_refused_and_not_guessed(tmp_path: Path, rate: object) -> None:
+    np.savez(tmp_path / "a.npz", motion=JOINTS, fps=np.array(rate, dtype=str if rate is None else None))
+    with pytest.raises(UserError, match=r"a\.npz: fps is .*; a frame rate is one number"):
+        read(tmp_path / "a.npz")
+
+
 def test_a_rate_that_a_file_says_goes_before_a_given_one_which_is_said(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", motion=JOINTS, fps=60.0)
     (motion,) = read(tmp_path / "a.npz", source_fps=30.0)

@@ -180,3 +180,14 @@ def test_the_whole_motion_is_written_with_all_its_joints(walk: Tensor, tmp_path:
     (again,) = read_motions(tmp_path / "walk.npz")
     expected = convert(walk[None], "kimodo", "joints")[0]
     torch.testing.assert_close(torch.from_numpy(again.array), expected, rtol=0, atol=1e-5)
+
+
+def test_stages_and_the_bridge_between_them_are_exact_under_autocast(generator: Kimodo) -> None:
+    x, condition = torch.randn(2, 40, 369), generator.encode_text(["a person walks"] * 2)
+    plain = generator.predict(x, torch.tensor(500), condition, LENGTHS, 1.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = generator.predict(x, torch.tensor(500), condition, LENGTHS, 1.0)
+        bridged = generator.statistics.local_root_of(plain[..., :5], LENGTHS)
+    assert found.dtype == torch.float32 and bridged.dtype == torch.float32
+    assert torch.equal(bridged, generator.statistics.local_root_of(plain[..., :5], LENGTHS))
+    torch.testing.assert_close(found, plain, rtol=0, atol=0.1 * float(plain.abs().max()))

@@ -39,6 +39,17 @@ PUBLISHED: dict[str, tuple[dict[str, Any], str, float]] = {
 }
 
 
+KIMODO = {30: 283_281_777, 34: 283_527_585, 22: 282_790_161}
+"""Joints of SOMA, the G1 and SMPL-X, and the parameters of their networks."""
+
+
+@pytest.mark.parametrize("joints", KIMODO)
+def test_kimodo_has_exactly_as_many_parameters(joints: int) -> None:
+    with torch.device("meta"):
+        generator = build_generator({"family": "kimodo", "denoiser": {"joints": joints}})
+    assert sum(p.numel() for p in generator.denoiser.parameters()) == KIMODO[joints]
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameters(name: str) -> None:
     config, part, millions = PUBLISHED[name]

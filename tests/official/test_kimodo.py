@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from motionrft.checking.recognise import what_is
 from motionrft.errors import UserError
 from motionrft.finetuning.adapters import merged, prepare_training
 from motionrft.finetuning.preset import LoraPart
@@ -179,7 +180,14 @@ def test_smplx_brings_its_rest_joints_from_the_persons_own_kimodo(tmp_path: Path
     save_official(generator, folder / "model.safetensors")
     again = load_generator(folder)
     assert torch.equal(again.rest_joints, rest) and again.text_encoder_name == "llm2vec"
-    assert "stays with you" in again.licence
+    assert "may not be passed on" in again.licence
     (folder / "joints.p").unlink()
     with pytest.raises(UserError, match=r"joints\.p"):
         load_generator(folder)
+
+
+def test_check_says_what_a_published_folder_is(published: Path) -> None:
+    (found,) = what_is(published, {})
+    assert found.problem is None or not found.problem
+    assert found.kind == "generator" and found.facts["family"] == "kimodo"
+    assert found.facts["text_encoder"] == "llm2vec-fp32" and "NVIDIA" in found.facts["licence"]

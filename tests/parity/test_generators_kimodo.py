@@ -12,6 +12,7 @@ from motionrft.errors import UserError
 from motionrft.generators.base import Condition
 from motionrft.generators.constraints import Constraints
 from motionrft.generators.kimodo import Kimodo, KimodoConfig
+from motionrft.lengths import zero_padding
 from motionrft.linear import torch_products
 from motionrft.representations.kimodo import features as kimodo
 from motionrft.representations.kimodo.features import KimodoFeatures
@@ -169,7 +170,7 @@ def test_trajectories_and_the_motion_at_their_end(case: Case) -> None:
             x = process.step(x0, x, i).sample
             assert_trajectory(valid(case, x0), valid(case, case["x0"][i]))
             assert_trajectory(valid(case, x), valid(case, case["trajectory"][i + 1]))
-    whole, _ = generator.whole(case["trajectory"][-1], lengths, x.shape[1])
+    whole = zero_padding(generator.statistics.denormalise(case["trajectory"][-1]), lengths)
     features = KimodoFeatures(whole)
     close(valid(case, whole), valid(case, case["features"]), 2e-5)
     world = features.rotations

@@ -30,7 +30,10 @@ def main() -> int:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o755)  # a row may call as somebody else
             scene = Scene(folder)
-            ROWS[number](scene)
+            try:
+                ROWS[number](scene)
+            except Exception as error:  # a row that falls is a row that fails, and the others go on
+                scene.want(False, f"the row itself fell: {error!r}")
         print(line(number, scene), flush=True)
         for fault in scene.faults:
             print(f"  row {number}, {fault}", file=sys.stderr, flush=True)

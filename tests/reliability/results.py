@@ -57,7 +57,7 @@ def odd_bvh(scene: Scene) -> None:
             SIMPLE.replace("MOTION", SIMPLE.split("MOTION")[0].split("\n", 1)[1] + "MOTION"),
             "line",
         ),
-        "cut": (SIMPLE[: len(SIMPLE) // 2], "line"),
+        "cut": (SIMPLE[: len(SIMPLE) // 2], "truncated"),
         "too few": (SIMPLE.replace("0 90 0 -0 5.1e-06 0", "0 90 0"), "line"),
     }
     for name, (text, said) in damages.items():
@@ -91,7 +91,7 @@ def round_trip(scene: Scene) -> None:
         "as-is": torch.zeros(60),
     }
     for name, angles in turned.items():
-        spun = yaw_rotate(steady[0], angles[:, None].expand(60, 22))
+        spun = yaw_rotate(angles[:, None].expand(60, 22), steady[0])
         np.save(scene.place / f"{name}.npy", spun.numpy())
     files = [f"{name}.npy" for name in turned]
     scene.done(scene.run("convert", *files, "--to", "bvh", "--out", "bvh"))
@@ -101,14 +101,12 @@ def round_trip(scene: Scene) -> None:
         # A file of joints begins where it begins; a person's height above the floor is the file's own.
         far = np.abs(before - after).max() if before.shape == after.shape else float("inf")
         scene.want(far < 1e-4, f"{name}: {far:.1e} m away")
-        height, lowest = _rest((scene.place / "bvh" / f"{name}.bvh").read_text())
-        scene.want(
-            height > 100 and height > -lowest * 0 + abs(lowest) * 0.5, f"{name}: the rest pose does not stand"
-        )
+        height = _rest((scene.place / "bvh" / f"{name}.bvh").read_text())
+        scene.want(height > 100, f"{name}: the rest pose is {height:.0f} cm high: it does not stand")
 
 
-def _rest(text: str) -> tuple[float, float]:
-    """Highest and lowest Y of the rest pose, in the file's unit, from the head of a BVH file."""
+def _rest(text: str) -> float:
+    """How high the rest pose is, in the file's unit, from the head of a BVH file."""
     heights, stack = [], [0.0]
     for line in text.split("MOTION")[0].splitlines():
         words = line.split()
@@ -119,7 +117,7 @@ def _rest(text: str) -> tuple[float, float]:
             stack.append(stack[-1])
         elif words == ["}"]:
             stack.pop()
-    return max(heights) - min(heights), min(heights)
+    return max(heights) - min(heights)
 
 
 @row(32)
@@ -127,7 +125,7 @@ def few_samples(scene: Scene) -> None:
     """FID with fewer samples than dimensions."""
     ended = scene.run(
         *("eval", "generation", "--generator", "builtin", "--steps", "2", "--repeats", "2", "--json"),
-        *("--set", "limit=6", "--out", "out"),
+        *("--set", "limit=40", "--out", "out"),
     )
     result = json.loads(scene.done(ended).out or "{}")
     found = result.get("results", [result])[0]
@@ -138,4 +136,4 @@ def few_samples(scene: Scene) -> None:
         + ended.err
         + "".join(path.read_text() for path in (scene.place / "out").glob("table.*"))
     )
-    scene.want("unreliable" in told, f"not flagged: {found.get('notes')}")
+    scene.want("too few to trust" in told, f"not flagged: {found.get('notes')}")

@@ -176,7 +176,7 @@ def changed(scene: Scene) -> None:
     scene.refused(ended, "autoencoder.batch: 4 -> 5", "autoencoder.window: 16 -> 12", "--allow-changed")
     allowed = ("--allow-changed", "autoencoder.batch")
     scene.done(scene.run(*again, "--set", "autoencoder.batch=5", *allowed))
-    motion = next((scene.place / "data" / "new_joint_vecs").glob("*.npy"))
+    motion = scene.place / "data" / "new_joint_vecs" / "c0.npy"
     changed = np.load(motion)
     changed[3, 7] += 1
     np.save(motion, changed)

@@ -52,7 +52,7 @@ def rewards(scene: Scene) -> None:
 
     def tuned(name: str, updates: int = 12) -> Ended:
         small = ("--batch", "2", "--steps", "6", "--set", "method.k=3", "--set", "checkpoint_every=3")
-        plain = ("--set", "watch.every=0", "--set", "evaluation.prompts=0", "--set", "weights={}")
+        plain = ("--set", "watch.every=0", "--set", "evaluation.prompts=0")
         return scene.run(
             "finetune", "--reward", f"mine:{name}", *small, *plain, "--updates", str(updates), "--out", name
         )
@@ -67,7 +67,7 @@ def rewards(scene: Scene) -> None:
     scene.done(tuned("constant"), "No gradient")
     scene.refused(tuned("wrong_shape"), "one number a motion", code=scene.calls[-1].code)
     scene.want(scene.calls[-1].code in (1, 2), f"exit {scene.calls[-1].code}")
-    scene.refused(tuned("raises"), "no left hand", "mine:raises", code=1)
+    scene.refused(tuned("raises"), "no left hand", "reward raises", code=1)
     scene.want((scene.place / "raises" / "LATEST").is_file(), "no checkpoint is left of the run that fell")
     for name in ("nan_once", "nan_later", "constant", "raises"):
         scene.clean(scene.place / name)

@@ -14,6 +14,7 @@ from motionrft.representations.kimodo.skeletons import G1, SOMA30, numbers
 from motionrft.reward.base import RewardCondition
 from motionrft.reward.kimodo_terms import FeatureReward, feature_weights, with_feature_costs
 from motionrft.reward.physics import PhysicsReward
+from motionrft.reward.unified import Part, UnifiedReward
 from motionrft.rotations import quaternion_to_matrix, rotation_vector_to_quaternion
 
 FRAMES, JOINTS = 12, 30
@@ -77,6 +78,17 @@ def test_positions_beside_the_pose_cost_their_distance() -> None:
     # smooth-L1 beyond 5 cm: |d| - 2.5 cm, one axis of three, 29 joints of 30
     expected = (0.15 - 0.025) / 3 * 29 / 30
     torch.testing.assert_close(cost("consistency", features, LENGTHS[:1]).item(), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("block", ["heading", "velocities", "contacts"])
+def test_nothing_that_a_block_can_say_costs_less_than_the_truth(block: str) -> None:
+    place = {"heading": slice(3, 5), "velocities": slice(-4 - 3 * JOINTS, -4), "contacts": slice(-4, None)}[
+        block
+    ]
+    for factor in (0.5, 2.0, -1.0):
+        features = walk()[:1]
+        features[..., place] = features[..., place] * factor + 0.1
+        assert cost("consistency", features, LENGTHS[:1]) > 1e-5
 
 
 def test_the_other_blocks_follow_the_pose_and_do_not_pull_it() -> None:
@@ -159,3 +171,21 @@ def test_a_cost_is_refused_where_the_generator_has_it_not() -> None:
         feature_weights({"hinge_limits": 1.0}, ["consistency"])
     with pytest.raises(UserError, match="none of Kimodo's"):
         feature_weights({"consistency": 1.0}, [])
+
+
+def test_learnt_terms_beside_physics_keep_their_texts() -> None:
+    class Reads(PhysicsReward):
+        """Gives what its condition's text says."""
+
+        width = 2
+
+        def prepare(self, texts, references=None, lengths=None) -> RewardCondition:
+            return RewardCondition(torch.ones(len(texts), 2))
+
+        def forward(self, motion, lengths, condition, t=0):
+            return condition.text.sum(-1), {"semantic": condition.text.sum(-1)}
+
+    reads, physics = Reads({"jitter": 1.0}, "joints"), PhysicsReward({"jitter": 0.5}, "joints", 30.0)
+    both = with_feature_costs(UnifiedReward([Part(reads, 2), Part(physics)]), {"consistency": 1.0})
+    _, terms = both(walk(), LENGTHS, both.prepare(["a", "b"]))
+    assert terms["semantic"].tolist() == [2, 2] and set(terms) == {"semantic", "jitter", "consistency"}

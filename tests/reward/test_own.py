@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from motionrft.errors import UserError
+from motionrft.errors import RunError, UserError
 from motionrft.loading import load_reward, reward_identity
 from motionrft.registry import REWARDS
 from motionrft.representations.convert import convert
@@ -112,6 +112,23 @@ def test_what_is_no_reward_is_refused_by_name(name: str, says: str) -> None:
     with pytest.raises(UserError, match=says) as refused:
         load_own(name)
     assert str(refused.value).startswith(name)
+
+
+def test_a_function_that_falls_in_a_run_says_its_name(motion: Tensor) -> None:
+    calls = []
+
+    def falls(joints: Tensor, lengths: Tensor, texts: Sequence[str], fps: float) -> Tensor:
+        calls.append(texts)
+        if len(calls) > 1:
+            raise MemoryError if len(calls) > 2 else KeyError("knees")
+        return low_hands(joints, lengths, texts, fps)
+
+    reward = FunctionReward(falls, "falls", "joints")
+    condition = RewardCondition(captions=("walk", "wave"))
+    with pytest.raises(RunError, match="reward falls: fails on 2 motions: KeyError: 'knees'"):
+        reward(motion.flatten(2), LENGTHS, condition)
+    with pytest.raises(MemoryError):  # the run tries again with less
+        reward(motion.flatten(2), LENGTHS, condition)
 
 
 def test_a_module_of_the_working_directory_is_found_and_its_file_is_its_identity(

@@ -1,5 +1,6 @@
 """Several processes train one reward: stopped, resumed, and in the end as one process trains it."""
 
+import copy
 import os
 import signal
 from dataclasses import replace
@@ -15,7 +16,9 @@ from motionrft.reward.motionreward.critic_training import PreferenceTrainer
 from motionrft.reward.motionreward.pairs import perturbed_pairs
 from motionrft.reward.motionreward.reward_session import REWARD, open_splits
 from motionrft.reward.motionreward.training import new_reward, train_reward
-from motionrft.training.distribution import Distribution
+from motionrft.reward.spl.refinement import Refiner
+from motionrft.reward.spl.spl_preset import RefineSplPreset
+from motionrft.training.distribution import ALONE, Distribution
 from tests.processes import together, without_dropout
 from tests.reward.test_training import TINY, preset, session
 
@@ -88,3 +91,29 @@ def test_a_critic_learns_from_every_process_s_pairs(settings, tmp_path):
     expected = gradient(Distribution())
     for rank in "01":
         torch.testing.assert_close(torch.load(tmp_path / rank), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_refining_shares_its_looks_and_its_anchor(reward, dataset, tmp_path, monkeypatch):
+    """Weights after three updates, the training set looked at twice."""
+    without_dropout(monkeypatch)
+    asked = {"updates": 3, "batch": 4, "bank_every": 2, "top_k": 1, "optimiser": {"lr": 1e-3, "eps": 1.0}}
+    start = copy.deepcopy(reward.network.state_dict())
+
+    def refined(company):
+        reward.network.load_state_dict(start)
+        refiner = Refiner(reward, dataset, RefineSplPreset.of(asked), company=company)
+        failed = [refiner.update(step)["failed"] for step in range(3)]
+        return failed, copy.deepcopy(reward.network.state_dict())
+
+    def act(rank):
+        with Distribution.join(CPU, timeout=60) as company:
+            torch.save(refined(company), tmp_path / str(rank))
+
+    assert together(act) == [0, 0]
+    failed, weights = refined(ALONE)
+    assert failed[0] > 0
+    for rank in "01":
+        found, parts = torch.load(tmp_path / rank)
+        assert found == failed
+        for name, tensor in weights.items():
+            torch.testing.assert_close(parts[name], tensor, rtol=1e-4, atol=1e-5)

@@ -33,7 +33,7 @@ def write_llm2vec(root: Path, shards: bool = True, **sizes: Any) -> Path:
     model = transformers.LlamaForCausalLM(config).to(torch.bfloat16)
     size = sum(p.nbytes for p in model.parameters()) // 3 if shards else 10**12
     model.save_pretrained(base, max_shard_size=size)
-    _tokenizer().save(str(base / "tokenizer.json"))
+    word_tokenizer().save(str(base / "tokenizer.json"))
     for folder, alpha in ((mntp, 32), (supervised, 8)):
         adapted = peft.get_peft_model(
             transformers.LlamaModel(config),
@@ -59,7 +59,7 @@ def plain_vector(root: Path, text: str, dtype: torch.dtype) -> torch.Tensor:
     return states[-count:].mean(0).float()
 
 
-def _tokenizer() -> tokenizers.Tokenizer:
+def word_tokenizer() -> tokenizers.Tokenizer:
     """One id a word; `<|begin_of_text|>` in front of every text, as Llama 3's has it."""
     tokenizer = tokenizers.Tokenizer(
         tokenizers.models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="?")

@@ -12,6 +12,7 @@ from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.spl import objective as spl
 from motionrft.reward.spl.spl_preset import RefineSplPreset
 from motionrft.text.base import TextEncoder
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.seeds import generator_for
 
 BLOCK = 32 * 2**20
@@ -38,27 +39,36 @@ class Failures:
 
 
 def mine_failures(
-    reward: MotionReward, data: MotionDataset, name: str, preset: RefineSplPreset, look: int = 0
+    reward: MotionReward,
+    data: MotionDataset,
+    name: str,
+    preset: RefineSplPreset,
+    look: int = 0,
+    company: Distribution = ALONE,
 ) -> Failures:
     """Ask every clip's caption for its motion among those of the whole data set (Eq. 11).
 
-    The article knows no captions that say the same; its variant masks none.
+    The article knows no captions that say the same; its variant masks none. Each process of a company embeds some of
+    the motions and asks some of the captions; all of them get all failures.
     """
     pick = torch.rand(len(data), generator=generator_for(preset.seed, "caption of look", look))
     captions = torch.tensor([int(p * len(item.captions)) for p, item in zip(pick, data.items, strict=True)])
     texts = [item.captions[int(c)].text for item, c in zip(data.items, captions, strict=True)]
     queries = F.normalize(embed_texts(reward, texts), dim=-1)  # (N, L)
-    motions = F.normalize(embed_motions(reward, data, name), dim=-1)  # (N, L)
+    motions = F.normalize(embed_motions(reward, data, name, company=company), dim=-1)  # (N, L)
     alike = _Alike.of(reward.text_encoder, texts, data.labels, preset)
-    failed, negative = [], []
-    for own in torch.arange(len(data)).split(max(1, BLOCK // (4 * len(data)))):
+    mine = torch.arange(len(data))[company.rows(len(data))]
+    failed, negative = [torch.empty(0, dtype=torch.bool)], [torch.empty(0, dtype=torch.int64)]
+    for own in mine.split(max(1, BLOCK // (4 * len(data)))):
         masked = alike.mask(own)
         missed, found = spl.mine(queries[own] @ motions.T, own, preset.top_k, masked)
         # A row whose every other motion is masked has no wrong answer to learn from.
         failed.append(missed & ~masked[torch.arange(len(own)), found])
         negative.append(found)
-    items = torch.nonzero(torch.cat(failed))[:, 0]
-    return Failures(items, torch.cat(negative)[items], captions[items], len(items) / len(data))
+    parts = company.gather((torch.cat(failed), torch.cat(negative)))
+    missed, found = (torch.cat(part) for part in zip(*parts, strict=True))  # (N,) each
+    items = torch.nonzero(missed)[:, 0]
+    return Failures(items, found[items], captions[items], len(items) / len(data))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from motionrft.reward.motionreward.semantic import SemanticTrainer
 from motionrft.reward.spl import objective as spl
 from motionrft.reward.spl.mining import Failures, mine_failures
 from motionrft.reward.spl.spl_preset import RefineSplPreset
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.seeds import generator_for
 
 
@@ -22,6 +23,7 @@ class Refiner:
 
     Args:
         first: the first look, where it has been taken already.
+        company: shares the looks and the anchor; the refinement itself is done in every process alike.
     """
 
     def __init__(
@@ -31,9 +33,11 @@ class Refiner:
         preset: RefineSplPreset,
         precision: torch.dtype = torch.float32,
         first: Failures | None = None,
+        company: Distribution = ALONE,
     ) -> None:
         self.reward, self.data, self.preset = reward, train, preset
-        self.anchor = SemanticTrainer(reward, train, None, preset.anchor(), preset.seed, precision)
+        self.company = company
+        self.anchor = SemanticTrainer(reward, train, None, preset.anchor(), preset.seed, precision, company)
         self.failures = first
         self.look = -1 if first is None else 0
         self.found = 0 if first is None else len(first.items)
@@ -75,7 +79,7 @@ class Refiner:
             return self._in_batch(step, name), {}
         if self.failures is None or step // self.preset.bank_every != self.look:
             self.look = step // self.preset.bank_every
-            self.failures = mine_failures(self.reward, self.data, name, self.preset, self.look)
+            self.failures = mine_failures(self.reward, self.data, name, self.preset, self.look, self.company)
             self.found += len(self.failures.items)
         found, rows = self.failures, self._rows(step, self.failures)
         metrics = {"failed": found.rate}

@@ -1,5 +1,6 @@
 """`refine-spl` as a function: before, the run, after, and the refined reward in OUT/reward."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,16 +58,7 @@ def refine(preset: RefineSplPreset, session: RewardSession) -> Refined:
     reward, identity = session.motionreward(preset.reward, preset.reward_rank, preset.data)
     reward.keep_critic_tower()
     progress = session.watch("refining")
-    with RunFolder.open(
-        session.out,
-        preset.result_fields(),
-        environment(session.device),
-        resume=session.resume,
-        overwrite=session.overwrite,
-        allow_changed=session.allow_changed,
-        complete=lambda values: RefineSplPreset.of(values).result_fields(),
-        identity={"data": data.identity, "reward": identity},
-    ) as folder:
+    with _opened(preset, session, data.identity, identity) as folder:
         seed_everything(preset.seed)
         if session.dry_run:
             reward.text_encoder = StandInText(reward.text_encoder)
@@ -76,9 +68,10 @@ def refine(preset: RefineSplPreset, session: RewardSession) -> Refined:
         for split in (data, validation):
             warm_text_cache(reward, split)
         before = validate(reward, validation)
-        first = _first_look(reward, data, preset) if preset.variant != "official" else None
-        pictures = _draw(reward, data, preset, session, first)
-        refiner = Refiner(reward, data, preset, session.precision, first)
+        first = _first_look(reward, data, preset, session) if preset.variant != "official" else None
+        pictures = session.company.first(lambda: _draw(reward, data, preset, session, first)) or []
+        session.company.own_chance(preset.seed)
+        refiner = Refiner(reward, data, preset, session.precision, first, session.company)
         train(
             refiner,
             folder,
@@ -86,6 +79,7 @@ def refine(preset: RefineSplPreset, session: RewardSession) -> Refined:
             time_limit=preset.time_limit,
             checkpoint_every=preset.checkpoint_every,
             progress=progress,
+            distribution=session.company,
         )
         reward.eval().requires_grad_(False)
         after = validate(reward, validation)
@@ -96,7 +90,8 @@ def refine(preset: RefineSplPreset, session: RewardSession) -> Refined:
             "recall": after,
         }
         add_references(reward, data, validation)
-        save_reward(session.out / REWARD, reward, _card(reward.about, preset), preset.weights)
+        card = _card(reward.about, preset)
+        session.company.first(lambda: save_reward(session.out / REWARD, reward, card, preset.weights))
     return Refined(before, after, None if preset.variant == "official" else refiner.found, pictures)
 
 
@@ -109,8 +104,30 @@ def _rehearsal(
     return Refiner(reward, data, preset, session.precision, made_up)
 
 
-def _first_look(reward: MotionReward, data: MotionDataset, preset: RefineSplPreset) -> Failures:
-    return mine_failures(reward, data, reward.network.size.representations[0], preset)
+def _opened(
+    preset: RefineSplPreset, session: RewardSession, data: str, reward: str
+) -> AbstractContextManager[RunFolder | None]:
+    """The run folder, in the first process."""
+    opened = session.company.first(
+        lambda: RunFolder.open(
+            session.out,
+            preset.result_fields(),
+            environment(session.device),
+            resume=session.resume,
+            overwrite=session.overwrite,
+            allow_changed=session.allow_changed,
+            complete=lambda values: RefineSplPreset.of(values).result_fields(),
+            identity={"data": data, "reward": reward},
+        )
+    )
+    return opened or nullcontext()
+
+
+def _first_look(
+    reward: MotionReward, data: MotionDataset, preset: RefineSplPreset, session: RewardSession
+) -> Failures:
+    names = reward.network.size.representations
+    return mine_failures(reward, data, names[0], preset, company=session.company)
 
 
 def _draw(

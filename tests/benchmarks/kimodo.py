@@ -1,0 +1,290 @@
+"""Kimodo tuned by reward at home: what EasyTune gains on mini-kimodo, what it costs, and what keeps the blocks together.
+
+    motionrft pretrain --preset mini-kimodo --data DATA --out runs/mini-kimodo
+    python -m tests.benchmarks.kimodo --generator runs/mini-kimodo/generator --data DATA --out build/kimodo
+    python -m tests.benchmarks.kimodo --out build/kimodo --parts text          # LLM2Vec's memory alone
+
+DATA is a data set folder of the built-in captures (`convert --preset bandai-namco`). One thread, so that seconds are
+processor seconds. Rewards judge forward kinematics; every run is evaluated on the held-out prompts under the same
+sampling seeds as the untuned generator, and a gain is the mean over training seeds with its t interval. Supervised
+tuning makes as many updates. Runs that are done are not repeated. --keep FOLDER also writes FOLDER/kimodo.json.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from tests.benchmarks.layer_by_layer import peaks
+
+PARTS = ("tuning", "bytes", "text")
+TOLD = "easytune"
+RUNS: dict[str, dict[str, Any]] = {
+    TOLD: {"weights": {"semantic": 1, "similarity": 1, "consistency": 1}},
+    "easytune-without": {"weights": {"semantic": 1, "similarity": 1}},
+    "sft": {"method": {"method": "sft"}},
+}
+"""EasyTune with the consistency term and without, and supervised tuning."""
+COMMON: dict[str, Any] = {
+    "method": {"method": "easytune", "k": 10, "rho": 0},
+    "steps": 25,
+    "guidance": 1.0,
+    "batch": 8,
+    "reference": {"noises": 1},
+    "optimiser": {"lr": 1e-4, "warmup": 10, "floor": 0.1},
+    "watch": {"every": 0},
+    "checkpoint_every": 0,
+}
+METRICS = (
+    "reward",
+    "reward/semantic",
+    "label_r1",
+    "distinct_r3",
+    "fid",
+    "mm_dist",
+    "jitter",
+    "skating_ratio",
+)
+PROMPTS, NOISE = 48, 7
+"""Held-out prompts whose blocks are compared, and the seed of their noise."""
+STEPS = (10, 25, 50)
+
+
+def tuned(name: str, values: Mapping[str, Any], args: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """Run one, or read what it gave before: metrics before and after over sampling seeds, and its blocks."""
+    import torch
+
+    from motionrft.finetuning.preset import FinetunePreset
+    from motionrft.finetuning.run import FinetuneSession, finetune
+
+    folder = args.out / f"{name}-{seed}"
+    if (folder / "done.json").is_file():
+        return dict(json.loads((folder / "done.json").read_text(encoding="utf-8")))
+    shutil.rmtree(folder, ignore_errors=True)
+    data = {"data": str(args.data), "evaluation": {"data": "builtin"}} if "method" in values else {}
+    evaluation = {"seeds": args.sampling_seeds, "prompts": args.prompts, **data.pop("evaluation", {})}
+    preset = FinetunePreset.of(
+        {
+            **COMMON,
+            **data,
+            **values,
+            "generator": str(args.generator),
+            "updates": args.updates,
+            "seed": seed,
+            "evaluation": evaluation,
+        }
+    )
+    session = FinetuneSession(folder, torch.device("cpu"), before=_made(args.out / "before"))
+    with patch("time.perf_counter", time.process_time):
+        done = finetune(preset, session)
+    before, after = done.results
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    found = {
+        "updates": done.outcome.step,
+        "seconds": done.outcome.seconds,
+        "graph_bytes": max(line["graph_bytes"] for line in lines),
+        "before": before.metrics,
+        "after": after.metrics,
+        "blocks": blocks(done.generator),
+    }
+    (folder / "done.json").write_text(json.dumps(found), encoding="utf-8")
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    print(
+        f"{name} {seed}: {found['updates']} updates, {found['seconds']:.0f} s, {found['blocks']}", flush=True
+    )
+    return found
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def blocks(folder: Path | str) -> dict[str, float]:
+    """How far a generator's other blocks are from its pose, over held-out prompts: what its exports do not show."""
+    import torch
+
+    from motionrft import builtin
+    from motionrft.generators.sampling import prompt_seeds, sample
+    from motionrft.lengths import length_mask
+    from motionrft.loading import load_generator
+    from motionrft.representations.kimodo.features import (
+        FPS,
+        KimodoFeatures,
+        contacts_of,
+        forward_kinematics,
+        heading_of,
+        rest_of,
+        skeleton_of_features,
+    )
+
+    torch.set_num_threads(1)
+    generator = load_generator(folder)
+    texts = sorted({prompt.text for prompt in builtin.prompts()})[::3][:PROMPTS]
+    lengths = generator.frames(torch.full((len(texts),), 3.0))
+    generator.decode_features()
+    sampled = sample(
+        generator,
+        generator.encode_text(texts),
+        lengths,
+        prompt_seeds(NOISE, texts),
+        generator.sampling(steps=COMMON["steps"], guidance=COMMON["guidance"]),
+        len(texts),
+    )
+    values = sampled.motion
+    features, skeleton = KimodoFeatures(values), skeleton_of_features(values.shape[-1])
+    posed = forward_kinematics(features.rotations, features.root, skeleton, rest_of(skeleton))
+    moved = posed.diff(dim=1) * FPS
+    valid = length_mask(lengths, values.shape[1])
+
+    def mean(curve: Any, counts: Any = valid) -> float:
+        return float(curve[counts].mean())
+
+    cosine = (features.heading * heading_of(posed, skeleton)).sum(-1)
+    cosine = cosine / features.heading.norm(dim=-1).clamp(min=1e-6)
+    touching = contacts_of(posed[:, :-1], moved, skeleton) > 0.5
+    return {
+        "positions_mm": 1000 * mean((features.joints_of_positions() - posed).norm(dim=-1).mean(-1)),
+        "velocities_mm_s": 1000
+        * mean((features.velocities[:, :-1] - moved).norm(dim=-1).mean(-1), valid[:, 1:]),
+        "heading_degrees": mean(torch.rad2deg(torch.acos(cosine.clamp(-1, 1)))),
+        "contacts_wrong": mean((features.contacts[:, :-1] != touching).float().mean(-1), valid[:, 1:]),
+    }
+
+
+def held(args: argparse.Namespace) -> dict[str, dict[str, int]]:
+    """Bytes held for backward at most, by method and denoising steps."""
+    import torch
+
+    from motionrft.finetuning.estimate import estimate
+    from motionrft.finetuning.preset import FinetunePreset
+    from motionrft.finetuning.run import FinetuneSession
+
+    found: dict[str, dict[str, int]] = {"easytune": {}, "draft, all steps": {}}
+    for steps in STEPS:
+        for name, method in (
+            ("easytune", {"method": "easytune", "k": 10}),
+            ("draft", {"method": "draft", "k": steps}),
+        ):
+            values = {
+                **COMMON,
+                **RUNS[TOLD],
+                "method": method,
+                "steps": steps,
+                "generator": str(args.generator),
+            }
+            cost = estimate(
+                FinetunePreset.of(values), FinetuneSession(args.out / "none", torch.device("cpu"))
+            )
+            found["easytune" if name == "easytune" else "draft, all steps"][str(steps)] = cost.graph_bytes
+    return found
+
+
+def summary(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """Gains over training seeds by run and metric: mean, low, high; and the blocks, mean over seeds."""
+    from motionrft.intervals import Interval
+
+    found: dict[str, Any] = {}
+    for name, several in runs.items():
+        gains = {}
+        for metric in METRICS:
+            if metric in several[0]["after"]:
+                each = [
+                    statistics.fmean(r["after"][metric]) - statistics.fmean(r["before"][metric])
+                    for r in several
+                ]
+                gain = Interval.of(each)
+                gains[metric] = [
+                    statistics.fmean(several[0]["before"][metric]),
+                    gain.mean,
+                    gain.low,
+                    gain.high,
+                ]
+        blocks_of = {key: statistics.fmean(r["blocks"][key] for r in several) for key in several[0]["blocks"]}
+        numbers = {
+            key: statistics.fmean(r[key] for r in several) for key in ("updates", "seconds", "graph_bytes")
+        }
+        found[name] = {"seeds": len(several), **numbers, "gains": gains, "blocks": blocks_of}
+    return found
+
+
+def table(document: Mapping[str, Any]) -> str:
+    """All of it, in Markdown."""
+    lines: list[str] = []
+    if tuning := document.get("tuning"):
+        lines += ["| run | seconds | " + " | ".join(METRICS[:6]) + " |", "|" + " --- |" * 8]
+        for name, run in tuning["runs"].items():
+            cells = []
+            for metric in METRICS[:6]:
+                start, mean, low, high = run["gains"].get(metric, [float("nan")] * 4)
+                half = float("nan") if high is None else (high - low) / 2
+                cells.append(f"{start:.3f} {mean:+.3f} ± {half:.3f}")
+            lines.append(f"| {name} | {run['seconds']:.0f} | " + " | ".join(cells) + " |")
+        keys = list(tuning["before"])
+        lines += [
+            "",
+            "| blocks beside the pose | " + " | ".join(keys) + " |",
+            "|" + " --- |" * (len(keys) + 1),
+        ]
+        rows = {"untuned": tuning["before"]} | {name: run["blocks"] for name, run in tuning["runs"].items()}
+        lines += [
+            f"| {n} | " + " | ".join(f"{row[key]:.3g}" for key in keys) + " |" for n, row in rows.items()
+        ]
+    if bytes_held := document.get("bytes"):
+        lines += [
+            "",
+            "| MiB held for backward | " + " | ".join(f"S = {s}" for s in STEPS) + " |",
+            "| --- |" + " --- |" * 3,
+        ]
+        for name, row in bytes_held.items():
+            lines.append(f"| {name} | " + " | ".join(f"{row[str(s)] / 2**20:.1f}" for s in STEPS) + " |")
+    if text := document.get("text"):
+        lines += ["", "| LLM2Vec, MiB | " + " | ".join(text) + " |", "|" + " --- |" * (len(text) + 1)]
+        lines.append("| | " + " | ".join(f"{value:.1f}" for value in text.values()) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--generator", type=Path, help="mini-kimodo's folder")
+    parser.add_argument("--data", type=Path, help="data set folder that supervised tuning learns from")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--sampling-seeds", type=int, default=2)
+    parser.add_argument("--updates", type=int, default=60)
+    parser.add_argument("--prompts", type=int, default=64, help="held-out prompts of an evaluation")
+    parser.add_argument("--keep", type=Path, help="folder for kimodo.json")
+    args = parser.parse_args()
+    if args.generator is None and set(args.parts) != {"text"}:
+        parser.error("--generator is needed: pretrain mini-kimodo first")
+    args.out.mkdir(parents=True, exist_ok=True)
+    file = args.out / "kimodo.json"
+    document: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    if "text" in args.parts:
+        document["text"] = peaks(args.out)
+    if "bytes" in args.parts:
+        document["bytes"] = held(args)
+    if "tuning" in args.parts:
+        chosen = {
+            name: values for name, values in RUNS.items() if args.data is not None or "method" not in values
+        }
+        runs: dict[str, list[dict[str, Any]]] = {name: [] for name in chosen}
+        for seed in range(args.seeds):
+            for name, values in chosen.items():
+                runs[name].append(tuned(name, values, args, seed))
+        document["tuning"] = {"runs": summary(runs), "before": blocks(args.generator)}
+    for folder in {args.out, args.keep or args.out}:
+        (folder / "kimodo.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    print(table(document))
+
+
+if __name__ == "__main__":
+    main()

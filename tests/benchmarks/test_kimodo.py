@@ -1,0 +1,36 @@
+"""The tables of the Kimodo benchmark, from made-up runs."""
+
+import pytest
+
+from tests.benchmarks.kimodo import STEPS, summary, table
+
+BLOCKS = {"positions_mm": 10.0, "velocities_mm_s": 200.0}
+
+
+def run(gain: float) -> dict:
+    metrics = {"reward": [1.0, 1.2], "fid": [0.5, 0.5]}
+    after = {"reward": [1.0 + gain, 1.2 + gain], "fid": [0.5, 0.5]}
+    return {
+        "updates": 5,
+        "seconds": 2.0,
+        "graph_bytes": 2**20,
+        "before": metrics,
+        "after": after,
+        "blocks": BLOCKS,
+    }
+
+
+def test_a_gain_is_the_mean_over_training_seeds_with_its_interval() -> None:
+    found = summary({"easytune": [run(0.1), run(0.2), run(0.3)]})["easytune"]
+    start, mean, low, high = found["gains"]["reward"]
+    assert (start, mean) == pytest.approx((1.1, 0.2)) and low == pytest.approx(0.2 - 0.2484, abs=1e-3)
+    assert found["gains"]["fid"] == pytest.approx([0.5, 0, 0, 0]) and "jitter" not in found["gains"]
+    assert found["blocks"] == BLOCKS and found["seeds"] == 3 and high > mean
+
+
+def test_the_table_shows_all_that_was_measured() -> None:
+    tuning = {"runs": summary({"easytune": [run(0.1), run(0.3)]}), "before": BLOCKS}
+    held = {"easytune": {str(steps): 3 * 2**20 for steps in STEPS}}
+    shown = table({"tuning": tuning, "bytes": held, "text": {"one layer": 416.0}})
+    assert "| easytune | 2 | 1.100 +0.200 ±" in shown and "| untuned | 10 | 200 |" in shown
+    assert "| easytune | 3.0 | 3.0 | 3.0 |" in shown and "416.0" in shown

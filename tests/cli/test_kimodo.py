@@ -1,0 +1,51 @@
+"""Kimodo on the command line: one motion in several files is one motion, and wrong constraints leave nothing behind."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from motionrft.files.motions import read_motions
+from motionrft.generators import save_generator
+from tests.cli.conftest import Result
+from tests.generators.families import encoder_for, tiny
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("motionrft.text.load_text_encoder", lambda name: encoder_for("kimodo"))
+    save_generator(tiny("kimodo"), tmp_path / "model")
+    path = [{"type": "root2d", "frame_indices": [20], "smooth_root_2d": [[1, 2]]}]
+    (tmp_path / "constraints.json").write_text(json.dumps(path))
+    return tmp_path / "model"
+
+
+def test_files_of_a_motion_agree(model: Path, run: Callable[..., Result]) -> None:
+    folder = model.parent
+    constrained = ("--constraints", str(folder / "constraints.json"), "--heading", "90")
+    result = run(
+        *("sample", "a person waves", "--generator", str(model), "--length", "24", "--steps", "3"),
+        *("--format", "kimodo,npy", *constrained, "--json", "--out", str(folder / "out")),
+    )
+    assert result.code == 0, result.err
+    npz, npy = json.loads(result.out)["files"]
+    with np.load(npz) as members:
+        assert members["posed_joints"].shape == (24, 77, 3)
+        assert members["foot_contacts"].shape == (24, 4)
+    (motion,) = read_motions(Path(npz))
+    found, expected = torch.from_numpy(motion.array), torch.from_numpy(np.load(npy))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+def test_constraints_beyond_the_end_write_nothing(model: Path, run: Callable[..., Result]) -> None:
+    constraints = ("--constraints", str(model.parent / "constraints.json"))
+    out = model.parent / "out"
+    result = run(
+        *("sample", "a person waves", "--generator", str(model), "--length", "20", "--steps", "3"),
+        *(*constraints, "--out", str(out)),
+    )
+    assert result.code == 2 and "frame 20 is outside the motion's 20 frames" in result.err
+    assert not list(out.rglob("*.*"))
