@@ -26,8 +26,8 @@ def test_the_generator_of_motion_tokens_is_small_and_alone() -> None:
     assert (generator.kind, generator.representation, generator.fps) == ("tokens", "kinematic", builtin.FPS)
     folder = builtin.resolve(builtin.TOKENS, "generator")
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 6 * 2**20
-    with pytest.raises(UserError, match="a generator alone: its reward is that of builtin"):
-        load_reward(builtin.TOKENS)
+    with pytest.raises(UserError, match="a generator alone: its evaluator is that of builtin"):
+        load_evaluator(builtin.TOKENS)
 
 
 def test_a_reward_of_the_wider_world_learnt_noise() -> None:
