@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motionrft.errors import UserError
+from motionrft.plurals import counted
 from motionrft.reward.score_preset import ScorePreset
 from motionrft_cli.inputs import Null, listed_paths
 from motionrft_cli.motion_texts import MotionTexts
 from motionrft_cli.options import Call, command, sets
-from motionrft_cli.plurals import counted
 from motionrft_cli.scores_file import ScoresFile
 from motionrft_cli.shares import Shard, Share, share_of
 

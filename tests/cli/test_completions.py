@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from motionrft_cli.commands import COMMANDS
-from motionrft_cli.completions import SHELLS, completion_script, describe
+from motionrft_cli.completions import completion_script, describe
+from motionrft_cli.shells.words import SHELLS
 from tests.cli.conftest import clean_environment
 
 FOLDER = Path(__file__).parents[2] / "completions"
