@@ -31,7 +31,7 @@ WHOLE = {
     "motionrft sample --device m": "motionrft sample --device mps",
     "motionrft eval generation --evaluator builtin-w": "motionrft eval generation --evaluator builtin-world",
     "motionrft finetune --set optimiser.wa": "motionrft finetune --set optimiser.warmup=",
-    "motionrft finetune --explain watch.ev": "motionrft finetune --explain watch.every",
+    "motionrft finetune --explain optimiser.cl": "motionrft finetune --explain optimiser.clip",
     "motionrft finetune --preset mini-easytune-ch": "motionrft finetune --preset mini-easytune-chain",
 }
 """What is typed before TAB -> what the line is after it."""
