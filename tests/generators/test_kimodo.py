@@ -200,3 +200,16 @@ def test_stages_and_the_bridge_between_them_are_exact_under_autocast(generator: 
     assert found.dtype == torch.float32 and bridged.dtype == torch.float32
     assert torch.equal(bridged, generator.statistics.local_root_of(plain[..., :5], LENGTHS))
     torch.testing.assert_close(found, plain, rtol=0, atol=0.1 * float(plain.abs().max()))
+
+
+def test_a_reward_of_positions_would_never_reach_the_rotations_that_are_exported(walk: Tensor) -> None:
+    reached = {}
+    for way in ("positions", "kinematics"):
+        values = walk[None].clone().requires_grad_()
+        features = KimodoFeatures(values)
+        joints = features.joints_of_positions() if way == "positions" else kimodo_to_joints(values)
+        joints[..., 1].square().sum().backward()
+        assert values.grad is not None
+        gradient = KimodoFeatures(values.grad)
+        reached[way] = (bool(gradient.sixd.any()), bool(gradient.positions[..., 1:, :].any()))
+    assert reached == {"positions": (False, True), "kinematics": (True, False)}
