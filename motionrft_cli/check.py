@@ -32,12 +32,17 @@ _LINE = (
 _SHORT_HASH = 12
 
 
-@command(CheckPreset, example="motionrft check runs/first/generator --data DIR --reward builtin")
+@command(
+    CheckPreset,
+    "motionrft check captures/ data/mine runs/first/generator",
+    "motionrft check --generator builtin --reward builtin --data data/mine --json",
+    only={"seed": ((0,), "draws nothing"), "precision": (("auto", "fp32"), "computes nothing")},
+)
 def check(
     call: Call[CheckPreset],
     paths: Annotated[
         list[str] | None,
-        typer.Argument(help="files and folders, patterns, or - for a list on stdin", metavar="[PATH]..."),
+        typer.Argument(help="files and folders, patterns, or - for a list on stdin", metavar="PATH"),
     ] = None,
     generator: Annotated[str | None, sets("generator")] = None,
     reward: Annotated[str | None, sets("reward")] = None,

@@ -31,6 +31,10 @@ _UNSEEN_MM = 0.5
     "motionrft convert captures/ --to kinematic --out features --jobs 2",
     "motionrft convert samples/ --to glb --out scenes",
     "motionrft convert data/mine --check",
+    only={
+        "device": (("auto", "cpu"), "runs on the processor"),
+        "precision": (("auto", "fp32"), "computes in fp32"),
+    },
 )
 def convert(
     call: ConvertCall,

@@ -133,14 +133,19 @@ class Call(Generic[P]):
         return cleaned(check_output_folder(self.out, self.resume, self.overwrite))
 
 
+Only = Mapping[str, tuple[tuple[Any, ...], str]]
+"""Field of all commands -> the values that are true of this one, and why no other is."""
+
+
 def command(
-    model: type[P], example: str, *more: str
+    model: type[P], example: str, *more: str, only: Only | None = None
 ) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
     """Make a function into a subcommand; see the head of this file.
 
     Args:
         model: the command's preset.
         example, more: lines to paste, shown at the end of its help; each fits into 78 columns, and a test runs it.
+        only: what is refused where it would do nothing: `{"precision": (("auto", "fp32"), "computes in fp32")}`.
     """
 
     def decorate(function: Callable[..., int | None]) -> Callable[..., int | None]:
@@ -157,6 +162,7 @@ def command(
             if values["explain"] is not None:
                 return _explain(model, values["explain"], invoke.options, values["json_output"])  # type: ignore[attr-defined]
             preset = _preset_of(model, values, parameters)
+            _check_only(only or {}, preset, values)
             check_allowed(values.get("allow_changed") or (), model, values["out"])
             if values["show_preset"]:
                 typer.echo(commented_yaml(preset), nl=False)
@@ -194,6 +200,16 @@ def _explain(model: type[Preset], key: str, options: Sequence[Described], as_jso
     settable = not found[0].key.startswith("-") and not found[0].parts
     typer.echo("\n".join([*lines, *([f"  set by:  {way_to_set(found[0].key)}"] if settable else [])]))
     return 0
+
+
+def _check_only(only: Only, preset: Preset, values: Values) -> None:
+    """Refuse what was typed and would do nothing; the environment speaks to all commands, and may."""
+    typed = {setting.partition("=")[0].strip() for setting in values["settings"] or ()}
+    typed |= {name for name in only if values.get(name) is not None}
+    for name, (legal, reason) in only.items():
+        value = getattr(preset, name)
+        if name in typed and value not in legal:
+            raise UserError(f"--{name} {value}: {preset.command} {reason}.")
 
 
 def _list(model: type[Preset]) -> int:

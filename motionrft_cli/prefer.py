@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     PreferPreset,
     "motionrft prefer --preset mini --out runs/prefer",
     "motionrft prefer --judge endpoint --dry-run",
+    only={"precision": (("auto", "fp32"), "computes in fp32")},
 )
 def prefer(
     call: Call[PreferPreset],

@@ -297,6 +297,7 @@ def _dry_run(call: Call[SamplePreset], model: "TextToMotion", wanted: list[Wante
 
     import torch
 
+    from motionrft.generators.base import Generator
     from motionrft.generators.sampling import sample
     from motionrft.generators.text_to_motion import asked_of
     from motionrft.generators.token_generator import TokenGenerator
@@ -334,8 +335,11 @@ def _dry_run(call: Call[SamplePreset], model: "TextToMotion", wanted: list[Wante
         "seconds_per_step": seconds,
         "seconds": seconds * steps * batches,
         "text": text,
+        "passes": model.passes(sampling.guidance) if isinstance(model, Generator) else None,
+        "licence": model.licence or None,
         "bytes": sum(4 * each.frames * model.mean.numel() for each in wanted),
     }
-    call.console.table("dry run", ["what", "estimate"], list(document.items())[1:])
+    shown = [(name, value) for name, value in list(document.items())[1:] if value is not None]
+    call.console.table("dry run", ["what", "estimate"], shown)
     call.console.emit(document)
     return 0

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     'motionrft score walk.npy --text "a person walks"',
     "motionrft score out/*.npy --terms semantic,physics --json",
     "motionrft score captures/ --preset lint",
+    only={"precision": (("auto", "fp32"), "computes in fp32")},
 )
 def score(
     call: Call[ScorePreset],

@@ -183,7 +183,8 @@ TOKEN_SETTINGS = (
     "events",
 )
 DIFFUSION_SETTINGS = (
-    "data", "prompts", "steps", "sampler", "eta", "shift", "guidance", "compile", "ema", "balance", "reference",
+    "data", "prompts", "seconds", "frames", "reward", "reward_rank", "weights", "balance", "reference", "steps",
+    "sampler", "eta", "shift", "guidance", "compile", "ema",
 )  # fmt: skip
 """What only one kind of generator is tuned with."""
 

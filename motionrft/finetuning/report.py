@@ -30,6 +30,9 @@ _WATCHED = {
     "mm_dist": ("MM-Dist on held-out prompts", "", False),
     "jitter": ("Jitter on held-out prompts", "m/s³", True),
     "motion_energy": ("Motion energy on held-out prompts", "m/s", True),
+    "events/integrity": ("Events of held-out prompts", "", False),
+    "events/temporal": ("Events of held-out prompts", "", False),
+    "events/frequency": ("Events of held-out prompts", "", False),
 }
 
 
@@ -123,5 +126,5 @@ def _text(interval: Any, signed: bool = False) -> str:
 def _series(key: str, chart: str, unit: str, from_zero: bool, lines: Sequence[Mapping[str, Any]]) -> Series:
     scale = 2**20 if unit == "MiB" else 1
     points = [(line["update"], line[key] / scale) for line in lines if line.get(key) is not None]
-    name = key.removeprefix("reward/").removeprefix("share/")
+    name = key.removeprefix("reward/").removeprefix("share/").removeprefix("events/")
     return Series(chart, name, [x for x, _ in points], [y for _, y in points], unit, from_zero=from_zero)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from motionrft.finetuning.methods.dpo import TokenLoss
+from motionrft.generators.motion_tokens import TokenScores
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,14 @@ class PairScores:
     def gap(self) -> Tensor:
         """(B,) z, nats; zero before any update."""
         return (self.won - self.lost) - (self.won_reference - self.lost_reference)
+
+
+def pair_scores(
+    won: TokenScores, lost: TokenScores, won_before: TokenScores, lost_before: TokenScores, averages: bool
+) -> PairScores:
+    """Sums over each motion's tokens, or means over them with `averages`; `before` is the untuned model's."""
+    each = (won, lost, won_before, lost_before)
+    return PairScores(*(scores.means if averages else scores.sums for scores in each))
 
 
 def token_loss(name: TokenLoss, scores: PairScores, beta: float, smoothing: float | Tensor = 0.0) -> Tensor:

@@ -146,7 +146,7 @@ class TokenRun:
                 self.watch,
                 looking,
                 folder.path,
-                lambda step: step / max(self.total or 1, 1),
+                self._share_done,
             )
             looks.begin()
         return train(
@@ -161,6 +161,9 @@ class TokenRun:
             watch_end=None if looks is None else looks.at_end,
             keep_start=self.watch is not None,
         )
+
+    def _share_done(self, step: int) -> float:
+        return step / self.total if self.total else 0.0
 
     def finish(self, folder: RunFolder, outcome: Outcome) -> Finetuned:
         """Save the generator, evaluate before and after, and write the report."""

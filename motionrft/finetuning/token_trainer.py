@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from motionrft.finetuning.methods.dpo import DpoPreset
 from motionrft.finetuning.preset import FinetunePreset
-from motionrft.finetuning.token_losses import PairScores, token_loss
+from motionrft.finetuning.token_losses import pair_scores, token_loss
 from motionrft.finetuning.token_pairs import BalancedStream, TokenPairs
 from motionrft.generators.motion_tokens import MotionTokens, TokenScores
 from motionrft.generators.token_generator import TokenGenerator
@@ -105,9 +105,8 @@ class TokenTrainer:
             won, lost = (self._scores(items, side) for side in ("better", "worse"))
             with torch.no_grad(), self.frozen():
                 won_before, lost_before = (self._scores(items, side) for side in ("better", "worse"))
-        summed = PairScores(won.sums, lost.sums, won_before.sums, lost_before.sums)
-        mean = PairScores(won.means, lost.means, won_before.means, lost_before.means)
-        scores = mean if method.averages else summed
+        each = (won, lost, won_before, lost_before)
+        mean, scores = (pair_scores(*each, averages=averages) for averages in (True, method.averages))
         smoothing = torch.tensor([self.pairs.smoothing[item] for item in items])
         losses = token_loss(method.loss, scores, method.strength("tokens"), smoothing)
         fallen = torch.relu(-mean.won_drift).mean()  # nats a token

@@ -261,7 +261,7 @@ class Kimodo(FrameFamily[KimodoConfig]):
             return features
         with torch.autocast(x.device.type, enabled=False):
             if self.representation == ROTATION:
-                return kimodo_to_rotation(features, lengths)
+                return kimodo_to_rotation(features, lengths, self.rest_joints)
             return kimodo_to_joints(features, lengths, self.rest_joints).flatten(2)
 
     @property

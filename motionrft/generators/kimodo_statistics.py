@@ -80,7 +80,9 @@ def local_root(root: Tensor, lengths: Tensor) -> Tensor:
     angle = torch.atan2(torch.where(tiny, torch.zeros_like(sin), sin), torch.where(tiny, 1.0, cos))
     turned = angle.diff(dim=1)
     turned = torch.atan2(turned.sin(), turned.cos())  # the short way round
-    moved = torch.cat((turned[..., None], root[..., [0, 2]].diff(dim=1)), dim=-1) * FPS  # (B, T - 1, 3)
+    moved = (
+        torch.stack((turned, root[..., 0].diff(dim=1), root[..., 2].diff(dim=1)), dim=-1) * FPS
+    )  # (B, T - 1, 3)
     moved = torch.cat((moved, moved[:, -1:]), dim=1)
     frames = torch.arange(root.shape[1], device=root.device)
     last = (lengths[:, None] - 2).clamp(min=0)

@@ -18,17 +18,9 @@ def joints_to_default_rotation(joints: Tensor, lengths: Tensor | None = None) ->
     The root's path is scaled by the ratio of the legs, so that feet that stood still still stand, and lifted by a
     constant, so that they stand on the same height as they did. Joints of the default skeleton come back as they were.
     """
-    rotation = joints_to_rotation(joints, default_rest_joints().to(joints))[..., 3:]  # (B, T, 132)
-    return on_default_skeleton(rotation, joints, lengths)
-
-
-def on_default_skeleton(rotation: Tensor, joints: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Rotations (B, T, 132) of another skeleton, whose joints they made (B, T, 22, 3), with a path for the default one.
-
-    See `joints_to_default_rotation`.
-    """
     rest = default_rest_joints().to(joints)
     path = joints[:, :, 0] * _leg_ratio(rest, joints)  # (B, T, 3)
+    rotation = joints_to_rotation(joints, rest)[..., 3:]  # (B, T, 132)
     played = torch.cat((path - rest[0], rotation), dim=-1)
     lift = standing_height(joints, lengths) - standing_height(rotation_to_joints(played, rest), lengths)
     up = torch.stack((torch.zeros_like(lift), lift, torch.zeros_like(lift)), dim=-1)[:, None]  # (B, 1, 3)

@@ -20,7 +20,7 @@ from motionrft.representations.kimodo.features import (
     forward_kinematics,
     heading_of,
     local_rotations,
-    rest_of,
+    rest_like,
     skeleton_of_features,
 )
 from motionrft.representations.kimodo.g1 import hinge_angles
@@ -47,7 +47,11 @@ class _Posed:
     def of(cls, values: Tensor) -> "_Posed":
         skeleton, features = skeleton_of_features(values.shape[-1]), KimodoFeatures(values)
         world = features.rotations
-        return cls(features, world, forward_kinematics(world, features.root, skeleton, rest_of(skeleton)))
+        return cls(
+            features,
+            world,
+            forward_kinematics(world, features.root, skeleton, rest_like(skeleton, None, values)),
+        )
 
 
 def _consistency(posed: _Posed) -> Tensor:

@@ -40,6 +40,14 @@ def test_files_of_a_motion_agree(model: Path, run: Callable[..., Result]) -> Non
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
 
 
+def test_a_dry_run_says_how_many_passes_a_step_takes(model: Path, run: Callable[..., Result]) -> None:
+    asked = ("sample", "a person waves", "--generator", str(model), "--length", "24", "--dry-run", "--json")
+    out = ("--out", str(model.parent / "out"))
+    constrained = ("--constraints", str(model.parent / "constraints.json"))
+    assert json.loads(run(*asked, *out).out)["passes"] == 2
+    assert json.loads(run(*asked, *constrained, *out).out)["passes"] == 3
+
+
 def test_constraints_beyond_the_end_write_nothing(model: Path, run: Callable[..., Result]) -> None:
     constraints = ("--constraints", str(model.parent / "constraints.json"))
     out = model.parent / "out"

@@ -171,6 +171,14 @@ def test_features_at_another_rate_are_the_same_motion(walk: Tensor) -> None:
     assert float(apart.abs().max()) < 1e-3
 
 
+def test_rotations_stand_on_our_skeleton_where_the_body_stood(walk: Tensor) -> None:
+    played = convert(walk[None], "kimodo", "rotation")
+    ours, theirs = convert(played, "rotation", "joints")[0], kimodo_to_joints(walk[None])[0]
+    assert float((ours[..., 1].amin() - theirs[..., 1].amin()).abs()) < 0.02
+    steps = [joints[:, 0, [0, 2]].diff(dim=0).norm(dim=-1).sum() for joints in (ours, theirs)]
+    assert 0.9 < float(steps[0] / steps[1]) < 1.1
+
+
 def test_the_whole_motion_is_written_with_all_its_joints(walk: Tensor, tmp_path: Path) -> None:
     motion = Motion(walk.numpy(), "kimodo", 30.0, Path("walk"))
     KimodoFormat().write(tmp_path / "walk.npz", motion, WritingOptions())
@@ -185,9 +193,23 @@ def test_the_whole_motion_is_written_with_all_its_joints(walk: Tensor, tmp_path:
 def test_stages_and_the_bridge_between_them_are_exact_under_autocast(generator: Kimodo) -> None:
     x, condition = torch.randn(2, 40, 369), generator.encode_text(["a person walks"] * 2)
     plain = generator.predict(x, torch.tensor(500), condition, LENGTHS, 1.0)
+    plain = plain.detach()
     with torch.autocast("cpu", torch.bfloat16):
         found = generator.predict(x, torch.tensor(500), condition, LENGTHS, 1.0)
         bridged = generator.statistics.local_root_of(plain[..., :5], LENGTHS)
     assert found.dtype == torch.float32 and bridged.dtype == torch.float32
     assert torch.equal(bridged, generator.statistics.local_root_of(plain[..., :5], LENGTHS))
     torch.testing.assert_close(found, plain, rtol=0, atol=0.1 * float(plain.abs().max()))
+
+
+def test_a_reward_of_positions_would_never_reach_the_rotations_that_are_exported(walk: Tensor) -> None:
+    reached = {}
+    for way in ("positions", "kinematics"):
+        values = walk[None].clone().requires_grad_()
+        features = KimodoFeatures(values)
+        joints = features.joints_of_positions() if way == "positions" else kimodo_to_joints(values)
+        joints[..., 1].square().sum().backward()
+        assert values.grad is not None
+        gradient = KimodoFeatures(values.grad)
+        reached[way] = (bool(gradient.sixd.any()), bool(gradient.positions[..., 1:, :].any()))
+    assert reached == {"positions": (False, True), "kinematics": (True, False)}

@@ -157,8 +157,11 @@ def test_schedule_and_one_step(case: Case) -> None:
 
 @pytest.mark.parametrize("case", cases(FOLDER, op="Kimodo + DDIM"))
 def test_trajectories_and_the_motion_at_their_end(case: Case) -> None:
-    text_scale, constraint_scale = case.info["guidance_scale"]
-    generator = generator_of(case, case.info["cfg_type"], constraint_scale)
+    scales = case.info["guidance_scale"]
+    scales = scales if isinstance(scales, list) else [scales]
+    passes = case.info["cfg_type"]
+    text_scale, constraint_scale = (1.0, 1.0) if passes == "nocfg" else (scales[0], scales[-1])
+    generator = generator_of(case, passes, constraint_scale)
     condition, lengths = condition_of(case, "motion_mask" in case), case["lengths"]
     sampling = generator.sampling(steps=case.info["num_steps"], guidance=text_scale)
     process = generator.process_with(sampling)

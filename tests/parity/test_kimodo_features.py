@@ -123,7 +123,8 @@ def test_a_constraint_file_says_which_features_are_fixed(case: Case) -> None:
     wishes = json.loads(bytes(case["in/constraints_json"].numpy()))
     skeleton = replace(skeleton_of(case), names=tuple(case.info["joint_names"]))
     chains = {name: tuple(joints) for name, joints in case.info["end_effectors"].items()}
-    found = read_wishes(wishes, case.info["frames"], skeleton, case["in/rest_joints"], chains)
+    all_chains = {"Hips": skeleton.names[:1], **chains}
+    found = read_wishes(wishes, case.info["frames"], skeleton, case["in/rest_joints"], all_chains)
     assert torch.equal(found.mask, case["out/motion_mask"])
     close(found.observed, case["out/observed_motion"], 2e-5)
     if SKELETONS[skeleton.joints] is SOMA30:

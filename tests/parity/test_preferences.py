@@ -6,11 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from torch import Tensor
 
-from motionrft.finetuning.token_losses import PairScores, token_loss
+from motionrft.finetuning.methods.dpo import DpoPreset
+from motionrft.finetuning.token_losses import PairScores, pair_scores, token_loss
+from motionrft.generators.motion_tokens import TokenScores
+from motionrft.generators.motiongpt_t5 import scores_of, teacher_forced
 from motionrft.preferences.labels import read_labels
 from tests.parity.golden import Case, cases
+from tests.parity.tokens import t5_of
 
 TOLERANCE = {"ipo": 1e-5}
 """Relative, of losses that are near 1 / (4 beta^2)."""
@@ -71,3 +76,42 @@ def test_preference_file(case: Case, tmp_path: Path) -> None:
             for pair in pairs
         ]
         assert found == result["pairs"], setting
+
+
+@pytest.mark.parametrize("case", cases("tokens", op="preference_step"), ids=str)
+def test_a_whole_step_with_adapters(case: Case) -> None:
+    lora = case.info["config"]["lora"]
+    config = LoraConfig(r=lora["r"], lora_alpha=lora["alpha"], target_modules=lora["targets"], bias="none")
+    model = get_peft_model(t5_of(case.info["config"], case.group("state/")), config).eval()
+    parameters = {name: p for name, p in model.named_parameters() if "lora_" in name}
+    for name, value in case.group("adapter/").items():
+        parameters[name].data.copy_(value)
+
+    def scores(side: str) -> TokenScores:
+        given = (case["in/input_ids"], case["in/attention_mask"], case[f"in/{side}"])
+        return scores_of(teacher_forced(model.base_model.model, *given), case[f"in/{side}"])
+
+    with torch.no_grad(), model.disable_adapter():
+        before = [scores(side) for side in ("chosen", "rejected")]
+    for place, setting in enumerate(case.info["settings"]):
+        model.zero_grad()
+        all_scores = [scores(side) for side in ("chosen", "rejected")] + before
+        method = DpoPreset(loss=setting["loss"], beta=setting["beta"])
+        pairs = pair_scores(*all_scores, averages=method.averages)
+        losses = token_loss(method.loss, pairs, method.strength("tokens"))
+        where, out = f"{setting['loss']} {place}", f"out/{place}"
+        names = ("policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected")
+        found = (pairs.won, pairs.lost, pairs.won_reference, pairs.lost_reference)
+        for name, value in zip(names, found, strict=True):
+            torch.testing.assert_close(
+                value.detach(), case[f"{out}/{name}"], rtol=0, atol=5e-5, msg=f"{where} {name}"
+            )
+        close(losses, case[f"{out}/losses"], where, TOLERANCE.get(setting["loss"], 0.0))
+        close((pairs.gap > 0).float().mean(), case[f"{out}/accuracy"], where)
+        close(setting["beta"] * pairs.gap.mean(), case[f"{out}/margin"], where)
+        losses.mean().backward()
+        for name, wanted in case.group(f"{out}/grad/").items():
+            gradient = parameters[name].grad
+            assert gradient is not None
+            allowed = 1e-4 * wanted.abs().max().item()
+            torch.testing.assert_close(gradient, wanted, rtol=0, atol=allowed, msg=f"{where} {name}")

@@ -12,13 +12,22 @@ code.)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
-from motionrft.representations.kimodo.skeletons import FPS, G1, SMPLX22, SOMA30, KimodoSkeleton, posed_joints
+from motionrft.representations.kimodo.skeletons import (
+    FPS,
+    G1,
+    SMPLX22,
+    SOMA30,
+    KimodoSkeleton,
+    picked,
+    posed_joints,
+)
 from motionrft.representations.kimodo.smooth_root import smooth_path
 from motionrft.rotations import cross, matrix_to_sixd, normalise
 
@@ -63,6 +72,22 @@ def rest_of(skeleton: KimodoSkeleton, rest: Tensor | None = None) -> Tensor:
             f"a kimodo motion of {skeleton.name} needs its rest joints, which come with the body model and not with us."
         )
     return skeleton.rest_joints
+
+
+@cache
+def _rest_there(skeleton: KimodoSkeleton, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return skeleton.rest_joints.to(device, dtype)
+
+
+def rest_like(skeleton: KimodoSkeleton, rest: Tensor | None, like: Tensor) -> Tensor:
+    """`rest_of` where and as `like` is; the skeleton's own are copied to a device once.
+
+    Raises:
+        UserError: as `rest_of`.
+    """
+    if rest is None and skeleton.numbers is not None:
+        return _rest_there(skeleton, like.device, like.dtype)
+    return rest_of(skeleton, rest).to(like)
 
 
 @dataclass(frozen=True)
@@ -129,7 +154,7 @@ class KimodoFeatures:
     @property
     def path(self) -> Tensor:
         """(..., T, 3) x and z of the smooth root, y 0: what positions are less of"""
-        return self.smooth_root * self.values.new_tensor([1.0, 0.0, 1.0])
+        return on_ground(self.smooth_root)
 
     @property
     def root(self) -> Tensor:
@@ -141,22 +166,30 @@ class KimodoFeatures:
         return self.positions + self.path[..., None, :]
 
 
+def on_ground(places: Tensor) -> Tensor:
+    """Places (..., 3) with y at 0."""
+    x, y, z = places.unbind(-1)
+    return torch.stack((x, torch.zeros_like(y), z), dim=-1)
+
+
 def forward_kinematics(world: Tensor, root: Tensor, skeleton: KimodoSkeleton, rest: Tensor) -> Tensor:
-    """Joints (..., J, 3) of rotations in the world (..., J, 3, 3), pelvis at `root` (..., 3); one product for all joints.
+    """Joints (..., J, 3) of rotations in the world (..., J, 3, 3), pelvis at `root` (..., 3); one product for all bones.
 
     Args:
         rest: (J, 3) rest joints; only their differences count.
     """
-    rest = rest.to(world)
-    parents = torch.tensor(skeleton.parents[1:], device=world.device)
-    bones = rest[1:] - rest[parents]  # (J - 1, 3)
-    turned = (world.index_select(-3, parents) @ bones[..., None]).squeeze(-1)  # (..., J - 1, 3)
-    return root[..., None, :] + _descent(skeleton).to(world) @ turned  # (..., J, 3)
+    rest, parents = rest.to(world), skeleton.parents[1:]
+    bones = rest[1:] - picked(rest, parents, -2)  # (J - 1, 3)
+    turned = (picked(world, parents, -3) @ bones[..., None]).squeeze(-1)  # (..., J - 1, 3)
+    places = [root]
+    for parent, bone in zip(parents, turned.unbind(-2), strict=True):
+        places.append(places[parent] + bone)
+    return torch.stack(places, dim=-2)  # (..., J, 3)
 
 
 def local_rotations(world: Tensor, parents: tuple[int, ...]) -> Tensor:
     """Rotations (..., J, 3, 3) relative to each joint's parent, of those in the world."""
-    above = world[..., list(parents[1:]), :, :]  # (..., J - 1, 3, 3)
+    above = picked(world, parents[1:], -3)  # (..., J - 1, 3, 3)
     return torch.cat((world[..., :1, :, :], above.transpose(-1, -2) @ world[..., 1:, :, :]), dim=-3)
 
 
@@ -174,7 +207,7 @@ def assembled(
 ) -> Tensor:
     """`encode` with the smooth root (T, 3) given."""
     posed, world = posed_joints(local, root, rest_of(skeleton, rest), skeleton.parents)
-    path = smooth * smooth.new_tensor([1.0, 0.0, 1.0])
+    path = on_ground(smooth)
     velocities = (posed[1:] - posed[:-1]) * FPS
     velocities = torch.cat((velocities, velocities[-1:]))  # (T, J, 3)
     blocks = (
@@ -190,8 +223,8 @@ def assembled(
 
 def contacts_of(posed: Tensor, velocities: Tensor, skeleton: KimodoSkeleton) -> Tensor:
     """(..., 4) 1 where a foot's joint of (..., J, 3) is low and slow, else 0."""
-    feet = list(skeleton.feet)
-    touching = (velocities[..., feet, :].norm(dim=-1) < _STILL) & (posed[..., feet, 1] < _LOW)
+    slow = picked(velocities, skeleton.feet, -2).norm(dim=-1) < _STILL
+    touching = slow & (picked(posed[..., 1], skeleton.feet, -1) < _LOW)
     return touching.to(posed)
 
 
@@ -222,12 +255,3 @@ def canonical(values: Tensor) -> Tensor:
     at_origin = values.clone()
     at_origin[..., :3] = features.smooth_root - features.path[..., :1, :]
     return turn(at_origin, -features.heading_angle[..., 0])
-
-
-def _descent(skeleton: KimodoSkeleton) -> Tensor:
-    """(J, J - 1): entry [j, b] is 1 where the bone of joint b + 1 lies between the pelvis and joint j."""
-    matrix = torch.zeros(skeleton.joints, skeleton.joints - 1)
-    for joint, parent in enumerate(skeleton.parents[1:], start=1):
-        matrix[joint] = matrix[parent]
-        matrix[joint, joint - 1] = 1
-    return matrix

@@ -12,10 +12,10 @@ from torch import Tensor
 from motionrft.errors import UserError
 from motionrft.lengths import zero_padding
 from motionrft.representations.kimodo import features as kimodo
-from motionrft.representations.kimodo.features import KimodoFeatures, rest_of, skeleton_of_features
+from motionrft.representations.kimodo.features import KimodoFeatures, rest_like, skeleton_of_features
 from motionrft.representations.kimodo.retarget import soma30_pose
-from motionrft.representations.kimodo.skeletons import G1, SMPLX22, SOMA30, joints22, soma_names
-from motionrft.representations.retargeting import joints_to_default_rotation, on_default_skeleton
+from motionrft.representations.kimodo.skeletons import G1, SMPLX22, SOMA30, joints22, picked, soma_names
+from motionrft.representations.retargeting import joints_to_default_rotation
 from motionrft.representations.rotation import default_rest_joints, rotation_matrices, rotation_to_joints
 from motionrft.rotations import matrix_to_sixd
 from motionrft.skeleton import SMPL22
@@ -29,7 +29,7 @@ def kimodo_to_joints(values: Tensor, lengths: Tensor | None = None, rest: Tensor
     """
     skeleton, features = skeleton_of_features(values.shape[-1]), KimodoFeatures(values)
     world = features.rotations
-    posed = kimodo.forward_kinematics(world, features.root, skeleton, rest_of(skeleton, rest))
+    posed = kimodo.forward_kinematics(world, features.root, skeleton, rest_like(skeleton, rest, values))
     joints = joints22(posed, world)
     return joints if lengths is None else zero_padding(joints, lengths)
 
@@ -39,14 +39,41 @@ def kimodo_to_rotation(values: Tensor, lengths: Tensor | None = None, rest: Tens
 
     People's rotations are exactly their features'; their path is scaled to our legs. The robot's are a fit to its joints.
     """
-    skeleton, joints = skeleton_of_features(values.shape[-1]), kimodo_to_joints(values, lengths, rest)
+    skeleton, features = skeleton_of_features(values.shape[-1]), KimodoFeatures(values)
     if skeleton is G1:
-        return joints_to_default_rotation(joints, lengths)
-    world = KimodoFeatures(values).rotations
+        return joints_to_default_rotation(kimodo_to_joints(values, lengths), lengths)
+    world, rest = features.rotations, rest_like(skeleton, rest, values)
     if skeleton is not SMPLX22:
-        world = world[..., [skeleton.names.index(name) for name in soma_names()], :, :]  # (B, T, 22, 3, 3)
+        ours = [skeleton.names.index(name) for name in soma_names()]
+        world, rest = picked(world, ours, -3), picked(rest, ours, -2)  # (B, T, 22, 3, 3), (22, 3)
     sixd = matrix_to_sixd(kimodo.local_rotations(world, SMPL22.parents), "interleaved")
-    return on_default_skeleton(sixd.flatten(-2), joints, lengths)
+    rotation = torch.cat((_default_path(features.root, rest), sixd.flatten(-2)), dim=-1)
+    return rotation if lengths is None else zero_padding(rotation, lengths)
+
+
+def _measures(rest: Tensor) -> tuple[Tensor, Tensor]:
+    """Length of a leg, and the pelvis above the lower toe, of rest joints (22, 3)."""
+    (thigh, shin), toes = SMPL22.legs, (10, 11)
+    hip = SMPL22.parents[thigh]
+    legs = (rest[thigh] - rest[hip]).norm() + (rest[shin] - rest[thigh]).norm()
+    return legs, rest[0, 1] - torch.minimum(rest[toes[0], 1], rest[toes[1], 1])
+
+
+_REST = default_rest_joints()
+_LEGS, _HIGH = (float(measure) for measure in _measures(_REST))
+_PELVIS = tuple(_REST[0].tolist())
+"""Of our default skeleton, metres: a leg, the pelvis above the lower toe, and where the pelvis rests."""
+
+
+def _default_path(root: Tensor, rest: Tensor) -> Tensor:
+    """(..., 3) translation of our default skeleton: the pelvis' path scaled to its legs, standing where that body
+    stands.
+    """
+    legs, high = _measures(rest)
+    ratio = _LEGS / legs
+    x, y, z = (root * ratio).unbind(-1)
+    y = y + (_HIGH - high * ratio)
+    return torch.stack([place - start for place, start in zip((x, y, z), _PELVIS, strict=True)], dim=-1)
 
 
 def rotation_to_kimodo(rotation: Tensor, lengths: Tensor | None = None) -> Tensor:

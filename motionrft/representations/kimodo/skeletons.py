@@ -6,6 +6,7 @@ relative to world-aligned rest frames.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -176,6 +177,11 @@ _G1_CHEST, _G1_NECK, _G1_HEAD = 0.15, 0.30, 0.45
 """Metres above the waist's pitch hinge, along it: our proposal, for the robot has nothing there to point at."""
 
 
+def picked(values: Tensor, places: Sequence[int], dim: int) -> Tensor:
+    """Some entries of an axis, in that order: an index would be a tensor, made on the host and copied to the device."""
+    return torch.stack([values.select(dim, place) for place in places], dim)
+
+
 def joints22(posed: Tensor, rotations: Tensor | None = None) -> Tensor:
     """Our 22 joints of posed joints (..., J, 3), J of `SKELETONS`.
 
@@ -187,7 +193,7 @@ def joints22(posed: Tensor, rotations: Tensor | None = None) -> Tensor:
     if skeleton is SMPLX22:
         return posed
     if skeleton is not G1:
-        return posed[..., [skeleton.names.index(name) for name in _SOMA_NAMES], :]
+        return picked(posed, [skeleton.names.index(name) for name in _SOMA_NAMES], -2)
     return _g1_joints22(posed, rotations)
 
 
