@@ -107,11 +107,24 @@ def load_parts(
         generator.decode_features()
     prompts = load_prompts(preset, generator)
     generator.check_asked(int(prompts.lengths.min()))
+    _check_texts(generator, prompts, [looked_at.validation, looked_at.test, looked_at.source])
     if generator.warning:
         say(generator.warning)
     if preset.prompts is not None and (said := read_prompt_file(Path(preset.prompts)).said):
         say(said)
     return Parts(generator, reward, prompts, looked_at.validation, looked_at.test, looked_at.source)
+
+
+def _check_texts(generator: Generator, prompts: PromptSet, looked_at: Iterable[TestSet | None]) -> None:
+    """Refuse texts that could not be encoded here, those of the tables among them, before hours of tuning are over."""
+    if not hasattr(generator, "text_encoder_name"):
+        return
+    sets = prompts.captions or [(text,) for text in prompts.texts]
+    texts = [text for several in sets for text in several]
+    for test in looked_at:
+        items = [] if test is None else test.items.items
+        texts += [caption.text for item in items for caption in item.captions]
+    generator.text_encoder.check(texts)
 
 
 def load_weighed(

@@ -25,18 +25,18 @@ from tests.benchmarks.layer_by_layer import peaks
 PARTS = ("tuning", "bytes", "text")
 TOLD = "easytune"
 RUNS: dict[str, dict[str, Any]] = {
-    TOLD: {"weights": {"semantic": 1, "similarity": 1, "consistency": 1}},
+    TOLD: {"weights": {"semantic": 1, "similarity": 1, "consistency": 0.1}},
     "easytune-without": {"weights": {"semantic": 1, "similarity": 1}},
     "sft": {"method": {"method": "sft"}},
 }
 """EasyTune with the consistency term and without, and supervised tuning."""
 COMMON: dict[str, Any] = {
-    "method": {"method": "easytune", "k": 10, "rho": 0},
+    "method": {"method": "easytune", "k": 5, "rho": 0},
     "steps": 25,
     "guidance": 1.0,
     "batch": 8,
     "reference": {"noises": 1},
-    "optimiser": {"lr": 1e-4, "warmup": 10, "floor": 0.1},
+    "optimiser": {"lr": 3e-5, "warmup": 10, "floor": 0.1},
     "watch": {"every": 0},
     "checkpoint_every": 0,
 }
@@ -257,10 +257,11 @@ def main() -> None:
     parser.add_argument("--generator", type=Path, help="mini-kimodo's folder")
     parser.add_argument("--data", type=Path, help="data set folder that supervised tuning learns from")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--runs", nargs="+", choices=list(RUNS), default=list(RUNS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--sampling-seeds", type=int, default=2)
+    parser.add_argument("--sampling-seeds", type=int, default=1)
     parser.add_argument("--updates", type=int, default=60)
-    parser.add_argument("--prompts", type=int, default=64, help="held-out prompts of an evaluation")
+    parser.add_argument("--prompts", type=int, default=48, help="held-out prompts of an evaluation")
     parser.add_argument("--keep", type=Path, help="folder for kimodo.json")
     args = parser.parse_args()
     if args.generator is None and set(args.parts) != {"text"}:
@@ -273,13 +274,11 @@ def main() -> None:
     if "bytes" in args.parts:
         document["bytes"] = held(args)
     if "tuning" in args.parts:
-        chosen = {
-            name: values for name, values in RUNS.items() if args.data is not None or "method" not in values
+        runs = {
+            name: [tuned(name, RUNS[name], args, seed) for seed in range(args.seeds)]
+            for name in args.runs
+            if args.data is not None or "method" not in RUNS[name]
         }
-        runs: dict[str, list[dict[str, Any]]] = {name: [] for name in chosen}
-        for seed in range(args.seeds):
-            for name, values in chosen.items():
-                runs[name].append(tuned(name, values, args, seed))
         document["tuning"] = {"runs": summary(runs), "before": blocks(args.generator)}
     for folder in {args.out, args.keep or args.out}:
         (folder / "kimodo.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

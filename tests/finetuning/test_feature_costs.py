@@ -55,7 +55,7 @@ def test_hinges_and_blocks_come_right(folder: Path) -> None:
     lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
     for name in COSTS:
         values = [line[f"reward/{name}"] for line in lines]
-        assert sum(values[-8:]) < 0.8 * sum(values[:8]), name
+        assert sum(values[-8:]) < 0.9 * sum(values[:8]), name
     tuned = read_generator(done.generator)
     assert tuned.representation == "joints", "what it is judged by is no part of the model"
 

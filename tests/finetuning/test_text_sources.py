@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 
 from motionrft.errors import UserError
 from motionrft.finetuning.estimate import estimate
-from motionrft.finetuning.loading import identities, load_tuned
-from motionrft.finetuning.preset import FinetunePreset
+from motionrft.finetuning.loading import identities, load_parts, load_tuned
+from motionrft.finetuning.preset import EvaluationPart, FinetunePreset
 from motionrft.finetuning.run import FinetuneSession
 from motionrft.generators.folder import save_generator
 from motionrft.generators.kimodo import Kimodo
@@ -70,6 +70,14 @@ def test_a_dry_run_needs_no_encoder_and_names_what_the_file_lacks(
         UserError, match=r"f\.safetensors: no features of 'They jump\.' \(3 prompts are there\)"
     ):
         estimate(preset, session)
+
+
+def test_a_caption_of_the_tables_that_the_file_lacks_is_named_before_tuning(
+    preset: FinetunePreset, tmp_path: Path
+) -> None:
+    told = preset.model_copy(update={"evaluation": EvaluationPart(prompts=32, data="builtin")})
+    with pytest.raises(UserError, match=r"no features of .* and \d+ more"):
+        load_parts(told, torch.device("cpu"))
 
 
 def test_a_file_that_is_not_there_is_said_first(preset: FinetunePreset, tmp_path: Path) -> None:
