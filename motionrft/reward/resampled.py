@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from motionrft.lengths import zero_padding
-from motionrft.representations.joints import sample_times
+from motionrft.representations.joints import cubic_weights, sample_times
 from motionrft.representations.names import JOINTS, ROTATION
 from motionrft.reward.base import Reward, RewardCondition
 
@@ -130,10 +130,4 @@ def resample_batch(
     beyond = (place[None] == lengths[:, None]).reshape(len(values), -1, *(1,) * (values.dim() - 2))
     longer = torch.where(beyond, last, torch.cat((values, values[:, -1:]), dim=1))
     padded = torch.cat((first[:, None], longer, longer[:, -1:]), dim=1)  # frame k lies at k + 1
-    weights = (
-        -x * (x - 1) * (x - 2) / 6,
-        (x + 1) * (x - 1) * (x - 2) / 2,
-        -(x + 1) * x * (x - 2) / 2,
-        (x + 1) * x * (x - 1) / 6,
-    )
-    return torch.stack([weight * padded[:, before + k] for k, weight in enumerate(weights)]).sum(0)
+    return torch.stack([weight * padded[:, before + k] for k, weight in enumerate(cubic_weights(x))]).sum(0)
