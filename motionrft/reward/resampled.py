@@ -6,8 +6,7 @@ features, which hold velocities, cannot, and noisy states are judged as they com
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch import Tensor
 from motionrft.lengths import zero_padding
 from motionrft.representations.joints import cubic_weights, sample_times
 from motionrft.representations.names import JOINTS, ROTATION
+from motionrft.reward.around import Around
 from motionrft.reward.base import Reward, RewardCondition
 
 SAME_RATE = 0.01
@@ -32,45 +32,12 @@ def at_own_rate(reward: Reward, fps: float) -> Reward:
     return Resampled(reward, fps, float(learnt))
 
 
-class Resampled(Reward):
+class Resampled(Around):
     """The reward `inner`, which learnt motions at `learnt` frames a second, for motions of `fps`."""
 
     def __init__(self, inner: Reward, fps: float, learnt: float) -> None:
-        super().__init__()
-        self.inner, self.fps, self.learnt = inner, fps, learnt
-        self.representation = inner.representation
-        self.differentiable = inner.differentiable
-        self.ranges: Mapping[str, tuple[float, float]] = inner.ranges
-
-    @property
-    def width(self) -> int:
-        return self.inner.width
-
-    @property
-    def kinematic_width(self) -> int | None:
-        return self.inner.kinematic_width
-
-    @property
-    def weights(self) -> dict[str, float]:
-        return self.inner.term_weights
-
-    @weights.setter
-    def weights(self, weights: dict[str, float]) -> None:
-        self.inner.weights = weights  # type: ignore[assignment]
-
-    @property
-    def term_weights(self) -> dict[str, float]:
-        return self.inner.term_weights
-
-    @property
-    def learnt_noise(self) -> bool:
-        return self.inner.learnt_noise
-
-    def remember(self, texts: Sequence[str]) -> None:
-        self.inner.remember(texts)
-
-    def settle(self) -> None:
-        self.inner.settle()
+        super().__init__(inner)
+        self.fps, self.learnt = fps, learnt
 
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
@@ -97,13 +64,6 @@ class Resampled(Reward):
                 resampled = torch.cat((path, turned), dim=-1)
             frames = ((lengths - 1) * (self.learnt / self.fps) + 1e-6).long() + 1
             return zero_padding(resampled, frames), frames
-
-    def __getattr__(self, name: str) -> Any:
-        """What the reward itself knows (`about`, `known`), for who asks."""
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("inner"), name)
 
 
 def resample_batch(
