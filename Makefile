@@ -96,6 +96,9 @@ assets: install
 	$(BIN)/python -c "import sys; from pathlib import Path; from motionrft.pretraining.builtin_models import *; \
 		assemble(Sources(*map(Path, sys.argv[1:])))" \
 		$(ASSETS)/data $(ASSETS)/base/generator $(ASSETS)/reward/reward $(ASSETS)/judge/evaluator
+	$(BIN)/motionrft pretrain --preset mini-motiongpt --data $(ASSETS)/data --out $(ASSETS)/tokens $(call again,tokens)
+	$(BIN)/python -c "import sys; from pathlib import Path; from motionrft.pretraining.builtin_tokens import *; \
+		assemble_tokens(*map(Path, sys.argv[1:]))" $(ASSETS)/data $(ASSETS)/tokens/generator
 
 # The wider world: Bandai-Namco's and CMU's clips with composed events. `world-pack` makes one small file of the captures,
 # to be taken to a machine with a GPU; `world` trains from it (DEVICE=cuda: about ten minutes; a processor: hours).

@@ -27,6 +27,7 @@ _TABLES: dict[str, Kind] = {
 _WORDS = {
     "builtin": "travels along: 20 kinds of motion",
     "builtin-world": "travels along: 52 kinds of motion, alone and after each other",
+    "builtin-tokens": "travels along: a language model of motion tokens",
     "generation": "R-Precision, FID, MM-Dist and physics of sampled motions",
     "retrieval": "a reward or evaluator finds motions by text",
     "preference": "a reward prefers what people prefer",

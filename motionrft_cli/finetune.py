@@ -1,6 +1,7 @@
 """finetune: a generator made better by reward."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ from motionrft.diffusion.plan import plan_rows, updates
 from motionrft.errors import UserError
 from motionrft.finetuning.methods.base import method_named, plan_of
 from motionrft.finetuning.preset import FinetunePreset
+from motionrft_cli.following import Log, check_log, followed
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.resuming import AllowChanged
 from motionrft_cli.training_progress import LoopProgress
@@ -56,6 +58,7 @@ def finetune(
         bool, typer.Option("--show-plan", help="print what the method does at each denoising step, and stop")
     ] = False,
     allow_changed: AllowChanged = None,
+    log: Log = None,
 ) -> int:
     """Fine-tune a generator by reward.
 
@@ -69,10 +72,16 @@ def finetune(
         raise UserError(
             "--compare needs several methods: --method easytune,refl,draft, or a preset with compare"
         )
+    if log is not None and (show_plan or call.dry_run or compare or diagnose is not None):
+        raise UserError(
+            "--log is of a run: leave it away with --show-plan, --dry-run, --compare and --diagnose"
+        )
     if show_plan:
         return _show_plan(call)
     if call.dry_run:
         return _dry_run(call)
+    if log is not None:
+        check_log(log)
     out = call.output_folder()
     if diagnose is not None:
         return _diagnose(call, diagnose)
@@ -80,7 +89,9 @@ def finetune(
         return _compare(call)
     from motionrft.finetuning.run import finetune as tune
 
-    _show(call, tune(call.preset, _session(call, allow_changed or ())), out / "generator")
+    with followed(call, log, staged=False) as progress:
+        done = tune(call.preset, replace(_session(call, allow_changed or ()), progress=progress))
+    _show(call, done, out / "generator")
     return 0
 
 

@@ -19,6 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 from motionrft.errors import Interrupted, RunError, UserError, is_out_of_memory
 from motionrft_cli.commands import COMMANDS, load_command
 from motionrft_cli.terminal import prepare_streams, visible
+from motionrft_cli.waiting import spin_briefly
 
 PURPOSE = "Make a text-to-motion generator better by reward."
 START = "motionrft finetune --preset mini-easytune --out runs/first"
@@ -188,6 +189,7 @@ def _close_stdout() -> None:
 def main() -> None:
     """Entry point of the installed script."""
     prepare_streams()
+    spin_briefly()
     if "--debug" not in sys.argv:
         warnings.simplefilter(
             "ignore"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from motionrft.pretraining.preset import PretrainPreset
 from motionrft_cli.dry_run import measure_cost
+from motionrft_cli.following import Log, check_log, followed
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.resuming import AllowChanged
 
@@ -25,28 +26,30 @@ def pretrain(
         Literal["autoencoder", "denoiser", "language-model", "all"] | None, sets("stage")
     ] = None,
     allow_changed: AllowChanged = None,
+    log: Log = None,
 ) -> int:
     """Train a base generator of any family: its autoencoder where it has one, then its denoiser or language model.
 
     With --teacher a MotionLCM is distilled from an MLD instead.
     OUT/generator is what sample, finetune and eval take as --generator.
     """
+    if log is not None:
+        check_log(log, call.dry_run)
     if call.dry_run:
         return measure_cost(call, partial(_begin, call))
     from motionrft.pretraining.run import Pretraining
     from motionrft.training.distribution import Distribution
-    from motionrft_cli.training_progress import LoopProgress
 
     console = call.console
     result: dict[str, float] = {}
-    with Distribution.join(call.device()) as company:
+    with Distribution.join(call.device()) as company, followed(call, log) as progress:
         company.first(call.output_folder)
         out = call.output_folder()
         pretraining = Pretraining.prepare(
             call.preset,
             out,
             company.device or call.device(),
-            partial(LoopProgress, console),
+            progress,
             call.dtype(),
             resume=call.resume,
             overwrite=call.overwrite,

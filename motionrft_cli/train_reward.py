@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 from motionrft.reward.motionreward.preset import TrainRewardPreset
 from motionrft_cli.dry_run import measure_cost
+from motionrft_cli.following import Log, check_log, followed
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.resuming import AllowChanged
 from motionrft_cli.shares import refuse_several
-from motionrft_cli.training_progress import LoopProgress
 
 SHOWN = ("stages", "recall", "preference", "authenticity")
 """What is known of a reward's making that --json repeats."""
@@ -25,15 +25,18 @@ def train_reward(
     base: Annotated[str | None, sets("base")] = None,
     time_limit: Annotated[float | None, sets("time_limit")] = None,
     allow_changed: AllowChanged = None,
+    log: Log = None,
 ) -> int:
     """Train a reward that judges motions in three representations.
 
     Stages: semantic (text and motion in one space), preference and authenticity (adapters on the frozen
     first stage). OUT/reward is the result. The stage evaluator trains a judge for results, OUT/evaluator.
     """
+    if log is not None:
+        check_log(log, call.dry_run)
     if call.preset.stage == "evaluator":
         refuse_several("train-reward --stage evaluator")
-        return _train_evaluator(call, tuple(allow_changed or ()))
+        return _train_evaluator(call, tuple(allow_changed or ()), log)
     from motionrft.loading import load_generator, opened_reward
     from motionrft.official.pickles import read_pickle
     from motionrft.reward.motionreward.reward_session import REWARD, RewardSession
@@ -58,13 +61,13 @@ def train_reward(
         )
     from motionrft.training.distribution import Distribution
 
-    with Distribution.join(call.device()) as company:
+    with Distribution.join(call.device()) as company, followed(call, log) as progress:
         company.first(call.output_folder)
         session = RewardSession(
             call.output_folder(),
             company.device or call.device(),
             call.dtype(),
-            lambda stage: LoopProgress(call.console, stage),
+            progress,
             call.resume,
             call.overwrite,
             tuple(allow_changed or ()),
@@ -82,7 +85,7 @@ def train_reward(
     return 0
 
 
-def _train_evaluator(call: Call[TrainRewardPreset], allow_changed: tuple[str, ...]) -> int:
+def _train_evaluator(call: Call[TrainRewardPreset], allow_changed: tuple[str, ...], log: str | None) -> int:
     from motionrft.evaluation.evaluators.run import EVALUATOR, run_evaluator_training
 
     if call.dry_run:
@@ -92,10 +95,12 @@ def _train_evaluator(call: Call[TrainRewardPreset], allow_changed: tuple[str, ..
                 call.preset, folder, call.device(), progress(EVALUATOR)
             ),
         )
-    out, bar = call.output_folder(), LoopProgress(call.console, EVALUATOR)
-    found = run_evaluator_training(
-        call.preset, out, call.device(), bar, call.resume, call.overwrite, allow_changed
-    )
+    out = call.output_folder()
+    with followed(call, log) as progress:
+        bar = progress(EVALUATOR)
+        found = run_evaluator_training(
+            call.preset, out, call.device(), bar, call.resume, call.overwrite, allow_changed
+        )
     rows = [[name, value] for name, value in found.items()]
     call.console.table("validation split: real motions and their captions", ["measure", "value"], rows)
     call.console.emit({"evaluator": str(out / EVALUATOR), **found})

@@ -6,6 +6,7 @@ import pytest
 
 import motionrft.builtin
 from motionrft import builtin
+from motionrft.errors import UserError
 from motionrft.evaluation.evaluators import load_evaluator
 from motionrft.loading import load_generator, load_reward
 
@@ -18,6 +19,15 @@ def test_every_set_has_a_generator_a_reward_and_an_evaluator(name: str) -> None:
     assert (generator.representation, generator.fps) == ("kinematic", builtin.FPS)
     assert load_reward(name).width > 0
     assert load_evaluator(name) is not None
+
+
+def test_the_generator_of_motion_tokens_is_small_and_alone() -> None:
+    generator = load_generator(builtin.TOKENS)
+    assert (generator.kind, generator.representation, generator.fps) == ("tokens", "kinematic", builtin.FPS)
+    folder = builtin.resolve(builtin.TOKENS, "generator")
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 6 * 2**20
+    with pytest.raises(UserError, match="a generator alone: its evaluator is that of builtin"):
+        load_evaluator(builtin.TOKENS)
 
 
 def test_a_reward_of_the_wider_world_learnt_noise() -> None:

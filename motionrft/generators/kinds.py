@@ -5,7 +5,7 @@ from typing import Literal
 Kind = Literal["diffusion", "tokens"]
 KIND_WORDS: dict[Kind, str] = {"diffusion": "diffusion generators", "tokens": "generators of motion tokens"}
 DIFFUSION_FIELDS = ("sampler", "eta", "steps", "guidance", "shift")
-TOKEN_FIELDS = ("temperature", "top_k", "masked", "ending")
+TOKEN_FIELDS = ("temperature", "top_k", "guidance", "masked", "ending")
 
 Ending = Literal["asked", "own", "cut"]
 """How a generator of motion tokens ends a motion: `asked` writes exactly the frames asked for, `own` ends by itself,

@@ -23,7 +23,9 @@ class SamplePreset(AskingPreset):
 
     command: ClassVar[str] = "sample"
 
-    generator: str = Field("builtin", description=GENERATOR, json_schema_extra=suggests("builtin"))
+    generator: str = Field(
+        "builtin", description=GENERATOR, json_schema_extra=suggests("builtin", "builtin-tokens")
+    )
     family: str | None = Field(
         None,
         description="family of an official checkpoint; null: recognised from its keys",

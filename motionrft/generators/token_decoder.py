@@ -25,6 +25,7 @@ class TokenDecoderSettings:
 
     features: of a frame. codes, code_width: of the codebook. vq_width, vq_depth: of the VQ-VAE, 2^`down` frames a token.
     width, layers, heads, feedforward, dropout: of the decoder. text, text_width: the text encoder and its states.
+    guidance: scale of classifier-free guidance unless another is named; 1 for none.
     """
 
     features: int = 263
@@ -40,6 +41,7 @@ class TokenDecoderSettings:
     dropout: float = 0.1
     text: str = "minilm"
     text_width: int = 384
+    guidance: float = 1.0
     fps: float = 20.0
     min_frames: int = 16
     max_frames: int = 196
@@ -50,6 +52,7 @@ class TokenDecoderGenerator(TokenGenerator):
 
     family = "token-decoder"
     representation = "kinematic"
+    knows_guidance = True
     language_model: TokenDecoder
 
     def __init__(self, config: TokenDecoderSettings):
@@ -80,7 +83,7 @@ class TokenDecoderGenerator(TokenGenerator):
         )
         self.vocabulary = Vocabulary(config.codes + 1, config.codes, 0, config.codes, config.codes)
         self.most_ids = longest
-        self.usual = TokenSampling(1.0, 0, True, "asked", config.fps)
+        self.usual = TokenSampling(1.0, 0, True, "asked", config.fps, config.guidance)
         self.register_buffer("mean", torch.zeros(config.features))
         self.register_buffer("std", torch.ones(config.features))
 
@@ -97,6 +100,10 @@ class TokenDecoderGenerator(TokenGenerator):
 
     def encode_text(self, texts: Sequence[str]) -> Condition:
         return Condition(self.text_encoder.encode(texts))
+
+    def null_prompts(self, count: int) -> Condition:
+        """The empty text."""
+        return Condition(self.text_encoder.encode([""]).expand(count).to(self.device))
 
     def logits(self, prompts: Condition, tokens: MotionTokens) -> Tensor:
         """(B, N + 1, K + 1): of the first token, of each after those before, of the end; with gradient."""

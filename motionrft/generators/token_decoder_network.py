@@ -19,7 +19,7 @@ class Block(nn.Module):
         super().__init__()
         if width % heads:
             raise ValueError(f"a width of {width} does not divide into {heads} attention heads")
-        self.heads, self.dropout = heads, dropout
+        self.heads = heads
         self.norm_self, self.norm_text, self.norm_feed = (nn.LayerNorm(width) for _ in range(3))
         self.qkv, self.out_self = Linear(width, 3 * width), Linear(width, width)
         self.q, self.kv, self.out_text = Linear(width, width), Linear(width, 2 * width), Linear(width, width)
@@ -48,8 +48,7 @@ class Block(nn.Module):
         return x + self.drop(self.linear2(self.drop(F.gelu(self.linear1(self.norm_feed(x)))))), (k, v)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
-        dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=causal)
+        mixed = F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal)
         return mixed.transpose(1, 2).flatten(2)  # (B, N, D)
 
     def _split(self, x: Tensor) -> Tensor:

@@ -52,6 +52,19 @@ class Writer(Protocol):
         """(B, V) of the next token, after the (B,) ids just written; None at the very beginning."""
 
 
+@dataclass(frozen=True)
+class Guided:
+    """Two writers of one batch, with the prompts and with the null prompt: null + scale (text - null) on the logits."""
+
+    text: Writer
+    null: Writer
+    scale: float
+
+    def logits(self, ids: Tensor | None) -> Tensor:
+        null = self.null.logits(ids)
+        return null + self.scale * (self.text.logits(ids) - null)
+
+
 class TokenGenerator(TextToMotion):
     """A language model of motion tokens. Concrete families are final."""
 
@@ -67,6 +80,8 @@ class TokenGenerator(TextToMotion):
     """Ids of the longest text it writes without a mask."""
     usual: TokenSampling
     """How it is sampled unless something else is said."""
+    knows_guidance: ClassVar[bool] = False
+    """Whether it was trained with the null prompt too."""
     tuned_with: TokenSampling | None = None
 
     @abstractmethod
@@ -85,6 +100,10 @@ class TokenGenerator(TextToMotion):
     def writer(self, prompts: Any, lengths: Tensor) -> Writer:
         """Begin to write B motions; `lengths` (B,) frames are those asked for."""
 
+    def null_prompts(self, count: int) -> Any:
+        """The null prompt `count` times; raises `NotImplementedError` for a family that knows no guidance."""
+        raise NotImplementedError(f"{self.family} knows no guidance")
+
     @abstractmethod
     def read_ids(self, ids: Sequence[int]) -> tuple[list[int], bool]:
         """Codes of a text written without a mask, and whether it is a motion."""
@@ -98,18 +117,27 @@ class TokenGenerator(TextToMotion):
         self,
         temperature: float | None = None,
         top_k: int | None = None,
+        guidance: float | None = None,
         masked: bool | None = None,
         ending: Ending | None = None,
     ) -> TokenSampling:
         """What motions are sampled with; None stands for what it was tuned with, else for the family's own choice.
 
         Raises:
-            UserError: an unmasked motion of a given length is asked for.
+            UserError: an unmasked motion of a given length is asked for, or guidance of a family that knows none.
         """
         usual = self.tuned_with or self.usual
         if masked is False and ending is None and usual.ending == "asked":
             ending = "cut"
-        asked = {"temperature": temperature, "top_k": top_k, "masked": masked, "ending": ending}
+        if guidance not in (None, 1) and not self.knows_guidance:
+            raise UserError(f"{self.family} knows no guidance, but guidance is {guidance:g}: leave it out.")
+        asked = {
+            "temperature": temperature,
+            "top_k": top_k,
+            "guidance": guidance,
+            "masked": masked,
+            "ending": ending,
+        }
         given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
         return replace(usual, **given, fps=self.fps).checked(self.family)
 
@@ -164,7 +192,7 @@ class TokenGenerator(TextToMotion):
         Args:
             prompts: on the generator's device. lengths: (B,) frames asked for, on the CPU.
         """
-        writer, draws = self.writer(prompts, lengths), TokenDraws(seeds, self.device)
+        writer, draws = self._begun(prompts, lengths, sampling.guidance), TokenDraws(seeds, self.device)
         if not sampling.masked:
             return self._written_freely(writer, draws, sampling, len(seeds))
         least, most = self._counts(lengths, sampling.ending)
@@ -185,6 +213,12 @@ class TokenGenerator(TextToMotion):
             logits = writer.logits((drawn + first).where(~ends, v.end))
         tokens = MotionTokens(torch.stack(rows, 1), counts.cpu())
         return Written(tokens, torch.ones(len(seeds), dtype=torch.bool))
+
+    def _begun(self, prompts: Prompts, lengths: Tensor, guidance: float) -> Writer:
+        writer = self.writer(prompts, lengths)
+        if guidance == 1:
+            return writer
+        return Guided(writer, self.writer(self.null_prompts(len(prompts)), lengths), guidance)
 
     def _drawn(
         self, logits: Tensor, draws: TokenDraws, sampling: TokenSampling, early: Tensor, late: Tensor

@@ -16,8 +16,9 @@ class TokenSampling:
     """A change of any of these makes other motions of the same weights.
 
     temperature: divides the logits; 0 takes the likeliest. top_k: only so many of the likeliest; 0 for all.
+    guidance: scale of classifier-free guidance on the logits, 1 for none. fps: frames a second of the motions.
     masked: only tokens that a motion can have at its place are drawn; without it, some of what is written is no motion.
-    ending: as `motionrft.generators.kinds.Ending` says; published evaluations `cut`. fps: frames a second of the motions.
+    ending: as `motionrft.generators.kinds.Ending` says; published evaluations `cut`.
     """
 
     temperature: float
@@ -25,6 +26,7 @@ class TokenSampling:
     masked: bool
     ending: Ending
     fps: float
+    guidance: float = 1.0
 
     @classmethod
     def of(cls, values: Mapping[str, Any], origin: str) -> "TokenSampling":
@@ -45,7 +47,10 @@ class TokenSampling:
         ends = {"asked": "lengths as asked", "own": "lengths of its own", "cut": "own lengths, cut"}[
             self.ending
         ]
-        return f"temperature {self.temperature:g}{top}, {ends}" + ("" if self.masked else ", unmasked")
+        guided = f", guidance {self.guidance:g}" if self.guidance != 1 else ""
+        return f"temperature {self.temperature:g}{top}{guided}, {ends}" + (
+            "" if self.masked else ", unmasked"
+        )
 
     def checked(self, origin: str) -> "TokenSampling":
         """Itself; raises `UserError` where nothing can be sampled so."""

@@ -26,6 +26,8 @@ class LanguageSettings(Protocol):
     @property
     def corrupt(self) -> float: ...
     @property
+    def text_drop(self) -> float: ...
+    @property
     def ema(self) -> float: ...
     @property
     def validate_every(self) -> int: ...
@@ -53,7 +55,7 @@ class LanguageTrainer:
         self.generator, self.rows, self.validation = generator.eval(), train, validation
         self.settings, self.seed = settings, seed
         self.batches = RowBatches(train, settings.batch, seed)
-        generator.remember(sorted(train.texts | {row.texts[0] for row in validation}))
+        generator.remember(sorted({""} | train.texts | {row.texts[0] for row in validation}))
         generator.requires_grad_(False)
         self.network = generator.tuned.train().requires_grad_(True)
         self.optimiser = Optimiser(self.network, settings.optimiser, total=settings.updates)
@@ -64,8 +66,11 @@ class LanguageTrainer:
         rows = [self.rows.rows[place] for place in self.batches[step].tolist()]
         draws = generator_for(self.seed, "language model", step)
         tokens = MotionTokens.of([row.tokens for row in rows])
-        picks = torch.rand(len(rows), generator=draws).tolist()
-        texts = [row.texts[int(pick * len(row.texts))] for row, pick in zip(rows, picks, strict=True)]
+        picks, drops = torch.rand(2, len(rows), generator=draws).tolist()
+        texts = [
+            "" if drop < self.settings.text_drop else row.texts[int(pick * len(row.texts))]
+            for row, pick, drop in zip(rows, picks, drops, strict=True)
+        ]
         loss = self._loss(texts, tokens, self._corrupted(tokens, draws))
         loss.backward()
         report = self.optimiser.step()

@@ -68,11 +68,9 @@ class LanguageModelStage(PresetPart):
     )
     composed_share: float = Field(0.35, ge=0, lt=1, description="share of them among what is drawn")
     corrupt: float = Field(
-        0.15,
-        ge=0,
-        le=1,
-        description="largest share of a motion's tokens that are misheard while it is learnt",
+        0.6, ge=0, le=1, description="largest share of a motion's tokens that are misheard while it is learnt"
     )
+    text_drop: float = Field(0.1, ge=0, le=1, description="share of captions replaced by the empty text")
     ema: float = Field(0.99, ge=0, lt=1, description="decay of the weights' moving average, which is kept")
     validate_every: int = Field(250, ge=1, description="updates between validations")
     optimiser: OptimiserPreset = Field(

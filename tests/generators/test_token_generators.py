@@ -10,6 +10,7 @@ from motionrft.generators import TokenGenerator, read_generator, save_generator
 from motionrft.generators.motion_tokens import MotionTokens
 from motionrft.generators.sampling import sample, sample_batches
 from motionrft.generators.text_to_motion import Asked, Sampled, asked_of
+from motionrft.generators.token_generator import Guided, Writer
 from motionrft.generators.token_sampling import allowed_logits
 from tests.generators.families import tiny
 from tests.generators.token_families import TINY_TOKENS, tiny_tokens, with_words
@@ -132,6 +133,28 @@ def test_settings_of_the_other_kind_are_refused(generator: TokenGenerator) -> No
     assert asked_of(generator, Asked(steps=5, temperature=0.5), [tiny("mdm")]).temperature == 0.5
     with pytest.raises(UserError, match="unmasked"):
         generator.sampling(masked=False, ending="asked")
+
+
+def test_guidance_moves_the_logits_away_from_the_null_prompt() -> None:
+    generator = tiny_tokens("token-decoder")
+    prompts = generator.encode_text(TEXTS[:2])
+
+    def begin() -> tuple[Writer, Writer]:
+        return generator.writer(prompts, LENGTHS), generator.writer(generator.null_prompts(2), LENGTHS)
+
+    (text, null), guided = begin(), Guided(*begin(), 3.0)
+    for ids in (None, torch.tensor([1, 2])):
+        said, unsaid = text.logits(ids), null.logits(ids)
+        torch.testing.assert_close(guided.logits(ids), unsaid + 3.0 * (said - unsaid))
+    same, guided_motion = (draw(generator, [0, 1], guidance=scale).motion for scale in (1.0, 8.0))
+    assert torch.equal(same, draw(generator, [0, 1]).motion) and not torch.equal(same, guided_motion)
+
+
+def test_a_family_without_a_null_prompt_refuses_guidance() -> None:
+    generator = tiny_tokens("motiongpt")
+    assert generator.sampling(guidance=1.0) == generator.sampling()
+    with pytest.raises(UserError, match="knows no guidance"):
+        generator.sampling(guidance=2.0)
 
 
 def test_top_k_keeps_the_largest_and_renormalises() -> None:

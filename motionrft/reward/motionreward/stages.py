@@ -156,7 +156,7 @@ def _fakes_of(
         held = [name for name in names if OFFICIAL_NAMES[name] in content]
         found = [clip for name in held for clip in published_fakes(content, path, name, OFFICIAL_NAMES[name])]
         return _divided(found, path)
-    if place not in builtin.NAMES and path.is_dir() and not holds_model(path):
+    if place not in builtin.GENERATORS and path.is_dir() and not holds_model(path):
         return _divided(read_fakes(path, names, fps=data.train.fps), path)
     generator = session.open_generator(place).to(session.device)
     _check_fits(generator, place, data.train)
