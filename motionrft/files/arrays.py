@@ -268,7 +268,7 @@ def rate_of(members: Mapping[str, Any], path: Path) -> float | None:
         if members.get(name) is None:
             continue
         value = np.asarray(members[name]).reshape(-1)
-        if value.dtype.kind not in "iuf" or not value.size or (value != value[0]).any():
+        if value.dtype.kind not in "iuf" or not value.size or (value[1:] != value[0]).any():
             shown = " ".join(str(value.tolist())[:40].split())
             raise UserError(f"{path}: {name} is {shown}; a frame rate is one number a second.")
         return check_fps(float(value[0]), f"{path}: {name}")
