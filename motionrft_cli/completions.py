@@ -4,17 +4,15 @@ The scripts are static, so that a press of TAB costs nothing; only the names aft
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from motionrft.errors import UserError
 from motionrft.registry import FORMATS, GENERATORS, METHODS, SAMPLERS, Kind
 from motionrft.settings.fields import every_field
 from motionrft_cli.commands import COMMANDS, load_function, preset_model
 from motionrft_cli.described import NO_BREAK, Described
+from motionrft_cli.shells import bash, fish, zsh
+from motionrft_cli.shells.words import SHELLS, Command, Flag, Word
 
-SHELLS = ("bash", "zsh", "fish")
-KEYS = ("--set", "--explain")
-"""Options that take the dotted path of a setting."""
 LISTED = ("method", "terms", "formats", "log")
 """Parameters that take several words, with commas between."""
 _TABLES: dict[str, Kind] = {
@@ -38,47 +36,6 @@ _WORDS = {
     "similarity": "clean prediction against the final motion",
     "memory": "bytes held for backward against steps",
 }
-
-
-@dataclass(frozen=True)
-class Word:
-    """Something to complete, and what it is; an empty help where nothing needs saying."""
-
-    word: str
-    help: str = ""
-
-
-@dataclass(frozen=True)
-class Flag:
-    """One option as a shell needs to know it.
-
-    words: for its value. files: names of files are offered as well. listed: several words with commas between.
-    """
-
-    names: tuple[str, ...]
-    help: str
-    takes_value: bool
-    words: tuple[Word, ...] = ()
-    files: bool = True
-    listed: bool = False
-
-    @property
-    def asks(self) -> str:
-        """What else than words its value is: `preset`, `key=` or `key`."""
-        if "--preset" in self.names:
-            return "preset"
-        return "" if not set(KEYS) & set(self.names) else "key=" if "--set" in self.names else "key"
-
-
-@dataclass(frozen=True)
-class Command:
-    """One subcommand: its options, the words of its first argument, the paths of its settings."""
-
-    name: str
-    help: str
-    flags: tuple[Flag, ...]
-    first: tuple[Word, ...] = ()
-    keys: tuple[Word, ...] = ()
 
 
 HELP = Flag(("--help", "-h"), "show this message and stop", takes_value=False)
@@ -136,23 +93,5 @@ def completion_script(shell: str) -> str:
     """
     if shell not in SHELLS:
         raise UserError(f"--show-completion {shell}: there are {', '.join(SHELLS)}")
-    from motionrft_cli.shells import bash, fish, zsh
-
     commands = [describe(name) for name in COMMANDS]
     return {"bash": bash.script, "zsh": zsh.script, "fish": fish.script}[shell](commands)
-
-
-def with_words(commands: list[Command]) -> dict[Flag, list[str]]:
-    """Each different set of words -> the places, `command:--flag`, where it is completed."""
-    places: dict[tuple[object, ...], tuple[Flag, list[str]]] = {}
-    for command in commands:
-        for flag in command.flags:
-            if flag.words:
-                _, found = places.setdefault((flag.words, flag.files, flag.listed), (flag, []))
-                found += [f"{command.name}:{name}" for name in flag.names]
-    return dict(places.values())
-
-
-def quoted(text: str) -> str:
-    """In single quotes, for all three shells (fish reads a backslash before a quote, the others do not)."""
-    return "'" + text.replace("'", "’").replace("\\", "/") + "'"

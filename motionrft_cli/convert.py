@@ -8,10 +8,10 @@ import typer
 
 from motionrft.errors import UserError
 from motionrft.files.preset import ConvertPreset
+from motionrft.plurals import counted
 from motionrft_cli.inputs import Null, expand_inputs
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.outputs import check_writable_folder, cleaned
-from motionrft_cli.plurals import counted
 from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:

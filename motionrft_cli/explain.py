@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 
 from motionrft.errors import UserError
 from motionrft.settings.base import Preset
-from motionrft.settings.fields import every_field, models_of
+from motionrft.settings.fields import every_field, field_at, is_open, models_of
 from motionrft.settings.layers import ENVIRONMENT_PREFIX
 from motionrft.settings.wording import default_of, legal_words, value_words
 from motionrft_cli.described import Described
@@ -49,6 +49,9 @@ def explain(key: str, model: type[Preset], options: Sequence[Described]) -> list
     paths = list(dict.fromkeys(path for path, _ in every_field(model)))
     named = wanted.replace("-", "_")
     below = next((path for path in paths if path.endswith(f".{named}")), None)
+    around = field_at(model, named.rpartition(".")[0]) if "." in named else None
+    if named not in paths and around is not None and is_open(around):
+        named = named.rpartition(".")[0]  # weights.jitter: an entry of weights
     if named in paths and not key.startswith("-"):
         wanted = named
     elif option is not None and option.path is None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motionrft.errors import UserError
+from motionrft.plurals import counted
 from motionrft.preferences.preset import PreferPreset
 from motionrft_cli.options import Call, command, sets
 
@@ -92,7 +93,8 @@ def _show(call: Call[PreferPreset], result: dict[str, Any]) -> None:
     if kinds:
         rows = [[kind, f"{found['score']:.3f}", f"{found['perfect']:.3f}"] for kind, found in kinds.items()]
         call.console.table("what the judge saw", ["kind", "score ↑", "perfect ↑"], rows)
-    said = [f"{result[key]} {key.replace('_', ' ')}" for key in result if isinstance(result[key], int)]
+    words = {key: key.replace("_", " ") for key in result if isinstance(result[key], int)}
+    said = [counted(result[key], name.removesuffix("s"), name) for key, name in words.items()]
     if said:
         call.console.info(", ".join(said) + ".")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @command(
     RefineSplPreset,
-    "motionrft refine-spl --reward runs/reward/reward --data data/mine --out spl",
+    "motionrft refine-spl --reward runs/reward/reward --data HumanML3D --out spl",
     "motionrft refine-spl --reward builtin --data data/mine --top-k 5 --dry-run",
 )
 def refine_spl(

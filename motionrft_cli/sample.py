@@ -11,9 +11,9 @@ import typer
 from motionrft.errors import RunError, UserError
 from motionrft.files.words import array_words
 from motionrft.generators.preset import SamplePreset
+from motionrft.plurals import counted
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.outputs import check_writable_folder
-from motionrft_cli.plurals import counted
 from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:

@@ -3,26 +3,24 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from motionrft.errors import UserError
+from motionrft.plurals import counted
 from motionrft.reward.score_preset import ScorePreset
 from motionrft_cli.inputs import Null, listed_paths
+from motionrft_cli.judging import Told, judge_of, queries_of, told_one
 from motionrft_cli.motion_texts import MotionTexts
 from motionrft_cli.options import Call, command, sets
-from motionrft_cli.plurals import counted
+from motionrft_cli.score_jobs import told_by_jobs
 from motionrft_cli.scores_file import ScoresFile
 from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:
-    import torch
-
-    from motionrft.files import FileFault, Motion
-    from motionrft.files.reading import ReadingOptions
-    from motionrft.reward.limits import Limits
-    from motionrft.reward.scoring import Query, Score, Scorer
+    from motionrft.files import FileFault
+    from motionrft.reward.scoring import Query, Scorer
 
 
 @command(
@@ -78,66 +76,21 @@ def _score(
 ) -> int:
     judge = judge_of(call, under, over, share.company.device or call.device())
     if call.preset.jobs > 1 and not call.dry_run:
-        from motionrft_cli.score_jobs import told_by_jobs
-
         told = told_by_jobs(call, under, over, texts, list(share.of(enumerate(paths))))
     else:
         places: list[int] = []
-        queries = _queries(call, share, paths, texts, judge.options, places)
+        queries = queries_of(call, share, paths, texts, judge.options, places)
         if call.dry_run:
             return _dry_run(call, judge.scorer.terms, queries)
         # Queries are read ahead of their scores, so a score's place is known when it comes.
         told = (
-            _told(call, judge, result, places[number])
+            told_one(call, judge, result, places[number])
             for number, result in enumerate(judge.scorer.score(queries))
         )
     told = _unless_alone(told, share)
     if share.several:
         told = iter(share.merged(list(told), lambda each: (each.place, each.index)))
     return _report(call, judge.scorer, told, share, file if share.company.main else None)
-
-
-@dataclass(frozen=True)
-class Judge:
-    """What motions are judged with, and how they are read."""
-
-    scorer: "Scorer"
-    limits: "Limits"
-    options: "ReadingOptions"
-
-
-def judge_of(
-    call: Call[ScorePreset], under: dict[str, float], over: dict[str, float], device: "torch.device"
-) -> Judge:
-    """Reward, terms and limits as asked for.
-
-    Raises:
-        UserError: a term that there is not.
-    """
-    from motionrft.physics import current_names
-    from motionrft.reward.limits import Limits
-    from motionrft.reward.scoring import Scorer, choose_terms
-    from motionrft.training.seeds import seed_everything
-
-    preset = call.preset
-    seed_everything(preset.seed)  # a reward or a format of the user's own may draw numbers
-    model = _load(call, preset.terms, device)
-    limits = Limits(current_names(under), current_names(over))
-    scorer = Scorer(model, choose_terms(preset.terms, model), preset.frames, preset.judged_in, preset.fps)
-    limits.check(scorer.terms)
-    return Judge(scorer, limits, preset.reading_options(scorer.fps))
-
-
-def told_of(
-    call: Call[ScorePreset], judge: Judge, texts: MotionTexts, numbered: "list[tuple[int, Path]]"
-) -> "list[Told]":
-    """What is told of some files, given with their places among all."""
-    from motionrft.training.distribution import ALONE
-
-    alone, places = Share(0, 1, ALONE), list[int]()
-    queries = _queries(call, alone, iter(path for _, path in numbered), texts, judge.options, places)
-    found = enumerate(judge.scorer.score(queries))
-    return [_told(call, judge, result, numbered[places[number]][0]) for number, result in found]
 
 
 def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query | FileFault]") -> int:
@@ -156,40 +109,6 @@ def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query
     )
     call.console.emit({"dry_run": True, "motions": good, "skipped": bad, "terms": terms})
     return 3 if bad else 0
-
-
-@dataclass(frozen=True)
-class Told:
-    """What is told of one motion, without the motion: small enough to be sent to another process.
-
-    place: of its file among all inputs; fault: why it was skipped.
-    """
-
-    place: int
-    index: int
-    name: str
-    fault: str | None = None
-    document: dict[str, Any] = field(default_factory=dict)
-    row: list[object] = field(default_factory=list)
-    remarks: tuple[str, ...] = ()
-    broken: tuple[str, ...] = ()
-    text: str | None = None
-    far: tuple[str, ...] = ()
-
-
-def _told(call: Call[ScorePreset], judge: Judge, result: "Score | FileFault", place: int) -> Told:
-    from motionrft.files import FileFault
-
-    if isinstance(result, FileFault):
-        return Told(place, 0, "", result.message)
-    motion, scorer, limits = result.query.motion, judge.scorer, judge.limits
-    document = _document(result, scorer, call.preset.frames) if call.json or call.out else {}
-    row = [] if call.json else _row(result, scorer.terms)
-    far = tuple(what for what in ("text", "motion") if result.far(what))
-    broken, text = tuple(limits.broken(result)), result.query.text
-    return Told(
-        place, motion.index, str(motion.source), None, document, row, result.remarks, broken, text, far
-    )
 
 
 def _report(
@@ -281,71 +200,12 @@ def _unless_alone(found: Iterator[Told], share: Share) -> Iterator[Told]:
     yield from found
 
 
-def _load(call: Call[ScorePreset], words: list[str] | None, device: "torch.device") -> Any:
-    """The reward with every term it has; none where physics alone is wanted."""
-    from motionrft.loading import load_reward
-    from motionrft.physics import COSTS, current_name
-
-    if words is not None and all(word == "physics" or word in COSTS for word in map(current_name, words)):
-        return None
-    model: Any = load_reward(call.preset.reward, device=device)
-    wanted = [name for name in model.terms if words is None or name in words]
-    model.weigh(dict.fromkeys(wanted, 1.0))
-    return model
-
-
 def _paths(inputs: list[str], null: bool) -> Iterator[Path]:
     """Paths in order, those of stdin as they come."""
     from motionrft.files import motion_files
 
     for name in listed_paths(inputs, null):
         yield from motion_files([name])
-
-
-def _queries(
-    call: Call[ScorePreset],
-    share: Share,
-    paths: Iterator[Path],
-    texts: MotionTexts,
-    options: "ReadingOptions",
-    places: list[int],
-) -> "Iterator[Query | FileFault]":
-    """What falls to this share; `places` is filled with each one's place among the inputs.
-
-    Files are shared where that is enough; where texts come one a motion, all are read, to count the motions before.
-    """
-    from motionrft.files import FileFault
-    from motionrft.files.motions import doubt
-    from motionrft.reward.scoring import Query
-
-    counted = texts.one_a_motion
-    chosen = enumerate(paths) if counted else share.of(enumerate(paths))
-    for number, found in _read(chosen, options):
-        place = texts.used if counted else number
-        text = None if isinstance(found, FileFault) else _text_of(found, texts)
-        if counted and place % share.count != share.number:
-            continue
-        places.append(place)
-        if isinstance(found, FileFault):
-            yield found
-            continue
-        if remark := doubt(found):
-            call.console.warn(f"{found.source}: {remark}")
-        yield Query(found, text)
-
-
-def _read(
-    paths: Iterator[tuple[int, Path]], options: "ReadingOptions"
-) -> "Iterator[tuple[int, Motion | FileFault]]":
-    """Every motion of every file, with the file's number."""
-    from motionrft.files import iterate_motions
-
-    for number, path in paths:
-        yield from ((number, found) for found in iterate_motions([path], options=options))
-
-
-def _text_of(motion: "Motion", texts: MotionTexts) -> str | None:
-    return motion.text if motion.text and not texts.given else texts.of(motion.source)
 
 
 def _limits(flag: str, given: list[str] | None) -> dict[str, float]:
@@ -361,24 +221,6 @@ def _limits(flag: str, given: list[str] | None) -> dict[str, float]:
     return limits
 
 
-def _document(result: "Score", scorer: "Scorer", frames: bool) -> dict[str, Any]:
-    motion = result.query.motion
-    document = {
-        "file": str(motion.source),
-        "index": motion.index,
-        "frames": motion.recorded or len(motion),
-        "representation": motion.representation,
-        "text": result.query.text,
-        "scores": result.scores,
-        "percentiles": result.percentiles,
-        "held_out_clips": scorer.held_out.clips,
-        "distances": result.distances,
-        "fps": scorer.fps,
-        "remarks": list(result.remarks),
-    }
-    return {**document, "curves": result.curves} if frames else document
-
-
 def _headings(terms: list[str]) -> list[str]:
     """`foot_skating ↓ (m/s)`: terms by the name that --terms, --fail-over and --json know, and what is better."""
     from motionrft.evaluation.catalogue import ARROWS
@@ -388,13 +230,3 @@ def _headings(terms: list[str]) -> list[str]:
     arrows = {name: ARROWS[physical[name].good if name in physical else "up"] for name in terms}
     units = {name: f" ({each.unit})" for name, each in physical.items() if each.unit}
     return [f"{name} {arrows[name]}{units.get(name, '')}" for name in terms]
-
-
-def _row(result: "Score", terms: list[str]) -> list[object]:
-    motion = result.query.motion
-    name = str(motion.source) + (f" [{motion.index}]" if motion.index else "")
-    cells = []
-    for term in terms:
-        value, rank = result.scores[term], result.percentiles.get(term)
-        cells.append("-" if value is None else f"{value:.3g}" + ("" if rank is None else f" ({rank:.0f} %)"))
-    return [name, motion.recorded or len(motion), *cells]

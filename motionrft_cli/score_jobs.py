@@ -4,16 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from motionrft.errors import UserError
 from motionrft.reward.score_preset import ScorePreset
 from motionrft_cli.console import Console
+from motionrft_cli.judging import Judge, Told, judge_of, told_of
 from motionrft_cli.motion_texts import MotionTexts
 from motionrft_cli.options import Call
-
-if TYPE_CHECKING:
-    from motionrft_cli.score import Judge, Told
 
 BLOCK = 16
 """Files: the reward judges as many motions at once."""
@@ -59,8 +56,6 @@ def told_by_jobs(
 
 
 def _told_of_block(asked: _Asked, texts: MotionTexts, numbered: list[tuple[int, Path]]) -> "list[Told]":
-    from motionrft_cli.score import told_of
-
     call, judge = _prepared(asked)
     return told_of(call, judge, texts, numbered)
 
@@ -69,7 +64,6 @@ def _told_of_block(asked: _Asked, texts: MotionTexts, numbered: list[tuple[int, 
 def _prepared(asked: _Asked) -> "tuple[Call[ScorePreset], Judge]":
     """A process loads the reward once."""
     from motionrft.settings.plain_yaml import read_yaml
-    from motionrft_cli.score import judge_of
 
     preset = ScorePreset.of(read_yaml(asked.preset, "preset"))
     call = Call("score", preset, Console(asked.json), asked.out, json=asked.json)

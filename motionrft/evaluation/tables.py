@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from motionrft.evaluation.catalogue import ARROWS, DIRECTIONS, PROTOCOLS, in_order, metric_of, recall_name
 from motionrft.evaluation.result import EvaluationResult
+from motionrft.plurals import counted
 from motionrft.report.escaping import latex_text, markdown_text, one_line
 
 PAPER = (
@@ -82,8 +83,9 @@ def protocol_of(result: EvaluationResult) -> str:
     parts = [str(result.judge["name"])] if result.judge.get("name") else []
     if any(name.endswith("_r1") for name in result.metrics):
         parts.append(f"R-Precision among {result.protocol.get('candidates')}")
-    seeds = f"{len(result.seeds)} seed{'s' * (len(result.seeds) != 1)}"
-    parts.append(f"{result.data.get('items')} items of {result.data.get('split')}, {seeds}")
+    seeds = counted(len(result.seeds), "seed")
+    items = counted(result.data.get("items", 0), "item")
+    parts.append(f"{items} of {result.data.get('split')}, {seeds}")
     if (sampler := result.protocol.get("sampler")) is not None:
         parts.append(f"{sampler}, {result.protocol.get('steps') or 'its own'} steps")
     return "; ".join(parts)
@@ -93,7 +95,7 @@ def footnotes(results: Sequence[EvaluationResult]) -> list[str]:
     """What a reader must know of the numbers: who judged, on what, how often."""
     first = results[0]
     judge = first.judge.get("name")
-    line = f"{first.data.get('items', 0)} items of {first.data.get('split')}"
+    line = f"{counted(first.data.get('items', 0), 'item')} of {first.data.get('split')}"
     if len(first.seeds) > 1:
         line += f", {len(first.seeds)} repetitions, ± is the 95 % interval over them"
     lines = [f"{line}."]

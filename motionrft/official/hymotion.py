@@ -1,6 +1,6 @@
 """Checkpoints of HY-Motion 1.0: `latest.ckpt` with `model_state_dict`, `config.yml` beside it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from motionrft.errors import UserError
 from motionrft.generators.hymotion import HyMotion, HyMotionConfig
 from motionrft.official.pickles import below, counted, tensors_under, without
-from motionrft.official.source import Source, filled
+from motionrft.official.source import Source, filled, found_in
 from motionrft.training.atomic import write_text
 
 _PREFIX = "motion_transformer."
@@ -36,7 +36,7 @@ def read(source: Source) -> HyMotion:
     tensors, said = below(state, _PREFIX), source.arguments("config.yml")
     config = HyMotionConfig(
         denoiser=_denoiser(tensors, said),
-        null_tokens=bool(_found(said, "enable_ctxt_null_feat", True)),
+        null_tokens=bool(found_in(said, "enable_ctxt_null_feat", True)),
         **source.settings,
     )
     generator = HyMotion(config)
@@ -72,19 +72,6 @@ def companions(generator: HyMotion, folder: Path) -> None:
     write_text(folder / "config.yml", yaml.safe_dump(options, sort_keys=False))
 
 
-def _found(options: Mapping[str, Any], name: str, otherwise: Any) -> Any:
-    """The value of a field wherever it stands in the nested options."""
-    return next(_values(options, name), otherwise)
-
-
-def _values(options: Any, name: str) -> Iterator[Any]:
-    if isinstance(options, Mapping):
-        if name in options:
-            yield options[name]
-        for value in options.values():
-            yield from _values(value, name)
-
-
 def _denoiser(tensors: Mapping[str, Tensor], said: Mapping[str, Any]) -> dict[str, Any]:
     width, features = tensors["input_encoder.weight"].shape
     return {
@@ -96,10 +83,10 @@ def _denoiser(tensors: Mapping[str, Tensor], said: Mapping[str, Any]) -> dict[st
         "token_width": tensors["ctxt_encoder.weight"].shape[1],
         "sentence_width": tensors["vtxt_encoder.linears.0.weight"].shape[1],
         "band": _band(said),
-        "train_frames": _found(said, "train_frames", 360),
-        "text_positions": _found(said, "max_length_llm", 128),
-        "time_factor": float(_found(said, "time_factor", 1000.0)),
-        "rotate_text": not _found(said, "apply_rope_to_single_branch", False),
+        "train_frames": found_in(said, "train_frames", 360),
+        "text_positions": found_in(said, "max_length_llm", 128),
+        "time_factor": float(found_in(said, "time_factor", 1000.0)),
+        "rotate_text": not found_in(said, "apply_rope_to_single_branch", False),
     }
 
 
@@ -109,9 +96,9 @@ def _band(said: Mapping[str, Any]) -> int | None:
     Raises:
         UserError: a mask that no release describes. Another mask would give another motion without a word.
     """
-    mode = _found(said, "mask_mode", "narrowband")
+    mode = found_in(said, "mask_mode", "narrowband")
     if mode is None:
         return None
     if mode != "narrowband":
         raise UserError(f"config.yml: mask_mode {mode!r} is not known here; known are narrowband and null.")
-    return round(_found(said, "narrowband_length", 2.0) * _FPS)
+    return round(found_in(said, "narrowband_length", 2.0) * _FPS)

@@ -7,7 +7,7 @@ The configuration names Python classes; they are never looked up, only its numbe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from motionrft.errors import UserError
 from motionrft.generators.kimodo import Kimodo, KimodoConfig
 from motionrft.official.pickles import below, counted, read_pickle, tensors_under
-from motionrft.official.source import Source, filled
+from motionrft.official.source import Source, filled, found_in
 from motionrft.representations.kimodo.features import ROOT, SKELETON_OF
 from motionrft.representations.kimodo.skeletons import SMPLX22
 from motionrft.representations.statistics import Statistics
@@ -71,7 +71,7 @@ def read(source: Source) -> Kimodo:
     denoiser = _denoiser(tensors, said, place)
     settings: dict[str, Any] = {
         "train_times": int(_number(said, "num_base_steps", place)),
-        "passes": _found(said, "cfg_type", "separated"),
+        "passes": found_in(said, "cfg_type", "separated"),
         "text": _text_encoder(source),
         "published": source.path.with_name(CONFIG).read_text(encoding="utf-8"),
         **source.settings,
@@ -132,9 +132,9 @@ def _denoiser(tensors: Mapping[str, Tensor], said: Mapping[str, Any], place: str
     feedforward = tensors[f"{first}0.linear1.weight"].shape[0]
     shapes = {"latent_dim": width, "ff_size": feedforward, "num_layers": counted(tensors, first)}
     for name, value in shapes.items():
-        if _found(said, name, value) != value:
+        if found_in(said, name, value) != value:
             raise UserError(
-                f"{place}: {name} is {_found(said, name, value)!r}, but the weights have {value}."
+                f"{place}: {name} is {found_in(said, name, value)!r}, but the weights have {value}."
             )
     return {
         "joints": SKELETON_OF[features].joints,
@@ -197,33 +197,17 @@ def _text_encoder(source: Source) -> str:
 
 def _check_alike(said: Mapping[str, Any], place: str) -> None:
     for name, value in _ALIKE.items():
-        if _found(said, name, value) != value:
+        if found_in(said, name, value) != value:
             raise UserError(
-                f"{place}: {name} is {_found(said, name, value)!r}; only {value!r} is known here."
+                f"{place}: {name} is {found_in(said, name, value)!r}; only {value!r} is known here."
             )
 
 
 def _number(said: Mapping[str, Any], name: str, place: str) -> float:
-    value = _found(said, name, None)
+    value = found_in(said, name, None)
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise UserError(f"{place}: {name} is {'missing' if value is None else f'{value!r}, no number'}.")
     return value
-
-
-def _found(options: Mapping[str, Any], name: str, otherwise: Any) -> Any:
-    """The value of a field wherever it stands in the nested options."""
-    return next(_values(options, name), otherwise)
-
-
-def _values(options: Any, name: str) -> Iterator[Any]:
-    if isinstance(options, Mapping):
-        if name in options:
-            yield options[name]
-        for value in options.values():
-            yield from _values(value, name)
-    elif isinstance(options, list):
-        for value in options:
-            yield from _values(value, name)
 
 
 def _own_config(generator: Kimodo) -> str:

@@ -1,7 +1,7 @@
 """A checkpoint on its way in: the file, what lies beside it, and what the user says of it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,6 +80,22 @@ class Source:
                 f"{folder}: statistics of {len(found.mean)} features, but {self.path} has {features}."
             )
         return found
+
+
+def found_in(options: Any, name: str, otherwise: Any) -> Any:
+    """The value of a field wherever it stands in nested options."""
+    return next(_values(options, name), otherwise)
+
+
+def _values(options: Any, name: str) -> Iterator[Any]:
+    if isinstance(options, Mapping):
+        if name in options:
+            yield options[name]
+        for value in options.values():
+            yield from _values(value, name)
+    elif isinstance(options, list):
+        for value in options:
+            yield from _values(value, name)
 
 
 def settings_for(source: Source, features: int, **published: Any) -> dict[str, Any]:

@@ -37,6 +37,11 @@ class AutoencoderStage(PresetPart):
     loss: Literal["joints", "features"] = Field(
         "joints", description="of motion tokens: joints and weighted features, or features alone as published"
     )
+    settle: int = Field(
+        0,
+        ge=0,
+        description="of motion tokens: further updates in which codes stay as they are and the decoder alone learns",
+    )
     codebook: CodebookPart = Field(CodebookPart(), description="the codebook, of motion tokens")
     optimiser: OptimiserPreset = Field(OptimiserPreset(lr=2e-3), description="optimiser of the stage")
 

@@ -35,6 +35,7 @@ from motionrft.pretraining.objective import Objective, Regression
 from motionrft.pretraining.preset import PretrainPreset
 from motionrft.pretraining.stages import first_stage, states_of
 from motionrft.pretraining.token_rows import clip_rows, training_rows
+from motionrft.pretraining.token_stage import TokenStage
 from motionrft.pretraining.windows import Windows
 from motionrft.representations.statistics import Statistics
 from motionrft.training.described import without_storage
@@ -160,8 +161,26 @@ class Pretraining:
                 progress=self.progress("autoencoder"),
                 **self._saving(),
             )
-            quality = stage.quality(self.validation)
-            self.company.first(lambda: save_generator(generator, self._autoencoder))
+            if not (settings.settle and isinstance(stage, TokenStage)):
+                return self._autoencoder_done(stage, generator)
+        with self._folder("settling") as folder:
+            stage.settle()
+            windows = Windows(self.train, statistics, settings.batch, settings.window, seed + 1, mirror)
+            shorter = settings.model_copy(update={"updates": settings.settle})
+            trainer = AutoencoderTrainer(stage, windows, shorter, seed, self.device, self.company)
+            train(
+                trainer,
+                folder,
+                updates=settings.settle,
+                progress=self.progress("decoder of settled codes"),
+                **self._saving(),
+            )
+            return self._autoencoder_done(stage, generator)
+
+    def _autoencoder_done(self, stage: FirstStage, generator: TextToMotion) -> dict[str, float]:
+        """Save stage 1's result; its quality on the validation split."""
+        quality = stage.quality(self.validation)
+        self.company.first(lambda: save_generator(generator, self._autoencoder))
         return quality
 
     def train_denoiser(self) -> dict[str, float]:
@@ -257,7 +276,7 @@ class Pretraining:
     def _folder(self, stage: str) -> AbstractContextManager[RunFolder | None]:
         """The stage's run folder, in the first process."""
         second = ("denoiser", "language_model", "distillation", "teacher")
-        others = second if stage == "autoencoder" else ()
+        others = second if stage in ("autoencoder", "settling") else ()
         fields = self.preset.result_fields()
         fields = {key: value for key, value in fields.items() if key not in ("stage", *others)}
         identity = {"data": self.train.dataset.identity}

@@ -32,6 +32,11 @@ class TokenStage(FirstStage):
         self.generator, self.autoencoder = generator, generator.vq
         self.running: RunningCodebook | None = None
         self._kept: dict[str, Any] | None = None
+        self.settled = False
+
+    def settle(self) -> None:
+        """From now on codes stay as they are, and the decoder alone learns to make motions of them."""
+        self.settled, self.autoencoder = True, self.generator.vq.decoder
 
     def losses(
         self,
@@ -43,16 +48,20 @@ class TokenStage(FirstStage):
     ) -> dict[str, Tensor]:
         assert company.processes == 1, "the running codebook follows one process's codes"
         vq = self.generator.vq
+        motion = F.pad(motion, (0, 0, 0, -motion.shape[1] % vq.stride))  # (B, T, D)
+        counts = (lengths // vq.stride).clamp_min(1)  # (B,)
+        whole = torch.minimum(counts * vq.stride, lengths)
+        if self.settled:
+            with torch.no_grad():
+                vectors = vq.quantizer.codebook[vq.encode(motion)]  # (B, N, W)
+            return self._terms(vq.synthesise(vectors), motion, whole, settings)
         if self.running is None:
             self.running = RunningCodebook(vq.quantizer, settings.codebook)
             if self._kept is not None:
                 self.running.load_state_dict(self._kept)
-        motion = F.pad(motion, (0, 0, 0, -motion.shape[1] % vq.stride))  # (B, T, D)
-        counts = (lengths // vq.stride).clamp_min(1)  # (B,)
         mask = length_mask(counts, motion.shape[1] // vq.stride)  # (B, N)
         normal = lambda shape: torch.randn(shape, generator=draws)  # noqa: E731
         found = quantised(vq, self.running, motion, mask, normal, draws)
-        whole = torch.minimum(counts * vq.stride, lengths)
         terms = self._terms(found.made, motion, whole, settings)
         loss = terms.pop("loss") + settings.codebook.commit * found.commit
         return {"loss": loss, **terms, "loss/commit": found.commit, "perplexity": found.perplexity}

@@ -38,6 +38,7 @@ from motionrft.pictures.page import (
     themes_data,
 )
 from motionrft.pictures.video import follow
+from motionrft.plurals import counted
 from motionrft.report.numbers import number
 from motionrft.training import atomic
 
@@ -89,7 +90,7 @@ class StudyResult:
     def markdown(self) -> str:
         """The table as Markdown."""
         first, second = self.systems
-        counts = f"{self.raters} raters, {self.pairs} pairs"
+        counts = f"{counted(self.raters, 'rater')}, {counted(self.pairs, 'pair')}"
         head = f"| {counts} | {second} | equal | {first} | prefer {second}, 95 % | agreement |"
         lines = [head, "|" + " --- |" * 6]
         for one in self.aspects:

@@ -48,13 +48,17 @@ def resample_smooth(values: Tensor, source_fps: float, target_fps: float) -> Ten
     first, last = 3 * (values[0] - values[1]) + values[2], 3 * (values[-1] - values[-2]) + values[-3]
     padded = torch.cat((first[None], values, last[None], last[None]))  # frame k lies at k + 1
     x = fraction.to(values).reshape(-1, *(1,) * (values.dim() - 1))  # (K, 1, ...)
-    weights = (
+    return torch.stack([w * padded[before + k] for k, w in enumerate(cubic_weights(x))]).sum(0)  # (K, ...)
+
+
+def cubic_weights(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of the frames at -1, 0, 1 and 2 for the cubic through them at x in [0, 1] (Lagrange)."""
+    return (
         -x * (x - 1) * (x - 2) / 6,
         (x + 1) * (x - 1) * (x - 2) / 2,
         -(x + 1) * x * (x - 2) / 2,
         (x + 1) * x * (x - 1) / 6,
     )
-    return torch.stack([w * padded[before + k] for k, w in enumerate(weights)]).sum(0)  # (K, ...)
 
 
 def resample_linear(values: Tensor, source_fps: float, target_fps: float) -> Tensor:

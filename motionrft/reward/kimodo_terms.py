@@ -26,6 +26,7 @@ from motionrft.representations.kimodo.features import (
 from motionrft.representations.kimodo.g1 import hinge_angles
 from motionrft.representations.kimodo.skeletons import FPS, G1, numbers
 from motionrft.representations.names import KIMODO
+from motionrft.reward.around import Around
 from motionrft.reward.base import Reward, RewardCondition
 from motionrft.reward.unified import Part, UnifiedReward
 
@@ -136,33 +137,12 @@ class FeatureReward(Reward):
         return total, terms
 
 
-class OfFeatures(Reward):
+class OfFeatures(Around):
     """The reward `inner`, of joints or rotations, for Kimodo's features."""
 
-    representation = KIMODO
-
     def __init__(self, inner: Reward) -> None:
-        super().__init__()
-        self.inner = inner
-        self.differentiable, self.ranges = inner.differentiable, inner.ranges
-
-    @property
-    def width(self) -> int:
-        return self.inner.width
-
-    @property
-    def term_weights(self) -> dict[str, float]:
-        return self.inner.term_weights
-
-    @property
-    def learnt_noise(self) -> bool:
-        return self.inner.learnt_noise
-
-    def remember(self, texts: Sequence[str]) -> None:
-        self.inner.remember(texts)
-
-    def settle(self) -> None:
-        self.inner.settle()
+        super().__init__(inner)
+        self.representation = KIMODO
 
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None

@@ -6,15 +6,15 @@ features, which hold velocities, cannot, and noisy states are judged as they com
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from motionrft.lengths import zero_padding
-from motionrft.representations.joints import sample_times
+from motionrft.representations.joints import cubic_weights, sample_times
 from motionrft.representations.names import JOINTS, ROTATION
+from motionrft.reward.around import Around
 from motionrft.reward.base import Reward, RewardCondition
 
 SAME_RATE = 0.01
@@ -32,45 +32,12 @@ def at_own_rate(reward: Reward, fps: float) -> Reward:
     return Resampled(reward, fps, float(learnt))
 
 
-class Resampled(Reward):
+class Resampled(Around):
     """The reward `inner`, which learnt motions at `learnt` frames a second, for motions of `fps`."""
 
     def __init__(self, inner: Reward, fps: float, learnt: float) -> None:
-        super().__init__()
-        self.inner, self.fps, self.learnt = inner, fps, learnt
-        self.representation = inner.representation
-        self.differentiable = inner.differentiable
-        self.ranges: Mapping[str, tuple[float, float]] = inner.ranges
-
-    @property
-    def width(self) -> int:
-        return self.inner.width
-
-    @property
-    def kinematic_width(self) -> int | None:
-        return self.inner.kinematic_width
-
-    @property
-    def weights(self) -> dict[str, float]:
-        return self.inner.term_weights
-
-    @weights.setter
-    def weights(self, weights: dict[str, float]) -> None:
-        self.inner.weights = weights  # type: ignore[assignment]
-
-    @property
-    def term_weights(self) -> dict[str, float]:
-        return self.inner.term_weights
-
-    @property
-    def learnt_noise(self) -> bool:
-        return self.inner.learnt_noise
-
-    def remember(self, texts: Sequence[str]) -> None:
-        self.inner.remember(texts)
-
-    def settle(self) -> None:
-        self.inner.settle()
+        super().__init__(inner)
+        self.fps, self.learnt = fps, learnt
 
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
@@ -98,13 +65,6 @@ class Resampled(Reward):
             frames = ((lengths - 1) * (self.learnt / self.fps) + 1e-6).long() + 1
             return zero_padding(resampled, frames), frames
 
-    def __getattr__(self, name: str) -> Any:
-        """What the reward itself knows (`about`, `known`), for who asks."""
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("inner"), name)
-
 
 def resample_batch(
     values: Tensor, lengths: Tensor, source_fps: float, target_fps: float, straight: bool = False
@@ -130,10 +90,4 @@ def resample_batch(
     beyond = (place[None] == lengths[:, None]).reshape(len(values), -1, *(1,) * (values.dim() - 2))
     longer = torch.where(beyond, last, torch.cat((values, values[:, -1:]), dim=1))
     padded = torch.cat((first[:, None], longer, longer[:, -1:]), dim=1)  # frame k lies at k + 1
-    weights = (
-        -x * (x - 1) * (x - 2) / 6,
-        (x + 1) * (x - 1) * (x - 2) / 2,
-        -(x + 1) * x * (x - 2) / 2,
-        (x + 1) * x * (x - 1) / 6,
-    )
-    return torch.stack([weight * padded[:, before + k] for k, weight in enumerate(weights)]).sum(0)
+    return torch.stack([weight * padded[:, before + k] for k, weight in enumerate(cubic_weights(x))]).sum(0)

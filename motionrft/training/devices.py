@@ -22,7 +22,7 @@ def resolve_device(name: str, say: Callable[[str], None]) -> "torch.device":
 
     Args:
         name: auto, cpu, cuda, cuda:N or mps.
-        say: told which device `auto` chose.
+        say: told which device `auto` chose. It never is mps: nothing here is tested there, so it is for those who ask.
 
     Raises:
         UserError: it is not there; names the devices that are.
@@ -31,8 +31,10 @@ def resolve_device(name: str, say: Callable[[str], None]) -> "torch.device":
 
     devices = available_devices()
     if name == "auto":
-        chosen = "cuda" if torch.cuda.is_available() else "mps" if "mps" in devices else "cpu"
-        reason = "" if chosen != "cpu" else " (no GPU found)"
+        chosen = "cuda" if torch.cuda.is_available() else "cpu"
+        reason = (
+            "" if chosen != "cpu" else " (mps has to be asked for)" if "mps" in devices else " (no GPU found)"
+        )
         say(f"device: {chosen}{reason}")
         return torch.device(chosen)
     wanted = "cuda:0" if name == "cuda" else name

@@ -1,26 +1,43 @@
 """One process per run folder: an advisory lock that the system drops when its owner dies, however it dies."""
 
 import errno
-import fcntl
 import os
 import socket
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from motionrft.errors import UserError
 
 LOCK = ".lock"
 
 
+def posix_locks() -> Any | None:
+    """Python's `fcntl`, or None on a system without POSIX locks (Windows)."""
+    try:
+        return import_module("fcntl")
+    except ImportError:
+        return None
+
+
 class FolderLock:
     """Held from `acquire` to `release`. A lock file left by a dead process is no obstacle.
 
     POSIX record locks, not `flock`: a data loader's worker that outlives a killed parent must not keep the
-    folder.
+    folder. Where the system has no such locks nothing is refused, and `lost` says so.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / LOCK
         self._handle: int | None = None
+        self._locks = posix_locks()
+
+    @property
+    def lost(self) -> str | None:
+        """A sentence about what this system cannot do, or None."""
+        if self._locks is not None:
+            return None
+        return f"{self.path.parent}: this system has no POSIX locks: start no second process in this folder."
 
     def acquire(self) -> None:
         """Take the lock.
@@ -28,10 +45,12 @@ class FolderLock:
         Raises:
             UserError: another process holds it; names its host and process id.
         """
+        if self._locks is None:
+            return
         while True:
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
-                fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._locks.lockf(handle, self._locks.LOCK_EX | self._locks.LOCK_NB)
             except OSError as error:
                 if error.errno not in (errno.EACCES, errno.EAGAIN):
                     break  # a file system without locks: nothing can be said about others, so nothing is refused

@@ -1,8 +1,9 @@
 """What a run holds: resident memory, the accelerator's peak, and the bytes autograd keeps for backward."""
 
-import resource
+import os
 import sys
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -30,7 +31,7 @@ class MemoryMeter:
     """
 
     def __init__(self) -> None:
-        self._page = resource.getpagesize()
+        self._page = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
 
     def read(self) -> dict[str, int]:
         resident = self._resident()
@@ -48,7 +49,12 @@ class MemoryMeter:
 
 
 def _most_resident() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT
+    """Bytes; 0 where the system does not tell (Windows)."""
+    try:
+        resource = import_module("resource")
+    except ImportError:
+        return 0
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * _MAXRSS_UNIT
 
 
 class GraphBytes:

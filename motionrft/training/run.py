@@ -19,7 +19,7 @@ from motionrft.training.atomic import atomic_folder, clean_temporaries, temporar
 from motionrft.training.changes import changed_keys
 from motionrft.training.journal import WRITTEN, Journal, note_written
 from motionrft.training.lock import LOCK, FolderLock
-from motionrft.training.signals import OrderlyEnd
+from motionrft.training.signals import OrderlyEnd, lacking
 from motionrft.training.state import join_tree, split_tree
 from motionrft.training.weights import (
     MANIFEST,
@@ -114,6 +114,7 @@ class RunFolder:
         except BaseException:
             folder.close()
             raise
+        folder.warnings += lost_here(lock)
         if kept:
             names = ", ".join(each.name for each in kept[:_LISTED])
             more = f" and {len(kept) - _LISTED} more" if len(kept) > _LISTED else ""
@@ -268,6 +269,17 @@ class RunFolder:
                 doomed = temporary_path(self.checkpoint(step))
                 self.checkpoint(step).rename(doomed)  # killed half-way, it must not look like a checkpoint
                 shutil.rmtree(doomed)
+
+
+def lost_here(lock: FolderLock) -> list[str]:
+    """Sentences about what a run cannot do on this system."""
+    signals = lacking()
+    said = (
+        f"This system has no {' and no '.join(signals)}: nobody can ask a run by them to save."
+        if signals
+        else None
+    )
+    return [sentence for sentence in (lock.lost, said) if sentence]
 
 
 def _locked_folder(path: Path, *, resume: bool, overwrite: bool) -> FolderLock:

@@ -2,7 +2,8 @@
 
 Inside the loop they are flags, read at the next safe point: SIGINT once: save and end with 130; twice: end at once.
 SIGTERM, or SIGHUP of a closed terminal: save and end with 75. SIGUSR1: save and go on. Around the loop nothing is at
-stake, and SIGTERM and SIGHUP end at once. Under `nohup` SIGHUP stays ignored.
+stake, and SIGTERM and SIGHUP end at once. Under `nohup` SIGHUP stays ignored. Signals that a system lacks never
+come there: Windows has neither SIGHUP nor SIGUSR1.
 """
 
 import signal
@@ -14,9 +15,18 @@ from typing import Any
 from motionrft.errors import Interrupted
 
 INTERRUPTED, TERMINATED = 130, 75  # exit codes of SIGINT, and of SIGTERM and SIGHUP
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_ENDING_NAMES, _SAVING_NAMES, _CLOSED = ("SIGTERM", "SIGHUP"), ("SIGUSR1",), "SIGHUP"
 
 Handler = Callable[[int, FrameType | None], None]
+
+
+def lacking() -> list[str]:
+    """Names of the signals above that this system does not have."""
+    return [name for name in (*_ENDING_NAMES, *_SAVING_NAMES) if not hasattr(signal, name)]
+
+
+def _known(names: tuple[str, ...]) -> tuple[signal.Signals, ...]:
+    return tuple(getattr(signal, name) for name in names if hasattr(signal, name))
 
 
 class _Handlers:
@@ -29,7 +39,7 @@ class _Handlers:
     def install(self) -> None:
         if threading.current_thread() is threading.main_thread():
             for number, handler in self.handlers.items():
-                if not (number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN):
+                if not (number.name == _CLOSED and signal.getsignal(number) == signal.SIG_IGN):
                     self.before[number] = signal.signal(number, handler)
 
     def remove(self) -> None:
@@ -48,8 +58,11 @@ class OrderlyEnd:
 
     def __init__(self, message: str) -> None:
         self.message = message
-        ending = dict.fromkeys(_ENDING, self._end)
-        self._handlers = _Handlers({**ending, signal.SIGUSR1: lambda number, frame: None})
+        ending: dict[signal.Signals, Handler] = dict.fromkeys(_known(_ENDING_NAMES), self._end)
+        saving: dict[signal.Signals, Handler] = dict.fromkeys(
+            _known(_SAVING_NAMES), lambda number, frame: None
+        )
+        self._handlers = _Handlers(ending | saving)
 
     @classmethod
     def begin(cls) -> None:
@@ -80,7 +93,7 @@ class Signals:
         """Exit code asked for, or None."""
         self.save = False
         """A checkpoint was asked for."""
-        numbers = (signal.SIGINT, *_ENDING, signal.SIGUSR1)
+        numbers = (signal.SIGINT, *_known((*_ENDING_NAMES, *_SAVING_NAMES)))
         self._handlers = _Handlers(dict.fromkeys(numbers, self._receive))
 
     def __enter__(self) -> "Signals":
@@ -91,9 +104,9 @@ class Signals:
         self._handlers.remove()
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGUSR1:
+        if number in _known(_SAVING_NAMES):
             self.save = True
-        elif number in _ENDING:
+        elif number in _known(_ENDING_NAMES):
             self.stop = TERMINATED
         elif self.stop is None:
             self.stop = INTERRUPTED

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from motionrft_cli.completions import SHELLS, Command, Flag, Word, quoted, with_words
+from motionrft_cli.shells.words import SHELLS, Command, Flag, Word, quoted, with_words
 
 NOTHING = '" "'
 """Follows a word that is whole."""

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from motionrft_cli.commands import COMMANDS
-from motionrft_cli.completions import SHELLS, completion_script, describe
+from motionrft_cli.completions import completion_script, describe
+from motionrft_cli.shells.words import SHELLS
 from tests.cli.conftest import clean_environment
 
 FOLDER = Path(__file__).parents[2] / "completions"
@@ -30,7 +31,7 @@ WHOLE = {
     "motionrft sample --device m": "motionrft sample --device mps",
     "motionrft eval generation --evaluator builtin-w": "motionrft eval generation --evaluator builtin-world",
     "motionrft finetune --set optimiser.wa": "motionrft finetune --set optimiser.warmup=",
-    "motionrft finetune --explain watch.ev": "motionrft finetune --explain watch.every",
+    "motionrft finetune --explain optimiser.cl": "motionrft finetune --explain optimiser.clip",
     "motionrft finetune --preset mini-easytune-ch": "motionrft finetune --preset mini-easytune-chain",
 }
 """What is typed before TAB -> what the line is after it."""

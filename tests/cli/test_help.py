@@ -76,6 +76,7 @@ def test_every_setting_and_every_option_is_explained(command: str) -> None:
         ("warmup", ["optimiser.warmup"]),
         ("method.k", ["method.k (of easytune)", "method.k (of drtune)"]),
         ("resume", ["--resume", "continue the run in --out", "default: off"]),
+        ("weights.jitter", ["weights\n", "0 leaves one out", "names: values"]),
         ("optimiser", ["parts:   optimiser.lr, "]),
     ],
 )

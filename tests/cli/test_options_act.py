@@ -196,5 +196,5 @@ def test_ratings_are_read_with_their_key(run: Run, tmp_path: Path) -> None:
     seeds.ratings(tmp_path)
     files = str(tmp_path / "rating.json"), "--ratings", str(tmp_path / "key.json")
     result = run("eval", "generation", *files)
-    assert result.code == 0 and "raters" in result.out
+    assert result.code == 0 and "1 rater, 1 pair " in result.out
     assert run("eval", "generation", *files, "--markdown", "--json").code == 2

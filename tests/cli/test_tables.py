@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console as RichConsole
 
+from motionrft.plurals import counted
 from motionrft_cli.console import Console
-from motionrft_cli.plurals import counted
 from motionrft_cli.tables import cell, fitted
 
 TERMS = [f"term_{place} ↑ (m/s³)" for place in range(9)]

@@ -89,6 +89,7 @@ SMALLER: dict[str, list[str]] = {
     "mini-motiongpt": [
         *("generator.codes=16", "generator.code_width=4", "generator.vq_width=8", "generator.vq_depth=1"),
         *("generator.width=16", "generator.layers=1", f"generator.text_width={TEXT_WIDTH}"),
+        "autoencoder.settle=2",
         *("language_model.composed=6", "language_model.validate_every=2"),
     ],
 }

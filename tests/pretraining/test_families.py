@@ -138,6 +138,16 @@ def test_a_codebook_goes_on_as_if_it_had_not_been_interrupted(people: Path, tmp_
     assert one["vq.quantizer.codebook"].abs().sum() > 0
 
 
+def test_a_settled_decoder_learns_on_while_codes_stay(people: Path, tmp_path: Path) -> None:
+    plain = run(
+        tiny("mini-motiongpt", people, 2, "stage=autoencoder", "autoencoder.settle=0"), tmp_path / "a"
+    )
+    more = run(tiny("mini-motiongpt", people, 2, "stage=autoencoder", "autoencoder.settle=3"), tmp_path / "b")
+    one, other = (read_generator(path / "autoencoder" / "model").state_dict() for path in (plain, more))
+    changed = {name for name in one if not torch.equal(one[name], other[name])}
+    assert changed and all(name.startswith("vq.decoder.") for name in changed)
+
+
 def test_text_layers_are_trained_with_their_denoiser(people: Path, tmp_path: Path) -> None:
     preset = tiny("motiondiffuse", people, 2)
     pretraining = Pretraining.prepare(preset, tmp_path / "out", torch.device("cpu"), lambda stage: Silent())
