@@ -76,7 +76,7 @@ def presets(scene: Scene) -> None:
         "twice": ("updates: 3\nupdates: 4\n", ("updates", "twice")),
         "object": ("updates: !!python/object/apply:os.mkdir [ran]\n", ("python/object",)),
         "bomb": ("\n".join(bomb) + "\n", ("bomb.yaml",)),
-        "large": ("# " + "x" * 10_000_000 + "\n", ("large.yaml", "MiB")),
+        "large": ("# " + "x" * 10_000_000 + "\n", ("large.yaml", "at most 1 MB")),
         "tab": ("updates:\t3\n\tbatch: 2\n", ("tab.yaml", "line 1, column 9")),
         "list": ("- 1\n- 2\n", ("list.yaml",)),
     }
