@@ -16,12 +16,13 @@ DATA ?= ../shared/data/bandai-namco
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help install dev demo test lint format parity gpu assets world world-pack completions clean
+.PHONY: help install dev demo test matrix lint format parity gpu assets world world-pack completions clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo         install, fine-tune the built-in generator, evaluate before and after, write a report"
 	@echo "make test         install the developers' tools, lint, and run every test"
+	@echo "make matrix       make test with every Python of PYTHONS that is here, each in an environment of its own"
 	@echo "make lint         ruff and mypy"
 	@echo "make format       let ruff put the code into shape"
 	@echo "make parity       only the comparison with golden data (MOTIONRFT_GOLDEN says where they lie)"
@@ -55,6 +56,14 @@ dev: $(VENV)/.dev
 
 demo: install
 	$(BIN)/motionrft finetune --preset mini-easytune --out $(RUN) --overwrite
+
+PYTHONS ?= 3.11 3.12 3.13
+
+matrix:
+	@for version in $(PYTHONS); do \
+		if command -v python$$version >/dev/null; then \
+			$(MAKE) test PYTHON=python$$version VENV=.venv-$$version || exit 1; \
+		else echo "python$$version: not on this machine"; fi; done
 
 # Tests share two processes, file by file.
 JOBS ?= 2

@@ -56,6 +56,7 @@ _motionrft() {
         convert:--unit | score:--unit | eval:--unit) _motionrft_words "$word" 'auto m cm mm inch cmu'; return ;;
         convert:--t-pose | score:--t-pose | eval:--t-pose) _motionrft_words "$word" 'auto keep drop'; return ;;
         pretrain:--stage) _motionrft_words "$word" 'autoencoder denoiser language-model all'; return ;;
+        pretrain:--log | train-reward:--log | finetune:--log) _motionrft_list "$word" 'tensorboard wandb trackio'; return ;;
         train-reward:--stage) _motionrft_words "$word" 'semantic preference authenticity all evaluator'; return ;;
         refine-spl:--variant) _motionrft_words "$word" 'refinement paper official'; return ;;
         prefer:--judge) _motionrft_words "$word" 'rules reward endpoint transformers people'; return ;;

@@ -60,6 +60,8 @@ function __motionrft_values
             printf '%s\t%s\n' 'auto' '' 'keep' '' 'drop' ''
         case 'pretrain:--stage'
             printf '%s\t%s\n' 'autoencoder' '' 'denoiser' '' 'language-model' '' 'all' ''
+        case 'pretrain:--log' 'train-reward:--log' 'finetune:--log'
+            printf '%s\t%s\n' 'tensorboard' '' 'wandb' '' 'trackio' ''
         case 'train-reward:--stage'
             printf '%s\t%s\n' 'semantic' '' 'preference' 'a reward prefers what people prefer' 'authenticity' 'a reward tells recorded motions from made ones' 'all' '' 'evaluator' ''
         case 'refine-spl:--variant'
@@ -161,7 +163,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l split -d 'spl
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l teacher -d 'MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages [default: none]' -r -a '(__motionrft_values pretrain --teacher)'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l stage -d 'which stage to train: autoencoder, denoiser, language-model, all [default: all]' -x -a '(__motionrft_values pretrain --stage)'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ [default: none]' -r
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l log -d 'show the run elsewhere too, several with commas: tensorboard, wandb, trackio [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l log -d 'show the run elsewhere too, several with commas: tensorboard, wandb, trackio [default: none]' -x -a '(__motionrft_listed pretrain --log)'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l preset -d 'a name of --list-presets, or a YAML file [default: none]' -r -a '(__motionrft_presets pretrain)'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable [default: none]' -x -a "(__motionrft_keys pretrain | string replace -r '\\t' '=\t')"
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l show-preset -d 'print the resolved preset as YAML with comments, and stop [default: off]'
@@ -185,7 +187,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l stage -d 
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l base -d 'reward folder or checkpoint that later stages start from; null: the one in --out [default: null]' -r -a '(__motionrft_values train-reward --base)'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l time-limit -d 'seconds after which a stage ends, or null [default: null]' -r
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ [default: none]' -r
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l log -d 'show the run elsewhere too, several with commas: tensorboard, wandb, trackio [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l log -d 'show the run elsewhere too, several with commas: tensorboard, wandb, trackio [default: none]' -x -a '(__motionrft_listed train-reward --log)'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l preset -d 'a name of --list-presets, or a YAML file [default: none]' -r -a '(__motionrft_presets train-reward)'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable [default: none]' -x -a "(__motionrft_keys train-reward | string replace -r '\\t' '=\t')"
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l show-preset -d 'print the resolved preset as YAML with comments, and stop [default: off]'
@@ -272,7 +274,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l compare -d 'r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l diagnose -d 'draw why the method works, and stop: gradients, similarity, memory, all [default: none]' -x -a '(__motionrft_values finetune --diagnose)'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l show-plan -d 'print what the method does at each denoising step, and stop [default: off]'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ [default: none]' -r
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l log -d 'show the run elsewhere too, several with commas: tensorboard, wandb, trackio [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l log -d 'show the run elsewhere too, several with commas: tensorboard, wandb, trackio [default: none]' -x -a '(__motionrft_listed finetune --log)'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l preset -d 'a name of --list-presets, or a YAML file [default: none]' -r -a '(__motionrft_presets finetune)'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable [default: none]' -x -a "(__motionrft_keys finetune | string replace -r '\\t' '=\t')"
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l show-preset -d 'print the resolved preset as YAML with comments, and stop [default: off]'

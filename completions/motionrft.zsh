@@ -39,6 +39,7 @@ _motionrft_values() {
         convert:--unit|score:--unit|eval:--unit) values=('auto' 'm' 'cm' 'mm' 'inch' 'cmu') ;;
         convert:--t-pose|score:--t-pose|eval:--t-pose) values=('auto' 'keep' 'drop') ;;
         pretrain:--stage) values=('autoencoder' 'denoiser' 'language-model' 'all') ;;
+        pretrain:--log|train-reward:--log|finetune:--log) listed=1 values=('tensorboard' 'wandb' 'trackio') ;;
         train-reward:--stage) values=('semantic' 'preference:a reward prefers what people prefer' 'authenticity:a reward tells recorded motions from made ones' 'all' 'evaluator') ;;
         refine-spl:--variant) values=('refinement' 'paper' 'official') ;;
         prefer:--judge) values=('rules' 'reward' 'endpoint' 'transformers' 'people') ;;
@@ -168,7 +169,7 @@ _motionrft() {
                     '*--teacher[MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages (default; none)]:value:{_motionrft_values pretrain --teacher}' \
                     '*--stage[which stage to train; autoencoder, denoiser, language-model, all (default; all)]:value:{_motionrft_values pretrain --stage}' \
                     '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ (default; none)]:value:_files' \
-                    '*--log[show the run elsewhere too, several with commas; tensorboard, wandb, trackio (default; none)]:value:_files' \
+                    '*--log[show the run elsewhere too, several with commas; tensorboard, wandb, trackio (default; none)]:value:{_motionrft_values pretrain --log}' \
                     '*--preset[a name of --list-presets, or a YAML file (default; none)]:preset:{_motionrft_presets pretrain}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable (default; none)]:setting:{_motionrft_keys pretrain =}' \
                     '*--show-preset[print the resolved preset as YAML with comments, and stop (default; off)]' \
@@ -196,7 +197,7 @@ _motionrft() {
                     '*--base[reward folder or checkpoint that later stages start from; null; the one in --out (default; null)]:value:{_motionrft_values train-reward --base}' \
                     '*--time-limit[seconds after which a stage ends, or null (default; null)]:value:_files' \
                     '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ (default; none)]:value:_files' \
-                    '*--log[show the run elsewhere too, several with commas; tensorboard, wandb, trackio (default; none)]:value:_files' \
+                    '*--log[show the run elsewhere too, several with commas; tensorboard, wandb, trackio (default; none)]:value:{_motionrft_values train-reward --log}' \
                     '*--preset[a name of --list-presets, or a YAML file (default; none)]:preset:{_motionrft_presets train-reward}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable (default; none)]:setting:{_motionrft_keys train-reward =}' \
                     '*--show-preset[print the resolved preset as YAML with comments, and stop (default; off)]' \
@@ -296,7 +297,7 @@ _motionrft() {
                     '*--diagnose[draw why the method works, and stop; gradients, similarity, memory, all (default; none)]:value:{_motionrft_values finetune --diagnose}' \
                     '*--show-plan[print what the method does at each denoising step, and stop (default; off)]' \
                     '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ (default; none)]:value:_files' \
-                    '*--log[show the run elsewhere too, several with commas; tensorboard, wandb, trackio (default; none)]:value:_files' \
+                    '*--log[show the run elsewhere too, several with commas; tensorboard, wandb, trackio (default; none)]:value:{_motionrft_values finetune --log}' \
                     '*--preset[a name of --list-presets, or a YAML file (default; none)]:preset:{_motionrft_presets finetune}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable (default; none)]:setting:{_motionrft_keys finetune =}' \
                     '*--show-preset[print the resolved preset as YAML with comments, and stop (default; off)]' \

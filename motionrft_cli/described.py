@@ -25,7 +25,7 @@ _VALUES: dict[str, str] = {
     **dict.fromkeys(("fps", "source_fps"), "FPS"),
     **dict.fromkeys(("seconds", "start", "end", "split_long"), _SECONDS),
     **dict.fromkeys(("fail_under", "fail_over"), "TERM=X"),
-    **dict.fromkeys(("terms", "formats"), "NAME,NAME"),
+    **dict.fromkeys(("terms", "formats", "log"), "NAME,NAME"),
     "time_limit": "TIME",
     "length": "FRAMES",
     "text": "TEXT",

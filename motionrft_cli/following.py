@@ -23,7 +23,7 @@ Log = Annotated[
     str | None,
     typer.Option(
         "--log",
-        metavar="NAMES",
+        metavar="tensorboard|wandb|trackio",
         rich_help_panel="Output",
         help="show the run elsewhere too, several with commas: tensorboard, wandb, trackio",
     ),

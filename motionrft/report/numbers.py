@@ -9,6 +9,7 @@ from motionrft.intervals import Interval
 from motionrft.report.verdict import Row
 
 MINUS = "\N{MINUS SIGN}"
+_MOST_DECIMALS = 9
 
 
 def digits_of(row: Row) -> int:
@@ -24,6 +25,21 @@ def digits_of(row: Row) -> int:
         return min(most, 3)
     leading = math.floor(math.log10(narrow))
     return min(max(-leading + (narrow / 10**leading < 3), 0), most)
+
+
+def vanishes(value: float, digits: int) -> bool:
+    """Whether so many decimals show a number as zero."""
+    return float(f"{abs(value):.{digits}f}") == 0
+
+
+def digits_of_change(change: Interval, digits: int) -> int:
+    """Decimals for a change: those of its row, more where they would hide a change that is surely not zero.
+
+    A change smaller than its own half interval stays a zero: more decimals would show chance.
+    """
+    if vanishes(change.mean, digits) and 0 < change.half_width < abs(change.mean):
+        return min(1 - math.floor(math.log10(abs(change.mean))), _MOST_DECIMALS)
+    return digits
 
 
 def number(value: float, digits: int, signed: bool = False) -> str:

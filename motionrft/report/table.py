@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from motionrft.intervals import Interval
-from motionrft.report.numbers import digits_of, number, percent, spread
+from motionrft.report.numbers import digits_of, digits_of_change, number, percent, spread, vanishes
 from motionrft.report.verdict import Role, Row
 
 ROLES: Mapping[Role, tuple[str, str]] = {
@@ -83,7 +83,7 @@ def _cell(row: Row, value: Interval | None, column: int, digits: int, columns: S
     moved = (
         ""
         if change is None
-        else f'<small class="moved">{_signed(change, digits)}{_said(row.sign(column))}</small>'
+        else f'<small class="moved">{_signed(change, digits_of_change(change, digits))}{_said(row.sign(column))}</small>'
     )
     return f'<td class="{row.sign(column)}" {label}>{text}{moved}</td>'
 
@@ -98,7 +98,9 @@ def _change(row: Row, digits: int) -> str:
     if change is None:
         return '<td data-label="change">–</td><td class="plot"></td>'
     sign = row.sign()
-    relative = row.relative()
+    digits = digits_of_change(change, digits)
+    # A percentage beside a change that shows as zero would contradict it.
+    relative = None if vanishes(change.mean, digits) else row.relative()
     share = f' <small class="share">{percent(relative)}</small>' if relative is not None else ""
     text = f"{_signed(change, digits)}{share}{_said(sign)}"
     return f'<td class="{sign}" data-label="change">{text}</td><td class="plot">{_whisker(change, sign)}</td>'

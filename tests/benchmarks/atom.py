@@ -4,7 +4,8 @@
 
 Every training seed samples its own candidates and tunes on its own pairs with the presets `prefer/mini-atom` and
 `finetune/mini-atom`. The test prompts share no text with what was tuned on or watched. A second judge, which made no
-pairs, is a reward that learnt order and number from composed clips.
+pairs, is a reward that learnt order and number from composed clips: its score of the prompt, and how often the prompt
+scores above the same one told in the other order, or with another number.
 """
 
 import argparse
@@ -29,6 +30,7 @@ class Scored:
 
     rules: dict[str, list[list[float]]]
     reward: dict[str, list[list[float]]]
+    apart: dict[str, list[list[float]]]
     jitter: float
     items: dict[str, float]
 
@@ -52,6 +54,41 @@ def fresh_prompts(count: int, taken: set[str]) -> list[Any]:
     return found
 
 
+def other_text(prompt: Any) -> str | None:
+    """The prompt in the other order, or with another number, in the same words; None of an integrity prompt."""
+    from motionrft.preferences.events import EVENTS
+    from motionrft.preferences.prompts import FREQUENCY
+
+    phrases = [EVENTS[name].phrase for name in prompt.events]
+    if prompt.kind == "temporal":
+        return "\0".join(
+            part.replace(phrases[1], phrases[0]) for part in prompt.text.split(phrases[0])
+        ).replace("\0", phrases[1])
+    if prompt.kind == "frequency":
+        other = 1 if prompt.count == 3 else prompt.count + 1
+        for place, template in enumerate(FREQUENCY[prompt.count]):
+            before, after = template.format(who="\0", a=phrases[0]).split("\0")
+            if prompt.text.startswith(before) and prompt.text.endswith(after):
+                who = prompt.text[len(before) : len(prompt.text) - len(after)]
+                told = FREQUENCY[other]
+                return told[place % len(told)].format(who=who, a=phrases[0])
+    return None
+
+
+def told_apart(judge: Any, items: Sequence[Any]) -> dict[str, float]:
+    """By prompt, 1.0 where the motion's own prompt scores above the other one, 0.5 where both are equal."""
+    from dataclasses import replace
+
+    others = [(item, text) for item in items if (text := other_text(item.prompt)) is not None]
+    wrong = [replace(item, prompt=replace(item.prompt, text=text)) for item, text in others]
+    right = dict(judge.judge([item for item, _ in others]))
+    found = dict(judge.judge(wrong))
+    return {
+        item.prompt.id: float(right[n].score > found[n].score) + 0.5 * (right[n].score == found[n].score)
+        for n, (item, _) in enumerate(others)
+    }
+
+
 def scored(generator: Any, prompts: Sequence[Any], seeds: int, item_seeds: int) -> Scored:
     """Both judges on the same motions, and the field's metrics on the built-in test items."""
     from motionrft import builtin
@@ -64,34 +101,37 @@ def scored(generator: Any, prompts: Sequence[Any], seeds: int, item_seeds: int) 
     from motionrft.preferences.judges.rules import RuleJudge
 
     judges: dict[str, Any] = {"rules": RuleJudge(), "reward": RewardJudge(builtin.WORLD)}
-    found: dict[str, dict[str, list[list[float]]]] = {name: {k: [] for k in KINDS} for name in judges}
-    by_prompt: dict[str, dict[str, list[float]]] = {name: {} for name in judges}
+    found: dict[str, dict[str, list[list[float]]]] = {n: {k: [] for k in KINDS} for n in (*judges, "apart")}
+    by_prompt: dict[str, dict[str, list[float]]] = {name: {} for name in found}
     jitters = []
     for seed in range(seeds):
         items, jitter = sampled_events(GeneratorSource(generator), prompts, seed)
         jitters.append(float(jitter))
+        for name, share in told_apart(judges["reward"], items).items():
+            by_prompt["apart"].setdefault(name, []).append(share)
         for name, judge in judges.items():
             for place, judgement in judge.judge(items):
                 by_prompt[name].setdefault(prompts[place].id, []).append(float(judgement.score))
-    for name in judges:
+    for name, scores in by_prompt.items():
         for prompt in prompts:
-            found[name][prompt.kind].append(by_prompt[name][prompt.id])
+            if prompt.id in scores:
+                found[name][prompt.kind].append(scores[prompt.id])
     evaluator = load_evaluator(builtin.path("evaluator"))
     result = evaluate_generator(
         generator, None, evaluator, FixedItems.load(builtin.items_path("test")), range(item_seeds)
     )
     shown = {name: fmean(values) for name, values in result.metrics.items()}
-    return Scored(found["rules"], found["reward"], fmean(jitters), shown)
+    return Scored(found["rules"], found["reward"], found["apart"], fmean(jitters), shown)
 
 
 def rows_of(before: Scored, after: Scored) -> dict[str, Any]:
     """Before, after and the paired difference over prompts of each kind and of their mean."""
     found: dict[str, Any] = {}
-    for name in ("rules", "reward"):
+    for name in ("rules", "reward", "apart"):
         old, new = getattr(before, name), getattr(after, name)
         differences: list[float] = []
         means: list[tuple[float, float]] = []
-        for kind in KINDS:
+        for kind in [kind for kind in KINDS if old[kind]]:
             each = [fmean(b) - fmean(a) for a, b in zip(old[kind], new[kind], strict=True)]
             mean, half = interval(each)
             a, b = (fmean(fmean(scores) for scores in side[kind]) for side in (old, new))

@@ -4,12 +4,12 @@ import math
 
 import pytest
 
-from tests.benchmarks.atom import KINDS, Scored, fresh_prompts, interval, pooled, rows_of
+from tests.benchmarks.atom import KINDS, Scored, fresh_prompts, interval, other_text, pooled, rows_of
 
 
 def scored(value: float) -> Scored:
     scores = {kind: [[value, value], [value + 0.1, value + 0.1]] for kind in KINDS}
-    return Scored(scores, scores, 50.0 * value, {"label_r1": value})
+    return Scored(scores, scores, {**scores, "integrity": []}, 50.0 * value, {"label_r1": value})
 
 
 def test_differences_are_paired_by_prompt() -> None:
@@ -35,3 +35,14 @@ def test_test_prompts_share_no_text_with_what_was_tuned_on() -> None:
     some = fresh_prompts(5, set())
     again = fresh_prompts(5, {prompt.text for prompt in some[:3]})
     assert len(again) == 15 and not {p.text for p in some[:3]} & {p.text for p in again}
+
+
+def test_the_other_prompt_says_the_same_in_the_other_order_or_number() -> None:
+    for prompt in fresh_prompts(8, set()):
+        other = other_text(prompt)
+        if prompt.kind == "integrity":
+            assert other is None
+        else:
+            assert other is not None and other != prompt.text
+            words, changed = set(prompt.text.replace(",", "").split()), set(other.replace(",", "").split())
+            assert prompt.kind == "frequency" or words == changed

@@ -8,8 +8,8 @@ BLOCKS = {"positions_mm": 10.0, "velocities_mm_s": 200.0}
 
 
 def run(gain: float) -> dict:
-    metrics = {"reward": [1.0, 1.2], "fid": [0.5, 0.5]}
-    after = {"reward": [1.0 + gain, 1.2 + gain], "fid": [0.5, 0.5]}
+    metrics = {"reward/semantic": [1.0, 1.2], "fid": [0.5, 0.5]}
+    after = {"reward/semantic": [1.0 + gain, 1.2 + gain], "fid": [0.5, 0.5]}
     return {
         "updates": 5,
         "seconds": 2.0,
@@ -22,7 +22,7 @@ def run(gain: float) -> dict:
 
 def test_a_gain_is_the_mean_over_training_seeds_with_its_interval() -> None:
     found = summary({"easytune": [run(0.1), run(0.2), run(0.3)]})["easytune"]
-    start, mean, low, high = found["gains"]["reward"]
+    start, mean, low, high = found["gains"]["reward/semantic"]
     assert (start, mean) == pytest.approx((1.1, 0.2)) and low == pytest.approx(0.2 - 0.2484, abs=1e-3)
     assert found["gains"]["fid"] == pytest.approx([0.5, 0, 0, 0]) and "jitter" not in found["gains"]
     assert found["blocks"] == BLOCKS and found["seeds"] == 3 and high > mean
@@ -34,3 +34,12 @@ def test_the_table_shows_all_that_was_measured() -> None:
     shown = table({"tuning": tuning, "bytes": held, "text": {"one layer": 416.0}})
     assert "| easytune | 2 | 1.100 +0.200 ±" in shown and "| untuned | 10 | 200 |" in shown
     assert "| easytune | 3.0 | 3.0 | 3.0 |" in shown and "416.0" in shown
+
+
+def test_blocks_are_compared_seed_by_seed_with_the_run_without_the_term() -> None:
+    drifted = [run(0.1) | {"blocks": {"positions_mm": mm}} for mm in (12.0, 13.0, 14.0)]
+    kept = [run(0.1) | {"blocks": {"positions_mm": mm}} for mm in (10.0, 11.5, 11.5)]
+    _, mean, low, high = summary({"easytune": kept, "easytune-without": drifted})["easytune"]["gains"][
+        "positions_mm against without"
+    ]
+    assert mean == pytest.approx(-2) and low < mean < high < 0

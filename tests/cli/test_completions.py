@@ -27,6 +27,7 @@ WHOLE = {
     "motionrft finetune --diagnose sim": "motionrft finetune --diagnose similarity",
     "motionrft score --terms semantic,pref": "motionrft score --terms semantic,preference",
     "motionrft finetune --method easytune,ref": "motionrft finetune --method easytune,refl",
+    "motionrft finetune --log tensorboard,wa": "motionrft finetune --log tensorboard,wandb",
     "motionrft sample --format npy,bv": "motionrft sample --format npy,bvh",
     "motionrft sample --device m": "motionrft sample --device mps",
     "motionrft eval generation --evaluator builtin-w": "motionrft eval generation --evaluator builtin-world",

@@ -32,15 +32,18 @@ NETWORK = (
     "model.representations=[kinematic]",
 )
 KINDS = "kinds={integrity: 2, temporal: 0, frequency: 0}"
+DIFFUSION = "(?!.*(builtin-tokens|runs/atom))"
+"""Of a pattern: no generator of motion tokens, which knows no steps."""
 FEW = (KINDS, "candidates=2", "steps=2")
 FEW_PAIRS = (
     *("preference.count=8", "preference.validation=6", "preference.batch=4"),
     *("authenticity.count=6", "authenticity.validation=4", "authenticity.batch=4", "authenticity.steps=2"),
 )
 SMALL: dict[str, tuple[str, ...]] = {
-    "finetune (.*(easytune|draft)|(?!.*--method))": ("method.k=1",),
+    "finetune (.*(easytune|draft)|(?!.*(--method|atom)))": ("method.k=1",),
     "finetune .*--method ddpo": ("method.epochs=1",),
-    "finetune(?!.*show-plan)": TUNED,
+    "finetune(?!.*(show-plan|atom))": TUNED,
+    "finetune .*atom": tuple(setting for setting in TUNED if "steps" not in setting),
     "convert .*--captions": ("min_frames=8",),
     "pretrain .*mini-mld": ("stage=autoencoder", "autoencoder.updates=1", "autoencoder.batch=2"),
     "pretrain .*mdm": ("denoiser.batch=2", *SMALLER["mdm"]),
@@ -48,13 +51,14 @@ SMALL: dict[str, tuple[str, ...]] = {
     "train-reward(?!.*evaluator)": ("semantic.updates=2", "semantic.batch=8", *NETWORK),
     "train-reward .*evaluator": ("evaluator.updates=1", "evaluator.batch=4"),
     "refine-spl": ("updates=1", "batch=4"),
-    "prefer(?!.*endpoint)": FEW,
-    "sample": ("steps=2",),
+    "prefer(?!.*(endpoint|atom))": FEW,
+    "prefer .*atom": (KINDS, "candidates=2"),
+    f"sample{DIFFUSION}": ("steps=2",),
     "sample .*--num": ("seconds=1",),
-    "eval generation": ("steps=2",),
+    f"eval generation{DIFFUSION}": ("steps=2",),
     "eval generation .*mini": ("repeats=1", "per_label=1"),
     "eval generation .*paper": ("repeats=1", "multimodality=2"),
-    "eval events": ("steps=2", f"events.{KINDS}"),
+    f"eval events{DIFFUSION}": ("steps=2", f"events.{KINDS}"),
 }
 """Pattern of a command -> settings that make it short; their own values stand in tests of their own."""
 GOOD = {"score .*--preset lint": (0, 1), "score .*--fail": (0, 1)}
@@ -111,6 +115,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("tuned", "first"):
         (place / "runs" / name).mkdir()
         (place / "runs" / name / "generator").symlink_to(builtin.resolve("builtin", "generator"))
+    (place / "runs" / "atom").mkdir()
+    (place / "runs" / "atom" / "generator").symlink_to(builtin.resolve("builtin-tokens", "generator"))
     for folder in ("captures", "new", "AMASS"):
         (place / folder).mkdir()
         seeds.bvh(place / folder)
@@ -129,6 +135,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     seeds.pairs(place / "runs" / "prefer")
     pair = '{"prompt": "a person walks", "better": "a.npy", "worse": "b.npy", "kind": "x"}\n'
     (place / "runs" / "prefer" / "pairs.jsonl").write_text(pair)
+    prompt = '{"text": "a person bows", "kind": "frequency", "events": ["bow"], "held_out": true}\n'
+    (place / "runs" / "prefer" / "prompts.jsonl").write_text(prompt)
     code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     (place / "my_rewards.py").write_text(next(block for block in code if "def low_hands" in block))
     return place

@@ -3,7 +3,8 @@
 import pytest
 
 from motionrft.intervals import Interval
-from motionrft.report.numbers import digits_of, number, percent, spread, tick_labels, ticks
+from motionrft.report.numbers import digits_of, digits_of_change, number, percent, spread, tick_labels, ticks
+from motionrft.report.table import table_html
 from motionrft.report.verdict import Row
 
 
@@ -55,3 +56,19 @@ def test_big_and_tiny_ticks_are_short():
 
 def test_not_a_number_has_digits_too():
     assert digits_of(Row("x", (Interval(float("nan")),))) == 3
+
+
+def test_a_change_that_is_surely_not_zero_is_not_shown_as_zero():
+    small = Interval(-0.00042, -0.00050, -0.00034)
+    assert number(small.mean, digits_of_change(small, 3), signed=True) == "−0.00042"
+    assert digits_of_change(Interval(-0.00042, -0.002, 0.001), 3) == 3  # chance
+    assert digits_of_change(Interval(-0.42, -0.5, -0.3), 2) == 2
+
+
+def test_no_percentage_stands_beside_a_change_of_zero():
+    row = Row(
+        "skating",
+        (Interval(0.0004, 0.0, 0.02), Interval(0.0003, 0.0, 0.02)),
+        (Interval(-0.0001, -0.02, 0.02),),
+    )
+    assert 'class="share"' not in table_html([row], ("before", "after"))
