@@ -32,6 +32,7 @@ _LINE = (
 )
 _SHORT_HASH = 12
 _NARROWEST = 20
+_INDENT = "    "
 
 
 @command(
@@ -88,9 +89,13 @@ def _things(call: Call[CheckPreset], names: list[str], null: bool) -> int:
     good = [thing for thing in found if thing.kind]
     if len(good) > _SEVERAL:
         root = Path(names[0]) if len(names) == 1 and Path(names[0]).is_dir() else None
-        rows = [(_below(root, thing.path), thing.kind, _in_a_line(thing)) for thing in good]
         where = "" if root is None else f" in {root}"
-        call.console.table(f"{len(good)} things{where}", ["path", "is a", "with"], rows)
+        call.console.info(f"{len(good)} things{where}")
+        width = max(call.console.rich.width - len(_INDENT), _NARROWEST)
+        for thing in good:
+            call.console.info(f"{_below(root, thing.path)}: {thing.kind}")
+            for line in wrap(_in_a_line(thing), width, break_long_words=False, break_on_hyphens=False):
+                call.console.info(f"{_INDENT}{line}")
     else:
         for thing in filter(lambda each: each.facts, good):
             _list(call, f"{thing.path}: {thing.kind}", _rows(thing.facts))
