@@ -10,6 +10,7 @@ from motionrft.data.folder import MotionDataset
 from motionrft.errors import UserError
 from motionrft.evaluation.generation import Repetition, evaluate_generator
 from motionrft.evaluation.result import EvaluationResult, compare
+from motionrft.evaluation.tables import protocol_of
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
 from motionrft.finetuning.frozen import FrozenTwin
@@ -200,11 +201,12 @@ class TokenRun:
         )
         save_adapters(self.generator, folder.path / ADAPTERS)
         tables: dict[str, list[Row]] = {}
+        protocols: dict[str, str] = {}
         results: list[EvaluationResult] = []
         shown: list[report.Pictured] = []
         for title, states in self._looked_at(shown):
             pair = [self._kept(folder, f"{name}-{title.split()[0]}", state) for name, state in states]
-            tables[title] = compare(*pair)
+            tables[title], protocols[title] = compare(*pair), protocol_of(pair[0])
             results = results or pair
             notes += [note for note in pair[1].notes if note not in notes]
         pictured = report.prompts(*shown) if len(shown) == 2 else []
@@ -212,7 +214,9 @@ class TokenRun:
         write_report(folder.path / REPORT, data)
         report.write_plots(folder.path / PLOTS, data.series)
         report.write_strips(folder.path / PLOTS, pictured, data.fps)
-        return Finetuned(outcome, folder.path / GENERATOR, folder.path / REPORT, tables, tuple(results))
+        return Finetuned(
+            outcome, folder.path / GENERATOR, folder.path / REPORT, tables, tuple(results), protocols
+        )
 
     def _kept(self, folder: RunFolder, name: str, result: EvaluationResult) -> EvaluationResult:
         place = folder.path / EVALUATIONS / f"{name}.json"
