@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,6 +31,8 @@ _LINE = (
     "motions",
 )
 _SHORT_HASH = 12
+_NARROWEST = 20
+_INDENT = "    "
 
 
 @command(
@@ -86,12 +89,16 @@ def _things(call: Call[CheckPreset], names: list[str], null: bool) -> int:
     good = [thing for thing in found if thing.kind]
     if len(good) > _SEVERAL:
         root = Path(names[0]) if len(names) == 1 and Path(names[0]).is_dir() else None
-        rows = [(_below(root, thing.path), thing.kind, _in_a_line(thing)) for thing in good]
         where = "" if root is None else f" in {root}"
-        call.console.table(f"{len(good)} things{where}", ["path", "is a", "with"], rows)
+        call.console.info(f"{len(good)} things{where}")
+        width = max(call.console.rich.width - len(_INDENT), _NARROWEST)
+        for thing in good:
+            call.console.info(f"{_below(root, thing.path)}: {thing.kind}")
+            for line in wrap(_in_a_line(thing), width, break_long_words=False, break_on_hyphens=False):
+                call.console.info(f"{_INDENT}{line}")
     else:
         for thing in filter(lambda each: each.facts, good):
-            call.console.table(f"{thing.path}: {thing.kind}", ["what", "is"], _rows(thing.facts))
+            _list(call, f"{thing.path}: {thing.kind}", _rows(thing.facts))
     wrong = [thing.problem for thing in found if thing.problem is not None]
     if len(found) == len(wrong) == 1:
         raise UserError(wrong[0])
@@ -113,7 +120,7 @@ def _preflight(call: Call[CheckPreset]) -> int:
         _show_parts(call, found)
     if found.run:
         rows = _rows({name: value for name, value in found.run.items() if name != "memory"})
-        call.console.table("the run", ["what", "is"], rows)
+        _list(call, "the run", rows)
     if memory := found.run.get("memory"):
         call.console.table("memory, without the graph of an update", ["for", "MiB"], list(memory.items()))
     for note in found.notes:
@@ -150,7 +157,20 @@ def _environment(call: Call[CheckPreset]) -> None:
             flat |= {f"{_words(name)}: {key}": each for key, each in value.items() if each}
         else:
             flat[name] = value
-    call.console.table("this machine", ["what", "is"], _rows(flat))
+    _list(call, "this machine", _rows(flat))
+
+
+def _list(call: Call[CheckPreset], title: str, rows: list[tuple[str, str]]) -> None:
+    """Names on the left, whole; what is said of each beside them, in as many lines as it takes."""
+    left = max((len(name) for name, _ in rows), default=0) + 2
+    width = max(call.console.rich.width - left - 2, _NARROWEST)
+    call.console.info(title)
+    for name, said in rows:
+        first, *more = wrap(said, width, break_long_words=False, break_on_hyphens=False) or [""]
+        call.console.info(f"  {name:<{left}}{first}")
+        for line in more:
+            call.console.info(f"  {'':<{left}}{line}")
+    call.console.info("")
 
 
 def _rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -96,7 +96,7 @@ def killed(scene: Scene) -> None:
     """SIGKILL at 50 random moments of a save."""
     command = ["-m", "tests.kills", "--kills", str(KILLS), "--command", "pretrain"]
     root = Path(__file__).parents[2]
-    done = scene.execute([sys.executable, *command], b"", root, None)
+    done = scene.execute([sys.executable, *command], b"", root, None, longest=3600.0)
     scene.want(done.code == 0 and f"{KILLS} kills" in done.out, done.out[-400:])
 
 

@@ -68,6 +68,7 @@ class Scene:
         stdin: bytes,
         cwd: Path | None,
         prepare: Callable[[], None] | None,
+        longest: float = LONGEST,
         **environment: str,
     ) -> Ended:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -81,7 +82,7 @@ class Scene:
                 env=clean_environment(**environment),
                 preexec_fn=prepare,
             )
-            watchdog = Timer(LONGEST, process.kill)
+            watchdog = Timer(longest, process.kill)
             watchdog.start()
             assert process.stdin is not None
             process.stdin.write(stdin)
@@ -104,7 +105,7 @@ class Scene:
         """Take a call into the row's account; none may end in a traceback or be killed by the watchdog."""
         self.calls.append(ended)
         self.want("Traceback" not in ended.err, f"a traceback: {ended.err[-400:]}")
-        self.want(ended.seconds < LONGEST or ended.code != -signal.SIGKILL, "a hang")
+        self.want(ended.seconds < LONGEST - 1 or ended.code != -signal.SIGKILL, "a hang")
         return ended
 
     def want(self, true: object, otherwise: str) -> bool:
