@@ -60,7 +60,8 @@ def tuned(name: str, values: Mapping[str, Any], args: argparse.Namespace, seed: 
         return dict(json.loads((folder / "done.json").read_text(encoding="utf-8")))
     shutil.rmtree(folder, ignore_errors=True)
     data = {"data": str(args.data), "evaluation": {"data": "builtin"}} if "method" in values else {}
-    evaluation = {"seeds": args.sampling_seeds, "prompts": args.prompts, "split": args.split, **data.pop("evaluation", {})}
+    asked = {"seeds": args.sampling_seeds, "prompts": args.prompts, "split": args.split}
+    evaluation = asked | data.pop("evaluation", {})
     preset = FinetunePreset.of(
         {
             **COMMON,
