@@ -69,6 +69,9 @@ ELSEWHERE = {
     "--preset kimodo-easytune": ("tests/finetuning/test_kimodo.py", "Kimodo's weights are gigabytes"),
     "--generator runs/kimodo": ("tests/finetuning/test_kimodo.py", "Kimodo's weights are gigabytes"),
     "runs/kimodo/generator --to": ("tests/finetuning/test_kimodo.py", "Kimodo's weights are gigabytes"),
+    '--data "$DATA" --out "$OUT" $resume': ("tests/cli/test_resume.py", "it is a piece of a job script"),
+    "--generator motiongpt_s3_h3d.tar": ("tests/cli/test_sample_presets.py", "the checkpoint is not ours"),
+    "runs/atom": ("tests/finetuning/test_tokens.py", "a run over motion tokens is made there"),
     "merge ": ("tests/cli/test_shares.py", "it takes what several jobs have made"),
 }
 """What a line holds -> where the like of it runs, and why not here."""
