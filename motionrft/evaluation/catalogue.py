@@ -58,6 +58,7 @@ METRICS: dict[str, Metric] = {
     "events/frequency": Metric("as often as told", "up"),
     "events/frequency perfect": Metric("number perfect", "up"),
     "multimodality": Metric("MultiModality", "none"),
+    "unusable": Metric("no motion", "down", note="share; a mean pose stands in their place"),
     "hand_as_told": Metric("hand as told", "up", note="the named hand alone is raised"),
     "turn_as_told": Metric("turn as told", "up", note="the heading changes to the named side"),
     **_physical("jitter", 1),

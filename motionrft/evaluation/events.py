@@ -29,7 +29,8 @@ def evaluate_events(
     """Sample every prompt once a seed and ask the judge; the interval is over seeds.
 
     Returns:
-        `events/KIND` mean score, `events/KIND perfect` share of motions that do all, `events/mean` over kinds, `jitter`.
+        `events/KIND` mean score, `events/KIND perfect` share of motions that do all, `events/mean` over kinds, `jitter`;
+        `unusable`, the share that are no motion, where some may be.
 
     Raises:
         UserError: the judge cannot work, or knows an event of no prompt.
@@ -37,7 +38,7 @@ def evaluate_events(
     repetitions = []
     failed = 0
     for seed in seeds:
-        items, jitter = sampled_events(source, prompts, seed)
+        items, jitter, unusable = sampled_events(source, prompts, seed)
         records = []
         for place, judgement in judge.judge(items):
             records.append({"kind": items[place].prompt.kind, "score": judgement.score})
@@ -46,6 +47,8 @@ def evaluate_events(
         numbers = {f"events/{kind}": exact(torch.tensor(found[kind]["score"])) for kind in found}
         numbers |= {f"events/{kind} perfect": exact(torch.tensor(found[kind]["perfect"])) for kind in found}
         numbers["events/mean"] = exact(torch.tensor(fmean(each["score"] for each in found.values())))
+        if source.may_fail:
+            numbers["unusable"] = exact(unusable)
         repetitions.append({**numbers, "jitter": exact(jitter)})
     counts: dict[str, int] = {kind: sum(prompt.kind == kind for prompt in prompts) for kind in KINDS}
     told = text_hash(*(f"{p.id} {p.kind} {p.text} {p.events} {p.count} {p.seconds}" for p in prompts))
@@ -68,22 +71,27 @@ def evaluate_events(
 @torch.no_grad()
 def sampled_events(
     source: GeneratorSource, prompts: Sequence[EventPrompt], seed: int
-) -> tuple[list[Item], torch.Tensor]:
-    """A motion of each prompt, as joints; and their mean jitter, ()."""
+) -> tuple[list[Item], torch.Tensor, torch.Tensor]:
+    """A motion of each prompt, as joints; their mean jitter, and the share that are no motion, () each."""
     generator = source.generator
     lengths = generator.frames(torch.tensor([prompt.seconds for prompt in prompts]))  # (P,)
     condition = generator.encode_text([prompt.text for prompt in prompts]).to(generator.device)
     seeds = [item_seed(seed, prompt.id) for prompt in prompts]
     items: dict[int, Item] = {}
-    jitter = []
+    jitter, lost = [], []
     with evaluating(generator):
         walk = sample_batches(generator, condition, lengths, seeds, source.sampling, source.batch)
         for chosen, sampled in walk:
             joints = convert(sampled.motion, generator.representation, JOINTS)
             joints = joints.reshape(*joints.shape[:2], -1, 3).cpu()  # (b, T, 22, 3)
             own = sampled.lengths
+            lost.append(~sampled.usable.cpu())
             jitter.append(physics_measures(joints, own, generator.fps, ("jitter",))["jitter"])
             for place, row, frames in zip(chosen.tolist(), joints, own.tolist(), strict=True):
                 items[place] = Item(prompts[place], 0, row[:frames].numpy(), generator.fps)
             source.made(len(chosen))
-    return [items[place] for place in range(len(prompts))], torch.cat(jitter).mean()
+    return (
+        [items[place] for place in range(len(prompts))],
+        torch.cat(jitter).mean(),
+        torch.cat(lost).float().mean(),
+    )

@@ -122,6 +122,8 @@ class GenerationProtocol:
         numbers = generation_numbers(drawn, self._embed_texts(drawn.captions), seen, seed)
         rewards = self._rewards(made, drawn.captions)
         numbers = {name: exact(value).mean() for name, value in rewards.items()} | numbers
+        if made.unusable is not None:
+            numbers["unusable"] = torch.tensor(made.unusable / len(made.lengths))
         if self.multimodality and isinstance(source, GeneratorSource):
             numbers["multimodality"] = self._multimodality(source, drawn, seed)
         if self.watch is not None:

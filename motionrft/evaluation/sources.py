@@ -30,8 +30,8 @@ class Made:
     lengths: Tensor  # (N,)
     representation: str
     fps: float
-    unusable: int = 0
-    """How many were no motion, and are a mean pose instead."""
+    unusable: int | None = None
+    """How many were no motion, and are a mean pose instead; None of a source whose motions all are."""
 
     def at(self, fps: float) -> "Made":
         """The same motions at another rate, as joints; unchanged where it is theirs."""
@@ -95,6 +95,11 @@ class GeneratorSource:
     def settings(self) -> Mapping[str, Any]:
         return (self.sampling or self.generator.sampling()).plain()
 
+    @property
+    def may_fail(self) -> bool:
+        """Whether it may write what is no motion: a language model without a mask."""
+        return self.settings.get("masked") is False
+
     def available(self, drawn: Drawn) -> Drawn:
         """All of them: a generator makes what is asked."""
         return drawn
@@ -150,7 +155,7 @@ class GeneratorSource:
             all_of_them.lengths,
             generator.representation,
             generator.fps,
-            int((~all_of_them.usable).sum()),
+            int((~all_of_them.usable).sum()) if self.may_fail else None,
         )
 
     def _sampled(

@@ -96,14 +96,18 @@ def estimate(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
 
 
 def _of_tokens(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
-    """Of a language model of motion tokens: two updates on given pairs, or on those of a first round."""
+    """Of a language model of motion tokens: two updates on motions, given pairs, or those of a first round."""
     quiet = {"evaluation": preset.evaluation.model_copy(update={"prompts": 0})}
     tuning = TokenRun(preset.model_copy(update=quiet), session)
+    text = "-"
+    if hasattr(tuning.generator, "text_encoder_name"):
+        encoder = tuning.generator.text_encoder
+        text = text_cost(encoder, tuning.trainer.texts)
+        tuning.generator.use_text_encoder(StandInText(encoder))
     tuning.trainer.update(0)
     began = time.perf_counter()
     line = tuning.trainer.update(0)
     an_update, generator = time.perf_counter() - began, tuning.generator
-    text = text_cost(generator.text_encoder, list(tuning.trainer.row_of))
     parameters, graph = tuning.trainer.parameters, int(line["graph_bytes"])
     return _estimated(preset, parameters, generator, tuning.total, graph, an_update, text)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from motionrft.data.folder import MotionDataset
 from motionrft.errors import UserError
 from motionrft.evaluation.generation import Repetition, evaluate_generator
 from motionrft.evaluation.result import EvaluationResult, compare
@@ -17,6 +18,7 @@ from motionrft.finetuning.kept_evaluations import KeptEvaluations
 from motionrft.finetuning.loading import DIFFUSION_SETTINGS, check_fields, check_kind
 from motionrft.finetuning.made_of import MadeOf, made_of_events
 from motionrft.finetuning.methods.dpo import DpoPreset
+from motionrft.finetuning.methods.sft import SftPreset
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.session import (
     ADAPTERS,
@@ -31,7 +33,9 @@ from motionrft.finetuning.session import (
 )
 from motionrft.finetuning.token_looks import EventLooking, SplitEvents, split_events, watch_for_events
 from motionrft.finetuning.token_pairs import TokenPairs, read_token_pairs
+from motionrft.finetuning.token_preference import PairTrainer
 from motionrft.finetuning.token_rounds import FreshCandidates
+from motionrft.finetuning.token_supervised import RecordedTokens, SupervisedTrainer, check_dropping
 from motionrft.finetuning.token_trainer import TokenTrainer
 from motionrft.finetuning.watch import Looks, read_looks
 from motionrft.generators.folder import save_generator
@@ -79,21 +83,34 @@ class TokenRun:
         self.parameters = prepare_training(self.generator, preset.lora, preset.freeze)
         self.frozen = FrozenTwin(self.generator)
         self.sampling = self.generator.sampling()
-        self.rounds = self._rounds()
-        pairs = self._pairs()
-        self.total = _planned(preset, len(pairs))
         self.watch = None
         if preset.watch.every and self.parts.events.watched:
             self.watch = watch_for_events(preset.watch, self.parts.events.watched)
-        self.trainer = TokenTrainer(
-            preset,
-            self.generator,
-            pairs,
-            self.frozen,
-            self.parameters,
-            lambda: autocast(session.device, session.dtype),
-            total=self.total,
-            rounds=self.rounds,
+        self.trainer = self._trainer()
+        self.total = self.trainer.total
+
+    def _trainer(self) -> TokenTrainer[Any]:
+        """Of the method: on recorded motions, or on pairs."""
+        preset, session, method = self.preset, self.session, self.preset.method
+        common = (preset, self.generator, self.parameters, lambda: autocast(session.device, session.dtype))
+        if isinstance(method, SftPreset):
+            check_dropping(method, self.generator)
+            recorded = RecordedTokens(MotionDataset(str(preset.data), preset.split), self.generator)
+            total = _planned(preset, len(recorded))
+            trainer = SupervisedTrainer(
+                *common, recorded=recorded, total=total, watch=self.watch, dtype=session.dtype
+            )
+            if hasattr(self.generator, "text_encoder_name"):
+                self.generator.text_encoder.check(trainer.texts)
+            return trainer
+        rounds = self._rounds()
+        pairs = self._pairs(rounds)
+        return PairTrainer(
+            *common,
+            pairs=pairs,
+            frozen=self.frozen,
+            rounds=rounds,
+            total=_planned(preset, len(pairs)),
             watch=self.watch,
             dtype=session.dtype,
             say=session.say,
@@ -120,18 +137,18 @@ class TokenRun:
             self.preset.seed,
         )
 
-    def _pairs(self) -> TokenPairs:
+    def _pairs(self, rounds: FreshCandidates | None) -> TokenPairs:
         method = self.preset.method
         assert isinstance(method, DpoPreset)
         if self.preset.pairs is not None:
             place = Path(self.preset.pairs)
             return read_token_pairs(place, self.generator, method.smoothing, self.session.say)
-        if self.rounds is None:
+        if rounds is None:
             raise UserError(
                 "dpo learns from pairs: name those of motionrft prefer with --pairs, or have them sampled and judged on "
                 "the way with --set method.fresh=50."
             )
-        pairs = self.rounds(0)
+        pairs = rounds(0)
         if not len(pairs):
             raise UserError(
                 "the judge finds no difference between any two candidates: there is nothing to learn."
@@ -140,6 +157,7 @@ class TokenRun:
 
     def train(self, folder: RunFolder | None) -> Outcome:
         """Tune to the end of the budget, or until the watch ends it."""
+        self.generator.remember(self.trainer.texts)
         looks = None
         if folder is not None and self.watch is not None:
             looking = self._looking(self.parts.events.watched, self.preset.watch.seeds)
@@ -174,9 +192,10 @@ class TokenRun:
         )
         for sentence in notes:
             self.session.say(sentence)
+        learnt = self.preset.pairs or self.preset.data or "fresh candidates"
         how = (
-            f"Tuned on `{self.preset.pairs or 'fresh candidates'}` and sampled with {self.sampling.title}, by `motionrft "
-            f"finetune` from `{self.preset.generator}`; events are judged by {self.parts.judge.name}."
+            f"Tuned on `{learnt}` and sampled with {self.sampling.title}, by `motionrft finetune` from "
+            f"`{self.preset.generator}`; events are judged by {self.parts.judge.name}."
         )
         save_generator(
             merged(self.generator), folder.path / GENERATOR, card_of(self.preset, how), self.sampling
@@ -263,7 +282,7 @@ class TokenRun:
             cost={
                 "tuning time": f"{outcome.seconds / 60:.1f} min",
                 "updates": str(outcome.step),
-                "pairs": str(len(self.trainer.given)),
+                self.trainer.learnt_from: str(self.trainer.size),
                 "peak memory": f"{peak / 2**20:.0f} MiB",
             },
             command=f"motionrft finetune --preset {folder.path.name}/preset.yaml --out NEW",
@@ -291,7 +310,9 @@ class _Stage:
 def _loaded(preset: FinetunePreset, session: FinetuneSession) -> TokenParts:
     generator = loaded_for(preset, load_generator(preset.generator, session.device))
     check_kind(preset, generator)
-    check_fields(preset, DIFFUSION_SETTINGS, generator)
+    recorded = "motion" in preset.method.needs
+    foreign = [field for field in DIFFUSION_SETTINGS if field != "data" or not recorded]
+    check_fields(preset, foreign, generator)
     tokens = cast(TokenGenerator, generator)
     items = held_out(preset.model_copy(update={"watch": preset.watch.model_copy(update={"every": 0})}), tokens,
         session.device, session.say) if preset.evaluation.prompts else None  # fmt: skip
@@ -309,8 +330,8 @@ def _event_prompts(preset: FinetunePreset) -> list[EventPrompt]:
     return template_prompts(preset.events.kinds, preset.events.names, HELD_OUT_EVENTS, preset.seed)
 
 
-def _planned(preset: FinetunePreset, pairs: int) -> int | None:
+def _planned(preset: FinetunePreset, size: int) -> int | None:
     limits = [] if preset.updates is None else [preset.updates]
     if preset.epochs is not None:
-        limits.append(-(-round(preset.epochs * pairs) // preset.batch))
+        limits.append(-(-round(preset.epochs * size) // preset.batch))
     return min(limits, default=None)

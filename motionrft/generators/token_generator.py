@@ -36,6 +36,11 @@ class Vocabulary:
     stop: int
     start: int | None = None
 
+    @property
+    def around(self) -> int:
+        """Ids that are written around a motion's codes."""
+        return 1 + (self.start is not None) + (self.stop != self.end)
+
 
 @dataclass(frozen=True)
 class Written:

@@ -105,7 +105,7 @@ def scored(generator: Any, prompts: Sequence[Any], seeds: int, item_seeds: int) 
     by_prompt: dict[str, dict[str, list[float]]] = {name: {} for name in found}
     jitters = []
     for seed in range(seeds):
-        items, jitter = sampled_events(GeneratorSource(generator), prompts, seed)
+        items, jitter, _ = sampled_events(GeneratorSource(generator), prompts, seed)
         jitters.append(float(jitter))
         for name, share in told_apart(judges["reward"], items).items():
             by_prompt["apart"].setdefault(name, []).append(share)

@@ -15,6 +15,7 @@ from motionrft.evaluation.report import Gallery
 from motionrft.evaluation.result import compare
 from tests.evaluation.toys import toy_evaluator
 from tests.generators.families import tiny
+from tests.generators.token_families import tiny_tokens
 
 
 @pytest.fixture(scope="module")
@@ -215,3 +216,16 @@ def test_a_generator_in_training_is_judged_without_dropout_and_left_as_it_was(ge
     assert modes == [part.training for part in generator.modules()] and any(modes)
     generator.eval()
     assert again == expected
+
+
+def test_the_share_that_is_no_motion_is_told_where_some_may_be(evaluator, items):
+    """A hot, unmasked language model often ends at once: a mean pose is judged in the place of what it wrote."""
+    generator = tiny_tokens("token-decoder").requires_grad_(False)
+    hot = generator.sampling(masked=False, temperature=5.0)
+    shown = [
+        evaluate_generator(generator, None, evaluator, items, [0, 1], sampling)
+        for sampling in (hot, generator.sampling())
+    ]
+    assert len(shown[0].metrics["unusable"]) == 2 and 0 < shown[0].mean("unusable") < 1
+    assert "unusable" not in shown[1].metrics
+    assert "no motion" in {row.metric for row in compare(shown[0], shown[0])}

@@ -7,13 +7,18 @@ from pydantic import Field
 
 from motionrft.diffusion.plan import Plan, sampling_plan
 from motionrft.finetuning.methods.base import Method, MethodPreset
+from motionrft.generators.kinds import Kind
 
 
 class SftPreset(MethodPreset):
     method: Literal["sft"] = "sft"
     needs: ClassVar[frozenset[str]] = frozenset({"motion"})
+    fits: ClassVar[frozenset[Kind]] = frozenset({"diffusion", "tokens"})
     drop_text: float = Field(
-        0.1, ge=0, le=1, description="probability that a prompt is replaced by the null prompt"
+        0.1,
+        ge=0,
+        le=1,
+        description="probability that a prompt is replaced by the null prompt, where there is one",
     )
 
 
