@@ -125,8 +125,9 @@ def test_a_resumed_run_evaluates_what_is_missing_or_changed_alone(parts, evaluat
 
     again(seeds=2)
     assert evaluated == [("before", 2), ("after", 2)]
-    assert any("evaluated again, since what it was made of has changed: seeds" in sentence for sentence in told)
+    assert any(
+        "evaluated again, since what it was made of has changed: seeds" in sentence for sentence in told
+    )
 
     again(seeds=2, guidance=[2.0], further_seeds=1)
     assert evaluated == [("before", 1), ("after", 1)]
-
