@@ -14,8 +14,10 @@ from motionrft.finetuning.adapters import merged, prepare_training, save_adapter
 from motionrft.finetuning.compiled import quickened
 from motionrft.finetuning.frozen import FrozenTwin
 from motionrft.finetuning.held_out import TestSet
+from motionrft.finetuning.kept_evaluations import KeptEvaluations
 from motionrft.finetuning.loading import Parts, generator_kind, identities, load_parts
 from motionrft.finetuning.looking import Looking
+from motionrft.finetuning.made_of import MadeOf
 from motionrft.finetuning.methods.base import method_named
 from motionrft.finetuning.objective import TuningContext
 from motionrft.finetuning.prepared_prompts import PreparedPrompts
@@ -234,8 +236,9 @@ class FinetuneRun:
         tables: dict[str, list[Row]] = {}
         pictured: list[Prompt] = []
         tuned_at: tuple[EvaluationResult, ...] = ()
+        made_of = MadeOf(self.preset, folder.path, self.session.device.type)
         for title, sampling, test in self._looked_at():
-            results, shown = self._before_and_after(folder, title, sampling, test)
+            results, shown = self._before_and_after(folder, made_of, title, sampling, test)
             if results:
                 tables[title] = compare(*results)
                 tuned_at = tuned_at or tuple(results)
@@ -288,36 +291,31 @@ class FinetuneRun:
             yield f"{title}, {_title(self.sampling, self.sampling)}", self.sampling, self.parts.source
 
     def _before_and_after(
-        self, folder: RunFolder, title: str, sampling: SamplingSettings, test: TestSet
+        self, folder: RunFolder, made_of: MadeOf, title: str, sampling: SamplingSettings, test: TestSet
     ) -> tuple[list[EvaluationResult], list[report.Pictured]]:
-        """Both evaluations with one way of sampling, under the same seeds, and the pictured motions of the
-        first.
+        """Both evaluations with one way of sampling, under the same seeds, each made now or taken up; and their
+        pictured motions.
         """
         part = self.preset.evaluation
         seeds = list(range(part.seeds if sampling == self.sampling else part.further_seeds))
         results: list[EvaluationResult] = []
         shown: list[report.Pictured] = []
-        for name, state in (("before", self.frozen()), ("after", nullcontext())):
+        for name, state in (("before", self.frozen), ("after", nullcontext)):
+
+            def evaluate(keep: Callable[[Repetition], None], name: str = name) -> EvaluationResult:
+                progress = self.session.progress(f"evaluating {name}, {title}")
+                progress.start(len(seeds), 0, "sampling seeds")
+                result = self._evaluated(name, test, seeds, sampling, progress, keep)
+                progress.finish()
+                return result
+
             shared = self.session.before if name == "before" else None
-            file = (shared or folder.path / EVALUATIONS) / f"{name}-{_slug(title)}.json"
-            known = EvaluationResult.load(file) if shared is not None and file.is_file() else None
-            if known is not None and known.protocol.items() >= sampling.plain().items():
-                results.append(known)
-                continue
-            seen: list[report.Pictured] = []
-
-            def keep(repetition: Repetition, seen: list[report.Pictured] = seen) -> None:
-                if not seen:
-                    seen.append(report.picture(repetition))
-
-            progress = self.session.progress(f"evaluating {name}, {title}")
-            progress.start(len(seeds), 0, "sampling seeds")
-            with state:
-                results.append(self._evaluated(name, test, seeds, sampling, progress, keep))
-            progress.finish()
-            shown += seen
-            file.parent.mkdir(exist_ok=True)
-            results[-1].save(file)
+            kept = KeptEvaluations(shared or folder.path / EVALUATIONS, self.session.say)
+            own = {**made_of.sampled(name, seeds, sampling), **made_of.judged(test), **made_of.rewarded()}
+            with state():
+                result, pictured = kept.of(f"{name}-{_slug(title)}", own, evaluate)
+            results.append(result)
+            shown += [] if pictured is None else [pictured]
         return results, shown
 
     def _report(

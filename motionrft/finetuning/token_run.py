@@ -1,6 +1,6 @@
 """A whole tuning run of a language model of motion tokens: pairs, updates under the watch of events, tables, report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,9 @@ from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
 from motionrft.finetuning.frozen import FrozenTwin
 from motionrft.finetuning.held_out import TestSet, held_out
+from motionrft.finetuning.kept_evaluations import KeptEvaluations
 from motionrft.finetuning.loading import DIFFUSION_SETTINGS, check_fields, check_kind
+from motionrft.finetuning.made_of import MadeOf, made_of_events
 from motionrft.finetuning.methods.dpo import DpoPreset
 from motionrft.finetuning.methods.sft import SftPreset
 from motionrft.finetuning.preset import FinetunePreset
@@ -204,8 +206,7 @@ class TokenRun:
         protocols: dict[str, str] = {}
         results: list[EvaluationResult] = []
         shown: list[report.Pictured] = []
-        for title, states in self._looked_at(shown):
-            pair = [self._kept(folder, f"{name}-{title.split()[0]}", state) for name, state in states]
+        for title, pair in self._looked_at(folder, shown):
             tables[title], protocols[title] = compare(*pair), protocol_of(pair[0])
             results = results or pair
             notes += [note for note in pair[1].notes if note not in notes]
@@ -218,42 +219,52 @@ class TokenRun:
             outcome, folder.path / GENERATOR, folder.path / REPORT, tables, tuple(results), protocols
         )
 
-    def _kept(self, folder: RunFolder, name: str, result: EvaluationResult) -> EvaluationResult:
-        place = folder.path / EVALUATIONS / f"{name}.json"
-        place.parent.mkdir(exist_ok=True)
-        result.save(place)
-        return result
-
     def _looked_at(
-        self, shown: list[report.Pictured]
-    ) -> Iterator[tuple[str, list[tuple[str, EvaluationResult]]]]:
-        """Every table's title, and its evaluations before and after under the same seeds."""
+        self, folder: RunFolder, shown: list[report.Pictured]
+    ) -> Iterator[tuple[str, list[EvaluationResult]]]:
+        """Every table's title, and its evaluations before and after under the same seeds; adds the motions that are
+        pictured of them to `shown`.
+        """
         seeds, part = range(self.preset.evaluation.seeds), self.parts
-        states: list[tuple[str, AbstractContextManager[None]]]
-        if part.events.shown:
-            looking, found = self._looking(part.events.shown, len(seeds)), []
-            states = [("before", self.frozen()), ("after", nullcontext())]
-            for name, state in states:
-                with self._told(f"events {name}"), state:
-                    found.append((name, looking.result(name, seeds)))
-            yield f"events of held-out prompts, judged by {part.judge.name}", found
-        if part.items is not None:
+        made_of = MadeOf(self.preset, folder.path, self.session.device.type)
+        kept = KeptEvaluations(folder.path / EVALUATIONS, self.session.say)
+
+        def both(
+            title: str,
+            judged: Mapping[str, Any],
+            evaluate: Callable[[str, Callable[[Repetition], None]], EvaluationResult],
+        ) -> list[EvaluationResult]:
             found = []
-            for name, state in (("before", self.frozen()), ("after", nullcontext())):
-                with self._told(f"evaluating {name}"), state:
-                    found.append((name, self._evaluated(name, part.items, seeds, shown)))
-            yield "items of single motions", found
+            for name, state in (("before", self.frozen), ("after", nullcontext)):
 
-    def _evaluated(
-        self, name: str, test: TestSet, seeds: Sequence[int], shown: list[report.Pictured]
-    ) -> EvaluationResult:
-        def keep(repetition: Repetition) -> None:
-            if repetition.seed == seeds[0]:
-                shown.append(report.picture(repetition))
+                def told(keep: Callable[[Repetition], None], name: str = name) -> EvaluationResult:
+                    with self._told(f"evaluating {name}, {title}"):
+                        return evaluate(name, keep)
 
-        return evaluate_generator(
-            self.generator, None, test.evaluator, test.items, seeds, self.sampling, name=name, watch=keep
-        )
+                own = {**made_of.sampled(name, seeds, self.sampling), **judged}
+                with state():
+                    result, pictured = kept.of(f"{name}-{title}", own, told)
+                found.append(result)
+                shown.extend([] if pictured is None else [pictured])
+            return found
+
+        if part.events.shown:
+            looking = self._looking(part.events.shown, len(seeds))
+            judged = made_of_events(part.judge, part.events.shown)
+            title = f"events of held-out prompts, judged by {part.judge.name}"
+            yield title, both("events", judged, lambda name, _: looking.result(name, seeds))
+        if (test := part.items) is not None:
+            given = (test.evaluator, test.items, seeds, self.sampling)
+            yield (
+                "items of single motions",
+                both(
+                    "items",
+                    made_of.judged(test),
+                    lambda name, keep: evaluate_generator(
+                        self.generator, None, *given, name=name, watch=keep
+                    ),
+                ),
+            )
 
     def _told(self, stage: str) -> AbstractContextManager[Progress]:
         return _Stage(self.session.progress(stage))

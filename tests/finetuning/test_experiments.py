@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from motionrft.data import MotionDataset
-from motionrft.finetuning import held_out
+from motionrft.evaluation.generation import evaluate_generator
+from motionrft.finetuning import held_out, run
 from motionrft.finetuning.run import finetune
 from motionrft.finetuning.session import FinetuneSession
 from motionrft.generators.folder import save_generator
@@ -30,7 +31,7 @@ def parts(tmp_path, monkeypatch):
     return tmp_path
 
 
-def tuned(parts, **values):
+def tuned(parts, resume=False, say=lambda told: None, **values):
     names = {name: str(parts / name) for name in ("generator", "reward")}
     preset = small_preset(
         **names,
@@ -40,7 +41,7 @@ def tuned(parts, **values):
             "watch": {"every": 0}, "evaluation": {"prompts": 0}, **values,
         },
     )  # fmt: skip
-    return finetune(preset, FinetuneSession(parts / "run", torch.device("cpu")))
+    return finetune(preset, FinetuneSession(parts / "run", torch.device("cpu"), resume=resume, say=say))
 
 
 @pytest.mark.parametrize("source", ["prompts", "data"])
@@ -83,3 +84,50 @@ def test_the_source_can_have_an_evaluator_of_its_own(parts, monkeypatch):
     }  # fmt: skip
     tuned(parts, prompts=str(parts / "prompts.txt"), evaluator="ours", evaluation=looked_at)
     assert asked == ["ours", "theirs"]
+
+
+@pytest.fixture
+def evaluated(monkeypatch):
+    """Names and seeds of the evaluations that are made, in order."""
+    made = []
+
+    def counted(*given, name, **options):
+        made.append((name, len(given[4])))
+        return evaluate_generator(*given, name=name, **options)
+
+    monkeypatch.setattr(run, "evaluate_generator", counted)
+    return made
+
+
+def test_a_resumed_run_evaluates_what_is_missing_or_changed_alone(parts, evaluated):
+    folder, told = parts / "run" / "evaluation", []
+    values = {"prompts": str(parts / "prompts.txt"), "evaluator": "ours"}
+    looked_at = {"prompts": 32, "seeds": 1, "data": str(parts / "target")}
+
+    def again(**changed):
+        evaluated.clear(), told.clear()
+        return tuned(parts, resume=True, say=told.append, **values, evaluation={**looked_at, **changed})
+
+    first = tuned(parts, **values, evaluation=looked_at)
+    assert evaluated == [("before", 1), ("after", 1)]
+    page = (parts / "run" / "report.html").read_text()
+    second = again()
+    assert evaluated == [] and sum("taken up" in sentence for sentence in told) == 2
+    assert second.tables == first.tables and (parts / "run" / "report.html").read_text() == page
+
+    (folder / "after-guidance-1.json").unlink()
+    again()
+    assert evaluated == [("after", 1)]
+
+    (folder / "before-guidance-1.npz").write_bytes(b"cut short")
+    again()
+    assert evaluated == [("before", 1)] and any("nothing whole says" in sentence for sentence in told)
+
+    again(seeds=2)
+    assert evaluated == [("before", 2), ("after", 2)]
+    assert any(
+        "evaluated again, since what it was made of has changed: seeds" in sentence for sentence in told
+    )
+
+    again(seeds=2, guidance=[2.0], further_seeds=1)
+    assert evaluated == [("before", 1), ("after", 1)]

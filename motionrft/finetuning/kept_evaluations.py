@@ -1,0 +1,97 @@
+"""Evaluations that a folder keeps, and what each was made of: a run that is resumed takes up those that still hold."""
+
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from motionrft.errors import UserError
+from motionrft.evaluation.generation import Repetition
+from motionrft.evaluation.result import EvaluationResult
+from motionrft.files.arrays import write_members
+from motionrft.finetuning.report import Pictured, picture
+from motionrft.training.fingerprints import file_hash
+
+Evaluate = Callable[[Callable[[Repetition], None]], EvaluationResult]
+"""Samples and judges; shows each repetition to what it is given."""
+
+
+@dataclass(frozen=True)
+class KeptEvaluations:
+    """`NAME.json`, and beside it `NAME.npz`: what the result was made of, and the motions that the report pictures.
+
+    The second is written last, so that an evaluation which was cut short is not taken for a whole one.
+
+    say: told what is taken up, and why what is there is made again.
+    """
+
+    folder: Path
+    say: Callable[[str], None]
+
+    def of(
+        self, name: str, made_of: Mapping[str, Any], evaluate: Evaluate
+    ) -> tuple[EvaluationResult, Pictured | None]:
+        """The evaluation that is there if it was made of the same; else a new one, which is kept.
+
+        Args:
+            made_of: all that its numbers depend on; JSON values.
+
+        Returns:
+            The result, and motions of its first repetition; None where nothing was pictured.
+        """
+        file, beside = self.folder / f"{name}.json", self.folder / f"{name}.npz"
+        wanted = json.loads(json.dumps(made_of))
+        if file.is_file():
+            former, shown = _read(beside, file)
+            if former == wanted:
+                self.say(f"{file}: taken up, nothing of it has changed.")
+                return EvaluationResult.load(file), shown
+            self.say(f"{file}: evaluated again, {_changed(former, wanted)}.")
+        seen: list[Pictured] = []
+
+        def keep(repetition: Repetition) -> None:
+            if not seen:
+                seen.append(picture(repetition))
+
+        result = evaluate(keep)
+        beside.unlink(missing_ok=True)
+        result.save(file)
+        write_members(beside, _members(wanted, file, seen))
+        return result, seen[0] if seen else None
+
+
+def _members(made_of: Mapping[str, Any], result: Path, seen: list[Pictured]) -> dict[str, np.ndarray]:
+    members = {"made_of": np.array(json.dumps(made_of)), "result": np.array(file_hash(result))}
+    for pictured in seen:
+        members |= {"texts": np.array(pictured.texts), "rewards": np.array(pictured.rewards)}
+        members |= {f"joints_{place}": joints for place, joints in enumerate(pictured.joints)}
+    return members
+
+
+def _read(beside: Path, result: Path) -> tuple[dict[str, Any] | None, Pictured | None]:
+    """What the result was made of, None where nothing whole says so, and the pictured motions."""
+    try:
+        with np.load(beside, allow_pickle=False) as held:
+            if str(held["result"]) != file_hash(result):
+                return None, None
+            made_of = json.loads(str(held["made_of"]))
+            if "texts" not in held:
+                return made_of, None
+            texts = [str(text) for text in held["texts"]]
+            joints = [held[f"joints_{place}"] for place in range(len(texts))]
+            return made_of, Pictured(texts, joints, held["rewards"].tolist())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, UserError):
+        return None, None
+
+
+def _changed(former: dict[str, Any] | None, wanted: Mapping[str, Any]) -> str:
+    """In words: what differs."""
+    if former is None:
+        return "since nothing whole says what it was made of"
+    names = [name for name in wanted if former.get(name) != wanted[name]]
+    names += [name for name in former if name not in wanted]
+    return f"since what it was made of has changed: {', '.join(names)}"
