@@ -60,7 +60,8 @@ def tuned(name: str, values: Mapping[str, Any], args: argparse.Namespace, seed: 
         return dict(json.loads((folder / "done.json").read_text(encoding="utf-8")))
     shutil.rmtree(folder, ignore_errors=True)
     data = {"data": str(args.data), "evaluation": {"data": "builtin"}} if "method" in values else {}
-    evaluation = {"seeds": args.sampling_seeds, "prompts": args.prompts, **data.pop("evaluation", {})}
+    asked = {"seeds": args.sampling_seeds, "prompts": args.prompts, "split": args.split}
+    evaluation = asked | data.pop("evaluation", {})
     preset = FinetunePreset.of(
         {
             **COMMON,
@@ -259,7 +260,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="data set folder that supervised tuning learns from")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--runs", nargs="+", choices=list(RUNS), default=list(RUNS))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="training seeds")
+    parser.add_argument("--split", default="test", help="held-out prompts of this split: val to choose by")
     parser.add_argument("--sampling-seeds", type=int, default=1)
     parser.add_argument("--updates", type=int, default=60)
     parser.add_argument("--prompts", type=int, default=48, help="held-out prompts of an evaluation")
@@ -276,7 +278,7 @@ def main() -> None:
         document["bytes"] = held(args)
     if "tuning" in args.parts:
         runs = {
-            name: [tuned(name, RUNS[name], args, seed) for seed in range(args.seeds)]
+            name: [tuned(name, RUNS[name], args, seed) for seed in args.seeds]
             for name in args.runs
             if args.data is not None or "method" not in RUNS[name]
         }
