@@ -10,6 +10,8 @@ MANY, FEW = 5, 4
 hardly two columns would fit beside each other."""
 HEADER = 30
 """Columns of the screen that a name at the head of a column may ask for."""
+WORD = 14
+"""Columns of the screen: a shorter word at the head of a column is not folded where a row's name can be."""
 NARROWEST = 8
 """Columns of the screen that the names of rows have at least."""
 BETWEEN = 3  # two columns of a table
@@ -60,9 +62,11 @@ def _parts(
     inside = [_longest(_column(cells, place)) for place in range(len(head))]
     names = max(inside[0], _longest(head[0].split()))
     space = width - SIDES - BETWEEN
-    names = max(min(names, space - max(inside[1:], default=0)), NARROWEST)
     # A row's name folds anywhere; that of a column at its spaces, and anywhere beyond HEADER.
-    asked = [min(_longest(name.split()), HEADER, space - names) for name in head]
+    words = [min(_longest(name.split()), HEADER) for name in head]
+    whole = [word for word in words[1:] if word <= WORD]
+    names = max(min(names, space - max((*inside[1:], *whole), default=0)), NARROWEST)
+    asked = [min(word, space - names) for word in words]
     widths = [names, *(max(pair) for pair in zip(inside[1:], asked[1:], strict=True))]
     taken: list[int] = []
     for place in range(1, len(head)):

@@ -38,6 +38,13 @@ def test_a_table_of_changes_keeps_its_numbers(width: int) -> None:
     assert all("\n".join(lines).count(number) == 12 for number in CHANGES[0][1:])
 
 
+@pytest.mark.parametrize("width", [40, 80])
+def test_words_at_the_heads_stay_whole_beside_long_names(width: int) -> None:
+    lines = drawn(width, ["file", "family", "representation"], [["out/" + 75 * "x", "mld", "no"]])
+    assert max(map(len, lines)) <= width
+    assert all("\n".join(lines).count(word) == 1 for word in ("family", "representation"))
+
+
 def test_terms_become_rows_for_a_few_files() -> None:
     (part,) = fitted(["file", "frames", *TERMS], [["a.npy", 80, *SCORES], ["b.npy", 90, *SCORES]], 80)
     assert part.columns == ("file", "a.npy", "b.npy") and part.rows[1] == (TERMS[0], SCORES[0], SCORES[0])
