@@ -3,8 +3,8 @@
     python -m tests.benchmarks.atom --generator GENERATOR --out build/atom --keep tests/benchmarks/results
 
 Every training seed samples its own candidates and tunes on its own pairs with the presets `prefer/mini-atom` and
-`finetune/mini-atom`. The test prompts share no text with what was tuned on or watched. A second judge, which made no
-pairs, is a reward that learnt order and number from composed clips: its score of the prompt, and how often the prompt
+`finetune/mini-atom`. A run's test prompts share no text with what it was tuned on or watched. A second judge, which made
+no pairs, is a reward that learnt order and number from composed clips: its score of the prompt, and how often the prompt
 scores above the same one told in the other order, or with another number.
 """
 
@@ -229,7 +229,8 @@ def main() -> None:
     from motionrft.loading import load_generator
     from motionrft.preferences.prompts import read_event_prompts
 
-    costs, taken = [], set[str]()
+    costs, runs, counts = [], [], []
+    untuned = load_generator(asked.generator)
     for seed in range(asked.seeds):
         out = asked.out / f"seed-{seed}"
         cost = out / "cost.json"
@@ -237,19 +238,18 @@ def main() -> None:
             cost.parent.mkdir(parents=True, exist_ok=True)
             cost.write_text(json.dumps(one_run(asked.generator, out, seed)))
         costs.append(json.loads(cost.read_text()))
-        taken |= {prompt.text for prompt in read_event_prompts(out / "prefer" / "prompts.jsonl")}
         print(costs[-1], flush=True)
-    prompts = fresh_prompts(asked.prompts, taken)
-    before = scored(load_generator(asked.generator), prompts, asked.samples, asked.items)
-    runs = []
-    for seed in range(asked.seeds):
-        tuned = load_generator(asked.out / f"seed-{seed}" / "tuned" / "generator")
-        runs.append(rows_of(before, scored(tuned, prompts, asked.samples, asked.items)))
+        taken = {prompt.text for prompt in read_event_prompts(out / "prefer" / "prompts.jsonl")}
+        prompts = fresh_prompts(asked.prompts, taken)  # there are few ways to ask for a number of times
+        counts.append({kind: sum(prompt.kind == kind for prompt in prompts) for kind in KINDS})
+        tuned = load_generator(out / "tuned" / "generator")
+        before, after = (scored(each, prompts, asked.samples, asked.items) for each in (untuned, tuned))
+        runs.append(rows_of(before, after))
         print(table(pooled(runs[-1:])), flush=True)
     found = pooled(runs)
     print(table(found))
     if asked.keep:
-        settings = {"prompts": len(prompts), "samples": asked.samples, "items": asked.items}
+        settings = {"prompts": counts, "samples": asked.samples, "items": asked.items}
         kept = {"pooled": found, "runs": runs, "costs": costs, "settings": settings}
         (asked.keep / "atom.json").write_text(json.dumps(kept, indent=1) + "\n")
 
