@@ -100,7 +100,7 @@ def _show(call: Call[FinetunePreset], done: "Finetuned", generator: Path) -> Non
     from motionrft.finetuning.report import shown
 
     for title, rows in done.tables.items():
-        heading = f"held-out prompts, {title} ({done.protocol})"
+        heading = f"held-out prompts, {title} ({done.protocols.get(title, done.protocol)})"
         call.console.table(heading, ["metric", "before", "after", "change"], shown(rows))
     call.console.emit(
         {

@@ -93,5 +93,5 @@ def sampled_events(
     return (
         [items[place] for place in range(len(prompts))],
         torch.cat(jitter).mean(),
-        torch.cat(lost).float().mean(),
+        torch.cat(lost).double().mean(),
     )

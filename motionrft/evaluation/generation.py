@@ -123,7 +123,7 @@ class GenerationProtocol:
         rewards = self._rewards(made, drawn.captions)
         numbers = {name: exact(value).mean() for name, value in rewards.items()} | numbers
         if made.unusable is not None:
-            numbers["unusable"] = torch.tensor(made.unusable / len(made.lengths))
+            numbers["unusable"] = torch.tensor(made.unusable / len(made.lengths), dtype=torch.float64)
         if self.multimodality and isinstance(source, GeneratorSource):
             numbers["multimodality"] = self._multimodality(source, drawn, seed)
         if self.watch is not None:

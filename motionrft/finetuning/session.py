@@ -1,7 +1,7 @@
 """How a fine-tuning run is carried out, and what comes of it: the same for every kind of generator."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -54,6 +54,8 @@ class Finetuned:
     tables: dict[str, list[Row]]
     results: tuple[EvaluationResult, ...] = ()
     """Before and after, with what was tuned with."""
+    protocols: dict[str, str] = field(default_factory=dict)
+    """How the numbers of a table were made, where it is in another way than the first."""
 
     @property
     def protocol(self) -> str:

@@ -10,6 +10,7 @@ from motionrft.data.folder import MotionDataset
 from motionrft.errors import UserError
 from motionrft.evaluation.generation import Repetition, evaluate_generator
 from motionrft.evaluation.result import EvaluationResult, compare
+from motionrft.evaluation.tables import protocol_of
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
 from motionrft.finetuning.frozen import FrozenTwin
@@ -202,10 +203,11 @@ class TokenRun:
         )
         save_adapters(self.generator, folder.path / ADAPTERS)
         tables: dict[str, list[Row]] = {}
+        protocols: dict[str, str] = {}
         results: list[EvaluationResult] = []
         shown: list[report.Pictured] = []
         for title, pair in self._looked_at(folder, shown):
-            tables[title] = compare(*pair)
+            tables[title], protocols[title] = compare(*pair), protocol_of(pair[0])
             results = results or pair
             notes += [note for note in pair[1].notes if note not in notes]
         pictured = report.prompts(*shown) if len(shown) == 2 else []
@@ -213,7 +215,9 @@ class TokenRun:
         write_report(folder.path / REPORT, data)
         report.write_plots(folder.path / PLOTS, data.series)
         report.write_strips(folder.path / PLOTS, pictured, data.fps)
-        return Finetuned(outcome, folder.path / GENERATOR, folder.path / REPORT, tables, tuple(results))
+        return Finetuned(
+            outcome, folder.path / GENERATOR, folder.path / REPORT, tables, tuple(results), protocols
+        )
 
     def _looked_at(
         self, folder: RunFolder, shown: list[report.Pictured]

@@ -132,6 +132,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(parts: Path, tmp_path: 
     moved = {name.split(".")[0] for name, value in before.items() if not torch.equal(value, tuned[0][name])}
     assert moved == {"language_model"}
     assert "motions" in done.report.read_text()
+    assert done.protocols.keys() == done.tables.keys()
 
 
 @pytest.mark.parametrize(
