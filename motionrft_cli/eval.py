@@ -69,12 +69,7 @@ def eval(
     Every result carries its judge, data, seeds and versions; --compare RESULT... refuses to mix them. With --out
     the numbers, tables and a page are written there.
     """
-    if sum((call.json, latex, markdown)) > 1:
-        raise UserError("--json, --latex and --markdown all want stdout: choose one.")
-    if files and not (compare or ratings):
-        raise UserError(
-            f"unexpected argument {files[0]}: results go with --compare, ratings with --ratings KEY."
-        )
+    _refuse_clashes(sum((call.json, latex, markdown)), None if compare or ratings else files)
     if (compare or ratings or call.dry_run) and not speaks():
         return 0  # one process does what is done in a moment
     if ratings is not None:
@@ -98,6 +93,16 @@ def eval(
     if not company.main:
         return 3 if skipped else 0
     return _conclude(call, results, skipped, session, study, latex, markdown)
+
+
+def _refuse_clashes(formats: int, unexpected: list[Path] | None) -> None:
+    """Raise `UserError` where several formats are asked of one stdout, or files come that nothing reads."""
+    if formats > 1:
+        raise UserError("--json, --latex and --markdown all want stdout: choose one.")
+    if unexpected:
+        raise UserError(
+            f"unexpected argument {unexpected[0]}: results go with --compare, ratings with --ratings KEY."
+        )
 
 
 def _keep_share(call: Call[EvalPreset], kind: Kind, against: str | None, shard: str) -> int:
