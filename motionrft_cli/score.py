@@ -205,7 +205,7 @@ def _paths(inputs: list[str], null: bool) -> Iterator[Path]:
     from motionrft.files import motion_files
 
     for name in listed_paths(inputs, null):
-        yield from motion_files([name])
+        yield from motion_files([name], batch=True)
 
 
 def _limits(flag: str, given: list[str] | None) -> dict[str, float]:

@@ -51,7 +51,7 @@ answers = {{
     "back": call("convert features/0-walk.npy --to joint-text --out back"),
     "score": call("score samples/0-walk.jtx --reward low_hands --terms low_hands --json"),
 }}
-flags = {{name: flag.choices for flag in describe("finetune").flags for name in flag.names}}
+flags = {{name: [word.word for word in flag.words] for flag in describe("finetune").flags for name in flag.names}}
 answers["completed"] = {{"method": flags["--method"], "reward": flags["--reward"]}}
 print(json.dumps(answers))
 """
