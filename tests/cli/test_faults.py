@@ -105,7 +105,11 @@ def test_a_file_is_no_folder(run: Run, place: dict[str, str], tmp_path: Path, co
 def test_a_device_that_is_not_there(run: Run, place: dict[str, str], tmp_path: Path, command: str) -> None:
     words = line(command, place) if command in WRITING else [command, place["motion"]]
     result = run(*words, "--out", str(tmp_path / "out"), "--device", "cuda:99")
-    alone = "convert runs on the processor" if command == "convert" else "not on this machine. There are: auto, cpu"
+    alone = (
+        "convert runs on the processor"
+        if command == "convert"
+        else "not on this machine. There are: auto, cpu"
+    )
     refused(result, f"--device cuda:99: {alone}")
     assert not (tmp_path / "out").exists()
 
