@@ -271,6 +271,6 @@ def _converted(
     if evaluator is not None and abs(evaluator.fps - generator.fps) > _RATE:
         said.append(f"motions for the evaluator: {generator.fps:g} to {evaluator.fps:g} frames a second")
     for name, path in (("generator", run.generator), ("reward", run.reward)):
-        if path not in builtin.NAMES and (Path(path).is_file() or is_checkpoint(path)):
+        if path not in builtin.GENERATORS and (Path(path).is_file() or is_checkpoint(path)):
             said.append(f"the {name}: read from its project's checkpoint at every start")
     return said

@@ -19,13 +19,16 @@ _ADAPTER = "adapter_config.json"
 
 
 def what_is(path: Path, presets: Presets) -> Iterator[Found]:
-    """The thing that a path is, or everything below a folder that is no thing itself; `builtin` is its three models.
+    """The thing that a path is, or everything below a folder that is no thing itself.
+
+    `builtin` and `builtin-world` are three models each, `builtin-tokens` is a generator.
 
     Args:
         presets: settings of each command, by which presets are known.
     """
-    if str(path) in builtin.NAMES and not path.exists():
-        for model in (models.GENERATOR, models.REWARD, models.EVALUATOR):
+    if str(path) in builtin.GENERATORS and not path.exists():
+        others = (models.REWARD, models.EVALUATOR) if str(path) in builtin.NAMES else ()
+        for model in (models.GENERATOR, *others):
             yield models.model_folder(builtin.resolve(str(path), model))
         return
     if not path.exists():

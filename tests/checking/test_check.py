@@ -245,3 +245,9 @@ def test_without_arguments_the_environment_is_told(run: Run) -> None:  # noqa: F
     assert document["kind"] == "environment" and document["packages"]["torch"] == torch.__version__
     assert "cpu" in document["devices"] and set(document["extras"]) >= {"mini", "viz"}
     assert document["text_encoders"]["minilm"]
+
+
+@pytest.mark.parametrize(("name", "count"), [("builtin", 3), ("builtin-world", 3), ("builtin-tokens", 1)])
+def test_what_travels_with_the_package_is_named_by_its_word(name: str, count: int) -> None:
+    found = list(what_is(Path(name), PRESETS))
+    assert len(found) == count and not any(each.problem for each in found)
