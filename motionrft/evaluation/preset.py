@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from motionrft.files.reading_preset import ReadingPreset
-from motionrft.generators.kinds import Ending
+from motionrft.generators.token_preset import TokenSamplingPreset
 from motionrft.preferences.events import USUAL
 from motionrft.preferences.preset import JudgePart
 from motionrft.reward.naming import NAMES, REWARD
@@ -26,7 +26,7 @@ class EventsPart(PresetPart):
     judge: JudgePart = JudgePart()
 
 
-class EvalPreset(TextPreset, ReadingPreset):
+class EvalPreset(TokenSamplingPreset, TextPreset, ReadingPreset):
     """Settings of `motionrft eval`."""
 
     command: ClassVar[str] = "eval"
@@ -64,21 +64,6 @@ class EvalPreset(TextPreset, ReadingPreset):
     )
     shift: float | None = Field(
         None, gt=0, description="of a flow's times: above 1 more steps lie near the noise; null: as tuned"
-    )
-    temperature: float | None = Field(
-        None, ge=0, le=10, description="of motion tokens: divides the logits; null: as tuned, else 1"
-    )
-    top_k: int | None = Field(
-        None, ge=0, description="of motion tokens: only so many of the likeliest, 0 for all; null: as tuned"
-    )
-    masked: bool | None = Field(
-        None,
-        description="of motion tokens: only those that make a motion are drawn; null: as tuned, else true",
-    )
-    ending: Ending | None = Field(
-        None,
-        description="of motion tokens: asked writes the length asked for, own ends by itself, cut is own cut to what "
-        "was asked for; null: as tuned, else asked",
     )
     steps: int | None = Field(
         None, ge=1, le=10_000, description="denoising steps; null: as tuned, else as published"

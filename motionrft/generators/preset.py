@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from motionrft.files.words import file_words
 from motionrft.generators.asking_preset import AskingPreset
-from motionrft.generators.kinds import Ending
+from motionrft.generators.token_preset import TokenSamplingPreset
 from motionrft.registry import GENERATORS, SAMPLERS
 from motionrft.settings.fields import separated, suggests
 
@@ -18,7 +18,7 @@ GENERATOR = "generator folder, official checkpoint, builtin, or a name that a pa
 Representation = Literal["kinematic", "joints", "rotation"]
 
 
-class SamplePreset(AskingPreset):
+class SamplePreset(TokenSamplingPreset, AskingPreset):
     """Settings of `motionrft sample`."""
 
     command: ClassVar[str] = "sample"
@@ -54,21 +54,6 @@ class SamplePreset(AskingPreset):
     )
     shift: float | None = Field(
         None, gt=0, description="of a flow's times: above 1 more steps lie near the noise; null: as tuned"
-    )
-    temperature: float | None = Field(
-        None, ge=0, le=10, description="of motion tokens: divides the logits; null: as tuned, else 1"
-    )
-    top_k: int | None = Field(
-        None, ge=0, description="of motion tokens: only so many of the likeliest, 0 for all; null: as tuned"
-    )
-    masked: bool | None = Field(
-        None,
-        description="of motion tokens: only those that make a motion are drawn; null: as tuned, else true",
-    )
-    ending: Ending | None = Field(
-        None,
-        description="of motion tokens: asked writes the length asked for, own ends by itself, cut is own cut to what "
-        "was asked for; null: as tuned, else asked",
     )
     batch: int = Field(16, ge=1, description="motions made at once; the result does not depend on it")
     formats: Annotated[list[Format], BeforeValidator(separated)] = Field(

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from motionrft.generators.kinds import Ending
+from motionrft.generators.token_preset import TokenSamplingPreset
 from motionrft.preferences.events import EVENTS, USUAL
 from motionrft.settings.base import PresetPart
 from motionrft.text.preset import TextPreset
@@ -61,7 +61,7 @@ class PairsPart(PresetPart):
     balance: bool = Field(True, description="as many pairs of each kind of prompt")
 
 
-class PreferPreset(TextPreset):
+class PreferPreset(TokenSamplingPreset, TextPreset):
     """Everything `motionrft prefer` decides."""
 
     command: ClassVar[str] = "prefer"
@@ -80,21 +80,6 @@ class PreferPreset(TextPreset):
         None, ge=1, le=10_000, description="denoising steps; null: as tuned or published"
     )
     guidance: float | None = Field(None, description="guidance scale; null: as tuned or published")
-    temperature: float | None = Field(
-        None, ge=0, le=10, description="of motion tokens: divides the logits; null: as tuned, else 1"
-    )
-    top_k: int | None = Field(
-        None, ge=0, description="of motion tokens: only so many of the likeliest, 0 for all; null: as tuned"
-    )
-    masked: bool | None = Field(
-        None,
-        description="of motion tokens: only those that make a motion are drawn; null: as tuned, else true",
-    )
-    ending: Ending | None = Field(
-        None,
-        description="of motion tokens: asked writes the length asked for, own ends by itself, cut is own cut to what "
-        "was asked for; null: as tuned, else asked",
-    )
     batch: int = Field(32, ge=1, description="motions computed at once")
     judge: JudgePart = JudgePart()
     pairs: PairsPart = PairsPart()
