@@ -7,7 +7,7 @@ from motionrft.settings.base import Preset
 
 
 class TokenSamplingPreset(Preset):
-    """What a command may be told about the drawing of motion tokens; null stands for what the generator was tuned with."""
+    """What a command may be told of drawing motion tokens; null stands for what the generator was tuned with."""
 
     temperature: float | None = Field(
         None, ge=0, le=10, description="of motion tokens: divides the logits; null: as tuned, else 1"
