@@ -1,8 +1,9 @@
 """A reward of what was told minus what was not: the prompt, against the same events in the other order or another number.
 
-    motionrft finetune --reward builtin-world --set weights.tests.benchmarks.contrast:Contrast=1
+    motionrft finetune --reward builtin-world --set 'weights={semantic: 1, tests.benchmarks.contrast:Contrast: 0.5}' …
 
-A cosine to the prompt alone favours what is "more like the text". This term is 0 for a prompt that tells one thing once.
+A cosine to the prompt alone favours what is "more like the text". This term is 0 for a prompt that tells neither an
+order nor a number. What it is worth: README.md, "The wider world".
 """
 
 import re
