@@ -45,7 +45,7 @@ class CriticTrainer:
         reward.critic_tower.requires_grad_(False).train()  # dropout stays active, as published
         critic.requires_grad_(True).train()
         self.optimiser = Optimiser(
-            critic, preset.optimiser, total=preset.updates, synchronise=self.company.synchronise
+            critic, preset.optimiser, total=preset.updates, company=self.company
         )
 
     def state_dict(self) -> dict[str, Any]:
