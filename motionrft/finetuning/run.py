@@ -55,7 +55,6 @@ from motionrft.training.run import RunFolder
 from motionrft.training.seeds import seed_everything
 from motionrft.training.watch import Watch
 
-
 _MAY_CHANGE = ("device", "evaluation", "keep", "checkpoint_every", "optimiser.divided")
 """Settings that a resumed run need not repeat."""
 

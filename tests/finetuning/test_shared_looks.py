@@ -27,7 +27,14 @@ def asked(parts, monkeypatch):  # noqa: F811
 
     def of(batch):
         shown = {"evaluation": {"prompts": 32, "seeds": 2}, "watch": {"every": 2}, "steps": 4}
-        return preset(parts, batch=batch, updates=2, optimiser={"lr": 1e-9}, method={"method": "easytune", "k": 2}, **shown)
+        return preset(
+            parts,
+            batch=batch,
+            updates=2,
+            optimiser={"lr": 1e-9},
+            method={"method": "easytune", "k": 2},
+            **shown,
+        )
 
     return of
 
@@ -54,7 +61,10 @@ def test_two_processes_look_and_judge_as_one(asked, tmp_path):
     for rank in "01":
         assert json.loads((tmp_path / rank).read_text()) == pytest.approx(values(alone), rel=1e-4, abs=1e-5)
     assert looks(tmp_path / "two") == pytest.approx(looks(tmp_path / "one"), rel=1e-4, abs=1e-5)
-    one, two = ({path.relative_to(tmp_path / name) for path in (tmp_path / name).rglob("*")} for name in ("one", "two"))
+    one, two = (
+        {path.relative_to(tmp_path / name) for path in (tmp_path / name).rglob("*")}
+        for name in ("one", "two")
+    )
     assert one == two
 
 

@@ -1,4 +1,4 @@
-"""Moments divided over processes: the updates of undivided ones, half of the memory, and a state that anybody can load."""
+"""Moments divided over processes: the updates of undivided ones, half of the memory, a state that anybody can load."""
 
 import math
 from dataclasses import replace
@@ -63,7 +63,9 @@ def test_divided_moments_make_the_same_updates_and_are_saved_whole(tmp_path):
     whole, count, skipped = torch.load(tmp_path / "whole0")
     parts = [torch.load(tmp_path / f"divided{rank}") for rank in range(2)]
     assert skipped == 1 and sum(held for _, held, _ in parts) == count == len(whole)
-    assert max(held for _, held, _ in parts) <= 0.8 * count, "the largest of four parameters is 48 of 65 weights"
+    assert max(held for _, held, _ in parts) <= 0.8 * count, (
+        "the largest of four parameters is 48 of 65 weights"
+    )
     for weights, _, also_skipped in parts:
         torch.testing.assert_close(weights, whole, rtol=1e-5, atol=1e-6)
         assert also_skipped == skipped

@@ -68,9 +68,7 @@ class EvaluatorTrainer:
         self.texts = _CaptionFeatures(text_encoder, dataset.texts, device)
         self.batches = DistinctBatches(dataset, settings.batch, settings.seed)
         adam = AdamWSettings(settings.lr, weight_decay=settings.weight_decay, clip=None)
-        self.optimiser = Optimiser(
-            self.network, adam, total=settings.steps, company=company
-        )
+        self.optimiser = Optimiser(self.network, adam, total=settings.steps, company=company)
 
     def update(self, step: int) -> dict[str, Any]:
         """Draw the step's batch, contrast it, and make one optimiser step."""
