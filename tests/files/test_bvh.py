@@ -83,7 +83,9 @@ def test_harmless_variants_are_read(text: str) -> None:
 
 
 def test_utf16_with_its_mark_is_read() -> None:
-    assert (parse_bvh(SIMPLE.encode("utf-16"), "a.bvh").values == parse_bvh(SIMPLE.encode(), "a.bvh").values).all()
+    assert (
+        parse_bvh(SIMPLE.encode("utf-16"), "a.bvh").values == parse_bvh(SIMPLE.encode(), "a.bvh").values
+    ).all()
 
 
 @pytest.mark.parametrize(
