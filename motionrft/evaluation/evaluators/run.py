@@ -76,7 +76,7 @@ def run_evaluator_training(
             environment(device),
             resume=resume,
             overwrite=overwrite,
-            identity={"data": train.identity},
+            identity={"data": train.identity, "validation": validation.identity},
             allow_changed=allow_changed,
         )
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from motionrft.data import DistinctBatches, MotionDataset, collate
 from motionrft.evaluation.evaluators.mini import MiniEvaluatorNetwork, MiniSize, mini_config
+from motionrft.moving import moved
 from motionrft.text.base import TextEncoder, TextFeatures, stack
 from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.loop import train
@@ -58,8 +59,8 @@ class EvaluatorTrainer:
         device: torch.device | str = "cpu",
         company: Distribution = ALONE,
     ):
-        self.dataset, self.text_encoder, self.settings, self.device = dataset, text_encoder, settings, device
-        self.company = company
+        self.dataset, self.text_encoder, self.settings = dataset, text_encoder, settings
+        self.device, self.company = torch.device(device), company
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.network = MiniEvaluatorNetwork(size or MiniSize(text=text_encoder.width))
@@ -74,12 +75,14 @@ class EvaluatorTrainer:
         """Draw the step's batch, contrast it, and make one optimiser step."""
         seed, company = self.settings.seed, self.company
         batch = collate(self.dataset, self.batches[step], seed, step)
+        self.dataset.expect(self.batches[step + 1])
         rows, sizes = company.rows(len(batch.items)), company.sizes(len(batch.items))
-        noise = torch.randn(batch.motion.shape, generator=generator_for(seed, "noise", step))  # (B, T, D)
-        clean = self.statistics.normalise(batch.motion[rows].to(self.device))  # (b, T, D), b rows of B
-        motion = clean + self.settings.feature_noise * noise[rows].to(self.device)
+        draws = generator_for(seed, "noise", step)
+        noise = torch.randn(batch.motion.shape, generator=draws)  # (B, T, D)
+        clean = self.statistics.normalise(moved(batch.motion[rows], self.device))  # (b, T, D), b rows of B
+        motion = clean + self.settings.feature_noise * moved(noise[rows], self.device)  # (b, T, D)
         text = self.network.text(self.texts[batch.texts[rows]])  # (b, E)
-        shown = self.network.motion(motion, batch.lengths[rows].to(self.device))  # (b, E)
+        shown = self.network.motion(motion, moved(batch.lengths[rows], self.device))  # (b, E)
         logits = self.network.logits(company.joined(text, sizes), company.joined(shown, sizes))  # (B, B)
         loss = contrastive_loss(logits, self.settings.label_smoothing)
         loss.backward()
