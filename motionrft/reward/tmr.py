@@ -27,7 +27,7 @@ from motionrft.transformer import Decoder, Encoder
 
 
 def sinusoids(positions: int, width: int, device: torch.device | None = None) -> Tensor:
-    """(positions, width): sines at even places, cosines at odd ones; made on the device, for a copy would be waited for."""
+    """(positions, width): sines at even places, cosines at odd ones; made on the device, which is not waited for then."""
     rates = torch.exp(-math.log(10000.0) * torch.arange(0, width, 2, device=device) / width)  # (width / 2,)
     angles = torch.arange(positions, device=device)[:, None] * rates  # (positions, width / 2)
     return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)[:, :width]  # (positions, width)
