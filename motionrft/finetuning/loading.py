@@ -140,7 +140,7 @@ def load_weighed(
     known = None
     if any(weights.values()) or not costs:
         known = load_reward(preset.reward, weights, generator.representation, generator.fps, device, beside)
-    reward = with_feature_costs(known, costs).to(device) if costs else known
+    reward = with_feature_costs(known, costs, generator.feature_rest).to(device) if costs else known
     assert reward is not None, "a reward without costs has been loaded"
     return reward, known
 

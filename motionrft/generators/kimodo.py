@@ -90,6 +90,8 @@ class Kimodo(FrameFamily[KimodoConfig]):
     local_std: Tensor
     rest_joints: Tensor
     asking: Asking = Asking()
+    rest_spread: float | None = None
+    """Metres by which frames differ in the bones, where the rest joints were solved from a motion of its own."""
 
     def __init__(self, config: KimodoConfig):
         super().__init__(config)
@@ -114,7 +116,13 @@ class Kimodo(FrameFamily[KimodoConfig]):
 
     @property
     def warning(self) -> str:
-        return _INTERNAL if self.config.published and self.skeleton is SMPLX22 else ""
+        said = [_INTERNAL] if self.config.published and self.skeleton is SMPLX22 else []
+        if self.rest_spread is not None:
+            said.append(
+                f"Its rest joints were solved from a motion of its own, whose frames differ by {1000 * self.rest_spread:.1f} "
+                "mm; joints.p of your Kimodo (kimodo/assets/skeletons/smplx22) beside the weights is exact."
+            )
+        return " ".join(said)
 
     @property
     def licence(self) -> str:
@@ -265,10 +273,12 @@ class Kimodo(FrameFamily[KimodoConfig]):
             return kimodo_to_joints(features, lengths, self.rest_joints).flatten(2)
 
     @property
+    def feature_rest(self) -> Tensor | None:
+        """SMPL-X', which come with its weights."""
+        return self.known_rest if self.skeleton is SMPLX22 else None
+
+    @property
     def feature_costs(self) -> tuple[str, ...]:
-        """SMPL-X has none here: its rest joints come with the body model, and a reward does not know them."""
-        if self.skeleton is SMPLX22:
-            return ()
         return ("consistency", "hinge_limits", "off_hinge") if self.skeleton is G1 else ("consistency",)
 
     def decode_features(self) -> None:
@@ -294,7 +304,7 @@ class Kimodo(FrameFamily[KimodoConfig]):
             rotation = convert(motion, name, ROTATION, lengths)
             smplx = self.skeleton is SMPLX22
             features = (
-                rotation_to_smplx(rotation, self.rest_joints, lengths)
+                rotation_to_smplx(rotation, self.known_rest, lengths)
                 if smplx
                 else convert(rotation, ROTATION, KIMODO, lengths)
             )

@@ -165,6 +165,11 @@ class TextToMotion(nn.Module, ABC):
         return self.representation
 
     @property
+    def feature_rest(self) -> Tensor | None:
+        """(J, 3) rest joints that conversions of the family's own features need; None where those know them."""
+        return None
+
+    @property
     @abstractmethod
     def lora_targets(self) -> list[str]:
         """Names, inside the tuned part, of the linear layers suited to low-rank adapters (peft `target_modules`)."""
