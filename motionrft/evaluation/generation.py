@@ -133,9 +133,7 @@ class GenerationProtocol:
     def _measure(self, made: Made) -> Measured:
         """At the evaluator's rate: it knows no other."""
         made = made.at(self.evaluator.fps)
-        return measure(
-            self.evaluator, made.motion, made.lengths, made.representation, self.batch, made.rest
-        )
+        return measure(self.evaluator, made.motion, made.lengths, made.representation, self.batch, made.rest)
 
     @torch.no_grad()
     def _rewards(self, made: Made, captions: Sequence[Caption]) -> dict[str, Tensor]:

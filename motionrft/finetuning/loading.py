@@ -106,7 +106,8 @@ def load_parts(
     if reward is not known:
         generator.decode_features()
     prompts = load_prompts(preset, generator)
-    generator.check_asked(int(prompts.lengths.min()))
+    if asked := generator.check_asked(prompts.texts, prompts.lengths):
+        say(asked)
     _check_texts(generator, prompts, [looked_at.validation, looked_at.test, looked_at.source])
     if generator.warning:
         say(generator.warning)

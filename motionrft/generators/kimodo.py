@@ -21,7 +21,7 @@ from motionrft.generators.constraints import Constraints
 from motionrft.generators.family import FrameFamily
 from motionrft.generators.frames import TextPart, from_motion, read_texts, to_motion
 from motionrft.generators.guidance import without_states
-from motionrft.generators.kimodo_asking import Asking, asked_for, shown_in_training
+from motionrft.generators.kimodo_asking import Asking, asked_for, checked, shown_in_training
 from motionrft.generators.kimodo_network import KimodoNetwork
 from motionrft.generators.kimodo_statistics import (
     LOCAL,
@@ -177,22 +177,26 @@ class Kimodo(FrameFamily[KimodoConfig]):
         rows[[place for place, text in enumerate(texts) if text.strip()]] = tokens
         visible = torch.ones(rows.shape[:2], dtype=torch.bool, device=self.device)
         null = TextFeatures(rows.new_zeros(1, 1, width), visible.new_ones(1, 1))
-        return Condition(TextFeatures(rows, visible), null)
+        return Condition(TextFeatures(rows, visible), null, wished=self.asking.places(texts))
 
     def encode_for_training(self, texts: Sequence[str], dropped: Tensor | None = None) -> Condition:
         return without_states(self.encode_text(texts), dropped)
 
     def ask(self, wishes: Any = None, heading: float | None = None, origin: str = "constraints") -> None:
-        """wishes: what a `constraints.json` holds. A heading that they wish for in the first frame is also told."""
+        """wishes: what a `constraints.json` holds, or `ByPrompt`. A heading that they wish for in the first frame is
+        also told.
+        """
         self.asking = Asking(wishes, heading, origin)
 
-    def check_asked(self, frames: int) -> None:
-        asked_for(self, torch.tensor([frames]), self.asking)
+    def check_asked(self, texts: Sequence[str], lengths: Tensor) -> str:
+        return checked(self, texts, lengths, self.asking)
 
     def told(self, condition: Condition, lengths: Tensor) -> Condition:
         if self.asking == Asking():
             return condition
-        return replace(condition, constraints=asked_for(self, lengths, self.asking))
+        return replace(
+            condition, constraints=asked_for(self, lengths, self.asking, condition.wished), wished=None
+        )
 
     def passes(self, guidance: float) -> int:
         """Two are exact without constraints; the published code runs three."""

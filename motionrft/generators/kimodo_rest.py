@@ -53,5 +53,7 @@ def solved_rest(generator: Kimodo) -> tuple[Tensor, float]:
     x = torch.randn(generator.noise_shape(lengths), generator=draws).to(generator.device)
     lengths = lengths.to(generator.device)
     for place in range(process.steps):
-        x = process.step(generator.predict(x, process.timesteps[place], condition, lengths, 1.0), x, place).sample
+        x = process.step(
+            generator.predict(x, process.timesteps[place], condition, lengths, 1.0), x, place
+        ).sample
     return bones_of(generator.statistics.denormalise(x), lengths)

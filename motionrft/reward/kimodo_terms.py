@@ -169,7 +169,9 @@ class OfFeatures(Around):
 
     def _seen(self, motion: Tensor, lengths: Tensor | None) -> Tensor:
         with torch.autocast(motion.device.type, enabled=False):
-            own = self.rest is not None and motion.shape[-1] == width_of(SMPLX22)  # recorded motions are SOMA's
+            own = self.rest is not None and motion.shape[-1] == width_of(
+                SMPLX22
+            )  # recorded motions are SOMA's
             rest = self.rest if own else None
             seen = convert(motion.float(), KIMODO, self.inner.representation, lengths, rest)
         return seen.flatten(2)

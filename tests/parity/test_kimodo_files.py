@@ -145,7 +145,11 @@ def test_the_published_angles_are_off_where_a_frame_is_tilted_across_its_hinge()
     rows[:, 3], rows[:, 7:] = 1, 0.7 * numbers("g1.limits").sign()[:, 1]
     local, _ = pose_of_qpos(rows)
     off = (published_angles(local) - rows[:, 7:]).abs()[0]
-    tilted = [place for place, joint in enumerate(HINGES) if G1.names[joint].endswith(("hip_roll", "shoulder_pitch"))]
+    tilted = [
+        place
+        for place, joint in enumerate(HINGES)
+        if G1.names[joint].endswith(("hip_roll", "shoulder_pitch"))
+    ]
     assert 1e-3 < float(off[tilted].max()) < 5e-3
     off[tilted] = 0
     assert float(off.max()) < 1e-6
