@@ -118,9 +118,10 @@ class Kimodo(FrameFamily[KimodoConfig]):
     def warning(self) -> str:
         said = [_INTERNAL] if self.config.published and self.skeleton is SMPLX22 else []
         if self.rest_spread is not None:
+            spread = f"{1000 * self.rest_spread:.1f} mm"
             said.append(
-                f"Its rest joints were solved from a motion of its own, whose frames differ by {1000 * self.rest_spread:.1f} "
-                "mm; joints.p of your Kimodo (kimodo/assets/skeletons/smplx22) beside the weights is exact."
+                f"Its rest joints were solved from a motion of its own, whose frames differ by {spread}; "
+                " joints.p of your Kimodo (kimodo/assets/skeletons/smplx22) beside the weights is exact."
             )
         return " ".join(said)
 

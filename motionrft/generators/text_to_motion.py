@@ -218,7 +218,8 @@ class TextToMotion(nn.Module, ABC):
         """Ask all motions from now on for something beside their texts; None asks nothing.
 
         Args:
-            wishes: as the family reads them, or `ByPrompt`. heading: radians that the first frame faces, 0 is +Z. origin: for messages.
+            wishes: as the family reads them, or `ByPrompt`. heading: radians that the first frame faces, 0 is +Z.
+            origin: for messages.
 
         Raises:
             UserError: the family takes none of it.
