@@ -99,6 +99,7 @@ def load_reward(
     fps: float = 20.0,
     device: torch.device | str = "cpu",
     beside: Beside = NOTHING_SAID,
+    size: float = 1.0,
 ) -> Reward:
     """A reward with its terms weighed.
 
@@ -110,6 +111,7 @@ def load_reward(
         representation: of the motions it shall judge, de-normalised.
         fps: of those motions; physics and code of one's own ask.
         beside: for a checkpoint, which adapters are meant, and where statistics are that do not lie beside it.
+        size: what its learnt terms see joints multiplied by (`TextToMotion.size`).
 
     Raises:
         UserError: no reward there, a damaged one, or a term that nothing provides.
@@ -120,7 +122,7 @@ def load_reward(
         reward = load_own(str(path), representation, fps)
     else:
         reward = open_reward(path, beside)
-    return weighted(reward, weights, representation, fps).to(device)
+    return weighted(reward, weights, representation, fps, size).to(device)
 
 
 def open_reward(path: Path | str, beside: Beside = NOTHING_SAID) -> Learnt:

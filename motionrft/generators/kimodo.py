@@ -38,6 +38,7 @@ from motionrft.representations.kimodo.ours import (
     check_people,
     kimodo_to_joints,
     kimodo_to_rotation,
+    people_to_robot,
     rotation_to_smplx,
 )
 from motionrft.representations.kimodo.skeletons import G1, SMPLX22
@@ -121,7 +122,7 @@ class Kimodo(FrameFamily[KimodoConfig]):
             spread = f"{1000 * self.rest_spread:.1f} mm"
             said.append(
                 f"Its rest joints were solved from a motion of its own, whose frames differ by {spread}; "
-                " joints.p of your Kimodo (kimodo/assets/skeletons/smplx22) beside the weights is exact."
+                "joints.p of your Kimodo (kimodo/assets/skeletons/smplx22) beside the weights is exact."
             )
         return " ".join(said)
 
@@ -276,6 +277,10 @@ class Kimodo(FrameFamily[KimodoConfig]):
             if self.representation == ROTATION:
                 return kimodo_to_rotation(features, lengths, self.rest_joints)
             return kimodo_to_joints(features, lengths, self.rest_joints).flatten(2)
+
+    @property
+    def size(self) -> float:
+        return people_to_robot() if self.skeleton is G1 else 1.0
 
     @property
     def feature_rest(self) -> Tensor | None:

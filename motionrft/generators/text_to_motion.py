@@ -165,6 +165,11 @@ class TextToMotion(nn.Module, ABC):
         return self.representation
 
     @property
+    def size(self) -> float:
+        """How much larger people are than the bodies that it moves; 1 where those are people."""
+        return 1.0
+
+    @property
     def feature_rest(self) -> Tensor | None:
         """(J, 3) rest joints that conversions of the family's own features need; None where those know them."""
         return None

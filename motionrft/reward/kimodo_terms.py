@@ -116,6 +116,7 @@ class FeatureReward(Reward):
     """
 
     representation = KIMODO
+    rest: Tensor | None
 
     def __init__(self, weights: Mapping[str, float], rest: Tensor | None = None) -> None:
         super().__init__()
@@ -146,6 +147,8 @@ class FeatureReward(Reward):
 
 class OfFeatures(Around):
     """The reward `inner`, of joints or rotations, for Kimodo's features; rest: as `FeatureReward`."""
+
+    rest: Tensor | None
 
     def __init__(self, inner: Reward, rest: Tensor | None = None) -> None:
         super().__init__(inner)
