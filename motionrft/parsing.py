@@ -223,6 +223,12 @@ def csv_rows(path: Path | str) -> tuple[list[str], list[tuple[Place, dict[str, s
     Raises:
         UserError: no header, a column twice, a row with more or fewer cells than columns, an open quotation mark.
     """
+    columns, rows = csv_stream(path)
+    return columns, list(rows)
+
+
+def csv_stream(path: Path | str) -> tuple[list[str], Iterator[tuple[Place, dict[str, str]]]]:
+    """As `csv_rows`, but a row is read, and what is wrong with it said, when it is asked for."""
     with parsing(path, "a CSV file") as place:
         text = read_text(path)
         if "\0" in text:
@@ -234,13 +240,16 @@ def csv_rows(path: Path | str) -> tuple[list[str], list[tuple[Place, dict[str, s
             place.fail("no header with columns.")
         if (doubled := _doubled(columns)) is not None:
             place.fail(f"the column {doubled!r} is there twice.")
-        rows = []
+    return columns, _rows(str(path), reader, columns)
+
+
+def _rows(path: str, reader: Any, columns: list[str]) -> Iterator[tuple[Place, dict[str, str]]]:
+    with parsing(path, "a CSV file") as place:
         for cells in _records(reader, place):
             if cells and len(cells) != len(columns):
                 place.fail(f"{len(cells)} cells, the header has {len(columns)} columns.")
             if cells:
-                rows.append((Place(str(path), reader.line_num), dict(zip(columns, cells, strict=True))))
-        return columns, rows
+                yield Place(path, reader.line_num), dict(zip(columns, cells, strict=True))
 
 
 def _records(reader: Any, place: Place) -> Iterator[list[str]]:

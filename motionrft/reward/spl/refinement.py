@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from motionrft.data import MotionDataset, collate, pad
+from motionrft.moving import moved
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.semantic import SemanticTrainer
 from motionrft.reward.spl import objective as spl
@@ -123,7 +124,7 @@ class Refiner:
     def _motion(self, items: Tensor, name: str) -> Tensor:
         """(B, L) unit means, with gradient."""
         motion, lengths = pad([self.data.motion(int(item), name) for item in items])
-        motion, lengths = motion.to(self.anchor.device), lengths.to(self.anchor.device)
+        motion, lengths = moved(motion, self.anchor.device), moved(lengths, self.anchor.device)
         normalised = self.reward.normalise(motion, lengths, name)
         return F.normalize(
             self.reward.network.encode_motion(normalised, lengths, name, 0).mean.float(), dim=-1
