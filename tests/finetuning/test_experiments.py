@@ -1,6 +1,7 @@
 """What the experiments of "No MoCap Needed" need: prompts alone, another data set's test clips, and the source's."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -71,6 +72,18 @@ def test_tuned_on_prompts_and_judged_on_the_targets_and_the_sources_clips(parts)
         assert all(value is not None for value in found["FID"]), "real clips are there to compare with"
     kept = {path.name for path in (parts / "run" / "evaluation").iterdir()}
     assert {"before-guidance-1.json", "after-source-source-guidance-1.json"} <= kept
+
+
+def test_the_clips_of_one_class_are_all_judged(parts):
+    """A class left out is one kind of motion: at most a dozen clips of a kind would be too few to rank."""
+    index = parts / "target" / "index.csv"
+    index.write_text(re.sub(r"(?m)^(clip-\d+),.*$", r"\1,run,old", index.read_text()))
+    preset = small_preset(
+        method={"method": "ddpo", "group": 2}, evaluator="ours", prompts=str(parts / "prompts.txt"),
+        watch={"every": 0}, evaluation={"data": str(parts / "target")},
+    )  # fmt: skip
+    kept = held_out.held_out(preset, small_generator(), torch.device("cpu"), print)
+    assert len(kept.test.items.items) == 40 and kept.test.evaluator.embeds
 
 
 def test_the_source_can_have_an_evaluator_of_its_own(parts, monkeypatch):
