@@ -113,15 +113,20 @@ class Judge:
         self.seeds = range(seeds)
 
     def generator(self, folder: Path, name: str) -> dict[str, list[float]]:
-        """Each metric of a generator on a class, by sampling seed."""
-        generator = load_generator(folder)
+        """Each metric of a run's generator on a class, by sampling seed; read back where it was judged before."""
+        kept = folder / f"left-out-{name}-{len(self.seeds)}.json"
+        if kept.is_file():
+            return dict(json.loads(kept.read_text(encoding="utf-8")))
+        generator = load_generator(folder / "generator")
         source = GeneratorSource(generator, sampling=generator.sampling(**SAMPLING))
         judged, found = self.classes[name], []
         for seed in self.seeds:
             drawn = judged.items.draw(seed)
             made = source.make(drawn, seed)
             found.append(self._of(made.motion, made.lengths, made.representation, drawn, judged, seed))
-        return {metric: [numbers[metric] for numbers in found] for metric in METRICS}
+        result = {metric: [numbers[metric] for numbers in found] for metric in METRICS}
+        kept.write_text(json.dumps(result), encoding="utf-8")
+        return result
 
     def real(self, name: str) -> dict[str, float]:
         """Real clips of the class under the same judges, mean over the seeds; two halves of them give their FID."""
@@ -148,10 +153,9 @@ class Judge:
 
 def rows(judge: Judge, runs: Path, name: str) -> dict[str, object]:
     """Untuned, tuned (by training seed), trained on all, real; and the change with its interval."""
-    tuned_in = sorted(runs.glob(f"ddpo-{name}-*"))
-    untuned = judge.generator(runs / f"base-{name}" / "generator", name)
-    tuned = [judge.generator(folder / "generator", name) for folder in tuned_in]
-    everything = judge.generator(runs / "base-all" / "generator", name)
+    untuned = judge.generator(runs / f"base-{name}", name)
+    tuned = [judge.generator(folder, name) for folder in sorted(runs.glob(f"ddpo-{name}-*"))]
+    everything = judge.generator(runs / "base-all", name)
     table: dict[str, object] = {}
     for metric, real in judge.real(name).items():
         start = statistics.fmean(untuned[metric])

@@ -10,6 +10,7 @@ import torch
 from motionrft.data import MotionDataset
 from motionrft.evaluation.generation import evaluate_generator
 from motionrft.finetuning import held_out, run
+from motionrft.finetuning.loading import identities
 from motionrft.finetuning.run import finetune
 from motionrft.finetuning.session import FinetuneSession
 from motionrft.generators.folder import save_generator
@@ -97,6 +98,16 @@ def test_the_source_can_have_an_evaluator_of_its_own(parts, monkeypatch):
     }  # fmt: skip
     tuned(parts, prompts=str(parts / "prompts.txt"), evaluator="ours", evaluation=looked_at)
     assert asked == ["ours", "theirs"]
+
+
+def test_lengths_in_a_prompt_file_belong_to_what_a_run_reads(parts):
+    """A run that is taken up with other lengths would be another run."""
+    found = []
+    for frames in (40, 60):
+        (parts / "prompts.txt").write_text("".join(f"{frames} {text}\n" for text in TEXTS))
+        preset = small_preset(generator=str(parts / "generator"), prompts=str(parts / "prompts.txt"))
+        found.append(identities(preset)["data"])
+    assert found[0] != found[1]
 
 
 @pytest.fixture
