@@ -32,8 +32,8 @@ WATCHED = 32
 ROUNDING = 1e-6
 """Of a share that is added up over micro-batches."""
 SAID = {
-    "0": "Of the last {prompts} prompts no sample scored below tau {tau:.3g}: this is supervised tuning. Set method.tau higher,",
-    "1": "Of the last {prompts} prompts every worst sample scored below tau {tau:.3g}: it selects nothing. Set method.tau lower,",
+    "0": "no sample scored below tau {tau:.3g}: this is supervised tuning. Set method.tau higher",
+    "1": "every worst sample scored below tau {tau:.3g}: it selects nothing. Set method.tau lower",
 }
 """What is said of a share kept of 0 and of 1."""
 
@@ -165,7 +165,8 @@ def watch_share(context: TuningContext, kept: float, prompts: int, tau: float) -
         before = on_end[share]
         on_end[share] = before + prompts if abs(kept - float(share)) < ROUNDING else 0
         if before < WATCHED <= on_end[share]:
-            context.say(f"{what.format(prompts=on_end[share], tau=tau)} or to auto.")
+            said = what.format(tau=tau)
+            context.say(f"Of the last {on_end[share]} prompts {said}, or to auto.")
 
 
 @torch.no_grad()

@@ -113,7 +113,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--batches", type=int, default=BATCHES, help="estimates")
-    parser.add_argument("--true", type=int, help="batches of the true gradient; as many as estimates unless told")
+    parser.add_argument(
+        "--true", type=int, help="batches of the true gradient; as many as estimates unless told"
+    )
     parser.add_argument("--rows", default="", help="only rows whose name holds this")
     parser.add_argument("--sampler", help="another sampler than DDIM with eta 1")
     parser.add_argument("--keep", type=Path, help="folder that policy-gradient.json is written to")
@@ -137,7 +139,9 @@ def main() -> None:
         if options.keep:
             told = {"samples": SAMPLES, "true_batches": batches, "cosines": kept}
             options.keep.mkdir(parents=True, exist_ok=True)
-            (options.keep / "policy-gradient.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+            (options.keep / "policy-gradient.json").write_text(
+                json.dumps(told, indent=1) + "\n", encoding="utf-8"
+            )
 
 
 if __name__ == "__main__":
