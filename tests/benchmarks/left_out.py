@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.left_out --data DATA --runs RUNS --classes run wave-both-hands
 
-RUNS holds what `pretrain` and `finetune` made (README, "From prompts alone"): `base-CLASS`, pre-trained without the class;
-`ddpo-CLASS-SEED`, that one tuned on its captions; `base-all`, pre-trained on everything. Judged are the class's clips of
+RUNS holds what `pretrain` and `finetune` made (README, "From prompts alone"): `base-CLASS`, pre-trained without the
+class; `ddpo-CLASS-SEED`, that one tuned on its captions; `base-all`, pre-trained on everything. Judged are its clips of
 the validation and the test split: no training list has them, and the test split alone has too few. A text looks for its
 motion among 32: the made one, and 31 real ones of other kinds. Noise, captions and candidates are the same for every
 generator; a change is the mean over training seeds, with a t interval over them. What was judged before is read back.
