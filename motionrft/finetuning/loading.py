@@ -81,6 +81,9 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
         found["data"] = MotionDataset(preset.data, preset.split).identity
     else:
         found["data"] = text_hash(*(f"{p.text} {p.frames}" for p in builtin.prompts()))
+    looked_at = preset.evaluation.data or preset.data
+    if preset.watch.every and looked_at not in (None, builtin.NAME):
+        found["validation"] = MotionDataset(str(looked_at), preset.validation_split).identity
     return found
 
 
