@@ -6,7 +6,8 @@ RUNS holds what `pretrain` and `finetune` made (README, "From prompts alone"): `
 class; `ddpo-CLASS-SEED`, that one tuned on its captions; `base-all`, pre-trained on everything. Judged are its clips of
 the validation and the test split: no training list has them, and the test split alone has too few. A text looks for its
 motion among 32: the made one, and 31 real ones of other kinds. Noise, captions and candidates are the same for every
-generator; a change is the mean over training seeds, with a t interval over them. What was judged before is read back.
+generator; a change is the mean over training seeds, with a t interval over them, or over the sampling seeds of a single
+run. What was judged before is read back.
 """
 
 import argparse
@@ -163,12 +164,17 @@ def rows(judge: Judge, runs: Path, name: str) -> dict[str, Any]:
     for metric, real in judge.real(name).items():
         start = statistics.fmean(untuned[metric])
         each = [statistics.fmean(run[metric]) - start for run in tuned]
-        change, half = interval(each)
+        noises = [
+            statistics.fmean(after) - before
+            for *after, before in zip(*(run[metric] for run in tuned), untuned[metric], strict=True)
+        ]
+        change, half = interval(each if len(each) > 1 else noises)
         table[metric] = {
             "untuned": start,
             "change": change,
             "half": half,
-            "each": each,
+            "by_training_seed": each,
+            "by_sampling_seed": noises,
             "trained_on_all": statistics.fmean(everything[metric]),
             "real": real,
         }
