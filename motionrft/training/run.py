@@ -15,7 +15,13 @@ from typing import Any
 from motionrft.errors import RunError, UserError
 from motionrft.parsing import parse_json, parsing, read_json, read_text, split_lines
 from motionrft.settings.plain_yaml import read_yaml, write_yaml
-from motionrft.training.atomic import atomic_folder, clean_temporaries, temporary_path, write_text
+from motionrft.training.atomic import (
+    atomic_folder,
+    clean_temporaries,
+    is_temporary,
+    temporary_path,
+    write_text,
+)
 from motionrft.training.changes import changed_keys
 from motionrft.training.journal import WRITTEN, Journal, note_written
 from motionrft.training.lock import LOCK, FolderLock
@@ -306,7 +312,8 @@ def _locked_folder(path: Path, *, resume: bool, overwrite: bool) -> FolderLock:
 def _check_usable(path: Path, *, resume: bool, overwrite: bool) -> None:
     if path.exists() and not path.is_dir():
         raise UserError(f"{path}: is a file. --out names a folder.")
-    entries = {child.name for child in path.iterdir()} - {LOCK} if path.is_dir() else set()
+    # A process that was killed before it had written a thing leaves its lock and what it was writing.
+    entries = path.is_dir() and any(c.name != LOCK and not is_temporary(c.name) for c in path.iterdir())
     if entries and not is_run(path):
         raise UserError(
             f"{path}: exists and is no run folder (no {ENVIRONMENT} of a run). Name another --out."
