@@ -62,7 +62,9 @@ class TMREncoder(nn.Module):
         """x (B, T, F), mask (B, T) bool True where valid."""
         tokens = self.tokens.expand(len(x), -1, -1)  # (B, 2, L)
         sequence = torch.cat((tokens, self.projection(x)), dim=1)  # (B, 2 + T, L)
-        sequence = sequence + sinusoids(sequence.shape[1], sequence.shape[2], sequence.device)  # (B, 2 + T, L)
+        sequence = sequence + sinusoids(
+            sequence.shape[1], sequence.shape[2], sequence.device
+        )  # (B, 2 + T, L)
         state = self.seqTransEncoder(sequence, F.pad(mask, (2, 0), value=True), rows=2)  # (B, 2, L)
         return Gaussian(state[:, 0], state[:, 1])  # (B, L) each
 
