@@ -50,6 +50,7 @@ _OPEN = "NVIDIA Open Model License: commercial use is allowed."
 _INTERNAL = (
     "NVIDIA's SMPL-X: internal research alone, no production; a model tuned of it may not be passed on."
 )
+Passes = Literal["separated", "regular", "nocfg"]
 FEWEST = 2
 """Frames that the bridge can take differences of."""
 
@@ -72,7 +73,7 @@ class KimodoConfig:
     text_features: TextPart = "pooled"
     train_times: int = 1000
     steps: int = 100
-    passes: Literal["separated", "regular", "nocfg"] = "separated"
+    passes: Passes = "separated"
     guidance: float = 2.0
     constraint_guidance: float = 2.0
     min_frames: int = 20
