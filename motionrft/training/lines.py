@@ -1,4 +1,4 @@
-"""A file that grows by a JSON object a line, such as `metrics.jsonl`: appended to, read back, cut to where a run goes on."""
+"""A file that grows by a JSON object a line, as `metrics.jsonl`: appended to, read back, cut to where a run goes on."""
 
 import json
 import math
