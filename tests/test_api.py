@@ -20,7 +20,9 @@ QUICK = {"batch": "2", "watch__every": "0", "evaluation__prompts": "0"}
 
 
 def test_importing_loads_nothing_heavy() -> None:
-    code = "import sys, motionrft; assert not {'torch', 'numpy', 'pydantic', 'typer', 'rich'} & set(sys.modules)"
+    code = (
+        "import sys, motionrft; assert not {'torch', 'numpy', 'pydantic', 'typer', 'rich'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

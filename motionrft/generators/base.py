@@ -195,6 +195,7 @@ class Generator(TextToMotion):
         """Clean states and their condition as pre-training shows them, varied where the family does so.
 
         Args:
+            x0: (B, ...), of `noise_shape`. lengths: (B,) frames.
             draws: on the CPU, so that every device draws the same.
         """
         return x0, condition
@@ -224,7 +225,7 @@ class Generator(TextToMotion):
         return self.process(sampling.steps, sampling.sampler, sampling.eta)
 
     def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
-        """Which numbers of a state count, True where valid, broadcastable to `x`; None where all do."""
+        """Which numbers of a state (B, ...) count, True where valid, broadcastable to it; None where all do."""
         return None
 
     @abstractmethod
@@ -245,7 +246,7 @@ class Generator(TextToMotion):
         raise UserError(f"{self.family} has no features of its own that a reward could weigh.")
 
     def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str] | None:
-        """State to what the family makes beyond `decode`, for files, and its representation; None where that is all."""
+        """State to what the family makes beyond `decode`, (B, T, features) for files, and its representation, or None."""
         return None
 
     @abstractmethod

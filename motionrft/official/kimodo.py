@@ -122,14 +122,14 @@ def _tensors(source: Source) -> dict[str, Tensor]:
 
 def _denoiser(tensors: Mapping[str, Tensor], said: Mapping[str, Any], place: str) -> dict[str, Any]:
     """Arguments of the network: from shapes where they tell, and then the configuration has to agree."""
-    width, doubled = tensors["root_model.input_linear.weight"].shape
+    width, doubled = tensors["root_model.input_linear.weight"].shape  # (w, 2 F): state and mask
     features = doubled // 2
     if features not in SKELETON_OF:
         raise UserError(
             f"{place}: {features} features a frame; known are {', '.join(map(str, SKELETON_OF))}."
         )
     first = "root_model.seqTransEncoder.layers."
-    feedforward = tensors[f"{first}0.linear1.weight"].shape[0]
+    feedforward = tensors[f"{first}0.linear1.weight"].shape[0]  # of (f, w)
     shapes = {"latent_dim": width, "ff_size": feedforward, "num_layers": counted(tensors, first)}
     for name, value in shapes.items():
         if found_in(said, name, value) != value:

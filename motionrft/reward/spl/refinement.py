@@ -106,7 +106,7 @@ class Refiner:
 
     def _in_batch(self, step: int, name: str) -> Tensor:
         """EasyTune's loss, with the batch as the pool."""
-        items = self.anchor.batches[step]
+        items = self.anchor.batches[step]  # (B,)
         text = self._text(collate(self.data, items, self.preset.seed, step, name).texts)
         return spl.official_loss(text, self._motion(items, name), self.preset.top_k, self.preset.temperature)
 
