@@ -14,7 +14,7 @@ from motionrft.files.captions import mirror_caption, text_lines
 from motionrft.files.clip_names import name_fault
 from motionrft.files.clip_writing import save_clip
 from motionrft.files.cuts import cuts_of
-from motionrft.files.dataset_layout import TEXTS
+from motionrft.files.dataset_layout import FOLDERS, TEXTS
 from motionrft.files.dataset_recipe import DatasetRecipe, DatasetReport
 from motionrft.files.formats.base import FileFault
 from motionrft.files.motions import motion_files, read_motions
@@ -189,8 +189,8 @@ def convert_clips(path: Path, recipe: DatasetRecipe, folder: Path) -> list[Writt
 def discard_clip(clip: str, folder: Path) -> None:
     """Take a clip and its mirror image out of the folder again."""
     for name in (clip, f"M{clip}"):
-        for path in folder.glob(f"*/{name}.npy"):
-            path.unlink()
+        for place in FOLDERS.values():
+            (folder / place / f"{name}.npy").unlink(missing_ok=True)
 
 
 def write_texts(clip: str, captions: list[str], mirrored: bool, folder: Path) -> list[str]:

@@ -127,7 +127,10 @@ def _indexed(root: Path, number: int, **changed: object) -> None:
     ("change", "said"),
     [
         (_shorter, r"shards\.json: .*00001\.safetensors has [\d,]+ bytes, [\d,]+ are expected: damaged"),
-        (_another_bit, r"00000\.safetensors: damaged: the kinematic motion of the clip '000000' \(byte 4,096\)"),
+        (
+            _another_bit,
+            r"00000\.safetensors: damaged: the kinematic motion of the clip '000000' \(byte 4,096\)",
+        ),
         (_gone, r"00002\.safetensors is missing"),
         (_twice, r"the clip '000000' is in both"),
         (_out_of_the_set, r"shards\.json: the shard '\.\./\.\./elsewhere.safetensors' is no name"),
