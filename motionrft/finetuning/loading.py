@@ -36,6 +36,7 @@ from motionrft.reward.balance import balanced
 from motionrft.reward.base import Reward
 from motionrft.reward.kimodo_terms import FEATURE_COSTS, feature_weights, with_feature_costs
 from motionrft.reward.resampled import SAME_RATE, Resampled
+from motionrft.reward.scaled import Scaled
 from motionrft.training.fingerprints import path_hash, text_hash
 from motionrft.training.weights import CONFIG
 
@@ -105,11 +106,17 @@ def load_parts(
     _check_skeleton(preset, generator, reward)
     if another := other_rate(reward, generator.fps):
         say(f"{preset.reward} {another}")
+    if any(isinstance(part, Scaled) for part in reward.modules()):
+        say(
+            f"{preset.reward} learnt from people: joints are multiplied by {generator.size:.2f} for it, to a person's "
+            "legs. Proportions stay those of the robot: prefer physics, and look at the motions."
+        )
     looked_at = held_out(preset, generator, device, say)
     if reward is not known:
         generator.decode_features()
     prompts = load_prompts(preset, generator)
-    generator.check_asked(int(prompts.lengths.min()))
+    if asked := generator.check_asked(prompts.texts, prompts.lengths):
+        say(asked)
     _check_texts(generator, prompts, [looked_at.validation, looked_at.test, looked_at.source])
     if generator.warning:
         say(generator.warning)
@@ -142,8 +149,10 @@ def load_weighed(
     costs, weights = feature_weights(preset.weights, generator.feature_costs)
     known = None
     if any(weights.values()) or not costs:
-        known = load_reward(preset.reward, weights, generator.representation, generator.fps, device, beside)
-    reward = with_feature_costs(known, costs).to(device) if costs else known
+        known = load_reward(
+            preset.reward, weights, generator.representation, generator.fps, device, beside, generator.size
+        )
+    reward = with_feature_costs(known, costs, generator.feature_rest).to(device) if costs else known
     assert reward is not None, "a reward without costs has been loaded"
     return reward, known
 
