@@ -11,7 +11,7 @@ import torch
 
 from motionrft import builtin
 from motionrft.data.folder import MotionDataset
-from motionrft.data.prompts import read_prompt_file, read_prompts
+from motionrft.data.prompts import read_prompt_file
 from motionrft.errors import UserError
 from motionrft.finetuning.held_out import TestSet, held_out, prompt_seconds, split_prompts
 from motionrft.finetuning.methods.base import plan_of, usable_methods
@@ -76,7 +76,8 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
             raise UserError(f"{preset.pairs}: no such file of pairs.")
         found["data"] = path_hash(preset.pairs)
     elif preset.prompts is not None:
-        found["data"] = text_hash(*read_prompts(Path(preset.prompts)))
+        given = read_prompt_file(Path(preset.prompts))
+        found["data"] = text_hash(*given.texts, *(str(seconds) for seconds in given.seconds or []))
     elif preset.data is not None:
         found["data"] = MotionDataset(preset.data, preset.split).identity
     else:
