@@ -15,6 +15,7 @@ from motionrft.finetuning.preset import FinetunePreset
 from motionrft_cli.following import Log, check_log, followed
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.resuming import AllowChanged
+from motionrft_cli.shares import refuse_several
 from motionrft_cli.training_progress import LoopProgress
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _session(call: Call[FinetunePreset], allow_changed: Sequence[str] = ()) -> "
         call.resume,
         call.overwrite,
         progress=lambda stage: LoopProgress(call.console, stage),
-        say=call.console.warn,
+        say=call.console.warn_of_all,
         allow_changed=tuple(allow_changed),
     )
 
@@ -155,6 +156,7 @@ def _diagnose(call: Call[FinetunePreset], what: str) -> int:
     from motionrft.finetuning.report import plot_name, write_plots
     from motionrft.finetuning.run import FinetuneRun
 
+    refuse_several("finetune --diagnose")
     names = list(DIAGNOSTICS) if what == "all" else [what]
     if unknown := [name for name in names if name not in DIAGNOSTICS]:
         raise UserError(f"--diagnose {unknown[0]}: no such chart; there are {', '.join(DIAGNOSTICS)} and all")

@@ -25,10 +25,20 @@ from motionrft.finetuning.preference_losses import (
 from motionrft.finetuning.supervised import denoising_error, drawn, encoded, recorded_state
 
 Numbers = dict[str, Tensor]
-TAU, SHARES = "sopo tau", "sopo shares kept"
-"""Under these names a run remembers the threshold that it found, and how many samples it let through lately."""
-WATCHED = 10
-"""Updates after which a share of 0 or 1 is worth a warning."""
+TAU, SEEN, SHARES = "sopo tau", "sopo worst scores", "sopo prompts on end"
+"""Under these names a run remembers the threshold that it found, what it finds it from as long as that is too little, and
+for how long it has let nothing or all through."""
+ENOUGH = 8
+"""Prompts whose worst scores make a threshold."""
+WATCHED = 32
+"""Prompts on end after which a share of 0 or 1 is worth a warning."""
+ROUNDING = 1e-6
+"""Of a share that is added up over micro-batches."""
+SAID = {
+    "0": "no sample scored below tau {tau:.3g}: this is supervised tuning. Set method.tau higher",
+    "1": "every worst sample scored below tau {tau:.3g}: it selects nothing. Set method.tau lower",
+}
+"""What is said of a share kept of 0 and of 1."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,8 @@ def sopo(
         return Judged(sopo_loss(errors, choice, method.beta, method.scale), numbers, made)
 
     point = _accumulated(context, micro_batches, judged)
-    _mind_the_share(context, float(point.numbers["kept"]), tau)
+    prompts = sum(len(made.rewards) for made in sampled)
+    watch_share(context, float(point.numbers["kept"]), prompts, tau)
     yield point
 
 
@@ -121,7 +132,8 @@ def in_unit(context: TuningContext, term: str, terms: Numbers) -> Tensor:
 
 
 def threshold(context: TuningContext, scores: Tensor) -> float:
-    """The preset's tau; `auto` is a quantile of the first batch's worst scores, which the untuned generator made.
+    """The preset's tau; `auto` is a quantile of the first prompts' worst scores, which the untuned generator made, or,
+    where a batch has few prompts, one that a few updates have hardly changed.
 
     Args:
         scores: (B, K) on [0, 1], of the samples of this update.
@@ -130,35 +142,37 @@ def threshold(context: TuningContext, scores: Tensor) -> float:
     assert isinstance(method, SopoPreset)
     if method.tau != "auto":
         return method.tau
-    if TAU not in context.memory:
+    if TAU not in context.memory or SEEN in context.memory:
         everyone = context.company.gather(scores.amin(1).float().tolist())
-        found = float(
-            torch.tensor([score for there in everyone for score in there]).quantile(method.quantile)
-        )
+        seen = context.memory.setdefault(SEEN, [])
+        seen.extend(score for there in everyone for score in there)
+        found = float(torch.tensor(seen).quantile(method.quantile))
         context.memory[TAU] = found
-        context.say(
-            f"tau is {found:.3f}: {method.quantile:.0%} of the untuned generator's worst samples are below."
-        )
+        if len(seen) >= ENOUGH:
+            del context.memory[SEEN]
+            context.say(
+                f"tau is {found:.3f}: {method.quantile:.0%} of the untuned generator's worst samples are below."
+            )
     return float(context.memory[TAU])
 
 
-def _mind_the_share(context: TuningContext, kept: float, tau: float) -> None:
-    """Say once where, for some updates, no sample was bad enough, or every one."""
-    shares = context.memory.setdefault(SHARES, [])
-    if len(shares) >= WATCHED:
-        return
-    shares.append(kept)
+def watch_share(context: TuningContext, kept: float, prompts: int, tau: float) -> None:
+    """Say where for `WATCHED` prompts on end no worst sample was bad enough, or every one was; once while it lasts.
+
+    Args:
+        kept: share of this update's prompts whose worst sample was bad enough.
+    """
     method = context.method
     assert isinstance(method, SopoPreset)
-    if len(shares) < WATCHED or not method.selects:
+    if not method.selects:
         return
-    if max(shares) == 0:
-        context.say(
-            f"In {WATCHED} updates no sample scored below tau {tau:g}: this is supervised tuning. "
-            "Set method.tau higher, or to auto."
-        )
-    if min(shares) == 1:
-        context.say(f"In {WATCHED} updates every worst sample scored below tau {tau:g}: it selects nothing.")
+    on_end = context.memory.setdefault(SHARES, dict.fromkeys(SAID, 0))
+    for share, what in SAID.items():
+        before = on_end[share]
+        on_end[share] = before + prompts if abs(kept - float(share)) < ROUNDING else 0
+        if before < WATCHED <= on_end[share]:
+            said = what.format(tau=tau)
+            context.say(f"Of the last {on_end[share]} prompts {said}, or to auto.")
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -17,8 +17,9 @@ import yaml
 from torch import Tensor
 
 from motionrft.errors import UserError
-from motionrft.generators.kimodo import Kimodo, KimodoConfig
-from motionrft.official.pickles import below, counted, read_pickle, tensors_under
+from motionrft.generators.kimodo import Kimodo, KimodoConfig, Passes
+from motionrft.generators.kimodo_rest import solved_rest
+from motionrft.official.pickles import below, counted, read_pickle, tensors_under, without
 from motionrft.official.source import Source, filled, found_in
 from motionrft.representations.kimodo.features import ROOT, SKELETON_OF
 from motionrft.representations.kimodo.skeletons import SMPLX22
@@ -70,17 +71,22 @@ def read(source: Source) -> Kimodo:
     _check_alike(said, place)
     denoiser = _denoiser(tensors, said, place)
     settings: dict[str, Any] = {
-        "train_times": int(_number(said, "num_base_steps", place)),
-        "passes": found_in(said, "cfg_type", "separated"),
+        "train_times": _whole(said, "num_base_steps", place),
+        "passes": _passes(said, place),
         "text": _text_encoder(source),
-        "published": source.path.with_name(CONFIG).read_text(encoding="utf-8"),
+        "published": source.path.with_name(CONFIG).read_bytes().decode("utf-8"),
         **source.settings,
     }
     generator = Kimodo(KimodoConfig(denoiser, **settings))
     weights = {f"denoiser.{name}": value for name, value in tensors.items()} | _statistics(source, generator)
-    if generator.skeleton is SMPLX22:
-        weights["rest_joints"] = _rest_joints(source)
-    return filled(generator, weights, source.path)
+    given = _rest_joints(source) if generator.skeleton is SMPLX22 else None
+    if given is not None:
+        weights["rest_joints"] = given
+    generator = filled(generator, weights, source.path)
+    if generator.skeleton is SMPLX22 and given is None:
+        rest, generator.rest_spread = solved_rest(generator)
+        generator.rest_joints.copy_(rest)
+    return generator
 
 
 def write(generator: Kimodo, folder: Path) -> None:
@@ -117,19 +123,26 @@ def _state_key(content: Mapping[str, Any]) -> Any:
 
 def _tensors(source: Source) -> dict[str, Tensor]:
     found = tensors_under(source.content, _state_key(source.content), source.path)
-    return below(found, _PREFIX) if f"{_PREFIX}{_MARK}" in found else found
+    if f"{_PREFIX}{_MARK}" not in found:
+        return found
+    if beside := sorted(without(found, _PREFIX)):
+        raise UserError(
+            f"{source.path}: {beside[0]} lies outside {_PREFIX[:-1]}; Kimodo's files hold "
+            "nothing else, and it would be lost on the way back."
+        )
+    return below(found, _PREFIX)
 
 
 def _denoiser(tensors: Mapping[str, Tensor], said: Mapping[str, Any], place: str) -> dict[str, Any]:
     """Arguments of the network: from shapes where they tell, and then the configuration has to agree."""
-    width, doubled = tensors["root_model.input_linear.weight"].shape
+    width, doubled = tensors["root_model.input_linear.weight"].shape  # (w, 2 F): state and mask
     features = doubled // 2
     if features not in SKELETON_OF:
         raise UserError(
             f"{place}: {features} features a frame; known are {', '.join(map(str, SKELETON_OF))}."
         )
     first = "root_model.seqTransEncoder.layers."
-    feedforward = tensors[f"{first}0.linear1.weight"].shape[0]
+    feedforward = tensors[f"{first}0.linear1.weight"].shape[0]  # of (f, w)
     shapes = {"latent_dim": width, "ff_size": feedforward, "num_layers": counted(tensors, first)}
     for name, value in shapes.items():
         if found_in(said, name, value) != value:
@@ -140,10 +153,10 @@ def _denoiser(tensors: Mapping[str, Tensor], said: Mapping[str, Any], place: str
         "joints": SKELETON_OF[features].joints,
         "width": width,
         "layers": shapes["num_layers"],
-        "heads": int(_number(said, "num_heads", place)),
+        "heads": _whole(said, "num_heads", place),
         "feedforward": feedforward,
         "text_width": tensors["root_model.embed_text.weight"].shape[1],
-        "text_tokens": int(_number(said, "num_text_tokens_override", place)),
+        "text_tokens": _whole(said, "num_text_tokens_override", place),
     }
 
 
@@ -175,8 +188,10 @@ def _statistics(source: Source, generator: Kimodo) -> dict[str, Tensor]:
     }
 
 
-def _rest_joints(source: Source) -> Tensor:
-    """SMPL-X' rest joints, from the person's own Kimodo: the body model's licence keeps them from us."""
+def _rest_joints(source: Source) -> Tensor | None:
+    """SMPL-X' rest joints, from the person's own Kimodo: the body model's licence keeps them from us. None where it
+    lies elsewhere.
+    """
     folder = source.path.parent
     for file in (folder / _REST, folder / "smplx22" / _REST, folder / "skeletons" / "smplx22" / _REST):
         if file.is_file():
@@ -184,10 +199,7 @@ def _rest_joints(source: Source) -> Tensor:
             if not isinstance(found, Tensor) or found.shape != (SMPLX22.joints, 3):
                 raise UserError(f"{file}: no {SMPLX22.joints} joints of three numbers.")
             return found.float()
-    raise UserError(
-        f"{folder}: no {_REST}. The rest joints of SMPL-X are not ours to bring: copy smplx22/{_REST} from your "
-        f"Kimodo (kimodo/assets/skeletons) beside {FILE}."
-    )
+    return None
 
 
 def _text_encoder(source: Source) -> str:
@@ -203,11 +215,20 @@ def _check_alike(said: Mapping[str, Any], place: str) -> None:
             )
 
 
-def _number(said: Mapping[str, Any], name: str, place: str) -> float:
+def _whole(said: Mapping[str, Any], name: str, place: str) -> int:
+    """A whole number above 0."""
     value = found_in(said, name, None)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise UserError(f"{place}: {name} is {'missing' if value is None else f'{value!r}, no number'}.")
+    if type(value) is not int or value < 1:
+        what = "missing" if value is None else f"{value!r}; a whole number above 0 is wanted"
+        raise UserError(f"{place}: {name} is {what}.")
     return value
+
+
+def _passes(said: Mapping[str, Any], place: str) -> str:
+    value = found_in(said, "cfg_type", "separated")
+    if value not in get_args(Passes):
+        raise UserError(f"{place}: cfg_type is {value!r}; known are {', '.join(get_args(Passes))}.")
+    return str(value)
 
 
 def _own_config(generator: Kimodo) -> str:

@@ -22,9 +22,10 @@ from motionrft.representations.kimodo.features import (
     local_rotations,
     rest_like,
     skeleton_of_features,
+    width_of,
 )
 from motionrft.representations.kimodo.g1 import hinge_angles
-from motionrft.representations.kimodo.skeletons import FPS, G1, numbers
+from motionrft.representations.kimodo.skeletons import FPS, G1, SMPLX22, numbers
 from motionrft.representations.names import KIMODO
 from motionrft.reward.around import Around
 from motionrft.reward.base import Reward, RewardCondition
@@ -38,21 +39,19 @@ _SECONDS, _TURN, _CONTACT = 0.1, 0.1, 0.01
 
 @dataclass(frozen=True)
 class _Posed:
-    """Features (B, T, 12 J + 9) with what their rotations make of them. joints: (B, T, J, 3)."""
+    """Features (B, T, 12 J + 9) with what their rotations make of them. joints: (B, T, J, 3), without gradient."""
 
     features: KimodoFeatures
     world: Tensor  # (B, T, J, 3, 3)
     joints: Tensor
 
     @classmethod
-    def of(cls, values: Tensor) -> "_Posed":
+    def of(cls, values: Tensor, rest: Tensor | None) -> "_Posed":
         skeleton, features = skeleton_of_features(values.shape[-1]), KimodoFeatures(values)
         world = features.rotations
-        return cls(
-            features,
-            world,
-            forward_kinematics(world, features.root, skeleton, rest_like(skeleton, None, values)),
-        )
+        with torch.no_grad():  # the other blocks follow the pose, and do not pull it
+            joints = forward_kinematics(world, features.root, skeleton, rest_like(skeleton, rest, values))
+        return cls(features, world, joints)
 
 
 def _consistency(posed: _Posed) -> Tensor:
@@ -60,7 +59,7 @@ def _consistency(posed: _Posed) -> Tensor:
 
     The pose is not pulled: it is what is judged and exported, and the others are to follow.
     """
-    features, joints = posed.features, posed.joints.detach()
+    features, joints = posed.features, posed.joints
     skeleton = skeleton_of_features(features.values.shape[-1])
     apart = _huber(features.joints_of_positions() - joints, _NEAR)  # (B, T)
     moved = (joints[:, 1:] - joints[:, :-1]) * FPS
@@ -90,7 +89,7 @@ def _hinges(posed: _Posed) -> tuple[Tensor, Tensor]:
 def _hinge_limits(posed: _Posed) -> Tensor:
     """Radians, (B, T): by how much the angles of the 29 hinges are beyond what they allow, their mean."""
     angles, _ = _hinges(posed)
-    least, most = numbers("g1.limits").to(angles).unbind(-1)
+    least, most = numbers("g1.limits", angles).unbind(-1)
     return ((angles - most).clamp(min=0) + (least - angles).clamp(min=0)).mean(-1)
 
 
@@ -108,13 +107,19 @@ FEATURE_COSTS: dict[str, Callable[[_Posed], Tensor]] = {
 
 
 class FeatureReward(Reward):
-    """Minus the weighed costs of Kimodo's features (B, T, 12 J + 9), each its mean over the valid frames."""
+    """Minus the weighed costs of Kimodo's features (B, T, 12 J + 9), each its mean over the valid frames.
+
+    Args:
+        rest: (J, 3) rest joints of the skeleton; None: its own, which SMPL-X does not have here.
+    """
 
     representation = KIMODO
+    rest: Tensor | None
 
-    def __init__(self, weights: Mapping[str, float]) -> None:
+    def __init__(self, weights: Mapping[str, float], rest: Tensor | None = None) -> None:
         super().__init__()
         self.weights = {name: weight for name, weight in weights.items() if weight}
+        self.register_buffer("rest", rest, persistent=False)
 
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
@@ -126,7 +131,8 @@ class FeatureReward(Reward):
         self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
     ) -> tuple[Tensor, dict[str, Tensor]]:
         with torch.autocast(motion.device.type, enabled=False):
-            posed, valid = _Posed.of(motion.float()), length_mask(lengths, motion.shape[1])
+            posed = _Posed.of(motion.float(), self.rest)
+            valid = length_mask(lengths, motion.shape[1])
             terms = {
                 name: torch.where(valid, FEATURE_COSTS[name](posed), 0.0).sum(1) / lengths
                 for name in self.weights
@@ -138,11 +144,14 @@ class FeatureReward(Reward):
 
 
 class OfFeatures(Around):
-    """The reward `inner`, of joints or rotations, for Kimodo's features."""
+    """The reward `inner`, of joints or rotations, for Kimodo's features; rest: as `FeatureReward`."""
 
-    def __init__(self, inner: Reward) -> None:
+    rest: Tensor | None
+
+    def __init__(self, inner: Reward, rest: Tensor | None = None) -> None:
         super().__init__(inner)
         self.representation = KIMODO
+        self.register_buffer("rest", rest, persistent=False)
 
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
@@ -161,7 +170,11 @@ class OfFeatures(Around):
 
     def _seen(self, motion: Tensor, lengths: Tensor | None) -> Tensor:
         with torch.autocast(motion.device.type, enabled=False):
-            seen = convert(motion.float(), KIMODO, self.inner.representation, lengths)
+            own = self.rest is not None and motion.shape[-1] == width_of(
+                SMPLX22
+            )  # recorded motions are SOMA's
+            rest = self.rest if own else None
+            seen = convert(motion.float(), KIMODO, self.inner.representation, lengths, rest)
         return seen.flatten(2)
 
 
@@ -182,7 +195,11 @@ def feature_weights(
     return own, {name: weight for name, weight in weights.items() if name not in FEATURE_COSTS}
 
 
-def with_feature_costs(reward: Reward | None, weights: Mapping[str, float]) -> Reward:
-    """One reward of Kimodo's features: `reward`, of joints or rotations, and these costs."""
-    costs = Part(FeatureReward(weights))
-    return costs.reward if reward is None else UnifiedReward([Part(OfFeatures(reward), reward.width), costs])
+def with_feature_costs(
+    reward: Reward | None, weights: Mapping[str, float], rest: Tensor | None = None
+) -> Reward:
+    """One reward of Kimodo's features: `reward`, of joints or rotations, and these costs; rest: as `FeatureReward`."""
+    costs = Part(FeatureReward(weights, rest))
+    if reward is None:
+        return costs.reward
+    return UnifiedReward([Part(OfFeatures(reward, rest), reward.width), costs])

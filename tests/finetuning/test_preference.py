@@ -182,13 +182,33 @@ def test_tau_auto_is_a_quantile_of_the_first_scores_and_stays():
     assert again.update(3)[0]["loss"] == trainer.update(3)[0]["loss"]
 
 
+def test_tau_auto_waits_for_more_prompts_than_a_small_batch_has():
+    """Of a single prompt the worst score would be its own threshold: nothing would lie below."""
+    trainer, said = trainer_with_motion(method="sopo"), []
+    context = replace(trainer.context, say=said.append)
+    scores = torch.linspace(0.9, 0.1, preference.ENOUGH)[:, None]  # (8, 1) of as many updates of one prompt
+    found = [preference.threshold(context, score[None]) for score in scores]
+    assert found[0] == pytest.approx(0.9) and found[-1] == pytest.approx(0.5) and len(said) == 1
+    assert preference.threshold(context, torch.zeros(1, 1)) == found[-1]
+
+
 @pytest.mark.parametrize(("tau", "words"), [(0.0, "this is supervised tuning"), (1.0, "it selects nothing")])
-def test_a_threshold_that_never_or_always_acts_is_said_once(tau, words):
+def test_a_threshold_that_for_long_never_or_always_acts_is_said_once(tau, words):
     trainer, said = trainer_with_motion(method="sopo", tau=tau), []
     trainer.context = replace(trainer.context, say=said.append)
-    for step in range(preference.WATCHED + 2):
+    for step in range(preference.WATCHED // trainer.preset.batch + 2):
+        assert not said or step * trainer.preset.batch >= preference.WATCHED
         (line,) = trainer.update(step)
     assert line["kept"] == tau and [words in text for text in said] == [True]
+
+
+def test_a_threshold_that_ceases_to_act_is_said_whenever_that_is():
+    """A generator can grow better than its threshold late in a run."""
+    trainer, said = trainer_with_motion(method="sopo", tau=0.5), []
+    context = replace(trainer.context, say=said.append)
+    for kept in (0.5, 0.0, 0.5, *[0.0] * 5):
+        preference.watch_share(context, kept, 8, 0.5)
+    assert len(said) == 1 and said[0].startswith("Of the last 32 prompts no sample")
 
 
 def test_sopo_with_tmr_acts_on_some_samples_and_not_on_others():

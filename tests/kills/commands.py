@@ -99,5 +99,10 @@ COMMANDS = {
     ),
     "train-reward": Command(_train_reward, "--resume", ("reward/*.safetensors", "semantic/metrics.jsonl")),
     "convert --dataset": Command(_dataset, "--overwrite", ("**/*.npy", "*.txt", "*.csv", "*.json")),
+    "convert --dataset, shards": Command(
+        lambda place: [*_dataset(place), "--set", "layout=shards"],
+        "--overwrite",
+        ("shards/*", "*.npy", "*.txt", "*.csv", "*.json"),
+    ),
     "eval": Command(_eval, "--overwrite", ("table.*", "result.json")),
 }
