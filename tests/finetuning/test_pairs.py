@@ -81,5 +81,5 @@ def test_published_stacks_say_no_prompt(tmp_path):
 def test_motions_of_another_skeleton_are_named_before_anything_is_tuned(pairs):
     generator = small_generator()
     generator.mean = torch.zeros(251)  # as one of KIT-ML has it
-    with pytest.raises(UserError, match="line 1.*263 features a frame, and this generator makes 251"):
+    with pytest.raises(UserError, match=r"line 1.*263 features a frame, and this generator makes 251"):
         read_pair_prompts(pairs, generator)
