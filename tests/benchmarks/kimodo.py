@@ -45,7 +45,7 @@ METRICS = ("reward/semantic", "label_r1", "distinct_r3", "fid", "mm_dist", "jitt
 """Not the total: its terms weigh differently in each run, and the untuned generator is evaluated once."""
 PROMPTS, NOISE = 48, 7
 """Held-out prompts whose blocks are compared, and the seed of their noise."""
-STEPS = (10, 25, 50)
+STEPS, _HELD_BATCH = (10, 25, 50), 8
 
 
 def tuned(name: str, values: Mapping[str, Any], args: argparse.Namespace, seed: int) -> dict[str, Any]:
@@ -176,6 +176,7 @@ def held(args: argparse.Namespace) -> dict[str, dict[str, int]]:
                 **COMMON,
                 **RUNS[TOLD],
                 "method": method,
+                "batch": _HELD_BATCH,
                 "steps": steps,
                 "generator": str(args.generator),
             }
