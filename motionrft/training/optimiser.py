@@ -20,8 +20,8 @@ _PATIENCE = 10
 _KEPT_EVERY = 100
 """Updates between two copies of the last good state."""
 _HARMLESS = 0.1
-"""Rate below which AdamW cannot carry weights that are finite out of float32's range before the next copy is due: it moves
-one by at most 1 / sqrt(1 - beta_2) rates an update, and decays it by less than itself."""
+"""Rate below which AdamW cannot carry finite weights out of float32's range before the next copy is due: it moves one by
+at most 1 / sqrt(1 - beta_2) rates an update, and decays it by less than itself."""
 
 
 class OptimiserSettings(Protocol):
