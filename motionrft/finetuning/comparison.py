@@ -11,9 +11,11 @@ from motionrft.evaluation.catalogue import metric_of
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.evaluation.tables import latex, markdown, protocol_of
 from motionrft.finetuning import report
+from motionrft.finetuning.loading import generator_kind
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.run import finetune
 from motionrft.finetuning.session import Finetuned, FinetuneSession
+from motionrft.preferences.scoring import KINDS
 from motionrft.report.content import ReportData, Series
 from motionrft.report.page import write_report
 from motionrft.report.verdict import Row
@@ -23,7 +25,8 @@ from motionrft.training.run import METRICS, PRESET, read_lines
 MIB = 2**20
 _PRECISION = {"label": ("label_r1", "label_r2", "label_r3"), "raw": ("raw_r1", "raw_r2", "raw_r3")}
 """R-Precision by protocol. Publications print raw; where kinds of motion are labelled, coin flips bound that."""
-_METRICS = ("fid", "mm_dist", "diversity", "reward", "jitter")
+_EVENTS = ("events/mean", *(f"events/{kind}" for kind in KINDS))
+_METRICS = (*_EVENTS, "fid", "mm_dist", "diversity", "reward", "jitter")
 _COST = ("updates", "seconds", "MiB for backward", "peak MiB")
 
 
@@ -49,7 +52,7 @@ def compare_methods(preset: FinetunePreset, session: FinetuneSession) -> list[Co
 
     Raises: as `motionrft.finetuning.run.finetune`, for the first method that cannot run.
     """
-    variants = preset.variants()
+    variants = preset.variants(tokens=generator_kind(preset.generator) == "tokens")
     session.out.mkdir(parents=True, exist_ok=True)
     write_text(session.out / PRESET, preset.to_yaml())
     found = []
@@ -67,7 +70,7 @@ def table(found: Sequence[Compared]) -> tuple[list[str], list[list[Any]]]:
     start first. The header says which R-Precision it is; `protocol` says the rest.
     """
     results = [one.done.results for one in found if one.done.results]
-    columns = _columns(results[0][0]) if results else _METRICS
+    columns = _columns(results[0][0]) if results else tuple(name for name in _METRICS if name not in _EVENTS)
     header = ["method", *(metric_of(name).label for name in columns), *_COST]
     rows: list[list[Any]] = []
     if results:

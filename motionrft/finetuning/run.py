@@ -9,6 +9,7 @@ import torch
 
 from motionrft.evaluation.generation import Repetition, evaluate_generator
 from motionrft.evaluation.result import EvaluationResult, compare
+from motionrft.evaluation.tables import protocol_of
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
 from motionrft.finetuning.compiled import quickened
@@ -234,13 +235,14 @@ class FinetuneRun:
         notes = self._choose(folder, outcome)
         self._save(folder)
         tables: dict[str, list[Row]] = {}
+        protocols: dict[str, str] = {}
         pictured: list[Prompt] = []
         tuned_at: tuple[EvaluationResult, ...] = ()
         made_of = MadeOf(self.preset, folder.path, self.session.device.type)
         for title, sampling, test in self._looked_at():
             results, shown = self._before_and_after(folder, made_of, title, sampling, test)
             if results:
-                tables[title] = compare(*results)
+                tables[title], protocols[title] = compare(*results), protocol_of(results[0])
                 tuned_at = tuned_at or tuple(results)
                 notes += [note for note in results[1].notes if note not in notes]
                 if len(shown) == 2 and not pictured:
@@ -249,7 +251,9 @@ class FinetuneRun:
         write_report(folder.path / REPORT, replace(data, prompts=pictured))
         report.write_plots(folder.path / PLOTS, data.series)
         report.write_strips(folder.path / PLOTS, pictured, data.fps)
-        return Finetuned(outcome, folder.path / GENERATOR, folder.path / REPORT, tables, tuned_at)
+        return Finetuned(
+            outcome, folder.path / GENERATOR, folder.path / REPORT, tables, tuned_at, protocols
+        )
 
     def _choose(self, folder: RunFolder, outcome: Outcome) -> list[str]:
         """Go back to the best checkpoint if the watch ended the run; sentences for the report."""

@@ -19,6 +19,7 @@ from motionrft.finetuning.kept_evaluations import KeptEvaluations
 from motionrft.finetuning.loading import DIFFUSION_SETTINGS, check_fields, check_kind
 from motionrft.finetuning.made_of import MadeOf, made_of_events
 from motionrft.finetuning.methods.dpo import DpoPreset
+from motionrft.finetuning.methods.grpo import GrpoPreset
 from motionrft.finetuning.methods.sft import SftPreset
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.session import (
@@ -34,6 +35,7 @@ from motionrft.finetuning.session import (
 )
 from motionrft.finetuning.token_looks import EventLooking, SplitEvents, split_events, watch_for_events
 from motionrft.finetuning.token_pairs import TokenPairs, read_token_pairs
+from motionrft.finetuning.token_policy import PolicyTrainer
 from motionrft.finetuning.token_preference import PairTrainer
 from motionrft.finetuning.token_rounds import FreshCandidates
 from motionrft.finetuning.token_supervised import RecordedTokens, SupervisedTrainer, check_dropping
@@ -43,8 +45,9 @@ from motionrft.generators.folder import save_generator
 from motionrft.generators.token_generator import TokenGenerator
 from motionrft.loading import load_generator, loaded_for
 from motionrft.preferences.judges.base import Judge
+from motionrft.preferences.preset import PROMPTS
 from motionrft.preferences.prompts import EventPrompt, read_event_prompts, template_prompts
-from motionrft.preferences.run import PROMPTS, judge_of
+from motionrft.preferences.run import judge_of
 from motionrft.report.content import ReportData
 from motionrft.report.page import write_report
 from motionrft.report.verdict import Row
@@ -91,7 +94,7 @@ class TokenRun:
         self.total = self.trainer.total
 
     def _trainer(self) -> TokenTrainer[Any]:
-        """Of the method: on recorded motions, or on pairs."""
+        """Of the method: on recorded motions, on own ones as they are judged, or on pairs."""
         preset, session, method = self.preset, self.session, self.preset.method
         common = (preset, self.generator, self.parameters, lambda: autocast(session.device, session.dtype))
         if isinstance(method, SftPreset):
@@ -104,6 +107,17 @@ class TokenRun:
             if hasattr(self.generator, "text_encoder_name"):
                 self.generator.text_encoder.check(trainer.texts)
             return trainer
+        if isinstance(method, GrpoPreset):
+            self.generator.remember([prompt.text for prompt in self.parts.events.tuned])
+            return PolicyTrainer(
+                *common,
+                prompts=self.parts.events.tuned,
+                judge=self.parts.judge,
+                frozen=self.frozen,
+                total=_planned(preset, len(self.parts.events.tuned), method.updates_a_batch),
+                watch=self.watch,
+                dtype=session.dtype,
+            )
         rounds = self._rounds()
         pairs = self._pairs(rounds)
         return PairTrainer(
@@ -227,7 +241,7 @@ class TokenRun:
         """
         seeds, part = range(self.preset.evaluation.seeds), self.parts
         made_of = MadeOf(self.preset, folder.path, self.session.device.type)
-        kept = KeptEvaluations(folder.path / EVALUATIONS, self.session.say)
+        shared = self.session.before  # of methods that are compared
 
         def both(
             title: str,
@@ -241,6 +255,8 @@ class TokenRun:
                     with self._told(f"evaluating {name}, {title}"):
                         return evaluate(name, keep)
 
+                place = shared if shared is not None and name == "before" else folder.path / EVALUATIONS
+                kept = KeptEvaluations(place, self.session.say)
                 own = {**made_of.sampled(name, seeds, self.sampling), **judged}
                 with state():
                     result, pictured = kept.of(f"{name}-{title}", own, told)
@@ -334,8 +350,8 @@ def _event_prompts(preset: FinetunePreset) -> list[EventPrompt]:
     return template_prompts(preset.events.kinds, preset.events.names, HELD_OUT_EVENTS, preset.seed)
 
 
-def _planned(preset: FinetunePreset, size: int) -> int | None:
+def _planned(preset: FinetunePreset, size: int, updates_a_batch: int = 1) -> int | None:
     limits = [] if preset.updates is None else [preset.updates]
     if preset.epochs is not None:
-        limits.append(-(-round(preset.epochs * size) // preset.batch))
+        limits.append(-(-round(preset.epochs * size) // preset.batch) * updates_a_batch)
     return min(limits, default=None)
