@@ -240,7 +240,7 @@ class TokenGenerator(TextToMotion):
         return draws.draw(self._possible(logits, early), sampling).where(~late, self.vocabulary.codes)
 
     def _possible(self, logits: Tensor, early: Tensor) -> Tensor:
-        """Logits (..., V) of what a motion can have, (..., K + 1): codes, and an end that never comes too `early` (...)."""
+        """(..., K + 1) of logits (..., V): what a motion can have, codes and an end, which never comes too `early`."""
         v = self.vocabulary
         end = logits[..., v.end].masked_fill(early, float("-inf"))
         return torch.cat([logits[..., v.first : v.first + v.codes], end[..., None]], dim=-1).float()

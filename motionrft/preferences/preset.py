@@ -18,8 +18,8 @@ class JudgePart(PresetPart):
 
     name: Literal["rules", "swings", "reward", "endpoint", "transformers", "people"] = Field(
         "rules",
-        description="rules on joints; other rules, written apart to check what the first tuned; a reward; a model behind an OpenAI-compatible endpoint; a local vision-language "
-        "model; people, by a page of pairs",
+        description="rules on joints; swings, other rules written apart, to check what the first tuned; a reward; a model "
+        "behind an OpenAI-compatible endpoint; a local vision-language model; people, by a page of pairs",
     )
     reward: str = Field("builtin", description="judge reward: which one, as --reward names it")
     model: str = Field(

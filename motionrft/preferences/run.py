@@ -1,6 +1,7 @@
 """`motionrft prefer`: prompts, candidates, sheets, judgements, pairs; each stage a file, and none is done twice.
 
-OUT/written.jsonl (what a language model wrote)  OUT/prompts.jsonl  OUT/candidates/ID.npz  OUT/sheets/ID-N.png  OUT/judge.json, validation.jsonl (what the judge is worth)
+OUT/written.jsonl (what a language model wrote)  OUT/prompts.jsonl  OUT/candidates/ID.npz  OUT/sheets/ID-N.png
+OUT/judge.json, validation.jsonl (what the judge is worth)
 OUT/judgements.jsonl  OUT/pairs.jsonl  OUT/pairs_val.jsonl (of held-out prompts)  OUT/motions/  OUT/preset.yaml
 """
 
@@ -19,8 +20,8 @@ from motionrft.data.folder import MotionDataset
 from motionrft.errors import UserError
 from motionrft.generators.text_to_motion import asked_of
 from motionrft.loading import load_generator, loaded_for
-from motionrft.preferences.chat import Chat, Limits, Spending
 from motionrft.preferences.candidates import make_candidates, read_candidates
+from motionrft.preferences.chat import Chat, Limits, Spending
 from motionrft.preferences.events import SHOWN, Shown
 from motionrft.preferences.journal import Journal, unanswered
 from motionrft.preferences.judges.base import Item, Judge

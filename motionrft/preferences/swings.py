@@ -1,8 +1,8 @@
 """Events as swings: the turning points of a few angles and distances. For checking what was tuned by `detection`.
 
-Written apart from those rules and sharing no quantity with them: angles of the arms instead of heights of the hands, strides
-of the legs instead of the speed of the pelvis, how far the hips turn in all instead of how fast, the head's height over the
-pelvis instead of the trunk's lean. Sizes were set on the training clips of the built-in models.
+Written apart from those rules and sharing no quantity with them: angles of the arms instead of heights of the hands,
+strides of the legs instead of the speed of the pelvis, how far the hips turn in all instead of how fast, the head's height
+over the pelvis instead of the trunk's lean. Sizes were set on the training clips of the built-in models.
 """
 
 from collections.abc import Sequence
@@ -94,7 +94,6 @@ def _arms(body: np.ndarray, fps: float) -> dict[str, list[Interval]]:
         _summits(_mean_over(_arm_angle(body, arm), 0.25, fps), _ARM_SWING, _ARM_UP) for arm in _ARMS
     )
     pairs = [(a, b) for a in left for b in right if _shared(a, b) >= _TOGETHER]
-    with_other = {each for pair in pairs for each in pair}
     return {
         "raise-left-hand": [each for each in left if each not in {a for a, _ in pairs}],
         "raise-right-hand": [each for each in right if each not in {b for _, b in pairs}],

@@ -1,8 +1,8 @@
 """Prompts in a language model's words: what each shall tell (events, order, number) is drawn, the model writes the text.
 
-AToM's prompts were written by a language model from a list of elementary motions; its instructions are not published, these
-are ours. Every answer is kept in a journal; texts that are missing or were written twice are asked for again, by a question
-that names what is there already.
+AToM's prompts were written by a language model from a list of elementary motions; its instructions are not published,
+these are ours. Every answer is kept in a journal; texts that are missing or were written twice are asked for again, by a
+question that names what is there already.
 """
 
 import hashlib
@@ -18,10 +18,10 @@ from motionrft.preferences.journal import Journal, unanswered
 from motionrft.preferences.prompts import EventPrompt
 
 INSTRUCTION = (
-    "You write captions for short recordings of one person's movement. Each caption is one plain English sentence of at most "
-    "30 words. It tells exactly the events that are asked for, no other movement, and names no emotion or place. Vary subject "
-    "(a person, someone, a man, a woman), verbs and sentence structure; no two captions are alike. Answer with JSON of the "
-    "given schema: as many captions as there are numbers, in their order."
+    "You write captions for short recordings of one person's movement. Each caption is one plain English sentence of at "
+    "most 30 words. It tells exactly the events that are asked for, no other movement, and names no emotion or place. Vary "
+    "subject (a person, someone, a man, a woman), verbs and sentence structure; no two captions are alike. Answer with JSON "
+    "of the given schema: as many captions as there are numbers, in their order."
 )
 ROUNDS = 4
 """Questions about one prompt at most."""
@@ -99,7 +99,8 @@ def write_prompts(
     empty = {prompt.kind for prompt in drawn} - {prompt.kind for prompt in made}
     if empty:
         raise UserError(
-            f"{chat.model} wrote nothing that can be used for {sorted(empty)[0]} prompts; what it said is in {journal.path}."
+            f"{chat.model} wrote nothing that can be used for {sorted(empty)[0]} prompts; what it said is in "
+            f"{journal.path}."
         )
     return made
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from motionrft.errors import UserError
-from motionrft.preferences.judges.base import Item
 from motionrft.preferences.chat import KEY, URL, Chat, Limits, Spending
+from motionrft.preferences.judges.base import Item
 from motionrft.preferences.judges.endpoint import EndpointJudge
 from motionrft.preferences.prompts import EventPrompt
 from tests.preferences.acting import stand

@@ -1,4 +1,4 @@
-"""The second set of rules sees what a stick person does, and nothing else; so it does of what travels with the package."""
+"""The second set of rules sees what a stick person does, and nothing else; and so with what travels along."""
 
 from statistics import fmean
 
