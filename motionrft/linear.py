@@ -113,7 +113,7 @@ class _OneDnnLinear(torch.autograd.Function):
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "none") -> Tensor:
-    """Both dense, plainly or transposed: oneDNN takes rows with gaps between them too, a hundred times as slowly."""
+    """(N, out) of dense operands, plain or transposed: oneDNN takes rows with gaps too, a hundred times as slowly."""
     return getattr(torch.ops.mkldnn, _OPERATOR)(x, weight, bias, then, [], "none")
 
 

@@ -28,6 +28,7 @@ LARGEST_TEXT = 512 << 20
 """Bytes of the largest text file that is read: a thousand times a large data set's captions."""
 _LONGEST_REASON = 200
 _LINE_END = re.compile(r"\r\n|\r|\n")
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Failures of the disk that is written to while something is read (an archive unpacked): not the file's fault."""
 
@@ -108,24 +109,33 @@ def _reason(error: Exception, what: str) -> str:
 
 def _wrong_encoding(error: UnicodeDecodeError) -> str:
     before = error.object[: error.start].decode("latin-1")
-    if error.object[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "UTF-16 text. Save it as UTF-8."
+    if error.object.startswith(UTF16_MARKS):
+        return "UTF-16 text, cut or damaged. Save it as UTF-8."
     byte = error.object[error.start]
     line = len(_LINE_END.findall(before)) + 1
     return f"line {line}: byte 0x{byte:02X} is not UTF-8 (Latin-1, perhaps: {chr(byte)!r}). Save it as UTF-8."
 
 
-def read_text(path: Path | str) -> str:
-    """The text of a UTF-8 file; a byte-order mark is invisible.
+def decode_text(data: bytes) -> str:
+    """The text of a file's bytes: UTF-8, or UTF-16 (PowerShell's `>`, Excel) where a byte-order mark says so.
 
     Raises:
-        UserError: unreadable, larger than `LARGEST_TEXT`, or not UTF-8 (the line is named).
+        UnicodeDecodeError: neither; inside `parsing` that becomes a `UserError`.
+    """
+    return data.decode("utf-16" if data.startswith(UTF16_MARKS) else "utf-8-sig")
+
+
+def read_text(path: Path | str) -> str:
+    """The text of a file in UTF-8, or in UTF-16 with its byte-order mark; marks are invisible.
+
+    Raises:
+        UserError: unreadable, larger than `LARGEST_TEXT`, or in another encoding (the line is named).
     """
     path = Path(path)
     with parsing(path, "a text file") as place:
         if path.stat().st_size > LARGEST_TEXT:
             place.fail(f"{path.stat().st_size >> 20} MiB; at most {LARGEST_TEXT >> 20} MiB of text are read.")
-        return path.read_bytes().decode("utf-8-sig")
+        return decode_text(path.read_bytes())
 
 
 def split_lines(text: str) -> list[str]:
@@ -213,6 +223,12 @@ def csv_rows(path: Path | str) -> tuple[list[str], list[tuple[Place, dict[str, s
     Raises:
         UserError: no header, a column twice, a row with more or fewer cells than columns, an open quotation mark.
     """
+    columns, rows = csv_stream(path)
+    return columns, list(rows)
+
+
+def csv_stream(path: Path | str) -> tuple[list[str], Iterator[tuple[Place, dict[str, str]]]]:
+    """As `csv_rows`, but a row is read, and what is wrong with it said, when it is asked for."""
     with parsing(path, "a CSV file") as place:
         text = read_text(path)
         if "\0" in text:
@@ -224,13 +240,16 @@ def csv_rows(path: Path | str) -> tuple[list[str], list[tuple[Place, dict[str, s
             place.fail("no header with columns.")
         if (doubled := _doubled(columns)) is not None:
             place.fail(f"the column {doubled!r} is there twice.")
-        rows = []
+    return columns, _rows(str(path), reader, columns)
+
+
+def _rows(path: str, reader: Any, columns: list[str]) -> Iterator[tuple[Place, dict[str, str]]]:
+    with parsing(path, "a CSV file") as place:
         for cells in _records(reader, place):
             if cells and len(cells) != len(columns):
                 place.fail(f"{len(cells)} cells, the header has {len(columns)} columns.")
             if cells:
-                rows.append((Place(str(path), reader.line_num), dict(zip(columns, cells, strict=True))))
-        return columns, rows
+                yield Place(path, reader.line_num), dict(zip(columns, cells, strict=True))
 
 
 def _records(reader: Any, place: Place) -> Iterator[list[str]]:

@@ -48,7 +48,7 @@ def _products(*terms: tuple[Tensor, Tensor, int]) -> Tensor:
 
 
 def cross(a: Tensor, b: Tensor) -> Tensor:
-    """Cross product over the last axis, never over a time axis that happens to have size three."""
+    """Cross product (..., 3) over the last axis, never over a time axis that happens to have size three."""
     ax, ay, az = a.unbind(-1)
     bx, by, bz = b.unbind(-1)
     return join(
@@ -61,7 +61,7 @@ def cross(a: Tensor, b: Tensor) -> Tensor:
 
 
 def length(x: Tensor) -> Tensor:
-    """|x| over the last axis; about 1e-19 (float32) for a zero vector, with a finite gradient."""
+    """|x|, (...) of (..., n), over the last axis; about 1e-19 (float32) for a zero vector, with a finite gradient."""
     return dot(x, x).clamp_min(torch.finfo(x.dtype).tiny).sqrt()
 
 
@@ -77,7 +77,7 @@ def quaternion_multiply(p: Tensor, q: Tensor) -> Tensor:
 
 
 def _product(p: Sequence[Tensor], q: Sequence[Tensor], inverse: bool = False) -> tuple[Tensor, ...]:
-    """Components of pq, or of p^-1 q."""
+    """Components of pq, or of p^-1 q: four of (...) each."""
     (pw, px, py, pz), (qw, qx, qy, qz) = p, q
     s = -1 if inverse else 1
     return (

@@ -19,16 +19,11 @@ README = Path(__file__).parents[1] / "README.md"
 QUICK = {"batch": "2", "watch__every": "0", "evaluation__prompts": "0"}
 
 
-def test_importing_takes_milliseconds_and_loads_nothing_heavy() -> None:
+def test_importing_loads_nothing_heavy() -> None:
     code = (
-        "import sys, time; start = time.perf_counter(); import motionrft; print(time.perf_counter() - start); "
-        "assert not {'torch', 'numpy', 'pydantic'} & set(sys.modules)"
+        "import sys, motionrft; assert not {'torch', 'numpy', 'pydantic', 'typer', 'rich'} & set(sys.modules)"
     )
-    times = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
-        for _ in range(3)
-    ]
-    assert min(times) < 0.05
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("name", motionrft.__all__)

@@ -2,7 +2,8 @@
 
 from motionrft.data.batches import BalancedBatches, Batch, DistinctBatches, GroupedBatches, collate, pad
 from motionrft.data.captions import Caption, read_captions
-from motionrft.data.folder import Item, MotionDataset
+from motionrft.data.folder import MotionDataset
+from motionrft.data.items import Item
 from motionrft.data.prompts import read_prompts
 from motionrft.files.dataset_layout import FOLDERS
 

@@ -60,6 +60,32 @@ class BalancedBatches:
         return items.reshape(self.group, self.batch)[order[step % self.group]]
 
 
+class _Members:
+    """Which items have each label, as (N,) items label by label: a tensor a label would be a kilobyte a label.
+
+    Args:
+        labels: (N,) int64 from 0 on; negative ones are of no label.
+    """
+
+    def __init__(self, labels: Tensor):
+        order = labels.argsort(stable=True)  # (N,)
+        self.items = order[int((labels < 0).sum()) :]
+        self.counts = torch.bincount(labels[labels >= 0])  # (labels,)
+        self.first = self.counts.cumsum(0) - self.counts  # (labels,)
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def of(self, label: int) -> Tensor:
+        """The items of a label, in order."""
+        first = int(self.first[label])
+        return self.items[first : first + int(self.counts[label])]
+
+    def picked(self, labels: Tensor, shares: Tensor) -> Tensor:
+        """(B,) items: of each label (B,) the one at that share (B,) of its members."""
+        return self.items[self.first[labels] + (shares * self.counts[labels]).long()]
+
+
 class DistinctBatches:
     """Batches in which no two items share a label, labels drawn with weight sqrt(takes): no false negatives.
 
@@ -71,11 +97,10 @@ class DistinctBatches:
         labels = dataset.labels
         if labels is None:
             order: dict[str, int] = {}
-            labels = torch.tensor(
-                [order.setdefault(item.captions[0].text, len(order)) for item in dataset.items]
-            )
-        self.members = [torch.nonzero(labels == label)[:, 0] for label in range(int(labels.max()) + 1)]
-        self.weights = torch.tensor([float(len(members)) for members in self.members]).sqrt()  # (labels,)
+            texts = map(dataset.items.text, range(len(dataset)))
+            labels = torch.tensor([order.setdefault(text, len(order)) for text in texts])
+        self.members = _Members(labels)
+        self.weights = self.members.counts.float().sqrt()  # (labels,)
         self.batch = min(batch, len(self.members))
 
     def __getitem__(self, step: int) -> Tensor:
@@ -83,8 +108,7 @@ class DistinctBatches:
         draws = generator_for(self.seed, "distinct", step)
         chosen = torch.multinomial(self.weights, self.batch, generator=draws)  # (B,)
         pick = torch.rand(self.batch, generator=draws)  # (B,)
-        members = [self.members[int(label)] for label in chosen]
-        return torch.stack([m[int(p * len(m))] for m, p in zip(members, pick, strict=True)])  # (B,)
+        return self.members.picked(chosen, pick)
 
 
 class GroupedBatches:
@@ -97,7 +121,7 @@ class GroupedBatches:
         groups = dataset.groups
         self.seed, self.share = seed, share
         self.singles = DistinctBatches(dataset, batch, seed)
-        self.groups = [torch.nonzero(groups == group)[:, 0] for group in range(int(groups.max()) + 1)]
+        self.groups = _Members(groups)
         self.labels, self.alone = dataset.labels, groups < 0
 
     def __getitem__(self, step: int) -> Tensor:
@@ -106,7 +130,7 @@ class GroupedBatches:
         rest = self.singles[step]
         room, chosen, used = int(self.share * len(rest)), list[int](), set[int]()
         for number in torch.randperm(len(self.groups), generator=draws)[: 2 * room].tolist():
-            members = self.groups[number]
+            members = self.groups.of(number)
             labels = set(self._labels(members))
             if len(chosen) + len(members) <= room and not labels & used:
                 chosen += members.tolist()

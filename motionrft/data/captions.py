@@ -1,6 +1,7 @@
 """Caption files of HumanML3D: one caption a line, `caption#word/TAG word/TAG#start#end`, times in seconds."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,12 @@ def read_captions(path: Path) -> list[Caption]:
         UserError: the file is not UTF-8, or a line has neither one nor four fields, no words, or times that are
             none.
     """
-    return [_parse(line, f"{path}: line {number}") for number, line in filled_lines(path)]
+    return parse_captions(filled_lines(path), str(path))
+
+
+def parse_captions(lines: Iterable[tuple[int, str]], source: str) -> list[Caption]:
+    """The captions of numbered lines; `source` is what messages call where they lie. Raises as `read_captions`."""
+    return [_parse(line, f"{source}: line {number}") for number, line in lines]
 
 
 def _parse(line: str, place: str) -> Caption:

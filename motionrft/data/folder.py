@@ -2,26 +2,28 @@
 
 import hashlib
 import logging
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+import threading
+from collections.abc import Iterable
+from functools import cached_property
+from itertools import product
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from motionrft.data.captions import Caption, read_captions
+from motionrft.data.ahead import ReadAhead
+from motionrft.data.items import Item, Items
+from motionrft.data.opening import index_columns, open_split
 from motionrft.errors import UserError
-from motionrft.files.arrays import read_arrays
-from motionrft.files.checks import check_finite, check_fps, checked_values, recognise_shape
-from motionrft.files.clip_names import clip_file, read_names
-from motionrft.files.dataset_layout import FOLDERS, folder_of
-from motionrft.parsing import csv_rows, read_json
+from motionrft.files.checks import check_fps, checked_values
+from motionrft.files.clip_names import read_names
+from motionrft.files.clip_store import ClipStore, open_clips, width_of
+from motionrft.parsing import read_json
 from motionrft.representations.convert import convert
 from motionrft.representations.kinematic import skeleton_of, skeleton_of_joints
+from motionrft.representations.names import JOINTS
 from motionrft.representations.statistics import Statistics
 from motionrft.skeleton import SMPL22, Skeleton
-from motionrft.training.fingerprints import contents_hash
 from motionrft.training.recent import Recent
 
 DEFAULT_FPS = 20.0
@@ -34,27 +36,6 @@ ROTATION_WIDTH = 135
 log = logging.getLogger(__name__)
 _TOLD = 3
 """Clips that are named where several are left out."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One training item: a whole clip, or the part of a clip that its captions describe.
-
-    key: unique name; `clip` for a whole clip, `clip@start-end` for a part.
-    start, end: frames of the clip, end exclusive.
-    label: what kind of motion it is (content and style), or None where the data set does not say.
-    """
-
-    key: str
-    clip: str
-    captions: tuple[Caption, ...]
-    start: int
-    end: int
-    label: str | None = None
-
-    @property
-    def length(self) -> int:
-        return self.end - self.start
 
 
 class MotionDataset:
@@ -78,9 +59,11 @@ class MotionDataset:
         self.folder, self.split = Path(folder), split
         self.min_frames, self.max_frames = min_frames, max_frames
         self.properties = self._read_properties()
+        self.clips: ClipStore = open_clips(self.folder)
         self.fps = self._read_fps()
-        self.left_out: list[str] = []
-        self.items = self._read_items()
+        found = open_split(self.clips, self._split_file, self.fps, min_frames, max_frames)
+        self.items: Items = found.items
+        self.left_out: tuple[str, ...] = found.left_out
         for sentence in self.left_out[:_TOLD]:
             log.warning("%s", sentence)
         if len(self.left_out) > _TOLD:
@@ -90,6 +73,8 @@ class MotionDataset:
                 f"{self.folder}: split {split!r} has no clip of at least {min_frames} frames with a caption."
             )
         self._recent: Recent[tuple[str, str], Tensor] = Recent(HELD)
+        self._holding = threading.Lock()
+        self._ahead: ReadAhead[tuple[int, str]] = ReadAhead(lambda wanted: self.motion(*wanted))
 
     def __len__(self) -> int:
         return len(self.items)
@@ -97,24 +82,16 @@ class MotionDataset:
     @cached_property
     def representations(self) -> tuple[str, ...]:
         """Which representations the folder holds."""
-        return tuple(name for name in FOLDERS if folder_of(self.folder, name).is_dir())
+        return self.clips.representations
 
     @cached_property
     def skeleton(self) -> Skeleton:
         """Whose joints these are, from the first listed clip that is there; SMPL-22 where none is."""
-        for name in read_names(self._split_file):
-            for representation in FOLDERS:
-                path = clip_file(folder_of(self.folder, representation), name)
-                if path.is_file() and representation != "rotation":
-                    shape = read_arrays(path).array.shape
-                    recognise_shape(shape, str(path), representation)
-                    of_joints = representation == "joints"
-                    return (
-                        skeleton_of_joints(int(np.prod(shape[1:])) // 3)
-                        if of_joints
-                        else skeleton_of(shape[-1])
-                    )
-        return SMPL22
+        found = self.clips.first_shape(read_names(self._split_file))
+        if found is None:
+            return SMPL22
+        width = width_of(*found)
+        return skeleton_of_joints(width) if found[0] == JOINTS else skeleton_of(width)
 
     @cached_property
     def target_offsets(self) -> Tensor | None:
@@ -140,36 +117,32 @@ class MotionDataset:
     @cached_property
     def lengths(self) -> Tensor:
         """(N,) int64 frames of each item."""
-        return torch.tensor([item.length for item in self.items])
+        return self.items.lengths
 
     @cached_property
     def labels(self) -> Tensor | None:
         """(N,) int64, equal where items show the same kind of motion; None where the data set has no labels."""
-        names = [item.label for item in self.items]
-        if any(name is None for name in names):
-            return None
-        order = {name: number for number, name in enumerate(sorted({str(name) for name in names}))}
-        return torch.tensor([order[str(name)] for name in names])
+        return self.items.labels
 
     @cached_property
     def groups(self) -> Tensor:
         """(N,) int64, equal where items differ in order or number of events alone; -1 for any other item."""
-        known = self._index_column("group")
-        names = [known.get(item.clip) or None for item in self.items]
+        known = index_columns(self.folder, ("group",)).get("group", {})
+        names = [known.get(self.items.clip(number)) or None for number in range(len(self))]
         order = {name: number for number, name in enumerate(sorted({name for name in names if name}))}
         return torch.tensor([-1 if name is None else order[name] for name in names])
 
-    @cached_property
+    @property
     def texts(self) -> list[str]:
         """Every distinct caption of the split, sorted."""
-        return sorted({caption.text for item in self.items for caption in item.captions})
+        return sorted(set(self.items.texts))
 
     @cached_property
     def identity(self) -> str:
         """A hash of the items (names, frames, captions), of the statistics' values and of the motions.
 
         Where the motions are more than `fingerprints.WHOLE` bytes, three blocks of each file stand for it, and the hash
-        ends in `-sampled`.
+        ends in `-sampled`; of more than `fingerprints.MANY` files every size counts and some are looked into.
         """
         digest = hashlib.sha256(f"{self.split} {self.min_frames} {self.max_frames}\n".encode())
         for item in self.items:
@@ -177,10 +150,7 @@ class MotionDataset:
             digest.update(f"{item.key} {item.start} {item.end} {captions}\n".encode())
         for path in sorted(self.folder.glob("*.npy")):
             digest.update(path.read_bytes())
-        clips = sorted({item.clip for item in self.items})
-        folders = [folder_of(self.folder, name) for name in self.representations]
-        motions = [clip_file(folder, clip) for folder in folders for clip in clips]
-        contents, sampled = contents_hash([path for path in motions if path.is_file()])
+        contents, sampled = self.clips.contents(sorted(self.items.clips))
         digest.update(contents.encode())
         return digest.hexdigest() + ("-sampled" if sampled else "")
 
@@ -192,11 +162,18 @@ class MotionDataset:
         """
         item = self.items[index]
         key = (item.key, representation)
-        motion = self._recent.get(key)
+        with self._holding:
+            motion = self._recent.get(key)
         if motion is None:
             motion = self._load(item, representation)
-            self._recent.put(key, motion, motion.nbytes)
+            with self._holding:
+                self._recent.put(key, motion, motion.nbytes)
         return motion
+
+    def expect(self, items: Iterable[int] | Tensor, representations: Iterable[str] = ("kinematic",)) -> None:
+        """Have a thread read these items (B,), which are asked for next."""
+        numbers = items.tolist() if isinstance(items, Tensor) else items
+        self._ahead.expect(product(numbers, representations))
 
     def statistics(self, representation: str = "kinematic") -> Statistics:
         """The data set's own mean and standard deviation, or where it has no files of them those of this split's clips.
@@ -209,19 +186,14 @@ class MotionDataset:
         return Statistics.of_clips(clips, representation)
 
     def _load(self, item: Item, representation: str) -> Tensor:
-        path = clip_file(folder_of(self.folder, representation), item.clip)
-        if not path.is_file():
+        array = self.clips.read(item.clip, representation, item.start, item.end)
+        place = self.clips.place(item.clip, representation)
+        if len(array) < item.length:
             raise UserError(
-                f"{path}: missing. Complete the folder with `motionrft convert --dataset {self.folder}`."
+                f"{place}: {item.start + len(array)} frames, and the clip's other files have at least {item.end}. "
+                f"Write them anew with `motionrft convert --dataset {self.folder}`."
             )
-        array = read_arrays(path).array
-        _check_clip(array, path, representation)
-        if len(array) < item.end:
-            raise UserError(
-                f"{path}: {len(array)} frames, and the clip's other files have at least {item.end}. Write them anew "
-                f"with `motionrft convert --dataset {self.folder}`."
-            )
-        return torch.from_numpy(checked_values(array[item.start : item.end], str(path))).flatten(1)
+        return torch.from_numpy(checked_values(array, place)).flatten(1)
 
     def _read_properties(self) -> dict:
         if not self.folder.is_dir():
@@ -244,78 +216,3 @@ class MotionDataset:
             there = ", ".join(sorted(p.stem for p in self.folder.glob("*.txt"))) or "none"
             raise UserError(f"{self.folder}: no split {self.split!r} (there are: {there}).")
         return path
-
-    def _read_items(self) -> list[Item]:
-        labels = self._read_labels()
-        names = read_names(self._split_file)
-        return [item for name in names for item in self._items_of(name, labels.get(name))]
-
-    def _read_labels(self) -> dict[str, str]:
-        content, style = self._index_column("content"), self._index_column("style")
-        return {clip: f"{content[clip]}/{style[clip]}" for clip in content} if style else {}
-
-    def _index_column(self, name: str) -> dict[str, str]:
-        """A column of `index.csv` by clip; empty where there is no such column."""
-        path = self.folder / "index.csv"
-        if not path.is_file():
-            return {}
-        columns, rows = csv_rows(path)
-        if name not in columns:
-            return {}
-        if "clip_id" not in columns:
-            raise UserError(f"{path}: no column 'clip_id'; it has {', '.join(columns)}.")
-        column: dict[str, str] = {}
-        for place, row in rows:
-            if column.setdefault(row["clip_id"], row[name]) != row[name]:
-                place.fail(f"the clip {row['clip_id']!r} is there twice, with another {name}.")
-        return column
-
-    def _items_of(self, name: str, label: str | None) -> list[Item]:
-        texts = clip_file(self.folder / "texts", name, ".txt")
-        frames = self._frames(name)
-        if frames is None or not texts.is_file():
-            return []
-        captions = read_captions(texts)
-        whole = tuple(caption for caption in captions if caption.whole)
-        items = [Item(name, name, whole, 0, min(frames, self.max_frames), label)] if whole else []
-        for caption in captions:
-            if not caption.whole:
-                start, end = int(caption.start * self.fps), min(int(caption.end * self.fps), frames)
-                end = min(end, start + self.max_frames)
-                items.append(Item(f"{name}@{start}-{end}", name, (caption,), start, end, label))
-        return [item for item in items if item.length >= self.min_frames]
-
-    def _frames(self, name: str) -> int | None:
-        """Frames of a clip, from its first file that exists; None where there is none, or it holds NaN."""
-        for representation in FOLDERS:
-            path = clip_file(folder_of(self.folder, representation), name)
-            if path.is_file():
-                found = path.stat()
-                frames, fault = _checked_frames(path, representation, found.st_mtime_ns, found.st_size)
-                if fault is not None:
-                    self.left_out.append(f"{fault} Left out.")
-                return frames
-        return None
-
-
-@lru_cache(maxsize=1 << 20)
-def _checked_frames(
-    path: Path, representation: str, changed: int, size: int
-) -> tuple[int | None, str | None]:
-    """Frames of a clip's file as it stands, or what is not finite in it. A run opens its data set several times, and
-    reads every file for this once.
-    """
-    array = read_arrays(path).array
-    _check_clip(array, path, representation)
-    try:
-        check_finite(array, str(path))
-    except UserError as error:
-        return None, str(error)
-    return len(array), None
-
-
-def _check_clip(array: np.ndarray, path: Path, representation: str) -> None:
-    """Raise `UserError` where an array is no single motion of a representation."""
-    recognise_shape(array.shape, str(path), representation)
-    if array.ndim == 4 or (array.ndim == 3 and array.shape[-1] != 3):
-        raise UserError(f"{path}: shape {array.shape} is a batch; a clip of a data set is one motion.")

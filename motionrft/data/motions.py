@@ -1,21 +1,28 @@
 """The motions of a split as a model wants them: its representation, its frame rate, its longest length."""
 
+import threading
 from functools import cached_property
 
 from torch import Tensor
 
+from motionrft.data.ahead import ReadAhead
 from motionrft.data.folder import MotionDataset
 from motionrft.representations.convert import convert, route
 from motionrft.representations.mirror import mirror
 from motionrft.representations.resample import resample
 from motionrft.representations.statistics import Statistics
+from motionrft.training.recent import Recent
+
+HELD = 128 * 2**20
+"""Bytes of converted motions kept in memory; others are converted again when they are asked for again."""
 
 
 class Motions:
     """Clips of a data set in a model's terms.
 
     What the folder does not hold is converted from the nearest representation that it does hold, and another frame
-    rate is resampled (HY-Motion: 201 features at 30 frames a second from rotations at 20). Converted clips are kept.
+    rate is resampled (HY-Motion: 201 features at 30 frames a second from rotations at 20). The latest conversions are
+    kept.
 
     Args:
         representation, fps: of the motions that are wanted; longest: frames of them at most.
@@ -24,7 +31,9 @@ class Motions:
     def __init__(self, dataset: MotionDataset, representation: str, fps: float, longest: int | None = None):
         self.dataset, self.representation, self.fps, self.longest = dataset, representation, fps, longest
         self.source = min(dataset.representations, key=lambda name: len(route(name, self.representation)))
-        self._made: dict[int, Tensor] = {}
+        self._made: Recent[int, Tensor] = Recent(HELD)
+        self._holding = threading.Lock()
+        self._ahead: ReadAhead[int] = ReadAhead(self.motion)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -39,11 +48,22 @@ class Motions:
         if self.as_stored:
             clip = self.dataset.motion(item, self.source)
         else:
-            if item not in self._made:
-                self._made[item] = self._make(self.dataset.motion(item, self.source))
-            clip = self._made[item]
+            clip = self._converted(item)
         clip = clip[: self.longest]
         return mirror(clip, self.representation) if mirrored else clip
+
+    def expect(self, items: Tensor) -> None:
+        """Have a thread read, and convert, these items (B,), which are asked for next."""
+        self._ahead.expect(items.tolist())
+
+    def _converted(self, item: int) -> Tensor:
+        with self._holding:
+            clip = self._made.get(item)
+        if clip is None:
+            clip = self._make(self.dataset.motion(item, self.source))
+            with self._holding:
+                self._made.put(item, clip, clip.nbytes)
+        return clip
 
     def _make(self, clip: Tensor) -> Tensor:
         # Resampled where it is stored: rotations are interpolated on the sphere before positions are made of them.

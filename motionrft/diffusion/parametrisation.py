@@ -27,7 +27,7 @@ def clean_coefficients(kind: Parametrisation, alpha: Tensor, sigma: Tensor) -> t
 
 
 def training_target(kind: Parametrisation, x0: Tensor, noise: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-    """What the network should answer for the state alpha x0 + sigma noise; levels broadcast against `x0`."""
+    """What the network should answer for the state alpha x0 + sigma noise (B, ...); levels broadcast against it."""
     if kind == "eps":
         return noise
     if kind == "x0":

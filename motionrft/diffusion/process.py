@@ -66,7 +66,7 @@ class Process(ABC):
 
     @abstractmethod
     def clean(self, prediction: Tensor, x: Tensor, i: int) -> Tensor:
-        """Clean prediction x0 from the network's output at position i."""
+        """Clean prediction x0 (B, ...) from the network's output at position i."""
 
     @abstractmethod
     def step(

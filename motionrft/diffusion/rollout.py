@@ -191,10 +191,10 @@ class Walk:
             return torch.cat([self.generator.schedule.add_noise(clean, noise, t) for noise in noises])
 
     def _draw(self, start: Start, i: int) -> Tensor | None:
-        """Noise of a stochastic step; re-noised copies of a batch share it."""
+        """Noise (B, ...) of a stochastic step; re-noised copies of a batch share it."""
         if not self.process.stochastic[i] or start.draw is None:
             return None
-        noise = start.draw(i)
+        noise = start.draw(i)  # the state's shape, (B, ...)
         return noise.repeat(len(start.lengths) // len(noise), *(1,) * (noise.dim() - 1))
 
 

@@ -133,7 +133,7 @@ class GenerationProtocol:
     def _measure(self, made: Made) -> Measured:
         """At the evaluator's rate: it knows no other."""
         made = made.at(self.evaluator.fps)
-        return measure(self.evaluator, made.motion, made.lengths, made.representation, self.batch)
+        return measure(self.evaluator, made.motion, made.lengths, made.representation, self.batch, made.rest)
 
     @torch.no_grad()
     def _rewards(self, made: Made, captions: Sequence[Caption]) -> dict[str, Tensor]:
@@ -145,7 +145,7 @@ class GenerationProtocol:
             lengths = made.lengths[start : start + self.batch]
             motion = made.motion[start : start + self.batch, : int(lengths.max())].to(device)
             motion, lengths = converted(
-                motion, lengths.to(device), made.representation, self.reward.representation
+                motion, lengths.to(device), made.representation, self.reward.representation, made.rest
             )
             condition = self.reward.prepare([c.text for c in captions[start : start + self.batch]]).to(device)
             total, terms = self.reward(motion, lengths, condition)

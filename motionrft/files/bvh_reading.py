@@ -18,7 +18,7 @@ from torch import Tensor
 
 from motionrft.errors import UserError
 from motionrft.files.checks import LEGAL_FPS
-from motionrft.parsing import parsing
+from motionrft.parsing import UTF16_MARKS, decode_text, parsing
 from motionrft.representations.joints import resample_linear
 from motionrft.representations.resample import resample_quaternions
 from motionrft.rotations import euler_to_quaternion, quaternion_to_matrix
@@ -72,6 +72,8 @@ def read_bvh(path: Path | str) -> Bvh:
 
 def parse_bvh(data: bytes, name: str) -> Bvh:
     """Parse the bytes of a BVH file; `name` is what messages call it."""
+    if data.startswith(UTF16_MARKS):
+        data = decode_text(data).encode()
     if b"\r" in data and b"\n" not in data:  # line ends of old Macs
         data = data.replace(b"\r", b"\n")
     motion = re.search(rb"^[ \t]*MOTION\b[^\n]*\n?", data, re.MULTILINE | re.IGNORECASE)

@@ -32,14 +32,19 @@ def read_names(path: Path) -> list[str]:
     """The clips of a split list, in order.
 
     Raises:
-        UserError: the list cannot be read, or a name leads out of the data set; the line is named.
+        UserError: the list cannot be read, a name leads out of the data set, or is there twice (its clip would count
+            double); the line is named.
     """
-    names = []
+    lines: dict[str, int] = {}
     for number, name in filled_lines(path):
         if (fault := name_fault(name)) is not None:
             raise UserError(f"{path}: line {number}: the clip name {_shown(name)} {fault}.")
-        names.append(name)
-    return names
+        if lines.setdefault(name, number) != number:
+            raise UserError(
+                f"{path}: line {number}: the clip {_shown(name)} is in line {lines[name]} already, and would count "
+                f"double. Take one of the two lines out."
+            )
+    return list(lines)
 
 
 def clip_file(folder: Path, clip: str, suffix: str = ".npy") -> Path:

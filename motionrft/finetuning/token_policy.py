@@ -90,7 +90,8 @@ class PolicyTrainer(TokenTrainer[int]):
         kinds = [prompt.kind for prompt in prompts]
         identity = text_hash(*(f"{prompt.id} {prompt.text}" for prompt in prompts))
         self.stream = BalancedStream(kinds, self.preset.batch, self.preset.seed, identity)
-        self.number, self.episodes = -1, None
+        self.number = -1
+        self.episodes: Episodes | None = None
         with torch.no_grad():
             told = self.generator.encode_text([prompt.text for prompt in prompts])
         self.told = told.to(self.generator.device)

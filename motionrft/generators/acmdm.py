@@ -80,30 +80,30 @@ class Acmdm(Family[AcmdmConfig]):
         return -(-frames // self.ae.stride)
 
     def _latent_mask(self, lengths: Tensor, frames: int) -> Tensor:
-        return length_mask((lengths + self.ae.stride - 1) // self.ae.stride, frames)
+        return length_mask((lengths + self.ae.stride - 1) // self.ae.stride, frames)  # (B, F)
 
     def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
-        return self._latent_mask(lengths, x.shape[2])[:, None, :, None]
+        return self._latent_mask(lengths, x.shape[2])[:, None, :, None]  # (B, 1, F, 1)
 
     def predict(self, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, guidance: float) -> Tensor:
         mask, text = self._latent_mask(lengths, x.shape[2]), condition.text.tokens[:, 0]
         if guidance == 1:
             return self.denoiser(x, t, text, mask)
-        both = torch.cat([text, torch.zeros_like(text)])
+        both = torch.cat([text, torch.zeros_like(text)])  # (2 B, w)
         return guided(self.denoiser(doubled(x), doubled(t), both, doubled(mask)), guidance)
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         frames = int(lengths.max()) if frames is None else frames
-        latent = x * _per_channel(self.latent_std) + _per_channel(self.latent_mean)
-        joints = self.ae.decode(latent)[:, :frames] * self.std + self.mean
-        joints = F.pad(joints, (0, 0, 0, 0, 0, frames - joints.shape[1]))
+        latent = x * _per_channel(self.latent_std) + _per_channel(self.latent_mean)  # (B, c, F, J)
+        joints = self.ae.decode(latent)[:, :frames] * self.std + self.mean  # (B, <= T, J, 3)
+        joints = F.pad(joints, (0, 0, 0, 0, 0, frames - joints.shape[1]))  # (B, T, J, 3)
         return zero_padding(joints.flatten(2), lengths)
 
     def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
-        joints = (motion.unflatten(-1, (self.joints, 3)) - self.mean) / self.std
+        joints = (motion.unflatten(-1, (self.joints, 3)) - self.mean) / self.std  # (B, T, J, 3)
         latent = (self.ae.encode(joints) - _per_channel(self.latent_mean)) / _per_channel(self.latent_std)
         return latent * self._latent_mask(lengths, latent.shape[2])[:, None, :, None].to(latent.dtype)
 
 
 def _per_channel(values: Tensor) -> Tensor:
-    return values[:, None, None]
+    return values[:, None, None]  # (c, 1, 1)

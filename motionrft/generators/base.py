@@ -38,11 +38,13 @@ class Condition:
     null: features of the null prompt, (1, ...) and shared by the batch, or None for a generator without
     guidance passes.
     constraints: what else the B motions are asked for, or None.
+    wished: (B,) int64, which list of `ByPrompt` each of the prompts has, or None where none has its own.
     """
 
     text: TextFeatures
     null: TextFeatures | None = None
     constraints: Constraints | None = None
+    wished: Tensor | None = None
 
     @property
     def device(self) -> torch.device:
@@ -53,10 +55,12 @@ class Condition:
 
     def index(self, items: Tensor) -> "Condition":
         asked = None if self.constraints is None else self.constraints.index(items)
-        return Condition(self.text.index(items), self.null, asked)
+        wished = None if self.wished is None else self.wished[items]
+        return Condition(self.text.index(items), self.null, asked, wished)
 
     def to(self, device: torch.device | str) -> "Condition":
-        parts = (None if part is None else part.to(device) for part in (self.null, self.constraints))
+        moved_too = (self.null, self.constraints, self.wished)
+        parts = (None if part is None else part.to(device) for part in moved_too)
         return Condition(self.text.to(device), *parts)  # type: ignore[arg-type]
 
 
@@ -195,6 +199,7 @@ class Generator(TextToMotion):
         """Clean states and their condition as pre-training shows them, varied where the family does so.
 
         Args:
+            x0: (B, ...), of `noise_shape`. lengths: (B,) frames.
             draws: on the CPU, so that every device draws the same.
         """
         return x0, condition
@@ -224,7 +229,7 @@ class Generator(TextToMotion):
         return self.process(sampling.steps, sampling.sampler, sampling.eta)
 
     def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
-        """Which numbers of a state count, True where valid, broadcastable to `x`; None where all do."""
+        """Which numbers of a state (B, ...) count, True where valid, broadcastable to it; None where all do."""
         return None
 
     @abstractmethod
@@ -245,7 +250,7 @@ class Generator(TextToMotion):
         raise UserError(f"{self.family} has no features of its own that a reward could weigh.")
 
     def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str] | None:
-        """State to what the family makes beyond `decode`, for files, and its representation; None where that is all."""
+        """State to what the family makes beyond `decode`, (B, T, features) for files, and its representation, or None."""
         return None
 
     @abstractmethod

@@ -105,10 +105,10 @@ class FrameFamily(Family[S]):
     features: int
 
     def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
-        return (lengths.shape[0], int(lengths.max()), self.features)
+        return (lengths.shape[0], int(lengths.max()), self.features)  # (B, T, F)
 
     def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
-        return length_mask(lengths, x.shape[1])[..., None]
+        return length_mask(lengths, x.shape[1])[..., None]  # (B, T, 1)
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         return to_motion(x, self.mean, self.std, lengths, frames)

@@ -84,16 +84,16 @@ class HyMotion(FrameFamily[HyMotionConfig]):
         return Condition(text, TextFeatures(self.null_ctxt_input, one, self.null_vtxt_feat[:, 0]))
 
     def encode_for_training(self, texts: Sequence[str], dropped: Tensor | None = None) -> Condition:
-        """The null features are kept as they are: from scratch they are zeros, which the layers that read them offset."""
+        """Null features (1, L, w) are kept as they are: from scratch zeros, which the layers that read them offset."""
         condition = self.encode_text(texts)
         if dropped is None:
             return condition
         both = self._both(condition)
-        items = torch.arange(len(texts)) + len(texts) * dropped
+        items = torch.arange(len(texts)) + len(texts) * dropped  # (B,), of 2 B: prompts, then nulls
         return Condition(both.index(items.to(self.device)), condition.null)
 
     def predict(self, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, guidance: float) -> Tensor:
-        mask = length_mask(lengths, x.shape[1])
+        mask = length_mask(lengths, x.shape[1])  # (B, T)
         if guidance == 1:
             return self.denoiser(x, t, condition.text, mask)
         return guided(self.denoiser(doubled(x), doubled(t), self._both(condition), doubled(mask)), guidance)
@@ -108,11 +108,11 @@ class HyMotion(FrameFamily[HyMotionConfig]):
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         std = torch.where(self.std < SMALLEST_STD, torch.zeros_like(self.std), self.std)
-        motion = to_motion(x, self.mean, std, lengths, frames)
+        motion = to_motion(x, self.mean, std, lengths, frames)  # (B, T, 201)
         return motion[..., :ROTATION_WIDTH] if self.representation == ROTATION else motion
 
     def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
         whole = convert(motion, ROTATION, HYMOTION) if motion.shape[-1] == ROTATION_WIDTH else motion
-        constant = self.std < SMALLEST_STD
+        constant = self.std < SMALLEST_STD  # (201,)
         std = torch.where(constant, torch.ones_like(self.std), self.std)
         return from_motion(whole, self.mean, std, lengths).masked_fill(constant, 0.0)

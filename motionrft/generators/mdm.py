@@ -82,7 +82,7 @@ class Mdm(FrameFamily[MdmConfig]):
         if guidance == 1:
             return self.denoiser(x, t, text, mask)
         # The null half keeps the prompts' token mask: only the states are zero.
-        both = TextFeatures(doubled_with_zeros(text.tokens), doubled(text.mask))
+        both = TextFeatures(doubled_with_zeros(text.tokens), doubled(text.mask))  # tokens (2 B, L, w)
         return guided(self.denoiser(doubled(x), doubled(t), both, doubled(mask)), guidance)
 
 

@@ -102,11 +102,11 @@ class Mld(Family[MldConfig]):
         return read_texts(self.text_encoder, texts, self.config.text_features, self.device)
 
     def noise_shape(self, lengths: Tensor) -> tuple[int, ...]:
-        return (lengths.shape[0], self.vae.tokens(int(lengths.max())), self.vae.width)
+        return (lengths.shape[0], self.vae.tokens(int(lengths.max())), self.vae.width)  # (B, tokens, width)
 
     def state_mask(self, x: Tensor, lengths: Tensor) -> Tensor | None:
         tokens = self.vae.latent_lengths(lengths)
-        return None if tokens is None else length_mask(tokens, x.shape[1])[..., None]
+        return None if tokens is None else length_mask(tokens, x.shape[1])[..., None]  # (B, tokens, 1)
 
     def predict(self, x: Tensor, t: Tensor, condition: Condition, lengths: Tensor, guidance: float) -> Tensor:
         tokens = self.vae.latent_lengths(lengths)
@@ -118,7 +118,7 @@ class Mld(Family[MldConfig]):
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         frames = int(lengths.max()) if frames is None else frames
-        normalised = self.vae.decode(x * self.latent_std + self.latent_mean, lengths, frames)
+        normalised = self.vae.decode(x * self.latent_std + self.latent_mean, lengths, frames)  # (B, T, F)
         return to_motion(normalised, self.mean, self.std, lengths, frames)
 
     def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:

@@ -21,8 +21,8 @@ def sample(
     batch: int = 32,
     precision: torch.dtype | None = None,
 ) -> Sampled:
-    """Motions of N prompts, without gradient, in their order. Arguments as `sample_batches`; tokens and whole motions are
-    left out.
+    """Motions (N, T, features) of N prompts, without gradient, in their order. Arguments as `sample_batches`; tokens
+    and whole motions are left out.
     """
     batches = sample_batches(generator, prompts, lengths, seeds, sampling, batch, precision)
     items, parts = zip(*batches, strict=True)
@@ -31,10 +31,10 @@ def sample(
 
 def joined(items: Sequence[Tensor], parts: Sequence[Sampled]) -> Sampled:
     """Batches of `sample_batches` in one, in the order of the items; without tokens and whole motions."""
-    order = torch.cat(list(items)).argsort()
+    order = torch.cat(list(items)).argsort()  # (N,)
     frames = max(part.motion.shape[1] for part in parts)
     padded = [torch.nn.functional.pad(p.motion, (0, 0, 0, frames - p.motion.shape[1])) for p in parts]
-    motion = torch.cat(padded)
+    motion = torch.cat(padded)  # (N, T, F)
     return Sampled(
         motion[order.to(motion.device)],
         torch.cat([part.lengths for part in parts])[order],
@@ -83,8 +83,8 @@ def prompt_seeds(seed: int, texts: Sequence[str]) -> list[int]:
 
 
 def batches(lengths: Tensor, batch: int, equal_lengths: bool) -> Iterator[Tensor]:
-    """Positions of the items of each batch: neighbours in length, or only equals where padding would be seen."""
-    order = lengths.argsort(descending=True, stable=True)
+    """Positions (b,) of the items of each batch: neighbours in length, or only equals where padding would be seen."""
+    order = lengths.argsort(descending=True, stable=True)  # (N,)
     start = 0
     while start < len(order):
         end = min(start + batch, len(order))

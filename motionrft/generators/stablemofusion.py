@@ -68,7 +68,7 @@ class StableMoFusion(FrameFamily[StableMoFusionConfig]):
         return self.encode_for_training(texts)
 
     def encode_for_training(self, texts: Sequence[str], dropped: Tensor | None = None) -> Condition:
-        """A dropped prompt has no position left to attend to: its mask is False throughout."""
+        """A dropped prompt (`dropped` (B,)) has no position left to attend to: its mask (B, L) is False throughout."""
         text = self.text_layers(self.text_encoder.encode(texts).to(self.device, self.mean.dtype))
         # Nothing is read of the null features: their presence says that guidance is possible.
         null = TextFeatures(text.tokens[:1] * 0, text.mask[:1])

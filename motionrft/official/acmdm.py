@@ -80,7 +80,7 @@ def _autoencoder_path(path: Path, named: str | Path | None) -> Path:
 
 
 def _statistics(source: Source) -> dict[str, Tensor]:
-    """The user's statistics of joints, or the published ones."""
+    """The user's statistics of joints, (3,), or the published ones."""
     beside = (source.path.parent / "Mean.npy").is_file()
     if source.statistics is None and not beside:
         return {"mean": torch.tensor(MEAN), "std": torch.tensor(STD)}
@@ -109,7 +109,7 @@ def _autoencoder(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _denoiser(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    width, channels, _, patch = tensors["x_embedder.weight"].shape
+    width, channels, _, patch = tensors["x_embedder.weight"].shape  # (w, c, 1, p)
     return {
         "channels": channels,
         "width": width,

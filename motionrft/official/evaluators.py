@@ -61,7 +61,7 @@ def read_published_evaluator(folder: Path) -> EvaluatorFiles:
 
 
 def deal_out(groups: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Published keys of the three groups to those of `GuoNetwork`."""
+    """Published keys of the three groups to those of `GuoNetwork`; the tensors keep their shape."""
     return {f"{group}.{_ours(key)}": value for group in GROUPS for key, value in groups[group].items()}
 
 

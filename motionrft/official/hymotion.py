@@ -73,7 +73,7 @@ def companions(generator: HyMotion, folder: Path) -> None:
 
 
 def _denoiser(tensors: Mapping[str, Tensor], said: Mapping[str, Any]) -> dict[str, Any]:
-    width, features = tensors["input_encoder.weight"].shape
+    width, features = tensors["input_encoder.weight"].shape  # (w, F)
     return {
         "features": features,
         "width": width,

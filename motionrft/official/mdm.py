@@ -94,7 +94,7 @@ def _weights(source: Source, said: Mapping[str, Any]) -> dict[str, Tensor]:
 def _denoiser(tensors: Mapping[str, Tensor], said: Mapping[str, Any], positions: int) -> dict[str, Any]:
     decoder = any(name.startswith("seqTransDecoder.") for name in tensors)
     stack = "seqTransDecoder.layers." if decoder else "seqTransEncoder.layers."
-    width, features = tensors[_MARK].shape
+    width, features = tensors[_MARK].shape  # (w, F)
     return {
         "features": features,
         "width": width,

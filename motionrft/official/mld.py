@@ -79,8 +79,8 @@ def _sampling(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _vae(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    tokens, hidden = tensors["vae.global_motion_token"].shape
-    projection = tensors.get("vae.latent_pre.weight")
+    tokens, hidden = tensors["vae.global_motion_token"].shape  # (2 tokens, h): means and deviations
+    projection = tensors.get("vae.latent_pre.weight")  # (w, h)
     return {
         "kind": "transformer",
         "features": tensors["vae.skel_embedding.weight"].shape[1],
@@ -95,7 +95,7 @@ def _vae(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _denoiser(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    hidden, text_width = tensors["denoiser.emb_proj.1.weight"].shape
+    hidden, text_width = tensors["denoiser.emb_proj.1.weight"].shape  # (h, w)
     projection = tensors.get("denoiser.latent_pre.weight")
     guidance = tensors.get("denoiser.time_embedding.cond_proj.weight")
     return {

@@ -49,7 +49,7 @@ def layout(generator: MotionDiffuse) -> dict[str, Any]:
 
 def _denoiser(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     block = "temporal_decoder_blocks."
-    frames, width = tensors["sequence_embedding"].shape
+    frames, width = tensors["sequence_embedding"].shape  # (T, w)
     return {
         "features": tensors["joint_embed.weight"].shape[1],
         "frames": frames,

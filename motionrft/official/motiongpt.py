@@ -135,7 +135,7 @@ def _tell_of_others(state: Mapping[str, Tensor], source: Source) -> None:
 
 def _t5_sizes(tensors: Mapping[str, Tensor]) -> dict[str, int]:
     attention = "encoder.block.0.layer.0.SelfAttention."
-    buckets, heads = tensors[f"{attention}relative_attention_bias.weight"].shape
+    buckets, heads = tensors[f"{attention}relative_attention_bias.weight"].shape  # (buckets, heads)
     return {
         "d_model": tensors["shared.weight"].shape[1],
         "d_kv": tensors[f"{attention}q.weight"].shape[0] // heads,
@@ -148,8 +148,8 @@ def _t5_sizes(tensors: Mapping[str, Tensor]) -> dict[str, int]:
 
 
 def _vae_sizes(tensors: Mapping[str, Tensor]) -> dict[str, int]:
-    width, features, _ = tensors["encoder.model.0.weight"].shape
-    codes, code_width = tensors["quantizer.codebook"].shape
+    width, features, _ = tensors["encoder.model.0.weight"].shape  # (w, F, 3)
+    codes, code_width = tensors["quantizer.codebook"].shape  # (K, d)
     return {
         "features": features,
         "codes": codes,

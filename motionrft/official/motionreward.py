@@ -101,7 +101,7 @@ def _seen(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _projections(state: Mapping[str, Tensor], official: str) -> list[Tensor]:
-    """Weights of one representation's projection, in order; empty where the backbone has none."""
+    """Weights (out, in) of one representation's projection, in order; empty where the backbone has none."""
     prefix = f"proj_{official}.proj."
     return [state[key] for key in sorted(state) if key.startswith(prefix) and key.endswith("weight")]
 

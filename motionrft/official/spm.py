@@ -58,12 +58,12 @@ def spm_size(state: Mapping[str, Tensor], heads: int = 4, mode: Mode = "M0T0") -
         UserError: no SPM, or of an unknown feature width.
     """
     try:
-        latent, features = state["skel_embedding.weight"].shape
+        latent, features = state["skel_embedding.weight"].shape  # (d, F)
     except (KeyError, ValueError):
         raise UserError("not an SPM: it has no skel_embedding.weight") from None
     if features not in _WIDTHS:
         raise UserError(f"an SPM over {features} features a frame; known are {', '.join(map(str, _WIDTHS))}")
-    feedforward = state["motion_encoder.middle_block.linear1.weight"].shape[0]
+    feedforward = state["motion_encoder.middle_block.linear1.weight"].shape[0]  # of (f, d)
     skips = {key.split(".")[2] for key in state if key.startswith("motion_encoder.input_blocks.")}
     layers = 2 * len(skips) + 1
     positions = state["query_motion_pos_encoder.pe"].shape[0]

@@ -42,7 +42,7 @@ def tmr_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def tmr_size(state: Mapping[str, Tensor]) -> TMRSize:
     """The size, from the tensors; the number of heads cannot be seen in them and is the published one."""
-    latent, text_width = state["text_encoder.projection.weight"].shape
+    latent, text_width = state["text_encoder.projection.weight"].shape  # (d, w)
     return TMRSize(
         features=state["motion_encoder.projection.weight"].shape[1],
         text_width=text_width,

@@ -119,7 +119,7 @@ def check_joints(joints: np.ndarray, what: str = "joints") -> np.ndarray:
 
 
 def body_of(joints: np.ndarray) -> Body:
-    """The body of a checked motion."""
+    """The body of a checked motion (T, J, 3)."""
     return BODIES[joints.shape[1]]
 
 
@@ -148,7 +148,7 @@ def figure_points(joints: np.ndarray) -> np.ndarray:
 
 
 def ground_height(joints: np.ndarray) -> float:
-    """Height of the floor to draw: 0, unless the whole motion lies elsewhere (then its lowest joint).
+    """Height of the floor under joints (T, J, 3), metres: 0, unless the whole motion lies elsewhere (its lowest joint).
 
     A motion that sinks or floats by a hand's breadth must be seen to do so, hence the tolerance.
     """
@@ -157,4 +157,4 @@ def ground_height(joints: np.ndarray) -> float:
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-8)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-8)  # (..., 3)

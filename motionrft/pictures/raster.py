@@ -85,12 +85,12 @@ class _Canvas:
 
     @classmethod
     def of(cls, image: Image.Image, camera: Camera, points: np.ndarray, theme: Theme) -> _Canvas:
-        pixels = np.asarray(image).astype(np.float32)
-        nearest = np.full(pixels.shape[:2], -np.inf, dtype=np.float32)
+        pixels = np.asarray(image).astype(np.float32)  # (h, w, 3)
+        nearest = np.full(pixels.shape[:2], -np.inf, dtype=np.float32)  # (h, w)
         return cls(pixels, nearest, *camera.project(points), np.array(theme.background, dtype=np.float32))
 
     def haze(self, surface: np.ndarray) -> np.ndarray:
-        """How much of the background shines through at depth `surface`: nothing at the nearest point."""
+        """How much of the background shines through at depths (N,): nothing at the nearest point."""
         near, far = float(self.depth.max()), float(self.depth.min())
         return 0.30 * ((near - surface) / max(near - far, 0.3)).clip(0.0, 1.0)
 
@@ -98,19 +98,19 @@ class _Canvas:
 def _capsule(canvas: _Canvas, limb: Limb, colour: np.ndarray) -> None:
     """Paint one limb where it is nearer than what is there; its edge is one pixel soft."""
     a, b = limb.start, limb.end
-    start, along = canvas.spots[a], canvas.spots[b] - canvas.spots[a]
+    start, along = canvas.spots[a], canvas.spots[b] - canvas.spots[a]  # (2,) each, pixels
     radius_a, radius_b = limb.start_radius * canvas.scale[a], limb.end_radius * canvas.scale[b]
     box = _box(start, canvas.spots[b], max(radius_a, radius_b), canvas.nearest.shape)
     if box is None:
         return
     rows, columns = box
-    x = np.arange(columns.start, columns.stop, dtype=np.float32)[None, :] + (0.5 - start[0])
-    y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + (0.5 - start[1])
-    t = ((x * along[0] + y * along[1]) / max(float(along @ along), 1e-9)).clip(0.0, 1.0)
+    x = np.arange(columns.start, columns.stop, dtype=np.float32)[None, :] + (0.5 - start[0])  # (1, w)
+    y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + (0.5 - start[1])  # (h, 1)
+    t = ((x * along[0] + y * along[1]) / max(float(along @ along), 1e-9)).clip(0.0, 1.0)  # (h, w)
     radius = radius_a + t * (radius_b - radius_a)
     off_x, off_y = x - t * along[0], y - t * along[1]
     distance = np.hypot(off_x, off_y)
-    inside = distance < radius + 0.5
+    inside = distance < radius + 0.5  # (h, w)
     t, radius, distance = t[inside], radius[inside], distance[inside]
     towards = np.sqrt(np.maximum(1.0 - (distance / radius) ** 2, 0.0))
     thickness = limb.start_radius + t * (limb.end_radius - limb.start_radius)
@@ -135,10 +135,10 @@ def _merge(
     cover: np.ndarray,
 ) -> None:
     """Blend a limb's pixels (N of them, marked in the box by `inside`) into the canvas where they are in front."""
-    nearest = canvas.nearest[rows, columns]
-    front = surface > nearest[inside]
-    amount = (cover * front)[:, None]
-    patch = canvas.pixels[rows, columns]
+    nearest = canvas.nearest[rows, columns]  # (h, w)
+    front = surface > nearest[inside]  # (N,)
+    amount = (cover * front)[:, None]  # (N, 1)
+    patch = canvas.pixels[rows, columns]  # (h, w, 3)
     patch[inside] += amount * (lit - patch[inside])
     nearest[inside] = np.where(front & (cover > 0.5), surface, nearest[inside])
 
@@ -155,9 +155,9 @@ def _shadow(
     image: Image.Image, camera: Camera, points: np.ndarray, body: Body, theme: Theme, ground: float
 ) -> None:
     """A soft shadow straight below the body: it shows whether the feet touch the floor."""
-    flat = points.copy()
+    flat = points.copy()  # (P, 3), metres
     flat[:, 1] = ground
-    spots, _, scale = camera.project(flat)
+    spots, _, scale = camera.project(flat)  # (P, 2) and (P,), pixels
     mask = Image.new("L", image.size, 0)
     pen = ImageDraw.Draw(mask)
     for limb in body.limbs:

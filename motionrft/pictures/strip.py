@@ -52,7 +52,7 @@ def strip(
 
 
 def check_motions(motions: Sequence[np.ndarray], labels: Sequence[str]) -> list[np.ndarray]:
-    """The motions as checked arrays; errors name the motion by its label or number."""
+    """The motions as checked arrays (T, J, 3); errors name the motion by its label or number."""
     if not len(motions):
         raise UserError("There is no motion to draw: give at least one array (T, 22, 3).")
     if labels and len(labels) != len(motions):
@@ -77,7 +77,7 @@ def _panel_width(scene: Framing, height: int) -> int:
 def _row(
     motion: np.ndarray, scene: Framing, poses: int, panel: tuple[int, int], look: Theme, fps: float
 ) -> Image.Image:
-    """One motion's panels in a line, with the time under each."""
+    """Panels of one motion (T, J, 3) in a line, with the time under each."""
     width, height = panel
     foot = 24
     row = Image.new("RGB", (width * poses, height + foot), look.background)
@@ -93,10 +93,10 @@ def _row(
 def draw_panel(
     motion: np.ndarray, points: np.ndarray, frame: int, scene: Framing, panel: tuple[int, int], look: Theme
 ) -> Image.Image:
-    """One pose on its piece of floor, drawn large and shrunk."""
+    """One pose of a motion (T, J, 3) on its piece of floor, drawn large and shrunk."""
     width, height = panel[0] * OVERSAMPLING, panel[1] * OVERSAMPLING
     image = Image.new("RGB", (width, height), look.background)
-    root = motion[frame, 0] * [1.0, 0.0, 1.0] + [0.0, scene.ground, 0.0]
+    root = motion[frame, 0] * [1.0, 0.0, 1.0] + [0.0, scene.ground, 0.0]  # (3,)
     camera = scene.camera(width, height, root)
     floor = min(FLOOR_METRES, scene.half_width * 0.96)
     draw_ground(image, camera, root, floor, look, scene.ground)

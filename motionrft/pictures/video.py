@@ -35,12 +35,12 @@ def frames(
     theme: str = "light",
     size: tuple[int, int] = (300, 360),
 ) -> Iterator[Image.Image]:
-    """Yield one RGB image a frame; each motion has a panel of `size` pixels, and short ones wait at their end.
+    """Yield one RGB image a frame; each motion (T, J, 3) has a panel of `size` pixels, and short ones wait at their end.
 
     The camera follows the person smoothly, so that steps stay visible as movement over the floor.
     """
     checked = check_motions(motions, captions)
-    tracks = [follow(motion[:, 0]) for motion in checked]
+    tracks = [follow(motion[:, 0]) for motion in checked]  # (T, 3) each
     scene, look = framing(checked, tracks), THEMES[theme]
     points = [figure_points(motion) for motion in checked]
     lines = [wrap(caption, CAPTION_SIZE, size[0] - 24) for caption in captions]
@@ -78,7 +78,7 @@ def write_gif(
     fps: float = 20.0,
     theme: str = "light",
 ) -> None:
-    """Write an endless gif. Its clock counts hundredths of a second, so 12.5 fps is exact and 30 fps is 33.3."""
+    """Write motions (T, J, 3) as an endless gif. It counts hundredths of a second: 12.5 fps is exact, 30 fps is 33.3."""
     pictures = list(frames(motions, captions, theme=theme))
     palette = _palette(pictures)
     indexed = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
@@ -95,7 +95,7 @@ def write_mp4(
     fps: float = 20.0,
     theme: str = "light",
 ) -> None:
-    """Write an h264 mp4 (plays in every browser).
+    """Write motions (T, J, 3) as an h264 mp4 (plays in every browser).
 
     Raises:
         UserError: no ffmpeg is installed.
@@ -151,7 +151,7 @@ def _panel(
     motion: np.ndarray, points: np.ndarray, track: np.ndarray, frame: int, scene: Framing, size: tuple[int, int],
     look: Theme,
 ) -> Image.Image:  # fmt: skip
-    centre = track[frame] + [0.0, scene.ground, 0.0]
+    centre = track[frame] + [0.0, scene.ground, 0.0]  # (3,)
     floor = Image.new("RGB", (size[0] * OVERSAMPLING, size[1] * OVERSAMPLING), look.background)
     large = scene.camera(floor.width, floor.height, centre)
     draw_ground(floor, large, centre, FLOOR_METRES, look, scene.ground)

@@ -69,7 +69,7 @@ def write_strip(
     fps: float = 20.0,
     theme: str = "light",
 ) -> Path:
-    """Write one prompt's motions as rows of poses under its caption, PNG; see `strip` for the arguments."""
+    """Write one prompt's motions (T, J, 3) as rows of poses under its caption, PNG; see `strip` for the arguments."""
     with atomic_file(path) as temporary:
         strip(motions, caption, labels, fps=fps, theme=theme).save(temporary, format="PNG", optimize=True)
     return Path(path)

@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 import torch
 
+from motionrft.moving import moved
 from motionrft.pretraining.first_stage import FirstStage, FirstStageSettings
 from motionrft.pretraining.windows import Windows
 from motionrft.training.distribution import ALONE, Distribution
@@ -33,7 +34,7 @@ class AutoencoderTrainer:
         company: Distribution = ALONE,
     ):
         self.stage, self.windows, self.settings = stage, windows, settings
-        self.seed, self.device = seed, device
+        self.seed, self.device = seed, torch.device(device)
         autoencoder = stage.autoencoder.train()
         self.company = company
         self.optimiser = Optimiser(
@@ -41,7 +42,7 @@ class AutoencoderTrainer:
         )
 
     def update(self, step: int) -> dict[str, Any]:
-        motion, lengths = (x.to(self.device) for x in self.windows[step])  # (B, T, D), (B,)
+        motion, lengths = (moved(x, self.device) for x in self.windows[step])  # (B, T, D), (B,)
         draws = generator_for(self.seed, "posterior", step)
         losses = self.stage.losses(motion, lengths, draws, self.settings, self.company)
         losses["loss"].backward()

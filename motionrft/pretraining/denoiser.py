@@ -86,6 +86,7 @@ class DenoiserTrainer:
         # A whole batch is mirrored or none of it: labels stay told apart, and padding is shared.
         side = int(torch.randint(len(self.states.train), (), generator=draws))
         x0, lengths = self.states.train[side].draw(items, draws)
+        self.states.train[side].expect(self.batches[step + 1])
         texts, dropped = self._texts(items, side == 1, draws)
         condition = self.generator.encode_for_training(texts, dropped)
         loss = self.objective.loss(x0, lengths, condition, draws, self.company)

@@ -30,6 +30,9 @@ class JointLatents:
         chosen = [(self.latents[int(item)] - mean) / std for item in items]
         return stack_padded(chosen).to(g.device), self.lengths[items].to(g.device)
 
+    def expect(self, items: Tensor) -> None:
+        """Nothing to read: latents are in memory."""
+
 
 class JointStage(LatentStage):
     """Smooth L1 on normalised joints. There is no posterior, so no KL and nothing is drawn."""

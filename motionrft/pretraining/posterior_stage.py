@@ -41,6 +41,9 @@ class PosteriorLatents:
         latent = sample_posterior(mean, log_variance, torch.randn(mean.shape, generator=draws)).to(g.device)
         return (latent - g.latent_mean) / g.latent_std, self.lengths[items].to(g.device)
 
+    def expect(self, items: Tensor) -> None:
+        """Nothing to read: latents are in memory."""
+
 
 class PosteriorStage(LatentStage):
     """Smooth L1 on features and joints, and KL: see `autoencoder_loss`."""

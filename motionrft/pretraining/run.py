@@ -279,7 +279,7 @@ class Pretraining:
         others = second if stage in ("autoencoder", "settling") else ()
         fields = self.preset.result_fields()
         fields = {key: value for key, value in fields.items() if key not in ("stage", *others)}
-        identity = {"data": self.train.dataset.identity}
+        identity = {"data": self.train.dataset.identity, "validation": self.validation.dataset.identity}
         if self.preset.teacher is not None:
             identity["teacher"] = path_hash(self.preset.teacher)
         opened = self.company.first(

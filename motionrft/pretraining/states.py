@@ -10,6 +10,7 @@ from torch import Tensor
 from motionrft.data.batches import pad
 from motionrft.data.motions import Motions
 from motionrft.generators.base import Generator
+from motionrft.moving import moved
 
 
 class States(Protocol):
@@ -25,6 +26,9 @@ class States(Protocol):
             (B, ...) in the scale that the denoiser sees, zero or noise beyond each item's own size, and (B,) frames.
         """
 
+    def expect(self, items: Tensor) -> None:
+        """Begin to read these items (B,), which are drawn next, where they are on a disk."""
+
 
 @dataclass(frozen=True)
 class Frames:
@@ -37,8 +41,11 @@ class Frames:
     @torch.no_grad()
     def draw(self, items: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
         clips = [self.motions.motion(int(item), self.mirrored) for item in items]
-        motion, lengths = (x.to(self.generator.device) for x in pad(clips))  # (B, T, D), (B,)
+        motion, lengths = (moved(x, self.generator.device) for x in pad(clips))  # (B, T, D), (B,)
         return self.generator.encode(motion, lengths), lengths  # (B, ...), (B,)
+
+    def expect(self, items: Tensor) -> None:
+        self.motions.expect(items)
 
 
 @dataclass(frozen=True)

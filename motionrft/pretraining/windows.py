@@ -30,6 +30,7 @@ class Windows:
         draws = generator_for(self.seed, "window", step)
         starts, flips = torch.rand(2, len(items), generator=draws).tolist()  # (B,) each
         clips = [self._window(self.motions.motion(int(i)), s) for i, s in zip(items, starts, strict=True)]
+        self.motions.expect(self.batches[step + 1])
         if self.mirrored:
             clips = [
                 mirror(clip, self.motions.representation) if flip < 0.5 else clip

@@ -100,12 +100,12 @@ def _prepare(series: Series) -> Line:
 
 
 def running_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """Centred mean over `window` finite values; shorter at the ends, NaN where there is none."""
+    """Centred mean (N,) over `window` finite values; shorter at the ends, NaN where there is none."""
     if window < 2:
         return values
     known = np.isfinite(values)
-    kernel = np.ones(window)
-    total = np.convolve(np.where(known, values, 0.0), kernel, "same")
+    kernel = np.ones(window)  # (w,)
+    total = np.convolve(np.where(known, values, 0.0), kernel, "same")  # (N,)
     count = np.convolve(known.astype(float), kernel, "same")
     return np.where(known & (count > 0), total / np.maximum(count, 1), np.nan)
 
@@ -169,7 +169,7 @@ def _drawn(line: Line, axes: Axes, place: int) -> str:
 
 
 def path(x: np.ndarray | float, y: np.ndarray | float) -> str:
-    """SVG path through the points; it lifts the pen where y is not finite."""
+    """SVG path through the points (N,); it lifts the pen where y is not finite."""
     steps, down = [], False
     for px, py in zip(np.atleast_1d(x), np.atleast_1d(y), strict=True):
         if not np.isfinite(py):

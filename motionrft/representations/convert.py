@@ -60,7 +60,7 @@ def _joint_axis(joints: Tensor) -> Tensor:
 
 
 def _fit_rotation(joints: Tensor, lengths: Lengths, rest_joints: Tensor | None) -> Tensor:
-    """On the given skeleton as they are, on the default one with a path that fits its legs."""
+    """(B, T, 135): on the given skeleton (22, 3) as they are, on the default one with a path that fits its legs."""
     if rest_joints is None:
         return joints_to_default_rotation(joints, lengths)
     return joints_to_rotation(joints, rest_joints, lengths)
@@ -155,7 +155,7 @@ def convert(
 
 
 def converted_lengths(lengths: Tensor, source: str, target: str) -> Tensor:
-    """Valid frames after the conversion: kinematic features are one frame shorter than their joints."""
+    """Valid frames (B,) after the conversion: kinematic features are one frame shorter than their joints."""
     return lengths - sum(EDGES[step].frames for step in route(source, target))
 
 

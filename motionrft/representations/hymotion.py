@@ -76,5 +76,5 @@ def _smooth_path(path: Tensor) -> Tensor:
         return path
     from scipy.signal import savgol_filter  # half a second of import that few need
 
-    smoothed = savgol_filter(path.detach().cpu().double().numpy(), window, _ORDER, axis=0)
+    smoothed = savgol_filter(path.detach().cpu().double().numpy(), window, _ORDER, axis=0)  # (T, 3)
     return torch.from_numpy(smoothed).to(path)

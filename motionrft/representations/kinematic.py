@@ -150,7 +150,7 @@ def _bones(p: Tensor, skeleton: Skeleton) -> Tensor:
 
 
 def _directions(bones: Tensor, skeleton: Skeleton) -> Tensor:
-    """Unit bones; one without length (an all-zero motion) counts as resting."""
+    """Unit bones (J - 1, B, T, 3); one without length (an all-zero motion) counts as resting."""
     rest = planar(skeleton.rest_directions[1:].to(bones))[:, None, None]  # (J - 1, 1, 1, 3)
     square = dot(bones, bones)  # (J - 1, B, T)
     unit = bones * square.clamp_min(1e-24).rsqrt().unsqueeze(-1)  # (J - 1, B, T, 3)

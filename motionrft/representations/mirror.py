@@ -57,9 +57,9 @@ def _mirror_kinematic(features: Tensor) -> Tensor:
     places = blocks(skeleton)
     order = list(skeleton.mirror_order)
     body = [joint - 1 for joint in order[1:]]
-    positions = features[..., places["positions"]].unflatten(-1, (-1, 3))[..., body, :]
-    rotations = features[..., places["rotations"]].unflatten(-1, (-1, 6))[..., body, :]
-    velocities = features[..., places["velocities"]].unflatten(-1, (-1, 3))[..., order, :]
+    positions = features[..., places["positions"]].unflatten(-1, (-1, 3))[..., body, :]  # (..., J - 1, 3)
+    rotations = features[..., places["rotations"]].unflatten(-1, (-1, 6))[..., body, :]  # (..., J - 1, 6)
+    velocities = features[..., places["velocities"]].unflatten(-1, (-1, 3))[..., order, :]  # (..., J, 3)
     parts = (
         _signed(features[..., :4], (-1, -1, 1, 1)),
         _signed(positions, (-1, 1, 1)).flatten(-2),
@@ -78,7 +78,7 @@ def _mirror_kimodo(features: Tensor) -> Tensor:
     vectors = [
         _signed(block[..., order, :], (-1, 1, 1)).flatten(-2) for block in (parts.positions, parts.velocities)
     ]
-    rotations = _signed(parts.sixd[..., order, :], _COLUMNS).flatten(-2)
+    rotations = _signed(parts.sixd[..., order, :], _COLUMNS).flatten(-2)  # (..., 6 J)
     root = _signed(features[..., :5], (-1, 1, 1, 1, -1))
     return torch.cat((root, vectors[0], rotations, vectors[1], features[..., -4:][..., [2, 3, 0, 1]]), dim=-1)
 
@@ -93,7 +93,7 @@ def _other_side(name: str) -> str:
 
 
 def _mirror_sixd(sixd: Tensor) -> Tensor:
-    swapped = sixd.unflatten(-1, (22, 6))[..., list(SMPL22.mirror_order), :]
+    swapped = sixd.unflatten(-1, (22, 6))[..., list(SMPL22.mirror_order), :]  # (..., 22, 6)
     return _signed(swapped, _INTERLEAVED).flatten(-2)
 
 

@@ -1,9 +1,12 @@
 """Embeddings of a whole split: what validation and self-refinement read."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from motionrft.data import MotionDataset, pad
+from motionrft.moving import moved
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.training.distribution import ALONE, Distribution
 
@@ -24,9 +27,11 @@ def embed_motions(
     means = torch.zeros(len(data), network.size.latent)  # (N, L)
     batches = torch.argsort(data.lengths).split(batch)[company.place :: company.processes]
     with _evaluating(network):
-        for items in batches:
+        for number, items in enumerate(batches, 1):
             motion, lengths = pad([data.motion(int(item), representation) for item in items])
-            motion, lengths = motion.to(device), lengths.to(device)  # (B, T, F), (B,)
+            if number < len(batches):
+                data.expect(batches[number], (representation,))
+            motion, lengths = moved(motion, device), moved(lengths, device)  # (B, T, F), (B,)
             gaussian = network.encode_motion(
                 reward.normalise(motion, lengths, representation), lengths, representation, 0
             )
@@ -37,7 +42,7 @@ def embed_motions(
 
 
 @torch.no_grad()
-def embed_texts(reward: MotionReward, texts: list[str], batch: int = 256) -> Tensor:
+def embed_texts(reward: MotionReward, texts: Sequence[str], batch: int = 256) -> Tensor:
     """(N, L) means of the texts."""
     network = reward.network
     device = next(network.parameters()).device

@@ -157,7 +157,7 @@ def text_encoder(name: str, width: int, device: torch.device | str = "cpu") -> T
 
 
 def _read(folder: Path | str, family: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors in float32, and the configuration, of a reward of that family."""
+    """The tensors in float32, as they lie, and the configuration, of a reward of that family."""
     tensors, config = load_weights(folder)
     if config.get("family") != family:
         raise UserError(f"{folder}: holds a {config.get('family', 'nameless')} model, not a {family} reward")

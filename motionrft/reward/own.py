@@ -125,7 +125,7 @@ class FunctionReward(Learnt):
         return self.weights.get(self.name, 0.0) * value, {self.name: value}
 
     def _judged(self, joints: Tensor, lengths: Tensor, texts: Sequence[str]) -> Tensor:
-        """`_asked`, and a failure of the user's code says whose it is; memory that ran out is not its own."""
+        """`_asked`, (B,), and a failure of the user's code says whose it is; memory that ran out is not its own."""
         try:
             return self._asked(joints, lengths, texts)
         except (UserError, RunError, Interrupted):

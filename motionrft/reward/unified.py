@@ -75,7 +75,7 @@ class UnifiedReward(Reward):
     def forward(
         self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        total = motion.new_zeros(len(motion))
+        total = motion.new_zeros(len(motion))  # (B,)
         terms: dict[str, Tensor] = {}
         for part, own in zip(self.parts, self._split(condition), strict=True):
             value, raw = part(motion, lengths, own, t)
@@ -101,4 +101,4 @@ class UnifiedReward(Reward):
 
 def _side_by_side(embeddings: Sequence[Tensor | None]) -> Tensor | None:
     there = [embedding for embedding in embeddings if embedding is not None]
-    return torch.cat(there, dim=-1) if there else None
+    return torch.cat(there, dim=-1) if there else None  # (B, sum of D)

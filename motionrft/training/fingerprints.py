@@ -2,12 +2,15 @@
 
 import hashlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 _BLOCK = 1 << 20
 WHOLE = 512 << 20
 """Bytes of files that are hashed whole; of more, `contents_hash` samples each."""
+MANY = 200_000
+"""Files of which every one is sampled; of more, every one's size counts and `_LOOKED_INTO` of them are sampled."""
+_LOOKED_INTO = 20_000
 _SAMPLE = 4096
 
 
@@ -31,14 +34,29 @@ def sampled_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def contents_hash(files: Sequence[Path]) -> tuple[str, bool]:
-    """A hash over the contents of files, in order, and whether it saw samples of them alone (more than `WHOLE` bytes)."""
-    sampled = sum(path.stat().st_size for path in files) > WHOLE
-    return text_hash(*map(sampled_hash if sampled else file_hash, files)), sampled
+def contents_hash(files: Iterable[Path]) -> tuple[str, bool]:
+    """A hash over the contents of files, in order, and whether it saw samples of them alone (more than `WHOLE` bytes).
+
+    Args:
+        files: gone through twice.
+    """
+    sizes = [path.stat().st_size for path in files]
+    if sum(sizes) <= WHOLE:
+        return _hash_of(file_hash(path) for path in files), False
+    every = 1 if len(sizes) <= MANY else -(-len(sizes) // _LOOKED_INTO)
+    looks = (
+        sampled_hash(path) if number % every == 0 else str(size)
+        for number, (path, size) in enumerate(zip(files, sizes, strict=True))
+    )
+    return _hash_of(looks), True
 
 
 def text_hash(*parts: str) -> str:
     """SHA-256 of some strings; no two different lists share one by running together."""
+    return _hash_of(parts)
+
+
+def _hash_of(parts: Iterable[str]) -> str:
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode(errors="surrogateescape")  # a file's name need not be text

@@ -42,6 +42,8 @@ _STATE_TENSORS, _STATE = "state.safetensors", "state.json"
 _CORE = (PRESET, ENVIRONMENT, METRICS, LATEST, BEST)
 """What every run writes, also one of a version that kept no list of it."""
 _LISTED = 5
+_LATER = ("validation",)
+"""Identity names that runs of older versions did not keep: there is nothing to compare them with."""
 
 
 class RunFolder:
@@ -367,9 +369,11 @@ def _refuse_changes(
     if complete is not None:
         before = _completed(before, complete)
     now = read_yaml(write_yaml(dict(preset)), PRESET)
-    hashes = read_json(path / ENVIRONMENT).get("hashes")
+    found = read_json(path / ENVIRONMENT).get("hashes")
+    hashes = found if isinstance(found, dict) else {}
+    identity = {name: value for name, value in identity.items() if name in hashes or name not in _LATER}
     changed = changed_keys(before, now, allow_changed)
-    changed += changed_keys(hashes if isinstance(hashes, dict) else {}, identity, allow_changed)
+    changed += changed_keys(hashes, identity, allow_changed)
     if changed:
         more = f"; and {len(changed) - _LISTED} more" if len(changed) > _LISTED else ""
         raise UserError(

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
-from motionrft.data import MotionDataset
+from motionrft.data import Caption, MotionDataset
+from motionrft.data.items import Items
 from motionrft.errors import UserError
 from motionrft.files.arrays import read_arrays
 from motionrft.training import fingerprints
@@ -69,19 +71,60 @@ def test_a_clip_with_nan_is_left_out_and_said(folder):
     assert "NaN in frame 3" in after.left_out[0]
 
 
-def test_a_folder_opened_again_reads_only_what_has_changed(folder, monkeypatch):
+def test_a_folder_opened_again_is_read_again_only_where_it_has_changed(folder, monkeypatch):
     read = []
     monkeypatch.setattr(
-        "motionrft.data.folder.read_arrays", lambda path: read.append(path) or read_arrays(path)
+        "motionrft.files.clip_store.read_arrays", lambda path: read.append(path) or read_arrays(path)
     )
     first = MotionDataset(folder, "train")
     assert len(read) > len(first.items) - 2
     read.clear()
+    assert MotionDataset(folder, "train").items is first.items
+    assert {path.stem for path in read} <= {"000000"}  # which tells the skeleton
     motion = np.load(folder / "new_joint_vecs" / "000003.npy")
     np.save(folder / "new_joint_vecs" / "000003.npy", np.concatenate((motion, motion)))
     again = MotionDataset(folder, "train")
-    assert {path.stem for path in read} <= {"000000", "000003"}  # the first tells the skeleton
     assert sum(again.lengths.tolist()) > sum(first.lengths.tolist())
+    (folder / "texts" / "000002.txt").write_text("told anew\n")
+    assert "told anew" in MotionDataset(folder, "train").texts
+
+
+def test_a_clip_listed_twice_is_told_with_its_line(folder):
+    with (folder / "train.txt").open("a") as file:
+        file.write("000002\n")
+    with pytest.raises(UserError, match=r"train\.txt: line 7: the clip '000002' is in line 3 already"):
+        MotionDataset(folder, "train")
+
+
+def test_what_is_expected_is_read_by_a_thread_and_is_the_same(folder):
+    ahead, plain = MotionDataset(folder, "train"), MotionDataset(folder, "train")
+    ahead.expect(torch.tensor([0, 3, 6]))
+    ahead._ahead.wait()
+    assert ahead._recent.get(("000003", "kinematic")) is not None
+    for item in range(len(plain)):
+        assert torch.equal(ahead.motion(item), plain.motion(item))
+
+
+def test_what_fails_in_the_thread_is_told_when_it_is_asked_for(folder):
+    dataset = MotionDataset(folder, "train")
+    (folder / "new_joint_vecs" / "000003.npy").write_bytes(b"nothing")
+    dataset.expect([3])
+    dataset._ahead.wait()
+    with pytest.raises(UserError, match=r"000003\.npy"):
+        dataset.motion(3)
+
+
+def test_items_are_sequences_of_little_memory(folder):
+    items = MotionDataset(folder, "train").items
+    assert [item.key for item in items[-2:]] == ["000005", "000005@20-40"]
+    assert items[5].captions[1].text == items.text(5, 1) == "again 5"
+    assert items.caption_counts.tolist() == [2] * 6 + [1]
+    many = Items()
+    for number in range(1000):
+        many.add(f"{number:06d}", [Caption("x" * 50, ("x/NOUN",) * 4)] * 3, 0, 60, "walk/old")
+    assert many.nbytes < 1000 * (3 * (50 + 27 + 32) + 60)
+    with pytest.raises(IndexError):
+        many[1000]
 
 
 def _no_motion(folder):

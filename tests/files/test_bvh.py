@@ -82,6 +82,12 @@ def test_harmless_variants_are_read(text: str) -> None:
     torch.testing.assert_close(positions[0, 1], torch.tensor([-9.0, 2, 3]).double())
 
 
+def test_utf16_with_its_mark_is_read() -> None:
+    assert (
+        parse_bvh(SIMPLE.encode("utf-16"), "a.bvh").values == parse_bvh(SIMPLE.encode(), "a.bvh").values
+    ).all()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

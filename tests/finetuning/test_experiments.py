@@ -1,6 +1,7 @@
 """What the experiments of "No MoCap Needed" need: prompts alone, another data set's test clips, and the source's."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from motionrft.data import MotionDataset
 from motionrft.evaluation.generation import evaluate_generator
 from motionrft.finetuning import held_out, run
+from motionrft.finetuning.loading import identities
 from motionrft.finetuning.run import finetune
 from motionrft.finetuning.session import FinetuneSession
 from motionrft.generators.folder import save_generator
@@ -73,11 +75,24 @@ def test_tuned_on_prompts_and_judged_on_the_targets_and_the_sources_clips(parts)
     assert {"before-guidance-1.json", "after-source-source-guidance-1.json"} <= kept
 
 
+<<<<<<< HEAD
 def test_every_table_says_how_its_own_numbers_were_made(parts):
     looked_at = {"prompts": 32, "seeds": 1, "data": str(parts / "target"), "guidance": [2.0], "further_seeds": 2}
     done = tuned(parts, prompts=str(parts / "prompts.txt"), evaluator="ours", evaluation=looked_at)
     seeds = {title: "2 seeds" in said for title, said in done.protocols.items()}
     assert seeds == {"guidance 1": False, "guidance 2": True}
+=======
+def test_the_clips_of_one_class_are_all_judged(parts):
+    """A class left out is one kind of motion: at most a dozen clips of a kind would be too few to rank."""
+    index = parts / "target" / "index.csv"
+    index.write_text(re.sub(r"(?m)^(clip-\d+),.*$", r"\1,run,old", index.read_text()))
+    preset = small_preset(
+        method={"method": "ddpo", "group": 2}, evaluator="ours", prompts=str(parts / "prompts.txt"),
+        watch={"every": 0}, evaluation={"data": str(parts / "target")},
+    )  # fmt: skip
+    kept = held_out.held_out(preset, small_generator(), torch.device("cpu"), print)
+    assert len(kept.test.items.items) == 40 and kept.test.evaluator.embeds
+>>>>>>> main
 
 
 def test_the_source_can_have_an_evaluator_of_its_own(parts, monkeypatch):
@@ -91,6 +106,16 @@ def test_the_source_can_have_an_evaluator_of_its_own(parts, monkeypatch):
     }  # fmt: skip
     tuned(parts, prompts=str(parts / "prompts.txt"), evaluator="ours", evaluation=looked_at)
     assert asked == ["ours", "theirs"]
+
+
+def test_lengths_in_a_prompt_file_belong_to_what_a_run_reads(parts):
+    """A run that is taken up with other lengths would be another run."""
+    found = []
+    for frames in (40, 60):
+        (parts / "prompts.txt").write_text("".join(f"{frames} {text}\n" for text in TEXTS))
+        preset = small_preset(generator=str(parts / "generator"), prompts=str(parts / "prompts.txt"))
+        found.append(identities(preset)["data"])
+    assert found[0] != found[1]
 
 
 @pytest.fixture

@@ -74,6 +74,13 @@ def test_a_failure_becomes_one_line_with_the_file(error: Exception, said: str) -
     assert caught.value.__cause__ is error
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_an_encoding_with_its_mark_is_read(encoding: str, tmp_path: Path) -> None:
+    mark = "\ufeff" if encoding[-2:] in ("le", "be") else ""
+    (tmp_path / "a.txt").write_bytes((mark + "läuft\r\n").encode(encoding))
+    assert list(parsing.filled_lines(tmp_path / "a.txt")) == [(1, "läuft")]
+
+
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), ImportError("no such package")])
 def test_what_is_not_the_files_fault_passes(error: Exception) -> None:
     with pytest.raises(type(error)), parsing.parsing("a.txt"):

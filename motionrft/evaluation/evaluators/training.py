@@ -10,6 +10,7 @@ from torch import Tensor
 
 from motionrft.data import DistinctBatches, MotionDataset, collate
 from motionrft.evaluation.evaluators.mini import MiniEvaluatorNetwork, MiniSize, mini_config
+from motionrft.moving import moved
 from motionrft.text.base import TextEncoder, TextFeatures, stack
 from motionrft.training.loop import train
 from motionrft.training.optimiser import AdamWSettings, Optimiser
@@ -53,7 +54,8 @@ class EvaluatorTrainer:
         size: MiniSize | None = None,
         device: torch.device | str = "cpu",
     ):
-        self.dataset, self.text_encoder, self.settings, self.device = dataset, text_encoder, settings, device
+        self.dataset, self.text_encoder, self.settings = dataset, text_encoder, settings
+        self.device = torch.device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.network = MiniEvaluatorNetwork(size or MiniSize(text=text_encoder.width))
@@ -68,11 +70,14 @@ class EvaluatorTrainer:
         """Draw the step's batch, contrast it, and make one optimiser step."""
         seed = self.settings.seed
         batch = collate(self.dataset, self.batches[step], seed, step)
-        noise = torch.randn(batch.motion.shape, generator=generator_for(seed, "noise", step)).to(self.device)
-        motion = self.statistics.normalise(batch.motion.to(self.device)) + self.settings.feature_noise * noise
+        self.dataset.expect(self.batches[step + 1])
+        draws = generator_for(seed, "noise", step)
+        noise = moved(torch.randn(batch.motion.shape, generator=draws), self.device)
+        motion = self.statistics.normalise(moved(batch.motion, self.device))
+        motion = motion + self.settings.feature_noise * noise
         logits = self.network.logits(
             self.network.text(self.texts[batch.texts]),
-            self.network.motion(motion, batch.lengths.to(self.device)),
+            self.network.motion(motion, moved(batch.lengths, self.device)),
         )
         loss = contrastive_loss(logits, self.settings.label_smoothing)
         loss.backward()

@@ -58,7 +58,7 @@ class Adapter(nn.Module):
         return self.alpha / self.rank
 
     def update(self, target: str) -> Tensor:
-        """s B A of a target such as `encoder.middle_block.linear1` or `encoder.middle_block.self_attn.q`."""
+        """s B A, (out, in), of a target such as `encoder.middle_block.linear1` or `encoder.middle_block.self_attn.q`."""
         return self.scale * self.updates[target.replace(".", _CHILD)]()
 
     def merged(self, tower: MotionTower) -> dict[str, Tensor]:
@@ -123,7 +123,7 @@ class Critic(nn.Module):
         representation: str,
         t: Tensor | int | None = None,
     ) -> Gaussian:
-        """The adapted tower's Gaussian of normalised motions; arguments as `MotionTower.forward`."""
+        """The adapted tower's Gaussian (B, D) of normalised motions; arguments as `MotionTower.forward`."""
         return functional_call(tower, self._weights(tower), (motion, lengths, representation, t))
 
     def forward(

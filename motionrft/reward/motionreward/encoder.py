@@ -165,11 +165,11 @@ class MotionRewardNetwork(nn.Module):
     def encode_motion(
         self, motion: Tensor, lengths: Tensor, representation: str, t: Tensor | int | None = None
     ) -> Gaussian:
-        """As `MotionTower`, with the timestep dropped where the mode (M0) does not give it to this tower."""
+        """As `MotionTower`, (B, D), with the timestep dropped where the mode (M0) does not give it to this tower."""
         return self.motion(motion, lengths, representation, t if self.size.mode[1] == "1" else None)
 
     def encode_text(self, tokens: Tensor, mask: Tensor, t: Tensor | int | None = None) -> Gaussian:
-        """As `TextTower`, with the timestep dropped where the mode (T0) does not give it to this tower."""
+        """As `TextTower`, (B, D), with the timestep dropped where the mode (T0) does not give it to this tower."""
         return self.text(tokens, mask, t if self.size.mode[3] == "1" else None)
 
 

@@ -91,7 +91,7 @@ def reconstruction(predicted: Tensor, target: Tensor, lengths: Tensor | None = N
 def reconstruction_terms(
     from_text: Tensor, from_motion: Tensor, target: Tensor, lengths: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """Both decodings against the motion, and against each other (EasyTune's SPM leaves `rec_cross` out)."""
+    """Both decodings (B, T, F) against the motion, and against each other (EasyTune's SPM leaves `rec_cross` out)."""
     return {
         "rec_text": reconstruction(from_text, target, lengths),
         "rec_motion": reconstruction(from_motion, target, lengths),
@@ -100,7 +100,7 @@ def reconstruction_terms(
 
 
 def divergence_terms(text: Gaussian, motion: Gaussian) -> dict[str, Tensor]:
-    """The four KL terms: each modality against the other, and each against the standard normal."""
+    """The four KL terms of Gaussians (B, D): each modality against the other, and each against the standard normal."""
     return {
         "kl_text_motion": divergence(text, motion),
         "kl_motion_text": divergence(motion, text),
@@ -112,7 +112,7 @@ def divergence_terms(text: Gaussian, motion: Gaussian) -> dict[str, Tensor]:
 def matching_terms(
     text: Encoded, motion: Encoded, temperature: float = 0.1, blocked: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """All terms of stage 1 that need no decoder: the KLs, the latent distance and InfoNCE."""
+    """All terms of stage 1 that need no decoder, (): the KLs, the latent distance and InfoNCE; `blocked` is (B, B)."""
     return {
         **divergence_terms(text.gaussian, motion.gaussian),
         "latent": F.smooth_l1_loss(motion.z, text.z),
@@ -134,7 +134,7 @@ def weighted_total(terms: dict[str, Tensor], weights: LossWeights = LossWeights(
 
 
 def alignment_terms(first: Encoded, second: Encoded, temperature: float = 0.1) -> dict[str, Tensor]:
-    """How far two representations' embeddings of the same clips lie apart.
+    """How far two representations' embeddings (B, D) of the same clips lie apart.
 
     The article writes a Jensen-Shannon divergence, which has no closed form for Gaussians; this is the
     symmetric KL of the published code.

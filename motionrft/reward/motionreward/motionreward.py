@@ -234,7 +234,7 @@ class MotionReward(Learnt):
         self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
     ) -> tuple[Tensor, dict[str, Tensor]]:
         terms = self.raw_terms(motion, lengths, condition, t)
-        total = motion.new_zeros(len(motion))
+        total = motion.new_zeros(len(motion))  # (B,)
         for name, value in terms.items():
             total = total + self.weights[name] * value
         return total, terms

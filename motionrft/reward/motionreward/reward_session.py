@@ -98,6 +98,11 @@ class Splits:
     train: MotionDataset
     validation: MotionDataset
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """What a run that reads them is told apart by."""
+        return {"data": self.train.identity, "validation": self.validation.identity}
+
 
 def open_splits(folder: str | None, min_frames: int, max_frames: int) -> Splits:
     """Both splits of a data set folder.
@@ -130,7 +135,7 @@ def stage_folder(
             resume=session.resume,
             overwrite=session.overwrite,
             allow_changed=session.allow_changed,
-            identity={"data": data.train.identity, **(identity or {})},
+            identity={**data.identity, **(identity or {})},
         )
     )
     return opened or nullcontext()

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from motionrft.data import BalancedBatches, Batch, DistinctBatches, GroupedBatches, MotionDataset, collate
 from motionrft.files.captions import mirror_caption
+from motionrft.moving import moved
 from motionrft.representations.mirror import mirror
 from motionrft.reward.embedding import embed_motions, embed_texts
 from motionrft.reward.motionreward import losses
@@ -85,12 +86,13 @@ class SemanticTrainer:
         """Terms and weighted total of one batch."""
         names = self.network.size.representations
         main = names[step % len(names)]
-        aligned = len(names) > 1 and step % self.settings.loss.align_every == 0
+        aligned = len(self._met(step)) > 1
         with torch.autocast(self.device.type, self.precision, self.precision != torch.float32):
             items = self.batches[step]  # (B,)
             texts = self._batch(items, step, main).texts
             features = self.reward.text_encoder.encode(texts).to(self.device)
-            inputs = {name: self._motion(items, step, name) for name in (names if aligned else (main,))}
+            inputs = {name: self._motion(items, step, name) for name in self._met(step)}
+            self.data.expect(self.batches[step + 1], self._met(step + 1))
             rows = self.company.rows(len(items))
             tokens, mask, t = features.tokens[rows], features.mask[rows], inputs[main].t[rows]
             own_text = self._sampled(self.network.encode_text(tokens, mask, t), len(items), step, "text")
@@ -112,6 +114,12 @@ class SemanticTrainer:
             total = total + self.weights.alignment * terms["align"]
         return terms, total
 
+    def _met(self, step: int) -> tuple[str, ...]:
+        """The representations of a step: the one that carries the reconstruction, and where they are aligned all."""
+        names = self.network.size.representations
+        aligned = step % self.settings.loss.align_every == 0
+        return tuple(names) if aligned else (names[step % len(names)],)
+
     def validate(self) -> dict[str, dict[str, dict[str, float]]]:
         """Recalls on the validation split: representation, protocol, name."""
         if self.validation is None:
@@ -127,7 +135,10 @@ class SemanticTrainer:
 
     def _motion(self, items: Tensor, step: int, name: str) -> "_Input":
         batch = self._batch(items, step, name)
-        motion, lengths = batch.motion.to(self.device), batch.lengths.to(self.device)  # (B, T, F), (B,)
+        motion, lengths = (
+            moved(batch.motion, self.device),
+            moved(batch.lengths, self.device),
+        )  # (B, T, F), (B,)
         clean = self.reward.normalise(motion, lengths, name)  # (B, T, F)
         draws = generator_for(self.seed, "noise", step)
         noised = noise_batch(clean, lengths, self.noise, self.table, draws)

@@ -1,5 +1,6 @@
 """Failed retrievals of a whole training set, found block by block: memory does not grow with its square."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from motionrft.data import MotionDataset
+from motionrft.data.strings import Strings
 from motionrft.reward.embedding import embed_motions, embed_texts
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.spl import objective as spl
@@ -52,8 +54,8 @@ def mine_failures(
     the motions and asks some of the captions; all of them get all failures.
     """
     pick = torch.rand(len(data), generator=generator_for(preset.seed, "caption of look", look))
-    captions = torch.tensor([int(p * len(item.captions)) for p, item in zip(pick, data.items, strict=True)])
-    texts = [item.captions[int(c)].text for item, c in zip(data.items, captions, strict=True)]
+    captions = (pick * data.items.caption_counts).long()  # (N,)
+    texts = Strings(data.items.text(item, caption) for item, caption in enumerate(captions.tolist()))
     queries = F.normalize(embed_texts(reward, texts), dim=-1)  # (N, L)
     motions = F.normalize(embed_motions(reward, data, name, company=company), dim=-1)  # (N, L)
     alike = _Alike.of(reward.text_encoder, texts, data.labels, preset)
@@ -85,7 +87,7 @@ class _Alike:
 
     @classmethod
     def of(
-        cls, encoder: TextEncoder, texts: list[str], labels: Tensor | None, preset: RefineSplPreset
+        cls, encoder: TextEncoder, texts: Sequence[str], labels: Tensor | None, preset: RefineSplPreset
     ) -> "_Alike":
         if preset.variant == "paper":
             return cls(len(texts), preset.duplicates)
@@ -103,7 +105,7 @@ class _Alike:
         return masked
 
 
-def _sentence_vectors(encoder: TextEncoder, texts: list[str]) -> Tensor | None:
+def _sentence_vectors(encoder: TextEncoder, texts: Sequence[str]) -> Tensor | None:
     """(N, E) unit vectors, or None for an encoder that has none."""
     if encoder.pooled_width is None:
         return None

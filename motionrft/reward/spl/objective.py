@@ -98,4 +98,4 @@ def cosines(a: Tensor, b: Tensor) -> Tensor:
 
 def _divergence(target: Tensor, log_p: Tensor) -> Tensor:
     """Mean over rows of KL(target || P); 0 log 0 is 0."""
-    return (torch.xlogy(target, target) - target * log_p).sum(-1).mean()
+    return (torch.xlogy(target, target) - target * log_p).sum(-1).mean()  # over (N, K), ()

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from motionrft.data import MotionDataset, collate, pad
+from motionrft.moving import moved
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.semantic import SemanticTrainer
 from motionrft.reward.spl import objective as spl
@@ -105,7 +106,7 @@ class Refiner:
 
     def _in_batch(self, step: int, name: str) -> Tensor:
         """EasyTune's loss, with the batch as the pool."""
-        items = self.anchor.batches[step]
+        items = self.anchor.batches[step]  # (B,)
         text = self._text(collate(self.data, items, self.preset.seed, step, name).texts)
         return spl.official_loss(text, self._motion(items, name), self.preset.top_k, self.preset.temperature)
 
@@ -123,7 +124,7 @@ class Refiner:
     def _motion(self, items: Tensor, name: str) -> Tensor:
         """(B, L) unit means, with gradient."""
         motion, lengths = pad([self.data.motion(int(item), name) for item in items])
-        motion, lengths = motion.to(self.anchor.device), lengths.to(self.anchor.device)
+        motion, lengths = moved(motion, self.anchor.device), moved(lengths, self.anchor.device)
         normalised = self.reward.normalise(motion, lengths, name)
         return F.normalize(
             self.reward.network.encode_motion(normalised, lengths, name, 0).mean.float(), dim=-1

@@ -10,7 +10,7 @@ from motionrft.data import MotionDataset
 from motionrft.reward.folder import save_reward
 from motionrft.reward.held_out import add_references
 from motionrft.reward.motionreward.motionreward import MotionReward
-from motionrft.reward.motionreward.reward_session import REWARD, RewardSession, open_splits
+from motionrft.reward.motionreward.reward_session import REWARD, RewardSession, Splits, open_splits
 from motionrft.reward.motionreward.semantic import validate, warm_text_cache
 from motionrft.reward.spl.gallery import draw_failures
 from motionrft.reward.spl.mining import Failures, mine_failures
@@ -58,7 +58,7 @@ def refine(preset: RefineSplPreset, session: RewardSession) -> Refined:
     reward, identity = session.motionreward(preset.reward, preset.reward_rank, preset.data)
     reward.keep_critic_tower()
     progress = session.watch("refining")
-    with _opened(preset, session, data.identity, identity) as folder:
+    with _opened(preset, session, splits, identity) as folder:
         seed_everything(preset.seed)
         if session.dry_run:
             reward.text_encoder = StandInText(reward.text_encoder)
@@ -105,7 +105,7 @@ def _rehearsal(
 
 
 def _opened(
-    preset: RefineSplPreset, session: RewardSession, data: str, reward: str
+    preset: RefineSplPreset, session: RewardSession, data: Splits, reward: str
 ) -> AbstractContextManager[RunFolder | None]:
     """The run folder, in the first process."""
     opened = session.company.first(
@@ -117,7 +117,7 @@ def _opened(
             overwrite=session.overwrite,
             allow_changed=session.allow_changed,
             complete=lambda values: RefineSplPreset.of(values).result_fields(),
-            identity={"data": data, "reward": reward},
+            identity={**data.identity, "reward": reward},
         )
     )
     return opened or nullcontext()
