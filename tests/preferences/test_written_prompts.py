@@ -78,7 +78,7 @@ def test_limits_hold_over_starts_and_over_prompts_and_judgements(server: Server,
 
 
 def test_the_estimate_counts_both() -> None:
-    judge = {"name": "endpoint", "price_in": 1.0, "price_out": 2.0}
+    judge = {"name": "endpoint", "price_in": 1.0, "price_out": 2.0, "data": None}
     given = {"kinds": {"frequency": 21}, "writer": {"name": "endpoint"}, "candidates": 2, "judge": judge}
     told = Preferring(PreferPreset.of(given), Path(), torch.device("cpu")).estimate()
     assert (told["prompt_calls"], told["judge_calls"], told["calls"]) == (3, 42, 45)
