@@ -251,9 +251,7 @@ class FinetuneRun:
         write_report(folder.path / REPORT, replace(data, prompts=pictured))
         report.write_plots(folder.path / PLOTS, data.series)
         report.write_strips(folder.path / PLOTS, pictured, data.fps)
-        return Finetuned(
-            outcome, folder.path / GENERATOR, folder.path / REPORT, tables, tuned_at, protocols
-        )
+        return Finetuned(outcome, folder.path / GENERATOR, folder.path / REPORT, tables, tuned_at, protocols)
 
     def _choose(self, folder: RunFolder, outcome: Outcome) -> list[str]:
         """Go back to the best checkpoint if the watch ended the run; sentences for the report."""

@@ -126,12 +126,16 @@ class PolicyTrainer(TokenTrainer[int]):
             for place in range(group)
         ]
         rows = torch.tensor(chosen).repeat_interleave(group)  # (N,)
-        tokens, items = written_motions(self.generator, prompts, self.told.index(rows.to(self.told.device)), seeds)
+        tokens, items = written_motions(
+            self.generator, prompts, self.told.index(rows.to(self.told.device)), seeds
+        )
         scores = torch.full((len(rows),), float("nan"))
         for place, judgement in self.judge.judge(items):
             if judgement.score is not None:
                 scores[items[place].candidate] = judgement.score
-        filled = torch.where(scores.isnan(), scores.view(-1, group).nanmean(1).repeat_interleave(group), scores)
+        filled = torch.where(
+            scores.isnan(), scores.view(-1, group).nanmean(1).repeat_interleave(group), scores
+        )
         filled = filled.nan_to_num(0.0)
         lengths = self.generator.frames(torch.tensor([prompt.seconds for prompt in prompts]))
         episodes = Episodes(
@@ -139,8 +143,7 @@ class PolicyTrainer(TokenTrainer[int]):
             ADVANTAGES[self.method.advantages](filled, group), torch.zeros(len(rows), 0),
         )  # fmt: skip
         parts = [
-            self._log_prob(episodes, list(part)).each
-            for part in torch.arange(len(rows)).split(_AT_ONCE)
+            self._log_prob(episodes, list(part)).each for part in torch.arange(len(rows)).split(_AT_ONCE)
         ]
         return Episodes(**{**vars(episodes), "old": torch.cat(parts).cpu()})
 
@@ -150,7 +153,10 @@ class PolicyTrainer(TokenTrainer[int]):
         tokens = episodes.tokens.index(places)
         with self.autocast():
             return self.generator.drawn_log_prob(
-                self.told.index(rows), tokens.to(self.generator.device), episodes.lengths[places], self.sampling
+                self.told.index(rows),
+                tokens.to(self.generator.device),
+                episodes.lengths[places],
+                self.sampling,
             )
 
     def weight(self, items: Sequence[int]) -> float:
@@ -164,7 +170,10 @@ class PolicyTrainer(TokenTrainer[int]):
         assert episodes is not None
         device, places = self.generator.device, torch.as_tensor(items)
         now = self._log_prob(episodes, items)
-        old, advantages = episodes.old[places].to(device), episodes.advantages[places].to(device)  # (B, M), (B,)
+        old, advantages = (
+            episodes.old[places].to(device),
+            episodes.advantages[places].to(device),
+        )  # (B, M), (B,)
         with torch.no_grad(), self.frozen():
             untuned = self._log_prob(episodes, items)
         told = advantages[:, None].expand_as(old)[now.mask]  # (S,)

@@ -131,9 +131,7 @@ class Chat:
         try:
             text = answer["choices"][0]["message"]["content"]
             usage = answer.get("usage") or {}
-            sent, received = (
-                int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")
-            )
+            sent, received = (int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens"))
         except (LookupError, TypeError, AttributeError) as error:
             raise ValueError("half an answer") from error
         cost = self.limits.price(sent, received)

@@ -18,8 +18,8 @@ class JudgePart(PresetPart):
 
     name: Literal["rules", "swings", "reward", "endpoint", "transformers", "people"] = Field(
         "rules",
-        description="rules on joints; swings, other rules written apart, to check what the first tuned; a reward; a model "
-        "behind an OpenAI-compatible endpoint; a local vision-language model; people, by a page of pairs",
+        description="rules on joints; swings, other rules written apart, to check what the first tuned; a reward; a "
+        "model behind an OpenAI-compatible endpoint; a local vision-language model; people, by a page of pairs",
     )
     reward: str = Field("builtin", description="judge reward: which one, as --reward names it")
     model: str = Field(
@@ -108,7 +108,9 @@ class PreferPreset(TokenSamplingPreset, TextPreset):
     @model_validator(mode="after")
     def _prompts_come_from_one_place(self) -> "PreferPreset":
         if self.prompts is not None and self.writer.name != "templates":
-            raise ValueError("prompts names a file, so there is nothing to write: leave out prompts or writer")
+            raise ValueError(
+                "prompts names a file, so there is nothing to write: leave out prompts or writer"
+            )
         if self.judge.max_cost is not None and None in (self.judge.price_in, self.judge.price_out):
             raise ValueError("judge.max_cost needs prices: set judge.price_in and judge.price_out")
         return self

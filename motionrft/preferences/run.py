@@ -112,7 +112,11 @@ class Preferring:
         kinds = [sum(prompt.kind == kind for prompt in drawn) for kind in KINDS]
         written = len(drawn) if writer.name == "endpoint" else 0
         writing = calls_for(kinds, writer.at_once) if written else 0
-        sent = asked * (judge.image_tokens + _TEXT_TOKENS) + writing * INSTRUCTION_TOKENS + written * ASKED_TOKENS
+        sent = (
+            asked * (judge.image_tokens + _TEXT_TOKENS)
+            + writing * INSTRUCTION_TOKENS
+            + written * ASKED_TOKENS
+        )
         received = asked * _ANSWER_TOKENS + written * WRITTEN_TOKENS
         priced = judge.price_in is not None and judge.price_out is not None
         return {
@@ -153,7 +157,9 @@ class Preferring:
 
     def _judge_asked(self) -> Judge:
         part = self.preset.judge
-        return EndpointJudge(self._chat(part.model)) if part.name == "endpoint" else judge_of(part, self.device)
+        return (
+            EndpointJudge(self._chat(part.model)) if part.name == "endpoint" else judge_of(part, self.device)
+        )
 
     def _candidates(self) -> dict[str, Any]:
         prompts, preset = self.prompts(), self.preset

@@ -1,8 +1,8 @@
 """Events as swings: the turning points of a few angles and distances. For checking what was tuned by `detection`.
 
 Written apart from those rules and sharing no quantity with them: angles of the arms instead of heights of the hands,
-strides of the legs instead of the speed of the pelvis, how far the hips turn in all instead of how fast, the head's height
-over the pelvis instead of the trunk's lean. Sizes were set on the training clips of the built-in models.
+strides of the legs instead of the speed of the pelvis, how far the hips turn in all instead of how fast, the head's
+height over the pelvis instead of the trunk's lean. Sizes were set on the training clips of the built-in models.
 """
 
 from collections.abc import Sequence

@@ -19,9 +19,9 @@ from motionrft.preferences.prompts import EventPrompt
 
 INSTRUCTION = (
     "You write captions for short recordings of one person's movement. Each caption is one plain English sentence of at "
-    "most 30 words. It tells exactly the events that are asked for, no other movement, and names no emotion or place. Vary "
-    "subject (a person, someone, a man, a woman), verbs and sentence structure; no two captions are alike. Answer with JSON "
-    "of the given schema: as many captions as there are numbers, in their order."
+    "most 30 words. It tells exactly the events that are asked for, no other movement, and names no emotion or place. "
+    "Vary subject (a person, someone, a man, a woman), verbs and sentence structure; no two captions are alike. Answer "
+    "with JSON of the given schema: as many captions as there are numbers, in their order."
 )
 ROUNDS = 4
 """Questions about one prompt at most."""
@@ -34,9 +34,7 @@ _TIMES = {1: "exactly once", 2: "exactly twice", 3: "exactly three times"}
 
 def wanted(prompt: EventPrompt) -> str:
     """What a caption shall tell, for the model."""
-    phrases = [
-        f'"{EVENTS[name].phrase if name in EVENTS else name}"' for name in prompt.events
-    ]
+    phrases = [f'"{EVENTS[name].phrase if name in EVENTS else name}"' for name in prompt.events]
     if prompt.kind == "frequency":
         number = _TIMES.get(prompt.count, f"exactly {prompt.count} times")
         return f"the person {phrases[0]} {number}; the caption says how often"

@@ -91,9 +91,7 @@ class LanguageTrainer:
         rows = self.company.rows(len(texts))
         own = torch.arange(len(texts))[rows]
         whole = int(tokens.counts.sum()) + len(texts) * self.generator.vocabulary.around
-        sums = self._scored(
-            texts[rows], tokens.index(own), None if heard is None else heard.index(own)
-        ).sums
+        sums = self._scored(texts[rows], tokens.index(own), None if heard is None else heard.index(own)).sums
         return -sums.sum() * self.company.processes / whole
 
     def _scored(

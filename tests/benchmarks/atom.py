@@ -4,8 +4,9 @@
 
 Every training seed samples its own candidates and tunes on its own pairs with the presets `prefer/mini-atom` and
 `finetune/mini-atom`. A run's test prompts share no text with what it was tuned on or watched. Two judges made no pairs:
-`swings`, rules written apart from those that judged them, and a reward that learnt order and number from composed clips:
-its score of the prompt, and how often that is above the score of the same told in the other order, or with another number.
+`swings`, rules written apart from those that judged them, and a reward that learnt order and number from composed
+clips: its score of the prompt, and how often that is above the score of the same told in the other order, or with another
+number.
 """
 
 import argparse

@@ -52,7 +52,9 @@ def trainer(parts: Path, **values: object) -> PolicyTrainer:
     return found
 
 
-@pytest.mark.parametrize("family, guidance", [("token-decoder", 1.0), ("token-decoder", 2.5), ("motiongpt", 1.0)])
+@pytest.mark.parametrize(
+    "family, guidance", [("token-decoder", 1.0), ("token-decoder", 2.5), ("motiongpt", 1.0)]
+)
 @pytest.mark.parametrize("ending, top_k", [("asked", 0), ("own", 5)])
 @torch.no_grad()
 def test_probabilities_are_those_that_were_drawn_from(
@@ -72,7 +74,9 @@ def test_probabilities_are_those_that_were_drawn_from(
     for place in range(int(tokens.counts.max()) + 1):
         kept = allowed_logits(generator._possible(logits, place < least), 0.8, top_k).log_softmax(-1)
         assert_close(kept.exp().sum(-1), torch.ones(2))
-        written = tokens.codes[:, place] if place < tokens.codes.shape[1] else torch.zeros(2, dtype=torch.long)
+        written = (
+            tokens.codes[:, place] if place < tokens.codes.shape[1] else torch.zeros(2, dtype=torch.long)
+        )
         for row in range(2):
             count = int(tokens.counts[row])
             drawn = place < count or (place == count and place < int(most[row]))

@@ -115,8 +115,6 @@ COMMANDS = {
     ),
     "train-reward": Command(_train_reward, "--resume", ("reward/*.safetensors", "semantic/metrics.jsonl")),
     "convert --dataset": Command(_dataset, "--overwrite", ("**/*.npy", "*.txt", "*.csv", "*.json")),
-    "prefer": Command(
-        _prefer, "--resume", ("*.jsonl", "judge.json", "candidates/*.npz", "motions/*.npz")
-    ),
+    "prefer": Command(_prefer, "--resume", ("*.jsonl", "judge.json", "candidates/*.npz", "motions/*.npz")),
     "eval": Command(_eval, "--overwrite", ("table.*", "result.json")),
 }
