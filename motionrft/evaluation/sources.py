@@ -175,6 +175,8 @@ class GeneratorSource:
         condition = generator.encode_text([caption.text for caption in captions]).to(generator.device)
         precision = None if self.dtype == torch.float32 else self.dtype
         found: Batches = []
+        # As many in a batch as keep every process at work.
+        batch = min(self.batch, -(-len(seeds) // self.company.processes))
         with evaluating(generator):
             for chosen, sampled in sample_batches(
                 generator,
@@ -182,7 +184,7 @@ class GeneratorSource:
                 frames,
                 seeds,
                 self.sampling,
-                self.batch,
+                batch,
                 precision,
                 share,
             ):

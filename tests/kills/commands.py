@@ -116,5 +116,10 @@ COMMANDS = {
     "train-reward": Command(_train_reward, "--resume", ("reward/*.safetensors", "semantic/metrics.jsonl")),
     "convert --dataset": Command(_dataset, "--overwrite", ("**/*.npy", "*.txt", "*.csv", "*.json")),
     "prefer": Command(_prefer, "--resume", ("*.jsonl", "judge.json", "candidates/*.npz", "motions/*.npz")),
+    "convert --dataset, shards": Command(
+        lambda place: [*_dataset(place), "--set", "layout=shards"],
+        "--overwrite",
+        ("shards/*", "*.npy", "*.txt", "*.csv", "*.json"),
+    ),
     "eval": Command(_eval, "--overwrite", ("table.*", "result.json")),
 }
