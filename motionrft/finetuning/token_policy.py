@@ -89,7 +89,7 @@ class PolicyTrainer(TokenTrainer[int]):
         self.sampling = self.generator.sampling()
         kinds = [prompt.kind for prompt in prompts]
         identity = text_hash(*(f"{prompt.id} {prompt.text}" for prompt in prompts))
-        self.stream = BalancedStream(kinds, self.preset.batch, self.preset.seed, identity)
+        self.stream = BalancedStream(kinds, self.at_once, self.preset.seed, identity)
         self.number = -1
         self.episodes: Episodes | None = None
         with torch.no_grad():
@@ -119,25 +119,14 @@ class PolicyTrainer(TokenTrainer[int]):
     def _written(self, number: int) -> Episodes:
         """Batch `number`: written by the generator as it is, judged, and how likely each token was."""
         chosen, group = self.stream.next(), self.method.group
-        prompts = [self.drawn_from[row] for row in chosen]
-        seeds = [
-            item_seed(self.preset.seed, number, row, place)
-            for row in range(len(chosen))
-            for place in range(group)
-        ]
         rows = torch.tensor(chosen).repeat_interleave(group)  # (N,)
-        tokens, items = written_motions(
-            self.generator, prompts, self.told.index(rows.to(self.told.device)), seeds
-        )
-        scores = torch.full((len(rows),), float("nan"))
-        for place, judgement in self.judge.judge(items):
-            if judgement.score is not None:
-                scores[items[place].candidate] = judgement.score
-        filled = torch.where(
-            scores.isnan(), scores.view(-1, group).nanmean(1).repeat_interleave(group), scores
-        )
-        filled = filled.nan_to_num(0.0)
-        lengths = self.generator.frames(torch.tensor([prompt.seconds for prompt in prompts]))
+        shares = self.company.gather(self._judged(number, chosen))  # each process writes for its prompts
+        tokens = MotionTokens.of([torch.tensor(codes) for codes, _ in shares for codes in codes])
+        scores = torch.tensor([score for _, scores in shares for score in scores])  # (N,)
+        means = scores.view(-1, group).nanmean(1).repeat_interleave(group)
+        filled = torch.where(scores.isnan(), means, scores).nan_to_num(0.0)
+        seconds = torch.tensor([self.drawn_from[row].seconds for row in chosen])
+        lengths = self.generator.frames(seconds)
         episodes = Episodes(
             rows, tokens, lengths.repeat_interleave(group), filled,
             ADVANTAGES[self.method.advantages](filled, group), torch.zeros(len(rows), 0),
@@ -146,6 +135,22 @@ class PolicyTrainer(TokenTrainer[int]):
             self._log_prob(episodes, list(part)).each for part in torch.arange(len(rows)).split(_AT_ONCE)
         ]
         return Episodes(**{**vars(episodes), "old": torch.cat(parts).cpu()})
+
+    def _judged(self, number: int, chosen: Sequence[int]) -> tuple[list[list[int]], list[float]]:
+        """Codes and scores, NaN for none, of the motions of this process's prompts."""
+        own = range(len(chosen))[self.company.rows(len(chosen))]
+        if not own:
+            return [], []
+        prompts, group = [self.drawn_from[chosen[place]] for place in own], self.method.group
+        seeds = [item_seed(self.preset.seed, number, row, place) for row in own for place in range(group)]
+        rows = torch.tensor([chosen[place] for place in own]).repeat_interleave(group)
+        told = self.told.index(rows.to(self.told.device))
+        tokens, items = written_motions(self.generator, prompts, told, seeds)
+        scores = [float("nan")] * len(seeds)
+        for place, judgement in self.judge.judge(items):
+            if judgement.score is not None:
+                scores[items[place].candidate] = judgement.score
+        return [row.tolist() for row in tokens.rows()], scores
 
     def _log_prob(self, episodes: Episodes, items: Sequence[Any]) -> Any:
         places = torch.as_tensor(items)

@@ -17,6 +17,7 @@ from motionrft.preferences.pairs import DEGREE_SMOOTHING, balanced, pairs_of
 from motionrft.preferences.prompts import EventPrompt
 from motionrft.representations.convert import convert
 from motionrft.representations.names import JOINTS
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.seeds import item_seed
 
 _PER_PROMPT, _BATCH = 3, 32
@@ -27,6 +28,7 @@ class FreshCandidates:
     """Rounds of new pairs.
 
     prompts: drawn from, `at_once` of them a round. candidates: motions of each. margin: difference of scores of a pair.
+    company: each process writes and judges for its share of the prompts.
     """
 
     generator: TokenGenerator
@@ -38,6 +40,7 @@ class FreshCandidates:
     smoothing: float
     seed: int
     at_once: int = 60
+    company: Distribution = ALONE
 
     def __call__(self, number: int) -> TokenPairs:
         """Pairs of round `number`, maybe none; the same for the same weights and seed.
@@ -46,19 +49,13 @@ class FreshCandidates:
             UserError: the judge cannot work.
         """
         chosen = Random(f"{self.seed} {number}").sample(self.prompts, min(self.at_once, len(self.prompts)))
-        seeds = [
-            item_seed(self.seed, number, prompt.id, place)
-            for prompt in chosen
-            for place in range(self.candidates)
-        ]
-        told = self.generator.encode_text([prompt.text for prompt in chosen])
-        repeated = torch.arange(len(chosen)).repeat_interleave(self.candidates).to(told.device)
-        tokens, items = written_motions(self.generator, chosen, told.index(repeated), seeds)
-        rows = tokens.rows()
+        shares = self.company.gather(self._judged(chosen[self.company.rows(len(chosen))], number))
+        rows = [torch.tensor(codes) for codes, _ in shares for codes in codes]
+        given = [score for _, scores in shares for score in scores]
         scores: dict[str, dict[int, float]] = {}
-        for place, judgement in self.judge.judge(items):
-            if judgement.score is not None:
-                scores.setdefault(items[place].prompt.id, {})[items[place].candidate] = judgement.score
+        for place, score in enumerate(given):
+            if score is not None:
+                scores.setdefault(chosen[place // self.candidates].id, {})[place] = score
         found = [
             pair
             for prompt in chosen
@@ -73,6 +70,25 @@ class FreshCandidates:
             tuple(pair.prompt.kind for pair in pairs),
             tuple(doubts),
         )
+
+    def _judged(
+        self, prompts: Sequence[EventPrompt], number: int
+    ) -> tuple[list[list[int]], list[float | None]]:
+        """Codes and scores, None for none, of the candidates of some prompts."""
+        if not prompts:
+            return [], []
+        seeds = [
+            item_seed(self.seed, number, prompt.id, place)
+            for prompt in prompts
+            for place in range(self.candidates)
+        ]
+        told = self.generator.encode_text([prompt.text for prompt in prompts])
+        repeated = torch.arange(len(prompts)).repeat_interleave(self.candidates).to(told.device)
+        tokens, items = written_motions(self.generator, prompts, told.index(repeated), seeds)
+        scores: list[float | None] = [None] * len(seeds)
+        for place, judgement in self.judge.judge(items):
+            scores[items[place].candidate] = judgement.score
+        return [row.tolist() for row in tokens.rows()], scores
 
 
 def written_motions(
