@@ -48,9 +48,7 @@ class TokenTrainer(ABC, Generic[Item]):
         self.parameters, self.total, self.company = dict(parameters), total, company
         self.at_once = preset.batch * company.processes
         """What all processes draw for an update: prompts, pairs or motions."""
-        self.optimiser = Optimiser(
-            parameters, preset.optimiser, total=total, dtype=dtype, synchronise=company.synchronise
-        )
+        self.optimiser = Optimiser(parameters, preset.optimiser, total=total, dtype=dtype, company=company)
         self.meter = GraphBytes([generator], generator.device)
 
     @property

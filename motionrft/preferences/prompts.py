@@ -157,7 +157,7 @@ def read_event_prompts(path: Path) -> list[EventPrompt]:
     """What `write_event_prompts` wrote, or a list of one's own: `text`, `kind`, `events`, and `count` for frequency.
 
     Raises:
-        UserError: a line lacks something, or says what cannot be: two ids alike or that are no file names, an event twice.
+        UserError: a line lacks something, or says what cannot be: ids alike or no file names, an event twice.
     """
     prompts: list[EventPrompt] = []
     for place, entry in json_lines(path):
@@ -167,7 +167,9 @@ def read_event_prompts(path: Path) -> list[EventPrompt]:
         if not isinstance(events, list) or not events or not all(isinstance(e, str) for e in events):
             place.fail('events is no list of names, such as ["bow", "walk"]')
         if len(set(events)) < len(events) or (kind == "frequency" and len(events) > 1):
-            place.fail(f"events are {events}: of {kind} {'one' if kind == 'frequency' else 'each once'} is wanted")
+            place.fail(
+                f"events are {events}: of {kind} {'one' if kind == 'frequency' else 'each once'} is wanted"
+            )
         known = [EVENTS[name].seconds for name in events if name in EVENTS]
         count = entry.get("count", 1)
         if type(count) is not int or not 1 <= count <= 20:
@@ -177,7 +179,9 @@ def read_event_prompts(path: Path) -> list[EventPrompt]:
             place.fail(f"seconds is {seconds!r}; a number above 0 is wanted")
         name, apart = entry.get("id", f"{kind}-{len(prompts):04d}"), entry.get("held_out", False)
         if not _FILE_NAME.fullmatch(str(name)):
-            place.fail(f"id is {name!r}; letters, digits, dots, dashes and underscores are wanted: files are named so")
+            place.fail(
+                f"id is {name!r}; letters, digits, dots, dashes and underscores are wanted: files are named so"
+            )
         if type(apart) is not bool:
             place.fail(f"held_out is {apart!r}; true or false is wanted")
         text = text_of(entry, "text", place)

@@ -63,9 +63,7 @@ class LanguageTrainer:
         generator.remember(texts)
         generator.requires_grad_(False)
         self.network = generator.tuned.train().requires_grad_(True)
-        self.optimiser = Optimiser(
-            self.network, settings.optimiser, total=settings.updates, synchronise=company.synchronise
-        )
+        self.optimiser = Optimiser(self.network, settings.optimiser, total=settings.updates, company=company)
         self.averaged = BestAverage(self.network, settings.ema)
 
     def update(self, step: int) -> dict[str, Any]:

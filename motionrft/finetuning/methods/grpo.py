@@ -46,8 +46,8 @@ class GrpoPreset(DdpoPreset):
     kl: float = Field(
         0.04,
         ge=0,
-        description="weight of the distance to the untuned generator's steps, or tokens; a tenth with kl_form gaussian, if "
-        "not set",
+        description="weight of the distance to the untuned generator's steps, or tokens; a tenth with kl_form gaussian, "
+        "if not set",
     )
 
     @model_validator(mode="before")
