@@ -6,6 +6,7 @@ height over the pelvis instead of the trunk's lean. Sizes were set on the traini
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -121,7 +122,7 @@ def _strides(body: np.ndarray, heading: np.ndarray, fps: float) -> dict[str, lis
     forward = np.stack([np.sin(heading), np.cos(heading)], axis=1)  # (T, 2)
     apart = ((body[:, _LEFT_ANKLE] - body[:, _RIGHT_ANKLE])[:, [0, 2]] * forward).sum(1)  # (T,) m
     points = turning_points(_mean_over(apart, 0.15, fps), _STRIDE)
-    steps = [(a, b) for a, b in zip(points, points[1:], strict=False) if b - a <= _SLOWEST * fps]
+    steps = [(a, b) for a, b in pairwise(points) if b - a <= _SLOWEST * fps]
     found: dict[str, list[Interval]] = {"walk": [], "run": []}
     gaits: list[tuple[str, list[Interval]]] = []
     for step in steps:
@@ -147,7 +148,7 @@ def _turned(heading: np.ndarray) -> dict[str, list[Interval]]:
     """heading: (T,) degrees."""
     points = turning_points(heading, _TURNS_BACK)
     found: dict[str, list[Interval]] = {"turn-left": [], "turn-right": []}
-    for a, b in zip(points, points[1:], strict=False):
+    for a, b in pairwise(points):
         change = heading[b] - heading[a]
         if abs(change) >= _TURN:
             tenth = np.flatnonzero(np.abs(heading[a : b + 1] - heading[a]) > abs(change) / 10)
