@@ -121,7 +121,7 @@ class PolicyTrainer(TokenTrainer[int]):
         chosen, group = self.stream.next(), self.method.group
         rows = torch.tensor(chosen).repeat_interleave(group)  # (N,)
         shares = self.company.gather(self._judged(number, chosen))  # each process writes for its prompts
-        tokens = MotionTokens.of([torch.tensor(codes) for codes, _ in shares for codes in codes])
+        tokens = MotionTokens.of([torch.tensor(codes) for written, _ in shares for codes in written])
         scores = torch.tensor([score for _, scores in shares for score in scores])  # (N,)
         means = scores.view(-1, group).nanmean(1).repeat_interleave(group)
         filled = torch.where(scores.isnan(), means, scores).nan_to_num(0.0)

@@ -50,7 +50,7 @@ class FreshCandidates:
         """
         chosen = Random(f"{self.seed} {number}").sample(self.prompts, min(self.at_once, len(self.prompts)))
         shares = self.company.gather(self._judged(chosen[self.company.rows(len(chosen))], number))
-        rows = [torch.tensor(codes) for codes, _ in shares for codes in codes]
+        rows = [torch.tensor(codes) for written, _ in shares for codes in written]
         given = [score for _, scores in shares for score in scores]
         scores: dict[str, dict[int, float]] = {}
         for place, score in enumerate(given):
