@@ -13,13 +13,14 @@ from motionrft.evaluation.tables import latex, markdown, protocol_of
 from motionrft.finetuning import report
 from motionrft.finetuning.loading import generator_kind
 from motionrft.finetuning.preset import FinetunePreset
-from motionrft.finetuning.run import finetune
+from motionrft.finetuning.run import finetune_together
 from motionrft.finetuning.session import Finetuned, FinetuneSession
 from motionrft.preferences.scoring import KINDS
 from motionrft.report.content import ReportData, Series
 from motionrft.report.page import write_report
 from motionrft.report.verdict import Row
 from motionrft.training.atomic import write_text
+from motionrft.training.distribution import Distribution
 from motionrft.training.lines import read_lines
 from motionrft.training.run import METRICS, PRESET
 
@@ -54,16 +55,22 @@ def compare_methods(preset: FinetunePreset, session: FinetuneSession) -> list[Co
     Raises: as `motionrft.finetuning.run.finetune`, for the first method that cannot run.
     """
     variants = preset.variants(tokens=generator_kind(preset.generator) == "tokens")
-    session.out.mkdir(parents=True, exist_ok=True)
-    write_text(session.out / PRESET, preset.to_yaml())
-    found = []
-    for name, variant in variants.items():
-        out = session.out / name
-        own = replace(session, out=out, before=session.out / "before", resume=session.resume and out.is_dir())
-        done = finetune(variant, own)
-        found.append(Compared(name, done, read_lines(out / METRICS)))
-    _write(preset, session.out, found)
+    with Distribution.join(session.device) as company:
+        company.first(lambda: _begin(preset, session.out))
+        found = []
+        for name, variant in variants.items():
+            out = session.out / name
+            resume = session.resume and out.is_dir()
+            own = replace(session, out=out, before=session.out / "before", resume=resume)
+            done = finetune_together(variant, own, company)
+            found.append(Compared(name, done, read_lines(out / METRICS)))
+        company.first(lambda: _write(preset, session.out, found))
     return found
+
+
+def _begin(preset: FinetunePreset, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / PRESET, preset.to_yaml())
 
 
 def table(found: Sequence[Compared]) -> tuple[list[str], list[list[Any]]]:

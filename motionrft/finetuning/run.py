@@ -67,12 +67,17 @@ def finetune(preset: FinetunePreset, session: FinetuneSession) -> Finetuned:
         UserError: something that the preset names is missing or wrong; nothing was written.
         RunError: the run could not go on. Interrupted: a signal ended it, after saving.
     """
-    with Distribution.join(session.device) as distribution:
-        session = replace(session, device=distribution.device or session.device)
-        opened = distribution.first(lambda: _open(preset, session))
-        with opened or nullcontext() as folder:
-            tuning = run_for(preset, session, distribution)
-            return tuning.finish(folder, tuning.train(folder))
+    with Distribution.join(session.device) as company:
+        return finetune_together(preset, session, company)
+
+
+def finetune_together(preset: FinetunePreset, session: FinetuneSession, company: Distribution) -> Finetuned:
+    """`finetune` in processes that have met, and stay together for another run."""
+    session = replace(session, device=company.device or session.device)
+    opened = company.first(lambda: _open(preset, session))
+    with opened or nullcontext() as folder:
+        tuning = run_for(preset, session, company)
+        return tuning.finish(folder, tuning.train(folder))
 
 
 def _open(preset: FinetunePreset, session: FinetuneSession) -> RunFolder:
@@ -258,7 +263,6 @@ class FinetuneRun:
                 notes += [note for note in results[1].notes if note not in notes]
                 if len(shown) == 2 and not pictured:
                     pictured = report.prompts(*shown)
-        self.distribution.part()  # nobody waits for the pictures
         if folder is not None:
             data = self._report(folder, outcome, tables, notes)
             write_report(folder.path / REPORT, replace(data, prompts=pictured))

@@ -218,7 +218,6 @@ class TokenRun:
     def finish(self, folder: RunFolder | None, outcome: Outcome) -> Finetuned:
         """Save the generator, evaluate before and after, and write the report: the first process's alone."""
         notes = choose_best(folder, outcome, self.trainer.load_state_dict, self.company)
-        self.company.part()
         if folder is None:
             return Finetuned(outcome, self.session.out / GENERATOR, self.session.out / REPORT, {})
         for sentence in notes:
