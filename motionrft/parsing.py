@@ -150,9 +150,14 @@ def filled_lines(path: Path | str) -> Iterator[tuple[int, str]]:
     Raises:
         UserError: as `read_text`, or a line holds a NUL.
     """
-    for number, line in enumerate(split_lines(read_text(path)), 1):
+    yield from numbered_lines(read_text(path), str(path))
+
+
+def numbered_lines(text: str, source: str) -> Iterator[tuple[int, str]]:
+    """As `filled_lines`, of a text that lies in no file of its own; `source` is what messages call it."""
+    for number, line in enumerate(split_lines(text), 1):
         if "\0" in line:
-            raise UserError(f"{path}: line {number}: a NUL character; this is no text file.")
+            raise UserError(f"{source}: line {number}: a NUL character; this is no text file.")
         if line.strip():
             yield number, line.strip()
 

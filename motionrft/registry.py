@@ -261,6 +261,7 @@ FORMATS = Kind(
     "motionrft.formats",
     {
         "bvh": Entry("motionrft.files.formats.bvh:BvhFormat", "BVH of any human skeleton", ("bvh",)),
+        "shard": Entry("motionrft.files.formats.shard:ShardFormat", "clips of a data set in shards"),
         "glb": Entry(
             "motionrft.files.formats.glb:GlbFormat", "animated body for Blender and game engines", ("glb",)
         ),

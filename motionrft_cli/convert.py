@@ -2,26 +2,23 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from motionrft.errors import UserError
 from motionrft.files.preset import ConvertPreset
 from motionrft.plurals import counted
+from motionrft_cli import convert_dataset
 from motionrft_cli.inputs import Null, expand_inputs
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.outputs import check_writable_folder, cleaned
 from motionrft_cli.shares import Shard, Share, refuse_several, share_of
 
 if TYPE_CHECKING:
-    from motionrft.files.composition import CompositionRecipe
     from motionrft.files.conversion import Conversion, Existing, Outcome
-    from motionrft.files.dataset_recipe import DatasetRecipe
-    from motionrft.files.existing import DatasetCheck
 
 ConvertCall = Call[ConvertPreset]
-_SHOWN = 10
 _UNSEEN_MM = 0.5
 """Residuals up to here are not worth a word."""
 
@@ -84,9 +81,9 @@ def convert(
     if join:
         return _joined(call, paths)
     if check:
-        return _check(call, paths)
+        return convert_dataset.check(call, paths)
     if dataset:
-        return _dataset(call, paths)
+        return convert_dataset.build_or_complete(call, paths)
     if "official" in (call.preset.to, call.preset.format):
         return _official(call, paths)
     if call.preset.to == "motionrft":
@@ -239,124 +236,6 @@ def _tell_residual(call: ConvertCall, outcomes: "list[Outcome]") -> None:
     )
 
 
-def _dataset(call: ConvertCall, paths: list[Path]) -> int:
-    from motionrft.files.existing import is_dataset
-
-    if len(paths) == 1 and is_dataset(paths[0]):
-        return _complete(call, paths[0])
-    from motionrft.files.dataset import build_dataset
-
-    recipe = _recipe(call, paths)
-    out = call.output_folder()
-    if call.dry_run:
-        call.console.info(f"{counted(len(paths), 'input')} to a data set in {out}; nothing written.")
-        return 0
-    with call.console.progress("data set", None, "clips") as bar:
-        report = build_dataset(recipe, out, lambda done, total: bar.advance())
-    for fault in report.faults[:_SHOWN]:
-        call.console.error(fault.message)
-    for what, clips in (("too short", report.too_short), ("without captions", report.without_captions)):
-        if clips:
-            call.console.warn(f"{counted(len(clips), 'clip')} {what}, left out: {_some(clips)}")
-    call.console.table("data set", ["split", "clips"], [*report.splits.items(), ("frames", report.frames)])
-    held_out = _hold_out(call, out)
-    call.console.emit(report.plain() | {"out": out} | held_out)
-    call.console.info(f"Next: motionrft train-reward --data {out} --out runs/reward")
-    return 3 if report.faults else 0
-
-
-def _hold_out(call: ConvertCall, folder: Path) -> dict[str, Any]:
-    """The lists of a class that is held out, where one is named; for JSON."""
-    from motionrft.files.hold_out import HeldOutClass, hold_out
-
-    if call.preset.hold_out is None:
-        return {}
-    lists = hold_out(folder, HeldOutClass.parse(call.preset.hold_out))
-    call.console.table("held out", ["list", "clips"], [*lists.items()])
-    without = next(iter(lists))
-    call.console.info(
-        f"Next: motionrft pretrain --preset mini-mld --data {folder} --split {without} --out runs/base"
-    )
-    return {"held_out": lists}
-
-
-def _recipe(call: ConvertCall, paths: list[Path]) -> "DatasetRecipe":
-    from motionrft.files.dataset_recipe import DatasetRecipe
-
-    preset = call.preset
-    uncaptioned = preset.captions is None and preset.cut is None
-    if uncaptioned or preset.splits is None:
-        missing = "--captions FILE.jsonl" if uncaptioned else "--splits FILE.csv"
-        raise UserError(f"{missing} is missing: --dataset needs captions and splits.")
-    return DatasetRecipe(
-        motions=tuple(paths),
-        captions=Path(preset.captions) if preset.captions else None,
-        splits=Path(preset.splits),
-        split_column=preset.split_column,
-        fps=preset.fps or 20.0,
-        min_frames=preset.min_frames,
-        mirror=preset.mirror,
-        licence=preset.licence,
-        reading=preset.reading_options(),
-        jobs=preset.jobs,
-        compose=_composition(preset),
-    )
-
-
-def _composition(preset: ConvertPreset) -> "CompositionRecipe | None":
-    from motionrft.files.composition import CompositionRecipe
-
-    if preset.compose is None:
-        return None
-    settings = preset.compose.model_dump()
-    return CompositionRecipe(**settings | {"cut": frozenset(preset.compose.cut), "seed": preset.seed})
-
-
-def _complete(call: ConvertCall, folder: Path) -> int:
-    from motionrft.files.existing import check_dataset, complete_dataset
-
-    if call.out is not None and call.out.resolve() != folder.resolve():
-        raise UserError(f"{folder}: is a data set already. It is completed in place: leave --out away.")
-    with call.console.progress("checking", None, "clips") as bar:
-        found = check_dataset(folder, lambda done, total: bar.advance())
-    code = _report(call, found)
-    if call.dry_run:
-        return code
-    with call.console.progress("completing", None, "clips") as bar:
-        written = complete_dataset(found, lambda done, total: bar.advance())
-    call.console.info(f"{counted(written, 'clip')} completed in {folder}.")
-    _hold_out(call, folder)
-    return code
-
-
-def _check(call: ConvertCall, paths: list[Path]) -> int:
-    from motionrft.files.existing import check_dataset
-
-    code = 0
-    for path in paths:
-        with call.console.progress("checking", None, "clips") as bar:
-            found = check_dataset(path, lambda done, total: bar.advance())
-        code = max(code, _report(call, found))
-    return code
-
-
-def _report(call: ConvertCall, found: "DatasetCheck") -> int:
-    rows: list[tuple[str, object]] = [
-        ("features", found.width),
-        ("frames", found.frames),
-        *found.counts.items(),
-    ]
-    call.console.table(str(found.folder), ["what", "count"], rows)
-    for kind, clips in found.problems.items():
-        call.console.warn(f"{kind}: {counted(len(clips), 'clip')}: {_some(clips)}")
-    for name in found.lacking:
-        call.console.warn(f"no {name} folder; convert {found.folder} --dataset adds it")
-    for remark in found.remarks:
-        call.console.info(remark)
-    call.console.emit(found.plain())
-    return 3 if found.problems else 0
-
-
 def _checkpoint(call: ConvertCall, paths: list[Path]) -> int:
     from motionrft.official.checkpoints import convert_any
 
@@ -381,7 +260,3 @@ def _official(call: ConvertCall, paths: list[Path]) -> int:
     call.console.info(f"{file}: for the authors' own code; what it reads beside it lies there too.")
     call.console.emit({"out": str(file), "kind": "generator"})
     return 0
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

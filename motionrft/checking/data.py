@@ -9,14 +9,15 @@ import numpy as np
 from motionrft.checking.found import Found, faulty, licence, on_disk
 from motionrft.errors import UserError
 from motionrft.files.arrays import read_arrays
-from motionrft.files.checks import recognise_shape
-from motionrft.files.clip_names import clip_file, read_names
-from motionrft.files.dataset_layout import FOLDERS, folder_of
+from motionrft.files.clip_names import read_names
+from motionrft.files.clip_store import ClipStore, LooseClips, holds_motions
+from motionrft.files.dataset_layout import FOLDERS
 from motionrft.files.formats.base import FileFault, OpenedFile
 from motionrft.files.formats.table import format_of
 from motionrft.files.layouts import usual_fps
 from motionrft.files.motions import doubt, stream_motions
 from motionrft.files.reading import ReadingOptions
+from motionrft.files.shards import open_clips
 from motionrft.parsing import parsing, read_json
 from motionrft.representations.statistics import Statistics
 
@@ -49,7 +50,7 @@ def motion_file(path: Path) -> Found:
 
 def is_data_set(folder: Path) -> bool:
     """Whether a folder has motions of a data set where HumanML3D has them, or says itself that it is one."""
-    return (folder / "dataset.json").is_file() or any(folder_of(folder, name).is_dir() for name in FOLDERS)
+    return (folder / "dataset.json").is_file() or holds_motions(folder)
 
 
 def data_set(folder: Path) -> Found:
@@ -64,35 +65,26 @@ def data_set(folder: Path) -> Found:
 def data_facts(folder: Path) -> dict[str, Any]:
     """What is known of a data set without reading its motions; raises `UserError` for a damaged list or first clip."""
     properties = read_json(folder / "dataset.json") if (folder / "dataset.json").is_file() else {}
-    representations = [name for name in FOLDERS if folder_of(folder, name).is_dir()]
-    if not representations:
+    if not holds_motions(folder):
         raise UserError(f"{folder}: has no {', '.join(FOLDERS.values())}: no motion of a data set.")
-    widths = {name: width for name in representations if (width := first_width(folder, name))}
+    clips = open_clips(folder)
+    representations = list(clips.representations)
+    shapes = {name: shape for name in representations if (shape := clips.any_shape(name))}
+    widths = {name: int(np.prod(shape[1:])) for name, shape in shapes.items()}
     kinematic = widths.get("kinematic") or _features_of(widths.get("joints"))
-    splits = {path.stem: _split(folder, path, representations[0]) for path in sorted(folder.glob("*.txt"))}
+    splits = {path.stem: _split(clips, read_names(path)) for path in sorted(folder.glob("*.txt"))}
     return {
         "name": properties.get("name", folder.name),
         "representations": representations,
         "values_a_frame": widths,
         "skeleton": None if kinematic is None else ("KIT-ML" if kinematic == 251 else "HumanML3D"),
+        "layout": "folders" if isinstance(clips, LooseClips) else "shards",
         "fps": properties.get("fps") or usual_fps("kinematic", kinematic or 263),
         "splits": {name: found["clips"] for name, found in splits.items()},
         "missing": {name: found["missing"] for name, found in splits.items() if found["missing"]},
         "statistics": [name for name in representations if _has_statistics(folder, name)] or "none, computed",
         "licence": licence(folder),
     }
-
-
-def first_width(folder: Path, representation: str) -> int | None:
-    """Values a frame of a data set's first clip in a representation; None where there is no clip."""
-    place = folder_of(folder, representation)
-    path = next((each for each in sorted(place.iterdir()) if each.suffix == ".npy"), None)
-    if path is None:
-        return None
-    with parsing(path, "a motion file"):
-        shape = read_arrays(path).array.shape
-        recognise_shape(shape, str(path), representation)
-    return int(np.prod(shape[1:]))
 
 
 def statistics_file(path: Path) -> Found:
@@ -114,15 +106,10 @@ def _features_of(joints: int | None) -> int | None:
     return None if joints is None else (251 if joints == 63 else 263)
 
 
-def _split(folder: Path, path: Path, representation: str) -> dict[str, Any]:
+def _split(clips: ClipStore, names: list[str]) -> dict[str, Any]:
     """How many clips a list names, and which of them lack their motion or their captions."""
-    names = read_names(path)
-    motions = folder_of(folder, representation)
-    missing = [
-        name
-        for name in names
-        if not clip_file(motions, name).is_file() or not clip_file(folder / "texts", name, ".txt").is_file()
-    ]
+    motions = clips.representations[0]
+    missing = [name for name in names if not (clips.has(name, motions) and clips.has(name))]
     return {"clips": len(names), "missing": missing}
 
 

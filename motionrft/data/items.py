@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from motionrft.data.captions import Caption
-from motionrft.data.strings import Strings
+from motionrft.strings import Strings
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def _labels(folder: Path) -> dict[str, str]:
         return {}
     kinds: dict[str, str] = {}  # one string a kind, not one a clip
     styles = columns["style"]
-    named = ((clip, f"{content}/{styles[clip]}") for clip, content in columns["content"].items())
+    named = ((clip, f"{content}/{styles[clip]}") for clip, content in columns.get("content", {}).items())
     return {clip: kinds.setdefault(kind, kind) for clip, kind in named}
 
 

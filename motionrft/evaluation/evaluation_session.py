@@ -27,6 +27,7 @@ from motionrft.evaluation.result import EvaluationResult
 from motionrft.evaluation.retrieval_protocols import evaluate_retrieval
 from motionrft.evaluation.sampled_parts import SampledParts
 from motionrft.evaluation.sources import GeneratorSource, Source
+from motionrft.files.clip_store import holds_motions
 from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.generators.text_to_motion import asked_of
 from motionrft.generators.token_generator import TokenGenerator
@@ -322,7 +323,7 @@ class EvaluationSession:
     def _dataset(self, max_frames: int = 196) -> MotionDataset:
         assert self.preset.data is not None
         folder = Path(self.preset.data)
-        if folder.is_dir() and not any((folder / name).is_dir() for name in FOLDERS.values()):
+        if folder.is_dir() and not holds_motions(folder):
             raise UserError(
                 f"{folder}: no motions there: needed is one of {', '.join(FOLDERS.values())} beside texts."
             )

@@ -14,7 +14,7 @@ from motionrft.errors import UserError
 from motionrft.files.arrays import read_arrays
 from motionrft.files.checks import check_finite, recognise_shape
 from motionrft.files.clip_names import clip_file
-from motionrft.files.dataset_layout import FOLDERS, folder_of
+from motionrft.files.dataset_layout import FOLDERS, SHARD_INDEX, TEXTS, folder_of
 from motionrft.parsing import filled_lines
 from motionrft.representations.names import JOINTS
 from motionrft.training.fingerprints import contents_hash
@@ -33,6 +33,14 @@ class ClipStore(ABC):
         self.root, self.representations = root, tuple(representations)
 
     @abstractmethod
+    def has(self, clip: str, representation: str | None = None) -> bool:
+        """Whether a clip is there in a representation; without one, whether it has a list of captions."""
+
+    @abstractmethod
+    def any_shape(self, representation: str) -> tuple[int, ...] | None:
+        """The shape of some motion in a representation; None where there is none."""
+
+    @abstractmethod
     def shape(self, clip: str, representation: str) -> tuple[int, ...] | None:
         """(T, D), or (T, J, 3) for joints; None where the clip does not have this representation.
 
@@ -47,6 +55,10 @@ class ClipStore(ABC):
         Raises:
             UserError: it is not there, or damaged.
         """
+
+    def raw(self, clip: str, representation: str) -> np.ndarray:
+        """The whole array as it lies there, whatever its shape."""
+        return self.read(clip, representation)
 
     @abstractmethod
     def lines(self, clip: str) -> Lines | None:
@@ -98,6 +110,15 @@ class LooseClips(ClipStore):
         """Its file, which need not exist."""
         return clip_file(self._folders[representation], clip)
 
+    def has(self, clip: str, representation: str | None = None) -> bool:
+        path = self._texts(clip) if representation is None else self.path(clip, representation)
+        return path.is_file()
+
+    def any_shape(self, representation: str) -> tuple[int, ...] | None:
+        place = self._folders[representation]
+        path = next((each for each in sorted(place.iterdir()) if each.suffix == ".npy"), None)
+        return None if path is None else tuple(self._array(path, representation).shape)
+
     def shape(self, clip: str, representation: str) -> tuple[int, ...] | None:
         path = self.path(clip, representation)
         return tuple(self._array(path, representation).shape) if path.is_file() else None
@@ -109,6 +130,9 @@ class LooseClips(ClipStore):
                 f"{path}: missing. Complete the folder with `motionrft convert --dataset {self.root}`."
             )
         return self._array(path, representation)[start:stop]
+
+    def raw(self, clip: str, representation: str) -> np.ndarray:
+        return read_arrays(self.path(clip, representation)).array
 
     def lines(self, clip: str) -> Lines | None:
         path = self._texts(clip)
@@ -133,15 +157,15 @@ class LooseClips(ClipStore):
         digest = hashlib.sha256()
         for clip in clips:
             motions = (self.path(clip, name) for name in self.representations)
-            found = next((stat for path in motions if (stat := _stat(path)) is not None), "none")
-            digest.update(f"{found} {_stat(self._texts(clip))}\n".encode())
+            found = next((stat for path in motions if (stat := stat_of(path)) is not None), "none")
+            digest.update(f"{found} {stat_of(self._texts(clip))}\n".encode())
         return digest.hexdigest()
 
     def contents(self, clips: Sequence[str]) -> tuple[str, bool]:
         return contents_hash(_Motions(self, clips))
 
     def _texts(self, clip: str) -> Path:
-        return clip_file(self.root / "texts", clip, ".txt")
+        return clip_file(self.root / TEXTS, clip, ".txt")
 
     def _array(self, path: Path, representation: str) -> np.ndarray:
         array = read_arrays(path).array
@@ -163,14 +187,9 @@ class _Motions:
                     yield path
 
 
-def open_clips(root: Path) -> ClipStore:
-    """The clips of a data set folder."""
-    return LooseClips(root)
-
-
 def holds_motions(root: Path) -> bool:
     """Whether there is any motion of a data set in a folder."""
-    return any(folder_of(root, name).is_dir() for name in FOLDERS)
+    return (root / SHARD_INDEX).is_file() or any(folder_of(root, name).is_dir() for name in FOLDERS)
 
 
 def check_single(shape: tuple[int, ...], name: str, representation: str) -> None:
@@ -186,7 +205,8 @@ def width_of(representation: str, shape: tuple[int, ...]) -> int:
     return values // 3 if representation == JOINTS else values
 
 
-def _stat(path: Path) -> str | None:
+def stat_of(path: Path) -> str | None:
+    """When a file was written, and its size; None where there is none."""
     try:
         found = os.stat(path)
     except OSError:

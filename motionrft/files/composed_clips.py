@@ -11,7 +11,7 @@ import torch
 from motionrft.files.captions import text_lines
 from motionrft.files.clip_writing import save_clip
 from motionrft.files.composition import Composed, CompositionRecipe, Source, compositions
-from motionrft.files.dataset_layout import FOLDERS
+from motionrft.files.dataset_layout import FOLDERS, TEXTS
 from motionrft.files.parallel import mapped
 from motionrft.representations.join import join
 from motionrft.representations.names import JOINTS
@@ -58,7 +58,7 @@ def _write(composed: Composed, folder: Path, blend: int) -> None:
     save_clip(
         composed.clip, join([part.reshape(len(part), -1, 3) for part in parts], blend)[None].float(), folder
     )
-    text = folder / "texts" / f"{composed.clip}.txt"
+    text = folder / TEXTS / f"{composed.clip}.txt"
     text.write_text(text_lines(composed.captions), encoding="utf-8")
 
 

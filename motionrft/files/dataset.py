@@ -8,18 +8,18 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from motionrft.errors import UserError
 from motionrft.files.archives import unpacked
 from motionrft.files.captions import read_captions
 from motionrft.files.clip_names import name_fault, read_names
 from motionrft.files.composed_clips import append_rows, composed_rows, write_composed
 from motionrft.files.dataset_clips import ClipWriter
-from motionrft.files.dataset_layout import FOLDERS
+from motionrft.files.dataset_layout import FOLDERS, SHARD_INDEX, SHARDS, TEXTS
 from motionrft.files.dataset_recipe import DatasetRecipe, DatasetReport
 from motionrft.files.hold_out import is_hold_out_list
-from motionrft.parsing import csv_rows
+from motionrft.files.packing import Packer, layout_of
+from motionrft.files.shards import open_clips
+from motionrft.parsing import csv_rows, read_json
 from motionrft.representations.statistics import Statistics
 from motionrft.training.atomic import atomic_folder
 
@@ -48,12 +48,17 @@ def build_dataset(
     rows = read_splits(recipe.splits, recipe.split_column)
     report = DatasetReport()
     with unpacked(recipe.motions, out) as motions, atomic_folder(out) as folder:
-        for name in (*FOLDERS.values(), "texts"):
+        for name in (*FOLDERS.values(), TEXTS):
             (folder / name).mkdir()
-        kept = ClipWriter(recipe, rows, captions, folder, report).write(motions, progress)
+        packer = Packer(folder) if recipe.layout == "shards" else None
+        # What is composed is made of single clips, which are packed after it.
+        packed = packer.take if packer is not None and recipe.compose is None else None
+        kept = ClipWriter(recipe, rows, captions, folder, report, packed).write(motions, progress)
         split_of = {clip: rows[source][recipe.split_column] for clip, source in kept.items()}
         _write_index(rows, kept, folder)
         split_of |= _compose(recipe, folder, split_of, captions, rows, report)
+        if packer is not None:
+            packer.finish(() if packed else split_of)
         _write_lists(split_of, folder, report)
         write_statistics(folder, [clip for clip, split in split_of.items() if split == "train"])
         _write_card(recipe, folder, report)
@@ -130,8 +135,9 @@ def write_statistics(folder: Path, clips: Iterable[str]) -> None:
     clips = list(clips)
     if not clips:
         raise UserError("no clip is in the training split: statistics cannot be computed.")
-    for representation, name in FOLDERS.items():
-        motions = (np.load(folder / name / f"{clip}.npy") for clip in clips)
+    stored = open_clips(folder)
+    for representation in stored.representations:
+        motions = (stored.read(clip, representation) for clip in clips)
         Statistics.of_clips(motions, representation).save(folder, representation)
 
 
@@ -151,9 +157,9 @@ def check_replaceable(out: Path) -> None:
         if (out / f"{split}.txt").is_file()
         for clip in read_names(out / f"{split}.txt")
     }
-    folders = (*FOLDERS.values(), "texts")
+    folders = (*FOLDERS.values(), TEXTS)
     statistics = {path.name for name in FOLDERS for path in Statistics.files(out, name)}
-    own = {CARD, "index.csv", *CREDITS, *statistics, *(f"{split}.txt" for split in SPLITS)}
+    own = {CARD, "index.csv", *CREDITS, *statistics, *(f"{split}.txt" for split in SPLITS), *_shards(out)}
     foreign = [
         path.relative_to(out).as_posix()
         for path in sorted(out.rglob("*"))
@@ -167,6 +173,14 @@ def check_replaceable(out: Path) -> None:
         raise UserError(
             f"{out}: holds {', '.join(foreign[:5])}{more} beside the data set. Move that away, or name another --out."
         )
+
+
+def _shards(out: Path) -> set[str]:
+    """The index of a data set in shards, and what it lists."""
+    if layout_of(out) == "folders":
+        return set()
+    named = {f"{SHARDS}/{entry.get('file')}" for entry in read_json(out / SHARD_INDEX).get("shards", ())}
+    return {SHARD_INDEX, *named}
 
 
 def _write_card(recipe: DatasetRecipe, folder: Path, report: DatasetReport) -> None:

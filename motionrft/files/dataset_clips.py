@@ -14,6 +14,7 @@ from motionrft.files.captions import mirror_caption, text_lines
 from motionrft.files.clip_names import name_fault
 from motionrft.files.clip_writing import save_clip
 from motionrft.files.cuts import cuts_of
+from motionrft.files.dataset_layout import FOLDERS, TEXTS
 from motionrft.files.dataset_recipe import DatasetRecipe, DatasetReport
 from motionrft.files.formats.base import FileFault
 from motionrft.files.motions import motion_files, read_motions
@@ -36,13 +37,17 @@ class WrittenClip:
 
 @dataclass
 class ClipWriter:
-    """Writes the clips of a data set. rows, captions: by clip. kept: clips that are in it, with the row of each."""
+    """Writes the clips of a data set. rows, captions: by clip. kept: clips that are in it, with the row of each.
+
+    packed: called with every clip that is kept, once all its files are there.
+    """
 
     recipe: DatasetRecipe
     rows: Mapping[str, Mapping[str, str]]
     captions: Mapping[str, list[str]]
     folder: Path
     report: DatasetReport
+    packed: Callable[[str], None] | None = None
     kept: dict[str, str] = field(default_factory=dict)
 
     def write(
@@ -88,6 +93,9 @@ class ClipWriter:
             names = write_texts(outcome.name, captions, self.recipe.mirror, self.folder)
             self.kept |= dict.fromkeys(names, row)
             self.report.frames += outcome.frames * len(names)
+            if self.packed is not None:
+                for name in names:
+                    self.packed(name)
 
     def _chosen_files(self, motions: list[Path]) -> list[Path]:
         """The files that have a split and captions, or that a table of cuts names.
@@ -182,8 +190,8 @@ def convert_clips(path: Path, recipe: DatasetRecipe, folder: Path) -> list[Writt
 def discard_clip(clip: str, folder: Path) -> None:
     """Take a clip and its mirror image out of the folder again."""
     for name in (clip, f"M{clip}"):
-        for path in folder.glob(f"*/{name}.npy"):
-            path.unlink()
+        for place in FOLDERS.values():
+            (folder / place / f"{name}.npy").unlink(missing_ok=True)
 
 
 def write_texts(clip: str, captions: list[str], mirrored: bool, folder: Path) -> list[str]:
@@ -192,5 +200,5 @@ def write_texts(clip: str, captions: list[str], mirrored: bool, folder: Path) ->
     if mirrored:
         texts[f"M{clip}"] = [mirror_caption(caption) for caption in captions]
     for name, lines in texts.items():
-        (folder / "texts" / f"{name}.txt").write_text(text_lines(lines), encoding="utf-8")
+        (folder / TEXTS / f"{name}.txt").write_text(text_lines(lines), encoding="utf-8")
     return list(texts)

@@ -8,6 +8,9 @@ FOLDERS = {KINEMATIC: "new_joint_vecs", JOINTS: "new_joints", ROTATION: "rotatio
 """Where each representation lies; we write these."""
 ALSO = {ROTATION: "joints_6d"}
 """MotionReward's own name, read where ours is not there."""
+TEXTS = "texts"
+SHARD_INDEX, SHARDS = "shards.json", "shards"
+"""Of a data set in shards: the list of them, and the folder in which they lie instead of the folders above."""
 
 
 def folder_of(root: Path, representation: str) -> Path:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from motionrft.files.composition import CompositionRecipe
 from motionrft.files.formats.base import FileFault
 from motionrft.files.reading import ReadingOptions
 
+Layout = Literal["folders", "shards"]
+"""HumanML3D's, a file a clip and representation; or `shards.json` and large files of many clips each."""
 DEFAULT_MIN_FRAMES = 16
 """Shortest clip that is kept, frames of features."""
 
@@ -22,6 +24,7 @@ class DatasetRecipe:
     captions: JSON lines `{"clip_id": ..., "captions": [...]}`; None where a table of cuts (in `reading`) has them.
     splits: CSV with a column `clip_id` and `split_column`; all its columns travel into `index.csv`.
     fps: rate of the data set; every motion is resampled to it. reading: how the files are read.
+    layout: how the clips lie in the folder.
     min_frames: clips with fewer frames of features are left out, and listed.
     compose: clips of two events and of repeated ones to add, from the clips of each split; `content` names the kinds.
     """
@@ -36,6 +39,7 @@ class DatasetRecipe:
     licence: str = ""
     reading: ReadingOptions = field(default_factory=ReadingOptions)
     jobs: int = 1
+    layout: Layout = "folders"
     compose: CompositionRecipe | None = None
 
 

@@ -13,10 +13,11 @@ import torch
 
 from motionrft.errors import UserError
 from motionrft.files.arrays import read_arrays, write_arrays
-from motionrft.files.captions import first_caption
 from motionrft.files.clip_names import clip_file, read_names
+from motionrft.files.clip_store import ClipStore
 from motionrft.files.dataset import SPLITS
-from motionrft.files.dataset_layout import FOLDERS, folder_of
+from motionrft.files.dataset_layout import FOLDERS, SHARD_INDEX, folder_of
+from motionrft.files.shards import ShardedClips, open_clips
 from motionrft.representations.convert import convert
 from motionrft.representations.names import JOINTS, KINEMATIC, ROTATION
 from motionrft.representations.statistics import Statistics
@@ -54,10 +55,9 @@ class DatasetCheck:
 
 
 def is_dataset(folder: Path) -> bool:
-    """Whether a folder is laid out as HumanML3D: features and at least one split list."""
-    return (folder / FOLDERS[KINEMATIC]).is_dir() and any(
-        (folder / f"{split}.txt").is_file() for split in SPLITS
-    )
+    """Whether a folder is laid out as HumanML3D, or in shards: features and at least one split list."""
+    listed = any((folder / f"{split}.txt").is_file() for split in SPLITS)
+    return listed and ((folder / SHARD_INDEX).is_file() or (folder / FOLDERS[KINEMATIC]).is_dir())
 
 
 def check_dataset(folder: Path, progress: Callable[[int, int], None] | None = None) -> DatasetCheck:
@@ -67,16 +67,17 @@ def check_dataset(folder: Path, progress: Callable[[int, int], None] | None = No
         UserError: the folder is no data set in HumanML3D's layout, or lists no clip that can be read.
     """
     listed = _listed_clips(folder)
-    check = DatasetCheck(folder, _width(folder, listed))
+    motions = open_clips(folder)
+    check = DatasetCheck(folder, _width(motions, listed))
     check.counts = {split: len(clips) for split, clips in listed.items()}
     wanted = (KINEMATIC, JOINTS, ROTATION) if check.width == 263 else (KINEMATIC, JOINTS)
-    check.lacking = [name for name in wanted if not folder_of(folder, name).is_dir()]
+    check.lacking = [name for name in wanted if name not in motions.representations]
     counts = Counter(clip for members in listed.values() for clip in set(members))
     for clip in sorted(clip for clip, lists in counts.items() if lists > 1):
         check.add("in several lists", clip)
     clips = sorted(counts)
     for done, clip in enumerate(clips, 1):
-        _check_clip(check, clip)
+        _check_clip(check, motions, clip)
         if progress is not None:
             progress(done, len(clips))
     _compare_counts(check)
@@ -96,27 +97,25 @@ def _listed_clips(folder: Path) -> dict[str, list[str]]:
     return listed
 
 
-def _width(folder: Path, listed: dict[str, list[str]]) -> int:
+def _width(motions: ClipStore, listed: dict[str, list[str]]) -> int:
     """263 or 251, from the first clip that can be read."""
     for clips in listed.values():
         for clip in clips:
-            path = clip_file(folder / FOLDERS[KINEMATIC], clip)
-            if path.is_file():
-                shape = read_arrays(path).array.shape
-                width = int(shape[-1]) if shape else 0
+            if motions.has(clip, KINEMATIC):
+                width = ([0, *motions.raw(clip, KINEMATIC).shape])[-1]
                 if width in _FPS:
                     return width
-                raise UserError(f"{path}: {width} values a frame; HumanML3D has 263, KIT-ML 251.")
-    raise UserError(f"{folder}: none of the listed clips is in {FOLDERS[KINEMATIC]}/.")
+                place = motions.place(clip, KINEMATIC)
+                raise UserError(f"{place}: {width} values a frame; HumanML3D has 263, KIT-ML 251.")
+    raise UserError(f"{motions.root}: none of the listed clips is in {FOLDERS[KINEMATIC]}/.")
 
 
-def _check_clip(check: DatasetCheck, clip: str) -> None:
+def _check_clip(check: DatasetCheck, motions: ClipStore, clip: str) -> None:
     try:
-        path = clip_file(check.folder / FOLDERS[KINEMATIC], clip)
-        if not path.is_file():
+        if not motions.has(clip, KINEMATIC):
             check.add("listed but missing", clip)
             return
-        features = np.asarray(read_arrays(path).array)
+        features = np.asarray(motions.raw(clip, KINEMATIC))
     except UserError:
         check.add("unreadable", clip)
         return
@@ -127,8 +126,7 @@ def _check_clip(check: DatasetCheck, clip: str) -> None:
     else:
         check.frames += len(features)
     try:
-        text = clip_file(check.folder / "texts", clip, ".txt")
-        if not text.is_file() or not first_caption(text):
+        if not any(line.split("#")[0].strip() for _, line in motions.lines(clip) or ()):
             check.add("no captions", clip)
     except UserError:
         check.add("unreadable captions", clip)
@@ -154,18 +152,27 @@ def complete_dataset(check: DatasetCheck, progress: Callable[[int, int], None] |
 
     Returns:
         The number of clips written.
+
+    Raises:
+        UserError: shards lack a representation: they are not added to.
     """
+    sharded = isinstance(open_clips(check.folder), ShardedClips)
+    if sharded and check.lacking:
+        raise UserError(
+            f"{check.folder}: its shards have no {' and no '.join(check.lacking)}, and are not added to. Complete the "
+            f"folder that they were made of, and write them anew; or write folders: --set layout=folders --out DIR."
+        )
     clips = list(_sound_clips(check))
     written = 0
-    for done, clip in enumerate(clips, 1):
+    for done, clip in enumerate(() if sharded else clips, 1):
         written += _complete_clip(check, clip)
         if progress is not None:
             progress(done, len(clips))
-    train = [clip for clip in _listed_clips(check.folder).get("train", []) if clip in set(clips)]
-    for representation in FOLDERS:
-        folder = folder_of(check.folder, representation)
-        if folder.is_dir() and not _has_statistics(check.folder, representation):
-            motions = (read_arrays(clip_file(folder, clip)).array for clip in train)
+    sound, stored = set(clips), open_clips(check.folder)
+    train = [clip for clip in _listed_clips(check.folder).get("train", []) if clip in sound]
+    for representation in stored.representations:
+        if not _has_statistics(check.folder, representation):
+            motions = (stored.read(clip, representation) for clip in train)
             Statistics.of_clips(motions, representation).save(check.folder, representation)
     return written
 

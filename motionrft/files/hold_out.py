@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from motionrft.errors import UserError
-from motionrft.files.clip_names import clip_file, read_names
-from motionrft.parsing import csv_rows, filled_lines
+from motionrft.files.clip_names import read_names
+from motionrft.files.clip_store import Lines
+from motionrft.files.shards import open_clips
+from motionrft.parsing import csv_rows
 
 CAPTION = "caption"
 """As a key: the class is what some caption says."""
@@ -87,7 +89,8 @@ def _membership(folder: Path, held: HeldOutClass) -> Callable[[str], bool]:
     if held.key == CAPTION:
         words = [re.escape(word) for word in held.value.lower().split()]
         said = re.compile(r"\b" + r"\s+".join(f"{word}(?:e?s|e?d|ing)?" for word in words) + r"\b")
-        return lambda clip: _says(clip_file(folder / "texts", clip, ".txt"), said)
+        clips = open_clips(folder)
+        return lambda clip: _says(clips.lines(clip), said)
     path = folder / "index.csv"
     if not path.is_file():
         raise UserError(
@@ -100,8 +103,6 @@ def _membership(folder: Path, held: HeldOutClass) -> Callable[[str], bool]:
     return lambda clip: clip in members
 
 
-def _says(path: Path, said: re.Pattern[str]) -> bool:
-    """Whether a caption of a `texts/` file, the part of a line before its tags, matches."""
-    if not path.is_file():
-        return False
-    return any(said.search(line.partition("#")[0].lower()) for _, line in filled_lines(path))
+def _says(lines: Lines | None, said: re.Pattern[str]) -> bool:
+    """Whether a caption, the part of a line before its tags, matches."""
+    return any(said.search(line.partition("#")[0].lower()) for _, line in lines or ())

@@ -25,6 +25,7 @@ def mapped(work: Callable[[Item], Result], items: Sequence[Item], processes: int
     Raises:
         RunError: a process died, which is nearly always for want of memory.
     """
+    processes = min(processes, len(items))  # every one of them is started at once
     if processes <= 1:
         yield from map(work, items)
         return
@@ -32,14 +33,29 @@ def mapped(work: Callable[[Item], Result], items: Sequence[Item], processes: int
     context = multiprocessing.get_context("spawn")
     chunk = max(1, min(_LARGEST_CHUNK, len(items) // (4 * processes)))
     try:
-        with ProcessPoolExecutor(processes, context, torch.set_num_threads, (1,)) as pool:
+        # `work` is sent once a process, not with every item: a recipe may name a hundred thousand files.
+        with ProcessPoolExecutor(processes, context, _begin, (work,)) as pool:
             with _main_hidden():
-                results = pool.map(work, items, chunksize=chunk)
+                results = pool.map(_done, items, chunksize=chunk)
             yield from results
     except BrokenProcessPool as error:
         raise RunError(
             "a worker process was killed, probably for want of memory. Use fewer --jobs."
         ) from error
+
+
+_work: Callable[[Any], Any]
+"""Of a process of the pool: what it does with each item."""
+
+
+def _begin(work: Callable[[Any], Any]) -> None:
+    global _work
+    torch.set_num_threads(1)
+    _work = work
+
+
+def _done(item: Any) -> Any:
+    return _work(item)
 
 
 @contextmanager

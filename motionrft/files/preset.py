@@ -91,5 +91,10 @@ class ConvertPreset(ReadingPreset):
         "to test on it",
     )
     min_frames: int = Field(16, ge=1, description="data set: shortest clip kept, frames of features")
+    layout: Literal["folders", "shards"] = Field(
+        "folders",
+        description="data set: HumanML3D's folders, one file a clip and representation; or shards of 256 MB, for many "
+        "clips and for disks that many small files are slow on",
+    )
     licence: str = Field("", description="data set: licence to note in dataset.json")
     compose: ComposePart | None = Field(None, description="data set: composed clips to add; null: none")

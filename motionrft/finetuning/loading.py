@@ -215,6 +215,9 @@ TOKEN_SETTINGS = (
 DIFFUSION_SETTINGS = (
     "data", "prompts", "seconds", "frames", "reward", "reward_rank", "weights", "balance", "reference", "steps",
     "sampler", "eta", "shift", "guidance", "compile", "ema",
+    *(f"method.{name}" for name in (
+        "variant", "history", "least", "shared_noise", "weight", "cut", "share", "kl_form",
+    )),
 )  # fmt: skip
 """What only one kind of generator is tuned with."""
 

@@ -4,7 +4,7 @@
 
 Each way has a process of its own with one CPU thread, and they take turns, so that whatever disturbs disturbs all.
 What is measured: processor seconds of a trajectory (EasyTune on MLD at its full size, as `tests.benchmarks.finetune`),
-and the most bytes that autograd held.
+and the most bytes that autograd held. bf16 pays on processors that multiply it (`lscpu`: avx512_bf16, amx_bf16) alone.
 """
 
 import json
@@ -21,8 +21,10 @@ from dataclasses import replace
 import torch
 torch.set_num_threads(1)
 from tests.benchmarks.finetune import K, EasyTunePreset, Ours
-ours = Ours(int(sys.argv[1]), EasyTunePreset(k=K, judge="next"))
-if sys.argv[2] == "compiled":
+how = sys.argv[2].split()
+precision = {"dtype": torch.bfloat16} if "bf16" in how else {}
+ours = Ours(int(sys.argv[1]), EasyTunePreset(k=K, judge="next"), **precision)
+if "compiled" in how:
     from motionrft.finetuning.compiled import compiled
     context = ours.context
     ours.context = replace(context, compiled=compiled(context.generator, context.reward))
@@ -70,6 +72,8 @@ def compare(then: Path, batches: Sequence[int] = (4, 16), repeats: int = 5) -> I
             "then": Way(then, batch, "plain"),
             "now": Way(here, batch, "plain"),
             "now, compile: true": Way(here, batch, "compiled"),
+            "now, bf16": Way(here, batch, "bf16"),
+            "now, bf16, compile: true": Way(here, batch, "compiled bf16"),
         }
         first = {name: way.run() for name, way in ways.items()}
         for _ in range(repeats):

@@ -128,6 +128,11 @@ def test_a_data_set_in_one_command_then_checked(run: Run, tmp_path: Path) -> Non
     assert built.code == 0 and json.loads(built.out)["splits"] == {"train": 1, "val": 1, "test": 1}
     checked = run("convert", out, "--check", "--json")
     assert checked.code == 0 and json.loads(checked.out)["problems"] == {}
+    for place, layout in ((out, "shards"), (f"{out}-shards", "folders")):
+        there = f"{place}-{layout}"
+        packed = run("convert", place, "--dataset", "--set", f"layout={layout}", "--out", there, "--json")
+        assert packed.code == 0 and json.loads(packed.out)["clips"] == 3
+    assert (tmp_path / "data/texts/b.txt").read_bytes() == (Path(there) / "texts/b.txt").read_bytes()
     (tmp_path / "data/texts/b.txt").unlink()
     assert run("convert", out, "--check").code == 3
     completed = run("convert", out, "--dataset")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from motionrft import builtin
+from motionrft.files.packing import repack
 from motionrft.registry import TEXT_ENCODERS
 from motionrft_cli import main
 from motionrft_cli.commands import COMMANDS, load_function
@@ -98,6 +99,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = write_dataset(HUMANML3D, place / "HumanML3D")
     (place / "data").mkdir()
     (place / "data" / "mine").symlink_to(data)
+    repack(data, place / "data" / "shards", "shards")
+    (place / "data" / "h3d-shards").symlink_to(place / "data" / "shards")
     checkpoint = write_generator("mld", data, HUMANML3D, place / "mld")
     for each in checkpoint.parent.iterdir():
         (place / each.name).symlink_to(each)

@@ -2,9 +2,14 @@
 
 import itertools
 
+import pytest
 import torch
 
 from motionrft.data import BalancedBatches, DistinctBatches, MotionDataset, collate, pad
+from motionrft.evaluation.evaluators.mini import MiniSize
+from motionrft.evaluation.evaluators.training import EvaluatorTrainer, EvaluatorTraining
+from motionrft.files.packing import repack
+from tests.reward.conftest import WordVectors
 
 
 def test_a_step_draws_the_same_items_every_time(folder):
@@ -53,3 +58,22 @@ def test_collate_draws_one_of_each_items_captions(folder):
     drawn = {collate(dataset, torch.tensor([0, 6]), seed=0, step=step).texts[0] for step in range(20)}
     assert drawn == {"clip 0", "again 0"}
     assert collate(dataset, torch.tensor([0, 6]), seed=0, step=0).texts[1] == "only a part"
+
+
+@pytest.mark.parametrize("layout", ["files", "files, nothing read ahead", "shards"])
+def test_a_training_is_bit_equal_however_its_clips_are_read(folder, monkeypatch, layout):
+    settings = EvaluatorTraining(steps=6, batch=3)
+    made = []
+    for way in ("files", layout):
+        root = folder
+        if way == "shards":
+            root = folder.parent / "packed"
+            repack(folder, root, "shards")
+        if "nothing" in way:
+            monkeypatch.setattr(MotionDataset, "expect", lambda *wanted: None)
+        size = MiniSize(text=24, width=16, hidden=16, embedding=8)
+        trainer = EvaluatorTrainer(MotionDataset(root, "train"), WordVectors(), settings, size)
+        for step in range(settings.steps):
+            trainer.update(step)
+        made.append(trainer.network.state_dict())
+    assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])

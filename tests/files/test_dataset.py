@@ -82,6 +82,54 @@ def test_statistics_are_those_of_the_training_split(recipe: DatasetRecipe, tmp_p
         torch.testing.assert_close(found.std, expected.std)
 
 
+def test_in_shards_it_is_the_same_set(recipe: DatasetRecipe, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    mirrored = replace(recipe, mirror=True)
+    files, packed = tmp_path / "files", tmp_path / "packed"
+    told = [
+        build_dataset(each, out).plain()
+        for each, out in ((mirrored, files), (replace(mirrored, layout="shards"), packed))
+    ]
+    assert told[0] == told[1]
+    names = {path.name for path in packed.iterdir()}
+    assert names == {path.name for path in files.iterdir()} - {*FOLDERS.values(), "texts"} | {
+        "shards",
+        "shards.json",
+    }
+    for path in files.iterdir():
+        assert path.is_dir() or path.read_bytes() == (packed / path.name).read_bytes()
+    loose, sharded = MotionDataset(files, "train"), MotionDataset(packed, "train")
+    assert list(loose.items) == list(sharded.items) and len(loose) == 4
+    for item in range(len(loose)):
+        for name in loose.representations:
+            assert torch.equal(loose.motion(item, name), sharded.motion(item, name))
+    build_dataset(
+        replace(recipe, layout="shards"), packed
+    )  # replaces what is a data set of ours and nothing else
+    (packed / "shards" / "thesis.tex").write_text("mine")
+    with pytest.raises(UserError, match=r"holds shards/thesis\.tex"):
+        build_dataset(recipe, packed)
+
+
+def test_shards_are_checked_and_are_not_added_to(recipe: DatasetRecipe, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    out = tmp_path / "data"
+    build_dataset(replace(recipe, layout="shards"), out)
+    assert is_dataset(out)
+    (out / "Mean_135.npy").unlink()
+    check = check_dataset(out)
+    assert check.counts["train"] == 2 and not check.problems and check.frames > 100
+    assert complete_dataset(check) == 0 and (out / "Mean_135.npy").is_file()
+    with (out / "val.txt").open("a") as file:
+        file.write("nobody\n")
+    assert check_dataset(out).problems == {"listed but missing": ["nobody"]}
+    check.lacking.append("rotation")
+    with pytest.raises(UserError, match="shards have no rotation, and are not added to"):
+        complete_dataset(check)
+
+
 def test_mirrored_clips_come_with_mirrored_captions(recipe: DatasetRecipe, tmp_path: Path) -> None:
     from dataclasses import replace
 

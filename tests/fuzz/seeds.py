@@ -5,6 +5,7 @@ import pickle
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from motionrft.evaluation.items import FixedItems, TestItem
 from motionrft.evaluation.result import EvaluationResult
 from motionrft.files import Motion, write_motion
 from motionrft.files.bvh_writer import write_bvh
+from motionrft.files.packing import repack
 from motionrft.generators.folder import save_generator
 from motionrft.official.generators import save_official
 from motionrft.report.study import ASPECTS
@@ -151,6 +153,15 @@ def data_set(folder: Path) -> None:
     (folder / "index.csv").write_text("clip_id,split,content,style\na,train,walk,calm\nb,train,walk,wild\n")
     (folder / "dataset.json").write_text('{"fps": 20.0, "licence": "none"}\n')
     Statistics.of_clips([features()]).save(folder)
+
+
+def sharded(folder: Path) -> None:
+    with TemporaryDirectory() as loose:
+        data_set(Path(loose))
+        repack(Path(loose), folder / "set", "shards")
+    for path in (folder / "set").iterdir():
+        path.rename(folder / path.name)
+    (folder / "set").rmdir()
 
 
 def run(folder: Path) -> None:

@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from motionrft.data import MotionDataset
-from motionrft.data.strings import Strings
 from motionrft.reward.embedding import embed_motions, embed_texts
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.spl import objective as spl
 from motionrft.reward.spl.spl_preset import RefineSplPreset
+from motionrft.strings import Strings
 from motionrft.text.base import TextEncoder
 from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.seeds import generator_for
