@@ -12,6 +12,10 @@ class UserError(ValueError):
     """The input is wrong: a file, a field, a name. Nothing was written."""
 
 
+class UserErrorElsewhere(UserError):
+    """Another process of the run has found the input to be wrong, and says so: this one ends as it does, in silence."""
+
+
 class RunError(RuntimeError):
     """The run started and could not finish. What was saved before stays valid."""
 

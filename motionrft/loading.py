@@ -12,9 +12,9 @@ from motionrft.errors import UserError
 from motionrft.generators.asking_preset import AskingPreset
 from motionrft.generators.folder import build_generator, read_generator
 from motionrft.generators.text_to_motion import TextToMotion
+from motionrft.generators.wishes import read_wishes_at
 from motionrft.official.generators import checkpoint_in, read_official
 from motionrft.official.rewards import NOTHING_SAID, SUFFIXES, Beside, is_checkpoint, read_reward
-from motionrft.parsing import parse_json, parsing, read_text
 from motionrft.registry import GENERATORS
 from motionrft.reward.base import Learnt, Reward
 from motionrft.reward.loading import Terms, read_reward_folder, reward_folder, weighted
@@ -66,13 +66,10 @@ def _ask(preset: AskingPreset, generator: TextToMotion) -> None:
     """Ask the generator for what the preset says.
 
     Raises:
-        UserError: the file is missing or no JSON, or the family takes no constraints.
+        UserError: the file or folder is missing or damaged, or the family takes no constraints.
     """
     heading = None if preset.heading is None else math.radians(preset.heading)
-    wishes = None
-    if preset.constraints is not None:
-        with parsing(preset.constraints, "constraints.json"):
-            wishes = parse_json(read_text(Path(preset.constraints)))
+    wishes = None if preset.constraints is None else read_wishes_at(Path(preset.constraints))
     generator.ask(wishes, heading, preset.constraints or "constraints")
 
 
@@ -102,6 +99,7 @@ def load_reward(
     fps: float = 20.0,
     device: torch.device | str = "cpu",
     beside: Beside = NOTHING_SAID,
+    size: float = 1.0,
 ) -> Reward:
     """A reward with its terms weighed.
 
@@ -113,6 +111,7 @@ def load_reward(
         representation: of the motions it shall judge, de-normalised.
         fps: of those motions; physics and code of one's own ask.
         beside: for a checkpoint, which adapters are meant, and where statistics are that do not lie beside it.
+        size: what its learnt terms see joints multiplied by (`TextToMotion.size`).
 
     Raises:
         UserError: no reward there, a damaged one, or a term that nothing provides.
@@ -123,7 +122,7 @@ def load_reward(
         reward = load_own(str(path), representation, fps)
     else:
         reward = open_reward(path, beside)
-    return weighted(reward, weights, representation, fps).to(device)
+    return weighted(reward, weights, representation, fps, size).to(device)
 
 
 def open_reward(path: Path | str, beside: Beside = NOTHING_SAID) -> Learnt:

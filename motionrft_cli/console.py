@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from motionrft_cli.processes import speaks, spoken
 from motionrft_cli.terminal import visible
 
 if TYPE_CHECKING:
@@ -82,8 +83,13 @@ class Console:
             self.info(self._held.pop(0))
 
     def warn(self, text: str) -> None:
-        """A line that is worth reading even under --quiet."""
-        self.rich.print(f"warning: {visible(text)}", soft_wrap=True, style="yellow")
+        """A line that is worth reading even under --quiet; it names the process, where that is not the first."""
+        self.rich.print(spoken(f"warning: {visible(text)}"), soft_wrap=True, style="yellow")
+
+    def warn_of_all(self, text: str) -> None:
+        """A warning that every process of a run comes to: the first one says it."""
+        if speaks():
+            self.warn(text)
 
     def error(self, text: str) -> None:
         """The line a failure ends in; see `motionrft_cli.main` for who calls it."""

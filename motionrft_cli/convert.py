@@ -13,7 +13,7 @@ from motionrft_cli import convert_dataset
 from motionrft_cli.inputs import Null, expand_inputs
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.outputs import check_writable_folder, cleaned
-from motionrft_cli.shares import Shard, Share, share_of
+from motionrft_cli.shares import Shard, Share, refuse_several, share_of
 
 if TYPE_CHECKING:
     from motionrft.files.conversion import Conversion, Existing, Outcome
@@ -76,6 +76,8 @@ def convert(
     paths = expand_inputs(inputs, null)
     if show_joint_map:
         return _joint_map(paths)
+    if join or dataset:
+        refuse_several(f"convert {'--join' if join else '--dataset'}")
     if join:
         return _joined(call, paths)
     if check:

@@ -15,6 +15,7 @@ from motionrft.finetuning.preset import FinetunePreset
 from motionrft_cli.following import Log, check_log, followed
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.resuming import AllowChanged
+from motionrft_cli.shares import refuse_several
 from motionrft_cli.training_progress import LoopProgress
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def finetune(
         return _dry_run(call)
     if log is not None:
         check_log(log)
+    if diagnose is not None:
+        refuse_several("finetune --diagnose")
     out = call.output_folder()
     if diagnose is not None:
         return _diagnose(call, diagnose)
@@ -131,7 +134,7 @@ def _session(call: Call[FinetunePreset], allow_changed: Sequence[str] = ()) -> "
         call.resume,
         call.overwrite,
         progress=lambda stage: LoopProgress(call.console, stage),
-        say=call.console.warn,
+        say=call.console.warn_of_all,
         allow_changed=tuple(allow_changed),
     )
 

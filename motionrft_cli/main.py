@@ -16,8 +16,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from motionrft.errors import Interrupted, RunError, UserError, is_out_of_memory
+from motionrft.errors import Interrupted, RunError, UserError, UserErrorElsewhere, is_out_of_memory
 from motionrft_cli.commands import COMMANDS, load_command
+from motionrft_cli.processes import speaks, spoken
 from motionrft_cli.terminal import prepare_streams, visible
 from motionrft_cli.waiting import spin_briefly
 
@@ -119,8 +120,8 @@ def run(arguments: Sequence[str]) -> int:
     except BaseException as error:
         if debug:
             traceback.print_exc()
-        else:
-            _say(_message(error))
+        elif speaks() or not _told_elsewhere(error):
+            _say(spoken(_message(error)))
         _settle_stdout()
         return _exit_code(error)
 
@@ -149,6 +150,11 @@ def _exit_code(error: BaseException) -> int:
 def _is_usage(error: BaseException) -> bool:
     """Typer's own complaints about the command line carry exit code 2."""
     return isinstance(error, typer.TyperException) and error.exit_code == 2
+
+
+def _told_elsewhere(error: BaseException) -> bool:
+    """Whether every process of a run ends so, and the first of them says it."""
+    return isinstance(error, UserErrorElsewhere) or (isinstance(error, Interrupted) and error.together)
 
 
 def _message(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from motionrft.errors import UserError
 from motionrft.plurals import counted
 from motionrft.preferences.preset import PreferPreset
 from motionrft_cli.options import Call, command, sets
+from motionrft_cli.shares import refuse_several
 
 if TYPE_CHECKING:
     from motionrft.preferences.run import Stage
@@ -45,6 +46,7 @@ def prefer(
 
     if stage is not None and stage not in STAGES:
         raise UserError(f"--stage {stage}: legal: {', '.join(STAGES)}.")
+    refuse_several("prefer")
     if call.dry_run:
         estimate = Preferring(call.preset, Path(), call.device()).estimate()
         call.console.table("dry run: prefer", ["what", "estimate"], [list(row) for row in _rows(estimate)])

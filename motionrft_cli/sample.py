@@ -83,6 +83,8 @@ def _sample(
     text_file: Path | None,
     data: Path | None,
 ) -> int:
+    import torch
+
     from motionrft import builtin
     from motionrft.loading import load_generator, loaded_for
 
@@ -91,7 +93,10 @@ def _sample(
     statistics = None if preset.statistics is None else Path(preset.statistics)
     device = str(share.company.device or call.device())
     model = loaded_for(preset, load_generator(path, device, preset.family, statistics))
-    wanted = list(share.of(_wanted(call, _texts(call, prompts, text_file, data, model), model)))
+    texts = _texts(call, prompts, text_file, data, model)
+    if asked := model.check_asked([text for text, _ in texts], torch.tensor([frames for _, frames in texts])):
+        call.console.info(asked)
+    wanted = list(share.of(_wanted(call, texts, model)))
     there = [each.stem for each in wanted if share.number_of_jobs > 1 and _finished(out, each, preset)]
     if there and not (call.resume or call.overwrite):
         raise UserError(f"{out}: {there[0]} is there; add --resume or --overwrite, or name another folder.")
@@ -207,7 +212,6 @@ def _motions(
     preset, dtype = call.preset, call.dtype()
     condition = model.encode_text([each.prompt for each in wanted])
     lengths = torch.tensor([each.frames for each in wanted])
-    model.check_asked(int(lengths.min()))
     batches = sample_batches(
         model,
         condition,

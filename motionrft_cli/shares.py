@@ -106,8 +106,7 @@ def refuse_several(command: str) -> None:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count > 1:
         raise UserError(
-            f"{command} runs in one process; {count} were started. Start it without torchrun, on one device "
-            "(--device cuda:0)."
+            f"{command} runs in one process; {count} were started. Start it without torchrun or accelerate launch."
         )
 
 

@@ -7,7 +7,6 @@ from motionrft_cli.dry_run import measure_cost
 from motionrft_cli.following import Log, check_log, followed
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.resuming import AllowChanged
-from motionrft_cli.shares import refuse_several
 
 SHOWN = ("stages", "recall", "preference", "authenticity")
 """What is known of a reward's making that --json repeats."""
@@ -35,7 +34,6 @@ def train_reward(
     if log is not None:
         check_log(log, call.dry_run)
     if call.preset.stage == "evaluator":
-        refuse_several("train-reward --stage evaluator")
         return _train_evaluator(call, tuple(allow_changed or ()), log)
     from motionrft.loading import load_generator, opened_reward
     from motionrft.official.pickles import read_pickle
@@ -74,7 +72,7 @@ def train_reward(
             open_pickle=read_pickle,
             open_reward=opened_reward,
             open_generator=load_generator,
-            say=call.console.warn,
+            say=call.console.warn_of_all,
             company=company,
         )
         reward = train_reward(call.preset, session)
@@ -95,11 +93,20 @@ def _train_evaluator(call: Call[TrainRewardPreset], allow_changed: tuple[str, ..
                 call.preset, folder, call.device(), progress(EVALUATOR)
             ),
         )
-    out = call.output_folder()
-    with followed(call, log) as progress:
-        bar = progress(EVALUATOR)
+    from motionrft.training.distribution import Distribution
+
+    with Distribution.join(call.device()) as company, followed(call, log) as progress:
+        company.first(call.output_folder)
+        out = call.output_folder()
         found = run_evaluator_training(
-            call.preset, out, call.device(), bar, call.resume, call.overwrite, allow_changed
+            call.preset,
+            out,
+            company.device or call.device(),
+            progress(EVALUATOR),
+            call.resume,
+            call.overwrite,
+            allow_changed,
+            company,
         )
     rows = [[name, value] for name, value in found.items()]
     call.console.table("validation split: real motions and their captions", ["measure", "value"], rows)

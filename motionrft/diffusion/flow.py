@@ -48,13 +48,13 @@ def euler(grid: Tensor, eta: float = 0.0, constant: bool = False) -> TableProces
 
         mean = (1 - g^2 h / (2 (1 - t))) x + (1 + g^2 t / (2 (1 - t))) h v,    std = g sqrt(h),
 
-    where g = eta sqrt((1 - t) / t), t at least the first step's end (Flow-GRPO, Liu et al. 2025, where eta is
-    called a, 0.7 is usual, and time runs the other way), or with `constant` g = eta (DanceGRPO, Xue et al. 2025,
-    with 0.3).
+    where g = eta sqrt((1 - t) / t), at pure noise with the first step's end for the t below (Flow-GRPO, Liu et al.
+    2025, where eta is called a, 0.7 is usual, and time runs the other way), or with `constant` g = eta (DanceGRPO,
+    Xue et al. 2025, with 0.3).
     """
     t, h = grid[:-1], grid.diff()  # (S,)
     # g^2 / (1 - t), which in the first form stays finite wherever t is.
-    strength = eta**2 / ((1 - t) if constant else t.clamp(min=grid[1]))  # (S,)
+    strength = eta**2 / ((1 - t) if constant else torch.where(t == 0, grid[1], t))  # (S,)
     return _flow_table(
         t,
         grid,

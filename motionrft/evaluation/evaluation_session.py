@@ -316,7 +316,9 @@ class EvaluationSession:
         if not isinstance(source, GeneratorSource):
             return load_reward(self.preset.reward, device=self.device)
         made_by = source.generator
-        return load_reward(self.preset.reward, None, made_by.representation, made_by.fps, self.device)
+        return load_reward(
+            self.preset.reward, None, made_by.representation, made_by.fps, self.device, size=made_by.size
+        )
 
     def _dataset(self, max_frames: int = 196) -> MotionDataset:
         assert self.preset.data is not None

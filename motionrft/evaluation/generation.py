@@ -25,6 +25,7 @@ from motionrft.evaluation.result import EvaluationResult, collect, machine
 from motionrft.evaluation.sources import GeneratorSource, Made, Source
 from motionrft.generators.text_to_motion import Sampling, TextToMotion
 from motionrft.reward.base import Reward
+from motionrft.training.distribution import ALONE, Distribution
 
 NOBODY = (
     "No evaluator of this data was named, so R-Precision, MM-Dist, FID and Diversity are left out: what is shown is "
@@ -133,7 +134,7 @@ class GenerationProtocol:
     def _measure(self, made: Made) -> Measured:
         """At the evaluator's rate: it knows no other."""
         made = made.at(self.evaluator.fps)
-        return measure(self.evaluator, made.motion, made.lengths, made.representation, self.batch)
+        return measure(self.evaluator, made.motion, made.lengths, made.representation, self.batch, made.rest)
 
     @torch.no_grad()
     def _rewards(self, made: Made, captions: Sequence[Caption]) -> dict[str, Tensor]:
@@ -145,7 +146,7 @@ class GenerationProtocol:
             lengths = made.lengths[start : start + self.batch]
             motion = made.motion[start : start + self.batch, : int(lengths.max())].to(device)
             motion, lengths = converted(
-                motion, lengths.to(device), made.representation, self.reward.representation
+                motion, lengths.to(device), made.representation, self.reward.representation, made.rest
             )
             condition = self.reward.prepare([c.text for c in captions[start : start + self.batch]]).to(device)
             total, terms = self.reward(motion, lengths, condition)
@@ -214,6 +215,7 @@ def evaluate_generator(
     identity: str = "",
     progress: Callable[[int, int], None] | None = None,
     watch: Callable[[Repetition], None] | None = None,
+    company: Distribution = ALONE,
 ) -> EvaluationResult:
     """Sample a generator on the test items, once a seed, and judge the motions.
 
@@ -224,8 +226,9 @@ def evaluate_generator(
         reward: reported beside the evaluator's numbers; None leaves it out.
         sampling: None stands for the generator's own.
         identity: hash of the generator's files, for the record.
+        company: the processes that sample together, some batches each; all of them judge all motions.
     """
-    source = GeneratorSource(generator, name, identity, sampling, batch)
+    source = GeneratorSource(generator, name, identity, sampling, batch, company=company)
     protocol = GenerationProtocol(evaluator, items, seeds, reward, batch, progress=progress, watch=watch)
     return protocol.run(source)
 

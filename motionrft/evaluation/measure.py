@@ -76,12 +76,14 @@ def measure(
     lengths: Tensor,
     representation: str,
     batch: int = 64,
+    rest: Tensor | None = None,
 ) -> Measured:
     """Judge N motions.
 
     Args:
         motion: (N, T, D), de-normalised, in `representation`, at the evaluator's rate.
         lengths: (N,) frames, on the CPU.
+        rest: as `converted`.
 
     Raises:
         UserError: a motion is shorter than the evaluator can read.
@@ -95,7 +97,7 @@ def measure(
     for start in range(0, len(motion), batch):
         frames = lengths[start : start + batch]  # (B,)
         clip = motion[start : start + batch, : int(frames.max())].to(device)  # (B, T, D)
-        parts.append(_measure_batch(evaluator, clip, frames.to(device), representation))
+        parts.append(_measure_batch(evaluator, clip, frames.to(device), representation, rest))
     return Measured.joined(parts)
 
 
@@ -106,16 +108,24 @@ def device_of(module: nn.Module) -> torch.device:
 
 
 @torch.no_grad()
-def _measure_batch(evaluator: Evaluator, motion: Tensor, lengths: Tensor, representation: str) -> Measured:
-    seen, frames = converted(motion, lengths, representation, evaluator.representation)  # (B, T, D), (B,)
-    joints, joint_frames = converted(motion, lengths, representation, "joints")  # (B, T, J, 3), (B,)
+def _measure_batch(
+    evaluator: Evaluator, motion: Tensor, lengths: Tensor, representation: str, rest: Tensor | None
+) -> Measured:
+    seen, frames = converted(motion, lengths, representation, evaluator.representation, rest)  # (B, T, D)
+    joints, joint_frames = converted(motion, lengths, representation, "joints", rest)  # (B, T, J, 3), (B,)
     return Measured(evaluator.embed_motion(seen, frames), physics(joints, joint_frames, evaluator.fps))
 
 
-def converted(motion: Tensor, lengths: Tensor, source: str, target: str) -> tuple[Tensor, Tensor]:
+def converted(
+    motion: Tensor, lengths: Tensor, source: str, target: str, rest: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """A motion in another representation with its lengths (features are a frame shorter than joints); joints
-    come as (B, T, J, 3)."""
-    motion = convert(motion, source, target, lengths)  # (B, T, D), or joints (B, T, J, 3)
+    come as (B, T, J, 3).
+
+    Args:
+        rest: (J, 3) rest joints that the source needs (`TextToMotion.feature_rest`).
+    """
+    motion = convert(motion, source, target, lengths, rest)  # (B, T, D), or joints (B, T, J, 3)
     if target == "joints" and motion.dim() == 3:
         motion = motion.unflatten(-1, (-1, 3))  # (B, T, J, 3)
     return motion, converted_lengths(lengths, source, target)

@@ -32,20 +32,27 @@ class Made:
     fps: float
     unusable: int | None = None
     """How many were no motion, and are a mean pose instead; None of a source whose motions all are."""
+    rest: Tensor | None = None
+    """Rest joints that conversions of the motions need, where they do (`TextToMotion.feature_rest`)."""
 
     def at(self, fps: float) -> "Made":
         """The same motions at another rate, as joints; unchanged where it is theirs."""
         if fps == self.fps:
             return self
-        joints, lengths = converted(self.motion.cpu(), self.lengths.cpu(), self.representation, "joints")
+        joints, lengths = self._joints()
         spans = zip(joints, lengths.tolist(), strict=True)
         clips = [resample_linear(clip[:frames], self.fps, fps) for clip, frames in spans]  # (T', J, 3) each
         return Made(*pad(clips), "joints", fps, self.unusable)
 
     def clips(self) -> list[Tensor]:
         """Joints (T, J, 3) in metres of every motion, on the CPU: for pictures and distances."""
-        joints, lengths = converted(self.motion.cpu(), self.lengths.cpu(), self.representation, "joints")
+        joints, lengths = self._joints()
         return [clip[:frames] for clip, frames in zip(in_metres(joints), lengths.tolist(), strict=True)]
+
+    def _joints(self) -> tuple[Tensor, Tensor]:
+        """(N, T, J, 3) and (N,) frames, on the CPU."""
+        rest = None if self.rest is None else self.rest.cpu()
+        return converted(self.motion.cpu(), self.lengths.cpu(), self.representation, "joints", rest)
 
 
 class Source(Protocol):
@@ -156,6 +163,7 @@ class GeneratorSource:
             generator.representation,
             generator.fps,
             int((~all_of_them.usable).sum()) if self.may_fail else None,
+            generator.feature_rest,
         )
 
     def _sampled(
@@ -167,6 +175,8 @@ class GeneratorSource:
         condition = generator.encode_text([caption.text for caption in captions]).to(generator.device)
         precision = None if self.dtype == torch.float32 else self.dtype
         found: Batches = []
+        # As many in a batch as keep every process at work.
+        batch = min(self.batch, -(-len(seeds) // self.company.processes))
         with evaluating(generator):
             for chosen, sampled in sample_batches(
                 generator,
@@ -174,7 +184,7 @@ class GeneratorSource:
                 frames,
                 seeds,
                 self.sampling,
-                self.batch,
+                batch,
                 precision,
                 share,
             ):

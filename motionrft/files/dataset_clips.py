@@ -93,8 +93,9 @@ class ClipWriter:
             names = write_texts(outcome.name, captions, self.recipe.mirror, self.folder)
             self.kept |= dict.fromkeys(names, row)
             self.report.frames += outcome.frames * len(names)
-            for name in names if self.packed is not None else ():
-                self.packed(name)
+            if self.packed is not None:
+                for name in names:
+                    self.packed(name)
 
     def _chosen_files(self, motions: list[Path]) -> list[Path]:
         """The files that have a split and captions, or that a table of cuts names.

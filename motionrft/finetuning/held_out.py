@@ -17,7 +17,7 @@ from motionrft.evaluation.evaluators import load_evaluator
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.evaluators.nobody import NoEvaluator
 from motionrft.evaluation.generation import NOBODY
-from motionrft.evaluation.items import FixedItems
+from motionrft.evaluation.items import FixedItems, capped
 from motionrft.evaluation.numbers import CANDIDATES
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.generators.text_to_motion import TextToMotion
@@ -25,7 +25,7 @@ from motionrft.skeleton import SMPL22
 from motionrft.training.seeds import item_seed
 
 PER_LABEL = 12
-"""Held-out items of one kind of motion at most: kinds can be very uneven."""
+"""Held-out items of one kind of motion at most, where that leaves enough to rank: kinds can be very uneven."""
 SHARE = 5
 """At most every fifth prompt of a file is kept for the watch, and every fifth for the tables."""
 
@@ -156,7 +156,11 @@ def _of_data(data: str | None, split: str, count: int, evaluator: Evaluator) -> 
         return None
     if data is None or data == builtin.NAME:
         return TestSet(FixedItems.load(builtin.items_path(split)).subset(count), evaluator)
-    items = FixedItems.of_dataset(MotionDataset(data, split), evaluator, per_label=PER_LABEL)
+    dataset = MotionDataset(data, split)
+    labels, keys = [item.label for item in dataset.items], [item.key for item in dataset.items]
+    # A list of one kind of motion, left out of the training, has nothing to be evened out with.
+    uneven = len(capped(labels, keys, PER_LABEL)) >= CANDIDATES
+    items = FixedItems.of_dataset(dataset, evaluator, per_label=PER_LABEL if uneven else None)
     return TestSet(items.subset(count), evaluator)
 
 

@@ -14,6 +14,7 @@ from motionrft.evaluation.generation import Repetition
 from motionrft.evaluation.result import EvaluationResult
 from motionrft.files.arrays import write_members
 from motionrft.finetuning.report import Pictured, picture
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.fingerprints import file_hash
 
 Evaluate = Callable[[Callable[[Repetition], None]], EvaluationResult]
@@ -26,11 +27,14 @@ class KeptEvaluations:
 
     The second is written last, so that an evaluation which was cut short is not taken for a whole one.
 
+    folder: None in a process that another one keeps them for.
     say: told what is taken up, and why what is there is made again.
+    company: the processes that evaluate together; the first one's folder says what has to be made.
     """
 
-    folder: Path
+    folder: Path | None
     say: Callable[[str], None]
+    company: Distribution = ALONE
 
     def of(
         self, name: str, made_of: Mapping[str, Any], evaluate: Evaluate
@@ -38,19 +42,15 @@ class KeptEvaluations:
         """The evaluation that is there if it was made of the same; else a new one, which is kept.
 
         Args:
-            made_of: all that its numbers depend on; JSON values.
+            made_of: all that its numbers depend on; JSON values. Only read where there is a folder.
 
         Returns:
             The result, and motions of its first repetition; None where nothing was pictured.
         """
-        file, beside = self.folder / f"{name}.json", self.folder / f"{name}.npz"
         wanted = json.loads(json.dumps(made_of))
-        if file.is_file():
-            former, shown = _read(beside, file)
-            if former == wanted:
-                self.say(f"{file}: taken up, nothing of it has changed.")
-                return EvaluationResult.load(file), shown
-            self.say(f"{file}: evaluated again, {_changed(former, wanted)}.")
+        kept = self.company.gather(self.company.first(lambda: self._kept(name, wanted)))[0]
+        if kept is not None:
+            return kept
         seen: list[Pictured] = []
 
         def keep(repetition: Repetition) -> None:
@@ -58,10 +58,29 @@ class KeptEvaluations:
                 seen.append(picture(repetition))
 
         result = evaluate(keep)
-        beside.unlink(missing_ok=True)
-        result.save(file)
-        write_members(beside, _members(wanted, file, seen))
+        if self.folder is not None:
+            file, beside = _files(self.folder, name)
+            beside.unlink(missing_ok=True)
+            result.save(file)
+            write_members(beside, _members(wanted, file, seen))
         return result, seen[0] if seen else None
+
+    def _kept(self, name: str, wanted: Mapping[str, Any]) -> tuple[EvaluationResult, Pictured | None] | None:
+        """What is there, if it was made of what is wanted."""
+        assert self.folder is not None, "the first process keeps them"
+        file, beside = _files(self.folder, name)
+        if not file.is_file():
+            return None
+        former, shown = _read(beside, file)
+        if former == wanted:
+            self.say(f"{file}: taken up, nothing of it has changed.")
+            return EvaluationResult.load(file), shown
+        self.say(f"{file}: evaluated again, {_changed(former, wanted)}.")
+        return None
+
+
+def _files(folder: Path, name: str) -> tuple[Path, Path]:
+    return folder / f"{name}.json", folder / f"{name}.npz"
 
 
 def _members(made_of: Mapping[str, Any], result: Path, seen: list[Pictured]) -> dict[str, np.ndarray]:

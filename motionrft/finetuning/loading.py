@@ -11,7 +11,7 @@ import torch
 
 from motionrft import builtin
 from motionrft.data.folder import MotionDataset
-from motionrft.data.prompts import read_prompt_file, read_prompts
+from motionrft.data.prompts import read_prompt_file
 from motionrft.errors import UserError
 from motionrft.finetuning.held_out import TestSet, held_out, prompt_seconds, split_prompts
 from motionrft.finetuning.methods.base import plan_of, usable_methods
@@ -36,6 +36,7 @@ from motionrft.reward.balance import balanced
 from motionrft.reward.base import Reward
 from motionrft.reward.kimodo_terms import FEATURE_COSTS, feature_weights, with_feature_costs
 from motionrft.reward.resampled import SAME_RATE, Resampled
+from motionrft.reward.scaled import Scaled
 from motionrft.training.fingerprints import path_hash, text_hash
 from motionrft.training.weights import CONFIG
 
@@ -75,7 +76,8 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
             raise UserError(f"{preset.pairs}: no such file of pairs.")
         found["data"] = path_hash(preset.pairs)
     elif preset.prompts is not None:
-        found["data"] = text_hash(*read_prompts(Path(preset.prompts)))
+        given = read_prompt_file(Path(preset.prompts))
+        found["data"] = text_hash(*given.texts, *(str(seconds) for seconds in given.seconds or []))
     elif preset.data is not None:
         found["data"] = MotionDataset(preset.data, preset.split).identity
     else:
@@ -105,11 +107,17 @@ def load_parts(
     _check_skeleton(preset, generator, reward)
     if another := other_rate(reward, generator.fps):
         say(f"{preset.reward} {another}")
+    if any(isinstance(part, Scaled) for part in reward.modules()):
+        say(
+            f"{preset.reward} learnt from people: joints are multiplied by {generator.size:.2f} for it, to a person's "
+            "legs. Proportions stay those of the robot: prefer physics, and look at the motions."
+        )
     looked_at = held_out(preset, generator, device, say)
     if reward is not known:
         generator.decode_features()
     prompts = load_prompts(preset, generator)
-    generator.check_asked(int(prompts.lengths.min()))
+    if asked := generator.check_asked(prompts.texts, prompts.lengths):
+        say(asked)
     _check_texts(generator, prompts, [looked_at.validation, looked_at.test, looked_at.source])
     if generator.warning:
         say(generator.warning)
@@ -142,8 +150,10 @@ def load_weighed(
     costs, weights = feature_weights(preset.weights, generator.feature_costs)
     known = None
     if any(weights.values()) or not costs:
-        known = load_reward(preset.reward, weights, generator.representation, generator.fps, device, beside)
-    reward = with_feature_costs(known, costs).to(device) if costs else known
+        known = load_reward(
+            preset.reward, weights, generator.representation, generator.fps, device, beside, generator.size
+        )
+    reward = with_feature_costs(known, costs, generator.feature_rest).to(device) if costs else known
     assert reward is not None, "a reward without costs has been loaded"
     return reward, known
 

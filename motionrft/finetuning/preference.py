@@ -25,10 +25,17 @@ from motionrft.finetuning.preference_losses import (
 from motionrft.finetuning.supervised import denoising_error, drawn, encoded, recorded_state
 
 Numbers = dict[str, Tensor]
-TAU, SHARES = "sopo tau", "sopo shares kept"
-"""Under these names a run remembers the threshold that it found, and how many samples it let through lately."""
-WATCHED = 10
-"""Updates after which a share of 0 or 1 is worth a warning."""
+TAU, SHARES = "sopo tau", "sopo prompts on end"
+"""Under these names a run remembers the threshold that it found, and for how long it has let nothing or all through."""
+WATCHED = 32
+"""Prompts on end after which a share of 0 or 1 is worth a warning."""
+ROUNDING = 1e-6
+"""Of a share that is added up over micro-batches."""
+SAID = {
+    "0": "no sample scored below tau {tau:.3g}: this is supervised tuning. Set method.tau higher",
+    "1": "every worst sample scored below tau {tau:.3g}: it selects nothing. Set method.tau lower",
+}
+"""What is said of a share kept of 0 and of 1."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,8 @@ def sopo(
         return Judged(sopo_loss(errors, choice, method.beta, method.scale), numbers, made)
 
     point = _accumulated(context, micro_batches, judged)
-    _mind_the_share(context, float(point.numbers["kept"]), tau)
+    prompts = sum(len(made.rewards) for made in sampled)
+    watch_share(context, float(point.numbers["kept"]), prompts, tau)
     yield point
 
 
@@ -142,23 +150,23 @@ def threshold(context: TuningContext, scores: Tensor) -> float:
     return float(context.memory[TAU])
 
 
-def _mind_the_share(context: TuningContext, kept: float, tau: float) -> None:
-    """Say once where, for some updates, no sample was bad enough, or every one."""
-    shares = context.memory.setdefault(SHARES, [])
-    if len(shares) >= WATCHED:
-        return
-    shares.append(kept)
+def watch_share(context: TuningContext, kept: float, prompts: int, tau: float) -> None:
+    """Say where for `WATCHED` prompts on end no worst sample was bad enough, or every one was; once while it lasts.
+
+    Args:
+        kept: share of this update's prompts whose worst sample was bad enough.
+    """
     method = context.method
     assert isinstance(method, SopoPreset)
-    if len(shares) < WATCHED or not method.selects:
+    if not method.selects:
         return
-    if max(shares) == 0:
-        context.say(
-            f"In {WATCHED} updates no sample scored below tau {tau:g}: this is supervised tuning. "
-            "Set method.tau higher, or to auto."
-        )
-    if min(shares) == 1:
-        context.say(f"In {WATCHED} updates every worst sample scored below tau {tau:g}: it selects nothing.")
+    on_end = context.memory.setdefault(SHARES, dict.fromkeys(SAID, 0))
+    for share, what in SAID.items():
+        before = on_end[share]
+        on_end[share] = before + prompts if abs(kept - float(share)) < ROUNDING else 0
+        if before < WATCHED <= on_end[share]:
+            said = what.format(tau=tau)
+            context.say(f"Of the last {on_end[share]} prompts {said}, or to auto.")
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -54,6 +55,9 @@ from motionrft.training.run import RunFolder
 from motionrft.training.seeds import seed_everything
 from motionrft.training.watch import Watch
 
+_MAY_CHANGE = ("device", "evaluation", "keep", "checkpoint_every", "optimiser.divided")
+"""Settings that a resumed run need not repeat."""
+
 
 def finetune(preset: FinetunePreset, session: FinetuneSession) -> Finetuned:
     """Run `motionrft finetune`.
@@ -67,11 +71,7 @@ def finetune(preset: FinetunePreset, session: FinetuneSession) -> Finetuned:
         opened = distribution.first(lambda: _open(preset, session))
         with opened or nullcontext() as folder:
             tuning = run_for(preset, session, distribution)
-            outcome = tuning.train(folder)
-            distribution.part()  # the evaluation is long, and the main process's alone
-            if folder is None:
-                return Finetuned(outcome, session.out / GENERATOR, session.out / REPORT, {})
-            return tuning.finish(folder, outcome)
+            return tuning.finish(folder, tuning.train(folder))
 
 
 def _open(preset: FinetunePreset, session: FinetuneSession) -> RunFolder:
@@ -82,7 +82,7 @@ def _open(preset: FinetunePreset, session: FinetuneSession) -> RunFolder:
         resume=session.resume,
         overwrite=session.overwrite,
         identity=identities(preset),
-        allow_changed=("device", "evaluation", "keep", "checkpoint_every", *session.allow_changed),
+        allow_changed=(*_MAY_CHANGE, *session.allow_changed),
         complete=lambda values: FinetunePreset.of(values).plain(),
     )
 
@@ -180,7 +180,7 @@ class FinetuneRun:
     def train(self, folder: RunFolder | None) -> Outcome:
         """Tune to the end of the budget, or until the watch ends it."""
         looks = None
-        if folder is not None and self.trainer.watch is not None:
+        if self.trainer.watch is not None:  # in every process: what is looked at is sampled together
             validation = self.parts.validation
             assert validation is not None, "a watch without anything to look at"
             looking = Looking(
@@ -189,7 +189,12 @@ class FinetuneRun:
                 self.preset.watch.seeds,
             )
             looks = Looks(
-                self.preset.watch, self.trainer.watch, looking, folder.path, self.trainer.share_done
+                self.preset.watch,
+                self.trainer.watch,
+                looking,
+                None if folder is None else folder.path,
+                self.trainer.share_done,
+                self.distribution,
             )
             looks.begin()
         return train(
@@ -202,7 +207,7 @@ class FinetuneRun:
             progress=self.session.progress(self.preset.method.method),
             watch=looks,
             watch_end=None if looks is None else looks.at_end,
-            keep_start=self.trainer.watch is not None,  # in every process: saving is done together
+            keep_start=self.trainer.watch is not None,
             distribution=self.distribution,
         )
 
@@ -227,38 +232,37 @@ class FinetuneRun:
                 name=name,
                 progress=None if progress is None else lambda done, _: progress.update(done, {}),
                 watch=watch,
+                company=self.distribution,
             )
 
-    def finish(self, folder: RunFolder, outcome: Outcome) -> Finetuned:
-        """Save the generator, evaluate before and after, and write the report."""
-        notes = self._choose(folder, outcome)
-        self._save(folder)
+    def finish(self, folder: RunFolder | None, outcome: Outcome) -> Finetuned:
+        """Save the generator, evaluate before and after, and write the report.
+
+        Motions are sampled by all processes; the first of them, which has the folder, writes.
+        """
+        notes = choose_best(folder, outcome, self.trainer.load_state_dict, self.distribution)
+        for sentence in notes:
+            self.session.say(sentence)
+        if folder is not None:
+            self._save(folder)
         tables: dict[str, list[Row]] = {}
         pictured: list[Prompt] = []
         tuned_at: tuple[EvaluationResult, ...] = ()
-        made_of = MadeOf(self.preset, folder.path, self.session.device.type)
         for title, sampling, test in self._looked_at():
-            results, shown = self._before_and_after(folder, made_of, title, sampling, test)
+            results, shown = self._before_and_after(folder, title, sampling, test)
             if results:
                 tables[title] = compare(*results)
                 tuned_at = tuned_at or tuple(results)
                 notes += [note for note in results[1].notes if note not in notes]
                 if len(shown) == 2 and not pictured:
                     pictured = report.prompts(*shown)
-        data = self._report(folder, outcome, tables, notes)
-        write_report(folder.path / REPORT, replace(data, prompts=pictured))
-        report.write_plots(folder.path / PLOTS, data.series)
-        report.write_strips(folder.path / PLOTS, pictured, data.fps)
-        return Finetuned(outcome, folder.path / GENERATOR, folder.path / REPORT, tables, tuned_at)
-
-    def _choose(self, folder: RunFolder, outcome: Outcome) -> list[str]:
-        """Go back to the best checkpoint if the watch ended the run; sentences for the report."""
-        said = choose_best(
-            folder, outcome, lambda best: self.trainer.load_state_dict(folder.load(best)["trainer"])
-        )
-        for sentence in said:
-            self.session.say(sentence)
-        return said
+        self.distribution.part()  # nobody waits for the pictures
+        if folder is not None:
+            data = self._report(folder, outcome, tables, notes)
+            write_report(folder.path / REPORT, replace(data, prompts=pictured))
+            report.write_plots(folder.path / PLOTS, data.series)
+            report.write_strips(folder.path / PLOTS, pictured, data.fps)
+        return Finetuned(outcome, self.session.out / GENERATOR, self.session.out / REPORT, tables, tuned_at)
 
     def _save(self, folder: RunFolder) -> None:
         averaged: AbstractContextManager[None] = nullcontext()
@@ -291,7 +295,7 @@ class FinetuneRun:
             yield f"{title}, {_title(self.sampling, self.sampling)}", self.sampling, self.parts.source
 
     def _before_and_after(
-        self, folder: RunFolder, made_of: MadeOf, title: str, sampling: SamplingSettings, test: TestSet
+        self, folder: RunFolder | None, title: str, sampling: SamplingSettings, test: TestSet
     ) -> tuple[list[EvaluationResult], list[report.Pictured]]:
         """Both evaluations with one way of sampling, under the same seeds, each made now or taken up; and their
         pictured motions.
@@ -309,14 +313,21 @@ class FinetuneRun:
                 progress.finish()
                 return result
 
-            shared = self.session.before if name == "before" else None
-            kept = KeptEvaluations(shared or folder.path / EVALUATIONS, self.session.say)
-            own = {**made_of.sampled(name, seeds, sampling), **made_of.judged(test), **made_of.rewarded()}
+            place, own = None, {}
+            if folder is not None:
+                place = (self.session.before if name == "before" else None) or folder.path / EVALUATIONS
+                made_of = self._made_of
+                own = {**made_of.sampled(name, seeds, sampling), **made_of.judged(test), **made_of.rewarded()}
+            kept = KeptEvaluations(place, self.session.say, self.distribution)
             with state():
                 result, pictured = kept.of(f"{name}-{_slug(title)}", own, evaluate)
             results.append(result)
             shown += [] if pictured is None else [pictured]
         return results, shown
+
+    @cached_property
+    def _made_of(self) -> MadeOf:
+        return MadeOf(self.preset, self.session.out, self.session.device.type)
 
     def _report(
         self, folder: RunFolder, outcome: Outcome, tables: dict[str, list[Row]], notes: list[str]

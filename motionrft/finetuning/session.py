@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -11,6 +11,7 @@ from motionrft.evaluation.result import EvaluationResult
 from motionrft.evaluation.tables import protocol_of
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.report.verdict import Row
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.loop import Outcome
 from motionrft.training.progress import Progress, Silent
 from motionrft.training.run import RunFolder
@@ -69,8 +70,8 @@ class Run(Protocol):
     def train(self, folder: RunFolder | None) -> Outcome:
         """Tune to the end of the budget, or until the watch ends it."""
 
-    def finish(self, folder: RunFolder, outcome: Outcome) -> Finetuned:
-        """Save the generator, evaluate before and after, and write the report."""
+    def finish(self, folder: RunFolder | None, outcome: Outcome) -> Finetuned:
+        """Save the generator, evaluate before and after, and write the report; without a folder another one writes."""
 
 
 def card_of(preset: FinetunePreset, how: str) -> str:
@@ -82,12 +83,30 @@ def card_of(preset: FinetunePreset, how: str) -> str:
     )
 
 
-def choose_best(folder: RunFolder, outcome: Outcome, load: Callable[[int], None]) -> list[str]:
-    """Go back to the best checkpoint if the watch ended the run; sentences for the report."""
+def choose_best(
+    folder: RunFolder | None,
+    outcome: Outcome,
+    go_back: Callable[[Any], None],
+    company: Distribution = ALONE,
+) -> list[str]:
+    """Go back to the best checkpoint if the watch ended the run; sentences for the report.
+
+    Args:
+        folder: the run's; None where another process has it.
+        go_back: takes the trainer's state, in every process.
+    """
     if outcome.reason in ("updates", "time"):
         return []
-    best = folder.best()
-    assert best is not None, "the start was saved as the first best"
-    load(best)
+
+    def read() -> tuple[int, Any]:
+        assert folder is not None, "the first process has it"
+        best = folder.best()
+        assert best is not None, "the start was saved as the first best"
+        return best, folder.load(best)["trainer"]
+
+    found = company.gather(company.first(read))[0]
+    assert found is not None, "the first process has read it"
+    best, state = found
+    go_back(state)
     result = f"the checkpoint of update {best}" if best else "the generator as it was"
     return [f"{outcome.reason}. The result is {result}."]

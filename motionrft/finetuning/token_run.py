@@ -186,11 +186,10 @@ class TokenRun:
     def _share_done(self, step: int) -> float:
         return step / self.total if self.total else 0.0
 
-    def finish(self, folder: RunFolder, outcome: Outcome) -> Finetuned:
+    def finish(self, folder: RunFolder | None, outcome: Outcome) -> Finetuned:
         """Save the generator, evaluate before and after, and write the report."""
-        notes = choose_best(
-            folder, outcome, lambda best: self.trainer.load_state_dict(folder.load(best)["trainer"])
-        )
+        assert folder is not None, "motion tokens are tuned in one process"
+        notes = choose_best(folder, outcome, self.trainer.load_state_dict)
         for sentence in notes:
             self.session.say(sentence)
         learnt = self.preset.pairs or self.preset.data or "fresh candidates"

@@ -67,7 +67,7 @@ class FinetuneTrainer:
         trajectories.
         """
         self.optimiser = Optimiser(
-            parameters, preset.optimiser, total=self.total, synchronise=self.distribution.average, dtype=dtype
+            parameters, preset.optimiser, total=self.total, company=self.distribution, dtype=dtype
         )
         self.shares = GradientShares(context.reward, getattr(context.reward, "term_weights", {}))
         self.context = replace(

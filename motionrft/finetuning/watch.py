@@ -14,6 +14,7 @@ from typing import Any
 from motionrft.finetuning.preset import WatchPart
 from motionrft.parsing import parsing
 from motionrft.physics import RENAMED_MEASURES, current_names
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.run import read_lines
 from motionrft.training.watch import Finding, Watch, Watched
 
@@ -75,8 +76,9 @@ class Looks:
 
     Args:
         sample: looks at the generator as it is; told whether this is the first look, which tells the spread too.
-        folder: the run's.
+        folder: the run's; None in a process that another one writes for.
         progress: share of the run that is done after so many updates, in [0, 1], or None where nobody knows.
+        company: the processes that look together. The first one's numbers count, in all of them.
     """
 
     def __init__(
@@ -84,16 +86,18 @@ class Looks:
         settings: WatchPart,
         watch: Watch,
         sample: Callable[[bool], Seen],
-        folder: Path,
+        folder: Path | None,
         progress: Callable[[int], float] | None = None,
+        company: Distribution = ALONE,
     ):
-        self.every, self.watch, self.sample, self.path = settings.every, watch, sample, folder / LOOKS
+        self.every, self.watch, self.sample, self.folder = settings.every, watch, sample, folder
         self.progress = progress or (lambda _: 0.0)
+        self.company = company
         self._seen_share = 0.0
 
     def begin(self) -> None:
         """Look at the untuned generator, unless the run has done so before."""
-        known = next((look for look in read_looks(self.path.parent) if look["update"] == 0), None)
+        known = self._known().get(0)
         seen = self._look(0) if known is None else Seen(known, known.get("spread", {}))
         self.watch.begin(seen.values, seen.spread)
         self._seen_share = self.progress(self.watch.last_step)
@@ -110,17 +114,27 @@ class Looks:
 
     def at_end(self, step: int) -> Finding:
         """Called once when the budget is spent."""
-        looks = {look["update"]: look for look in read_looks(self.path.parent)}
+        looks = self._known()
         values = looks[step] if step in looks and step == self.watch.last_step else self._look(step).values
         return self.watch.end(step, values)
 
+    def _known(self) -> dict[int, dict[str, Any]]:
+        """Looks that the run has taken, by update; the same in every process."""
+
+        def read() -> list[dict[str, Any]]:
+            return [] if self.folder is None else read_looks(self.folder)
+
+        looks = self.company.gather(self.company.first(read))[0]
+        return {look["update"]: look for look in looks or ()}
+
     def _look(self, step: int) -> Seen:
-        found = self.sample(step == 0)
+        found = self.company.gather(self.sample(step == 0))[0]
         numbers = {name: found.values[name] for name in SHOWN if name in found.values}
         spread = {name: found.spread[name] for name in SHOWN if name in found.spread}
         line = {"update": step, **numbers, **({"spread": spread} if spread else {})}
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        if self.folder is not None:
+            with (self.folder / LOOKS).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
         return Seen(numbers, spread)
 
 

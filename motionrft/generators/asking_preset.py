@@ -10,7 +10,8 @@ class AskingPreset(TextPreset):
 
     constraints: str | None = Field(
         None,
-        description="constraints.json of Kimodo: path, key poses, hands and feet that every motion is held to",
+        description="constraints.json of Kimodo: path, key poses, hands and feet that every motion is held to; or a "
+        ".jsonl or a folder with constraints a prompt",
     )
     heading: float | None = Field(
         None,

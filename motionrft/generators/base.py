@@ -38,11 +38,13 @@ class Condition:
     null: features of the null prompt, (1, ...) and shared by the batch, or None for a generator without
     guidance passes.
     constraints: what else the B motions are asked for, or None.
+    wished: (B,) int64, which list of `ByPrompt` each of the prompts has, or None where none has its own.
     """
 
     text: TextFeatures
     null: TextFeatures | None = None
     constraints: Constraints | None = None
+    wished: Tensor | None = None
 
     @property
     def device(self) -> torch.device:
@@ -53,10 +55,12 @@ class Condition:
 
     def index(self, items: Tensor) -> "Condition":
         asked = None if self.constraints is None else self.constraints.index(items)
-        return Condition(self.text.index(items), self.null, asked)
+        wished = None if self.wished is None else self.wished[items]
+        return Condition(self.text.index(items), self.null, asked, wished)
 
     def to(self, device: torch.device | str) -> "Condition":
-        parts = (None if part is None else part.to(device) for part in (self.null, self.constraints))
+        moved_too = (self.null, self.constraints, self.wished)
+        parts = (None if part is None else part.to(device) for part in moved_too)
         return Condition(self.text.to(device), *parts)  # type: ignore[arg-type]
 
 

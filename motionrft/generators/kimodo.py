@@ -21,7 +21,7 @@ from motionrft.generators.constraints import Constraints
 from motionrft.generators.family import FrameFamily
 from motionrft.generators.frames import TextPart, from_motion, read_texts, to_motion
 from motionrft.generators.guidance import without_states
-from motionrft.generators.kimodo_asking import Asking, asked_for, shown_in_training
+from motionrft.generators.kimodo_asking import Asking, asked_for, checked, shown_in_training
 from motionrft.generators.kimodo_network import KimodoNetwork
 from motionrft.generators.kimodo_statistics import (
     LOCAL,
@@ -38,6 +38,7 @@ from motionrft.representations.kimodo.ours import (
     check_people,
     kimodo_to_joints,
     kimodo_to_rotation,
+    people_to_robot,
     rotation_to_smplx,
 )
 from motionrft.representations.kimodo.skeletons import G1, SMPLX22
@@ -90,6 +91,8 @@ class Kimodo(FrameFamily[KimodoConfig]):
     local_std: Tensor
     rest_joints: Tensor
     asking: Asking = Asking()
+    rest_spread: float | None = None
+    """Metres by which frames differ in the bones, where the rest joints were solved from a motion of its own."""
 
     def __init__(self, config: KimodoConfig):
         super().__init__(config)
@@ -114,7 +117,14 @@ class Kimodo(FrameFamily[KimodoConfig]):
 
     @property
     def warning(self) -> str:
-        return _INTERNAL if self.config.published and self.skeleton is SMPLX22 else ""
+        said = [_INTERNAL] if self.config.published and self.skeleton is SMPLX22 else []
+        if self.rest_spread is not None:
+            spread = f"{1000 * self.rest_spread:.1f} mm"
+            said.append(
+                f"Its rest joints were solved from a motion of its own, whose frames differ by {spread}; "
+                "joints.p of your Kimodo (kimodo/assets/skeletons/smplx22) beside the weights is exact."
+            )
+        return " ".join(said)
 
     @property
     def licence(self) -> str:
@@ -169,22 +179,26 @@ class Kimodo(FrameFamily[KimodoConfig]):
         rows[[place for place, text in enumerate(texts) if text.strip()]] = tokens
         visible = torch.ones(rows.shape[:2], dtype=torch.bool, device=self.device)
         null = TextFeatures(rows.new_zeros(1, 1, width), visible.new_ones(1, 1))
-        return Condition(TextFeatures(rows, visible), null)
+        return Condition(TextFeatures(rows, visible), null, wished=self.asking.places(texts))
 
     def encode_for_training(self, texts: Sequence[str], dropped: Tensor | None = None) -> Condition:
         return without_states(self.encode_text(texts), dropped)
 
     def ask(self, wishes: Any = None, heading: float | None = None, origin: str = "constraints") -> None:
-        """wishes: what a `constraints.json` holds. A heading that they wish for in the first frame is also told."""
+        """wishes: what a `constraints.json` holds, or `ByPrompt`. A heading that they wish for in the first frame is
+        also told.
+        """
         self.asking = Asking(wishes, heading, origin)
 
-    def check_asked(self, frames: int) -> None:
-        asked_for(self, torch.tensor([frames]), self.asking)
+    def check_asked(self, texts: Sequence[str], lengths: Tensor) -> str:
+        return checked(self, texts, lengths, self.asking)
 
     def told(self, condition: Condition, lengths: Tensor) -> Condition:
         if self.asking == Asking():
             return condition
-        return replace(condition, constraints=asked_for(self, lengths, self.asking))
+        return replace(
+            condition, constraints=asked_for(self, lengths, self.asking, condition.wished), wished=None
+        )
 
     def passes(self, guidance: float) -> int:
         """Two are exact without constraints; the published code runs three."""
@@ -265,10 +279,16 @@ class Kimodo(FrameFamily[KimodoConfig]):
             return kimodo_to_joints(features, lengths, self.rest_joints).flatten(2)
 
     @property
+    def size(self) -> float:
+        return people_to_robot() if self.skeleton is G1 else 1.0
+
+    @property
+    def feature_rest(self) -> Tensor | None:
+        """SMPL-X', which come with its weights."""
+        return self.known_rest if self.skeleton is SMPLX22 else None
+
+    @property
     def feature_costs(self) -> tuple[str, ...]:
-        """SMPL-X has none here: its rest joints come with the body model, and a reward does not know them."""
-        if self.skeleton is SMPLX22:
-            return ()
         return ("consistency", "hinge_limits", "off_hinge") if self.skeleton is G1 else ("consistency",)
 
     def decode_features(self) -> None:
@@ -294,7 +314,7 @@ class Kimodo(FrameFamily[KimodoConfig]):
             rotation = convert(motion, name, ROTATION, lengths)
             smplx = self.skeleton is SMPLX22
             features = (
-                rotation_to_smplx(rotation, self.rest_joints, lengths)
+                rotation_to_smplx(rotation, self.known_rest, lengths)
                 if smplx
                 else convert(rotation, ROTATION, KIMODO, lengths)
             )

@@ -5,18 +5,22 @@ them.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from motionrft.errors import UserError
 from motionrft.generators.constraints import Constraints
 from motionrft.generators.frames import from_motion, to_motion
 from motionrft.generators.kimodo_statistics import KimodoStatistics
+from motionrft.generators.wishes import NOTHING, ByPrompt
 from motionrft.representations.kimodo.constraints import (
     HEADING,
     PATH,
+    Wishes,
     chains_of,
     positions_of,
     read_wishes,
@@ -49,17 +53,38 @@ _MOST = 5
 
 @dataclass(frozen=True)
 class Asking:
-    """What all motions are asked for. wishes: a list as `constraints.json` holds; heading: radians; origin: for
-    messages.
+    """What motions are asked for. wishes: of all of them, a list as `constraints.json` holds, or of each prompt; heading:
+    radians; origin: for messages.
     """
 
     wishes: Any = None
     heading: float | None = None
     origin: str = "constraints"
 
+    def places(self, texts: Sequence[str]) -> Tensor | None:
+        """(B,) which wishes each prompt has of its own; None where all have the same."""
+        if not isinstance(self.wishes, ByPrompt):
+            return None
+        return torch.tensor([self.wishes.place(text) for text in texts])
 
-def asked_for(generator: Normalised, lengths: Tensor, asking: Asking) -> Constraints:
+    def of(self, place: int) -> tuple[Any, str]:
+        """The wishes at a place, None for nothing, and where they stand."""
+        if not isinstance(self.wishes, ByPrompt):
+            return self.wishes, self.origin
+        return (
+            (None, self.origin)
+            if place == NOTHING
+            else (self.wishes.lists[place], self.wishes.origins[place])
+        )
+
+
+def asked_for(
+    generator: Normalised, lengths: Tensor, asking: Asking, places: Tensor | None = None
+) -> Constraints:
     """What B motions of (B,) frames are asked for, on the generator's device; the heading is 0 where nothing says it.
+
+    Args:
+        places: (B,) as `Asking.places`.
 
     Raises:
         UserError: a wish is wrong, or beyond a motion's end.
@@ -67,19 +92,52 @@ def asked_for(generator: Normalised, lengths: Tensor, asking: Asking) -> Constra
     device, frames = generator.device, int(lengths.max())
     if asking.wishes is None:
         return Constraints(torch.full((len(lengths),), asking.heading or 0.0, device=device))
-    rest = generator.known_rest.cpu()
-    read = {
-        count: read_wishes(asking.wishes, count, generator.skeleton, rest, origin=asking.origin)
-        for count in set(lengths.tolist())
-    }
+    rows = list(zip([0] * len(lengths) if places is None else places.tolist(), lengths.tolist(), strict=True))
+    read = {row: _read(generator, asking, *row) for row in set(rows)}
     observed = torch.zeros(len(lengths), frames, generator.features)
-    mask, heading = torch.zeros_like(observed), torch.zeros(len(lengths))
-    for row, count in enumerate(lengths.tolist()):
-        found = read[count]
-        observed[row, :count], mask[row, :count] = found.observed, found.mask.to(mask)
-        heading[row] = (found.first_heading or 0.0) if asking.heading is None else asking.heading
+    mask, heading = torch.zeros_like(observed), torch.full((len(lengths),), asking.heading or 0.0)
+    for number, row in enumerate(rows):
+        found = read[row]
+        if found is None:
+            continue
+        observed[number, : row[1]], mask[number, : row[1]] = found.observed, found.mask.to(mask)
+        if asking.heading is None:
+            heading[number] = found.first_heading or 0.0
     mask = mask.to(device)
     return Constraints(heading.to(device), generator.statistics.normalise(observed.to(device)) * mask, mask)
+
+
+def _read(generator: Normalised, asking: Asking, place: int, frames: int) -> Wishes | None:
+    wishes, origin = asking.of(place)
+    if wishes is None:
+        return None
+    return read_wishes(wishes, frames, generator.skeleton, generator.known_rest.cpu(), origin=origin)
+
+
+def checked(generator: Normalised, texts: Sequence[str], lengths: Tensor, asking: Asking) -> str:
+    """As `TextToMotion.check_asked`: every list of wishes that some prompt has, at its shortest length.
+
+    Raises:
+        UserError: one does not fit, or no prompt has any.
+    """
+    if asking.wishes is None:
+        return ""
+    places = asking.places(texts)
+    if places is None:
+        _read(generator, asking, 0, int(lengths.min()))
+        return ""
+    known = sorted(set(places.tolist()) - {NOTHING})
+    if not known:
+        raise UserError(
+            f"{asking.origin}: none of its prompts is one of these; the first of them is {texts[0]!r}."
+        )
+    for place in known:
+        _read(generator, asking, place, int(lengths[places == place].min()))
+    unused = len(asking.wishes.lists) - len(known)
+    beside = f"; {unused} of its prompts are not among these" if unused else ""
+    return (
+        f"{asking.origin}: constraints for {int((places != NOTHING).sum())} of {len(texts)} prompts{beside}."
+    )
 
 
 def shown_in_training(

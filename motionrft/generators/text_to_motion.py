@@ -165,6 +165,16 @@ class TextToMotion(nn.Module, ABC):
         return self.representation
 
     @property
+    def size(self) -> float:
+        """How much larger people are than the bodies that it moves; 1 where those are people."""
+        return 1.0
+
+    @property
+    def feature_rest(self) -> Tensor | None:
+        """(J, 3) rest joints that conversions of the family's own features need; None where those know them."""
+        return None
+
+    @property
     @abstractmethod
     def lora_targets(self) -> list[str]:
         """Names, inside the tuned part, of the linear layers suited to low-rank adapters (peft `target_modules`)."""
@@ -213,7 +223,8 @@ class TextToMotion(nn.Module, ABC):
         """Ask all motions from now on for something beside their texts; None asks nothing.
 
         Args:
-            wishes: as the family reads them. heading: radians that the first frame faces, 0 is +Z. origin: for messages.
+            wishes: as the family reads them, or `ByPrompt`. heading: radians that the first frame faces, 0 is +Z.
+            origin: for messages.
 
         Raises:
             UserError: the family takes none of it.
@@ -223,9 +234,13 @@ class TextToMotion(nn.Module, ABC):
                 f"the family {self.family} takes neither constraints nor a heading: leave them out."
             )
 
-    def check_asked(self, frames: int) -> None:
-        """Whether what is asked for fits motions of so many frames; raises `UserError` where not."""
-        return None
+    def check_asked(self, texts: Sequence[str], lengths: Tensor) -> str:
+        """Whether what is asked for fits these prompts and their (N,) frames; raises `UserError` where not.
+
+        Returns:
+            Which prompts are asked for something of their own, in a sentence; "" where all are asked alike.
+        """
+        return ""
 
     @abstractmethod
     def encode_text(self, texts: Sequence[str]) -> Any:

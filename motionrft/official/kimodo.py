@@ -18,6 +18,7 @@ from torch import Tensor
 
 from motionrft.errors import UserError
 from motionrft.generators.kimodo import Kimodo, KimodoConfig
+from motionrft.generators.kimodo_rest import solved_rest
 from motionrft.official.pickles import below, counted, read_pickle, tensors_under
 from motionrft.official.source import Source, filled, found_in
 from motionrft.representations.kimodo.features import ROOT, SKELETON_OF
@@ -78,9 +79,14 @@ def read(source: Source) -> Kimodo:
     }
     generator = Kimodo(KimodoConfig(denoiser, **settings))
     weights = {f"denoiser.{name}": value for name, value in tensors.items()} | _statistics(source, generator)
-    if generator.skeleton is SMPLX22:
-        weights["rest_joints"] = _rest_joints(source)
-    return filled(generator, weights, source.path)
+    given = _rest_joints(source) if generator.skeleton is SMPLX22 else None
+    if given is not None:
+        weights["rest_joints"] = given
+    generator = filled(generator, weights, source.path)
+    if generator.skeleton is SMPLX22 and given is None:
+        rest, generator.rest_spread = solved_rest(generator)
+        generator.rest_joints.copy_(rest)
+    return generator
 
 
 def write(generator: Kimodo, folder: Path) -> None:
@@ -175,8 +181,10 @@ def _statistics(source: Source, generator: Kimodo) -> dict[str, Tensor]:
     }
 
 
-def _rest_joints(source: Source) -> Tensor:
-    """SMPL-X' rest joints, from the person's own Kimodo: the body model's licence keeps them from us."""
+def _rest_joints(source: Source) -> Tensor | None:
+    """SMPL-X' rest joints, from the person's own Kimodo: the body model's licence keeps them from us. None where it
+    lies elsewhere.
+    """
     folder = source.path.parent
     for file in (folder / _REST, folder / "smplx22" / _REST, folder / "skeletons" / "smplx22" / _REST):
         if file.is_file():
@@ -184,10 +192,7 @@ def _rest_joints(source: Source) -> Tensor:
             if not isinstance(found, Tensor) or found.shape != (SMPLX22.joints, 3):
                 raise UserError(f"{file}: no {SMPLX22.joints} joints of three numbers.")
             return found.float()
-    raise UserError(
-        f"{folder}: no {_REST}. The rest joints of SMPL-X are not ours to bring: copy smplx22/{_REST} from your "
-        f"Kimodo (kimodo/assets/skeletons) beside {FILE}."
-    )
+    return None
 
 
 def _text_encoder(source: Source) -> str:

@@ -38,7 +38,7 @@ class AutoencoderTrainer:
         autoencoder = stage.autoencoder.train()
         self.company = company
         self.optimiser = Optimiser(
-            autoencoder, settings.optimiser, total=settings.updates, synchronise=self.company.synchronise
+            autoencoder, settings.optimiser, total=settings.updates, company=self.company
         )
 
     def update(self, step: int) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class DenoiserTrainer:
         self._encode_texts()
         self.network = generator.trained.train().requires_grad_(True)
         self.optimiser = Optimiser(
-            self.network, settings.optimiser, total=settings.updates, synchronise=self.company.synchronise
+            self.network, settings.optimiser, total=settings.updates, company=self.company
         )
         self.ema = Ema(self.network, settings.ema)
         self.best: dict[str, Any] = {"loss": float("inf"), "step": 0, "weights": None}

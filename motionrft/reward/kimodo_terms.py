@@ -22,9 +22,10 @@ from motionrft.representations.kimodo.features import (
     local_rotations,
     rest_like,
     skeleton_of_features,
+    width_of,
 )
 from motionrft.representations.kimodo.g1 import hinge_angles
-from motionrft.representations.kimodo.skeletons import FPS, G1, numbers
+from motionrft.representations.kimodo.skeletons import FPS, G1, SMPLX22, numbers
 from motionrft.representations.names import KIMODO
 from motionrft.reward.around import Around
 from motionrft.reward.base import Reward, RewardCondition
@@ -45,13 +46,13 @@ class _Posed:
     joints: Tensor
 
     @classmethod
-    def of(cls, values: Tensor) -> "_Posed":
+    def of(cls, values: Tensor, rest: Tensor | None) -> "_Posed":
         skeleton, features = skeleton_of_features(values.shape[-1]), KimodoFeatures(values)
         world = features.rotations
         return cls(
             features,
             world,
-            forward_kinematics(world, features.root, skeleton, rest_like(skeleton, None, values)),
+            forward_kinematics(world, features.root, skeleton, rest_like(skeleton, rest, values)),
         )
 
 
@@ -108,13 +109,19 @@ FEATURE_COSTS: dict[str, Callable[[_Posed], Tensor]] = {
 
 
 class FeatureReward(Reward):
-    """Minus the weighed costs of Kimodo's features (B, T, 12 J + 9), each its mean over the valid frames."""
+    """Minus the weighed costs of Kimodo's features (B, T, 12 J + 9), each its mean over the valid frames.
+
+    Args:
+        rest: (J, 3) rest joints of the skeleton; None: its own, which SMPL-X does not have here.
+    """
 
     representation = KIMODO
+    rest: Tensor | None
 
-    def __init__(self, weights: Mapping[str, float]) -> None:
+    def __init__(self, weights: Mapping[str, float], rest: Tensor | None = None) -> None:
         super().__init__()
         self.weights = {name: weight for name, weight in weights.items() if weight}
+        self.register_buffer("rest", rest, persistent=False)
 
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
@@ -126,7 +133,8 @@ class FeatureReward(Reward):
         self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
     ) -> tuple[Tensor, dict[str, Tensor]]:
         with torch.autocast(motion.device.type, enabled=False):
-            posed, valid = _Posed.of(motion.float()), length_mask(lengths, motion.shape[1])
+            posed = _Posed.of(motion.float(), self.rest)
+            valid = length_mask(lengths, motion.shape[1])
             terms = {
                 name: torch.where(valid, FEATURE_COSTS[name](posed), 0.0).sum(1) / lengths
                 for name in self.weights
@@ -138,11 +146,14 @@ class FeatureReward(Reward):
 
 
 class OfFeatures(Around):
-    """The reward `inner`, of joints or rotations, for Kimodo's features."""
+    """The reward `inner`, of joints or rotations, for Kimodo's features; rest: as `FeatureReward`."""
 
-    def __init__(self, inner: Reward) -> None:
+    rest: Tensor | None
+
+    def __init__(self, inner: Reward, rest: Tensor | None = None) -> None:
         super().__init__(inner)
         self.representation = KIMODO
+        self.register_buffer("rest", rest, persistent=False)
 
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
@@ -161,7 +172,11 @@ class OfFeatures(Around):
 
     def _seen(self, motion: Tensor, lengths: Tensor | None) -> Tensor:
         with torch.autocast(motion.device.type, enabled=False):
-            seen = convert(motion.float(), KIMODO, self.inner.representation, lengths)
+            own = self.rest is not None and motion.shape[-1] == width_of(
+                SMPLX22
+            )  # recorded motions are SOMA's
+            rest = self.rest if own else None
+            seen = convert(motion.float(), KIMODO, self.inner.representation, lengths, rest)
         return seen.flatten(2)
 
 
@@ -182,7 +197,11 @@ def feature_weights(
     return own, {name: weight for name, weight in weights.items() if name not in FEATURE_COSTS}
 
 
-def with_feature_costs(reward: Reward | None, weights: Mapping[str, float]) -> Reward:
-    """One reward of Kimodo's features: `reward`, of joints or rotations, and these costs."""
-    costs = Part(FeatureReward(weights))
-    return costs.reward if reward is None else UnifiedReward([Part(OfFeatures(reward), reward.width), costs])
+def with_feature_costs(
+    reward: Reward | None, weights: Mapping[str, float], rest: Tensor | None = None
+) -> Reward:
+    """One reward of Kimodo's features: `reward`, of joints or rotations, and these costs; rest: as `FeatureReward`."""
+    costs = Part(FeatureReward(weights, rest))
+    if reward is None:
+        return costs.reward
+    return UnifiedReward([Part(OfFeatures(reward, rest), reward.width), costs])

@@ -15,6 +15,7 @@ from motionrft.reward.naming import is_own
 from motionrft.reward.own import load_own
 from motionrft.reward.physics import PhysicsReward
 from motionrft.reward.resampled import at_own_rate
+from motionrft.reward.scaled import Scaled
 from motionrft.reward.unified import Part, UnifiedReward
 from motionrft.training.weights import CONFIG
 
@@ -80,6 +81,7 @@ def weighted(
     weights: Mapping[str, float] | None,
     representation: str = "kinematic",
     fps: float = 20.0,
+    size: float = 1.0,
 ) -> Reward:
     """A reward with these terms and weights; physics and the user's own terms join it by name.
 
@@ -87,6 +89,7 @@ def weighted(
 
     Args:
         reward: or None, where `weights` name no term of one.
+        size: what joints are multiplied by on their way to what learnt from people (`reward.scaled`).
     """
     terms = None if weights is None else Terms.of(weights)
     parts: list[Part] = []
@@ -95,7 +98,8 @@ def weighted(
         if terms is not None and terms.learnt:
             _check_known(terms.learnt, reward)
             reward.weigh(terms.learnt)
-        parts.append(Part(at_own_rate(reward, fps), reward.width))
+        fitting = at_own_rate(reward, fps)
+        parts.append(Part(fitting if size == 1 else Scaled(fitting, size), reward.width))
     if terms is not None and terms.physics:
         parts.append(Part(PhysicsReward(terms.physics, representation, fps)))
     for name, weight in {} if terms is None else terms.own.items():

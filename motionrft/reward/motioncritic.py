@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from motionrft.errors import UserError
+from motionrft.lengths import length_mask, zero_padding
 from motionrft.linear import Linear
 from motionrft.representations.convert import convert
 from motionrft.representations.names import representation_name
@@ -50,11 +51,13 @@ class _Attention(nn.Module):
         self.qkv = Linear(width, 3 * width)
         self.proj = Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, visible: Tensor | None = None) -> Tensor:
+        """x (..., N, D) to (..., N, D); `visible` (..., 1, 1, N), True where a position may be attended to."""
         q, k, v = (
             part.unflatten(-1, (self.heads, -1)).transpose(-2, -3) for part in self.qkv(x).chunk(3, -1)
-        )
-        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(-2, -3).flatten(-2))
+        )  # (..., H, N, D / H) each
+        mixed = F.scaled_dot_product_attention(q, k, v, visible)  # (..., H, N, D / H)
+        return self.proj(mixed.transpose(-2, -3).flatten(-2))
 
 
 class _MLP(nn.Module):
@@ -77,13 +80,17 @@ class _Block(nn.Module):
             self.add_module(f"attn_{stream}", _Attention(width, heads))
             self.add_module(f"mlp_{stream}", _MLP(width, hidden, width))
 
-    def forward(self, x: Tensor, order: str) -> Tensor:
-        """x (B, T, J, D); `order` is "st" or "ts"."""
+    def forward(self, x: Tensor, order: str, visible: Tensor | None = None) -> Tensor:
+        """x (B, T, J, D); `order` is "st" or "ts"; `visible` (B, T), None: all frames."""
+        seen = None if visible is None else visible[:, None, None, None]  # (B, 1, 1, 1, T)
         for stream in order:
             normed = self.get_submodule(f"norm1_{stream}")(x)  # (B, T, J, D)
             attention = self.get_submodule(f"attn_{stream}")
             # Over frames: joints become a batch axis.
-            mixed = attention(normed) if stream == "s" else attention(normed.transpose(1, 2)).transpose(1, 2)
+            if stream == "s":
+                mixed = attention(normed)  # (B, T, J, D)
+            else:
+                mixed = attention(normed.transpose(1, 2), seen).transpose(1, 2)
             x = x + mixed  # (B, T, J, D)
             x = x + self.get_submodule(f"mlp_{stream}")(self.get_submodule(f"norm2_{stream}")(x))
         return x
@@ -106,8 +113,8 @@ class DualStream(nn.Module):
         self.head = Linear(size.representation, 3)
         """Unused; part of the published weights."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, T, J, 3) to (B, T, J, representation).
+    def forward(self, x: Tensor, visible: Tensor | None = None) -> Tensor:
+        """(B, T, J, 3) to (B, T, J, representation); `visible` (B, T), None: all frames.
 
         Raises:
             UserError: more frames than the time table has.
@@ -117,7 +124,7 @@ class DualStream(nn.Module):
             raise UserError(f"a motion of {x.shape[1]} frames; MotionCritic reads at most {frames}")
         x = self.joints_embed(x) + self.pos_embed[:, None] + self.temp_embed[:, : x.shape[1]]  # (B, T, J, D)
         for st, ts, fuse in zip(self.blocks_st, self.blocks_ts, self.ts_attn, strict=True):
-            both = st(x, "st"), ts(x, "ts")  # (B, T, J, D) each
+            both = st(x, "st", visible), ts(x, "ts", visible)  # (B, T, J, D) each
             shares = fuse(torch.cat(both, dim=-1)).softmax(-1)  # (B, T, J, 2)
             x = both[0] * shares[..., :1] + both[1] * shares[..., 1:]  # (B, T, J, D)
         return torch.tanh(self.pre_logits["fc"](self.norm(x)))
@@ -132,15 +139,22 @@ class MotionCriticNetwork(nn.Module):
         self.dstran = DualStream(size)
         self.mlp = _MLP(size.joints * size.representation, size.hidden, 1)
 
-    def forward(self, motion: Tensor) -> Tensor:
-        """(B, T, 25, 3) to (B,); every frame counts, there is no mask."""
-        return self.mlp(self.dstran(motion).mean(1).flatten(1))[:, 0]  # (B,)
+    def forward(self, motion: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(B, T, 25, 3) to (B,); with `lengths` (B,) as if each motion ended there, without: every frame counts.
+
+        The published network has no mask, and judges motions one by one.
+        """
+        if lengths is None:
+            return self.mlp(self.dstran(motion).mean(1).flatten(1))[:, 0]  # (B,)
+        visible = length_mask(lengths, motion.shape[1])  # (B, T)
+        seen = zero_padding(self.dstran(motion, visible), lengths)  # (B, T, 25, representation)
+        return self.mlp(seen.flatten(2).sum(1) / lengths[:, None])[:, 0]  # (B,)
 
 
 class MotionCriticReward(Learnt):
     """MotionCritic on motions in `rotation` or anything that converts to it; term `preference`.
 
-    It knows no padding, so motions are judged one by one at their lengths.
+    Motions are judged together, each as if it ended at its length: to float rounding what one alone gets.
     """
 
     family: ClassVar[str] = "motioncritic"
@@ -182,10 +196,10 @@ class MotionCriticReward(Learnt):
         self, motion: Tensor, lengths: Tensor, condition: RewardCondition, t: Tensor | int = 0
     ) -> tuple[Tensor, dict[str, Tensor]]:
         rotation = convert(motion, self.representation, "rotation", lengths)  # (B, T, 135)
-        poses = axis_angles(rotation)  # (B, T, 25, 3)
-        scores = torch.cat(
-            [self.network(pose[None, : int(n)]) for pose, n in zip(poses, lengths, strict=True)]
-        )
+        # A device is not asked how long the longest is; on the host a batch may be padded for others.
+        frames = motion.shape[1] if motion.is_cuda else int(lengths.max())
+        poses = zero_padding(axis_angles(rotation[:, :frames]), lengths)  # (B, T, 25, 3)
+        scores = self.network(poses, lengths)  # (B,)
         return self.weights["preference"] * scores, {"preference": scores}
 
 

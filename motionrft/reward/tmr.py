@@ -4,6 +4,7 @@ Parameter names are the published ones. Each encoder has two learned tokens, who
 log-variance; positions are sinusoids; there is no final norm.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
@@ -25,10 +26,10 @@ from motionrft.text.base import TextEncoder
 from motionrft.transformer import Decoder, Encoder
 
 
-def sinusoids(positions: int, width: int) -> Tensor:
-    """(positions, width): sines at even places, cosines at odd ones."""
-    rates = torch.exp(-torch.log(torch.tensor(10000.0)) * torch.arange(0, width, 2) / width)  # (width / 2,)
-    angles = torch.arange(positions)[:, None] * rates  # (positions, width / 2)
+def sinusoids(positions: int, width: int, device: torch.device | None = None) -> Tensor:
+    """(positions, width): sines at even places, cosines at odd ones; made on the device, which is not waited for then."""
+    rates = torch.exp(-math.log(10000.0) * torch.arange(0, width, 2, device=device) / width)  # (width / 2,)
+    angles = torch.arange(positions, device=device)[:, None] * rates  # (positions, width / 2)
     return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)[:, :width]  # (positions, width)
 
 
@@ -61,7 +62,9 @@ class TMREncoder(nn.Module):
         """x (B, T, F), mask (B, T) bool True where valid."""
         tokens = self.tokens.expand(len(x), -1, -1)  # (B, 2, L)
         sequence = torch.cat((tokens, self.projection(x)), dim=1)  # (B, 2 + T, L)
-        sequence = sequence + sinusoids(*sequence.shape[1:]).to(sequence)  # (B, 2 + T, L)
+        sequence = sequence + sinusoids(
+            sequence.shape[1], sequence.shape[2], sequence.device
+        )  # (B, 2 + T, L)
         state = self.seqTransEncoder(sequence, F.pad(mask, (2, 0), value=True), rows=2)  # (B, 2, L)
         return Gaussian(state[:, 0], state[:, 1])  # (B, L) each
 
@@ -76,7 +79,7 @@ class TMRDecoder(nn.Module):
 
     def forward(self, z: Tensor, lengths: Tensor, frames: int) -> Tensor:
         """(B, frames, F), zero beyond each length."""
-        queries = sinusoids(frames, z.shape[-1]).to(z).expand(len(z), -1, -1)  # (B, T, L)
+        queries = sinusoids(frames, z.shape[-1], z.device).expand(len(z), -1, -1)  # (B, T, L)
         states = self.seqTransDecoder(queries, z[:, None], length_mask(lengths, frames))  # (B, T, L)
         return zero_padding(self.final_layer(states), lengths)  # (B, T, F)
 

@@ -63,10 +63,11 @@ class Preset(PresetPart):
         return self.model_dump(mode="json")
 
     def result_fields(self) -> dict[str, Any]:
-        """The fields that decide a result: all but the device, since a run may be continued on another."""
+        """The fields that decide a result: not the device, nor where moments lie, which may change when a run goes on."""
         fields = self.plain()
         del fields["device"]
-        return fields
+        decides: dict[str, Any] = _without(fields, "divided")
+        return decides
 
     def to_yaml(self) -> str:
         """The whole preset; passing it back as `--preset FILE` resolves to the same values."""
@@ -76,3 +77,10 @@ class Preset(PresetPart):
     def write(self, path: Path) -> None:
         """Write `to_yaml` to a file that does not need to survive a power cut."""
         path.write_text(self.to_yaml(), encoding="utf-8")
+
+
+def _without(value: Any, name: str) -> Any:
+    """Nested values without the fields of one name."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _without(child, name) for key, child in value.items() if key != name}

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from motionrft.errors import Interrupted, RunError, UserError
+from motionrft.errors import Interrupted, RunError, UserError, UserErrorElsewhere
 from motionrft.training.seeds import item_seed
 from motionrft.training.signals import INTERRUPTED, OrderlyEnd
 from motionrft.training.stop_notice import StopNotice
@@ -105,8 +105,35 @@ class Distribution:
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
         self._reduce(flat, torch.distributed.ReduceOp.SUM)
         flat /= self.processes
-        for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
-            tensor.copy_(mean.view_as(tensor))
+        _unpack(flat, tensors)
+
+    def total(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its sum over the processes."""
+        if self.processes > 1:
+            for tensor in tensors:
+                self._reduce(tensor, torch.distributed.ReduceOp.SUM)
+
+    def mean_for(self, rank: int, tensors: Sequence[Tensor]) -> None:
+        """In the process `rank`, replace each tensor by its mean over all; what the others hold afterwards is nothing.
+
+        All in one message; call it in every process, with tensors of the same shapes.
+        """
+        if self.processes == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        self._guarded(torch.distributed.reduce, flat, rank)
+        if self.rank == rank:
+            flat /= self.processes
+            _unpack(flat, tensors)
+
+    def sent_by(self, rank: int, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by what the process `rank` holds, all in one message."""
+        if self.processes == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        self._guarded(torch.distributed.broadcast, flat, rank)
+        if self.rank != rank:
+            _unpack(flat, tensors)
 
     def mean(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         """The mean over the processes of each float; whole numbers and words as this process has them."""
@@ -155,11 +182,6 @@ class Distribution:
         first = sum(sizes[: self.place])
         return slice(first, first + sizes[self.place])
 
-    @property
-    def synchronise(self) -> Callable[[Sequence[Tensor]], None] | None:
-        """`average` where there are several: an optimiser that has nobody to wait for need not ask."""
-        return self.average if self.processes > 1 else None
-
     def joined(self, own: Tensor, sizes: Sequence[int]) -> Tensor:
         """The rows of all processes, so that a loss of them is that of the whole batch, in every process.
 
@@ -203,7 +225,7 @@ class Distribution:
         if raised is not None:
             raise raised
         if failure is not None:
-            raise UserError(failure)
+            raise UserErrorElsewhere(failure)
         return result
 
     def _reduce(self, tensor: Tensor, operation: Any) -> None:
@@ -224,6 +246,12 @@ class Distribution:
 
 ALONE = Distribution()
 """The company of a process that has none."""
+
+
+def _unpack(flat: Tensor, tensors: Sequence[Tensor]) -> None:
+    """Copy the numbers of one message (N,) into the tensors it was made of, N numbers in all."""
+    for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(part.view_as(tensor))
 
 
 def _stopped_with(error: BaseException | None) -> int | None:

@@ -39,7 +39,10 @@ class Trainer(Protocol):
         """
 
     def state_dict(self) -> dict[str, Any]:
-        """Tree of tensors and plain values: weights, optimiser, EMA, data cursor, generators of its own."""
+        """Tree of tensors and plain values: weights, optimiser, EMA, data cursor, generators of its own.
+
+        Called in every process of a run; what the first returns is saved.
+        """
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to a state; tensors arrive on the CPU."""
@@ -216,12 +219,13 @@ class _Session:
 
     def save(self, best: bool = False) -> None:
         random = self.distribution.gather(global_random_state())
+        of_trainer = self.trainer.state_dict()  # in every process: each may hold a part of it
         if self.folder is None:
             return
         if best:  # before the checkpoint: killed in between, the resumed run comes here again and makes it
             self.folder.mark_best(self.step)
         state = {
-            "trainer": self.trainer.state_dict(),
+            "trainer": of_trainer,
             "random": random,
             "seconds": self.seconds,
             "verdict": self.stop_sentence,

@@ -15,3 +15,8 @@ class OptimiserPreset(PresetPart):
     clip: float | None = Field(1.0, gt=0, description="largest gradient norm; null does not clip")
     warmup: int = Field(0, ge=0, description="updates over which the rate climbs to lr")
     floor: float = Field(0.0, ge=0, le=1, description="fraction of lr that the cosine ends at")
+    divided: bool = Field(
+        False,
+        description="of several processes, each keeps AdamW's moments of its own share of the weights (ZeRO stage 1); "
+        "a process alone keeps all",
+    )

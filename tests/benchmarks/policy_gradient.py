@@ -7,6 +7,7 @@ the cosine is what samples are worth. About ten seconds of one thread an estimat
 """
 
 import argparse
+import json
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -111,13 +112,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--batches", type=int, default=BATCHES)
+    parser.add_argument("--batches", type=int, default=BATCHES, help="estimates")
+    parser.add_argument(
+        "--true", type=int, help="batches of the true gradient; as many as estimates unless told"
+    )
     parser.add_argument("--rows", default="", help="only rows whose name holds this")
     parser.add_argument("--sampler", help="another sampler than DDIM with eta 1")
+    parser.add_argument("--keep", type=Path, help="folder that policy-gradient.json is written to")
     options = parser.parse_args()
     torch.set_num_threads(1)
     gradients = Gradients(options.sampler)
-    true = gradients.true(options.batches)
+    batches = options.true or options.batches
+    true, kept = gradients.true(batches), {}
     print("| one estimate of 48 samples | cosine with the true gradient | seconds each |\n|---|---|---|")
     for name in (name for name in VARIANTS if options.rows in name):
         method = VARIANTS[name]
@@ -129,6 +135,13 @@ def main() -> None:
         seconds = (time.process_time() - began) / options.batches
         spread = statistics.stdev(found) / len(found) ** 0.5
         print(f"| {name} | {statistics.fmean(found):.3f} ± {spread:.3f} | {seconds:.1f} |", flush=True)
+        kept[name] = {"mean": statistics.fmean(found), "error": spread, "each": found}
+        if options.keep:
+            told = {"samples": SAMPLES, "true_batches": batches, "cosines": kept}
+            options.keep.mkdir(parents=True, exist_ok=True)
+            (options.keep / "policy-gradient.json").write_text(
+                json.dumps(told, indent=1) + "\n", encoding="utf-8"
+            )
 
 
 if __name__ == "__main__":

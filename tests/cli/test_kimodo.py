@@ -57,3 +57,47 @@ def test_constraints_beyond_the_end_write_nothing(model: Path, run: Callable[...
     )
     assert result.code == 2 and "frame 20 is outside the motion's 20 frames" in result.err
     assert not list(out.rglob("*.*"))
+
+
+def test_each_prompt_is_held_to_its_own_constraints(model: Path, run: Callable[..., Result]) -> None:
+    folder = model.parent
+    wishes = json.loads((folder / "constraints.json").read_text())
+    (folder / "all.jsonl").write_text(json.dumps({"text": "A person walks.", "constraints": wishes}))
+    asked = (
+        "sample",
+        "a person waves",
+        "a person walks",
+        "--generator",
+        str(model),
+        "--steps",
+        "3",
+        "--format",
+        "npy",
+    )
+    free = run(*asked, "--length", "24", "--out", str(folder / "free"), "--json")
+    held = run(
+        *asked,
+        "--length",
+        "24",
+        "--constraints",
+        str(folder / "all.jsonl"),
+        "--out",
+        str(folder / "held"),
+        "--json",
+    )
+    assert (free.code, held.code) == (0, 0) and "constraints for 1 of 2 prompts" in held.err
+    files = [[np.load(json.loads(line)["file"]) for line in each.out.splitlines()] for each in (free, held)]
+    assert np.allclose(files[0][0], files[1][0], atol=1e-5) and not np.allclose(
+        files[0][1], files[1][1], atol=1e-3
+    )
+    short = run(
+        *asked,
+        "--length",
+        "20",
+        "--constraints",
+        str(folder / "all.jsonl"),
+        "--dry-run",
+        "--out",
+        str(folder / "no"),
+    )
+    assert short.code == 2 and "all.jsonl: line 1: constraint 0 (root2d): frame 20 is outside" in short.err

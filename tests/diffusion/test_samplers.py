@@ -167,13 +167,16 @@ def test_noisy_euler_steps_keep_the_distribution_of_the_flow(eta: float) -> None
     assert float(variance.sqrt()) == pytest.approx(SPREAD, rel=0.02)
 
 
-def test_noisy_euler_steps_are_those_of_flow_grpo() -> None:
-    """Its own statement: time sigma runs from 1 to 0, velocity is noise minus data (Liu et al. 2025)."""
-    a, process = 0.7, euler(flow_grid(10), 0.7)
+@pytest.mark.parametrize("first", [1.0, 0.96])
+def test_noisy_euler_steps_are_those_of_flow_grpo(first: float) -> None:
+    """Its own statement: time sigma runs to 0, velocity is noise minus data (Liu et al. 2025); pure noise alone, which
+    a partly denoised start is not, takes the next sigma where it would divide by 0.
+    """
+    sigmas = torch.linspace(first, 0, 11, dtype=torch.float64)
+    a, process = 0.7, euler(1 - sigmas, 0.7)
     x, v = torch.randn(2, 5, dtype=torch.float64)
-    sigmas = torch.linspace(1, 0, 11, dtype=torch.float64)
     for i, (sigma, after) in enumerate(pairwise(sigmas)):
-        d, kept = after - sigma, 1 - (sigma if i else after)
+        d, kept = after - sigma, 1 - (after if sigma == 1 else sigma)
         g = a * (sigma / kept).sqrt()
         mean = x * (1 + g**2 * d / (2 * sigma)) + v * (1 + g**2 * (1 - sigma) / (2 * sigma)) * d
         step = process.step(-v, x, i, torch.zeros_like(x))

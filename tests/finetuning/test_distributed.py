@@ -20,12 +20,19 @@ METHODS = [
     {"method": "easytune-chain", "k": 4},
     {"method": "draft", "k": 2},
     {"method": "ddpo", "group": 2},
+    {"method": "easytune", "k": 4, "divided": True},
+    {"method": "easytune-chain", "k": 4, "divided": True, "lora": True},
 ]
 
 
 def _preset(method: dict, batch: int) -> FinetunePreset:
-    chance = {"eta": 1.0, "steps": 5} if method["method"] == "ddpo" else {}
-    return small_preset(method=method, batch=batch, updates=6, **chance)
+    """`divided` and `lora` are no fields of a method."""
+    method = dict(method)
+    more: dict = {"optimiser": {"lr": 1e-3, "divided": method.pop("divided", False)}}
+    more |= {"lora": {"enabled": method.pop("lora", False), "rank": 2}}
+    if method["method"] == "ddpo":
+        more |= {"eta": 1.0, "steps": 5}
+    return small_preset(method=method, batch=batch, updates=6, **more)
 
 
 def _tuned(method: dict, batch: int, distribution: Distribution) -> list[float]:
@@ -52,7 +59,7 @@ def _run_share(method: dict, out: Path, rank: int, port: int) -> NoReturn:
         os._exit(code)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: method["method"])
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: "-".join(map(str, method.values())))
 def test_two_processes_equal_one_with_twice_the_batch(method: dict, tmp_path: Path) -> None:
     alone = torch.tensor(_tuned(method, 6, Distribution()))
     with socket.socket() as free:

@@ -1,6 +1,7 @@
 """What the experiments of "No MoCap Needed" need: prompts alone, another data set's test clips, and the source's."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from motionrft.data import MotionDataset
 from motionrft.evaluation.generation import evaluate_generator
 from motionrft.finetuning import held_out, run
+from motionrft.finetuning.loading import identities
 from motionrft.finetuning.run import finetune
 from motionrft.finetuning.session import FinetuneSession
 from motionrft.generators.folder import save_generator
@@ -73,6 +75,18 @@ def test_tuned_on_prompts_and_judged_on_the_targets_and_the_sources_clips(parts)
     assert {"before-guidance-1.json", "after-source-source-guidance-1.json"} <= kept
 
 
+def test_the_clips_of_one_class_are_all_judged(parts):
+    """A class left out is one kind of motion: at most a dozen clips of a kind would be too few to rank."""
+    index = parts / "target" / "index.csv"
+    index.write_text(re.sub(r"(?m)^(clip-\d+),.*$", r"\1,run,old", index.read_text()))
+    preset = small_preset(
+        method={"method": "ddpo", "group": 2}, evaluator="ours", prompts=str(parts / "prompts.txt"),
+        watch={"every": 0}, evaluation={"data": str(parts / "target")},
+    )  # fmt: skip
+    kept = held_out.held_out(preset, small_generator(), torch.device("cpu"), print)
+    assert len(kept.test.items.items) == 40 and kept.test.evaluator.embeds
+
+
 def test_the_source_can_have_an_evaluator_of_its_own(parts, monkeypatch):
     asked = []
     monkeypatch.setattr(
@@ -84,6 +98,16 @@ def test_the_source_can_have_an_evaluator_of_its_own(parts, monkeypatch):
     }  # fmt: skip
     tuned(parts, prompts=str(parts / "prompts.txt"), evaluator="ours", evaluation=looked_at)
     assert asked == ["ours", "theirs"]
+
+
+def test_lengths_in_a_prompt_file_belong_to_what_a_run_reads(parts):
+    """A run that is taken up with other lengths would be another run."""
+    found = []
+    for frames in (40, 60):
+        (parts / "prompts.txt").write_text("".join(f"{frames} {text}\n" for text in TEXTS))
+        preset = small_preset(generator=str(parts / "generator"), prompts=str(parts / "prompts.txt"))
+        found.append(identities(preset)["data"])
+    assert found[0] != found[1]
 
 
 @pytest.fixture

@@ -67,6 +67,17 @@ def test_physics_of_joints_may_stand_beside_it(folder: Path) -> None:
     assert not (folder / "none").exists()
 
 
+def test_smplx_keeps_its_blocks_together_on_the_bones_that_came_with_it(folder: Path) -> None:
+    generator = read_generator(folder / "smplx")
+    generator.rest_joints.copy_(0.2 * torch.randn(22, 3, generator=torch.Generator().manual_seed(0)))
+    save_generator(generator, folder / "boned")
+    asked = {"generator": str(folder / "boned"), "weights": {"consistency": 1.0}, "updates": 40}
+    finetune(preset(folder, **asked), session(folder / "run"))
+    lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
+    values = [line["reward/consistency"] for line in lines]
+    assert sum(values[-6:]) < 0.9 * sum(values[:6])
+
+
 def test_generators_without_such_features_are_refused(folder: Path) -> None:
     with pytest.raises(UserError, match=r"weights\.hinge_limits: this generator has no such cost"):
         finetune(preset(folder, generator=str(folder / "smplx")), session(folder / "run"))

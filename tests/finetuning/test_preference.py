@@ -183,12 +183,22 @@ def test_tau_auto_is_a_quantile_of_the_first_scores_and_stays():
 
 
 @pytest.mark.parametrize(("tau", "words"), [(0.0, "this is supervised tuning"), (1.0, "it selects nothing")])
-def test_a_threshold_that_never_or_always_acts_is_said_once(tau, words):
+def test_a_threshold_that_for_long_never_or_always_acts_is_said_once(tau, words):
     trainer, said = trainer_with_motion(method="sopo", tau=tau), []
     trainer.context = replace(trainer.context, say=said.append)
-    for step in range(preference.WATCHED + 2):
+    for step in range(preference.WATCHED // trainer.preset.batch + 2):
+        assert not said or step * trainer.preset.batch >= preference.WATCHED
         (line,) = trainer.update(step)
     assert line["kept"] == tau and [words in text for text in said] == [True]
+
+
+def test_a_threshold_that_ceases_to_act_is_said_whenever_that_is():
+    """A generator can grow better than its threshold late in a run."""
+    trainer, said = trainer_with_motion(method="sopo", tau=0.5), []
+    context = replace(trainer.context, say=said.append)
+    for kept in (0.5, 0.0, 0.5, *[0.0] * 5):
+        preference.watch_share(context, kept, 8, 0.5)
+    assert len(said) == 1 and said[0].startswith("Of the last 32 prompts no sample")
 
 
 def test_sopo_with_tmr_acts_on_some_samples_and_not_on_others():

@@ -15,6 +15,7 @@ from motionrft.files.recording import Motion
 from motionrft.generators.base import Condition
 from motionrft.generators.kimodo import Kimodo
 from motionrft.generators.sampling import sample
+from motionrft.generators.wishes import ByPrompt
 from motionrft.representations.convert import convert
 from motionrft.representations.kimodo.features import KimodoFeatures, canonical
 from motionrft.representations.kimodo.ours import kimodo_to_joints, rotation_to_kimodo
@@ -132,7 +133,39 @@ def test_wrong_constraints_are_named(generator: Kimodo, wrong: str) -> None:
     wishes, said = WRONG[wrong]
     generator.ask(wishes, origin="walk.json")
     with pytest.raises(UserError, match=rf"walk\.json: .*{said}"):
-        generator.check_asked(24)
+        generator.check_asked(["a person walks"], torch.tensor([24]))
+
+
+def test_a_prompt_may_have_constraints_of_its_own(generator: Kimodo) -> None:
+    asked = ByPrompt()
+    asked.add("A person walks.", PATH, "line 1")
+    asked.add("somebody sits", [], "line 2")
+    generator.ask(asked, origin="all.jsonl")
+    texts, frames = ["a person  walks", "a person waves"], torch.tensor([24, 24])
+    condition = generator.told(generator.encode_text(texts).index(torch.tensor([1, 0])), frames)
+    constraints = condition.constraints
+    assert constraints is not None and constraints.mask is not None
+    assert constraints.mask.flatten(1).any(1).tolist() == [False, True]
+    generator.ask(PATH)
+    alone = generator.told(generator.encode_text(texts[:1]), frames[:1]).constraints
+    assert alone is not None and alone.observed is not None and constraints.observed is not None
+    assert torch.equal(constraints.observed[1], alone.observed[0])
+
+
+def test_constraints_of_prompts_are_checked_before_anything_is_made(generator: Kimodo) -> None:
+    asked = ByPrompt()
+    asked.add(
+        "a person walks", [{"type": "root2d", "frame_indices": [20], "smooth_root_2d": [[1, 2]]}], "line 7"
+    )
+    asked.add("somebody sits", [], "line 8")
+    generator.ask(asked, origin="all.jsonl")
+    texts = ["a person walks", "a person waves"]
+    said = generator.check_asked(texts, torch.tensor([24, 20]))
+    assert said == "all.jsonl: constraints for 1 of 2 prompts; 1 of its prompts are not among these."
+    with pytest.raises(UserError, match=r"line 7: .*frame 20 is outside"):
+        generator.check_asked(texts, torch.tensor([20, 24]))
+    with pytest.raises(UserError, match="none of its prompts is one of these"):
+        generator.check_asked(texts[1:], torch.tensor([24]))
 
 
 def test_other_families_refuse_constraints_and_a_heading() -> None:

@@ -181,9 +181,19 @@ def test_smplx_brings_its_rest_joints_from_the_persons_own_kimodo(tmp_path: Path
     again = load_generator(folder)
     assert torch.equal(again.rest_joints, rest) and again.text_encoder_name == "llm2vec"
     assert "may not be passed on" in again.licence
+    assert isinstance(again, Kimodo) and "solved" not in again.warning
+
+
+def test_smplx_without_them_solves_them_and_says_so(tmp_path: Path) -> None:
+    generator = build_generator({"family": "kimodo", "denoiser": KIMODO | {"joints": 22}})
+    folder = tmp_path / "Kimodo-SMPLX-RP-v1"
+    save_official(generator, folder / "model.safetensors")
     (folder / "joints.p").unlink()
-    with pytest.raises(UserError, match=r"joints\.p"):
-        load_generator(folder)
+    found = load_generator(folder)
+    assert isinstance(found, Kimodo) and found.rest_joints[1:].any(1).all()
+    assert "solved from a motion of its own" in found.warning and "joints.p" in found.warning
+    convert_any(folder, tmp_path / "ours")
+    assert torch.equal(read_generator(tmp_path / "ours").rest_joints, found.rest_joints)
 
 
 def test_check_says_what_a_published_folder_is(published: Path) -> None:

@@ -10,7 +10,15 @@ from torch import Tensor
 from motionrft.files.formats.smpl_parameters import smpl_parameters
 from motionrft.files.motions import read_motions
 from motionrft.files.recording import Motion
-from motionrft.representations.kimodo.g1 import HINGE_AXES, HINGES, joints_of_qpos, pose_of_qpos, qpos_of_pose
+from motionrft.representations.kimodo.g1 import (
+    HINGE_AXES,
+    HINGES,
+    hinge_angles,
+    joints_of_qpos,
+    pose_of_qpos,
+    published_angles,
+    qpos_of_pose,
+)
 from motionrft.representations.kimodo.skeletons import (
     G1,
     SOMA30,
@@ -114,8 +122,34 @@ def test_a_csv_is_read_with_its_quaternion_in_either_order(case: Case, variant: 
 
 
 @pytest.mark.parametrize("case", cases(FOLDER, op="g1_qpos"))
-def test_a_pose_of_the_robot_becomes_its_rows_again(case: Case) -> None:
-    rows = qpos_of_pose(*pose_of_qpos(case["out/qpos"].double()))
+def test_rotations_that_no_hinge_can_make_become_the_rows_that_are_published(case: Case) -> None:
+    rows = qpos_of_pose(case["in/local_rot_mats"].double(), case["in/root_positions"].double())
     sign = torch.sign((rows[:, 3:7] * case["out/qpos"][:, 3:7]).sum(-1, keepdim=True))
     found = torch.cat((rows[:, :3], rows[:, 3:7] * sign, rows[:, 7:]), dim=-1)
     close(found, case["out/qpos"], 1e-5)
+    standing = torch.eye(3).double().expand(G1.joints, 3, 3)
+    close(published_angles(standing), case["out/rest_dofs"], 1e-6)
+    close(found[:, 7:] - published_angles(standing), case["out/qpos_rest_zero"][:, 7:], 1e-5)
+
+
+@pytest.mark.parametrize("case", cases(FOLDER, op="g1_qpos"))
+def test_the_nearest_angle_of_what_a_hinge_can_make_is_its_own(case: Case) -> None:
+    local, _ = pose_of_qpos(case["out/qpos"].double())
+    angles, left = hinge_angles(local)
+    close(angles, case["out/qpos"][:, 7:], 1e-5)
+    close(left, torch.zeros_like(left), 1e-6)
+
+
+def test_the_published_angles_are_off_where_a_frame_is_tilted_across_its_hinge() -> None:
+    rows = torch.zeros(1, 36, dtype=torch.float64)
+    rows[:, 3], rows[:, 7:] = 1, 0.7 * numbers("g1.limits").sign()[:, 1]
+    local, _ = pose_of_qpos(rows)
+    off = (published_angles(local) - rows[:, 7:]).abs()[0]
+    tilted = [
+        place
+        for place, joint in enumerate(HINGES)
+        if G1.names[joint].endswith(("hip_roll", "shoulder_pitch"))
+    ]
+    assert 1e-3 < float(off[tilted].max()) < 5e-3
+    off[tilted] = 0
+    assert float(off.max()) < 1e-6

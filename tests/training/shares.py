@@ -27,7 +27,7 @@ class Share:
         torch.manual_seed(0)
         self.rank, self.fault = distribution.rank, fault
         self.model = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 1))
-        self.optimiser = Optimiser(self.model, AdamWSettings(lr=0.05), synchronise=distribution.average)
+        self.optimiser = Optimiser(self.model, AdamWSettings(lr=0.05), company=distribution)
         self.cursor = StreamCursor(
             20, batch, seed=1, rank=distribution.rank, processes=distribution.processes
         )

@@ -4,6 +4,7 @@ OUT/preset.yaml  OUT/training/ (a run folder)  OUT/evaluator/ (the result)
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from motionrft.evaluation.result import collect
 from motionrft.reward.motionreward.preset import TrainRewardPreset
 from motionrft.text import load_text_encoder
 from motionrft.training.atomic import write_text
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.environment import environment
 from motionrft.training.progress import Progress
 from motionrft.training.run import RunFolder
@@ -35,8 +37,12 @@ def run_evaluator_training(
     resume: bool = False,
     overwrite: bool = False,
     allow_changed: Sequence[str] = (),
+    company: Distribution = ALONE,
 ) -> dict[str, float]:
     """Train on the split `train`, write OUT/evaluator, and look at the split `val`.
+
+    Args:
+        company: the processes that train together; the first of them writes, and looks in the end.
 
     Returns:
         R-Precision and MM-Dist of the validation split's real motions, by name; empty where it has under 32
@@ -62,20 +68,26 @@ def run_evaluator_training(
         preset.seed,
     )
     dtype = torch.float16 if preset.weights == "fp16" else torch.float32
-    identity = {"data": train.identity, "validation": validation.identity}
-    with RunFolder.open(
-        out / "training",
-        preset.result_fields(),
-        environment(device),
-        resume=resume,
-        overwrite=overwrite,
-        identity=identity,
-        allow_changed=allow_changed,
-    ) as folder:
-        write_text(out / "preset.yaml", preset.to_yaml())
+
+    def opened() -> RunFolder:
+        return RunFolder.open(
+            out / "training",
+            preset.result_fields(),
+            environment(device),
+            resume=resume,
+            overwrite=overwrite,
+            identity={"data": train.identity, "validation": validation.identity},
+            allow_changed=allow_changed,
+        )
+
+    with company.first(opened) or nullcontext() as folder:
+        if folder is not None:
+            write_text(out / "preset.yaml", preset.to_yaml())
         encoder = load_text_encoder(preset.text)
-        train_evaluator(train, encoder, out / EVALUATOR, settings, None, device, folder, progress, dtype)
-    return validate(out / EVALUATOR, validation, device)
+        train_evaluator(
+            train, encoder, out / EVALUATOR, settings, None, device, folder, progress, dtype, company
+        )
+    return company.first(lambda: validate(out / EVALUATOR, validation, device)) or {}
 
 
 def validate(folder: Path, validation: MotionDataset, device: torch.device) -> dict[str, float]:

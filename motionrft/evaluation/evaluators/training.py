@@ -12,6 +12,7 @@ from motionrft.data import DistinctBatches, MotionDataset, collate
 from motionrft.evaluation.evaluators.mini import MiniEvaluatorNetwork, MiniSize, mini_config
 from motionrft.moving import moved
 from motionrft.text.base import TextEncoder, TextFeatures, stack
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.loop import train
 from motionrft.training.optimiser import AdamWSettings, Optimiser
 from motionrft.training.progress import Progress
@@ -41,9 +42,12 @@ class EvaluatorTrainer:
     """One update at a time, for `motionrft.training.loop.train`. Same data, settings and device: same
     weights.
 
+    Several processes embed some rows of a batch each; the loss is that of all of them.
+
     Args:
         dataset: every item of it is trained on; its statistics become the evaluator's.
         size: None takes the defaults at the text encoder's width.
+        company: the processes that train together.
     """
 
     def __init__(
@@ -53,9 +57,10 @@ class EvaluatorTrainer:
         settings: EvaluatorTraining,
         size: MiniSize | None = None,
         device: torch.device | str = "cpu",
+        company: Distribution = ALONE,
     ):
         self.dataset, self.text_encoder, self.settings = dataset, text_encoder, settings
-        self.device = torch.device(device)
+        self.device, self.company = torch.device(device), company
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.network = MiniEvaluatorNetwork(size or MiniSize(text=text_encoder.width))
@@ -64,21 +69,21 @@ class EvaluatorTrainer:
         self.texts = _CaptionFeatures(text_encoder, dataset.texts, device)
         self.batches = DistinctBatches(dataset, settings.batch, settings.seed)
         adam = AdamWSettings(settings.lr, weight_decay=settings.weight_decay, clip=None)
-        self.optimiser = Optimiser(self.network, adam, total=settings.steps)
+        self.optimiser = Optimiser(self.network, adam, total=settings.steps, company=company)
 
     def update(self, step: int) -> dict[str, Any]:
         """Draw the step's batch, contrast it, and make one optimiser step."""
-        seed = self.settings.seed
+        seed, company = self.settings.seed, self.company
         batch = collate(self.dataset, self.batches[step], seed, step)
         self.dataset.expect(self.batches[step + 1])
+        rows, sizes = company.rows(len(batch.items)), company.sizes(len(batch.items))
         draws = generator_for(seed, "noise", step)
-        noise = moved(torch.randn(batch.motion.shape, generator=draws), self.device)
-        motion = self.statistics.normalise(moved(batch.motion, self.device))
-        motion = motion + self.settings.feature_noise * noise
-        logits = self.network.logits(
-            self.network.text(self.texts[batch.texts]),
-            self.network.motion(motion, moved(batch.lengths, self.device)),
-        )
+        noise = torch.randn(batch.motion.shape, generator=draws)  # (B, T, D)
+        clean = self.statistics.normalise(moved(batch.motion[rows], self.device))  # (b, T, D), b rows of B
+        motion = clean + self.settings.feature_noise * moved(noise[rows], self.device)  # (b, T, D)
+        text = self.network.text(self.texts[batch.texts[rows]])  # (b, E)
+        shown = self.network.motion(motion, moved(batch.lengths[rows], self.device))  # (b, E)
+        logits = self.network.logits(company.joined(text, sizes), company.joined(shown, sizes))  # (B, B)
         loss = contrastive_loss(logits, self.settings.label_smoothing)
         loss.backward()
         hits = (logits.argmax(dim=1) == torch.arange(len(logits), device=logits.device)).float().mean()
@@ -111,21 +116,23 @@ def train_evaluator(
     run: RunFolder | None = None,
     progress: Progress | None = None,
     dtype: torch.dtype = torch.float32,
+    company: Distribution = ALONE,
 ) -> None:
     """Train an evaluator and save it at `out`.
 
     Args:
         run: checkpoints, metrics and resume go here; None trains in one go.
         dtype: number format of the saved weights.
+        company: the processes that train together; the first of them writes.
 
     Raises:
         UserError: `out` cannot be written, or holds something that is no model.
         RunError: the training diverged.
     """
     settings = settings or EvaluatorTraining()
-    trainer = EvaluatorTrainer(dataset, text_encoder, settings, size, device)
-    train(trainer, run, updates=settings.steps, progress=progress)
-    trainer.save(out, dtype)
+    trainer = EvaluatorTrainer(dataset, text_encoder, settings, size, device, company)
+    train(trainer, run, updates=settings.steps, progress=progress, distribution=company)
+    company.first(lambda: trainer.save(out, dtype))
 
 
 def contrastive_loss(logits: Tensor, smoothing: float) -> Tensor:

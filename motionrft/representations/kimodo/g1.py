@@ -80,15 +80,33 @@ def hinge_angles(local: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(angles, dim=-1), torch.stack(left, dim=-1)
 
 
-def qpos_of_pose(local: Tensor, root: Tensor) -> Tensor:
-    """Rows (T, 36) of local rotations (T, 34, 3, 3) and the root's place (T, 3), Y up: what the hinges can do of them.
+def published_angles(local: Tensor) -> Tensor:
+    """(..., 29) radians that Kimodo's own export gives for local rotations (..., 34, 3, 3), no angle clamped.
 
-    Of a joint's rotation, the angle about its hinge that is nearest; no angle is clamped to its range.
+    The three angles that a rotation has about x, y and z, each as if it were its only one, along the hinge's axis in the
+    tilted frame. For most hinges that is the angle of any rotation that they can make; hip rolls and shoulder pitches,
+    whose frames are tilted across their axes, are off by .003 at .7 rad, and by .14 (rolls) or .02 (pitches) at 1.5.
+    """
+    offsets = numbers("g1.hinge_offsets").to(local)
+    angles = []
+    for joint, axis in zip(HINGES, HINGE_AXES, strict=True):
+        turned = offsets[joint] @ local[..., joint, :, :]
+        each = [
+            torch.atan2(turned[..., second, first], turned[..., second, second])
+            for second, first in ((2, 1), (0, 2), (1, 0))
+        ]
+        angles.append(torch.stack(each, dim=-1) @ offsets[joint][:, axis])
+    return torch.stack(angles, dim=-1)
+
+
+def qpos_of_pose(local: Tensor, root: Tensor) -> Tensor:
+    """Rows (T, 36) of local rotations (T, 34, 3, 3) and the root's place (T, 3), Y up, as Kimodo's own export has them.
+
+    What no hinge can make of a joint's rotation is dropped; see `published_angles`.
     """
     turn = _TO_OURS.to(local)
     quaternion = matrix_to_quaternion(turn.T @ local[..., 0, :, :] @ turn)
-    angles, _ = hinge_angles(local)
-    return torch.cat((root @ turn, quaternion, angles), dim=-1)
+    return torch.cat((root @ turn, quaternion, published_angles(local)), dim=-1)
 
 
 def _about(axis: int, angle: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ as they are; only the parents differ (our head hangs on SOMA's lower neck).
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -63,6 +65,13 @@ _REST = default_rest_joints()
 _LEGS, _HIGH = (float(measure) for measure in _measures(_REST))
 _PELVIS = tuple(_REST[0].tolist())
 """Of our default skeleton, metres: a leg, the pelvis above the lower toe, and where the pelvis rests."""
+
+
+@cache
+def people_to_robot() -> float:
+    """Length of our default skeleton's legs in legs of the Unitree G1."""
+    standing = torch.eye(3, dtype=torch.float64).expand(G1.joints, 3, 3)
+    return _LEGS / float(_measures(joints22(G1.rest_joints, standing))[0])
 
 
 def _default_path(root: Tensor, rest: Tensor) -> Tensor:

@@ -44,9 +44,7 @@ class CriticTrainer:
         reward.network.requires_grad_(False)
         reward.critic_tower.requires_grad_(False).train()  # dropout stays active, as published
         critic.requires_grad_(True).train()
-        self.optimiser = Optimiser(
-            critic, preset.optimiser, total=preset.updates, synchronise=self.company.synchronise
-        )
+        self.optimiser = Optimiser(critic, preset.optimiser, total=preset.updates, company=self.company)
 
     def state_dict(self) -> dict[str, Any]:
         return {"critic": self.critic.state_dict(), "optimiser": self.optimiser.state_dict()}

@@ -66,7 +66,7 @@ class SemanticTrainer:
         self.batches = _BATCHES[settings.batches](train, settings.batch, seed)
         self.groups = train.groups if settings.batches == "grouped" else None
         self.optimiser = Optimiser(
-            self.network, settings.optimiser, total=settings.updates, synchronise=self.company.synchronise
+            self.network, settings.optimiser, total=settings.updates, company=self.company
         )
         self.noise = NoiseSettings(**settings.noise.model_dump())
         self.table = alphas_cumprod()  # (steps,)

@@ -8,7 +8,10 @@ from motionrft.evaluation.evaluators import EvaluatorTraining, load_evaluator, t
 from motionrft.evaluation.evaluators.mini import MiniSize
 from motionrft.evaluation.evaluators.training import EvaluatorTrainer
 from motionrft.registry import TEXT_ENCODERS
+from motionrft.training.distribution import ALONE, Distribution
+from motionrft.training.weights import load_weights
 from tests.generators.families import TEXT_WIDTH, WordEncoder
+from tests.processes import together as in_company
 
 
 def test_an_embedding_depends_on_no_padding_and_on_no_neighbour(evaluator):
@@ -66,3 +69,23 @@ def test_a_resumed_training_ends_where_an_uninterrupted_one_does(dataset):
         rest.update(step)
     for a, b in zip(whole.network.parameters(), rest.network.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_two_processes_train_the_evaluator_of_one(dataset, tmp_path):
+    """Five clips a batch are three and two; the temperature is trained too."""
+    size = MiniSize(text=TEXT_WIDTH, width=8, hidden=8, embedding=6)
+
+    def trained(out, company=ALONE):
+        settings = EvaluatorTraining(steps=3, batch=5)
+        train_evaluator(dataset, WordEncoder(), out, settings, size, company=company)
+
+    def act(rank):
+        with Distribution.join(torch.device("cpu"), timeout=60) as company:
+            trained(tmp_path / "shared", company)
+
+    assert in_company(act) == [0, 0]
+    trained(tmp_path / "alone")
+    alone, shared = (load_weights(tmp_path / name)[0] for name in ("alone", "shared"))
+    assert alone.keys() == shared.keys() and "log_temperature" in alone
+    for name, tensor in alone.items():
+        torch.testing.assert_close(shared[name], tensor, rtol=1e-4, atol=1e-5)
