@@ -1,7 +1,7 @@
 """sample: motions from text."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +17,8 @@ from motionrft_cli.outputs import check_writable_folder
 from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:
+    import torch
+
     from motionrft.files import Motion
     from motionrft.generators import TextToMotion
     from motionrft.generators.text_to_motion import Sampled
@@ -27,7 +29,7 @@ NAME_LENGTH = 40  # characters of a prompt in a file name
 @dataclass(frozen=True)
 class Wanted:
     """One motion to make, the `number`-th of all. `seed` follows from prompt and --seed, and from how often the prompt
-    came before.
+    came before. pieces: (prompt, frames) of each part of a chain.
     """
 
     prompt: str
@@ -35,6 +37,7 @@ class Wanted:
     stem: str
     seed: int
     number: int
+    pieces: tuple[tuple[str, int], ...] = ()
 
 
 @command(
@@ -96,14 +99,16 @@ def _sample(
     texts = _texts(call, prompts, text_file, data, model)
     if asked := model.check_asked([text for text, _ in texts], torch.tensor([frames for _, frames in texts])):
         call.console.info(asked)
-    wanted = list(share.of(_wanted(call, texts, model)))
+    wanted = list(share.of(_wanted(call, _as_chain(texts) if preset.chain else texts, model)))
+    if preset.chain:
+        wanted = [replace(each, pieces=tuple(texts)) for each in wanted]
     there = [each.stem for each in wanted if share.number_of_jobs > 1 and _finished(out, each, preset)]
     if there and not (call.resume or call.overwrite):
         raise UserError(f"{out}: {there[0]} is there; add --resume or --overwrite, or name another folder.")
     if call.resume:
         wanted = [each for each in wanted if not _finished(out, each, preset)]
     if call.dry_run:
-        return _dry_run(call, model, wanted)
+        return _dry_run(call, model, list(_wanted(call, texts, model)) if preset.chain else wanted)
     lines: list[dict[str, Any]] = []
     with call.console.progress("sampling", len(wanted), "motions") as bar:
         for each, motion, whole in _motions(call, model, wanted):
@@ -167,6 +172,12 @@ def _texts(
     return list(zip(given.texts, own, strict=True))
 
 
+def _as_chain(texts: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """All prompts as one, which is as long as all of them."""
+    ended = [text if text[-1] in ".!?" else f"{text}." for text, _ in texts]
+    return [(" ".join(ended), sum(frames for _, frames in texts))]
+
+
 def _checked(prompt: str) -> str:
     if not prompt.strip() or "\0" in prompt:
         raise UserError(
@@ -210,17 +221,18 @@ def _motions(
             f"smooth is for generators of rotations; {model.family} makes {model.representation}."
         )
     preset, dtype = call.preset, call.dtype()
-    condition = model.encode_text([each.prompt for each in wanted])
-    lengths = torch.tensor([each.frames for each in wanted])
-    batches = sample_batches(
-        model,
-        condition,
-        lengths,
-        [each.seed for each in wanted],
-        asked_of(model, preset),
-        preset.batch,
-        None if dtype == torch.float32 else dtype,
-    )
+    precision = None if dtype == torch.float32 else dtype
+    sampling = asked_of(model, preset)
+    batches: Iterable[tuple[torch.Tensor, Sampled]]
+    if preset.chain:
+        batches = (
+            (torch.tensor([i]), _chained(model, each, sampling, precision)) for i, each in enumerate(wanted)
+        )
+    else:
+        condition = model.encode_text([each.prompt for each in wanted])
+        lengths = torch.tensor([each.frames for each in wanted])
+        seeds = [each.seed for each in wanted]
+        batches = sample_batches(model, condition, lengths, seeds, sampling, preset.batch, precision)
     lost = 0
     for items, sampled in batches:
         lost += int((~sampled.usable).sum())
@@ -241,6 +253,15 @@ def _motions(
         call.console.warn(
             f"{lost} of {len(wanted)} motions are no motion as written: a mean pose is in their place."
         )
+
+
+def _chained(
+    model: "TextToMotion", each: Wanted, sampling: Any, precision: "torch.dtype | None"
+) -> "Sampled":
+    from motionrft.generators.sampling import prompt_seeds
+
+    texts, frames = zip(*each.pieces, strict=True)
+    return model.draw_chain(texts, frames, prompt_seeds(each.seed, texts), sampling, precision)
 
 
 def _whole(made: "Motion", sampled: "Sampled", row: int) -> "Motion":

@@ -25,8 +25,11 @@ from motionrft.finetuning.preference_losses import (
 from motionrft.finetuning.supervised import denoising_error, drawn, encoded, recorded_state
 
 Numbers = dict[str, Tensor]
-TAU, SHARES = "sopo tau", "sopo prompts on end"
-"""Under these names a run remembers the threshold that it found, and for how long it has let nothing or all through."""
+TAU, SEEN, SHARES = "sopo tau", "sopo worst scores", "sopo prompts on end"
+"""Under these names a run remembers the threshold that it found, what it finds it from as long as that is too little, and
+for how long it has let nothing or all through."""
+ENOUGH = 8
+"""Prompts whose worst scores make a threshold."""
 WATCHED = 32
 """Prompts on end after which a share of 0 or 1 is worth a warning."""
 ROUNDING = 1e-6
@@ -129,7 +132,8 @@ def in_unit(context: TuningContext, term: str, terms: Numbers) -> Tensor:
 
 
 def threshold(context: TuningContext, scores: Tensor) -> float:
-    """The preset's tau; `auto` is a quantile of the first batch's worst scores, which the untuned generator made.
+    """The preset's tau; `auto` is a quantile of the first prompts' worst scores, which the untuned generator made, or,
+    where a batch has few prompts, one that a few updates have hardly changed.
 
     Args:
         scores: (B, K) on [0, 1], of the samples of this update.
@@ -138,15 +142,17 @@ def threshold(context: TuningContext, scores: Tensor) -> float:
     assert isinstance(method, SopoPreset)
     if method.tau != "auto":
         return method.tau
-    if TAU not in context.memory:
+    if TAU not in context.memory or SEEN in context.memory:
         everyone = context.company.gather(scores.amin(1).float().tolist())
-        found = float(
-            torch.tensor([score for there in everyone for score in there]).quantile(method.quantile)
-        )
+        seen = context.memory.setdefault(SEEN, [])
+        seen.extend(score for there in everyone for score in there)
+        found = float(torch.tensor(seen).quantile(method.quantile))
         context.memory[TAU] = found
-        context.say(
-            f"tau is {found:.3f}: {method.quantile:.0%} of the untuned generator's worst samples are below."
-        )
+        if len(seen) >= ENOUGH:
+            del context.memory[SEEN]
+            context.say(
+                f"tau is {found:.3f}: {method.quantile:.0%} of the untuned generator's worst samples are below."
+            )
     return float(context.memory[TAU])
 
 

@@ -141,15 +141,27 @@ class Generator(TextToMotion):
         sampling: SamplingSettings,
         precision: torch.dtype | None = None,
     ) -> Sampled:
+        state, chosen = self.drawn_state(prompts, lengths, seeds, sampling, precision)
+        frames = int(lengths.max())
+        motion, usable = self.decode(state, chosen, frames), torch.ones(len(lengths), dtype=torch.bool)
+        return Sampled(motion, lengths, usable, whole=self.whole(state, chosen, frames))
+
+    @torch.no_grad()
+    def drawn_state(
+        self,
+        prompts: Condition,
+        lengths: Tensor,
+        seeds: Sequence[int],
+        sampling: SamplingSettings,
+        precision: torch.dtype | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """What `draw` decodes: clean states (B, ...), and the lengths on the device."""
         device = self.device
         noise = ItemNoise(self, lengths, seeds, device)
         chosen = moved(lengths, device)
         start = Start(noise.draw(), self.told(prompts, lengths), chosen, draw=noise.draw)
         with torch.autocast(device.type, precision, enabled=precision is not None):
-            state = self._walker(sampling)(start).float()
-        frames = int(lengths.max())
-        motion, usable = self.decode(state, chosen, frames), torch.ones(len(lengths), dtype=torch.bool)
-        return Sampled(motion, lengths, usable, whole=self.whole(state, chosen, frames))
+            return self._walker(sampling)(start).float(), chosen
 
     def _walker(self, sampling: SamplingSettings) -> Callable[[Start], Tensor]:
         """From a start to the clean state (B, ...): by a process, or as a sampler without one solves it."""

@@ -22,6 +22,7 @@ from motionrft.generators.family import FrameFamily
 from motionrft.generators.frames import TextPart, from_motion, read_texts, to_motion
 from motionrft.generators.guidance import without_states
 from motionrft.generators.kimodo_asking import Asking, asked_for, checked, shown_in_training
+from motionrft.generators.kimodo_chain import chained
 from motionrft.generators.kimodo_network import KimodoNetwork
 from motionrft.generators.kimodo_statistics import (
     LOCAL,
@@ -32,6 +33,7 @@ from motionrft.generators.kimodo_statistics import (
     turned_any_way,
 )
 from motionrft.generators.sampling_settings import SamplingSettings, offered
+from motionrft.generators.text_to_motion import Sampled
 from motionrft.representations.convert import convert
 from motionrft.representations.kimodo.features import ROOT, rest_of, skeleton_of_features
 from motionrft.representations.kimodo.ours import (
@@ -50,6 +52,7 @@ _OPEN = "NVIDIA Open Model License: commercial use is allowed."
 _INTERNAL = (
     "NVIDIA's SMPL-X: internal research alone, no production; a model tuned of it may not be passed on."
 )
+Passes = Literal["separated", "regular", "nocfg"]
 FEWEST = 2
 """Frames that the bridge can take differences of."""
 
@@ -72,7 +75,7 @@ class KimodoConfig:
     text_features: TextPart = "pooled"
     train_times: int = 1000
     steps: int = 100
-    passes: Literal["separated", "regular", "nocfg"] = "separated"
+    passes: Passes = "separated"
     guidance: float = 2.0
     constraint_guidance: float = 2.0
     min_frames: int = 20
@@ -193,8 +196,18 @@ class Kimodo(FrameFamily[KimodoConfig]):
     def check_asked(self, texts: Sequence[str], lengths: Tensor) -> str:
         return checked(self, texts, lengths, self.asking)
 
+    def draw_chain(
+        self,
+        texts: Sequence[str],
+        frames: Sequence[int],
+        seeds: Sequence[int],
+        sampling: Any,
+        precision: torch.dtype | None = None,
+    ) -> Sampled:
+        return chained(self, texts, frames, seeds, sampling, precision)
+
     def told(self, condition: Condition, lengths: Tensor) -> Condition:
-        if self.asking == Asking():
+        if self.asking == Asking() or condition.constraints is not None:
             return condition
         return replace(
             condition, constraints=asked_for(self, lengths, self.asking, condition.wished), wished=None
@@ -270,7 +283,7 @@ class Kimodo(FrameFamily[KimodoConfig]):
         return answer.chunk(count)
 
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
-        features = self._denormalised(x, lengths, frames)
+        features = self.denormalised(x, lengths, frames)
         if self.representation == KIMODO:
             return features
         with torch.autocast(x.device.type, enabled=False):
@@ -301,9 +314,10 @@ class Kimodo(FrameFamily[KimodoConfig]):
         """
         if self.skeleton is SMPLX22:
             return None
-        return self._denormalised(x, lengths, frames), KIMODO
+        return self.denormalised(x, lengths, frames), KIMODO
 
-    def _denormalised(self, x: Tensor, lengths: Tensor, frames: int | None) -> Tensor:
+    def denormalised(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
+        """Features (B, T, 12 J + 9) of a state, zero beyond each length."""
         return to_motion(x, self.mean, self.statistics.whole.scale, lengths, frames)
 
     def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:

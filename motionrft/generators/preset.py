@@ -37,6 +37,10 @@ class SamplePreset(TokenSamplingPreset, AskingPreset):
     num: int = Field(1, ge=1, le=100_000, description="motions a prompt")
     seconds: float = Field(4.0, gt=0, le=5000, description="length of a motion in seconds")
     length: int | None = Field(None, ge=1, le=100_000, description="length in frames, instead of seconds")
+    chain: bool = Field(
+        False,
+        description="make one motion of all prompts, each taking over where the one before ends; for Kimodo",
+    )
     split: str = Field("test", description="split of the data set whose captions are the prompts")
     steps: int | None = Field(
         None, ge=1, le=10_000, description="denoising steps; null: as tuned, else as published"

@@ -242,6 +242,24 @@ class TextToMotion(nn.Module, ABC):
         """
         return ""
 
+    def draw_chain(
+        self,
+        texts: Sequence[str],
+        frames: Sequence[int],
+        seeds: Sequence[int],
+        sampling: Any,
+        precision: torch.dtype | None = None,
+    ) -> Sampled:
+        """One motion (1, T, D) of several texts after each other; the rest as `draw`.
+
+        Args:
+            frames, seeds: of each text.
+
+        Raises:
+            UserError: the family makes none, or not of these lengths.
+        """
+        raise UserError(f"the family {self.family} makes no motion of several prompts: leave chain out.")
+
     @abstractmethod
     def encode_text(self, texts: Sequence[str]) -> Any:
         """What B prompts say (`Prompts`), through the cache."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -17,9 +17,9 @@ import yaml
 from torch import Tensor
 
 from motionrft.errors import UserError
-from motionrft.generators.kimodo import Kimodo, KimodoConfig
+from motionrft.generators.kimodo import Kimodo, KimodoConfig, Passes
 from motionrft.generators.kimodo_rest import solved_rest
-from motionrft.official.pickles import below, counted, read_pickle, tensors_under
+from motionrft.official.pickles import below, counted, read_pickle, tensors_under, without
 from motionrft.official.source import Source, filled, found_in
 from motionrft.representations.kimodo.features import ROOT, SKELETON_OF
 from motionrft.representations.kimodo.skeletons import SMPLX22
@@ -71,10 +71,10 @@ def read(source: Source) -> Kimodo:
     _check_alike(said, place)
     denoiser = _denoiser(tensors, said, place)
     settings: dict[str, Any] = {
-        "train_times": int(_number(said, "num_base_steps", place)),
-        "passes": found_in(said, "cfg_type", "separated"),
+        "train_times": _whole(said, "num_base_steps", place),
+        "passes": _passes(said, place),
         "text": _text_encoder(source),
-        "published": source.path.with_name(CONFIG).read_text(encoding="utf-8"),
+        "published": source.path.with_name(CONFIG).read_bytes().decode("utf-8"),
         **source.settings,
     }
     generator = Kimodo(KimodoConfig(denoiser, **settings))
@@ -123,7 +123,14 @@ def _state_key(content: Mapping[str, Any]) -> Any:
 
 def _tensors(source: Source) -> dict[str, Tensor]:
     found = tensors_under(source.content, _state_key(source.content), source.path)
-    return below(found, _PREFIX) if f"{_PREFIX}{_MARK}" in found else found
+    if f"{_PREFIX}{_MARK}" not in found:
+        return found
+    if beside := sorted(without(found, _PREFIX)):
+        raise UserError(
+            f"{source.path}: {beside[0]} lies outside {_PREFIX[:-1]}; Kimodo's files hold "
+            "nothing else, and it would be lost on the way back."
+        )
+    return below(found, _PREFIX)
 
 
 def _denoiser(tensors: Mapping[str, Tensor], said: Mapping[str, Any], place: str) -> dict[str, Any]:
@@ -146,10 +153,10 @@ def _denoiser(tensors: Mapping[str, Tensor], said: Mapping[str, Any], place: str
         "joints": SKELETON_OF[features].joints,
         "width": width,
         "layers": shapes["num_layers"],
-        "heads": int(_number(said, "num_heads", place)),
+        "heads": _whole(said, "num_heads", place),
         "feedforward": feedforward,
         "text_width": tensors["root_model.embed_text.weight"].shape[1],
-        "text_tokens": int(_number(said, "num_text_tokens_override", place)),
+        "text_tokens": _whole(said, "num_text_tokens_override", place),
     }
 
 
@@ -208,11 +215,20 @@ def _check_alike(said: Mapping[str, Any], place: str) -> None:
             )
 
 
-def _number(said: Mapping[str, Any], name: str, place: str) -> float:
+def _whole(said: Mapping[str, Any], name: str, place: str) -> int:
+    """A whole number above 0."""
     value = found_in(said, name, None)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise UserError(f"{place}: {name} is {'missing' if value is None else f'{value!r}, no number'}.")
+    if type(value) is not int or value < 1:
+        what = "missing" if value is None else f"{value!r}; a whole number above 0 is wanted"
+        raise UserError(f"{place}: {name} is {what}.")
     return value
+
+
+def _passes(said: Mapping[str, Any], place: str) -> str:
+    value = found_in(said, "cfg_type", "separated")
+    if value not in get_args(Passes):
+        raise UserError(f"{place}: cfg_type is {value!r}; known are {', '.join(get_args(Passes))}.")
+    return str(value)
 
 
 def _own_config(generator: Kimodo) -> str:

@@ -39,7 +39,7 @@ _SECONDS, _TURN, _CONTACT = 0.1, 0.1, 0.01
 
 @dataclass(frozen=True)
 class _Posed:
-    """Features (B, T, 12 J + 9) with what their rotations make of them. joints: (B, T, J, 3)."""
+    """Features (B, T, 12 J + 9) with what their rotations make of them. joints: (B, T, J, 3), without gradient."""
 
     features: KimodoFeatures
     world: Tensor  # (B, T, J, 3, 3)
@@ -49,11 +49,9 @@ class _Posed:
     def of(cls, values: Tensor, rest: Tensor | None) -> "_Posed":
         skeleton, features = skeleton_of_features(values.shape[-1]), KimodoFeatures(values)
         world = features.rotations
-        return cls(
-            features,
-            world,
-            forward_kinematics(world, features.root, skeleton, rest_like(skeleton, rest, values)),
-        )
+        with torch.no_grad():  # the other blocks follow the pose, and do not pull it
+            joints = forward_kinematics(world, features.root, skeleton, rest_like(skeleton, rest, values))
+        return cls(features, world, joints)
 
 
 def _consistency(posed: _Posed) -> Tensor:
@@ -61,7 +59,7 @@ def _consistency(posed: _Posed) -> Tensor:
 
     The pose is not pulled: it is what is judged and exported, and the others are to follow.
     """
-    features, joints = posed.features, posed.joints.detach()
+    features, joints = posed.features, posed.joints
     skeleton = skeleton_of_features(features.values.shape[-1])
     apart = _huber(features.joints_of_positions() - joints, _NEAR)  # (B, T)
     moved = (joints[:, 1:] - joints[:, :-1]) * FPS

@@ -139,12 +139,16 @@ class GraphBytes:
 
 
 class _Saved:
-    """A saved tensor that tells its meter when the graph lets go of it."""
+    """A saved tensor that tells its meter when the graph lets go of it.
+
+    It is held without its place in the graph: a result that its own node saves would hold that node, and both would stay
+    for ever where no backward comes. Autograd gives what is unpacked its place again.
+    """
 
     __slots__ = ("key", "meter", "tensor")
 
     def __init__(self, tensor: Tensor, key: int, meter: GraphBytes) -> None:
-        self.tensor, self.key, self.meter = tensor, key, meter
+        self.tensor, self.key, self.meter = tensor.detach(), key, meter
 
     def __del__(self) -> None:
         self.meter._release(self.key, self.tensor.untyped_storage().nbytes())

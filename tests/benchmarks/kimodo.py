@@ -84,7 +84,7 @@ def tuned(name: str, values: Mapping[str, Any], args: argparse.Namespace, seed: 
         "graph_bytes": max(line["graph_bytes"] for line in lines),
         "before": before.metrics,
         "after": after.metrics,
-        "blocks": blocks(done.generator),
+        **blocks(done.generator),
     }
     (folder / "done.json").write_text(json.dumps(found), encoding="utf-8")
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
@@ -99,8 +99,12 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def blocks(folder: Path | str) -> dict[str, float]:
-    """How far a generator's other blocks are from its pose, over held-out prompts: what its exports do not show."""
+def blocks(folder: Path | str) -> dict[str, Any]:
+    """How far a generator's other blocks are from its pose, over held-out prompts: what its exports do not show.
+
+    Returns:
+        `blocks`, means by name, and `curve`, the millimetres between positions and pose frame by frame.
+    """
     import torch
 
     from motionrft import builtin
@@ -142,13 +146,16 @@ def blocks(folder: Path | str) -> dict[str, float]:
     cosine = (features.heading * heading_of(posed, skeleton)).sum(-1)
     cosine = cosine / features.heading.norm(dim=-1).clamp(min=1e-6)
     touching = contacts_of(posed[:, :-1], moved, skeleton) > 0.5
-    return {
-        "positions_mm": 1000 * mean((features.joints_of_positions() - posed).norm(dim=-1).mean(-1)),
+    beside = 1000 * (features.joints_of_positions() - posed).norm(dim=-1).mean(-1)  # (B, T)
+    curve = torch.where(valid, beside, 0.0).sum(0) / valid.sum(0)
+    means = {
+        "positions_mm": mean(beside),
         "velocities_mm_s": 1000
         * mean((features.velocities[:, :-1] - moved).norm(dim=-1).mean(-1), valid[:, 1:]),
         "heading_degrees": mean(torch.rad2deg(torch.acos(cosine.clamp(-1, 1)))),
         "contacts_wrong": mean((features.contacts[:, :-1] != touching).float().mean(-1), valid[:, 1:]),
     }
+    return {"blocks": means, "curve": [round(value, 2) for value in curve.tolist()]}
 
 
 def held(args: argparse.Namespace) -> dict[str, dict[str, int]]:
@@ -211,8 +218,34 @@ def summary(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
         numbers = {
             key: statistics.fmean(r[key] for r in several) for key in ("updates", "seconds", "graph_bytes")
         }
-        found[name] = {"seeds": len(several), **numbers, "gains": gains, "blocks": blocks_of}
+        curve = [
+            round(statistics.fmean(frame), 2) for frame in zip(*(r["curve"] for r in several), strict=True)
+        ]
+        found[name] = {"seeds": len(several), **numbers, "gains": gains, "blocks": blocks_of, "curve": curve}
     return found
+
+
+def draw(tuning: Mapping[str, Any], path: Path) -> None:
+    """The position block beside the pose, frame by frame, before tuning and after it with and without the term."""
+    from motionrft.report.chart_files import write_chart
+    from motionrft.report.content import Series
+
+    rows = {"untuned": tuning["before"]["curve"]}
+    titles = {TOLD: "tuned, with consistency", WITHOUT: "tuned, without"}
+    rows |= {titles[name]: tuning["runs"][name]["curve"] for name in titles if name in tuning["runs"]}
+    series = [
+        Series(
+            "Positions beside the pose, mean of 48 motions",
+            name,
+            range(len(curve)),
+            curve,
+            "mm",
+            "frame",
+            from_zero=True,
+        )
+        for name, curve in rows.items()
+    ]
+    write_chart(path, series)
 
 
 def table(document: Mapping[str, Any]) -> str:
@@ -227,13 +260,15 @@ def table(document: Mapping[str, Any]) -> str:
                 half = float("nan") if high is None else (high - low) / 2
                 cells.append(f"{start:.3f} {mean:+.3f} ± {half:.3f}")
             lines.append(f"| {name} | {run['seconds']:.0f} | " + " | ".join(cells) + " |")
-        keys = list(tuning["before"])
+        keys = list(tuning["before"]["blocks"])
         lines += [
             "",
             "| blocks beside the pose | " + " | ".join(keys) + " |",
             "|" + " --- |" * (len(keys) + 1),
         ]
-        rows = {"untuned": tuning["before"]} | {name: run["blocks"] for name, run in tuning["runs"].items()}
+        rows = {"untuned": tuning["before"]["blocks"]} | {
+            name: run["blocks"] for name, run in tuning["runs"].items()
+        }
         lines += [
             f"| {n} | " + " | ".join(f"{row[key]:.3g}" for key in keys) + " |" for n, row in rows.items()
         ]
@@ -266,6 +301,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=60)
     parser.add_argument("--prompts", type=int, default=48, help="held-out prompts of an evaluation")
     parser.add_argument("--keep", type=Path, help="folder for kimodo.json")
+    parser.add_argument("--figure", type=Path, help="SVG of positions beside the pose, frame by frame")
     args = parser.parse_args()
     if args.generator is None and set(args.parts) != {"text"}:
         parser.error("--generator is needed: pretrain mini-kimodo first")
@@ -283,6 +319,8 @@ def main() -> None:
             if args.data is not None or "method" not in RUNS[name]
         }
         document["tuning"] = {"runs": summary(runs), "before": blocks(args.generator)}
+        if args.figure is not None:
+            draw(document["tuning"], args.figure)
     for folder in {args.out, args.keep or args.out}:
         (folder / "kimodo.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     print(table(document))

@@ -95,8 +95,7 @@ def numbers_of(
         ]
     )  # (G, 32)
     first, second, third = recognised(text, seen.embeddings, judged, seed)
-    return {
-        "reward": reward,
+    return ({} if reward is None else {"reward": reward}) | {
         "r1": first,
         "r2": second,
         "r3": third,
@@ -139,11 +138,11 @@ class Judge:
             drawn = judged.items.draw(seed)
             assert drawn.real is not None
             text = self.evaluator.embed_text(drawn.captions)
-            numbers = numbers_of(text, drawn.real, float("nan"), drawn, judged, seed)
+            numbers = numbers_of(text, drawn.real, None, drawn, judged, seed)
             order = torch.randperm(len(text), generator=generator_for(seed, "halves"))
             halves = [metrics.Gaussian.fit(drawn.real.embeddings[half]) for half in order.chunk(2)]
             found.append({**numbers, "fid": float(metrics.frechet_distance(*halves))})
-        return {metric: statistics.fmean(each[metric] for each in found) for metric in METRICS}
+        return {metric: statistics.fmean(each[metric] for each in found) for metric in found[0]}
 
     @torch.no_grad()
     def _of(
@@ -161,7 +160,8 @@ def rows(judge: Judge, runs: Path, name: str) -> dict[str, Any]:
     tuned = [judge.generator(folder, name) for folder in sorted(runs.glob(f"ddpo-{name}-*"))]
     everything = judge.generator(runs / "base-all", name)
     table: dict[str, Any] = {}
-    for metric, real in judge.real(name).items():
+    real = judge.real(name)
+    for metric in METRICS:
         start = statistics.fmean(untuned[metric])
         each = [statistics.fmean(run[metric]) - start for run in tuned]
         noises = [
@@ -176,7 +176,7 @@ def rows(judge: Judge, runs: Path, name: str) -> dict[str, Any]:
             "by_training_seed": each,
             "by_sampling_seed": noises,
             "trained_on_all": statistics.fmean(everything[metric]),
-            "real": real,
+            "real": real.get(metric),
         }
     return {"class": name, "clips": len(judge.classes[name].items.items), "metrics": table}
 
@@ -189,7 +189,8 @@ def table(found: Sequence[dict[str, Any]]) -> str:
             share = f" ({change / start:+.0%})" if start > 0 else ""
             cells = [
                 each["class"], metric, f"{start:.3f}", f"{start + change:.3f}",
-                f"{change:+.3f} ± {value['half']:.3f}{share}", f"{value['trained_on_all']:.3f}", f"{value['real']:.3f}",
+                f"{change:+.3f} ± {value['half']:.3f}{share}", f"{value['trained_on_all']:.3f}",
+                "" if value["real"] is None else f"{value['real']:.3f}",
             ]  # fmt: skip
             lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)

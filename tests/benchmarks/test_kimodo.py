@@ -1,8 +1,10 @@
 """The tables of the Kimodo benchmark, from made-up runs."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.benchmarks.kimodo import STEPS, summary, table
+from tests.benchmarks.kimodo import STEPS, draw, summary, table
 
 BLOCKS = {"positions_mm": 10.0, "velocities_mm_s": 200.0}
 
@@ -17,6 +19,7 @@ def run(gain: float) -> dict:
         "before": metrics,
         "after": after,
         "blocks": BLOCKS,
+        "curve": [10.0, 12.0 + 10 * gain],
     }
 
 
@@ -29,7 +32,10 @@ def test_a_gain_is_the_mean_over_training_seeds_with_its_interval() -> None:
 
 
 def test_the_table_shows_all_that_was_measured() -> None:
-    tuning = {"runs": summary({"easytune": [run(0.1), run(0.3)]}), "before": BLOCKS}
+    tuning = {
+        "runs": summary({"easytune": [run(0.1), run(0.3)]}),
+        "before": {"blocks": BLOCKS, "curve": [9, 9]},
+    }
     held = {"easytune": {str(steps): 3 * 2**20 for steps in STEPS}}
     shown = table({"tuning": tuning, "bytes": held, "text": {"one layer": 416.0}})
     assert "| easytune | 2 | 1.100 +0.200 ±" in shown and "| untuned | 10 | 200 |" in shown
@@ -43,3 +49,11 @@ def test_blocks_are_compared_seed_by_seed_with_the_run_without_the_term() -> Non
         "positions_mm against without"
     ]
     assert mean == pytest.approx(-2) and low < mean < high < 0
+
+
+def test_the_figure_has_a_line_a_run(tmp_path: Path) -> None:
+    runs = summary({"easytune": [run(0.1), run(0.3)], "easytune-without": [run(0.2)], "sft": [run(0.2)]})
+    assert runs["easytune"]["curve"] == [10, 14]
+    draw({"runs": runs, "before": {"curve": [9.0, 9.5]}}, tmp_path / "a.svg")
+    text = (tmp_path / "a.svg").read_text()
+    assert text.count("<path class=") == 3 and "tuned, without" in text and "untuned" in text

@@ -101,3 +101,15 @@ def test_each_prompt_is_held_to_its_own_constraints(model: Path, run: Callable[.
         str(folder / "no"),
     )
     assert short.code == 2 and "all.jsonl: line 1: constraint 0 (root2d): frame 20 is outside" in short.err
+
+
+def test_prompts_become_one_motion(model: Path, run: Callable[..., Result]) -> None:
+    out = model.parent / "out"
+    result = run(
+        *("sample", "a person waves", "a person walks.", "--set", "chain=true", "--generator", str(model)),
+        *("--length", "24", "--steps", "3", "--format", "npy", "--json", "--out", str(out)),
+    )
+    assert result.code == 0, result.err
+    (line,) = map(json.loads, result.out.splitlines())
+    assert line["prompt"] == "a person waves. a person walks." and line["frames"] == 48
+    assert np.load(line["file"]).shape == (48, 22, 3)

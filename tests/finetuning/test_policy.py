@@ -178,6 +178,13 @@ def test_variants_of_grpo_are_defaults_and_give_way_to_what_is_set():
     assert GrpoPreset(variant="dance", share=1.0).share == 1.0
 
 
+def test_the_published_pull_is_the_published_forms():
+    """The divergence of two Gaussians under the same weight would pull ten times as hard."""
+    assert GrpoPreset(kl_form="gaussian").kl == pytest.approx(0.004)
+    assert GrpoPreset(kl_form="gaussian", kl=0.04).kl == 0.04
+    assert GrpoPreset(kl_form="gaussian", variant="dance").kl == 0.0
+
+
 def test_the_published_pull_is_smaller_than_the_divergence_by_the_steps_share_of_time():
     trainer = trainer_of("ddpo", kl=1.0)
     with torch.no_grad():

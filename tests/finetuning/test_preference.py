@@ -182,6 +182,16 @@ def test_tau_auto_is_a_quantile_of_the_first_scores_and_stays():
     assert again.update(3)[0]["loss"] == trainer.update(3)[0]["loss"]
 
 
+def test_tau_auto_waits_for_more_prompts_than_a_small_batch_has():
+    """Of a single prompt the worst score would be its own threshold: nothing would lie below."""
+    trainer, said = trainer_with_motion(method="sopo"), []
+    context = replace(trainer.context, say=said.append)
+    scores = torch.linspace(0.9, 0.1, preference.ENOUGH)[:, None]  # (8, 1) of as many updates of one prompt
+    found = [preference.threshold(context, score[None]) for score in scores]
+    assert found[0] == pytest.approx(0.9) and found[-1] == pytest.approx(0.5) and len(said) == 1
+    assert preference.threshold(context, torch.zeros(1, 1)) == found[-1]
+
+
 @pytest.mark.parametrize(("tau", "words"), [(0.0, "this is supervised tuning"), (1.0, "it selects nothing")])
 def test_a_threshold_that_for_long_never_or_always_acts_is_said_once(tau, words):
     trainer, said = trainer_with_motion(method="sopo", tau=tau), []

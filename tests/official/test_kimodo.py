@@ -121,10 +121,20 @@ def test_tuned_with_adapters_and_written_back_it_is_the_merged_weights(
     torch.testing.assert_close(sampled(load_generator(tmp_path / "back")), adapted, rtol=1e-3, atol=1e-3)
 
 
-def test_our_folder_becomes_a_published_one(published: Path, tmp_path: Path) -> None:
-    convert_any(published, tmp_path / "ours")
+def test_our_folder_becomes_a_published_one_whose_configuration_is_the_same_bytes(
+    published: Path, tmp_path: Path
+) -> None:
+    folder = copied(published, tmp_path / "odd")
+    odd = (
+        (published / "config.yaml")
+        .read_text()
+        .replace("num_heads: 4", "num_heads: &heads 4\n      also: *heads")
+    )
+    odd = "\ufeff# who wrote this\n" + odd + "unknown: [1, {a: ~}]\n"
+    (folder / "config.yaml").write_bytes(odd.replace("\n", "\r\n").encode())
+    convert_any(folder, tmp_path / "ours")
     export_official(tmp_path / "ours", tmp_path / "back")
-    assert (tmp_path / "back" / "config.yaml").read_text() == (published / "config.yaml").read_text()
+    assert (tmp_path / "back" / "config.yaml").read_bytes() == (folder / "config.yaml").read_bytes()
 
 
 def spoil_config(old: str, new: str):
@@ -142,6 +152,11 @@ def drop_weight(folder: Path) -> None:
     save_file(tensors, folder / "model.safetensors")
 
 
+def add_weight(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    save_file(tensors | {"text_encoder.weight": torch.zeros(2)}, folder / "model.safetensors")
+
+
 def narrow_statistics(folder: Path) -> None:
     np.save(folder / "stats" / "motion" / "body" / "std.npy", np.ones(7, np.float32))
     np.save(folder / "stats" / "motion" / "body" / "mean.npy", np.ones(7, np.float32))
@@ -149,7 +164,15 @@ def narrow_statistics(folder: Path) -> None:
 
 SPOILT = {
     "no heads": (spoil_config("num_heads: 4", "nothing: 4"), "num_heads is missing"),
-    "heads are no number": (spoil_config("num_heads: 4", "num_heads: ${x}"), "no number"),
+    "heads are no number": (spoil_config("num_heads: 4", "num_heads: ${x}"), "a whole number above 0"),
+    "heads below none": (spoil_config("num_heads: 4", "num_heads: -4"), "num_heads is -4; a whole number"),
+    "half a head": (spoil_config("num_heads: 4", "num_heads: 4.5"), "num_heads is 4.5; a whole number"),
+    "no room for a text": (spoil_config("override: 12", "override: 0"), "num_text_tokens_override is 0"),
+    "guidance of another kind": (
+        spoil_config("cfg_type: separated", "cfg_type: ${x}"),
+        "cfg_type is .*separated",
+    ),
+    "a weight outside": (add_weight, "text_encoder.weight lies outside denoiser.backbone"),
     "another activation": (spoil_config("activation: gelu", "activation: relu"), "activation is 'relu'"),
     "another size": (spoil_config("latent_dim: 16", "latent_dim: 32"), "latent_dim is 32"),
     "a python tag": (spoil_config("model:", "model: !!python/object:os.system"), "config.yaml"),

@@ -20,6 +20,29 @@ def test_products_hold_both_factors_and_let_them_go() -> None:
     assert torch.allclose(x.grad, 2 * x.detach() * y.square())
 
 
+def test_what_no_backward_comes_to_is_let_go_too() -> None:
+    x, meter = torch.ones(64, 64, requires_grad=True), GraphBytes()
+    with meter:
+        aside = x.exp().tanh()  # both save their own result
+        (2 * x).square().sum().backward()
+    assert meter.held > 0
+    del aside
+    assert meter.held == 0
+
+
+def test_a_gradient_of_a_gradient_passes_through() -> None:
+    def slope() -> torch.Tensor:
+        x = torch.linspace(-1, 1, 8, requires_grad=True)
+        (first,) = torch.autograd.grad(x.exp().tanh().sum(), x, create_graph=True)
+        first.square().sum().backward()
+        assert x.grad is not None
+        return x.grad
+
+    with GraphBytes():
+        metered = slope()
+    assert torch.equal(metered, slope())
+
+
 def test_one_storage_counts_once_and_parameters_not_at_all() -> None:
     layer = nn.Linear(10, 10)
     x = torch.randn(5, 10)
