@@ -29,6 +29,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from motionrft.lengths import length_mask
+from motionrft.moving import chosen
 from motionrft.representations.floor import standing_height
 from motionrft.representations.joints import heading, in_metres
 from motionrft.representations.kinematic import skeleton_of_joints
@@ -65,12 +66,12 @@ class Clips:
     @property
     def toes(self) -> Tensor:
         """(B, T, 2, 3) the toe of either foot."""
-        return self.joints[:, :, [self.skeleton.feet[1], self.skeleton.feet[3]]]
+        return chosen(self.joints, self.skeleton.feet[1::2], 2)
 
     @property
     def ankles(self) -> Tensor:
         """(B, T, 2, 3) of the feet in the same order."""
-        return self.joints[:, :, [self.skeleton.feet[0], self.skeleton.feet[2]]]
+        return chosen(self.joints, self.skeleton.feet[::2], 2)
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,8 @@ def _jitter(clips: Clips) -> Tensor:
 
 
 def _bone_length_drift(clips: Clips) -> Tensor:
-    joints, parents = clips.joints, list(clips.skeleton.parents[1:])
-    bones = _norm(joints[:, :, 1:] - joints[:, :, parents])  # (B, T, J - 1)
+    joints = clips.joints
+    bones = _norm(joints[:, :, 1:] - chosen(joints, clips.skeleton.parents[1:], 2))  # (B, T, J - 1)
     return ((bones - bones[:, :1]).abs() / bones[:, :1].clamp(min=_SHORTEST_BONE)).mean(-1)  # (B, T)
 
 
@@ -137,7 +138,8 @@ def _skating_ratio(clips: Clips) -> Tensor:
 def _motion_energy(clips: Clips) -> Tensor:
     """A pose that glides or turns as one block has none: R-Precision does not see that such a motion stands still."""
     joints = clips.joints
-    x, y, z = (joints - joints[:, :, :1] * joints.new_tensor([1.0, 0.0, 1.0])).unbind(-1)  # (B, T, J) each
+    x, y, z = joints.unbind(-1)  # (B, T, J) each
+    x, z = x - x[:, :, :1], z - z[:, :, :1]  # seen from the pelvis
     yaw = heading(joints)[..., None]  # (B, T, 1)
     turned = torch.stack((x * yaw.cos() - z * yaw.sin(), y, x * yaw.sin() + z * yaw.cos()), dim=-1)
     return _aligned(_norm(turned.diff(dim=1)).mean(-1) * clips.fps, clips)  # (B, T)
@@ -153,9 +155,8 @@ def _lying(clips: Clips) -> Tensor:
     """1 where hips to shoulders are more than `LYING_ANGLE` off the vertical, else 0, (B, T)."""
     right_hip, left_hip, right_shoulder, left_shoulder = clips.skeleton.facing
     joints = clips.joints
-    trunk = joints[:, :, [right_shoulder, left_shoulder]].mean(2) - joints[:, :, [right_hip, left_hip]].mean(
-        2
-    )
+    shoulders, hips = (right_shoulder, left_shoulder), (right_hip, left_hip)
+    trunk = chosen(joints, shoulders, 2).mean(2) - chosen(joints, hips, 2).mean(2)  # (B, T, 3)
     upright = trunk[..., 1].abs() >= math.cos(math.radians(LYING_ANGLE)) * _norm(trunk)  # (B, T)
     return (~upright).to(joints.dtype)  # (B, T)
 
@@ -166,7 +167,7 @@ def _swapped_sides(clips: Clips) -> Tensor:
     A body whose left and right were exchanged faces backwards by its hips and shoulders, its toes do not. One foot
     alone is no sign: a runner's rear foot hangs with the toe behind the ankle.
     """
-    feet = (clips.toes - clips.ankles)[..., [0, 2]]  # (B, T, foot, 2), x and z
+    feet = (clips.toes - clips.ankles)[..., ::2]  # (B, T, foot, 2), x and z
     swapped = torch.zeros(feet.shape[:2], dtype=torch.bool, device=feet.device)  # (B, T)
     right_hip, left_hip, right_shoulder, left_shoulder = clips.skeleton.facing
     for right, left in ((right_hip, left_hip), (right_shoulder, left_shoulder)):
@@ -244,7 +245,7 @@ def physics_measures(
 
 def _planar_speed(points: Tensor, fps: float) -> Tensor:
     """Speed along the floor of points (B, T, N, 3), m/s, (B, T - 1, N)."""
-    return _norm(points.diff(dim=1)[..., [0, 2]]) * fps  # (B, T - 1, N)
+    return _norm(points.diff(dim=1)[..., ::2]) * fps  # (B, T - 1, N)
 
 
 def _norm(vectors: Tensor) -> Tensor:

@@ -83,8 +83,6 @@ def finetune(
         return _dry_run(call)
     if log is not None:
         check_log(log)
-    if diagnose is not None:
-        refuse_several("finetune --diagnose")
     out = call.output_folder()
     if diagnose is not None:
         return _diagnose(call, diagnose)
@@ -158,6 +156,7 @@ def _diagnose(call: Call[FinetunePreset], what: str) -> int:
     from motionrft.finetuning.report import plot_name, write_plots
     from motionrft.finetuning.run import FinetuneRun
 
+    refuse_several("finetune --diagnose")
     names = list(DIAGNOSTICS) if what == "all" else [what]
     if unknown := [name for name in names if name not in DIAGNOSTICS]:
         raise UserError(f"--diagnose {unknown[0]}: no such chart; there are {', '.join(DIAGNOSTICS)} and all")

@@ -69,7 +69,7 @@ class Followers:
             self.numbers(line["update"], values)
 
     def _new_looks(self) -> list[dict[str, Any]]:
-        from motionrft.training.run import read_lines
+        from motionrft.training.lines import read_lines
 
         file = self.out / LOOKS
         size = file.stat().st_size if file.is_file() else 0

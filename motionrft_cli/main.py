@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from motionrft.errors import Interrupted, RunError, UserError, UserErrorElsewhere, is_out_of_memory
+from motionrft_cli import collecting
 from motionrft_cli.commands import COMMANDS, load_command
 from motionrft_cli.processes import speaks, spoken
 from motionrft_cli.terminal import prepare_streams, visible
@@ -194,13 +195,16 @@ def _close_stdout() -> None:
 
 def main() -> None:
     """Entry point of the installed script."""
+    collecting.seldom()
     prepare_streams()
     spin_briefly()
     if "--debug" not in sys.argv:
         warnings.simplefilter(
             "ignore"
         )  # other libraries' notes to programmers; ours to users are lines of text
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    collecting.no_more()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,7 @@ from motionrft.settings.commented import commented_yaml
 from motionrft.settings.discovery import list_presets
 from motionrft.settings.fields import changed_fields
 from motionrft.settings.layers import resolve
+from motionrft_cli import collecting
 from motionrft_cli.console import Console
 from motionrft_cli.described import Described, described
 from motionrft_cli.outputs import check_output_folder, cleaned
@@ -118,7 +119,9 @@ class Call(Generic[P]):
     def _device(self) -> "torch.device":
         from motionrft.training.devices import resolve_device
 
-        return resolve_device(self.preset.device, self.console.hold)
+        found = resolve_device(self.preset.device, self.console.hold)
+        collecting.as_usual()  # torch is imported
+        return found
 
     def dtype(self) -> "torch.dtype":
         """The number format of --precision on that device."""

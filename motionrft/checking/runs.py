@@ -7,7 +7,8 @@ from motionrft.checking.found import Found, faulty
 from motionrft.errors import UserError
 from motionrft.parsing import read_json, read_text
 from motionrft.settings.plain_yaml import read_yaml
-from motionrft.training.run import CHECKPOINTS, ENVIRONMENT, METRICS, PRESET, is_run, read_lines
+from motionrft.training.lines import read_lines
+from motionrft.training.run import CHECKPOINTS, ENVIRONMENT, METRICS, PRESET, is_run
 
 RUN = "run folder"
 _RESULTS = ("generator", "reward", "evaluator", "pairs.jsonl", "report.html")

@@ -149,6 +149,7 @@ class GeneratorSource:
         return text_hash(self.name, self.identity, repr(sorted(self.settings.items())))
 
     def _made(self, captions: Sequence[Caption], seconds: Tensor, seeds: list[int]) -> Made:
+        """Motions (N, T, D) of N captions, (N,) `seconds` and `seeds`: sampled by all processes, or read."""
         generator = self.generator
         if self.parts is None:
             share = (self.company.place, self.company.processes)

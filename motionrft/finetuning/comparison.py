@@ -18,7 +18,8 @@ from motionrft.report.content import ReportData, Series
 from motionrft.report.page import write_report
 from motionrft.report.verdict import Row
 from motionrft.training.atomic import write_text
-from motionrft.training.run import METRICS, PRESET, read_lines
+from motionrft.training.lines import read_lines
+from motionrft.training.run import METRICS, PRESET
 
 MIB = 2**20
 _PRECISION = {"label": ("label_r1", "label_r2", "label_r3"), "raw": ("raw_r1", "raw_r2", "raw_r3")}

@@ -1,5 +1,6 @@
 """Given pairs as prompts: whoever made them (people, a judge, another reward), DPO learns from them without sampling."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def read_pair_prompts(path: Path, generator: TextToMotion) -> PairPrompts:
     also the `prompt` (or `text`) that both were made for.
 
     Raises:
-        UserError: a line lacks one of them, a file is no motion, or a motion is longer or shorter than the generator's.
+        UserError: a line lacks one of them, a file is no motion, or a motion is shorter than the generator's or of
+            another skeleton.
     """
     if path.suffix != ".jsonl":
         raise UserError(
@@ -61,6 +63,7 @@ def read_pair_prompts(path: Path, generator: TextToMotion) -> PairPrompts:
         ]
         frames = min(*(len(motion) for motion in both), generator.max_frames)
         _check_length(frames, generator, place)
+        _check_width(both, generator, place)
         better.append(both[0][:frames])
         worse.append(both[1][:frames])
     if not texts:
@@ -81,4 +84,14 @@ def _check_length(frames: int, generator: TextToMotion, place: Place) -> None:
     if frames < generator.min_frames:
         place.fail(
             f"the shorter motion has {frames} frames; this generator makes at least {generator.min_frames}"
+        )
+
+
+def _check_width(motions: Sequence[Tensor], generator: TextToMotion, place: Place) -> None:
+    wanted = generator.motion_width
+    found = [motion.shape[1] for motion in motions if wanted not in (None, motion.shape[1])]
+    if found:
+        place.fail(
+            f"the motion has {found[0]} features a frame, and this generator makes {wanted} "
+            "(263 is HumanML3D, 251 KIT-ML)"
         )

@@ -15,7 +15,7 @@ from motionrft.finetuning.preset import WatchPart
 from motionrft.parsing import parsing
 from motionrft.physics import RENAMED_MEASURES, current_names
 from motionrft.training.distribution import ALONE, Distribution
-from motionrft.training.run import read_lines
+from motionrft.training.lines import read_lines
 from motionrft.training.watch import Finding, Watch, Watched
 
 LOOKS = "watch.jsonl"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from motionrft.errors import UserError
@@ -19,6 +20,7 @@ from motionrft.generators.motiongpt_text import PLAIN, TemplateSettings, fill, p
 from motionrft.generators.motiongpt_vq import MotionVq
 from motionrft.generators.token_generator import TokenGenerator, Vocabulary
 from motionrft.generators.token_sampling import TokenSampling
+from motionrft.moving import moved
 from motionrft.text.sources import Source, find
 
 TOKENIZER = Source("google/flan-t5-base", "7bcac572ce56db69c1ea7c8af255c5d7c9672fc2", ("tokenizer.json",))
@@ -175,12 +177,12 @@ class MotionGpt(TokenGenerator):
         """(B, N + 3) ids of start, codes, end and eos, -100 behind."""
         v = self.vocabulary
         assert v.start is not None
-        rows = [
-            torch.cat([row.new_tensor([v.start]), row + v.first, row.new_tensor([v.end, v.stop])])
-            for row in tokens.rows()
-        ]
-        found = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED)
-        return found.to(self.device)
+        written = F.pad(tokens.codes + v.first, (1, 2), value=IGNORED)  # (B, N + 3)
+        behind = torch.arange(written.shape[1], device=written.device) - tokens.counts[:, None]  # (B, N + 3)
+        written = written.masked_fill(behind == 1, v.end).masked_fill(behind == 2, v.stop)
+        written = written.masked_fill(behind > 2, IGNORED)
+        written[:, 0] = v.start
+        return moved(written, self.device)
 
     def log_prob(
         self, prompts: Captions, tokens: MotionTokens, heard: MotionTokens | None = None

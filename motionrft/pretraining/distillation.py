@@ -13,6 +13,7 @@ from motionrft.errors import UserError
 from motionrft.generators.base import Condition, Generator
 from motionrft.generators.guidance import both_halves, doubled, guided
 from motionrft.generators.mld import Mld
+from motionrft.moving import moved
 from motionrft.pretraining.objective import Objective, masked_mean, rows_of
 from motionrft.text.base import TextFeatures
 from motionrft.training.distribution import ALONE, Distribution
@@ -59,6 +60,9 @@ class ConsistencyDistillation(Objective):
         null = teacher.encode_text([""]).null
         assert null is not None
         self.null: TextFeatures = null
+        every = boundary(torch.arange(student.schedule.times))
+        self.boundary = [table.float().to(student.device) for table in every]
+        """c_skip and c_out of every time, (times,) each."""
 
     def loss(
         self,
@@ -70,9 +74,9 @@ class ConsistencyDistillation(Objective):
     ) -> Tensor:
         rows = company.rows(len(x0))
         index = torch.randint(self.settings.times, (len(x0),), generator=draws)  # (B,)
-        t = ((index + 1) * self.skip - 1).to(x0.device)  # (B,)
-        noise = torch.randn(x0.shape, generator=draws).to(x0.device)  # (B, n, d_z)
-        scale = self._draw_scale(len(x0), draws).to(x0.device)  # (B,)
+        t = moved((index + 1) * self.skip - 1, x0.device)  # (B,)
+        noise = moved(torch.randn(x0.shape, generator=draws), x0.device)  # (B, n, d_z)
+        scale = moved(self._draw_scale(len(x0), draws), x0.device)  # (B,)
         whole = self.student.schedule.add_noise(x0, noise, t)  # (B, n, d_z)
         mask, sizes = self.student.state_mask(whole, lengths), company.sizes(len(x0))
         condition = rows_of(condition, rows, x0)
@@ -130,7 +134,7 @@ class ConsistencyDistillation(Objective):
         mask = _token_mask(self.student, x, lengths)  # (B, n)
         with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
             prediction = network(x, t, condition.text, mask, scale).float()  # (B, n, d_z)
-        c_skip, c_out = (broadcast(c.float(), x) for c in boundary(t))  # (B, 1, 1) each
+        c_skip, c_out = (broadcast(table[t], x) for table in self.boundary)  # (B, 1, 1) each
         return c_skip * x + c_out * self._clean(x, t, prediction)  # (B, n, d_z)
 
     def _teacher_step(

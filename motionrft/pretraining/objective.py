@@ -9,6 +9,7 @@ from torch import Tensor
 from motionrft.diffusion.parametrisation import training_target
 from motionrft.diffusion.schedule import broadcast
 from motionrft.generators.base import Condition, Generator
+from motionrft.moving import moved
 from motionrft.training.distribution import ALONE, Distribution
 
 
@@ -91,8 +92,8 @@ class Regression(Objective):
         x0, condition = g.augmented(x0, lengths, condition, draws)
         rows = company.rows(len(x0))
         own_condition = rows_of(condition, rows, x0)
-        t = g.schedule.draw_times(len(x0), draws).to(x0.device)  # (B,)
-        noise = torch.randn(x0.shape, generator=draws).to(x0.device)  # (B, ...)
+        t = moved(g.schedule.draw_times(len(x0), draws), x0.device)  # (B,)
+        noise = moved(torch.randn(x0.shape, generator=draws), x0.device)  # (B, ...)
         alpha, sigma = (broadcast(level, x0) for level in g.schedule.levels(t))  # (B, 1, ...) each
         state = g.schedule.add_noise(x0, noise, t)  # (B, ...)
         with torch.autocast(x0.device.type, self.dtype, enabled=self.dtype != torch.float32):

@@ -72,7 +72,9 @@ def resample_linear(values: Tensor, source_fps: float, target_fps: float) -> Ten
 def heading(joints: Tensor) -> Tensor:
     """Yaw of the facing direction, (B, T) radians: 0 faces +Z, positive to the left (+X). SMPL-22 or KIT-21."""
     right_hip, left_hip, right_shoulder, left_shoulder = skeleton_of_joints(joints.shape[2]).facing
-    across = (joints[:, :, [left_hip, left_shoulder]] - joints[:, :, [right_hip, right_shoulder]]).sum(dim=2)
+    # Joint by joint: a list as an index is copied to the device, which waits.
+    hips = joints[:, :, left_hip] - joints[:, :, right_hip]  # (B, T, 3)
+    across = hips + (joints[:, :, left_shoulder] - joints[:, :, right_shoulder])  # (B, T, 3)
     return torch.atan2(-across[..., 2], across[..., 0])  # (B, T)
 
 

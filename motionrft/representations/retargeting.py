@@ -9,7 +9,7 @@ from torch import Tensor
 
 from motionrft.lengths import zero_padding
 from motionrft.representations.floor import leg_length, standing_height
-from motionrft.representations.rotation import default_rest_joints, joints_to_rotation, rotation_to_joints
+from motionrft.representations.rotation import joints_to_rotation, rest_like, rotation_to_joints
 
 
 def joints_to_default_rotation(joints: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -18,7 +18,7 @@ def joints_to_default_rotation(joints: Tensor, lengths: Tensor | None = None) ->
     The root's path is scaled by the ratio of the legs, so that feet that stood still still stand, and lifted by a
     constant, so that they stand on the same height as they did. Joints of the default skeleton come back as they were.
     """
-    rest = default_rest_joints().to(joints)
+    rest = rest_like(joints)
     path = joints[:, :, 0] * _leg_ratio(rest, joints)  # (B, T, 3)
     rotation = joints_to_rotation(joints, rest)[..., 3:]  # (B, T, 132)
     played = torch.cat((path - rest[0], rotation), dim=-1)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from motionrft.errors import UserError
 from motionrft.lengths import length_mask, zero_padding
+from motionrft.moving import chosen, moved
 from motionrft.rotations import (
     best_rotation,
     matrix_to_quaternion,
@@ -70,6 +71,11 @@ def default_rest_joints() -> Tensor:
     return rest_with_lengths(mannequin, lengths)
 
 
+def rest_like(like: Tensor, rest: Tensor | None = None) -> Tensor:
+    """A rest pose, (22, 3) or (B, 22, 3), where and as `like` is, without waiting; `default_rest_joints` if None."""
+    return moved((default_rest_joints() if rest is None else rest).to(like.dtype), like.device)
+
+
 def rest_with_lengths(rest: Tensor, lengths: Tensor) -> Tensor:
     """A rest pose (..., 22, 3) with its own directions and pelvis but the given bone lengths (..., 22)."""
     bones = normalise(rest[..., 1:, :] - rest[..., _PARENTS[1:], :]) * lengths[..., 1:, None]  # (..., 21, 3)
@@ -106,9 +112,9 @@ def rotation_to_joints(
         rest_joints: (22, 3), or (B, 22, 3) for one a clip; `default_rest_joints` if None.
         lengths: (B,) valid frames; frames beyond come out as zeros.
     """
-    rest = (default_rest_joints() if rest_joints is None else rest_joints).to(rotation)
+    rest = rest_like(rotation, rest_joints)
     local = rotation_matrices(rotation)  # (B, T, 22, 3, 3)
-    offsets = (rest[..., 1:, :] - rest[..., _PARENTS[1:], :]).reshape(-1, 1, 21, 3)  # (B or 1, 1, 21, 3)
+    offsets = (rest[..., 1:, :] - chosen(rest, _PARENTS[1:], -2)).reshape(-1, 1, 21, 3)  # (B or 1, 1, 21, 3)
     pelvis = rotation[..., :3] + rest[..., 0, :].reshape(-1, 1, 3)  # (B, T, 3)
     joints = forward_kinematics(local, offsets.expand(len(rotation), -1, -1, -1), pelvis)  # (B, T, 22, 3)
     return joints if lengths is None else zero_padding(joints, lengths)
@@ -134,8 +140,7 @@ def joints_to_rotation(
     the rest pose has their bone lengths and their angles between hips and spine, neck and collars: `fit_rest_joints`
     gives such a rest pose, `rotation_residual` says how far off it is.
     """
-    rest = (default_rest_joints() if rest_joints is None else rest_joints).to(joints)
-    rest = rest.reshape(-1, 1, 22, 3)  # (B or 1, 1, 22, 3)
+    rest = rest_like(joints, rest_joints).reshape(-1, 1, 22, 3)  # (B or 1, 1, 22, 3)
     pelvis = joints[:, :, 0] - rest[:, :, 0]  # (B, T, 3)
     sixd = quaternion_to_sixd(_inverse_kinematics(joints, rest), "interleaved")  # (B, T, 22, 6)
     rotation = torch.cat((pelvis, sixd.flatten(2)), dim=-1)  # (B, T, 135)
@@ -164,8 +169,9 @@ def _world_rotations(joints: Tensor, rest: Tensor) -> dict[int, Tensor]:
             world[9] = _fit_children(joints, rest, 9)
         children = [_ONLY_CHILD[joint] for joint in level]
         parents = torch.stack([world[_PARENTS[joint]] for joint in level], dim=2)  # (B, T, n, 4)
-        bones = normalise(joints[:, :, children] - joints[:, :, list(level)])  # (B, T, n, 3)
-        rest_bones = normalise(rest[:, :, children] - rest[:, :, list(level)])  # (B or 1, 1, n, 3)
+        bones, rest_bones = (  # (B, T, n, 3) and (B or 1, 1, n, 3)
+            normalise(chosen(each, children, 2) - chosen(each, level, 2)) for each in (joints, rest)
+        )
         turned_back = quaternion_rotate(quaternion_conjugate(parents), bones)  # (B, T, n, 3)
         turned = quaternion_multiply(parents, shortest_arc(rest_bones.expand_as(turned_back), turned_back))
         world.update(zip(level, turned.unbind(2), strict=True))
@@ -174,8 +180,8 @@ def _world_rotations(joints: Tensor, rest: Tensor) -> dict[int, Tensor]:
 
 def _fit_children(joints: Tensor, rest: Tensor, joint: int) -> Tensor:
     children = list(SMPL22.children(joint))
-    source = rest[:, :, children] - rest[:, :, joint : joint + 1]  # (B or 1, 1, n, 3)
-    target = joints[:, :, children] - joints[:, :, joint : joint + 1]  # (B, T, n, 3)
+    source = chosen(rest, children, 2) - rest[:, :, joint : joint + 1]  # (B or 1, 1, n, 3)
+    target = chosen(joints, children, 2) - joints[:, :, joint : joint + 1]  # (B, T, n, 3)
     return matrix_to_quaternion(best_rotation(source.expand_as(target), target))  # (B, T, 4)
 
 

@@ -89,7 +89,7 @@ def _hinges(posed: _Posed) -> tuple[Tensor, Tensor]:
 def _hinge_limits(posed: _Posed) -> Tensor:
     """Radians, (B, T): by how much the angles of the 29 hinges are beyond what they allow, their mean."""
     angles, _ = _hinges(posed)
-    least, most = numbers("g1.limits").to(angles).unbind(-1)
+    least, most = numbers("g1.limits", angles).unbind(-1)
     return ((angles - most).clamp(min=0) + (least - angles).clamp(min=0)).mean(-1)
 
 

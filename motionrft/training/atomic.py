@@ -20,7 +20,7 @@ from motionrft.training.journal import note_written
 
 TEMPORARY = ".tmp"
 _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
-_MARK = re.compile(r"\.([0-9a-f]{8})-(\d+)-\d+\.tmp")
+_MARK_AT_END = re.compile(r"\.([0-9a-f]{8})-(\d+)-\d+\.tmp\Z")
 """What follows the name of a file or folder that is being written: host, process, thread. Only what carries the whole
 mark is ever taken for a leftover: a user may have a `.tmp` or an `.old` of his own."""
 _OLD = ".replaced-by-motionrft"
@@ -136,6 +136,11 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.{_HOST}-{os.getpid()}-{threading.get_ident()}{TEMPORARY}")
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file or folder of this name is one that was being written."""
+    return _MARK_AT_END.search(name) is not None
+
+
 def clean_temporaries(folder: Path, *, locked: bool = False, of: str | None = None) -> None:
     """Delete what killed writers left directly inside `folder`.
 
@@ -145,8 +150,8 @@ def clean_temporaries(folder: Path, *, locked: bool = False, of: str | None = No
         of: only leftovers of the file or folder of this name.
     """
     for child in folder.iterdir():
-        mark = _MARK.search(child.name)
-        if mark is None or mark.end() < len(child.name) or of not in (None, child.name[: mark.start()]):
+        mark = _MARK_AT_END.search(child.name)
+        if mark is None or of not in (None, child.name[: mark.start()]):
             continue
         if locked or (mark[1] == _HOST and not _alive(int(mark[2]))):
             _remove(child)

@@ -102,7 +102,7 @@ class Distribution:
         """Replace each tensor by its mean over the processes, all in one message."""
         if self.processes == 1 or not tensors:
             return
-        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])  # (N,), all numbers
         self._reduce(flat, torch.distributed.ReduceOp.SUM)
         flat /= self.processes
         _unpack(flat, tensors)
@@ -120,7 +120,7 @@ class Distribution:
         """
         if self.processes == 1 or not tensors:
             return
-        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])  # (N,)
         self._guarded(torch.distributed.reduce, flat, rank)
         if self.rank == rank:
             flat /= self.processes
@@ -130,7 +130,7 @@ class Distribution:
         """Replace each tensor by what the process `rank` holds, all in one message."""
         if self.processes == 1 or not tensors:
             return
-        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])  # (N,)
         self._guarded(torch.distributed.broadcast, flat, rank)
         if self.rank != rank:
             _unpack(flat, tensors)

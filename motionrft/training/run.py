@@ -4,20 +4,25 @@ preset.yaml  env.json  metrics.jsonl  checkpoints/step-N/  LATEST  BEST
 """
 
 import json
-import math
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from motionrft.errors import RunError, UserError
-from motionrft.parsing import parse_json, parsing, read_json, read_text, split_lines
+from motionrft.errors import UserError
+from motionrft.parsing import parsing, read_json, read_text
 from motionrft.settings.plain_yaml import read_yaml, write_yaml
-from motionrft.training.atomic import atomic_folder, clean_temporaries, temporary_path, write_text
+from motionrft.training.atomic import (
+    atomic_folder,
+    clean_temporaries,
+    is_temporary,
+    temporary_path,
+    write_text,
+)
 from motionrft.training.changes import changed_keys
 from motionrft.training.journal import WRITTEN, Journal, note_written
+from motionrft.training.lines import append_line, cut_lines, read_lines, settled_size
 from motionrft.training.lock import LOCK, FolderLock
 from motionrft.training.signals import OrderlyEnd, lacking
 from motionrft.training.state import join_tree, split_tree
@@ -157,13 +162,7 @@ class RunFolder:
 
     def append_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Add one line to `metrics.jsonl`. A value that is not finite becomes `null`: JSON has no NaN."""
-        line = json.dumps({key: _finite(value) for key, value in metrics.items()}, allow_nan=False)
-        note_written(self.path / METRICS)
-        try:
-            with (self.path / METRICS).open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
-        except OSError as error:
-            raise RunError(f"{self.path / METRICS}: writing failed ({error.strerror}).") from error
+        append_line(self.path / METRICS, metrics)
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Every whole line of `metrics.jsonl`.
@@ -172,20 +171,6 @@ class RunFolder:
             UserError: a line is no JSON object; it is named.
         """
         return read_lines(self.path / METRICS)
-
-    def _metrics_size(self) -> int:
-        file = self.path / METRICS
-        if not file.is_file():
-            return 0
-        with file.open("rb") as handle:
-            os.fsync(handle.fileno())
-        return file.stat().st_size
-
-    def _truncate_metrics(self, size: int) -> None:
-        """Forget the lines of updates that will be made again."""
-        file = self.path / METRICS
-        if file.is_file() and file.stat().st_size > size:
-            os.truncate(file, size)
 
     def save_checkpoint(self, step: int, state: Any) -> Path:
         """Write `checkpoints/step-N/` whole, then point LATEST at it; a step saved already is left alone.
@@ -196,7 +181,7 @@ class RunFolder:
         """
         target = self.checkpoint(step)
         if not target.is_dir():
-            tensors, value = split_tree({"metrics_bytes": self._metrics_size(), "state": state})
+            tensors, value = split_tree({"metrics_bytes": settled_size(self.path / METRICS), "state": state})
             with atomic_folder(target) as temporary:
                 write_safetensors(temporary / _STATE_TENSORS, tensors)
                 (temporary / _STATE).write_text(json.dumps(value))
@@ -223,7 +208,7 @@ class RunFolder:
             write_text(self.path / LATEST, folder.name + "\n")
             self.read_metrics()  # what the report will read: better now than after the last update
             return step, state
-        self._truncate_metrics(0)
+        cut_lines(self.path / METRICS, 0)
         return None
 
     def load(self, step: int, *, cut_metrics: bool = False) -> Any:
@@ -239,7 +224,7 @@ class RunFolder:
             saved = join_tree(read_safetensors(folder / _STATE_TENSORS), read_json(folder / _STATE))
             size, state = int(saved["metrics_bytes"]), saved["state"]
         if cut_metrics:
-            self._truncate_metrics(size)
+            cut_lines(self.path / METRICS, size)
         return state
 
     def checkpoint(self, step: int) -> Path:
@@ -306,7 +291,8 @@ def _locked_folder(path: Path, *, resume: bool, overwrite: bool) -> FolderLock:
 def _check_usable(path: Path, *, resume: bool, overwrite: bool) -> None:
     if path.exists() and not path.is_dir():
         raise UserError(f"{path}: is a file. --out names a folder.")
-    entries = {child.name for child in path.iterdir()} - {LOCK} if path.is_dir() else set()
+    # A process that was killed before it had written a thing leaves its lock and what it was writing.
+    entries = path.is_dir() and any(c.name != LOCK and not is_temporary(c.name) for c in path.iterdir())
     if entries and not is_run(path):
         raise UserError(
             f"{path}: exists and is no run folder (no {ENVIRONMENT} of a run). Name another --out."
@@ -335,25 +321,6 @@ def _delete_run(path: Path) -> list[Path]:
     known = [path / name for name in _CORE] + [each for each in checkpoints if each.name in own]
     journal.known |= {each.relative_to(path) for each in known}
     return [each for each in journal.delete_all() if each.name != LOCK]
-
-
-def read_lines(file: Path) -> list[dict[str, Any]]:
-    """The JSON objects of a file that grows by a line at a time; a last line without its end is left out, and a file
-    that is not there has none.
-
-    Raises:
-        UserError: a line is no JSON object; it is named.
-    """
-    if not file.is_file():
-        return []
-    lines = []
-    with parsing(file, "JSON lines") as place:
-        text = read_text(file)
-        for place.line, line in enumerate(split_lines(text[: text.rfind("\n") + 1]), 1):
-            lines.append(parse_json(line))
-            if not isinstance(lines[-1], dict):
-                place.fail("no JSON object.")
-    return lines
 
 
 def _refuse_changes(
@@ -390,7 +357,3 @@ def _completed(
         return complete(before)
     except UserError:  # it says something that is no longer understood: compared as it stands
         return before
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

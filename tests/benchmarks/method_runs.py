@@ -120,7 +120,8 @@ def _tuned(job: Job, out: Path) -> Done:
 
     from motionrft.finetuning.run import finetune
     from motionrft.finetuning.session import FinetuneSession
-    from motionrft.training.run import METRICS, read_lines
+    from motionrft.training.lines import read_lines
+    from motionrft.training.run import METRICS
 
     shutil.rmtree(out / job.name, ignore_errors=True)
     session = FinetuneSession(out / job.name, torch.device("cpu"), before=out / job.before)

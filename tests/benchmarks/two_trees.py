@@ -4,7 +4,7 @@
 
 Each way has a process of its own with one CPU thread, and they take turns, so that whatever disturbs disturbs all.
 What is measured: processor seconds of a trajectory (EasyTune on MLD at its full size, as `tests.benchmarks.finetune`),
-and the most bytes that autograd held.
+and the most bytes that autograd held. bf16 pays on processors that multiply it (`lscpu`: avx512_bf16, amx_bf16) alone.
 """
 
 import json
@@ -21,7 +21,8 @@ from dataclasses import replace
 import torch
 torch.set_num_threads(1)
 from tests.benchmarks.finetune import K, EasyTunePreset, Ours
-ours = Ours(int(sys.argv[1]), EasyTunePreset(k=K, judge="next"))
+precision = {"dtype": torch.bfloat16} if sys.argv[2] == "bf16" else {}
+ours = Ours(int(sys.argv[1]), EasyTunePreset(k=K, judge="next"), **precision)
 if sys.argv[2] == "compiled":
     from motionrft.finetuning.compiled import compiled
     context = ours.context
@@ -70,6 +71,7 @@ def compare(then: Path, batches: Sequence[int] = (4, 16), repeats: int = 5) -> I
             "then": Way(then, batch, "plain"),
             "now": Way(here, batch, "plain"),
             "now, compile: true": Way(here, batch, "compiled"),
+            "now, precision bf16": Way(here, batch, "bf16"),
         }
         first = {name: way.run() for name, way in ways.items()}
         for _ in range(repeats):

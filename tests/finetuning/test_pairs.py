@@ -76,3 +76,10 @@ def test_a_line_that_is_no_pair_is_named(pairs, line, words):
 def test_published_stacks_say_no_prompt(tmp_path):
     with pytest.raises(UserError, match="needs the prompt of each pair"):
         read_pair_prompts(tmp_path / "critic_263.pth", small_generator())
+
+
+def test_motions_of_another_skeleton_are_named_before_anything_is_tuned(pairs):
+    generator = small_generator()
+    generator.mean = torch.zeros(251)  # as one of KIT-ML has it
+    with pytest.raises(UserError, match=r"line 1.*263 features a frame, and this generator makes 251"):
+        read_pair_prompts(pairs, generator)

@@ -96,7 +96,8 @@ class FakeDevice(TorchDispatchMode):
         after = func(*args, **(kwargs or {}))
         made = [leaf for leaf in tree_leaves(after) if isinstance(leaf, Tensor)]
         if name in ("_to_copy", "copy_"):
-            self._note_move(args[1] if name == "copy_" else args[0], made[0])
+            behind = (kwargs or {}).get("non_blocking") or (name == "copy_" and len(args) > 2 and args[2])
+            self._note_move(args[1] if name == "copy_" else args[0], made[0], bool(behind))
         if (
             any(tensor.is_cuda for tensor in made)
             and not func.is_view
@@ -107,10 +108,11 @@ class FakeDevice(TorchDispatchMode):
                 self.doubles[f"{name} at {_place()}"] += 1
         return after
 
-    def _note_move(self, source: Tensor, target: Tensor) -> None:
+    def _note_move(self, source: Tensor, target: Tensor, behind: bool) -> None:
+        """A copy to the device that is queued behind its work (`behind`) keeps nobody waiting."""
         if source.is_cuda and not target.is_cuda:
             self.waits[f"copy to the host at {_place()}"] += 1
-        elif target.is_cuda and not source.is_cuda:
+        elif target.is_cuda and not source.is_cuda and not behind:
             self.copies[f"copy to the device at {_place()}"] += 1
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -253,6 +254,38 @@ def _save_under_limit(folder: RunFolder, limit: int) -> int:
     except RunError:
         return 1
     return 0
+
+
+def test_killed_at_any_file_operation_of_its_beginning_it_starts_anew(tmp_path: Path) -> None:
+    moment, code = 0, -signal.SIGKILL
+    while code == -signal.SIGKILL:
+        path = tmp_path / f"run-{moment}"
+
+        def killed(path: Path = path, moment: int = moment) -> int:
+            _kill_at(moment, path)
+            RunFolder.open(path, PRESET, {}).close()
+            return 0
+
+        code = in_child(killed)
+        with RunFolder.open(path, PRESET, {}, resume=path.exists()) as folder:
+            assert folder.steps() == [] and not folder.warnings
+        assert _files(path) == {"preset.yaml", "env.json", "checkpoints", ".written"}
+        moment += 1
+    assert code == 0 and moment > 10
+
+
+def _kill_at(moment: int, path: Path) -> None:
+    """Have this process killed before its n-th operation on files of a folder."""
+    seen = 0
+
+    def look(event: str, arguments: tuple) -> None:
+        nonlocal seen
+        if event in ("open", "os.mkdir", "os.rename", "os.remove", "os.chmod", "os.truncate"):
+            seen += str(arguments[0]).startswith(str(path))
+            if seen > moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(look)
 
 
 def test_killed_at_fifty_random_moments_of_a_save(tmp_path: Path) -> None:

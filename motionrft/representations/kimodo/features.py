@@ -12,13 +12,13 @@ code.)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
+from motionrft.moving import moved
 from motionrft.representations.kimodo.skeletons import (
     FPS,
     G1,
@@ -74,20 +74,13 @@ def rest_of(skeleton: KimodoSkeleton, rest: Tensor | None = None) -> Tensor:
     return skeleton.rest_joints
 
 
-@cache
-def _rest_there(skeleton: KimodoSkeleton, device: torch.device, dtype: torch.dtype) -> Tensor:
-    return skeleton.rest_joints.to(device, dtype)
-
-
 def rest_like(skeleton: KimodoSkeleton, rest: Tensor | None, like: Tensor) -> Tensor:
-    """`rest_of` where and as `like` is; the skeleton's own are copied to a device once.
+    """`rest_of` where and as `like` is, (J, 3), without waiting for a device.
 
     Raises:
         UserError: as `rest_of`.
     """
-    if rest is None and skeleton.numbers is not None:
-        return _rest_there(skeleton, like.device, like.dtype)
-    return rest_of(skeleton, rest).to(like)
+    return moved(rest_of(skeleton, rest).to(like.dtype), like.device)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def pose_of_qpos(qpos: Tensor) -> tuple[Tensor, Tensor]:
     turn = _TO_OURS.to(qpos)
     local = torch.eye(3).to(qpos).expand(*qpos.shape[:-1], G1.joints, 3, 3).clone()
     local[..., 0, :, :] = turn @ quaternion_to_matrix(quaternion / length) @ turn.T
-    offsets = numbers("g1.hinge_offsets").to(qpos)
+    offsets = numbers("g1.hinge_offsets", qpos)
     for place, (joint, axis) in enumerate(zip(HINGES, HINGE_AXES, strict=True)):
         local[..., joint, :, :] = _about(axis, qpos[..., 7 + place]) @ offsets[joint].T
     return local, qpos[..., :3] @ turn.T
@@ -63,7 +63,7 @@ def hinge_angles(local: Tensor) -> tuple[Tensor, Tensor]:
         Angles (..., 29), radians, as rows for MuJoCo have them: the turn about each hinge's axis that is nearest to the
         joint's rotation. And 1 - cos of what is left of it, (..., 29), 0 where the hinge can make it.
     """
-    offsets = numbers("g1.hinge_offsets").to(local)
+    offsets = numbers("g1.hinge_offsets", local)
     angles, left = [], []
     for joint, axis in zip(HINGES, HINGE_AXES, strict=True):
         first, second = (axis + 1) % 3, (axis + 2) % 3
@@ -87,7 +87,7 @@ def published_angles(local: Tensor) -> Tensor:
     tilted frame. For most hinges that is the angle of any rotation that they can make; hip rolls and shoulder pitches,
     whose frames are tilted across their axes, are off by .003 at .7 rad, and by .14 (rolls) or .02 (pitches) at 1.5.
     """
-    offsets = numbers("g1.hinge_offsets").to(local)
+    offsets = numbers("g1.hinge_offsets", local)
     angles = []
     for joint, axis in zip(HINGES, HINGE_AXES, strict=True):
         turned = offsets[joint] @ local[..., joint, :, :]

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from motionrft.moving import moved
 from motionrft.skeleton import SMPL22
 
 FPS = 30.0
@@ -60,9 +61,14 @@ def _tensors() -> dict[str, Tensor]:
     return load_file(_NUMBERS)
 
 
-def numbers(name: str) -> Tensor:
-    """A table of the data file, float64: `soma77.relaxed_hands` (77, 3, 3), `g1.limits` (29, 2), …"""
-    return _tensors()[name].double()
+def numbers(name: str, like: Tensor | None = None) -> Tensor:
+    """A table of the data file: `soma77.relaxed_hands` (77, 3, 3), `g1.limits` (29, 2), …
+
+    Args:
+        like: where and as what it is wanted, without waiting for a device; None: float64 on the host.
+    """
+    table = _tensors()[name].double()
+    return table if like is None else moved(table.to(like.dtype), like.device)
 
 
 def _hand(side: str) -> list[str]:
@@ -228,6 +234,6 @@ def posed_joints(
 
 def soma30_to_77(local: Tensor) -> Tensor:
     """Local rotations of the 77 joints from the network's 30, (..., 30, 3, 3): those of the same name, relaxed hands."""
-    full = numbers("soma77.relaxed_hands").to(local).expand(*local.shape[:-3], 77, 3, 3).clone()
+    full = numbers("soma77.relaxed_hands", local).expand(*local.shape[:-3], 77, 3, 3).clone()
     full[..., list(SOMA30_IN_77), :, :] = local
     return full
