@@ -26,6 +26,7 @@ FLOORS = [
         "settings",
         "lengths",
         "linear",
+        "strings",
         "moving",
         "rotations",
         "skeleton",
