@@ -27,7 +27,7 @@ from motionrft.evaluation.result import EvaluationResult
 from motionrft.evaluation.retrieval_protocols import evaluate_retrieval
 from motionrft.evaluation.sampled_parts import SampledParts
 from motionrft.evaluation.sources import GeneratorSource, Source
-from motionrft.files.stored_clips import holds_motions
+from motionrft.files.clip_store import holds_motions
 from motionrft.generators.sampling_settings import SamplingSettings
 from motionrft.generators.text_to_motion import asked_of
 from motionrft.generators.token_generator import TokenGenerator

@@ -14,7 +14,7 @@ from motionrft.errors import UserError
 from motionrft.files.arrays import read_arrays
 from motionrft.files.checks import check_finite, recognise_shape
 from motionrft.files.clip_names import clip_file
-from motionrft.files.dataset_layout import FOLDERS, TEXTS, folder_of
+from motionrft.files.dataset_layout import FOLDERS, SHARD_INDEX, TEXTS, folder_of
 from motionrft.parsing import filled_lines
 from motionrft.representations.names import JOINTS
 from motionrft.training.fingerprints import contents_hash
@@ -185,6 +185,24 @@ class _Motions:
                 path = self.store.path(clip, representation)
                 if path.is_file():
                     yield path
+
+
+def open_clips(root: Path) -> ClipStore:
+    """The clips of a data set folder, in shards or each in files of its own.
+
+    Raises:
+        UserError: its shards are damaged.
+    """
+    if (root / SHARD_INDEX).is_file():
+        from motionrft.files.shards import open_shards
+
+        return open_shards(root)
+    return LooseClips(root)
+
+
+def holds_motions(root: Path) -> bool:
+    """Whether there is any motion of a data set in a folder."""
+    return (root / SHARD_INDEX).is_file() or any(folder_of(root, name).is_dir() for name in FOLDERS)
 
 
 def check_single(shape: tuple[int, ...], name: str, representation: str) -> None:

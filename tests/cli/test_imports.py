@@ -26,7 +26,6 @@ FLOORS = [
         "settings",
         "lengths",
         "linear",
-        "strings",
         "moving",
         "rotations",
         "skeleton",
