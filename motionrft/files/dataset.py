@@ -13,13 +13,13 @@ from motionrft.errors import UserError
 from motionrft.files.archives import unpacked
 from motionrft.files.captions import read_captions
 from motionrft.files.clip_names import name_fault, read_names
-from motionrft.files.clip_store import open_clips
 from motionrft.files.composed_clips import append_rows, composed_rows, write_composed
 from motionrft.files.dataset_clips import ClipWriter
 from motionrft.files.dataset_layout import FOLDERS, SHARD_INDEX, SHARDS, TEXTS
 from motionrft.files.dataset_recipe import DatasetRecipe, DatasetReport
 from motionrft.files.hold_out import is_hold_out_list
 from motionrft.files.packing import Packer, layout_of
+from motionrft.files.shards import open_clips
 from motionrft.parsing import csv_stream, read_json
 from motionrft.representations.statistics import Statistics
 from motionrft.training.atomic import atomic_folder

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from motionrft.errors import UserError
 from motionrft.files.clip_names import read_names
-from motionrft.files.clip_store import Lines, open_clips
+from motionrft.files.clip_store import Lines
+from motionrft.files.shards import open_clips
 from motionrft.parsing import csv_stream
 
 CAPTION = "caption"

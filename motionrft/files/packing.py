@@ -12,10 +12,10 @@ import numpy as np
 from motionrft.errors import UserError
 from motionrft.files.checks import checked_values
 from motionrft.files.clip_names import clip_file, read_names
-from motionrft.files.clip_store import ClipStore, open_clips
+from motionrft.files.clip_store import ClipStore
 from motionrft.files.dataset_layout import FOLDERS, SHARD_INDEX, TEXTS
 from motionrft.files.dataset_recipe import Layout
-from motionrft.files.shards import ShardWriter
+from motionrft.files.shards import ShardWriter, open_clips
 from motionrft.representations.names import JOINTS
 from motionrft.training.atomic import atomic_folder
 

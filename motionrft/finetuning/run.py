@@ -10,6 +10,7 @@ import torch
 
 from motionrft.evaluation.generation import Repetition, evaluate_generator
 from motionrft.evaluation.result import EvaluationResult, compare
+from motionrft.evaluation.tables import protocol_of
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
 from motionrft.finetuning.compiled import quickened
@@ -66,12 +67,17 @@ def finetune(preset: FinetunePreset, session: FinetuneSession) -> Finetuned:
         UserError: something that the preset names is missing or wrong; nothing was written.
         RunError: the run could not go on. Interrupted: a signal ended it, after saving.
     """
-    with Distribution.join(session.device) as distribution:
-        session = replace(session, device=distribution.device or session.device)
-        opened = distribution.first(lambda: _open(preset, session))
-        with opened or nullcontext() as folder:
-            tuning = run_for(preset, session, distribution)
-            return tuning.finish(folder, tuning.train(folder))
+    with Distribution.join(session.device) as company:
+        return finetune_together(preset, session, company)
+
+
+def finetune_together(preset: FinetunePreset, session: FinetuneSession, company: Distribution) -> Finetuned:
+    """`finetune` in processes that have met, and stay together for another run."""
+    session = replace(session, device=company.device or session.device)
+    opened = company.first(lambda: _open(preset, session))
+    with opened or nullcontext() as folder:
+        tuning = run_for(preset, session, company)
+        return tuning.finish(folder, tuning.train(folder))
 
 
 def _open(preset: FinetunePreset, session: FinetuneSession) -> RunFolder:
@@ -246,23 +252,25 @@ class FinetuneRun:
         if folder is not None:
             self._save(folder)
         tables: dict[str, list[Row]] = {}
+        protocols: dict[str, str] = {}
         pictured: list[Prompt] = []
         tuned_at: tuple[EvaluationResult, ...] = ()
         for title, sampling, test in self._looked_at():
             results, shown = self._before_and_after(folder, title, sampling, test)
             if results:
-                tables[title] = compare(*results)
+                tables[title], protocols[title] = compare(*results), protocol_of(results[0])
                 tuned_at = tuned_at or tuple(results)
                 notes += [note for note in results[1].notes if note not in notes]
                 if len(shown) == 2 and not pictured:
                     pictured = report.prompts(*shown)
-        self.distribution.part()  # nobody waits for the pictures
         if folder is not None:
             data = self._report(folder, outcome, tables, notes)
             write_report(folder.path / REPORT, replace(data, prompts=pictured))
             report.write_plots(folder.path / PLOTS, data.series)
             report.write_strips(folder.path / PLOTS, pictured, data.fps)
-        return Finetuned(outcome, self.session.out / GENERATOR, self.session.out / REPORT, tables, tuned_at)
+        return Finetuned(
+            outcome, self.session.out / GENERATOR, self.session.out / REPORT, tables, tuned_at, protocols
+        )
 
     def _save(self, folder: RunFolder) -> None:
         averaged: AbstractContextManager[None] = nullcontext()

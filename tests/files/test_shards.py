@@ -13,12 +13,12 @@ from motionrft.checking.data import data_facts
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
 from motionrft.files import shards
-from motionrft.files.clip_store import open_clips
 from motionrft.files.hold_out import HeldOutClass, hold_out
 from motionrft.files.motions import motion_files, read_motions, stream_motions
 from motionrft.files.packing import repack
 from motionrft.files.reading import ReadingOptions
 from motionrft.files.shard_file import ShardFile
+from motionrft.files.shards import open_clips
 from tests.data.conftest import LABELS, folder  # noqa: F401 - a fixture
 
 

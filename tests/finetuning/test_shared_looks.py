@@ -11,6 +11,7 @@ from motionrft.errors import Interrupted, RunError
 from motionrft.evaluation.evaluators.nobody import NoEvaluator
 from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.sources import GeneratorSource
+from motionrft.finetuning.comparison import compare_methods
 from motionrft.finetuning.held_out import HeldOut, TestSet
 from motionrft.finetuning.run import finetune
 from tests.finetuning.test_run import parts, preset, session  # noqa: F401 - `parts` is a fixture
@@ -89,3 +90,16 @@ def test_a_process_that_ends_in_the_evaluation_ends_all(asked, tmp_path, monkeyp
     assert together(act) == codes
     assert (tmp_path / "run" / "generator").is_dir(), "what was tuned is saved"
     assert not (tmp_path / "run" / "report.html").exists()
+
+
+def test_methods_are_compared_in_two_processes(asked, parts, tmp_path):  # noqa: F811
+    """They meet once for all methods: whoever is early would meet the last ones of the run before."""
+    looked_at = {"evaluation": {"prompts": 32, "seeds": 2}}
+    wanted = preset(parts, batch=1, updates=1, method="easytune,draft", **looked_at)
+
+    def act(rank):
+        found = compare_methods(wanted, session(tmp_path / "all"))
+        return 0 if [len(one.done.results) for one in found] == [2, 2] else 1
+
+    assert together(act) == [0, 0]
+    assert {path.name for path in (tmp_path / "all").iterdir()} >= {"easytune", "draft", "table.md", "before"}
