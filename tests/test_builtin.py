@@ -34,6 +34,10 @@ def test_a_reward_of_the_wider_world_learnt_noise() -> None:
     assert load_reward(builtin.WORLD, {"semantic": 1.0}).learnt_noise
 
 
+def test_a_reward_of_the_wider_world_has_a_preference() -> None:
+    assert "preference" in load_reward(builtin.WORLD, {"semantic": 1.0, "preference": 0.1}).term_weights
+
+
 @pytest.mark.parametrize("card", CARDS, ids=lambda path: "-".join(path.parts[-3:-1]))
 def test_every_card_names_the_licence_of_the_data(card: Path) -> None:
     assert "CC BY-NC 4.0" in card.read_text()
