@@ -26,6 +26,7 @@ def prefer(
     generator: Annotated[str | None, sets("generator")] = None,
     prompts: Annotated[str | None, sets("prompts")] = None,
     candidates: Annotated[int | None, sets("candidates")] = None,
+    writer: Annotated[str | None, sets("writer.name")] = None,
     judge: Annotated[str | None, sets("judge.name")] = None,
     data: Annotated[str | None, sets("judge.data")] = None,
     stage: Annotated[
@@ -104,11 +105,12 @@ def _show(call: Call[PreferPreset], result: dict[str, Any]) -> None:
 def _rows(estimate: dict[str, Any]) -> list[tuple[str, object]]:
     price = estimate["price"]
     unknown = "unknown: set judge.price_in and judge.price_out"
-    calls = estimate["calls"]
+    calls, writing = estimate["calls"], estimate["prompt_calls"]
     return [
         ("prompts", estimate["prompts"]),
         ("motions", estimate["motions"]),
-        ("calls of the judge", calls),
+        *([("calls for prompts", writing)] if writing else []),
+        ("calls of the judge", estimate["judge_calls"]),
         ("tokens sent, about", estimate["tokens_in"]),
         ("tokens received, about", estimate["tokens_out"]),
         ("price, about", "nothing" if not calls else unknown if price is None else f"{price:.2f}"),

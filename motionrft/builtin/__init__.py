@@ -1,10 +1,11 @@
 """The models, prompts and reference data that travel with the package, so that a fresh machine can start.
 
-`generator/`, `reward/` and `evaluator/` are model folders, `tokens/generator/` is one that writes motion tokens;
+`generator/`, `reward/` and `evaluator/` are model folders, `tokens/generator/` is one that writes motion tokens,
+`tokens/clips.json` some recorded clips of known events as its tokens;
 `prompts.jsonl` holds the training prompts, one
 `{"text", "frames", "label"}` a line; `items/val` and `items/test` are held-out evaluation items (captions, lengths, and
 the real clips as the built-in evaluator sees them; `motionrft.evaluation.items.FixedItems.load`). All come from the
-Bandai-Namco-Research-Motiondataset: weights, prompts and embeddings are under CC BY-NC 4.0, unlike the code.
+Bandai-Namco-Research-Motiondataset: weights, prompts, embeddings and tokens are under CC BY-NC 4.0, unlike the code.
 `make assets` makes them anew.
 """
 
@@ -49,6 +50,11 @@ def path(model: str) -> Path:
 def items_path(split: str) -> Path:
     """Folder of the held-out evaluation items of `val` or `test`."""
     return _present(_ROOT / "items" / split, f"evaluation items ({split})")
+
+
+def clips_path() -> Path:
+    """File of recorded clips, as tokens of `builtin-tokens` (`motionrft.preferences.recorded_clips`)."""
+    return _present(_ROOT / "tokens" / "clips.json", "recorded clips")
 
 
 def prompts() -> list[Prompt]:

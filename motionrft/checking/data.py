@@ -10,13 +10,14 @@ from motionrft.checking.found import Found, faulty, licence, on_disk
 from motionrft.errors import UserError
 from motionrft.files.arrays import read_arrays
 from motionrft.files.clip_names import read_names
-from motionrft.files.clip_store import ClipStore, LooseClips, holds_motions, open_clips
+from motionrft.files.clip_store import ClipStore, LooseClips, holds_motions
 from motionrft.files.dataset_layout import FOLDERS
 from motionrft.files.formats.base import FileFault, OpenedFile
 from motionrft.files.formats.table import format_of
 from motionrft.files.layouts import usual_fps
 from motionrft.files.motions import doubt, stream_motions
 from motionrft.files.reading import ReadingOptions
+from motionrft.files.shards import open_clips
 from motionrft.parsing import parsing, read_json
 from motionrft.representations.statistics import Statistics
 

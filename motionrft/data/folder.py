@@ -17,7 +17,8 @@ from motionrft.data.opening import index_columns, open_split
 from motionrft.errors import UserError
 from motionrft.files.checks import check_fps, checked_values
 from motionrft.files.clip_names import read_names
-from motionrft.files.clip_store import ClipStore, open_clips, width_of
+from motionrft.files.clip_store import ClipStore, width_of
+from motionrft.files.shards import open_clips
 from motionrft.parsing import read_json
 from motionrft.representations.convert import convert
 from motionrft.representations.kinematic import skeleton_of, skeleton_of_joints

@@ -187,19 +187,6 @@ class _Motions:
                     yield path
 
 
-def open_clips(root: Path) -> ClipStore:
-    """The clips of a data set folder, in shards or each in files of its own.
-
-    Raises:
-        UserError: its shards are damaged.
-    """
-    if (root / SHARD_INDEX).is_file():
-        from motionrft.files.shards import open_shards
-
-        return open_shards(root)
-    return LooseClips(root)
-
-
 def holds_motions(root: Path) -> bool:
     """Whether there is any motion of a data set in a folder."""
     return (root / SHARD_INDEX).is_file() or any(folder_of(root, name).is_dir() for name in FOLDERS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -12,14 +13,14 @@ from motionrft.errors import UserError
 from motionrft.files.archives import unpacked
 from motionrft.files.captions import read_captions
 from motionrft.files.clip_names import name_fault, read_names
-from motionrft.files.clip_store import open_clips
 from motionrft.files.composed_clips import append_rows, composed_rows, write_composed
 from motionrft.files.dataset_clips import ClipWriter
 from motionrft.files.dataset_layout import FOLDERS, SHARD_INDEX, SHARDS, TEXTS
 from motionrft.files.dataset_recipe import DatasetRecipe, DatasetReport
 from motionrft.files.hold_out import is_hold_out_list
 from motionrft.files.packing import Packer, layout_of
-from motionrft.parsing import csv_rows, read_json
+from motionrft.files.shards import open_clips
+from motionrft.parsing import csv_stream, read_json
 from motionrft.representations.statistics import Statistics
 from motionrft.training.atomic import atomic_folder
 
@@ -72,7 +73,7 @@ def read_splits(path: Path, column: str) -> dict[str, dict[str, str]]:
         UserError: a column is missing, a split has another name, a row has more or fewer cells than the header, or
             a clip has two rows that differ.
     """
-    columns, rows = csv_rows(path)
+    columns, rows = csv_stream(path)
     absent = {"clip_id", column} - set(columns)
     if absent:
         raise UserError(f"{path}: no column {sorted(absent)[0]!r}; it has {', '.join(columns)}.")
@@ -85,7 +86,8 @@ def read_splits(path: Path, column: str) -> dict[str, dict[str, str]]:
             place.fail(f"the clip_id {clip!r} {fault}.")
         if table.get(clip, row) != row:
             place.fail(f"the clip {clip!r} has another row above (there it is in {table[clip][column]}).")
-        table[clip] = row
+        # What rows say over and over is kept once.
+        table.setdefault(clip, {name: sys.intern(cell) for name, cell in row.items()})
     return table
 
 

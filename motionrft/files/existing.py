@@ -14,10 +14,10 @@ import torch
 from motionrft.errors import UserError
 from motionrft.files.arrays import read_arrays, write_arrays
 from motionrft.files.clip_names import clip_file, read_names
-from motionrft.files.clip_store import ClipStore, open_clips
+from motionrft.files.clip_store import ClipStore
 from motionrft.files.dataset import SPLITS
 from motionrft.files.dataset_layout import FOLDERS, SHARD_INDEX, folder_of
-from motionrft.files.shards import ShardedClips
+from motionrft.files.shards import ShardedClips, open_clips
 from motionrft.representations.convert import convert
 from motionrft.representations.names import JOINTS, KINEMATIC, ROTATION
 from motionrft.representations.statistics import Statistics

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from motionrft.errors import UserError
 from motionrft.files.clip_names import read_names
-from motionrft.files.clip_store import Lines, open_clips
-from motionrft.parsing import csv_rows
+from motionrft.files.clip_store import Lines
+from motionrft.files.shards import open_clips
+from motionrft.parsing import csv_stream
 
 CAPTION = "caption"
 """As a key: the class is what some caption says."""
@@ -95,7 +96,7 @@ def _membership(folder: Path, held: HeldOutClass) -> Callable[[str], bool]:
         raise UserError(
             f"{path}: missing, so no clip has a {held.key}. Hold out by what captions say: --hold-out caption=WORD."
         )
-    columns, rows = csv_rows(path)
+    columns, rows = csv_stream(path)
     if held.key not in columns or "clip_id" not in columns:
         raise UserError(f"{path}: no column {held.key!r}; it has {', '.join(columns)}.")
     members = {row["clip_id"] for _, row in rows if row[held.key] == held.value}

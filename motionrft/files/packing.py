@@ -12,10 +12,10 @@ import numpy as np
 from motionrft.errors import UserError
 from motionrft.files.checks import checked_values
 from motionrft.files.clip_names import clip_file, read_names
-from motionrft.files.clip_store import ClipStore, open_clips
+from motionrft.files.clip_store import ClipStore
 from motionrft.files.dataset_layout import FOLDERS, SHARD_INDEX, TEXTS
 from motionrft.files.dataset_recipe import Layout
-from motionrft.files.shards import ShardWriter
+from motionrft.files.shards import ShardWriter, open_clips
 from motionrft.representations.names import JOINTS
 from motionrft.training.atomic import atomic_folder
 
@@ -89,7 +89,7 @@ def repack(
         clip for clip in _listed(source) if any(stored.has(clip, name) for name in stored.representations)
     ]
     with atomic_folder(out) as folder:
-        write = ShardWriter(folder, _shapes(stored)) if layout == "shards" else _Files(folder)
+        write = writer_of(folder, layout, _shapes(stored))
         for done, clip in enumerate(clips, 1):
             try:
                 write.add(clip, _motions(stored, clip), _text(stored, clip))
@@ -105,6 +105,13 @@ def repack(
             if path.is_file() and path.name != SHARD_INDEX:
                 shutil.copyfile(path, folder / path.name)
     return found
+
+
+def writer_of(
+    folder: Path, layout: Layout, shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> ShardWriter | _Files:
+    """Who writes clips into a folder in a layout; `shapes` as `ShardWriter` takes them."""
+    return ShardWriter(folder, shapes) if layout == "shards" else _Files(folder)
 
 
 def layout_of(folder: Path) -> Layout:

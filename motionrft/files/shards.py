@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from motionrft.errors import UserError
-from motionrft.files.clip_store import ClipStore, Lines, stat_of
+from motionrft.files.clip_store import ClipStore, Lines, LooseClips, stat_of
 from motionrft.files.dataset_layout import FOLDERS, SHARD_INDEX, SHARDS
 from motionrft.files.shard_file import FORMAT, VERSION, ShardFile, ShardFileWriter, Tables
 from motionrft.parsing import numbered_lines, parsing, read_json
@@ -229,3 +229,12 @@ class ShardWriter:
             self._open = None
         size = shard.path.stat().st_size
         self._done.append({"file": shard.path.name, "bytes": size, "clips": shard.clips})
+
+
+def open_clips(root: Path) -> ClipStore:
+    """The clips of a data set folder, in shards or each in files of its own.
+
+    Raises:
+        UserError: its shards are damaged.
+    """
+    return open_shards(root) if (root / SHARD_INDEX).is_file() else LooseClips(root)

@@ -11,9 +11,11 @@ from motionrft.evaluation.catalogue import metric_of
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.evaluation.tables import latex, markdown, protocol_of
 from motionrft.finetuning import report
+from motionrft.finetuning.loading import generator_kind
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.run import finetune_together
 from motionrft.finetuning.session import Finetuned, FinetuneSession
+from motionrft.preferences.scoring import KINDS
 from motionrft.report.content import ReportData, Series
 from motionrft.report.page import write_report
 from motionrft.report.verdict import Row
@@ -25,7 +27,8 @@ from motionrft.training.run import METRICS, PRESET
 MIB = 2**20
 _PRECISION = {"label": ("label_r1", "label_r2", "label_r3"), "raw": ("raw_r1", "raw_r2", "raw_r3")}
 """R-Precision by protocol. Publications print raw; where kinds of motion are labelled, coin flips bound that."""
-_METRICS = ("fid", "mm_dist", "diversity", "reward", "jitter")
+_EVENTS = ("events/mean", *(f"events/{kind}" for kind in KINDS))
+_METRICS = (*_EVENTS, "fid", "mm_dist", "diversity", "reward", "jitter")
 _COST = ("updates", "seconds", "MiB for backward", "peak MiB")
 
 
@@ -51,7 +54,7 @@ def compare_methods(preset: FinetunePreset, session: FinetuneSession) -> list[Co
 
     Raises: as `motionrft.finetuning.run.finetune`, for the first method that cannot run.
     """
-    variants = preset.variants()
+    variants = preset.variants(tokens=generator_kind(preset.generator) == "tokens")
     with Distribution.join(session.device) as company:
         company.first(lambda: _begin(preset, session.out))
         found = []
@@ -75,7 +78,7 @@ def table(found: Sequence[Compared]) -> tuple[list[str], list[list[Any]]]:
     start first. The header says which R-Precision it is; `protocol` says the rest.
     """
     results = [one.done.results for one in found if one.done.results]
-    columns = _columns(results[0][0]) if results else _METRICS
+    columns = _columns(results[0][0]) if results else tuple(name for name in _METRICS if name not in _EVENTS)
     header = ["method", *(metric_of(name).label for name in columns), *_COST]
     rows: list[list[Any]] = []
     if results:

@@ -71,6 +71,10 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
         if not Path(preset.text_features).is_file():
             raise UserError(f"{preset.text_features}: no such file of text features.")
         found["text"] = path_hash(preset.text_features)
+    if preset.constraints is not None:
+        if not Path(preset.constraints).exists():
+            raise UserError(f"{preset.constraints}: no such file or folder of constraints.")
+        found["constraints"] = path_hash(preset.constraints)
     if preset.pairs is not None:
         if not Path(preset.pairs).exists():
             raise UserError(f"{preset.pairs}: no such file of pairs.")
@@ -211,6 +215,9 @@ TOKEN_SETTINGS = (
 DIFFUSION_SETTINGS = (
     "data", "prompts", "seconds", "frames", "reward", "reward_rank", "weights", "balance", "reference", "steps",
     "sampler", "eta", "shift", "guidance", "compile", "ema",
+    *(f"method.{name}" for name in (
+        "variant", "history", "least", "shared_noise", "weight", "cut", "share", "kl_form",
+    )),
 )  # fmt: skip
 """What only one kind of generator is tuned with."""
 

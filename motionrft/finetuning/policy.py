@@ -240,7 +240,9 @@ def _step_loss(
     assert isinstance(method, DdpoPreset)
     now, step = step_log_prob(context, episode.start, stored)  # (N,)
     taught = (advantages != 0).to(now.dtype)  # (N,)
-    policy = clipped_loss(now, stored.log_prob, advantages, method.clip, method.advantage_clip)
+    policy = clipped_loss(
+        now, stored.log_prob, advantages, method.clip_range("diffusion"), method.advantage_clip
+    )
     loss = weight * (policy.loss * taught).sum() / taught.sum()
     numbers = {"kl": policy.approximate_kl, "clipped": policy.clipped_share, "ratio": policy.ratio.mean()}
     if method.kl:

@@ -55,3 +55,11 @@ def mean_distance(
         mean, reference: (N, ...); mask: broadcastable to them, True where a number counts; None counts all.
     """
     return masked_mean((mean - reference).square() / (2 * deviation**2), mask)  # (N,)
+
+
+def reference_divergence(log_prob: Tensor, reference: Tensor) -> Tensor:
+    """exp(d) - d - 1 for d = reference - log_prob, an unbiased, never negative estimate of the divergence from the
+    reference at what was drawn (Schulman 2020; Shao et al. 2024, Eq. 4). Any shape.
+    """
+    difference = reference - log_prob
+    return torch.exp(difference) - difference - 1

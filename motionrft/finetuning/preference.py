@@ -13,9 +13,9 @@ from motionrft.errors import UserError
 from motionrft.finetuning.methods.dpo import DpoPreset
 from motionrft.finetuning.methods.sopo import SopoPreset
 from motionrft.finetuning.objective import MicroBatch, TuningContext, UpdatePoint
+from motionrft.finetuning.pair_values import PairValues
 from motionrft.finetuning.policy import grouped
 from motionrft.finetuning.preference_losses import (
-    Errors,
     SopoChoice,
     dpo_loss,
     dpo_margin,
@@ -193,7 +193,7 @@ def _given(context: TuningContext, micro_batch: MicroBatch) -> tuple[Tensor, Ten
     return recorded_state(context, micro_batch), encoded(context, micro_batch.worse, micro_batch.start)
 
 
-def compared(context: TuningContext, start: Start, won: Tensor, lost: Tensor, rng: Random) -> Errors:
+def compared(context: TuningContext, start: Start, won: Tensor, lost: Tensor, rng: Random) -> PairValues:
     """Errors of both states under the tuned and the untuned generator, with the same times and noise.
 
     The noise is no state's own: a sample corrupted with the very noise that it was made from lies near its own
@@ -203,10 +203,10 @@ def compared(context: TuningContext, start: Start, won: Tensor, lost: Tensor, rn
     errors = [denoising_error(context, start, state, corruption) for state in (won, lost)]
     with torch.no_grad(), context.frozen():
         untuned = [denoising_error(context, start, state, corruption) for state in (won, lost)]
-    return Errors(errors[0], errors[1], untuned[0], untuned[1])
+    return PairValues(errors[0], errors[1], untuned[0], untuned[1])
 
 
-def _told(errors: Errors, beta: float) -> Numbers:
+def _told(errors: PairValues, beta: float) -> Numbers:
     """What is worth logging: how often a pair is ordered right, and both errors against the reference."""
     right = (dpo_margin(errors, beta) > 0).float().mean()  # () of margins (B,)
     return {

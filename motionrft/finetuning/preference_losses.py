@@ -6,37 +6,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Errors:
-    """Denoising errors (B,) of preferred and unpreferred states, under the tuned and the untuned generator."""
-
-    won: Tensor  # (B,)
-    lost: Tensor  # (B,)
-    won_reference: Tensor  # (B,)
-    lost_reference: Tensor  # (B,)
-
-    @property
-    def won_drift(self) -> Tensor:
-        """(B,) how much worse the tuned generator explains the preferred state; negative: better."""
-        return self.won - self.won_reference
-
-    @property
-    def lost_drift(self) -> Tensor:
-        """(B,) the same of the unpreferred state."""
-        return self.lost - self.lost_reference
+from motionrft.finetuning.pair_values import PairValues
 
 
-def dpo_margin(errors: Errors, beta: float) -> Tensor:
+def dpo_margin(errors: PairValues, beta: float) -> Tensor:
     """(B,) z = -(beta / 2) [(e_w - e_l) - (e_w_ref - e_l_ref)]; positive where a pair is ordered right.
 
     The loss is -log sigmoid(z) (Wallace et al. 2024, Eq. 14).
     """
-    reference = errors.won_reference - errors.lost_reference  # (B,)
-    return -0.5 * beta * ((errors.won - errors.lost) - reference)  # (B,)
+    return -0.5 * beta * errors.gap  # (B,)
 
 
-def dpo_loss(errors: Errors, beta: float) -> Tensor:
+def dpo_loss(errors: PairValues, beta: float) -> Tensor:
     """(B,) -log sigmoid of `dpo_margin`."""
     return -F.logsigmoid(dpo_margin(errors, beta))
 
@@ -76,7 +57,7 @@ def sopo_choice(scores: Tensor, similarities: Tensor, tau: float, c: float, beta
     return SopoChoice(worst, keep, beta * (c - similarities.amin(1)))
 
 
-def sopo_loss(errors: Errors, choice: SopoChoice, beta: float, scale: float = 1.0) -> Tensor:
+def sopo_loss(errors: PairValues, choice: SopoChoice, beta: float, scale: float = 1.0) -> Tensor:
     """(B,) -log sigmoid(-scale [beta_w (e_w - e_w_ref) - keep beta (e_l - e_l_ref)]), Eq. 15 and 16.
 
     Algorithm 1 misprints it with beta_w before the whole bracket and without the minus.

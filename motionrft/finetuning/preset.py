@@ -2,6 +2,7 @@
 
 import random
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -12,6 +13,7 @@ from motionrft.finetuning.methods.base import MethodPreset, method_named, plan_o
 from motionrft.finetuning.methods.easytune import EasyTunePreset
 from motionrft.generators.asking_preset import AskingPreset
 from motionrft.generators.preset import GENERATOR
+from motionrft.preferences.preset import PROMPTS
 from motionrft.registry import METHODS, SAMPLERS
 from motionrft.reward.naming import NAMES, REWARD, is_own, own_name
 from motionrft.settings.base import PresetPart
@@ -61,6 +63,17 @@ def _own_settings(name: object, own: Any) -> Any:
     given = own.get("method")
     method = {**mine, **given} if isinstance(given, dict) else mine
     return {key: value for key, value in own.items() if key not in mine} | {"method": method}
+
+
+def _material(values: dict[str, Any], method: type[MethodPreset]) -> dict[str, Any]:
+    """Of pairs and a data set, what a method learns from; the pairs' event prompts are those of all that are compared."""
+    found = {} if "motion" in method.needs else {"data": None}
+    if values["pairs"] is None or method.takes_pairs:
+        return found
+    beside, events = Path(values["pairs"]).parent / PROMPTS, values["events"]
+    if events["prompts"] is None and beside.is_file():
+        events = {**events, "prompts": str(beside)}
+    return {**found, "pairs": None, "events": events}
 
 
 class LoraPart(PresetPart):
@@ -286,8 +299,11 @@ class FinetunePreset(AskingPreset):
             values = {**values, "updates": None}
         return values
 
-    def variants(self) -> dict[str, "FinetunePreset"]:
+    def variants(self, tokens: bool = False) -> dict[str, "FinetunePreset"]:
         """A preset for each method of `compare`; its own settings are laid over this preset.
+
+        Args:
+            tokens: the generator writes motion tokens: each method takes from pairs and data what it learns from.
 
         Raises:
             UserError: a method is unknown, or its settings are wrong.
@@ -300,6 +316,7 @@ class FinetunePreset(AskingPreset):
             values = self.plain()
             kept = values["method"] if name == self.method.method else {}
             values |= {"compare": {}, "method": {**kept, "method": name}}
+            values |= _material(values, method_named(name).preset) if tokens else {}
             found[name] = FinetunePreset.of(_laid_over(values, own), f"compare.{name}")
         return found
 
@@ -308,7 +325,7 @@ class FinetunePreset(AskingPreset):
         if self.updates is None and self.epochs is None and self.time_limit is None:
             raise ValueError("set updates, epochs or time_limit: one of them has to end the run")
         given = [name for name in ("data", "prompts", "pairs") if getattr(self, name) is not None]
-        if len(given) > 1:
+        if len(given) > 1 and not self.compare:
             raise ValueError(f"{' and '.join(given)} are both given: prompts come from one of them")
         if 0 < self.evaluation.prompts < 32:
             raise ValueError(

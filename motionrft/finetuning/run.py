@@ -10,6 +10,7 @@ import torch
 
 from motionrft.evaluation.generation import Repetition, evaluate_generator
 from motionrft.evaluation.result import EvaluationResult, compare
+from motionrft.evaluation.tables import protocol_of
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
 from motionrft.finetuning.compiled import quickened
@@ -251,12 +252,13 @@ class FinetuneRun:
         if folder is not None:
             self._save(folder)
         tables: dict[str, list[Row]] = {}
+        protocols: dict[str, str] = {}
         pictured: list[Prompt] = []
         tuned_at: tuple[EvaluationResult, ...] = ()
         for title, sampling, test in self._looked_at():
             results, shown = self._before_and_after(folder, title, sampling, test)
             if results:
-                tables[title] = compare(*results)
+                tables[title], protocols[title] = compare(*results), protocol_of(results[0])
                 tuned_at = tuned_at or tuple(results)
                 notes += [note for note in results[1].notes if note not in notes]
                 if len(shown) == 2 and not pictured:
@@ -266,7 +268,9 @@ class FinetuneRun:
             write_report(folder.path / REPORT, replace(data, prompts=pictured))
             report.write_plots(folder.path / PLOTS, data.series)
             report.write_strips(folder.path / PLOTS, pictured, data.fps)
-        return Finetuned(outcome, self.session.out / GENERATOR, self.session.out / REPORT, tables, tuned_at)
+        return Finetuned(
+            outcome, self.session.out / GENERATOR, self.session.out / REPORT, tables, tuned_at, protocols
+        )
 
     def _save(self, folder: RunFolder) -> None:
         averaged: AbstractContextManager[None] = nullcontext()

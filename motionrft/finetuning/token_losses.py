@@ -2,54 +2,29 @@
 
 z = (lp_w - lp_l) - (lp_w^ref - lp_l^ref), of the better (w) and the worse (l) motion under the tuned model and the
 untuned one (ref).
-`preference_losses` has the same for diffusion, where errors of denoising stand for log-probabilities.
+`preference_losses` has those of diffusion, where errors of denoising stand for log-probabilities.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from motionrft.finetuning.methods.dpo import TokenLoss
+from motionrft.finetuning.pair_values import PairValues
 from motionrft.generators.motion_tokens import TokenScores
-
-
-@dataclass(frozen=True)
-class PairScores:
-    """Log-probabilities (B,) of better and worse motions, sums over tokens or means (`TokenScores`)."""
-
-    won: Tensor  # (B,)
-    lost: Tensor  # (B,)
-    won_reference: Tensor  # (B,)
-    lost_reference: Tensor  # (B,)
-
-    @property
-    def won_drift(self) -> Tensor:
-        """(B,) how much likelier the better motions became."""
-        return self.won - self.won_reference
-
-    @property
-    def lost_drift(self) -> Tensor:
-        """(B,) the same of the worse ones."""
-        return self.lost - self.lost_reference
-
-    @property
-    def gap(self) -> Tensor:
-        """(B,) z, nats; zero before any update."""
-        return (self.won - self.lost) - (self.won_reference - self.lost_reference)
 
 
 def pair_scores(
     won: TokenScores, lost: TokenScores, won_before: TokenScores, lost_before: TokenScores, averages: bool
-) -> PairScores:
+) -> PairValues:
     """Sums over each motion's tokens, or means over them with `averages`; `before` is the untuned model's."""
     each = (won, lost, won_before, lost_before)
-    return PairScores(*(scores.means if averages else scores.sums for scores in each))
+    return PairValues(*(scores.means if averages else scores.sums for scores in each))
 
 
-def token_loss(name: TokenLoss, scores: PairScores, beta: float, smoothing: float | Tensor = 0.0) -> Tensor:
+def token_loss(name: TokenLoss, scores: PairValues, beta: float, smoothing: float | Tensor = 0.0) -> Tensor:
     """Losses of B pairs.
 
     Args:
@@ -65,30 +40,30 @@ def token_loss(name: TokenLoss, scores: PairScores, beta: float, smoothing: floa
     )
 
 
-def _sigmoid(scores: PairScores, beta: float, smoothing: Tensor) -> Tensor:
+def _sigmoid(scores: PairValues, beta: float, smoothing: Tensor) -> Tensor:
     """-(1 - q) log sigmoid(beta z) - q log sigmoid(-beta z): Rafailov et al. 2023, Eq. 7; smoothed, Mitchell 2023."""
     z = beta * scores.gap
     return -(1 - smoothing) * F.logsigmoid(z) - smoothing * F.logsigmoid(-z)
 
 
-def _ipo(scores: PairScores, beta: float, smoothing: Tensor) -> Tensor:
+def _ipo(scores: PairValues, beta: float, smoothing: Tensor) -> Tensor:
     """(z - 1 / (2 beta))^2: Azar et al. 2023, Eq. 17."""
     return (scores.gap - 1 / (2 * beta)).square()
 
 
-def _hinge(scores: PairScores, beta: float, smoothing: Tensor) -> Tensor:
+def _hinge(scores: PairValues, beta: float, smoothing: Tensor) -> Tensor:
     """max(0, 1 - beta z): SLiC-HF, Zhao et al. 2023."""
     return F.relu(1 - beta * scores.gap)
 
 
-def _kto(scores: PairScores, beta: float, smoothing: Tensor) -> Tensor:
+def _kto(scores: PairValues, beta: float, smoothing: Tensor) -> Tensor:
     """Each half against the mean drift of the other: Ethayarajh et al. 2024, Eq. 8, in pairs."""
     won, lost = scores.won_drift, scores.lost_drift
     won_kl, lost_kl = won.mean().clamp(min=0), lost.mean().clamp(min=0)
     return torch.cat([1 - torch.sigmoid(beta * (won - lost_kl)), 1 - torch.sigmoid(beta * (won_kl - lost))])
 
 
-_LOSSES: Mapping[TokenLoss, Callable[[PairScores, float, Tensor], Tensor]] = {
+_LOSSES: Mapping[TokenLoss, Callable[[PairValues, float, Tensor], Tensor]] = {
     "sigmoid": _sigmoid,
     "ipo": _ipo,
     "hinge": _hinge,

@@ -60,9 +60,7 @@ class PairTrainer(TokenTrainer[int]):
 
     def _take(self, pairs: TokenPairs) -> None:
         self.pairs = pairs
-        self.stream = BalancedStream(
-            pairs.kinds, self.preset.batch, self.preset.seed + self.round, pairs.identity
-        )
+        self.stream = BalancedStream(pairs.kinds, self.at_once, self.preset.seed + self.round, pairs.identity)
         texts = sorted(set(pairs.texts))
         self.row_of = {text: row for row, text in enumerate(texts)}
         with torch.no_grad():

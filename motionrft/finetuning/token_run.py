@@ -19,6 +19,7 @@ from motionrft.finetuning.kept_evaluations import KeptEvaluations
 from motionrft.finetuning.loading import DIFFUSION_SETTINGS, check_fields, check_kind
 from motionrft.finetuning.made_of import MadeOf, made_of_events
 from motionrft.finetuning.methods.dpo import DpoPreset
+from motionrft.finetuning.methods.grpo import GrpoPreset
 from motionrft.finetuning.methods.sft import SftPreset
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.session import (
@@ -34,21 +35,23 @@ from motionrft.finetuning.session import (
 )
 from motionrft.finetuning.token_looks import EventLooking, SplitEvents, split_events, watch_for_events
 from motionrft.finetuning.token_pairs import TokenPairs, read_token_pairs
+from motionrft.finetuning.token_policy import PolicyTrainer
 from motionrft.finetuning.token_preference import PairTrainer
 from motionrft.finetuning.token_rounds import FreshCandidates
 from motionrft.finetuning.token_supervised import RecordedTokens, SupervisedTrainer, check_dropping
 from motionrft.finetuning.token_trainer import TokenTrainer
-from motionrft.finetuning.watch import Looks, read_looks
+from motionrft.finetuning.watch import Looks, Seen, read_looks
 from motionrft.generators.folder import save_generator
 from motionrft.generators.token_generator import TokenGenerator
 from motionrft.loading import load_generator, loaded_for
 from motionrft.preferences.judges.base import Judge
+from motionrft.preferences.preset import PROMPTS
 from motionrft.preferences.prompts import EventPrompt, read_event_prompts, template_prompts
-from motionrft.preferences.run import PROMPTS, judge_of
+from motionrft.preferences.run import judge_of
 from motionrft.report.content import ReportData
 from motionrft.report.page import write_report
 from motionrft.report.verdict import Row
-from motionrft.training.distribution import Distribution
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.loop import Outcome, train
 from motionrft.training.precision import autocast
 from motionrft.training.progress import Progress
@@ -70,16 +73,23 @@ class TokenParts:
 
 
 class TokenRun:
-    """Generator, pairs, judge and prompts of a preset, with the trainer that brings them together."""
+    """Generator, pairs, judge and prompts of a preset, with the trainer that brings them together.
+
+    Args:
+        judge: in the place of the preset's.
+    """
 
     def __init__(
-        self, preset: FinetunePreset, session: FinetuneSession, distribution: Distribution | None = None
+        self,
+        preset: FinetunePreset,
+        session: FinetuneSession,
+        distribution: Distribution | None = None,
+        judge: Judge | None = None,
     ):
-        if distribution is not None and distribution.processes > 1:
-            raise UserError("motion tokens are tuned in one process: start it without torchrun.")
         self.preset, self.session = preset, session
+        self.company = distribution or ALONE
         seed_everything(preset.seed)
-        self.parts = _loaded(preset, session)
+        self.parts = _loaded(preset, session, judge)
         self.generator = self.parts.generator
         self.parameters = prepare_training(self.generator, preset.lora, preset.freeze)
         self.frozen = FrozenTwin(self.generator)
@@ -91,19 +101,29 @@ class TokenRun:
         self.total = self.trainer.total
 
     def _trainer(self) -> TokenTrainer[Any]:
-        """Of the method: on recorded motions, or on pairs."""
+        """Of the method: on recorded motions, on own ones as they are judged, or on pairs."""
         preset, session, method = self.preset, self.session, self.preset.method
         common = (preset, self.generator, self.parameters, lambda: autocast(session.device, session.dtype))
+        shared: Any = {"watch": self.watch, "dtype": session.dtype, "company": self.company}
         if isinstance(method, SftPreset):
             check_dropping(method, self.generator)
             recorded = RecordedTokens(MotionDataset(str(preset.data), preset.split), self.generator)
-            total = _planned(preset, len(recorded))
             trainer = SupervisedTrainer(
-                *common, recorded=recorded, total=total, watch=self.watch, dtype=session.dtype
+                *common, recorded=recorded, total=self._planned(len(recorded)), **shared
             )
             if hasattr(self.generator, "text_encoder_name"):
                 self.generator.text_encoder.check(trainer.texts)
             return trainer
+        if isinstance(method, GrpoPreset):
+            self.generator.remember([prompt.text for prompt in self.parts.events.tuned])
+            return PolicyTrainer(
+                *common,
+                prompts=self.parts.events.tuned,
+                judge=self.parts.judge,
+                frozen=self.frozen,
+                total=self._planned(len(self.parts.events.tuned), method.updates_a_batch),
+                **shared,
+            )
         rounds = self._rounds()
         pairs = self._pairs(rounds)
         return PairTrainer(
@@ -111,11 +131,19 @@ class TokenRun:
             pairs=pairs,
             frozen=self.frozen,
             rounds=rounds,
-            total=_planned(preset, len(pairs)),
-            watch=self.watch,
-            dtype=session.dtype,
+            total=self._planned(len(pairs)),
             say=session.say,
+            **shared,
         )
+
+    def _planned(self, size: int, updates_a_batch: int = 1) -> int | None:
+        """Updates at which the run ends, or None where only a time limit ends it."""
+        preset = self.preset
+        limits = [] if preset.updates is None else [preset.updates]
+        if preset.epochs is not None:
+            drawn = preset.batch * self.company.processes
+            limits.append(-(-round(preset.epochs * size) // drawn) * updates_a_batch)
+        return min(limits, default=None)
 
     def _rounds(self) -> FreshCandidates | None:
         method, prompts = self.preset.method, self.parts.events.tuned
@@ -136,6 +164,7 @@ class TokenRun:
             method.smoothing == "degree",
             doubt,
             self.preset.seed,
+            company=self.company,
         )
 
     def _pairs(self, rounds: FreshCandidates | None) -> TokenPairs:
@@ -158,16 +187,17 @@ class TokenRun:
 
     def train(self, folder: RunFolder | None) -> Outcome:
         """Tune to the end of the budget, or until the watch ends it."""
-        self.generator.remember(self.trainer.texts)
+        self.company.first(lambda: self.generator.remember(self.trainer.texts))
+        self.generator.remember(self.trainer.texts)  # of the others: found in the cache
         looks = None
-        if folder is not None and self.watch is not None:
-            looking = self._looking(self.parts.events.watched, self.preset.watch.seeds)
+        if self.watch is not None:
             looks = Looks(
                 self.preset.watch,
                 self.watch,
-                looking,
-                folder.path,
+                self._seen,
+                None if folder is None else folder.path,
                 self._share_done,
+                self.company,
             )
             looks.begin()
         return train(
@@ -180,16 +210,24 @@ class TokenRun:
             progress=self.session.progress(self.preset.method.method),
             watch=looks,
             watch_end=None if looks is None else looks.at_end,
-            keep_start=self.watch is not None,
+            keep_start=self.watch is not None,  # in every process: saving is done together
+            distribution=self.company,
         )
+
+    def _seen(self, first: bool) -> Seen:
+        """A look of the first process, whose numbers count: no judge is asked twice."""
+        if not self.company.main:
+            return Seen({}, {})
+        return self._looking(self.parts.events.watched, self.preset.watch.seeds)(first)
 
     def _share_done(self, step: int) -> float:
         return step / self.total if self.total else 0.0
 
     def finish(self, folder: RunFolder | None, outcome: Outcome) -> Finetuned:
-        """Save the generator, evaluate before and after, and write the report."""
-        assert folder is not None, "motion tokens are tuned in one process"
-        notes = choose_best(folder, outcome, self.trainer.load_state_dict)
+        """Save the generator, evaluate before and after, and write the report: the first process's alone."""
+        notes = choose_best(folder, outcome, self.trainer.load_state_dict, self.company)
+        if folder is None:
+            return Finetuned(outcome, self.session.out / GENERATOR, self.session.out / REPORT, {})
         for sentence in notes:
             self.session.say(sentence)
         learnt = self.preset.pairs or self.preset.data or "fresh candidates"
@@ -226,7 +264,7 @@ class TokenRun:
         """
         seeds, part = range(self.preset.evaluation.seeds), self.parts
         made_of = MadeOf(self.preset, folder.path, self.session.device.type)
-        kept = KeptEvaluations(folder.path / EVALUATIONS, self.session.say)
+        shared = self.session.before  # of methods that are compared
 
         def both(
             title: str,
@@ -240,6 +278,8 @@ class TokenRun:
                     with self._told(f"evaluating {name}, {title}"):
                         return evaluate(name, keep)
 
+                place = shared if shared is not None and name == "before" else folder.path / EVALUATIONS
+                kept = KeptEvaluations(place, self.session.say)
                 own = {**made_of.sampled(name, seeds, self.sampling), **judged}
                 with state():
                     result, pictured = kept.of(f"{name}-{title}", own, told)
@@ -310,7 +350,7 @@ class _Stage:
         self.progress.finish()
 
 
-def _loaded(preset: FinetunePreset, session: FinetuneSession) -> TokenParts:
+def _loaded(preset: FinetunePreset, session: FinetuneSession, judge: Judge | None = None) -> TokenParts:
     generator = loaded_for(preset, load_generator(preset.generator, session.device))
     check_kind(preset, generator)
     recorded = "motion" in preset.method.needs
@@ -319,7 +359,7 @@ def _loaded(preset: FinetunePreset, session: FinetuneSession) -> TokenParts:
     tokens = cast(TokenGenerator, generator)
     items = held_out(preset.model_copy(update={"watch": preset.watch.model_copy(update={"every": 0})}), tokens,
         session.device, session.say) if preset.evaluation.prompts else None  # fmt: skip
-    judge = judge_of(preset.events.judge, session.device)
+    judge = judge or judge_of(preset.events.judge, session.device)
     return TokenParts(tokens, judge, split_events(_event_prompts(preset)), items.test if items else None)
 
 
@@ -331,10 +371,3 @@ def _event_prompts(preset: FinetunePreset) -> list[EventPrompt]:
     if beside is not None and beside.is_file():
         return read_event_prompts(beside)
     return template_prompts(preset.events.kinds, preset.events.names, HELD_OUT_EVENTS, preset.seed)
-
-
-def _planned(preset: FinetunePreset, size: int) -> int | None:
-    limits = [] if preset.updates is None else [preset.updates]
-    if preset.epochs is not None:
-        limits.append(-(-round(preset.epochs * size) // preset.batch))
-    return min(limits, default=None)

@@ -82,7 +82,7 @@ class SupervisedTrainer(TokenTrainer[Lesson]):
         self.drop = method.drop_text if self.generator.knows_guidance else 0.0
         dataset = recorded.dataset
         self.stream = StreamCursor(
-            len(recorded), preset.batch, preset.seed, identity=dataset.identity, lengths=dataset.lengths
+            len(recorded), self.at_once, preset.seed, identity=dataset.identity, lengths=dataset.lengths
         )
 
     @property

@@ -1,6 +1,7 @@
 """The trainer of a language model of motion tokens: a batch becomes a loss, and the loss an update.
 
-The network is in evaluation mode; an adapter's own dropout alone acts.
+The network is in evaluation mode; an adapter's own dropout alone acts. Several processes draw one batch, as large as all
+of theirs, and each computes its share of it.
 """
 
 from abc import ABC, abstractmethod
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.generators.token_generator import TokenGenerator
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.memory import GraphBytes
 from motionrft.training.optimiser import Optimiser
 from motionrft.training.watch import Watch
@@ -40,10 +42,13 @@ class TokenTrainer(ABC, Generic[Item]):
         total: int | None = None,
         watch: Watch | None = None,
         dtype: torch.dtype = torch.float32,
+        company: Distribution = ALONE,
     ):
         self.preset, self.generator, self.autocast, self.watch = preset, generator, autocast, watch
-        self.parameters, self.total = dict(parameters), total
-        self.optimiser = Optimiser(parameters, preset.optimiser, total=total, dtype=dtype)
+        self.parameters, self.total, self.company = dict(parameters), total, company
+        self.at_once = preset.batch * company.processes
+        """What all processes draw for an update: prompts, pairs or motions."""
+        self.optimiser = Optimiser(parameters, preset.optimiser, total=total, dtype=dtype, company=company)
         self.meter = GraphBytes([generator], generator.device)
 
     @property
@@ -81,15 +86,17 @@ class TokenTrainer(ABC, Generic[Item]):
         return {}
 
     def update(self, step: int) -> dict[str, Any]:
-        """One batch, `micro_batch` items at a time."""
+        """One batch, of which this process takes its share, `micro_batch` items at a time."""
         items = self.batch(step)
-        size = self.preset.micro_batch or len(items)
+        own = items[self.company.rows(len(items))]
+        size = self.preset.micro_batch or max(len(own), 1)
         numbers: dict[str, Tensor] = {}
         self.meter.reset()
         with self.meter, self._learning():
-            for start in range(0, len(items), size):
-                chosen = items[start : start + size]
-                share = self.weight(chosen) / self.weight(items)
+            for start in range(0, len(own), size):
+                chosen = own[start : start + size]
+                # Gradients and numbers are averaged over the processes: each counts as much as all items let it.
+                share = self.weight(chosen) / self.weight(items) * self.company.processes
                 loss, told = self.loss(chosen)
                 self.meter.mark()
                 self.optimiser.backward(loss * share)

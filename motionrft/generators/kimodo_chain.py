@@ -8,7 +8,7 @@ piece adds as many frames as were asked for it, and what it shares with the piec
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -20,15 +20,44 @@ from motionrft.generators.text_to_motion import Sampled
 from motionrft.representations.kimodo.constraints import HEADING, PATH, positions_of
 from motionrft.representations.kimodo.features import KimodoFeatures, forward_kinematics, on_ground
 
-if TYPE_CHECKING:
-    from motionrft.generators.kimodo import Kimodo
-
 SHARED = 5
 """Frames that a piece has in common with the one before."""
 
 
+class Chainable(Protocol):
+    """What a chain needs of `motionrft.generators.kimodo.Kimodo`, whose docstrings say more."""
+
+    @property
+    def asking(self) -> Any: ...
+    @property
+    def statistics(self) -> Any: ...
+    @property
+    def skeleton(self) -> Any: ...
+    @property
+    def features(self) -> int: ...
+    @property
+    def max_frames(self) -> int: ...
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def known_rest(self) -> Tensor: ...  # (J, 3)
+
+    def encode_text(self, texts: Sequence[str]) -> Condition: ...
+    def drawn_state(
+        self,
+        prompts: Condition,
+        lengths: Tensor,
+        seeds: Sequence[int],
+        sampling: Any,
+        precision: torch.dtype | None = None,
+    ) -> tuple[Tensor, Tensor]: ...
+    def denormalised(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor: ...
+    def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor: ...
+    def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str] | None: ...
+
+
 def chained(
-    generator: Kimodo,
+    generator: Chainable,
     texts: Sequence[str],
     frames: Sequence[int],
     seeds: Sequence[int],
@@ -72,7 +101,7 @@ def chained(
 
 
 def _drawn(
-    generator: Kimodo,
+    generator: Chainable,
     condition: Condition,
     length: Tensor,
     seed: int,
@@ -89,7 +118,7 @@ def _moved(values: Tensor, by: Tensor) -> Tensor:
     return torch.cat((values[:, :3] + on_ground(by), values[:, 3:]), dim=-1)
 
 
-def _taken_over(generator: Kimodo, end: Tensor, frames: int) -> Constraints:
+def _taken_over(generator: Chainable, end: Tensor, frames: int) -> Constraints:
     """Features (SHARED, D) as key poses at the start of a motion of so many frames: what `fullbody` wishes for."""
     features, rest = KimodoFeatures(end), generator.known_rest.to(end)
     posed = forward_kinematics(features.rotations, features.root, generator.skeleton, rest)

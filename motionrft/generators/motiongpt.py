@@ -192,6 +192,11 @@ class MotionGpt(TokenGenerator):
         read = None if heard is None else self.labels(heard)
         return scores_of(teacher_forced(self.language_model, ids, mask, labels, read), labels)
 
+    def written_logits(self, prompts: Captions, tokens: MotionTokens, lengths: Tensor) -> Tensor:
+        ids, mask = self.read_prompts(prompts, lengths)
+        found = teacher_forced(self.language_model, ids, mask, self.labels(tokens))
+        return found[:, 1 : tokens.codes.shape[1] + 2]  # the start is given
+
     def writer(self, prompts: Captions, lengths: Tensor) -> T5Writer:
         return T5Writer(self.language_model, *self.read_prompts(prompts, lengths))
 

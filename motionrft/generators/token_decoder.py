@@ -120,6 +120,9 @@ class TokenDecoderGenerator(TokenGenerator):
         each = found.gather(-1, targets[..., None])[..., 0]  # (B, N + 1)
         return TokenScores(torch.where(mask, each, 0.0), mask)
 
+    def written_logits(self, prompts: Condition, tokens: MotionTokens, lengths: Tensor) -> Tensor:
+        return self.logits(prompts, tokens)
+
     def targets(self, tokens: MotionTokens) -> tuple[Tensor, Tensor]:
         """Ids (B, N + 1) that `logits` should give: the codes, the end; and (B, N + 1) which of them count."""
         codes, counts = tokens.codes.to(self.device), tokens.counts.to(self.device)

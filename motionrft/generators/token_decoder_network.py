@@ -77,7 +77,8 @@ class TokenDecoder(nn.Module):
         super().__init__()
         self.start = codes
         self.embedding = nn.Embedding(codes + 1, width)
-        self.positions = nn.Parameter(0.02 * torch.randn(longest + 1, width))  # (M, D)
+        # Drawn in place: arithmetic on a network that is only described would import torch's compiler, two seconds of it.
+        self.positions = nn.Parameter(nn.init.normal_(torch.empty(longest + 1, width), std=0.02))  # (M, D)
         self.project_text = Linear(text_width, width)
         self.layers = nn.ModuleList(Block(width, heads, feedforward, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)

@@ -17,7 +17,7 @@ from motionrft.generators.kinds import TOKEN_FIELDS, Ending, Kind
 from motionrft.generators.motion_tokens import MotionTokens, TokenScores
 from motionrft.generators.motiongpt_vq import MotionVq
 from motionrft.generators.text_to_motion import Prompts, Sampled, TextToMotion
-from motionrft.generators.token_sampling import TokenDraws, TokenSampling
+from motionrft.generators.token_sampling import TokenDraws, TokenSampling, allowed_logits
 from motionrft.lengths import length_mask
 
 
@@ -99,6 +99,14 @@ class TokenGenerator(TextToMotion):
         Args:
             prompts: B, as `encode_text` gives, on the generator's device. tokens: B rows.
             heard: rows as long, which the model is told were written before; None: those written.
+        """
+
+    @abstractmethod
+    def written_logits(self, prompts: Any, tokens: MotionTokens, lengths: Tensor) -> Tensor:
+        """(B, N + 1, V) before each code of B rows and before what ends them, with gradient; teacher forcing.
+
+        Args:
+            lengths: (B,) frames that were asked for, as `writer` was told.
         """
 
     @abstractmethod
@@ -229,10 +237,43 @@ class TokenGenerator(TextToMotion):
         self, logits: Tensor, draws: TokenDraws, sampling: TokenSampling, early: Tensor, late: Tensor
     ) -> Tensor:
         """Codes (B,), K where the motion ends: never where it is too `early`, always where it is too `late`."""
+        return draws.draw(self._possible(logits, early), sampling).where(~late, self.vocabulary.codes)
+
+    def _possible(self, logits: Tensor, early: Tensor) -> Tensor:
+        """(..., K + 1) of logits (..., V): what a motion can have, codes and an end, which never comes too `early`."""
         v = self.vocabulary
-        possible = torch.cat([logits[:, v.first : v.first + v.codes], logits[:, v.end, None]], dim=1).float()
-        possible[:, v.codes] = possible[:, v.codes].masked_fill(early, float("-inf"))
-        return draws.draw(possible, sampling).where(~late, v.codes)
+        end = logits[..., v.end].masked_fill(early, float("-inf"))
+        return torch.cat([logits[..., v.first : v.first + v.codes], end[..., None]], dim=-1).float()
+
+    def drawn_log_prob(
+        self, prompts: Prompts, tokens: MotionTokens, lengths: Tensor, sampling: TokenSampling
+    ) -> TokenScores:
+        """Log-probability of each token under the distribution that `generate` draws it from, with gradient.
+
+        Guidance, mask, temperature and top-k act. An end that the length alone brings was not drawn and does not count.
+
+        Args:
+            prompts: B, on the generator's device. tokens: B rows, as written. lengths: (B,) frames asked for.
+
+        Raises:
+            UserError: unmasked, or at temperature 0, where nothing is drawn.
+        """
+        if not sampling.masked or sampling.temperature == 0:
+            raise UserError(f"{self.family}: {sampling.title} gives no probabilities to learn from.")
+        logits = self.written_logits(prompts, tokens, lengths)  # (B, N + 1, V)
+        if sampling.guidance != 1:
+            null = self.written_logits(self.null_prompts(len(tokens)), tokens, lengths)
+            logits = null + sampling.guidance * (logits - null)
+        counts = tokens.counts.to(self.device)[:, None]  # (B, 1)
+        least, most = (each[:, None] for each in self._counts(lengths, sampling.ending))  # (B, 1)
+        places = torch.arange(logits.shape[1], device=self.device)  # (N + 1,)
+        possible = self._possible(logits, places < least)
+        kept = allowed_logits(possible.flatten(0, 1), sampling.temperature, sampling.top_k)
+        codes = torch.nn.functional.pad(tokens.codes.to(self.device), (0, 1))
+        targets = torch.where(places < counts, codes, self.vocabulary.codes)  # (B, N + 1)
+        each = kept.log_softmax(-1).view_as(possible).gather(-1, targets[..., None])[..., 0]
+        mask = (places <= counts) & (places < most)
+        return TokenScores(torch.where(mask, each, 0.0), mask)
 
     def _counts(self, lengths: Tensor, ending: Ending) -> tuple[Tensor, Tensor]:
         """Fewest and most tokens (B,) of each motion, on the device."""

@@ -49,14 +49,23 @@ def detect(joints: np.ndarray, fps: float) -> dict[str, list[Interval]]:
     Raises:
         UserError: not 22 joints, or fewer than two frames.
     """
-    if joints.ndim != 3 or joints.shape[1:] != (22, 3) or len(joints) < 2:
-        raise UserError(
-            f"joints of shape {joints.shape}: events are read off (T, 22, 3), two frames at least."
-        )
+    check_joints_of_people(joints)
     body = _Body(joints.astype(np.float64), fps)
     found = {**_hands(body), **_gaits(body), **_turns(body)}
     found |= {name: rule(body) for name, rule in _RULES.items()}
     return found
+
+
+def check_joints_of_people(joints: np.ndarray) -> None:
+    """Refuse what events cannot be read off.
+
+    Raises:
+        UserError: not (T, 22, 3), or fewer than two frames.
+    """
+    if joints.ndim != 3 or joints.shape[1:] != (22, 3) or len(joints) < 2:
+        raise UserError(
+            f"joints of shape {joints.shape}: events are read off (T, 22, 3), two frames at least."
+        )
 
 
 class _Body:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,12 @@ class Journal:
             file.write(json.dumps(self.records[key]) + "\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def unanswered(keys: Sequence[str], journal: Journal) -> list[int]:
+    """Places of the keys that a journal lacks, the first of those that are alike."""
+    first = {key: place for place, key in reversed(list(enumerate(keys))) if key not in journal}
+    return sorted(first.values())
 
 
 def _lines(path: Path) -> Iterator[bytes]:

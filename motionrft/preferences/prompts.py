@@ -1,6 +1,7 @@
 """Event-level prompts: integrity, temporal, frequency; made by templates over a list of events, or read from a file."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ FREQUENCY = {
     2: ("{who} {a} twice", "{who} {a} two times", "{who} {a}, and then does it again"),
     3: ("{who} {a} three times", "{who} {a} three times in a row"),
 }
+_FILE_NAME = re.compile(r"[\w-][\w.-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def template_prompts(
     unknown = [kind for kind in counts if kind not in KINDS]
     if unknown:
         raise UserError(f"kinds: no kind of prompt is called {unknown[0]!r}; there are {', '.join(KINDS)}.")
-    events = events_named(names)
+    events = events_named(list(dict.fromkeys(names)))
     made: list[EventPrompt] = []
     for kind in KINDS:
         rng, texts = Random(f"{seed} {kind}"), set[str]()
@@ -155,7 +157,7 @@ def read_event_prompts(path: Path) -> list[EventPrompt]:
     """What `write_event_prompts` wrote, or a list of one's own: `text`, `kind`, `events`, and `count` for frequency.
 
     Raises:
-        UserError: a line lacks something or names an event that no rule knows.
+        UserError: a line lacks something, or says what cannot be: ids alike or no file names, an event twice.
     """
     prompts: list[EventPrompt] = []
     for place, entry in json_lines(path):
@@ -164,22 +166,26 @@ def read_event_prompts(path: Path) -> list[EventPrompt]:
             place.fail(f"kind is {kind!r}; legal: {', '.join(KINDS)}")
         if not isinstance(events, list) or not events or not all(isinstance(e, str) for e in events):
             place.fail('events is no list of names, such as ["bow", "walk"]')
+        if len(set(events)) < len(events) or (kind == "frequency" and len(events) > 1):
+            place.fail(
+                f"events are {events}: of {kind} {'one' if kind == 'frequency' else 'each once'} is wanted"
+            )
         known = [EVENTS[name].seconds for name in events if name in EVENTS]
         count = entry.get("count", 1)
-        if not isinstance(count, int) or not 1 <= count <= 20:
+        if type(count) is not int or not 1 <= count <= 20:
             place.fail(f"count is {count!r}; a number from 1 to 20 is wanted")
         seconds = entry.get("seconds", sum(known) * count if known else 4.0)
-        prompts.append(
-            EventPrompt(
-                str(entry.get("id", f"{kind}-{len(prompts):04d}")),
-                kind,
-                text_of(entry, "text", place),
-                tuple(events),
-                float(seconds),
-                count,
-                bool(entry.get("held_out", False)),
+        if type(seconds) not in (int, float) or not 0 < seconds <= 5000:
+            place.fail(f"seconds is {seconds!r}; a number above 0 is wanted")
+        name, apart = entry.get("id", f"{kind}-{len(prompts):04d}"), entry.get("held_out", False)
+        if not _FILE_NAME.fullmatch(str(name)):
+            place.fail(
+                f"id is {name!r}; letters, digits, dots, dashes and underscores are wanted: files are named so"
             )
-        )
+        if type(apart) is not bool:
+            place.fail(f"held_out is {apart!r}; true or false is wanted")
+        text = text_of(entry, "text", place)
+        prompts.append(EventPrompt(str(name), kind, text, tuple(events), float(seconds), count, apart))
     if not prompts:
         raise UserError(f"{path}: holds no prompt.")
     if len({prompt.id for prompt in prompts}) < len(prompts):

@@ -1,6 +1,7 @@
 """`motionrft prefer`: prompts, candidates, sheets, judgements, pairs; each stage a file, and none is done twice.
 
-OUT/prompts.jsonl  OUT/candidates/ID.npz  OUT/sheets/ID-N.png  OUT/judge.json, validation.jsonl (what the judge is worth)
+OUT/written.jsonl (what a language model wrote)  OUT/prompts.jsonl  OUT/candidates/ID.npz  OUT/sheets/ID-N.png
+OUT/judge.json, validation.jsonl (what the judge is worth)
 OUT/judgements.jsonl  OUT/pairs.jsonl  OUT/pairs_val.jsonl (of held-out prompts)  OUT/motions/  OUT/preset.yaml
 """
 
@@ -14,35 +15,47 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from motionrft import builtin
 from motionrft.data.folder import MotionDataset
 from motionrft.errors import UserError
 from motionrft.generators.text_to_motion import asked_of
 from motionrft.loading import load_generator, loaded_for
 from motionrft.preferences.candidates import make_candidates, read_candidates
+from motionrft.preferences.chat import Chat, Limits, Spending
 from motionrft.preferences.events import SHOWN, Shown
-from motionrft.preferences.journal import Journal
+from motionrft.preferences.journal import Journal, unanswered
 from motionrft.preferences.judges.base import Item, Judge
-from motionrft.preferences.judges.endpoint import EndpointJudge, Limits
+from motionrft.preferences.judges.endpoint import EndpointJudge
 from motionrft.preferences.judges.reward import RewardJudge
-from motionrft.preferences.judges.rules import RuleJudge
+from motionrft.preferences.judges.rules import RuleJudge, second_rules
 from motionrft.preferences.judges.transformers import TransformersJudge
 from motionrft.preferences.pairs import Pair, balanced, pairs_of, write_pairs
 from motionrft.preferences.people import RATINGS, STUDY, Meeting, meetings, pairs_voted, write_page
-from motionrft.preferences.preset import JudgePart, PreferPreset
+from motionrft.preferences.preset import PROMPTS, JudgePart, PreferPreset
 from motionrft.preferences.prompts import (
     EventPrompt,
     read_event_prompts,
     template_prompts,
     write_event_prompts,
 )
+from motionrft.preferences.recorded_clips import Clips, recorded_clips
 from motionrft.preferences.scoring import KINDS
 from motionrft.preferences.sheets import frame_sheet
 from motionrft.preferences.validation import check_believed, known_motions, real_clips, validate
-from motionrft.training.atomic import atomic_file, write_text
+from motionrft.preferences.written_prompts import (
+    ASKED_TOKENS,
+    INSTRUCTION_TOKENS,
+    WRITTEN_TOKENS,
+    calls_for,
+    write_prompts,
+)
+from motionrft.training.atomic import atomic_file, clean_temporaries, write_text
+from motionrft.training.lock import FolderLock
 
 Stage = Literal["prompts", "candidates", "sheets", "validate", "judge", "pairs"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-PROMPTS, JUDGEMENTS, VALIDATION, WORTH = "prompts.jsonl", "judgements.jsonl", "validation.jsonl", "judge.json"
+JUDGEMENTS, VALIDATION, WORTH = "judgements.jsonl", "validation.jsonl", "judge.json"
+WRITTEN = "written.jsonl"
 _TEXT_TOKENS, _ANSWER_TOKENS = 350, 120
 
 
@@ -62,14 +75,22 @@ class Preferring:
             Mean score and share of perfect motions of each kind, pairs, and what was left out.
 
         Raises:
-            UserError: a stage lacks what an earlier one makes, or the judge cannot work.
+            UserError: a stage lacks what an earlier one makes, the judge cannot work, or another process is at it.
         """
         self.out.mkdir(parents=True, exist_ok=True)
-        summary: dict[str, Any] = {}
-        for stage in STAGES:
-            if stage in stages:
-                summary |= getattr(self, f"_{stage}")()
-        return summary
+        lock = FolderLock(self.out)
+        lock.acquire()  # two of them would pay for the same answers
+        try:
+            for name in ("candidates", "sheets", "motions"):
+                if (self.out / name).is_dir():
+                    clean_temporaries(self.out / name, locked=True)
+            summary: dict[str, Any] = {}
+            for stage in STAGES:
+                if stage in stages:
+                    summary |= getattr(self, f"_{stage}")()
+            return summary
+        finally:
+            lock.release()
 
     def prompts(self) -> list[EventPrompt]:
         """Those of the run.
@@ -83,30 +104,62 @@ class Preferring:
         return read_event_prompts(path)
 
     def estimate(self) -> dict[str, Any]:
-        """What the judge would be asked: calls, tokens, price (None where prices are not set)."""
-        preset, judge = self.preset, self.preset.judge
-        count = len(self._made_prompts())
+        """What endpoints would be asked: calls, tokens, price (None where prices are not set)."""
+        preset, judge, writer = self.preset, self.preset.judge, self.preset.writer
+        drawn = self._drawn_prompts()
         checks = 2 * len(KINDS) * judge.checks if judge.data is not None else 0
-        calls = count * preset.candidates + checks if judge.name == "endpoint" else 0
-        sent, received = calls * (judge.image_tokens + _TEXT_TOKENS), calls * _ANSWER_TOKENS
+        asked = len(drawn) * preset.candidates + checks if judge.name == "endpoint" else 0
+        kinds = [sum(prompt.kind == kind for prompt in drawn) for kind in KINDS]
+        written = len(drawn) if writer.name == "endpoint" else 0
+        writing = calls_for(kinds, writer.at_once) if written else 0
+        sent = (
+            asked * (judge.image_tokens + _TEXT_TOKENS)
+            + writing * INSTRUCTION_TOKENS
+            + written * ASKED_TOKENS
+        )
+        received = asked * _ANSWER_TOKENS + written * WRITTEN_TOKENS
         priced = judge.price_in is not None and judge.price_out is not None
-        cost = (sent * (judge.price_in or 0) + received * (judge.price_out or 0)) / 1e6 if priced else None
         return {
-            "prompts": count, "motions": count * preset.candidates, "calls": calls,
-            "tokens_in": sent, "tokens_out": received, "price": cost,
+            "prompts": len(drawn), "motions": len(drawn) * preset.candidates,
+            "prompt_calls": writing, "judge_calls": asked, "calls": writing + asked,
+            "tokens_in": sent, "tokens_out": received,
+            "price": _limits(judge).price(sent, received) if priced else None,
         }  # fmt: skip
 
-    def _made_prompts(self) -> list[EventPrompt]:
+    def _drawn_prompts(self) -> list[EventPrompt]:
         preset = self.preset
         if preset.prompts is not None:
             return read_event_prompts(Path(preset.prompts))
         return template_prompts(preset.kinds, preset.events, preset.held_out, preset.seed)
 
     def _prompts(self) -> dict[str, Any]:
-        path = self.out / PROMPTS
-        if not path.exists():
-            write_event_prompts(path, self._made_prompts())
-        return {"prompts": len(self.prompts())}
+        path, writer = self.out / PROMPTS, self.preset.writer
+        if path.exists():
+            return {"prompts": len(self.prompts())}
+        drawn = self._drawn_prompts()
+        if writer.name == "templates":
+            write_event_prompts(path, drawn)
+            return {"prompts": len(drawn)}
+        journal = Journal(self.out / WRITTEN)
+        made = write_prompts(self._chat(writer.model), drawn, journal, writer.at_once)
+        write_event_prompts(path, made)
+        return {"prompts": len(made), "prompts_not_written": len(drawn) - len(made)}
+
+    def _chat(self, model: str) -> Chat:
+        """A model of the endpoint, with what the run spent on it in all its starts."""
+        records = [
+            record
+            for name in (WRITTEN, VALIDATION, JUDGEMENTS)
+            for record in Journal(self.out / name).records.values()
+        ]
+        spent = Spending(sum(r.get("calls", 0) for r in records), sum(r.get("cost", 0.0) for r in records))
+        return Chat(model, _limits(self.preset.judge), spent)
+
+    def _judge_asked(self) -> Judge:
+        part = self.preset.judge
+        return (
+            EndpointJudge(self._chat(part.model)) if part.name == "endpoint" else judge_of(part, self.device)
+        )
 
     def _candidates(self) -> dict[str, Any]:
         prompts, preset = self.prompts(), self.preset
@@ -145,9 +198,9 @@ class Preferring:
         part = self.preset.judge
         if part.data is None or part.name == "people":  # who are what a judge is held against
             return {"validated": None}
-        judge, dataset = judge_of(part, self.device), MotionDataset(part.data, part.split)
-        clips = real_clips(dataset, SHOWN | {kind: Shown(event) for kind, event in part.shows.items()})
-        known = known_motions(clips, dataset.fps, part.checks, self.preset.seed)
+        judge = self._judge_asked()
+        clips, fps, identity = self._real_clips()
+        known = known_motions(clips, fps, part.checks, self.preset.seed)
         total = 2 * len(known)
         found = validate(
             judge,
@@ -161,21 +214,30 @@ class Preferring:
             "judge": judge.name,
             "identity": judge.identity,
             "split": part.split,
-            "data": dataset.identity,
+            "data": identity,
         }
         write_text(self.out / WORTH, json.dumps(told | {"figures": shown}, indent=1) + "\n")
         if not part.force:
             check_believed(judge, found)
         return {"validated": shown}
 
+    def _real_clips(self) -> tuple[Clips, float, str]:
+        """Clips by event, their rate, and a hash of where they come from."""
+        part = self.preset.judge
+        if part.data == builtin.NAME:
+            return recorded_clips()
+        dataset = MotionDataset(str(part.data), part.split)
+        shown = SHOWN | {kind: Shown(event) for kind, event in part.shows.items()}
+        return real_clips(dataset, shown), dataset.fps, dataset.identity
+
     def _judge(self) -> dict[str, Any]:
         if self.preset.judge.name == "people":
             return self._study()
-        judge, journal = judge_of(self.preset.judge, self.device), Journal(self.out / JUDGEMENTS)
         self._validate()  # what is answered already is not asked again
+        judge, journal = self._judge_asked(), Journal(self.out / JUDGEMENTS)
         items = list(self._items())
         keys = [_key(judge, item) for item in items]
-        missing = [place for place, key in enumerate(keys) if key not in journal]
+        missing = unanswered(keys, journal)
         self.progress("judge", len(items) - len(missing), len(items))
         for place, judgement in judge.judge([items[place] for place in missing]):
             item = items[missing[place]]
@@ -213,7 +275,7 @@ class Preferring:
         if self.preset.judge.name == "people":
             return self._voted()
         scores: dict[str, dict[int, float]] = {}
-        judge, journal = judge_of(self.preset.judge, self.device), Journal(self.out / JUDGEMENTS)
+        judge, journal = self._judge_asked(), Journal(self.out / JUDGEMENTS)
         failed = 0
         for item in self._items():
             key = _key(judge, item)
@@ -276,18 +338,21 @@ def judge_of(part: JudgePart, device: torch.device | str = "cpu") -> Judge:
     if part.name == "reward":
         return RewardJudge(part.reward, device=device)
     if part.name == "endpoint":
-        limits = Limits(
-            part.parallel, part.timeout, max_calls=part.max_calls, max_cost=part.max_cost,
-            price_in=part.price_in, price_out=part.price_out,
-        )  # fmt: skip
-        return EndpointJudge(part.model, limits)
+        return EndpointJudge(Chat(part.model, _limits(part)))
     if part.name == "transformers":
         return TransformersJudge(part.model, part.parallel, device)
     if part.name == "people":
         raise UserError(
             "people judge two motions side by side: motionrft prefer --judge people makes their page."
         )
-    return RuleJudge()
+    return second_rules() if part.name == "swings" else RuleJudge()
+
+
+def _limits(part: JudgePart) -> Limits:
+    return Limits(
+        part.parallel, part.timeout, max_calls=part.max_calls, max_cost=part.max_cost,
+        price_in=part.price_in, price_out=part.price_out,
+    )  # fmt: skip
 
 
 def judged(records: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:

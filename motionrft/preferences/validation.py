@@ -17,7 +17,7 @@ from motionrft.data.folder import MotionDataset
 from motionrft.data.motions import Motions
 from motionrft.errors import UserError
 from motionrft.preferences.events import EVENTS, Event, Shown
-from motionrft.preferences.journal import Journal
+from motionrft.preferences.journal import Journal, unanswered
 from motionrft.preferences.judges.base import Item, Judge, Judgement
 from motionrft.preferences.prompts import EventPrompt, event_text
 from motionrft.preferences.scoring import KINDS, Kind
@@ -115,7 +115,7 @@ def validate(
     """
     items = [item for each in known for item in (each.right, each.wrong)]
     keys = [key_of(judge, item) for item in items]
-    missing = [place for place, key in enumerate(keys) if key not in journal]
+    missing = unanswered(keys, journal)
     asked(len(items) - len(missing))
     for place, judgement in judge.judge([items[place] for place in missing]):
         journal.add(keys[missing[place]], _record(items[missing[place]], judge, judgement))

@@ -11,6 +11,9 @@ from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.result import EvaluationResult
 from motionrft.generators.folder import read_generator
 from motionrft.generators.token_generator import TokenGenerator
+from motionrft.preferences.events import SHOWN
+from motionrft.preferences.recorded_clips import pack_clips
+from motionrft.preferences.validation import real_clips
 from motionrft.pretraining.builtin_models import LICENCE, MEASURED
 from motionrft.pretraining.token_stage import TokenStage
 from motionrft.training.weights import save_weights
@@ -19,7 +22,8 @@ SEEDS = range(5)
 
 
 def assemble_tokens(data: Path, generator: Path, out: Path | None = None) -> dict[str, EvaluationResult]:
-    """Write a generator's half-precision folder to `out` (None: into this installation), measured as it is written.
+    """Write a generator's half-precision folder to `out` (None: into this installation), measured as it is written, and
+    recorded clips of known events as its tokens beside it.
 
     Returns:
         Results on the test items: `asked`, at the lengths asked for, and `own`, ending by itself.
@@ -42,6 +46,7 @@ def assemble_tokens(data: Path, generator: Path, out: Path | None = None) -> dic
     test = Motions(MotionDataset(data, "test"), model.representation, model.fps, model.max_frames)
     card = token_card(model, TokenStage(model).quality(test), results, len(items.items))
     save_weights(out, halved, {"family": model.family, **model.to_config()}, card)
+    pack_clips(real_clips(test.dataset, SHOWN), model, out.parent / "clips.json")
     return results
 
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from motionrft.generators.motiongpt_vq import Codebook, MotionVq
+from motionrft.training.distribution import ALONE, Distribution
 
 Normal = Callable[[tuple[int, ...]], Tensor]
 """Standard normal numbers of a shape."""
@@ -114,20 +115,24 @@ def quantised(
     mask: Tensor,
     normal: Normal,
     draws: torch.Generator | None = None,
+    company: Distribution = ALONE,
 ) -> Quantised:
     """Through the network with gradient; the codebook moves after the codes were chosen.
 
     Args:
         features: (B, T, F) normalised, T a multiple of the stride. mask: (B, N) bool, tokens that count.
+        company: runs the network on each process's rows; every process sees all latents, so that the codebook is one.
     """
-    latent = vq.latent(features)  # (B, N, W)
+    own, sizes = company.rows(len(features)), company.sizes(len(features))
+    mine = vq.latent(features[own])  # (b, N, W)
+    latent = company.joined(mine, sizes)  # (B, N, W)
     rows = latent.detach()[mask]  # (R, W)
     running.fill(rows, normal)
     with torch.no_grad():
         codes = vq.quantizer.nearest(latent)  # (B, N)
         vectors = vq.quantizer.codebook[codes]  # (B, N, W)
     commit = F.mse_loss(latent[mask], vectors[mask])
-    made = vq.synthesise(latent + (vectors - latent).detach())
+    made = company.joined(vq.synthesise(mine + (vectors[own] - mine).detach()), sizes)  # (B, T, F)
     running.update(rows, codes[mask], normal, draws)
     shares = torch.bincount(codes[mask], minlength=len(vq.quantizer.codebook)) / mask.sum()
     perplexity = torch.exp(-(shares * (shares + 1e-7).log()).sum())

@@ -9,10 +9,10 @@ from motionrft.data.batches import BalancedBatches
 from motionrft.data.folder import MotionDataset
 from motionrft.files.captions import mirror_caption
 from motionrft.generators.base import Generator
+from motionrft.pretraining.averaged import BestAverage
 from motionrft.pretraining.objective import Objective
 from motionrft.pretraining.states import Splits
 from motionrft.training.distribution import ALONE, Distribution
-from motionrft.training.ema import Ema
 from motionrft.training.optimiser import Optimiser, OptimiserSettings
 from motionrft.training.seeds import generator_for
 
@@ -77,8 +77,7 @@ class DenoiserTrainer:
         self.optimiser = Optimiser(
             self.network, settings.optimiser, total=settings.updates, company=self.company
         )
-        self.ema = Ema(self.network, settings.ema)
-        self.best: dict[str, Any] = {"loss": float("inf"), "step": 0, "weights": None}
+        self.averaged = BestAverage(self.network, settings.ema)
 
     def update(self, step: int) -> dict[str, Any]:
         draws = generator_for(self.seed, "denoiser", step)
@@ -92,7 +91,7 @@ class DenoiserTrainer:
         loss = self.objective.loss(x0, lengths, condition, draws, self.company)
         loss.backward()
         report = self.optimiser.step()
-        self.ema.update()
+        self.averaged.update()
         self.objective.stepped()
         metrics = {"loss": loss.detach(), **report}
         if (step + 1) % self.settings.validate_every == 0:
@@ -101,41 +100,35 @@ class DenoiserTrainer:
 
     def ended(self, step: int) -> str | None:
         """A sentence once `patience` validations in a row were no better than the best before them."""
-        waited = (step - self.best["step"]) // self.settings.validate_every
-        if not self.settings.patience or self.best["weights"] is None or waited < self.settings.patience:
+        waited = (step - self.averaged.step) // self.settings.validate_every
+        if not self.settings.patience or not self.averaged.step or waited < self.settings.patience:
             return None
-        return f"the validation loss has not fallen since update {self.best['step']}"
+        return f"the validation loss has not fallen since update {self.averaged.step}"
 
     def use_best(self) -> None:
         """Give the generator the averaged weights of the best validation (the newest average where there was none)."""
-        weights = self.best["weights"] or self.ema.average
-        with torch.no_grad():
-            for name, parameter in self.network.named_parameters():
-                parameter.copy_(weights[name])
+        self.averaged.use()
         self.generator.eval()
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "denoiser": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "ema": self.ema.state_dict(),
             "objective": self.objective.state_dict(),
-            "best": self.best,
+            **self.averaged.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["denoiser"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.ema.load_state_dict(state["ema"])
         self.objective.load_state_dict(state["objective"])
-        self.best = state["best"]
+        self.averaged.load_state_dict(state)
 
     @torch.no_grad()
     def _validate(self, step: int) -> float:
         """Loss of the averaged weights on the validation split, the same noise every time."""
-        self.network.eval()
         losses, counts = [], []
-        with self.ema.applied():
+        with self.averaged.validating():
             for start in range(0, len(self.validation), self.settings.batch):
                 items = torch.arange(start, min(start + self.settings.batch, len(self.validation)))
                 draws = generator_for(self.seed, "validation", start)
@@ -145,15 +138,9 @@ class DenoiserTrainer:
                     x0, lengths = self.states.validation.draw(items, draws)
                     losses.append(self.objective.validation_loss(x0, lengths, condition, draws))
                     counts.append(len(items))
-        self.network.train()
         weights = torch.tensor(counts, dtype=torch.float32)
         loss = float((torch.stack(losses).cpu() * weights).sum() / weights.sum())
-        if loss < self.best["loss"]:
-            self.best = {
-                "loss": loss,
-                "step": step,
-                "weights": {name: tensor.clone() for name, tensor in self.ema.average.items()},
-            }
+        self.averaged.seen(loss, step)
         return loss
 
     def _texts(

@@ -6,10 +6,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from motionrft.generators.motion_tokens import MotionTokens
+from motionrft.generators.motion_tokens import MotionTokens, TokenScores
 from motionrft.generators.token_generator import TokenGenerator
+from motionrft.pretraining.averaged import BestAverage
 from motionrft.pretraining.token_rows import RowBatches, TokenRow, TokenRows
-from motionrft.training.ema import Ema
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.optimiser import Optimiser, OptimiserSettings
 from motionrft.training.seeds import generator_for
 
@@ -38,7 +39,8 @@ class LanguageSettings(Protocol):
 class LanguageTrainer:
     """One optimiser update a call: mean negative log-probability of a batch's tokens, what ends a motion among them.
 
-    Every `validate_every` updates the averaged weights are validated, and the best are kept.
+    Every `validate_every` updates the averaged weights are validated, and the best are kept. With several processes each
+    reads its rows of a batch, and the loss is that of all of them.
 
     Args:
         validation: rows whose first text is read.
@@ -51,16 +53,18 @@ class LanguageTrainer:
         validation: Sequence[TokenRow],
         settings: LanguageSettings,
         seed: int,
+        company: Distribution = ALONE,
     ):
         self.generator, self.rows, self.validation = generator.eval(), train, validation
-        self.settings, self.seed = settings, seed
+        self.settings, self.seed, self.company = settings, seed, company
         self.batches = RowBatches(train, settings.batch, seed)
-        generator.remember(sorted({""} | train.texts | {row.texts[0] for row in validation}))
+        texts = sorted({""} | train.texts | {row.texts[0] for row in validation})
+        company.first(lambda: generator.remember(texts))  # the others find them in the cache
+        generator.remember(texts)
         generator.requires_grad_(False)
         self.network = generator.tuned.train().requires_grad_(True)
-        self.optimiser = Optimiser(self.network, settings.optimiser, total=settings.updates)
-        self.ema = Ema(self.network, settings.ema)
-        self.best: dict[str, Any] = {"loss": float("inf"), "step": 0, "weights": None}
+        self.optimiser = Optimiser(self.network, settings.optimiser, total=settings.updates, company=company)
+        self.averaged = BestAverage(self.network, settings.ema)
 
     def update(self, step: int) -> dict[str, Any]:
         rows = [self.rows.rows[place] for place in self.batches[step].tolist()]
@@ -74,16 +78,25 @@ class LanguageTrainer:
         loss = self._loss(texts, tokens, self._corrupted(tokens, draws))
         loss.backward()
         report = self.optimiser.step()
-        self.ema.update()
+        self.averaged.update()
         metrics = {"loss": loss.detach(), **report}
         if (step + 1) % self.settings.validate_every == 0:
             metrics["validation_loss"] = self._validate(step + 1)
         return metrics
 
-    def _loss(self, texts: Sequence[str], tokens: MotionTokens, heard: MotionTokens | None = None) -> Tensor:
+    def _loss(self, texts: Sequence[str], tokens: MotionTokens, heard: MotionTokens | None) -> Tensor:
+        """() of this process's rows, scaled so that the mean over the processes is the loss of the whole batch."""
+        rows = self.company.rows(len(texts))
+        own = torch.arange(len(texts))[rows]
+        whole = int(tokens.counts.sum()) + len(texts) * self.generator.vocabulary.around
+        sums = self._scored(texts[rows], tokens.index(own), None if heard is None else heard.index(own)).sums
+        return -sums.sum() * self.company.processes / whole
+
+    def _scored(
+        self, texts: Sequence[str], tokens: MotionTokens, heard: MotionTokens | None = None
+    ) -> TokenScores:
         prompts = self.generator.encode_text(texts).to(self.generator.device)
-        scores = self.generator.log_prob(prompts, tokens, heard)
-        return -scores.sums.sum() / scores.counts.sum()
+        return self.generator.log_prob(prompts, tokens, heard)
 
     def _corrupted(self, tokens: MotionTokens, draws: torch.Generator) -> MotionTokens | None:
         """What the model hears in place of the tokens before: some are random ones, in each row another share.
@@ -99,41 +112,33 @@ class LanguageTrainer:
 
     @torch.no_grad()
     def _validate(self, step: int) -> float:
-        """Loss of the averaged weights on the validation rows."""
-        self.network.eval()
+        """Loss of the averaged weights on the validation rows, of which every process reads its share."""
         total, count = 0.0, 0
-        with self.ema.applied():
-            for start in range(0, len(self.validation), self.settings.batch):
-                rows = self.validation[start : start + self.settings.batch]
+        own = self.validation[self.company.rows(len(self.validation))]
+        with self.averaged.validating():
+            for start in range(0, len(own), self.settings.batch):
+                rows = own[start : start + self.settings.batch]
                 tokens = MotionTokens.of([row.tokens for row in rows])
-                prompts = self.generator.encode_text([row.texts[0] for row in rows]).to(self.generator.device)
-                scores = self.generator.log_prob(prompts, tokens)
+                scores = self._scored([row.texts[0] for row in rows], tokens)
                 total, count = total - float(scores.sums.sum()), count + int(scores.counts.sum())
-        self.network.train()
-        loss = total / count
-        if loss < self.best["loss"]:
-            weights = {name: tensor.clone() for name, tensor in self.ema.average.items()}
-            self.best = {"loss": loss, "step": step, "weights": weights}
+        parts = self.company.gather((total, count))
+        loss = sum(part for part, _ in parts) / sum(part for _, part in parts)
+        self.averaged.seen(loss, step)
         return loss
 
     def use_best(self) -> None:
         """Give the generator the averaged weights of the best validation (the newest average where there was none)."""
-        weights = self.best["weights"] or self.ema.average
-        with torch.no_grad():
-            for name, parameter in self.network.named_parameters():
-                parameter.copy_(weights[name])
+        self.averaged.use()
         self.generator.eval()
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "language_model": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "ema": self.ema.state_dict(),
-            "best": self.best,
+            **self.averaged.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["language_model"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.ema.load_state_dict(state["ema"])
-        self.best = state["best"]
+        self.averaged.load_state_dict(state)

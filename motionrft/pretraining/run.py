@@ -109,11 +109,6 @@ class Pretraining:
         with without_storage():
             described = build_generator(config, _ORIGIN)
         stages = _stages(preset, described)
-        if company.processes > 1 and isinstance(described, TokenGenerator):
-            raise UserError(
-                f"{described.family}: its codebook follows one process's codes. Start it without torchrun, on one "
-                "device (--device cuda:0)."
-            )
         train_set, validation = (
             Motions(dataset, described.trained_on, described.fps, described.max_frames)
             for dataset in datasets
@@ -208,7 +203,7 @@ class Pretraining:
             )
             trainer.use_best()
             self.company.first(lambda: save_generator(generator, self.out / "generator"))
-        return {"validation_loss": trainer.best["loss"], "update": trainer.best["step"]}
+        return {"validation_loss": trainer.averaged.loss, "update": trainer.averaged.step}
 
     def train_language_model(self) -> dict[str, float]:
         """Stage 2 of motion tokens; writes `generator/` and returns the best validation loss and its update.
@@ -229,7 +224,8 @@ class Pretraining:
                 settings.composed_share,
                 seed,
             )
-            trainer = LanguageTrainer(generator, rows, clip_rows(generator, self.validation), settings, seed)
+            looked_at = clip_rows(generator, self.validation)
+            trainer = LanguageTrainer(generator, rows, looked_at, settings, seed, self.company)
             train(
                 trainer,
                 folder,
@@ -238,8 +234,8 @@ class Pretraining:
                 **self._saving(),
             )
             trainer.use_best()
-            save_generator(generator, self.out / "generator")
-        return {"validation_loss": trainer.best["loss"], "update": trainer.best["step"]}
+            self.company.first(lambda: save_generator(generator, self.out / "generator"))
+        return {"validation_loss": trainer.averaged.loss, "update": trainer.averaged.step}
 
     def _take_autoencoder(self, generator: TextToMotion) -> None:
         """Put stage 1's result into the generator; it is not trained further."""

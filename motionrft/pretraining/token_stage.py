@@ -46,22 +46,22 @@ class TokenStage(FirstStage):
         settings: FirstStageSettings,
         company: Distribution,
     ) -> dict[str, Tensor]:
-        assert company.processes == 1, "the running codebook follows one process's codes"
         vq = self.generator.vq
         motion = F.pad(motion, (0, 0, 0, -motion.shape[1] % vq.stride))  # (B, T, D)
         counts = (lengths // vq.stride).clamp_min(1)  # (B,)
         whole = torch.minimum(counts * vq.stride, lengths)
         if self.settled:
+            own, sizes = motion[company.rows(len(motion))], company.sizes(len(motion))
             with torch.no_grad():
-                vectors = vq.quantizer.codebook[vq.encode(motion)]  # (B, N, W)
-            return self._terms(vq.synthesise(vectors), motion, whole, settings)
+                vectors = vq.quantizer.codebook[vq.encode(own)]  # (b, N, W)
+            return self._terms(company.joined(vq.synthesise(vectors), sizes), motion, whole, settings)
         if self.running is None:
             self.running = RunningCodebook(vq.quantizer, settings.codebook)
             if self._kept is not None:
                 self.running.load_state_dict(self._kept)
         mask = length_mask(counts, motion.shape[1] // vq.stride)  # (B, N)
         normal = lambda shape: torch.randn(shape, generator=draws)  # noqa: E731
-        found = quantised(vq, self.running, motion, mask, normal, draws)
+        found = quantised(vq, self.running, motion, mask, normal, draws, company)
         terms = self._terms(found.made, motion, whole, settings)
         loss = terms.pop("loss") + settings.codebook.commit * found.commit
         return {"loss": loss, **terms, "loss/commit": found.commit, "perplexity": found.perplexity}

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from motionrft.moving import moved
+
 
 @dataclass(frozen=True)
 class TextFeatures:
@@ -35,8 +37,9 @@ class TextFeatures:
         return TextFeatures(self.tokens.expand(batch, -1, -1), self.mask.expand(batch, -1), pooled)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "TextFeatures":
-        pooled = None if self.pooled is None else self.pooled.to(device, dtype)
-        return TextFeatures(self.tokens.to(device, dtype), self.mask.to(device), pooled)
+        place, kind = torch.device(device), dtype or self.tokens.dtype
+        pooled = None if self.pooled is None else moved(self.pooled, place).to(dtype or self.pooled.dtype)
+        return TextFeatures(moved(self.tokens, place).to(kind), moved(self.mask, place), pooled)
 
     def padded(self, tokens: int) -> "TextFeatures":
         """Zero-padded, or cut, to `tokens` token positions."""

@@ -19,6 +19,9 @@ _PATIENCE = 10
 """Updates in a row without a finite gradient. First the last good state comes back, then it is the end."""
 _KEPT_EVERY = 100
 """Updates between two copies of the last good state."""
+_HARMLESS = 0.1
+"""Rate below which AdamW cannot carry finite weights out of float32's range before the next copy is due: it moves one by
+at most 1 / sqrt(1 - beta_2) rates an update, and decays it by less than itself."""
 
 
 class OptimiserSettings(Protocol):
@@ -162,6 +165,8 @@ class Optimiser:
         if due and not self._bad_in_a_row:
             self._good.keep()
         self._apply(norm, finite, lr)
+        if due or lr * max(1.0, self.settings.weight_decay) > _HARMLESS:
+            self._look_at_weights(finite)
         self.zero_grad()
         self.updates += 1
         return {
@@ -216,7 +221,7 @@ class Optimiser:
 
     def _apply(self, norm: Tensor, finite: Tensor, lr: float) -> None:
         """Clip and step; AdamW's fused kernel leaves everything as it is where `found_inf` is 1."""
-        if self.settings.clip is not None:
+        if self.settings.clip is not None and not self._known_to_be_short(norm):
             nn.utils.clip_grads_with_norm_(self.named.values(), self.settings.clip, norm)
         for group in self.adam.param_groups:
             group["lr"] = lr
@@ -227,6 +232,17 @@ class Optimiser:
             self.adam.step()
         if self.division is not None:
             self.division.spread()
+
+    def _known_to_be_short(self, norm: Tensor) -> bool:
+        """Whether clipping would multiply by 1, where the host knows the norm anyway."""
+        return (
+            self._read_every == 1
+            and self.settings.clip is not None
+            and float(norm) + 1e-6 <= self.settings.clip
+        )
+
+    def _look_at_weights(self, finite: Tensor) -> None:
+        """Note whether all weights are finite; that reads each of them once."""
         # The Euclidean norm: the largest number itself takes twelve times as long to find on a processor.
         sizes = torch._foreach_norm([parameter.detach() for parameter in self.named.values()])
         weights = torch.isfinite(torch.stack([each.float() for each in sizes])).all()

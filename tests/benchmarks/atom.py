@@ -3,9 +3,10 @@
     python -m tests.benchmarks.atom --generator GENERATOR --out build/atom --keep tests/benchmarks/results
 
 Every training seed samples its own candidates and tunes on its own pairs with the presets `prefer/mini-atom` and
-`finetune/mini-atom`. A run's test prompts share no text with what it was tuned on or watched. A second judge, which made
-no pairs, is a reward that learnt order and number from composed clips: its score of the prompt, and how often the prompt
-scores above the same one told in the other order, or with another number.
+`finetune/mini-atom`. A run's test prompts share no text with what it was tuned on or watched. Two judges made no pairs:
+`swings`, rules written apart from those that judged them, and a reward that learnt order and number from composed
+clips: its score of the prompt, and how often that is above the score of the same told in the other order, or with another
+number.
 """
 
 import argparse
@@ -29,6 +30,7 @@ class Scored:
     """One state of the generator on the test prompts: kind to scores (P, S) by prompt and sampling seed, and the rest."""
 
     rules: dict[str, list[list[float]]]
+    swings: dict[str, list[list[float]]]
     reward: dict[str, list[list[float]]]
     apart: dict[str, list[list[float]]]
     jitter: float
@@ -98,9 +100,11 @@ def scored(generator: Any, prompts: Sequence[Any], seeds: int, item_seeds: int) 
     from motionrft.evaluation.items import FixedItems
     from motionrft.evaluation.sources import GeneratorSource
     from motionrft.preferences.judges.reward import RewardJudge
-    from motionrft.preferences.judges.rules import RuleJudge
+    from motionrft.preferences.judges.rules import RuleJudge, second_rules
 
-    judges: dict[str, Any] = {"rules": RuleJudge(), "reward": RewardJudge(builtin.WORLD)}
+    judges: dict[str, Any] = {
+        "rules": RuleJudge(), "swings": second_rules(), "reward": RewardJudge(builtin.WORLD)
+    }  # fmt: skip
     found: dict[str, dict[str, list[list[float]]]] = {n: {k: [] for k in KINDS} for n in (*judges, "apart")}
     by_prompt: dict[str, dict[str, list[float]]] = {name: {} for name in found}
     jitters = []
@@ -121,13 +125,13 @@ def scored(generator: Any, prompts: Sequence[Any], seeds: int, item_seeds: int) 
         generator, None, evaluator, FixedItems.load(builtin.items_path("test")), range(item_seeds)
     )
     shown = {name: fmean(values) for name, values in result.metrics.items()}
-    return Scored(found["rules"], found["reward"], found["apart"], fmean(jitters), shown)
+    return Scored(**found, jitter=fmean(jitters), items=shown)
 
 
 def rows_of(before: Scored, after: Scored) -> dict[str, Any]:
     """Before, after and the paired difference over prompts of each kind and of their mean."""
     found: dict[str, Any] = {}
-    for name in ("rules", "reward", "apart"):
+    for name in ("rules", "swings", "reward", "apart"):
         old, new = getattr(before, name), getattr(after, name)
         differences: list[float] = []
         means: list[tuple[float, float]] = []
@@ -221,6 +225,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--keep", type=Path, help="folder that atom.json is written into")
     parser.add_argument("--seeds", type=int, default=3, help="training seeds")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--prompts", type=int, default=30, help="test prompts of each kind")
     parser.add_argument("--samples", type=int, default=4, help="sampling seeds of a test prompt")
     parser.add_argument("--items", type=int, default=2, help="sampling seeds of the test items")
@@ -231,7 +236,7 @@ def main() -> None:
 
     costs, runs, counts = [], [], []
     untuned = load_generator(asked.generator)
-    for seed in range(asked.seeds):
+    for seed in range(asked.first, asked.first + asked.seeds):
         out = asked.out / f"seed-{seed}"
         cost = out / "cost.json"
         if not cost.is_file():
@@ -249,7 +254,7 @@ def main() -> None:
     found = pooled(runs)
     print(table(found))
     if asked.keep:
-        settings = {"prompts": counts, "samples": asked.samples, "items": asked.items}
+        settings = {"first": asked.first, "prompts": counts, "samples": asked.samples, "items": asked.items}
         kept = {"pooled": found, "runs": runs, "costs": costs, "settings": settings}
         (asked.keep / "atom.json").write_text(json.dumps(kept, indent=1) + "\n")
 

@@ -25,19 +25,19 @@ from tests.benchmarks.layer_by_layer import peaks
 PARTS = ("tuning", "bytes", "text")
 TOLD, WITHOUT = "easytune", "easytune-without"
 RUNS: dict[str, dict[str, Any]] = {
-    TOLD: {"weights": {"semantic": 1, "similarity": 1, "consistency": 0.1}},
-    "easytune-strict": {"weights": {"semantic": 1, "similarity": 1, "consistency": 1}},
-    WITHOUT: {"weights": {"semantic": 1, "similarity": 1}},
+    TOLD: {"weights": {"semantic": 1, "consistency": 0.1}},
+    "easytune-strict": {"weights": {"semantic": 1, "consistency": 1}},
+    WITHOUT: {"weights": {"semantic": 1}},
     "sft": {"method": {"method": "sft"}},
 }
 """EasyTune with a little of the consistency term, with all of it, without it; and supervised tuning."""
 COMMON: dict[str, Any] = {
-    "method": {"method": "easytune", "k": 5, "rho": 0},
-    "steps": 25,
+    # One update a trajectory: several on the same prompts and noise are learnt by heart, and held-out prompts lose.
+    "method": {"method": "easytune", "k": 1, "rho": 0},
+    "steps": 10,  # as good as 25 on this generator
     "guidance": 1.0,
-    "batch": 8,
-    "reference": {"noises": 1},
-    "optimiser": {"lr": 3e-5, "warmup": 10, "floor": 0.1},
+    "batch": 24,
+    "optimiser": {"lr": 5e-5, "warmup": 3, "floor": 0.1},
     "watch": {"every": 0},
     "checkpoint_every": 0,
 }
@@ -45,7 +45,7 @@ METRICS = ("reward/semantic", "label_r1", "distinct_r3", "fid", "mm_dist", "jitt
 """Not the total: its terms weigh differently in each run, and the untuned generator is evaluated once."""
 PROMPTS, NOISE = 48, 7
 """Held-out prompts whose blocks are compared, and the seed of their noise."""
-STEPS = (10, 25, 50)
+STEPS, _HELD_BATCH = (10, 25, 50), 8
 
 
 def tuned(name: str, values: Mapping[str, Any], args: argparse.Namespace, seed: int) -> dict[str, Any]:
@@ -176,6 +176,7 @@ def held(args: argparse.Namespace) -> dict[str, dict[str, int]]:
                 **COMMON,
                 **RUNS[TOLD],
                 "method": method,
+                "batch": _HELD_BATCH,
                 "steps": steps,
                 "generator": str(args.generator),
             }
@@ -298,7 +299,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="training seeds")
     parser.add_argument("--split", default="test", help="held-out prompts of this split: val to choose by")
     parser.add_argument("--sampling-seeds", type=int, default=1)
-    parser.add_argument("--updates", type=int, default=60)
+    parser.add_argument("--updates", type=int, default=40)
     parser.add_argument("--prompts", type=int, default=48, help="held-out prompts of an evaluation")
     parser.add_argument("--keep", type=Path, help="folder for kimodo.json")
     parser.add_argument("--figure", type=Path, help="SVG of positions beside the pose, frame by frame")

@@ -1,10 +1,11 @@
 """Cost a clip and peak memory of data sets of any size: made-up clips, each step in a process of its own.
 
-python -m tests.benchmarks.scale --out build/scale --sizes 1000,10000,100000
+python -m tests.benchmarks.scale --out build/scale --sizes 1000,10000,100000 --layout shards
 
-Clips are short (41 to 60 frames of features), so that a size costs minutes; captions are all different. Of
-`convert --dataset` and `score` the executable itself runs; of train-reward everything up to its first update; of
-refine-spl one look at the training set. Seconds are of the processor, memory is the largest resident set (VmHWM).
+Clips are short (41 to 60 frames of features), so that a size costs minutes. `convert --dataset` (the executable, on
+made-up joints) is measured from motions; the other steps read a data set that is written without it, of 250 different
+motions over and over and 500 different captions: train-reward up to its first update, one look of refine-spl at
+the training set, and `score` (the executable). Seconds are of the processor, memory is the largest resident set (VmHWM).
 """
 
 import argparse
@@ -16,6 +17,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +29,8 @@ SHORTEST, LONGEST = 42, 61
 """Frames of joints; features have one fewer."""
 _BLOCK = 250
 """Clips that are made at once."""
+_CAPTIONS = 500
+"""Different captions of a data set: what a text encoder costs is not the data set's."""
 _WHO = ("a man", "a woman", "the person", "somebody", "an old man", "a child", "the dancer", "a worker")
 _DOES = ("walks", "turns", "waves", "bows", "steps", "jumps", "reaches", "leans", "kneels", "stretches")
 _HOW = ("slowly", "quickly", "to the left", "to the right", "forward", "back", "twice", "with both hands")
@@ -56,19 +60,50 @@ def make_motions(folder: Path, count: int) -> None:
     with open(folder / "splits.csv", "w") as file:
         file.write("clip_id,split\n")
         for number in range(count):
-            file.write(
-                f"{number:07d},{('val' if number % 20 else 'test') if number % 10 == 0 else 'train'}\n"
-            )
+            file.write(f"{number:07d},{split_of(number)}\n")
+
+
+def make_data(folder: Path, count: int, layout: str) -> None:
+    """`data/`: a data set of that many clips; only what differs from clip to clip is computed for each."""
+    import torch
+
+    from motionrft.files.clip_writing import representations_of
+    from motionrft.files.packing import writer_of
+    from motionrft.representations.statistics import Statistics
+    from tests.representations.people import people
+
+    motions = [
+        representations_of("made", each[None].float()) for each in people(LONGEST, batch=min(_BLOCK, count))
+    ]
+    lengths = np.random.default_rng(0).integers(SHORTEST - 1, LONGEST, count)
+    (folder / "data").mkdir()
+    write = writer_of(folder / "data", layout)
+    for number, frames in enumerate(lengths):
+        arrays = {name: motion[:frames] for name, motion in motions[number % len(motions)].items()}
+        write.add(f"{number:07d}", arrays, f"{caption(number % _CAPTIONS)}##0.0#0.0\n")
+    write.finish()
+    for split in ("train", "val", "test"):
+        names = (f"{number:07d}\n" for number in range(count) if split_of(number) == split)
+        (folder / "data" / f"{split}.txt").write_text("".join(names))
+    for name in motions[0]:
+        Statistics.of_clips((torch.from_numpy(each[name]) for each in motions), name).save(
+            folder / "data", name
+        )
+
+
+def split_of(number: int) -> str:
+    """Nine of ten clips are for training."""
+    return ("val" if number % 20 else "test") if number % 10 == 0 else "train"
 
 
 def convert(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """`motionrft convert --dataset`, in this process."""
-    shutil.rmtree(folder / "data", ignore_errors=True)
+    shutil.rmtree(folder / "built", ignore_errors=True)
     given = ["--captions", str(folder / "captions.jsonl"), "--splits", str(folder / "splits.csv")]
-    layout = ["--set", "layout=shards"] if options.shards else []
-    _executable("convert", str(folder / "motions"), "--dataset", *given, "--out", str(folder / "data"),
-                "--jobs", str(options.jobs), "--quiet", *layout)  # fmt: skip
-    return {"clips": sum(1 for _ in open(folder / "captions.jsonl"))}
+    _executable("convert", str(folder / "motions"), "--dataset", *given, "--out", str(folder / "built"),
+                "--jobs", str(options.jobs), "--quiet", "--set", f"layout={options.layout}")  # fmt: skip
+    shutil.rmtree(folder / "built")
+    return {"clips": len(os.listdir(folder / "motions")), "jobs": options.jobs}
 
 
 def first_update(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -105,14 +140,16 @@ def mining(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def score(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """`motionrft score --json` over the clips' features, `--most` of them at most."""
-    place = folder / "data" / ("shards" if options.shards else "new_joint_vecs")
+    """`motionrft score --json` over the clips' features, all terms."""
+    from motionrft.files.clip_names import read_names
+
+    place = folder / "data" / ("shards" if options.layout == "shards" else "new_joint_vecs")
     chosen = sorted(place.iterdir())
-    chosen = chosen[: options.most] if options.most and not options.shards else chosen
     sys.stdin = io.TextIOWrapper(io.BytesIO("\n".join(map(str, chosen)).encode()))
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         _executable("score", "-", "--json", "--quiet", "--text", "a person walks")
-    return {"clips": len(chosen)}
+    lists = (folder / "data" / f"{split}.txt" for split in ("train", "val", "test"))
+    return {"clips": sum(len(read_names(each)) for each in lists)}
 
 
 def _executable(*arguments: str) -> None:
@@ -149,13 +186,13 @@ def peak_mib() -> int:
 
 def measured(task: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Run a task here and say what it cost: processor seconds of this process and of those it started."""
-    began = time.perf_counter()
     found = TASKS[task](folder, options)
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    seconds = sum(each.ru_utime + each.ru_stime for each in used)
+    own, others = (each.ru_utime + each.ru_stime for each in used)
+    seconds = own + others
     return found | {
         "seconds": round(seconds, 2),
-        "wall": round(time.perf_counter() - began, 2),
+        "of_workers": round(others, 2),
         "ms_a_clip": round(1000 * seconds / found["clips"], 3),
         "peak_mib": peak_mib(),
     }
@@ -169,34 +206,30 @@ def main() -> None:
     parser.add_argument("--task", choices=sorted(TASKS))
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--shards", action="store_true")
-    parser.add_argument("--most", type=int, default=0, help="score: clips at most")
+    parser.add_argument("--layout", choices=("folders", "shards"), default="shards")
     options = parser.parse_args()
     if options.task:
         print(json.dumps(measured(options.task, options.out, options)))
         return
     for size in map(int, options.sizes.split(",")):
-        folder = options.out / str(size)
-        if not folder.is_dir():
-            make_motions(folder, size)
         for task in options.tasks.split(","):
-            passed = [f"--jobs={options.jobs}", f"--most={options.most}", *(["--shards"] * options.shards)]
-            command = [
-                sys.executable,
-                "-m",
-                "tests.benchmarks.scale",
-                "--out",
-                str(folder),
-                "--task",
-                task,
-                *passed,
-            ]
-            environment = {**os.environ, "MOTIONRFT_CACHE": str(folder / "cache")}
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=True)
-            print(
-                json.dumps({"task": task, "size": size, **json.loads(done.stdout.splitlines()[-1])}),
-                flush=True,
-            )
+            print(json.dumps(_row(task, size, options)), flush=True)
+
+
+def _row(task: str, size: int, options: argparse.Namespace) -> dict[str, Any]:
+    """A task at a size, in a process of its own that starts with nothing in its cache."""
+    folder = options.out / f"{size}-{options.layout}"
+    if task == "convert" and not (folder / "motions").is_dir():
+        make_motions(folder, size)
+    elif task != "convert" and not (folder / "data").is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        make_data(folder, size, options.layout)
+    passed = [f"--out={folder}", f"--task={task}", f"--jobs={options.jobs}", f"--layout={options.layout}"]
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, "MOTIONRFT_CACHE": cache}
+        command = [sys.executable, "-m", "tests.benchmarks.scale", *passed]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=True)
+    return {"task": task, "size": size, "layout": options.layout, **json.loads(done.stdout.splitlines()[-1])}
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from tests.benchmarks.atom import KINDS, Scored, fresh_prompts, interval, other_
 
 def scored(value: float) -> Scored:
     scores = {kind: [[value, value], [value + 0.1, value + 0.1]] for kind in KINDS}
-    return Scored(scores, scores, {**scores, "integrity": []}, 50.0 * value, {"label_r1": value})
+    return Scored(scores, scores, scores, {**scores, "integrity": []}, 50.0 * value, {"label_r1": value})
 
 
 def test_differences_are_paired_by_prompt() -> None:

@@ -21,9 +21,10 @@ from dataclasses import replace
 import torch
 torch.set_num_threads(1)
 from tests.benchmarks.finetune import K, EasyTunePreset, Ours
-precision = {"dtype": torch.bfloat16} if sys.argv[2] == "bf16" else {}
+how = sys.argv[2].split()
+precision = {"dtype": torch.bfloat16} if "bf16" in how else {}
 ours = Ours(int(sys.argv[1]), EasyTunePreset(k=K, judge="next"), **precision)
-if sys.argv[2] == "compiled":
+if "compiled" in how:
     from motionrft.finetuning.compiled import compiled
     context = ours.context
     ours.context = replace(context, compiled=compiled(context.generator, context.reward))
@@ -71,7 +72,8 @@ def compare(then: Path, batches: Sequence[int] = (4, 16), repeats: int = 5) -> I
             "then": Way(then, batch, "plain"),
             "now": Way(here, batch, "plain"),
             "now, compile: true": Way(here, batch, "compiled"),
-            "now, precision bf16": Way(here, batch, "bf16"),
+            "now, bf16": Way(here, batch, "bf16"),
+            "now, bf16, compile: true": Way(here, batch, "compiled bf16"),
         }
         first = {name: way.run() for name, way in ways.items()}
         for _ in range(repeats):

@@ -45,8 +45,8 @@ def test_a_dry_run_tells_what_a_judge_would_cost(run) -> None:
         "judge.price_out=8",
     )
     told = json.loads(result.out)
-    assert told["calls"] == told["motions"] == 120 * 8
-    assert told["price"] > 0
+    assert told["motions"] == 120 * 8 and told["calls"] == told["motions"] + 2 * 3 * 30  # those of validation
+    assert told["prompt_calls"] == 0 and told["price"] > 0
 
 
 def test_eval_events_shows_each_kind(run, tmp_path: Path) -> None:

@@ -9,14 +9,16 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from motionrft.checking.data import data_facts
 from motionrft.data import MotionDataset
 from motionrft.errors import UserError
 from motionrft.files import shards
-from motionrft.files.clip_store import open_clips
+from motionrft.files.hold_out import HeldOutClass, hold_out
 from motionrft.files.motions import motion_files, read_motions, stream_motions
 from motionrft.files.packing import repack
 from motionrft.files.reading import ReadingOptions
 from motionrft.files.shard_file import ShardFile
+from motionrft.files.shards import open_clips
 from tests.data.conftest import LABELS, folder  # noqa: F401 - a fixture
 
 
@@ -50,6 +52,18 @@ def test_back_in_files_it_is_the_set_that_it_was(folder: Path, packed: Path) -> 
     repack(packed, packed.parent / "back", "folders")
     before, after = MotionDataset(folder, "train"), MotionDataset(packed.parent / "back", "train")
     assert before.identity == after.identity
+
+
+def test_whoever_asks_about_a_set_sees_its_shards(packed: Path) -> None:
+    facts = data_facts(packed)
+    assert facts["layout"] == "shards" and facts["splits"] == {"train": 6} and not facts["missing"]
+    assert facts["values_a_frame"] == {"kinematic": 263, "joints": 66} and facts["skeleton"] == "HumanML3D"
+    (packed / "test.txt").write_text("000001\n")
+    (packed / "val.txt").write_text("000002\n")
+    assert hold_out(packed, HeldOutClass("caption", "clip 1")) == {
+        "train-without-clip-1": 5, "val-without-clip-1": 1, "tune-clip-1": 1, "test-clip-1": 1,
+    }  # fmt: skip
+    assert len(MotionDataset(packed, "tune-clip-1")) == 1
 
 
 def test_what_is_not_finite_stays_behind_and_is_told(folder: Path) -> None:  # noqa: F811

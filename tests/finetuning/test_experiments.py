@@ -75,6 +75,19 @@ def test_tuned_on_prompts_and_judged_on_the_targets_and_the_sources_clips(parts)
     assert {"before-guidance-1.json", "after-source-source-guidance-1.json"} <= kept
 
 
+def test_every_table_says_how_its_own_numbers_were_made(parts):
+    looked_at = {
+        "prompts": 32,
+        "seeds": 1,
+        "data": str(parts / "target"),
+        "guidance": [2.0],
+        "further_seeds": 2,
+    }
+    done = tuned(parts, prompts=str(parts / "prompts.txt"), evaluator="ours", evaluation=looked_at)
+    seeds = {title: "2 seeds" in said for title, said in done.protocols.items()}
+    assert seeds == {"guidance 1": False, "guidance 2": True}
+
+
 def test_the_clips_of_one_class_are_all_judged(parts):
     """A class left out is one kind of motion: at most a dozen clips of a kind would be too few to rank."""
     index = parts / "target" / "index.csv"

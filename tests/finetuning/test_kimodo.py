@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from motionrft.errors import UserError
 from motionrft.finetuning.estimate import estimate
+from motionrft.finetuning.loading import identities
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.run import finetune
 from motionrft.finetuning.session import FinetuneSession
@@ -90,3 +91,14 @@ def test_a_dry_run_says_passes_and_licence(place: Path) -> None:
 def test_constraints_beyond_the_motions_are_refused_before_anything_runs(place: Path) -> None:
     with pytest.raises(UserError, match=r"constraints\.json: .*frame 20 is outside the motion's 20"):
         finetune(preset(place, frames=20), session(place / "run"))
+
+
+def test_constraints_that_changed_are_another_run(place: Path) -> None:
+    before = identities(preset(place))
+    assert identities(preset(place)) == before
+    (place / "constraints.json").write_text("[]")
+    after = identities(preset(place))
+    assert [name for name in before if before[name] != after[name]] == ["constraints"]
+    (place / "constraints.json").unlink()
+    with pytest.raises(UserError, match="no such file or folder of constraints"):
+        identities(preset(place))

@@ -12,7 +12,8 @@ from motionrft.diffusion.schedule import broadcast
 from motionrft.errors import UserError
 from motionrft.finetuning import preference
 from motionrft.finetuning.methods.sopo import SopoPreset
-from motionrft.finetuning.preference_losses import Errors, SopoChoice, dpo_loss, dpo_margin, sopo_loss
+from motionrft.finetuning.pair_values import PairValues
+from motionrft.finetuning.preference_losses import SopoChoice, dpo_loss, dpo_margin, sopo_loss
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.supervised import Corruption, denoising_error, with_dropped_text
 from motionrft.reward.unified import Part, UnifiedReward
@@ -28,7 +29,7 @@ def t(*values):
 
 def errors(won, lost):
     """Errors of one pair whose reference errors are both 1."""
-    return Errors(t(won), t(lost), t(1.0), t(1.0))
+    return PairValues(t(won), t(lost), t(1.0), t(1.0))
 
 
 def test_dpo_is_log_two_without_a_difference_and_falls_when_the_winner_improves():

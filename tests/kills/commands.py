@@ -1,6 +1,7 @@
 """The commands that are killed: what they need, how they are called again, and what they must have made in the end."""
 
 import json
+import os
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,13 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from motionrft.preferences.chat import KEY, URL
+from motionrft.registry import TEXT_ENCODERS
 from tests.fuzz import seeds
+from tests.generators.families import WordEncoder
+from tests.preferences.killed import small_prefer
+from tests.preferences.serving import Server
+from tests.preferences.test_validation import acted_data
 from tests.representations.people import people
 
 SMALL_TUNING = ("--batch", "2", "--steps", "6", "--set", "method.k=3", "--set", "checkpoint_every=3")
@@ -92,6 +99,15 @@ def _eval(place: Path) -> list[str]:
     return ["eval", "physics", "--motions", str(place / "motions")]
 
 
+def _prefer(place: Path) -> list[str]:
+    """Prompts and judgements by a server of this process, which its children ask; drawn sheets and all."""
+    server = Server()
+    os.environ[URL], os.environ[KEY] = server.url, "key"
+    TEXT_ENCODERS.added.setdefault("words", (lambda path, device: WordEncoder(), "of the tests"))
+    (place / "acted").mkdir()
+    return small_prefer(place, acted_data(place / "acted"))
+
+
 COMMANDS = {
     "finetune": Command(_finetune, "--resume", ("generator/*.safetensors", "metrics.jsonl")),
     "pretrain": Command(
@@ -99,6 +115,7 @@ COMMANDS = {
     ),
     "train-reward": Command(_train_reward, "--resume", ("reward/*.safetensors", "semantic/metrics.jsonl")),
     "convert --dataset": Command(_dataset, "--overwrite", ("**/*.npy", "*.txt", "*.csv", "*.json")),
+    "prefer": Command(_prefer, "--resume", ("*.jsonl", "judge.json", "candidates/*.npz", "motions/*.npz")),
     "convert --dataset, shards": Command(
         lambda place: [*_dataset(place), "--set", "layout=shards"],
         "--overwrite",

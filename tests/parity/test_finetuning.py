@@ -13,9 +13,9 @@ from motionrft.diffusion.process import log_prob
 from motionrft.diffusion.schedule import Schedule
 from motionrft.diffusion.table import TableProcess
 from motionrft.finetuning.advantages import ADVANTAGES, RewardHistory
+from motionrft.finetuning.pair_values import PairValues
 from motionrft.finetuning.policy_losses import clipped_loss, mean_distance
 from motionrft.finetuning.preference_losses import (
-    Errors,
     dpo_loss,
     dpo_margin,
     similarity_score,
@@ -170,7 +170,7 @@ def test_diffusion_dpo_loss(case: Case) -> None:
         masked_mean((answer - case["in/target"]).square(), None).chunk(2)
         for answer in (prediction, case["in/reference_prediction"])
     )
-    errors = Errors(*tuned, *untuned)
+    errors = PairValues(*tuned, *untuned)
     close(case, "error_won", errors.won)
     close(case, "error_lost", errors.lost)
     close(case, "reference_error_won", errors.won_reference)
@@ -196,7 +196,7 @@ def test_sopo_loss(case: Case) -> None:
         candidates[rows, choice.worst],
         case["in/reference_error_candidates"][rows, choice.worst],
     )
-    errors = Errors(won, lost, case["in/reference_error_won"], reference)
+    errors = PairValues(won, lost, case["in/reference_error_won"], reference)
     loss = sopo_loss(errors, choice, info["beta"], info["scale"])
     close(case, "loss_each", loss)
     close(case, "loss", loss.mean())

@@ -10,7 +10,8 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor
 
 from motionrft.finetuning.methods.dpo import DpoPreset
-from motionrft.finetuning.token_losses import PairScores, pair_scores, token_loss
+from motionrft.finetuning.pair_values import PairValues
+from motionrft.finetuning.token_losses import pair_scores, token_loss
 from motionrft.generators.motion_tokens import TokenScores
 from motionrft.generators.motiongpt_t5 import scores_of, teacher_forced
 from motionrft.preferences.labels import read_labels
@@ -32,7 +33,7 @@ def test_preference_losses(case: Case) -> None:
     names = ("policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected")
     for place, setting in enumerate(case.info["settings"]):
         given = [case[f"in/{name}"].clone().requires_grad_() for name in names]
-        scores, beta = PairScores(*given), setting["beta"]
+        scores, beta = PairValues(*given), setting["beta"]
         smoothing = torch.tensor(setting.get("smoothing_per_item", setting.get("smoothing", 0.0)))
         losses = token_loss(setting["loss"], scores, beta, smoothing)
         where = f"{setting['loss']} {place}"

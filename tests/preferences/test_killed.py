@@ -1,62 +1,130 @@
-"""`prefer` killed at any stage goes on, and nothing that was answered is asked for twice: counted at the server."""
+"""`prefer` killed at any stage goes on: nothing is asked twice, counted at the server, and what it makes is the same.
+
+`MOTIONRFT_KILLS=1 pytest tests/preferences/test_killed.py` dies at every moment; usually it is every eleventh.
+"""
 
 import hashlib
 import json
-from collections import Counter
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
+from PIL import Image
 
-from motionrft.generators.folder import save_generator
 from motionrft.preferences import run as preferring
-from motionrft.preferences.preset import PreferPreset
-from motionrft.preferences.run import STAGES, Preferring
+from motionrft.preferences.judges import endpoint
 from motionrft.registry import TEXT_ENCODERS
+from motionrft_cli import main as program
 from tests.generators.families import WordEncoder
-from tests.generators.token_families import tiny_tokens
-from tests.preferences.test_endpoint import GOOD, Server, server
+from tests.kills.engine import finished, forked
+from tests.preferences.killed import dying, small_prefer
+from tests.preferences.serving import Server
+from tests.preferences.test_endpoint import server
+from tests.preferences.test_validation import data
 
-__all__ = ["server"]
-USUAL = [stage for stage in STAGES if stage not in ("sheets", "validate")]
+__all__ = ["data", "server"]
+EVERY = 1 if os.environ.get("MOTIONRFT_KILLS") else 11
+JOURNALS = ("written.jsonl", "validation.jsonl", "judgements.jsonl")
+MADE = ("prompts.jsonl", "judge.json", "pairs.jsonl", "pairs_val.jsonl", "pairs_labels.jsonl")
 
 
-class Killed(BaseException):
-    """Nothing in the program catches it."""
+class Scene:
+    """A run's words, and the server that it asks."""
+
+    def __init__(self, server: Server, folder: Path, data: Path):
+        self.server, self.folder, self.words = server, folder, small_prefer(folder, data)
+        self.log = folder / "log"
+
+    def go(self, out: Path, further: tuple[str, ...] = (), moment: int = 0) -> int:
+        """Once: from the beginning, or on with what is there; the exit code."""
+        again = ("--resume",) if out.exists() else ()
+        with dying(moment):
+            child = forked([*self.words, *further, *again, "--out", str(out)], self.log)
+        return finished(child)
+
+    def whole(self) -> Path:
+        """A run that nobody killed, in this process: what it imports serves the children too."""
+        out = self.folder / "whole"
+        assert program.run([*self.words, "--out", str(out)]) == 0
+        return out
+
+    def forget(self) -> None:
+        """Count anew."""
+        self.server.asked.clear()
 
 
 @pytest.fixture
-def generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def scene(server: Server, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     monkeypatch.setitem(TEXT_ENCODERS.added, "words", (lambda path, device: WordEncoder(), "a test"))
-    made = tiny_tokens("token-decoder")
-    object.__setattr__(made.config, "text", "words")
-    save_generator(made, tmp_path / "generator")
-    return str(tmp_path / "generator")
+    for module in (endpoint, preferring):  # a whole sheet takes longer than all the rest
+        monkeypatch.setattr(module, "frame_sheet", thumbnail)
+    return Scene(server, tmp_path, data)
 
 
-@pytest.mark.parametrize("stage, after", [("candidates", 1), ("judge", 3), ("pairs", 1)])
-def test_a_killed_run_goes_on(
-    server: Server, generator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, after: int
-) -> None:
-    server.answers = [GOOD] * 20
-    given = {"generator": generator, "kinds": {"frequency": 3}, "candidates": 2, "events": ["bow"]}
-    preset = PreferPreset.of({**given, "judge": {"name": "endpoint", "parallel": 1}})
-    seen: Counter[str] = Counter()
+def thumbnail(joints: np.ndarray, fps: float, kind: str) -> Image.Image:
+    """A picture that no other motion has."""
+    return Image.frombytes("L", (8, 4), hashlib.sha256(joints.tobytes()).digest())
 
-    def die(name: str, more: int, whole: int) -> None:
-        seen[name] += 1
-        if name == stage and seen[name] > after:
-            raise Killed
 
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        if stage == "pairs":
-            patched.setattr(
-                preferring, "write_pairs", lambda *given: die("pairs", 1, 1) or die("pairs", 1, 1)
-            )
-        Preferring(preset, tmp_path / "out", torch.device("cpu"), die).run(USUAL)
-    told = Preferring(preset, tmp_path / "out", torch.device("cpu")).run(USUAL)
-    pictures = [hashlib.sha256(json.dumps(each["body"]).encode()).hexdigest() for each in server.asked]
-    assert len(set(pictures)) == told["motions"] == 6
-    on_its_way = stage == "judge"  # the call that the kill cut off; what was answered is never asked again
-    assert len(pictures) <= 6 + on_its_way
-    assert (tmp_path / "out" / "pairs.jsonl").is_file()
+def lines(path: Path) -> list[dict]:
+    """Of a journal, without what differs by the clock."""
+    return [{**json.loads(line), "seconds": 0} for line in path.read_text().splitlines()]
+
+
+def compare(whole: Path, shot: Path) -> None:
+    """All that a run makes."""
+    for name in MADE:
+        assert (shot / name).read_bytes() == (whole / name).read_bytes(), name
+    for name in JOURNALS:
+        assert lines(shot / name) == lines(whole / name), name
+    assert sorted(p.name for p in shot.rglob("*.npz")) == sorted(p.name for p in whole.rglob("*.npz"))
+    assert not [path for path in shot.rglob("*") if path.name.endswith(".tmp")]
+
+
+def answers_kept(out: Path) -> int:
+    """Whole lines of all journals."""
+    return sum((out / name).read_bytes().count(b"\n") for name in JOURNALS if (out / name).exists())
+
+
+def test_killed_at_files_of_every_stage_it_makes_the_same_and_asks_nothing_twice(scene: Scene) -> None:
+    whole = scene.whole()
+    asked = len(scene.server.asked)
+    assert asked == answers_kept(whole) == 6 + 6 + 12
+    moment, kills = EVERY, 0
+    while True:
+        out = scene.folder / f"shot-{moment}"
+        code = scene.go(out, moment=moment)
+        if code == 0:
+            break
+        kept = answers_kept(out)
+        scene.forget()
+        assert code == -signal.SIGKILL and scene.go(out) == 0, scene.log.read_text()
+        compare(whole, out)
+        assert len(scene.server.asked) == asked - kept
+        moment, kills = moment + EVERY, kills + 1
+    assert kills >= 4
+
+
+@pytest.mark.parametrize("number", [2, 9, 17])  # of prompts, of validation, of judgements
+def test_killed_while_it_waits_for_an_answer_it_asks_that_again_alone(scene: Scene, number: int) -> None:
+    whole = scene.whole()
+    asked = len(scene.server.asked)
+    scene.forget()
+    out, child = scene.folder / "shot", list[int]()
+    scene.server.on_request = lambda count: os.kill(child[0], signal.SIGKILL) if count == number else None
+    child.append(forked([*scene.words, "--out", str(out)], scene.log))
+    assert finished(child[0]) == -signal.SIGKILL
+    assert scene.go(out) == 0, scene.log.read_text()
+    compare(whole, out)
+    assert len(scene.server.asked) == asked + 1
+
+
+def test_killed_while_it_draws_sheets_it_draws_the_rest(scene: Scene) -> None:
+    whole = scene.whole()
+    assert scene.go(whole, ("--stage", "sheets"), moment=4) == -signal.SIGKILL
+    assert 0 < len(list((whole / "sheets").glob("*.png"))) < 12
+    assert scene.go(whole, ("--stage", "sheets")) == 0
+    assert len(list((whole / "sheets").iterdir())) == 12

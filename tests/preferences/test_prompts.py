@@ -59,3 +59,27 @@ def test_a_wrong_line_is_named(tmp_path: Path, change: dict, said: str) -> None:
 def test_more_prompts_than_the_events_give_are_refused() -> None:
     with pytest.raises(UserError, match="name more"):
         template_prompts({"frequency": 90}, ["bow"], 0, seed=0)
+
+
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        ({"id": "../up"}, "id is '../up'"),
+        ({"seconds": "long"}, "seconds is 'long'"),
+        ({"seconds": -1}, "seconds is -1"),
+        ({"held_out": "false"}, "held_out is 'false'; true or false"),
+        ({"count": True}, "count is True"),
+        ({"events": ["bow", "walk"]}, "of frequency one is wanted"),
+        ({"kind": "temporal", "events": ["bow", "bow"]}, "of temporal each once is wanted"),
+    ],
+)
+def test_a_line_that_cannot_be_meant_is_named(tmp_path: Path, line: dict, said: str) -> None:
+    whole = {"kind": "frequency", "text": "a person bows", "events": ["bow"], "count": 1}
+    (tmp_path / "mine.jsonl").write_text(json.dumps({**whole, **line}))
+    with pytest.raises(UserError, match=said):
+        read_event_prompts(tmp_path / "mine.jsonl")
+
+
+def test_an_event_that_is_named_twice_is_one() -> None:
+    made = template_prompts({"temporal": 4}, ["bow", "bow", "walk"], 0.0, 0)
+    assert all(len(set(prompt.events)) == 2 for prompt in made)

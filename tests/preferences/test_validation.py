@@ -30,10 +30,8 @@ ACTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def acted_data(folder: Path) -> Path:
     """A data set of what the stick person does, one clip a kind."""
-    folder = tmp_path_factory.mktemp("acted")
     for name in ("new_joints", "texts"):
         (folder / name).mkdir()
     for kind, joints in ACTS.items():
@@ -45,6 +43,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             [("clip_id", "content", "style"), *((kind, kind, "plain") for kind in ACTS)]
         )
     return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return acted_data(tmp_path_factory.mktemp("acted"))
 
 
 class Agreeable(Judge):

@@ -11,23 +11,23 @@ from motionrft.training.progress import Silent
 from tests.pretraining.test_families import people, shrunk, teacher, texts  # noqa: F401 - fixtures
 from tests.processes import together, without_dropout
 
-FAMILIES = ["mini-mld", "acmdm", "stablemofusion", "motionlcm"]
-"""An autoencoder with posterior, one of joints, text layers that are trained, and a distillation."""
+FAMILIES = ["mini-mld", "acmdm", "stablemofusion", "motionlcm", "mini-motiongpt"]
+"""An autoencoder with posterior, one of joints, text layers that are trained, a distillation, and a codebook with a
+language model."""
 CPU = torch.device("cpu")
 UPDATES = 3
 
 
 def _trained(preset, out: Path, company: Distribution) -> None:
     pretraining = Pretraining.prepare(preset, out, CPU, lambda stage: Silent(), company=company)
-    if "autoencoder" in pretraining.stages:
-        pretraining.train_autoencoder()
-    pretraining.train_denoiser()
+    for stage in pretraining.stages:
+        getattr(pretraining, f"train_{stage.replace('-', '_')}")()
 
 
 def test_two_processes_train_as_one(people, teacher, tmp_path, monkeypatch):  # noqa: F811
     without_dropout(monkeypatch)
     # Plain descent: AdamW would make whole steps of the rounding of tiny gradients.
-    settings = [f"{stage}.optimiser.eps=1.0" for stage in ("autoencoder", "denoiser")]
+    settings = [f"{stage}.optimiser.eps=1.0" for stage in ("autoencoder", "denoiser", "language_model")]
     presets = {name: shrunk(name, people, teacher, UPDATES, *settings) for name in FAMILIES}
 
     def act(rank):
@@ -45,5 +45,6 @@ def test_two_processes_train_as_one(people, teacher, tmp_path, monkeypatch):  # 
             torch.testing.assert_close(
                 parts[key], tensor, rtol=1e-4, atol=1e-5, msg=lambda m, n=(name, key): f"{n}: {m}"
             )
-        lines = (tmp_path / "shared" / name / "denoiser" / "metrics.jsonl").read_text().splitlines()
+        second = "language-model" if name == "mini-motiongpt" else "denoiser"
+        lines = (tmp_path / "shared" / name / second / "metrics.jsonl").read_text().splitlines()
         assert len(lines) == UPDATES, "one process writes"

@@ -151,6 +151,17 @@ def test_nothing_to_train_is_our_own_mistake() -> None:
         Optimiser(nn.Linear(2, 2).requires_grad_(False), SETTINGS)
 
 
+@pytest.mark.parametrize("largest", [1e-3, 1e3])
+def test_clipping_leaves_a_short_gradient_and_shortens_a_long_one(largest: float) -> None:
+    """AdamW itself does not see a gradient's length: its first moment does."""
+    model = nn.Linear(2, 1, bias=False)
+    optimiser = Optimiser(model, AdamWSettings(lr=0.01, clip=1.0))
+    (model.weight * torch.tensor([[0.6, 0.8]]) * largest).sum().backward()
+    assert math.isclose(optimiser.step()["grad_norm"], largest, rel_tol=1e-5)
+    moment = optimiser.adam.state_dict()["state"][0]["exp_avg"].norm()
+    assert math.isclose(float(moment), 0.1 * min(largest, 1.0), rel_tol=1e-4)
+
+
 @pytest.mark.parametrize("rate", [1e300, 1e39])
 def test_a_rate_that_breaks_the_weights_ends_the_run_at_that_update(rate: float) -> None:
     model = _model()

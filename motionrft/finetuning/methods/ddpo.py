@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from motionrft.diffusion.plan import Plan, sampling_plan
 from motionrft.finetuning.methods.base import Method, MethodPreset
+from motionrft.generators.kinds import Kind
 
 
 class DdpoPreset(MethodPreset):
@@ -74,6 +75,10 @@ class DdpoPreset(MethodPreset):
     @property
     def updates_a_batch(self) -> int:
         return self.epochs * self.updates
+
+    def clip_range(self, kind: Kind) -> float:
+        """How far a probability ratio may go from 1, for a kind of generator."""
+        return self.clip
 
 
 def plan(steps: int, preset: DdpoPreset, progress: float, rng: random.Random) -> Plan:

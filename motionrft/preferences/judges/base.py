@@ -25,7 +25,7 @@ class Judgement:
     """One answer.
 
     score: in [0, 1], or None where there is none and `error` says why.
-    raw: what the judge saw or said. tokens_in, tokens_out, cost: of a judge that is paid.
+    raw: what the judge saw or said. tokens_in, tokens_out, cost, calls: of a judge that is paid.
     """
 
     score: float | None
@@ -35,6 +35,7 @@ class Judgement:
     tokens_out: int = 0
     cost: float = 0.0
     error: str | None = None
+    calls: int = 0
 
 
 class Judge(ABC):

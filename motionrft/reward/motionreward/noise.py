@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from motionrft.lengths import zero_padding
+from motionrft.moving import moved
 
 STEPS = 1000
 
@@ -93,18 +94,24 @@ def noise_batch(
     chosen = torch.rand(batch, generator=generator) < settings.probability  # (B,) bool
     weights = timestep_weights(settings.max_t, settings.early)  # (max_t,)
     t = torch.multinomial(weights, batch, replacement=True, generator=generator)  # (B,)
-    noise = torch.randn(motion.shape, generator=generator).to(motion)  # (B, T, ...)
-    noised = zero_padding(add_noise(motion, noise, t.to(motion.device), table), lengths)  # (B, T, ...)
-    where = chosen.to(motion.device).reshape(-1, *(1,) * (motion.dim() - 1))  # (B, 1, ...)
-    return Noised(torch.where(where, noised, motion), motion, torch.where(chosen, t, 0).to(motion.device))
+    noise = moved(torch.randn(motion.shape, generator=generator), motion.device).to(
+        motion.dtype
+    )  # (B, T, ...)
+    noised = zero_padding(add_noise(motion, noise, moved(t, motion.device), table), lengths)  # (B, T, ...)
+    where = moved(chosen, motion.device).reshape(-1, *(1,) * (motion.dim() - 1))  # (B, 1, ...)
+    seen = moved(torch.where(chosen, t, 0), motion.device)  # (B,)
+    return Noised(torch.where(where, noised, motion), motion, seen)
 
 
 def _official(
     motion: Tensor, settings: NoiseSettings, table: Tensor, generator: torch.Generator | None
 ) -> Noised:
     weights = official_timestep_weights(settings.max_t)  # (max_t,)
-    t = torch.multinomial(weights, len(motion), replacement=True, generator=generator).to(motion.device)
+    t = moved(torch.multinomial(weights, len(motion), replacement=True, generator=generator), motion.device)
     if torch.rand((), generator=generator) >= settings.probability:
         return Noised(motion, motion, t)
-    noised = add_noise(motion, torch.randn(motion.shape, generator=generator).to(motion), t, table)
+    noise = moved(torch.randn(motion.shape, generator=generator), motion.device).to(
+        motion.dtype
+    )  # (B, T, ...)
+    noised = add_noise(motion, noise, t, table)
     return Noised(noised, noised, t)

@@ -163,7 +163,7 @@ class SemanticTrainer:
         gaussian = Gaussian(gaussian.mean.float(), gaussian.log_variance.float())
         draws = generator_for(self.seed, "latent", step, what)
         noise = torch.randn(count, gaussian.mean.shape[1], generator=draws)[self.company.rows(count)]
-        return Encoded(gaussian, gaussian.sample(noise.to(self.device)))
+        return Encoded(gaussian, gaussian.sample(moved(noise, self.device)))
 
     def _joined(self, own: Encoded, count: int) -> Encoded:
         """The batch's rows of all processes."""

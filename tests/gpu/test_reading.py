@@ -1,0 +1,54 @@
+"""What a training reads from the disk goes to the device without the host waiting for it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from motionrft.data import MotionDataset
+from motionrft.reward.motionreward.preset import TrainRewardPreset
+from motionrft.reward.motionreward.semantic import SemanticTrainer
+from motionrft.reward.motionreward.training import new_reward
+from tests.gpu.fake_device import FakeDevice
+from tests.reward.conftest import WordVectors
+
+SMALL = {"representations": ["kinematic"], "width": 16, "latent": 16, "projection_hidden": 16}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> MotionDataset:
+    for name in ("new_joint_vecs", "texts"):
+        (tmp_path / name).mkdir()
+    for number in range(6):
+        clip = np.random.default_rng(number).normal(size=(40, 263)).astype(np.float32)
+        np.save(tmp_path / "new_joint_vecs" / f"{number}.npy", clip)
+        (tmp_path / "texts" / f"{number}.txt").write_text(f"a person walks {number}\n")
+    (tmp_path / "train.txt").write_text("".join(f"{number}\n" for number in range(6)))
+    return MotionDataset(tmp_path, "train")
+
+
+def test_a_batch_of_clips_is_moved_and_normalised_without_waiting(
+    data: MotionDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "motionrft.reward.motionreward.training.load_text_encoder", lambda wanted: WordVectors()
+    )
+    preset = TrainRewardPreset.of({"model": SMALL, "semantic": {"batch": 4}})
+    trainer = SemanticTrainer(new_reward(preset, data), data, None, preset.semantic)
+    items = trainer.batches[0]
+    batch = trainer._batch(
+        items, 0, "kinematic"
+    )  # read before: lengths are numbers, which shapes do not have
+    monkeypatch.setattr(trainer, "_batch", lambda *asked: batch)
+    with FakeDevice() as fake:
+        trainer.device = fake.device
+        trainer.reward.to(fake.device)
+        trainer.table = trainer.table.to(fake.device)
+        fake.clear()
+        made = trainer._motion(items, 0, "kinematic")
+        assert made.motion.is_cuda and made.lengths.is_cuda
+        assert not fake.waits and not fake.doubles
+        assert torch.device(made.t.device).type == "cuda"
+        trainer.reward.text_encoder.encode(batch.texts).to(fake.device)
+        assert fake.copies and all(place.rpartition("> ")[2].startswith("moving.py") for place in fake.copies)
