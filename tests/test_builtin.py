@@ -34,8 +34,9 @@ def test_a_reward_of_the_wider_world_learnt_noise() -> None:
     assert load_reward(builtin.WORLD, {"semantic": 1.0}).learnt_noise
 
 
-def test_a_reward_of_the_wider_world_has_a_preference() -> None:
-    assert "preference" in load_reward(builtin.WORLD, {"semantic": 1.0, "preference": 0.1}).term_weights
+@pytest.mark.parametrize("critic", ["preference", "authenticity"])
+def test_a_reward_of_the_wider_world_has_critics(critic: str) -> None:
+    assert critic in load_reward(builtin.WORLD, {"semantic": 1.0, critic: 0.1}).term_weights
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda path: "-".join(path.parts[-3:-1]))
