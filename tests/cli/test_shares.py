@@ -199,5 +199,5 @@ def test_a_command_that_runs_in_one_process_says_so_in_every_one(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    result = run("train-reward", "--stage", "evaluator", "--data", "somewhere", "--out", "out")
-    assert result.code == 2 and "evaluator runs in one process" in result.err
+    result = run("prefer", "--out", "out")
+    assert result.code == 2 and "prefer runs in one process" in result.err
