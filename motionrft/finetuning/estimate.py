@@ -1,7 +1,7 @@
 """What a run would cost: time of an ordinary trajectory, memory of that of the longest prompts; nothing is written."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -15,6 +15,7 @@ from motionrft.finetuning.run import FinetuneRun
 from motionrft.finetuning.session import FinetuneSession
 from motionrft.finetuning.token_run import TokenRun
 from motionrft.generators.text_to_motion import TextToMotion
+from motionrft.preferences.judges.base import Item, Judge, Judgement
 from motionrft.text.base import TextEncoder
 from motionrft.text.cost import text_cost
 from motionrft.text.stand_in import StandInText
@@ -95,19 +96,31 @@ def estimate(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
     )
 
 
+class _Nobody(Judge):
+    """Stands in for a judge that may cost money: every other motion is good."""
+
+    name = identity = "nobody"
+
+    def judge(self, items: Sequence[Item]) -> Iterator[tuple[int, Judgement]]:
+        yield from ((place, Judgement(float(place % 2))) for place in range(len(items)))
+
+
 def _of_tokens(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
-    """Of a language model of motion tokens: two updates on motions, given pairs, or those of a first round."""
+    """Of a language model of motion tokens: updates on motions, pairs, or own motions that nobody is asked about."""
     quiet = {"evaluation": preset.evaluation.model_copy(update={"prompts": 0})}
-    tuning = TokenRun(preset.model_copy(update=quiet), session)
+    tuning = TokenRun(preset.model_copy(update=quiet), session, judge=_Nobody())
     text = "-"
     if hasattr(tuning.generator, "text_encoder_name"):
         encoder = tuning.generator.text_encoder
         text = text_cost(encoder, tuning.trainer.texts)
         tuning.generator.use_text_encoder(StandInText(encoder))
     tuning.trainer.update(0)
-    began = time.perf_counter()
-    line = tuning.trainer.update(0)
-    an_update, generator = time.perf_counter() - began, tuning.generator
+    every, seconds = preset.method.updates_a_batch, list[float]()
+    for step in range(every, every + min(every, 2)):  # the first of a batch may write it
+        began = time.perf_counter()
+        line = tuning.trainer.update(step)
+        seconds.append(time.perf_counter() - began)
+    an_update, generator = (seconds[0] + (every - 1) * seconds[-1]) / every, tuning.generator
     parameters, graph = tuning.trainer.parameters, int(line["graph_bytes"])
     return _estimated(preset, parameters, generator, tuning.total, graph, an_update, text)
 

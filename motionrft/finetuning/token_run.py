@@ -73,15 +73,23 @@ class TokenParts:
 
 
 class TokenRun:
-    """Generator, pairs, judge and prompts of a preset, with the trainer that brings them together."""
+    """Generator, pairs, judge and prompts of a preset, with the trainer that brings them together.
+
+    Args:
+        judge: in the place of the preset's.
+    """
 
     def __init__(
-        self, preset: FinetunePreset, session: FinetuneSession, distribution: Distribution | None = None
+        self,
+        preset: FinetunePreset,
+        session: FinetuneSession,
+        distribution: Distribution | None = None,
+        judge: Judge | None = None,
     ):
         self.preset, self.session = preset, session
         self.company = distribution or ALONE
         seed_everything(preset.seed)
-        self.parts = _loaded(preset, session)
+        self.parts = _loaded(preset, session, judge)
         self.generator = self.parts.generator
         self.parameters = prepare_training(self.generator, preset.lora, preset.freeze)
         self.frozen = FrozenTwin(self.generator)
@@ -342,7 +350,7 @@ class _Stage:
         self.progress.finish()
 
 
-def _loaded(preset: FinetunePreset, session: FinetuneSession) -> TokenParts:
+def _loaded(preset: FinetunePreset, session: FinetuneSession, judge: Judge | None = None) -> TokenParts:
     generator = loaded_for(preset, load_generator(preset.generator, session.device))
     check_kind(preset, generator)
     recorded = "motion" in preset.method.needs
@@ -351,7 +359,7 @@ def _loaded(preset: FinetunePreset, session: FinetuneSession) -> TokenParts:
     tokens = cast(TokenGenerator, generator)
     items = held_out(preset.model_copy(update={"watch": preset.watch.model_copy(update={"every": 0})}), tokens,
         session.device, session.say) if preset.evaluation.prompts else None  # fmt: skip
-    judge = judge_of(preset.events.judge, session.device)
+    judge = judge or judge_of(preset.events.judge, session.device)
     return TokenParts(tokens, judge, split_events(_event_prompts(preset)), items.test if items else None)
 
 

@@ -290,7 +290,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--runs", nargs="+", choices=list(RUNS), default=["easytune", CONTROL])
+    parser.add_argument("--runs", nargs="+", choices=list(RUNS), default=["easytune-contrast", CONTROL])
     parser.add_argument("--split", choices=("val", "test"), default="test")
     parser.add_argument("--rate", type=float, help="another learning rate than the run's own")
     parser.add_argument("--seconds", type=float, default=90.0, help="processor time of a run")
@@ -328,7 +328,8 @@ def main() -> None:
             print(table(summary({"before": found["before"]} | even), costs), flush=True)
     rows = summary(found)
     if args.keep:
-        settings = {k: str(v) for k, v in vars(args).items()}
+        names = ("split", "seconds", "seeds", "sampling_seeds", "prompts", "items")
+        settings = {name: getattr(args, name) for name in names}
         kept_rows = {"settings": settings, "costs": costs, "summary": rows, "runs": found}
         (args.keep / "world-proof.json").write_text(json.dumps(kept_rows, indent=1) + "\n")
     print(table(rows, costs))

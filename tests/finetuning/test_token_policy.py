@@ -10,6 +10,7 @@ from torch.testing import assert_close
 from motionrft.errors import Interrupted, UserError
 from motionrft.finetuning import token_run
 from motionrft.finetuning.comparison import compare_methods, table
+from motionrft.finetuning.estimate import estimate
 from motionrft.finetuning.policy_losses import reference_divergence
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.run import finetune
@@ -187,3 +188,25 @@ def test_methods_are_compared_on_the_same_held_out_events(parts: Path, tmp_path:
     assert len({each[0].data["identity"] for each in results}) == 1
     assert all(each[0].metrics == results[0][0].metrics for each in results)
     assert len(list((tmp_path / "compared" / "before").glob("*.json"))) == 1
+
+
+@pytest.mark.parametrize(
+    "method", [{"method": "grpo", "group": 2, "updates": 2}, {"method": "dpo", "fresh": 2}]
+)
+def test_a_dry_run_asks_no_judge(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: dict
+) -> None:
+    monkeypatch.setattr(token_run, "judge_of", lambda part, device: pytest.fail("it may cost money"))
+    values = (
+        settings(parts, method=method) if method["method"] == "grpo" else {"method": method, "pairs": None}
+    )
+    events = {"prompts": str(parts / "prompts.jsonl")}
+    given = {
+        "generator": str(parts / "generator"),
+        "lora": {"enabled": True},
+        "updates": 4,
+        **QUIET,
+        **values,
+    }
+    found = estimate(FinetunePreset.of({**given, "events": events}, "test"), session(tmp_path / "out"))
+    assert found.seconds and found.seconds > 0 and not (tmp_path / "out").exists()
