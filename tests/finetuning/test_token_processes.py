@@ -10,6 +10,7 @@ import torch
 
 from motionrft.finetuning import token_run
 from motionrft.finetuning.preset import FinetunePreset
+from motionrft.finetuning.run import finetune
 from motionrft.finetuning.token_run import TokenRun
 from motionrft.preferences.judges.base import Item, Judgement
 from motionrft.training.distribution import ALONE, Distribution
@@ -85,3 +86,28 @@ def test_two_processes_equal_one_with_twice_the_batch(
         torch.tensor(both[0]["weights"]), torch.tensor(alone["weights"]), rtol=1e-3, atol=1e-5
     )
     assert sum(each["shown"] for each in both) == alone["shown"]
+
+
+def test_the_first_process_looks_judges_and_writes_for_both(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_run, "judge_of", lambda part, device: Counting())
+    given = {
+        "generator": str(parts / "generator"), "pairs": str(parts / "pairs.jsonl"), "method": {"method": "dpo"},
+        "updates": 4, "batch": 3, "checkpoint_every": 2, "lora": {"enabled": True}, "watch": {"every": 2, "seeds": 2},
+        "evaluation": {"prompts": 0, "seeds": 1},
+    }  # fmt: skip
+
+    def act(rank: int) -> None:
+        Counting.shown = 0
+        done = finetune(FinetunePreset.of(given, "test"), session(tmp_path / "run"))
+        (tmp_path / str(rank)).write_text(json.dumps([Counting.shown, done.outcome.step]))
+
+    assert together(act) == [0, 0]
+    (first, steps), (second, others) = (json.loads((tmp_path / str(rank)).read_text()) for rank in range(2))
+    assert steps == others == 4 and first > 0 and second == 0
+    looks = [
+        json.loads(line)["update"] for line in (tmp_path / "run" / "watch.jsonl").read_text().splitlines()
+    ]
+    assert looks[0] == 0 and looks[-1] == 4 and looks == sorted(set(looks))  # each written once
+    assert (tmp_path / "run" / "generator" / "model.safetensors").is_file()
