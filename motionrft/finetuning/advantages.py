@@ -77,7 +77,7 @@ class RewardHistory:
         kept = self.rewards[prompt]
         if len(kept) < self.least:
             return None
-        known = like.new_tensor(kept)
+        known = like.new_tensor(kept)  # (n,)
         return known.mean(), known.std(correction=0) + HISTORY_EPSILON
 
 

@@ -72,7 +72,7 @@ def _begin() -> None:
 
 
 def _kept(predict: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The answer in memory of its own: a captured graph writes its next answer to the same place."""
+    """The answer (B, ...) in memory of its own: a captured graph writes its next answer to the same place."""
 
     def call(*arguments: Any) -> Tensor:
         return predict(*arguments).clone()

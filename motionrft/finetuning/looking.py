@@ -44,7 +44,7 @@ class Looking:
         return Seen(values | {"distance": mean_distance(self._start, joints[0])})
 
     def _sampled(self, name: str, seeds: Sequence[int]) -> tuple[dict[str, list[float]], list[list[Tensor]]]:
-        """Metrics, and the joints of every motion, a list a seed."""
+        """Metrics, and the joints (T, 22, 3) of every motion, a list a seed."""
         joints: list[list[Tensor]] = []
 
         def keep(repetition: Repetition) -> None:

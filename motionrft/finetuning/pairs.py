@@ -89,7 +89,7 @@ def _check_length(frames: int, generator: TextToMotion, place: Place) -> None:
 
 def _check_width(motions: Sequence[Tensor], generator: TextToMotion, place: Place) -> None:
     wanted = generator.motion_width
-    found = [motion.shape[1] for motion in motions if wanted not in (None, motion.shape[1])]
+    found = [motion.shape[1] for motion in motions if wanted not in (None, motion.shape[1])]  # of (T, F)
     if found:
         place.fail(
             f"the motion has {found[0]} features a frame, and this generator makes {wanted} "

@@ -188,7 +188,7 @@ def candidates(context: TuningContext, start: Start, count: int) -> Candidates:
 
 
 def _given(context: TuningContext, micro_batch: MicroBatch) -> tuple[Tensor, Tensor]:
-    """Clean states of the better and the worse motions of given pairs."""
+    """Clean states (B, ...) of the better and the worse motions of given pairs."""
     assert micro_batch.worse is not None
     return recorded_state(context, micro_batch), encoded(context, micro_batch.worse, micro_batch.start)
 
@@ -200,7 +200,7 @@ def compared(context: TuningContext, start: Start, won: Tensor, lost: Tensor, rn
     trajectory, and its error is a fifth of what it is under any other.
     """
     corruption = drawn(context, start, rng)
-    errors = [denoising_error(context, start, state, corruption) for state in (won, lost)]
+    errors = [denoising_error(context, start, state, corruption) for state in (won, lost)]  # (B,) each
     with torch.no_grad(), context.frozen():
         untuned = [denoising_error(context, start, state, corruption) for state in (won, lost)]
     return PairValues(errors[0], errors[1], untuned[0], untuned[1])

@@ -90,14 +90,14 @@ class PreparedPrompts:
             start = replace(start, reward_condition=self._told(self.reward, items, keys, texts, start))
         if self.references is not None:
             start = self._with_noise(start, items, keys)  # anew: the reference has drawn from the first
-        motion = self.recorded(items) if self.motions else None
+        motion = self.recorded(items) if self.motions else None  # (B, T, F)
         worse = self.prompts.worse_motions(items) if isinstance(self.prompts, PairPrompts) else None
         return MicroBatch(start, share, items, motion, None if worse is None else worse.to(self.device))
 
     def _told(
         self, reward: Reward, items: Tensor, keys: list[Key], texts: list[str], start: Start
     ) -> RewardCondition:
-        """What the reward knows of these prompts."""
+        """What the reward knows of these prompts (B,)."""
         motion = self.recorded(items) if self.paired else None
         told = reward.prepare(texts, motion, start.lengths).to(self.device)
         if self.references is None:
@@ -110,7 +110,7 @@ class PreparedPrompts:
         return moved(motion, self.device)
 
     def _start(self, items: Tensor, keys: list[Key], texts: list[str]) -> Start:
-        lengths = self.prompts.lengths[items]
+        lengths = self.prompts.lengths[items]  # (B,)
         with torch.no_grad():
             condition = self.generator.told(self.generator.encode_text(texts), lengths).to(self.device)
         start = Start(

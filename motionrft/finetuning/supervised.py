@@ -48,7 +48,7 @@ def updates(
 
 
 def recorded_state(context: TuningContext, micro_batch: MicroBatch) -> Tensor:
-    """The clean state of the recorded motions, without gradient."""
+    """The clean state (B, ...) of the recorded motions, without gradient."""
     assert micro_batch.motion is not None, "this method learns from recorded motions"
     return encoded(context, micro_batch.motion, micro_batch.start)
 

@@ -42,12 +42,12 @@ def token_loss(name: TokenLoss, scores: PairValues, beta: float, smoothing: floa
 
 def _sigmoid(scores: PairValues, beta: float, smoothing: Tensor) -> Tensor:
     """-(1 - q) log sigmoid(beta z) - q log sigmoid(-beta z): Rafailov et al. 2023, Eq. 7; smoothed, Mitchell 2023."""
-    z = beta * scores.gap
+    z = beta * scores.gap  # (B,)
     return -(1 - smoothing) * F.logsigmoid(z) - smoothing * F.logsigmoid(-z)
 
 
 def _ipo(scores: PairValues, beta: float, smoothing: Tensor) -> Tensor:
-    """(z - 1 / (2 beta))^2: Azar et al. 2023, Eq. 17."""
+    """(B,) values (z - 1 / (2 beta))^2: Azar et al. 2023, Eq. 17."""
     return (scores.gap - 1 / (2 * beta)).square()
 
 
@@ -57,8 +57,8 @@ def _hinge(scores: PairValues, beta: float, smoothing: Tensor) -> Tensor:
 
 
 def _kto(scores: PairValues, beta: float, smoothing: Tensor) -> Tensor:
-    """Each half against the mean drift of the other: Ethayarajh et al. 2024, Eq. 8, in pairs."""
-    won, lost = scores.won_drift, scores.lost_drift
+    """(2 B,): each half against the mean drift of the other: Ethayarajh et al. 2024, Eq. 8, in pairs."""
+    won, lost = scores.won_drift, scores.lost_drift  # (B,) each
     won_kl, lost_kl = won.mean().clamp(min=0), lost.mean().clamp(min=0)
     return torch.cat([1 - torch.sigmoid(beta * (won - lost_kl)), 1 - torch.sigmoid(beta * (won_kl - lost))])
 

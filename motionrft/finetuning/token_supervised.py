@@ -112,7 +112,7 @@ class SupervisedTrainer(TokenTrainer[Lesson]):
         with torch.no_grad():
             prompts = self.generator.encode_text([lesson.text for lesson in items]).to(device)
         with self.autocast():
-            scores = self.generator.log_prob(prompts, tokens)
+            scores = self.generator.log_prob(prompts, tokens)  # (B,) sums and counts
         loss = -scores.sums.sum() / scores.counts.sum()  # nats a token
         return loss, {"loss": loss.detach().float()}
 

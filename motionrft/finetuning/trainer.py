@@ -133,7 +133,7 @@ class FinetuneTrainer:
         return "--lora or --guidance 1"
 
     def _walked(self, items: Tensor, visits: Tensor | int, step: int, lines: list[dict[str, Any]]) -> bool:
-        """Walk a trajectory, adding to `lines`; False if it did not fit into memory and has to be walked
+        """Walk a trajectory of items (B,), adding to `lines`; False if it did not fit into memory and has to be walked
         again.
 
         Where memory ends after the first update, the trajectory ends there too.

@@ -48,7 +48,7 @@ class _Posed:
     @classmethod
     def of(cls, values: Tensor, rest: Tensor | None) -> "_Posed":
         skeleton, features = skeleton_of_features(values.shape[-1]), KimodoFeatures(values)
-        world = features.rotations
+        world = features.rotations  # (B, T, J, 3, 3)
         with torch.no_grad():  # the other blocks follow the pose, and do not pull it
             joints = forward_kinematics(world, features.root, skeleton, rest_like(skeleton, rest, values))
         return cls(features, world, joints)

@@ -61,7 +61,7 @@ class StreamCursor:
         return found
 
     def ahead(self, batches: int) -> list[tuple[Tensor, Tensor]]:
-        """What the next calls of `visit` will give, without moving on."""
+        """What the next calls of `visit` will give, (B,) each, without moving on."""
         starts = [
             self.position + (number * self.processes + self.rank) * self.batch for number in range(batches)
         ]
@@ -87,16 +87,16 @@ class StreamCursor:
         if epoch != self._epoch:
             self._epoch = epoch
             draws = generator_for(self.seed, "epoch", epoch)
-            self._order = torch.randperm(self.size, generator=draws)
+            self._order = torch.randperm(self.size, generator=draws)  # (N,)
             if self.lengths is not None:
                 self._order = shared_out(self._order, self.lengths, self.batch * self.processes, draws)
         return self._order[index]
 
 
 def shared_out(order: Tensor, lengths: Tensor, batch: int, draws: torch.Generator) -> Tensor:
-    """The same items, those of each few neighbouring batches sorted by length into batches, the batches shuffled."""
+    """The same items (N,), those of each few neighbouring batches sorted by length into batches, the batches shuffled."""
     batches: list[Tensor] = []
     for chunk in order.split(_GROUP * batch):
         pieces = chunk[lengths[chunk].argsort(stable=True)].split(batch)
         batches += [pieces[int(i)] for i in torch.randperm(len(pieces), generator=draws)]
-    return torch.cat(batches)
+    return torch.cat(batches)  # (N,)
