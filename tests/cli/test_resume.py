@@ -122,7 +122,7 @@ def test_in_use_then_out_of_disk(place: Path, run: Callable[..., Result]) -> Non
     assert seen[0].code == 2 and "in use by process" in seen[0].err
     assert failed.code == 1 and "writing failed" in failed.err
     assert not [path for path in out.rglob("*") if path.name.endswith(".tmp")]
-    everything = [*yaml.safe_load((out / STAGE / "preset.yaml").read_text()), "data"]
+    everything = [*yaml.safe_load((out / STAGE / "preset.yaml").read_text()), "data", "validation"]
     with RunFolder.open(out / STAGE, {}, {}, resume=True, allow_changed=everything) as folder:
         step, _ = folder.load_latest()
         assert step >= 7 and not folder.warnings

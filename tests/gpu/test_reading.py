@@ -51,4 +51,4 @@ def test_a_batch_of_clips_is_moved_and_normalised_without_waiting(
         assert not fake.waits and not fake.doubles
         assert torch.device(made.t.device).type == "cuda"
         trainer.reward.text_encoder.encode(batch.texts).to(fake.device)
-        assert fake.copies and all(place.rpartition("> ")[2].startswith("moving.py") for place in fake.copies)
+        assert not fake.copies
