@@ -10,6 +10,7 @@ from motionrft.errors import UserError
 from motionrft.settings.base import Preset
 from motionrft.settings.messages import unknown_field
 from motionrft.settings.plain_yaml import read_yaml
+from motionrft.training.changes import WITH_DATA
 
 FLAG = "--allow-changed"
 
@@ -19,7 +20,7 @@ AllowChanged = Annotated[
         FLAG,
         metavar="KEY",
         rich_help_panel="Output",
-        help="with --resume: a preset field, a group of them, or data, generator, reward, that may differ",
+        help="with --resume: a preset field, a group of them, or data, validation, generator, reward, that may differ",
     ),
 ]
 """Repeatable. Give it to a command as `allow_changed: AllowChanged = None`."""
@@ -28,13 +29,14 @@ AllowChanged = Annotated[
 def check_allowed(names: Sequence[str], model: type[Preset], out: Path | None) -> None:
     """Refuse keys that allow nothing: neither a field of the preset, nor one that the run in `out` was made with.
 
-    What a run reads (data, generator, reward) has the name of its field.
+    What a run reads (data, generator, reward) has the name of its field; its validation split has none.
 
     Raises:
         UserError: a line for each such key, with the nearest names.
     """
     former = _former(out)
-    told = {name: unknown_field(name, model) for name in names if not _leads_into(former, name)}
+    asked = [name for name in names if name not in WITH_DATA and not _leads_into(former, name)]
+    told = {name: unknown_field(name, model) for name in asked}
     wrong = [f"{FLAG} {name}: {sentence}" for name, sentence in told.items() if sentence is not None]
     if wrong:
         raise UserError("\n".join(wrong))

@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _ABSENT = object()
+WITH_DATA = ("validation",)
+"""Hashes of a run beside that of its data. A run may read no such thing, and older ones kept none: then there is nothing
+to compare. Whoever lets `data` change lets these change as well."""
 
 
 def changed_keys(

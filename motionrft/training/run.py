@@ -20,7 +20,7 @@ from motionrft.training.atomic import (
     temporary_path,
     write_text,
 )
-from motionrft.training.changes import changed_keys
+from motionrft.training.changes import WITH_DATA, changed_keys
 from motionrft.training.journal import WRITTEN, Journal, note_written
 from motionrft.training.lines import append_line, cut_lines, read_lines, settled_size
 from motionrft.training.lock import LOCK, FolderLock
@@ -47,8 +47,6 @@ _STATE_TENSORS, _STATE = "state.safetensors", "state.json"
 _CORE = (PRESET, ENVIRONMENT, METRICS, LATEST, BEST)
 """What every run writes, also one of a version that kept no list of it."""
 _LISTED = 5
-_LATER = ("validation",)
-"""Identity names that runs of older versions did not keep: there is nothing to compare them with."""
 
 
 class RunFolder:
@@ -338,9 +336,10 @@ def _refuse_changes(
     now = read_yaml(write_yaml(dict(preset)), PRESET)
     found = read_json(path / ENVIRONMENT).get("hashes")
     hashes = found if isinstance(found, dict) else {}
-    identity = {name: value for name, value in identity.items() if name in hashes or name not in _LATER}
+    alone = set(WITH_DATA) & (hashes.keys() ^ identity.keys())
+    kept, read = ({n: v for n, v in table.items() if n not in alone} for table in (hashes, identity))
     changed = changed_keys(before, now, allow_changed)
-    changed += changed_keys(hashes, identity, allow_changed)
+    changed += changed_keys(kept, read, [*allow_changed, *(WITH_DATA if "data" in allow_changed else ())])
     if changed:
         more = f"; and {len(changed) - _LISTED} more" if len(changed) > _LISTED else ""
         raise UserError(

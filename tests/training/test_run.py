@@ -47,8 +47,21 @@ def test_changed_validation_motions_are_refused_but_not_asked_of_an_older_run(tm
     RunFolder.open(tmp_path / "old", PRESET, {}, identity={"data": "d1"}).close()
     RunFolder.open(tmp_path / "old", PRESET, {}, resume=True, identity=both).close()
     RunFolder.open(tmp_path / "new", PRESET, {}, identity=both).close()
+    RunFolder.open(
+        tmp_path / "new", PRESET, {}, resume=True, identity={"data": "d1"}
+    ).close()  # looks at nothing now
+    RunFolder.open(tmp_path / "new", PRESET, {}, resume=True, identity=both).close()
     with pytest.raises(UserError, match="validation: v1 -> v2"):
         RunFolder.open(tmp_path / "new", PRESET, {}, resume=True, identity=both | {"validation": "v2"})
+
+
+@pytest.mark.parametrize("allowed", ["validation", "data"])
+def test_a_changed_validation_split_is_allowed_by_its_name_or_with_the_data(
+    tmp_path: Path, allowed: str
+) -> None:
+    RunFolder.open(tmp_path, PRESET, {}, identity={"data": "d1", "validation": "v1"}).close()
+    changed = {"data": "d1" if allowed == "validation" else "d2", "validation": "v2"}
+    RunFolder.open(tmp_path, PRESET, {}, resume=True, identity=changed, allow_changed=[allowed]).close()
 
 
 def test_an_existing_run_needs_a_word(tmp_path: Path) -> None:
