@@ -164,7 +164,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l data -d 'data
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l split -d 'split to train on: train, or a list such as train-without-kick [default: train]' -r
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l teacher -d 'MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages [default: none]' -r -a '(__motionrft_values pretrain --teacher)'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l stage -d 'which stage to train: autoencoder, denoiser, language-model, all [default: all]' -x -a '(__motionrft_values pretrain --stage)'
-complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, validation, generator, reward, that may differ [default: none]' -r
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l log -d 'show the run elsewhere too, several with commas: tensorboard, wandb, trackio [default: none]' -x -a '(__motionrft_listed pretrain --log)'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l preset -d 'a name of --list-presets, or a YAML file [default: none]' -r -a '(__motionrft_presets pretrain)'
 complete -c motionrft -n '__fish_seen_subcommand_from pretrain' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable [default: none]' -x -a "(__motionrft_keys pretrain | string replace -r '\\t' '=\t')"
@@ -188,7 +188,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l data -d '
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l stage -d 'which stage to train; all trains the first three in order, skipping finished ones; evaluator trains a judge for results instead of a reward: semantic, preference, authenticity, all, evaluator [default: semantic]' -x -a '(__motionrft_values train-reward --stage)'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l base -d 'reward folder or checkpoint that later stages start from; null: the one in --out [default: null]' -r -a '(__motionrft_values train-reward --base)'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l time-limit -d 'seconds after which a stage ends, or null [default: null]' -r
-complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, validation, generator, reward, that may differ [default: none]' -r
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l log -d 'show the run elsewhere too, several with commas: tensorboard, wandb, trackio [default: none]' -x -a '(__motionrft_listed train-reward --log)'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l preset -d 'a name of --list-presets, or a YAML file [default: none]' -r -a '(__motionrft_presets train-reward)'
 complete -c motionrft -n '__fish_seen_subcommand_from train-reward' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable [default: none]' -x -a "(__motionrft_keys train-reward | string replace -r '\\t' '=\t')"
@@ -213,7 +213,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l data -d 'da
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l top-k -d 'a retrieval fails when the own motion is not among the k best [default: 10]' -r
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l variant -d 'refinement: mined in the whole training set without near-duplicates, one temperature; paper: the article’s equations, mined there too; official: EasyTune’s in-batch code [default: refinement]' -x -a '(__motionrft_values refine-spl --variant)'
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l updates -d 'optimiser updates [default: 2000]' -r
-complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, validation, generator, reward, that may differ [default: none]' -r
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l preset -d 'a name of --list-presets, or a YAML file [default: none]' -r -a '(__motionrft_presets refine-spl)'
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable [default: none]' -x -a "(__motionrft_keys refine-spl | string replace -r '\\t' '=\t')"
 complete -c motionrft -n '__fish_seen_subcommand_from refine-spl' -l show-preset -d 'print the resolved preset as YAML with comments, and stop [default: off]'
@@ -276,7 +276,7 @@ complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l time-limit -d
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l compare -d 'run several methods (--method a,b,c) with equal budgets [default: off]'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l diagnose -d 'draw why the method works, and stop: gradients, similarity, memory, all [default: none]' -x -a '(__motionrft_values finetune --diagnose)'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l show-plan -d 'print what the method does at each denoising step, and stop [default: off]'
-complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, generator, reward, that may differ [default: none]' -r
+complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l allow-changed -d 'with --resume: a preset field, a group of them, or data, validation, generator, reward, that may differ [default: none]' -r
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l log -d 'show the run elsewhere too, several with commas: tensorboard, wandb, trackio [default: none]' -x -a '(__motionrft_listed finetune --log)'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l preset -d 'a name of --list-presets, or a YAML file [default: none]' -r -a '(__motionrft_presets finetune)'
 complete -c motionrft -n '__fish_seen_subcommand_from finetune' -l set -d 'one field of the preset by dotted path, a.b=c; repeatable [default: none]' -x -a "(__motionrft_keys finetune | string replace -r '\\t' '=\t')"

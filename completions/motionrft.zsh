@@ -169,7 +169,7 @@ _motionrft() {
                     '*--split[split to train on; train, or a list such as train-without-kick (default; train)]:value:_files' \
                     '*--teacher[MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages (default; none)]:value:{_motionrft_values pretrain --teacher}' \
                     '*--stage[which stage to train; autoencoder, denoiser, language-model, all (default; all)]:value:{_motionrft_values pretrain --stage}' \
-                    '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ (default; none)]:value:_files' \
+                    '*--allow-changed[with --resume; a preset field, a group of them, or data, validation, generator, reward, that may differ (default; none)]:value:_files' \
                     '*--log[show the run elsewhere too, several with commas; tensorboard, wandb, trackio (default; none)]:value:{_motionrft_values pretrain --log}' \
                     '*--preset[a name of --list-presets, or a YAML file (default; none)]:preset:{_motionrft_presets pretrain}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable (default; none)]:setting:{_motionrft_keys pretrain =}' \
@@ -197,7 +197,7 @@ _motionrft() {
                     '*--stage[which stage to train; all trains the first three in order, skipping finished ones; evaluator trains a judge for results instead of a reward; semantic, preference, authenticity, all, evaluator (default; semantic)]:value:{_motionrft_values train-reward --stage}' \
                     '*--base[reward folder or checkpoint that later stages start from; null; the one in --out (default; null)]:value:{_motionrft_values train-reward --base}' \
                     '*--time-limit[seconds after which a stage ends, or null (default; null)]:value:_files' \
-                    '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ (default; none)]:value:_files' \
+                    '*--allow-changed[with --resume; a preset field, a group of them, or data, validation, generator, reward, that may differ (default; none)]:value:_files' \
                     '*--log[show the run elsewhere too, several with commas; tensorboard, wandb, trackio (default; none)]:value:{_motionrft_values train-reward --log}' \
                     '*--preset[a name of --list-presets, or a YAML file (default; none)]:preset:{_motionrft_presets train-reward}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable (default; none)]:setting:{_motionrft_keys train-reward =}' \
@@ -226,7 +226,7 @@ _motionrft() {
                     '*--top-k[a retrieval fails when the own motion is not among the k best (default; 10)]:value:_files' \
                     '*--variant[refinement; mined in the whole training set without near-duplicates, one temperature; paper; the article’s equations, mined there too; official; EasyTune’s in-batch code (default; refinement)]:value:{_motionrft_values refine-spl --variant}' \
                     '*--updates[optimiser updates (default; 2000)]:value:_files' \
-                    '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ (default; none)]:value:_files' \
+                    '*--allow-changed[with --resume; a preset field, a group of them, or data, validation, generator, reward, that may differ (default; none)]:value:_files' \
                     '*--preset[a name of --list-presets, or a YAML file (default; none)]:preset:{_motionrft_presets refine-spl}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable (default; none)]:setting:{_motionrft_keys refine-spl =}' \
                     '*--show-preset[print the resolved preset as YAML with comments, and stop (default; off)]' \
@@ -298,7 +298,7 @@ _motionrft() {
                     '*--compare[run several methods (--method a,b,c) with equal budgets (default; off)]' \
                     '*--diagnose[draw why the method works, and stop; gradients, similarity, memory, all (default; none)]:value:{_motionrft_values finetune --diagnose}' \
                     '*--show-plan[print what the method does at each denoising step, and stop (default; off)]' \
-                    '*--allow-changed[with --resume; a preset field, a group of them, or data, generator, reward, that may differ (default; none)]:value:_files' \
+                    '*--allow-changed[with --resume; a preset field, a group of them, or data, validation, generator, reward, that may differ (default; none)]:value:_files' \
                     '*--log[show the run elsewhere too, several with commas; tensorboard, wandb, trackio (default; none)]:value:{_motionrft_values finetune --log}' \
                     '*--preset[a name of --list-presets, or a YAML file (default; none)]:preset:{_motionrft_presets finetune}' \
                     '*--set[one field of the preset by dotted path, a.b=c; repeatable (default; none)]:setting:{_motionrft_keys finetune =}' \
