@@ -15,9 +15,11 @@ from motionrft.data.ahead import ReadAhead
 from motionrft.data.items import Item, Items
 from motionrft.data.opening import index_columns, open_split
 from motionrft.errors import UserError
-from motionrft.files.checks import check_fps, checked_values
+from motionrft.files.checks import checked_values
 from motionrft.files.clip_names import read_names
 from motionrft.files.clip_store import ClipStore, width_of
+from motionrft.files.dataset_layout import CARD
+from motionrft.files.dataset_rate import rate_said
 from motionrft.files.shards import open_clips
 from motionrft.parsing import read_json
 from motionrft.representations.convert import convert
@@ -199,16 +201,12 @@ class MotionDataset:
     def _read_properties(self) -> dict:
         if not self.folder.is_dir():
             raise UserError(f"{self.folder}: no such data set folder.")
-        path = self.folder / "dataset.json"
+        path = self.folder / CARD
         return read_json(path) if path.is_file() else {}
 
     def _read_fps(self) -> float:
-        if "fps" not in self.properties:
-            return self.skeleton.fps
-        fps, name = self.properties["fps"], f"{self.folder / 'dataset.json'}: fps"
-        if not isinstance(fps, int | float) or isinstance(fps, bool):
-            raise UserError(f"{name} is {fps!r}, no number.")
-        return check_fps(float(fps), name)
+        said = rate_said(self.properties, self.folder / CARD)
+        return self.skeleton.fps if said is None else said
 
     @property
     def _split_file(self) -> Path:

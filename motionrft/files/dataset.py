@@ -15,7 +15,7 @@ from motionrft.files.captions import read_captions
 from motionrft.files.clip_names import name_fault, read_names
 from motionrft.files.composed_clips import append_rows, composed_rows, write_composed
 from motionrft.files.dataset_clips import ClipWriter
-from motionrft.files.dataset_layout import FOLDERS, SHARD_INDEX, SHARDS, TEXTS
+from motionrft.files.dataset_layout import CARD, FOLDERS, SHARD_INDEX, SHARDS, TEXTS
 from motionrft.files.dataset_recipe import DatasetRecipe, DatasetReport
 from motionrft.files.hold_out import is_hold_out_list
 from motionrft.files.packing import Packer, layout_of
@@ -25,7 +25,6 @@ from motionrft.representations.statistics import Statistics
 from motionrft.training.atomic import atomic_folder
 
 SPLITS = ("train", "val", "test")
-CARD = "dataset.json"
 CREDITS = ("LICENSE", "ATTRIBUTION.md")
 """Copied from beside the captions."""
 

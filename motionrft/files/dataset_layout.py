@@ -9,6 +9,8 @@ FOLDERS = {KINEMATIC: "new_joint_vecs", JOINTS: "new_joints", ROTATION: "rotatio
 ALSO = {ROTATION: "joints_6d"}
 """MotionReward's own name, read where ours is not there."""
 TEXTS = "texts"
+CARD = "dataset.json"
+"""What a data set says of itself: frame rate, licence, where it comes from."""
 SHARD_INDEX, SHARDS = "shards.json", "shards"
 """Of a data set in shards: the list of them, and the folder in which they lie instead of the folders above."""
 

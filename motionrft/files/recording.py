@@ -49,7 +49,8 @@ class Recording:
     unit: metres where the format says so; None where it must be told from the body. usual_unit: what such files have
         where the body does not tell, None: what comes nearest. up: what such files have up.
     turnable: whether its values may be turned; features that are relative to the ground may not.
-    says_rate: whether the file itself says its rate. at_rest: so many first frames are the skeleton's rest pose.
+    says_rate: whether the file says its rate, or the data set it lies in.
+    at_rest: so many first frames are the skeleton's rest pose.
     """
 
     path: Path

@@ -11,8 +11,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -72,17 +73,10 @@ class Chat:
 
     Args:
         model: its name at the endpoint. spending: counted against the limits.
-
-    Raises:
-        UserError: no address is set.
     """
 
     def __init__(self, model: str, limits: Limits | None = None, spending: Spending | None = None):
         self.url, self._key = os.environ.get(URL, ""), os.environ.get(KEY, "")
-        if not self.url.startswith(("http://", "https://")):
-            raise UserError(
-                f"set {URL} to the address of an OpenAI-compatible endpoint, and {KEY} to its key."
-            )
         self.model, self.limits = model, limits or Limits()
         self.spending, self._lock = spending or Spending(), Lock()
 
@@ -90,8 +84,12 @@ class Chat:
         """One answer, asked for again while the server is busy.
 
         Raises:
-            UserError: a limit is reached, or the server refuses for good.
+            UserError: no address is set, a limit is reached, or the server refuses for good.
         """
+        if not self.url.startswith(("http://", "https://")):
+            raise UserError(
+                f"set {URL} to the address of an OpenAI-compatible endpoint, and {KEY} to its key."
+            )
         form = {"name": "answer", "strict": True, "schema": schema}
         body = {
             "model": self.model,
@@ -162,25 +160,33 @@ def _asked_to_wait(error: urllib.error.HTTPError) -> float:
 def in_parallel(
     work: Callable[[Item], Result], items: Sequence[Item], parallel: int
 ) -> Iterator[tuple[int, Result]]:
-    """Results as they come, each with its place; where one fails, those on their way are still given: they are paid.
+    """Results as they come, each with its place; the next item is begun when a result has been taken, so that whoever
+    writes them down has them on the disk before anything else is asked. Where one fails, those on their way are still
+    given: they are paid.
 
     Raises:
         UserError: of the first that failed, after the rest was given.
     """
+    left = iter(enumerate(items))
+    failure: BaseException | None = None
     with ThreadPoolExecutor(parallel) as pool:
-        waiting = {pool.submit(work, item): place for place, item in enumerate(items)}
-        given = set()
-        try:
-            for done in as_completed(waiting):
-                yield waiting[done], done.result()
-                given.add(done)
-            return
-        except (UserError, KeyboardInterrupt) as error:
-            failure = error
-        finally:
-            for each in waiting:
-                each.cancel()
-        for each, place in waiting.items():
-            if each not in given and not each.cancelled() and each.exception() is None:
+        running = {pool.submit(work, item): place for place, item in islice(left, parallel)}
+        while running:
+            try:
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+            except KeyboardInterrupt as interrupt:
+                if failure is not None:  # asked to stop twice
+                    raise
+                failure = interrupt
+                continue
+            for each in done:
+                place, error = running.pop(each), each.exception()
+                if error is not None:
+                    failure = failure or error
+                    continue
                 yield place, each.result()
+                following = next(left, None) if failure is None else None
+                if following is not None:
+                    running[pool.submit(work, following[1])] = following[0]
+    if failure is not None:
         raise failure

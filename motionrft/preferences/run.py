@@ -333,7 +333,7 @@ def judge_of(part: JudgePart, device: torch.device | str = "cpu") -> Judge:
     """The judge that a preset names.
 
     Raises:
-        UserError: it cannot work: no address, no such reward.
+        UserError: it cannot work: no such reward or model.
     """
     if part.name == "reward":
         return RewardJudge(part.reward, device=device)

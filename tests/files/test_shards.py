@@ -95,6 +95,19 @@ def test_a_shard_is_plain_safetensors_and_a_batch_of_motions(packed: Path) -> No
     assert np.array_equal(motions[1].array, open_clips(packed).read("000001", "kinematic"))
 
 
+@pytest.mark.parametrize("layout", ["files", "shards"])
+def test_a_clip_by_itself_has_the_rate_of_its_data_set(folder: Path, packed: Path, layout: str) -> None:  # noqa: F811
+    root = folder if layout == "files" else packed
+    path = root / ("new_joint_vecs/000001.npy" if layout == "files" else "shards/00000.safetensors")
+    assert read_motions(path)[0].fps == 20
+    (root / "dataset.json").write_text('{"fps": 30}')
+    assert read_motions(path)[0].fps == 30
+    assert read_motions(path, options=ReadingOptions(source_fps=25))[0].fps == 25
+    (root / "dataset.json").write_text('{"fps": "thirty"}')
+    with pytest.raises(UserError, match=r"dataset\.json: fps is 'thirty'"):
+        read_motions(path)
+
+
 def _shorter(root: Path) -> None:
     path = root / "shards" / "00001.safetensors"
     path.write_bytes(path.read_bytes()[:-100])

@@ -2,12 +2,13 @@
 
 import http.server
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from motionrft.errors import UserError
-from motionrft.preferences.chat import KEY, URL, Chat, Limits, Spending
+from motionrft.preferences.chat import KEY, URL, Chat, Limits, Spending, in_parallel
 from motionrft.preferences.judges.base import Item
 from motionrft.preferences.judges.endpoint import EndpointJudge
 from motionrft.preferences.prompts import EventPrompt
@@ -114,7 +115,16 @@ def test_the_key_does_not_follow_to_another_address(server: Server, monkeypatch:
     assert all(each["key"] is None for each in server.asked)
 
 
+def test_nothing_is_asked_before_the_answer_to_the_last_is_taken() -> None:
+    taken: list[int] = []
+    when_asked: list[int] = []
+    for place, _ in in_parallel(lambda item: when_asked.append(len(taken)), range(20), 1):
+        time.sleep(0.002)  # as long as writing it down takes
+        taken.append(place)
+    assert when_asked == taken == list(range(20))
+
+
 def test_without_an_address_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(URL, raising=False)
     with pytest.raises(UserError, match=URL):
-        Chat("m")
+        Chat("m").ask([], {})

@@ -15,6 +15,7 @@ import torch
 from motionrft.errors import UserError
 from motionrft.files.arrays import Stored, pick_motion, write_arrays
 from motionrft.files.checks import checked_values, recognise_shape
+from motionrft.files.dataset_rate import rate_beside
 from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile, WritingOptions
 from motionrft.files.joint_maps import JointMap
 from motionrft.files.layouts import Layout, joints_layout, usual_fps
@@ -75,10 +76,9 @@ def array_recordings(
         layout, stored = Layout(tuple(range(array.ndim))), replace(stored, array=array)
     name = recognise_shape(array.shape, str(path), options.representation)
     cartesian = array.shape[-1] == 3
-    fps = (
-        stored.fps or options.source_fps or usual_fps(name, array.shape[-2] if cartesian else array.shape[-1])
-    )
-    said = stored.fps is not None
+    told = stored.fps or (None if options.source_fps else rate_beside(path))
+    said = told is not None
+    fps = told or options.source_fps or usual_fps(name, array.shape[-2] if cartesian else array.shape[-1])
     notes += _rate_note(said, options, fps) + layout.notes
     single = array.ndim == (3 if cartesian else 2)
     if single:
