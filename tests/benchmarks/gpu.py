@@ -4,9 +4,9 @@
     python -m tests.benchmarks.gpu --device cpu --tiny --out DIR          # does it run at all? no GPU needed
 
 The GPU tests, fine-tuning at MLD's full size (seconds an update, bytes, launches, with and without each optimisation,
-for several batches and numbers of steps), `finetune` as users run it, sampling of every family at its published size, bf16 against fp32. Results
-are written after every row (`results.json`, `results.md`), a row that fails says why and costs no other row, and
-sections that would run beyond `--budget` seconds are left out by name.
+for several batches and numbers of steps), `finetune` as users run it, sampling of every family at its published size,
+bf16 against fp32. Results are written after every row (`results.json`, `results.md`), a row that fails says why and
+costs no other row, and sections that would run beyond `--budget` seconds are left out by name.
 """
 
 import argparse
