@@ -29,7 +29,7 @@ def test_no_two_items_of_a_distinct_batch_share_a_label(folder):
 
 
 def test_grouped_batches_without_a_group_are_refused(folder):
-    with pytest.raises(UserError, match="`batches: grouped` needs .* names none"):
+    with pytest.raises(UserError, match=r"`batches: grouped` needs .* names none"):
         GroupedBatches(MotionDataset(folder, "train"), 4, seed=0)
 
 

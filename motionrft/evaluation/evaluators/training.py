@@ -154,7 +154,8 @@ Embeds motions (HumanML3D's 263 features at {config["fps"]:g} fps, contacts not 
 ({config["text_encoder"]["name"]}) into one space. Its numbers compare with no publication.
 
 - Trained on split `{training["split"]}`, data identity `{training["data"][:16]}`,
-  {training["steps"]} steps of {training["batch"]} distinct kinds of motion ({training["batches"]} batches), seed {training["seed"]}.
+  {training["steps"]} steps of {training["batch"]} distinct kinds of motion ({training["batches"]} batches),
+  seed {training["seed"]}.
 - Made by `motionrft train-reward --preset evaluator-mini`.
 - The licence of the weights follows the motions they were trained on.
 """
