@@ -91,9 +91,7 @@ def told_one(call: Call[ScorePreset], judge: Judge, result: "Score | FileFault",
     row = [] if call.json else _row(result, scorer.terms)
     far = tuple(what for what in ("text", "motion") if result.far(what))
     broken, text = tuple(limits.broken(result)), result.query.text
-    return Told(
-        place, motion.index, motion.label, None, document, row, result.remarks, broken, text, far
-    )
+    return Told(place, motion.index, motion.label, None, document, row, result.remarks, broken, text, far)
 
 
 def _load(call: Call[ScorePreset], words: list[str] | None, device: "torch.device") -> Any:

@@ -60,7 +60,9 @@ def _nothing_below(folder: Path) -> str:
 
 def own_names(path: Path) -> Sequence[str]:
     """What a file calls its motions; nothing for files that name none, or are damaged, which reading tells."""
-    naming = [each for each in motion_formats() if each.names_motions and path.suffix.lower() in each.suffixes]
+    naming = [
+        each for each in motion_formats() if each.names_motions and path.suffix.lower() in each.suffixes
+    ]
     if not naming or not path.is_file():
         return ()
     file = OpenedFile(path)

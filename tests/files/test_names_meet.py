@@ -84,7 +84,14 @@ def test_clips_of_shards_never_meet_each_other_nor_files(tmp_path: Path) -> None
     files += [shard(tmp_path / f"{name}.safetensors", "walk", "y_001", "a") for name in ("00000", "00001")]
     jobs = plan_jobs(files, tmp_path / "out", ".npy", ReadingOptions())
     made = results(jobs, tmp_path / "out")
-    assert made[:6] == ["walk.npy", "y_000.npy", "y_001.npy", "00000_walk.npy", "00000_y_001.npy", "00000_a.npy"]
+    assert made[:6] == [
+        "walk.npy",
+        "y_000.npy",
+        "y_001.npy",
+        "00000_walk.npy",
+        "00000_y_001.npy",
+        "00000_a.npy",
+    ]
 
 
 def test_a_clips_name_in_a_shard_leads_nowhere_else(tmp_path: Path) -> None:
