@@ -25,11 +25,17 @@ PAIR_TEMPLATES = (
 COUNT_WORDS = {1: ("once", "one time"), 2: ("twice", "two times"), 3: ("three times", "thrice")}
 COUNT_TEMPLATES = ("{subject} {first}, {times}", "{subject} {first} {times}")
 
-_PERSON = r"(?:an?|the)\s+(?:[\w-]+\s+){0,4}?(?:person|figure|man|woman|human)"
-_SUBJECT = rf"(?:{_PERSON}|someone(?:\s+(?![\w-]*s\b)[\w-]+){{0,3}})"
-_CLAUSE = re.compile(
-    rf"^({_SUBJECT})\s+((?:[\w-]+ly\s+)?(?!is\b|was\b|has\b|as\b|its\b)[\w-]+s\b.*)$", re.IGNORECASE
+_NOUN = (
+    r"(?:person|figure|man|woman|human|someone|somebody|character|subject|individual|guy|boy|girl|lady|gentleman|child"
+    r"|kid|adult|actor|actress|performer|dancer|player|athlete|avatar)"
 )
+_SUBJECT = (
+    rf"(?:(?:an?|the|this|that|one|another)\s+(?:(?!of\b)[\w-]+\s+){{0,4}}?{_NOUN}(?:\s+{_NOUN})?"
+    rf"|(?:someone|somebody)(?:\s+(?![\w-]*s\b)[\w-]+){{0,3}}|he|she|{_NOUN}(?:\s+{_NOUN})?)"
+)
+_NO_VERB = r"(?!\w*(?:ss|is|us|wards)\b|(?:was|has|as|its|sideways|always|sometimes|perhaps|besides)\b)"
+"""Words that end in s and are no verb, or none of an event."""
+_CLAUSE = re.compile(rf"^({_SUBJECT})\s+((?:[\w-]+ly\s+)?{_NO_VERB}[\w-]+s\b.*)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

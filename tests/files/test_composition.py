@@ -23,6 +23,13 @@ from motionrft.files.composition import (
             "quickly raises the left hand",
         ),
         ("someone very tired walks ahead", "someone very tired", "walks ahead"),
+        ("One person kicks twice", "one person", "kicks twice"),
+        ("he jumps up.", "he", "jumps up"),
+        ("the stick figure sways", "the stick figure", "sways"),
+        ("Subject walks ahead", "subject", "walks ahead"),
+        ("a human subject sprints", "a human subject", "sprints"),
+        ("this character goes left", "this character", "goes left"),
+        ("somebody turns around", "somebody", "turns around"),
     ],
 )
 def test_a_caption_is_who_and_what(caption: str, subject: str, phrase: str) -> None:
@@ -30,7 +37,20 @@ def test_a_caption_is_who_and_what(caption: str, subject: str, phrase: str) -> N
     assert clause is not None and (clause.subject, clause.phrase) == (subject, phrase)
 
 
-@pytest.mark.parametrize("caption", ["a person is laughing", "climbing a ladder", "a jump straight up", ""])
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "a person is laughing",
+        "climbing a ladder",
+        "a jump straight up",
+        "",
+        "someone across the room",
+        "a human tennis match",
+        "the left arm of the man swings",
+        "a person backwards with both arms up",
+        "a person sideways and back",
+    ],
+)
 def test_captions_of_another_build_are_left_out(caption: str) -> None:
     assert clause_of(caption) is None
 
