@@ -1,9 +1,9 @@
 """Does self-refinement (SPL) raise retrieval of composed events? Held-out composed clips, before and after.
 
-    python -m tests.benchmarks.spl --data DATA --before builtin-world --after 'runs/spl-*/reward' --keep tests/benchmarks/results
+    python -m tests.benchmarks.spl --data DATA --after 'runs/spl-*/reward' --keep tests/benchmarks/results
 
-Candidates are composed clips alone (pairs of events in two orders, counts of one): a text looks for its own motion among
-32 of them, over many shuffles, and among all. Every caption asks, every representation answers. A change is the mean
+Candidates are composed clips alone (pairs of events in two orders, counts of one): a text looks for its own motion
+among 32 of them, over many shuffles, and among all. Every caption asks, every representation answers. A change is the mean
 over training seeds with a t interval over them.
 """
 
