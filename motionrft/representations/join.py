@@ -76,8 +76,7 @@ def _go_on(before: Tensor, after: Tensor, blend: int, skeleton: Skeleton) -> Ten
     turned = yaw_rotate(_facing(old, skeleton) - _facing(new, skeleton), after)
     feet = list(skeleton.feet)
     placed = [
-        turned
-        + (_standing(old, feet) - _standing(turned[middle], feet)) * after.new_tensor([1.0, 0.0, 1.0])
+        turned + (_standing(old, feet) - _standing(turned[middle], feet)) * after.new_tensor([1.0, 0.0, 1.0])
         for feet in (feet, feet[:2], feet[2:])  # both, one, the other
     ]
     if blend == 0:

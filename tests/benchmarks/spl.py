@@ -3,8 +3,8 @@
     python -m tests.benchmarks.spl --data DATA --after 'runs/spl-*/reward' --keep tests/benchmarks/results
 
 Candidates are composed clips alone (pairs of events in two orders, counts of one): a text looks for its own motion
-among 32 of them, over many shuffles, and among all. Every caption asks, every representation answers. A change is the mean
-over training seeds with a t interval over them.
+among 32 of them, over many shuffles, and among all. Every caption asks, every representation answers. A change is the
+mean over training seeds with a t interval over them.
 """
 
 import argparse
@@ -53,7 +53,9 @@ def measured(reward: MotionReward, data: MotionDataset, rows: Tensor) -> dict[st
     items = [data.items[int(row)] for row in rows]
     asked = [(place, caption.text) for place, item in enumerate(items) for caption in item.captions]
     own = torch.tensor([place for place, _ in asked])  # (Q,)
-    first = [next(number for number, (at, _) in enumerate(asked) if at == place) for place in range(len(items))]
+    first = [
+        next(number for number, (at, _) in enumerate(asked) if at == place) for place in range(len(items))
+    ]
     text = F.normalize(embed_texts(reward, [caption for _, caption in asked]), dim=-1)  # (Q, L)
     found: dict[str, list[Numbers]] = {"32": [], "all": [], "inside groups": []}
     for name in reward.network.size.representations:
@@ -119,7 +121,9 @@ def main() -> None:
     found = changes(before, after)
     print(f"{len(rows)} composed clips of {options.split}, {len(after)} training seeds\n\n{table(found)}")
     if options.keep:
-        (options.keep / f"{options.name}.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        (options.keep / f"{options.name}.json").write_text(
+            json.dumps(found, indent=1) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

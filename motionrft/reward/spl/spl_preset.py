@@ -36,8 +36,8 @@ class RefineSplPreset(Preset):
     batch: int = Field(64, ge=2, description="clips in a batch, for the anchor and for the refinement each")
     batches: Literal["balanced", "distinct", "grouped"] = Field(
         "balanced",
-        description="of the anchor; distinct: no two clips of one kind; grouped: half of it in groups that differ in order "
-        "or number of events",
+        description="of the anchor; distinct: no two clips of one kind; grouped: half of it in groups that differ in "
+        "order or number of events",
     )
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5)
     loss: LossPart = LossPart()
