@@ -1,4 +1,4 @@
-"""Kimodo on a device: neither tuning with its own costs and a reward of another rate nor pre-training asks it anything."""
+"""Kimodo on a device: tuning with its own costs and a reward of another rate, and pre-training, never ask it anything."""
 
 from random import Random
 
