@@ -91,9 +91,7 @@ def told_one(call: Call[ScorePreset], judge: Judge, result: "Score | FileFault",
     row = [] if call.json else _row(result, scorer.terms)
     far = tuple(what for what in ("text", "motion") if result.far(what))
     broken, text = tuple(limits.broken(result)), result.query.text
-    return Told(
-        place, motion.index, str(motion.source), None, document, row, result.remarks, broken, text, far
-    )
+    return Told(place, motion.index, motion.label, None, document, row, result.remarks, broken, text, far)
 
 
 def _load(call: Call[ScorePreset], words: list[str] | None, device: "torch.device") -> Any:
@@ -129,6 +127,8 @@ def queries_of(
     chosen = enumerate(paths) if counted else share.of(enumerate(paths))
     for number, found in _read(chosen, options):
         place = texts.used if counted else number
+        if isinstance(found, FileFault):
+            texts.pass_over()
         text = None if isinstance(found, FileFault) else _text_of(found, texts)
         if counted and place % share.count != share.number:
             continue
@@ -137,7 +137,7 @@ def queries_of(
             yield found
             continue
         if remark := doubt(found):
-            call.console.warn(f"{found.source}: {remark}")
+            call.console.warn(f"{found.label}: {remark}")
         yield Query(found, text)
 
 
@@ -160,6 +160,7 @@ def _document(result: "Score", scorer: "Scorer", frames: bool) -> dict[str, Any]
     document = {
         "file": str(motion.source),
         "index": motion.index,
+        "name": motion.name,
         "frames": motion.recorded or len(motion),
         "representation": motion.representation,
         "text": result.query.text,
@@ -175,9 +176,8 @@ def _document(result: "Score", scorer: "Scorer", frames: bool) -> dict[str, Any]
 
 def _row(result: "Score", terms: list[str]) -> list[object]:
     motion = result.query.motion
-    name = str(motion.source) + (f" [{motion.index}]" if motion.index else "")
     cells = []
     for term in terms:
         value, rank = result.scores[term], result.percentiles.get(term)
         cells.append("-" if value is None else f"{value:.3g}" + ("" if rank is None else f" ({rank:.0f} %)"))
-    return [name, motion.recorded or len(motion), *cells]
+    return [motion.label, motion.recorded or len(motion), *cells]

@@ -90,7 +90,10 @@ def _score(
     told = _unless_alone(told, share)
     if share.several:
         told = iter(share.merged(list(told), lambda each: (each.place, each.index)))
-    return _report(call, judge.scorer, told, share, file if share.company.main else None)
+    code = _report(call, judge.scorer, told, share, file if share.company.main else None)
+    if (said := texts.unused) is not None:
+        call.console.warn(said)
+    return code
 
 
 def _dry_run(call: Call[ScorePreset], terms: list[str], queries: "Iterator[Query | FileFault]") -> int:

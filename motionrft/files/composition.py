@@ -25,11 +25,17 @@ PAIR_TEMPLATES = (
 COUNT_WORDS = {1: ("once", "one time"), 2: ("twice", "two times"), 3: ("three times", "thrice")}
 COUNT_TEMPLATES = ("{subject} {first}, {times}", "{subject} {first} {times}")
 
-_PERSON = r"(?:an?|the)\s+(?:[\w-]+\s+){0,4}?(?:person|figure|man|woman|human)"
-_SUBJECT = rf"(?:{_PERSON}|someone(?:\s+(?![\w-]*s\b)[\w-]+){{0,3}})"
-_CLAUSE = re.compile(
-    rf"^({_SUBJECT})\s+((?:[\w-]+ly\s+)?(?!is\b|was\b|has\b|as\b|its\b)[\w-]+s\b.*)$", re.IGNORECASE
+_NOUN = (
+    r"(?:person|figure|man|woman|human|someone|somebody|character|subject|individual|guy|boy|girl|lady|gentleman|child"
+    r"|kid|adult|actor|actress|performer|dancer|player|athlete|avatar)"
 )
+_SUBJECT = (
+    rf"(?:(?:an?|the|this|that|one|another)\s+(?:(?!of\b)[\w-]+\s+){{0,4}}?{_NOUN}(?:\s+{_NOUN})?"
+    rf"|(?:someone|somebody)(?:\s+(?![\w-]*s\b)[\w-]+){{0,3}}|he|she|{_NOUN}(?:\s+{_NOUN})?)"
+)
+_NO_VERB = r"(?!\w*(?:ss|is|us|wards)\b|(?:was|has|as|its|sideways|always|sometimes|perhaps|besides)\b)"
+"""Words that end in s and are no verb, or none of an event."""
+_CLAUSE = re.compile(rf"^({_SUBJECT})\s+((?:[\w-]+ly\s+)?{_NO_VERB}[\w-]+s\b.*)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class CompositionRecipe:
     pairs, counts: groups in each split: two orders of two events; one event once, twice and three times.
     even: the same twice over, in groups whose motions are all equally long, see `motionrft.files.even_groups`.
     cut: kinds of motion (label column `content`) of which a part is still the same kind, such as walking: longer
-        clips are cut to `longest`.
+        clips are cut to `longest`. They have no number: a walk repeated is a longer walk.
     held_out: share of the pairs of kinds that are composed in the test split alone.
     longest: frames of a clip in a pair; of one that is repeated it is two thirds.
     """
@@ -156,10 +162,11 @@ def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> 
 
 def _counts(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
     rng = Random(f"{recipe.seed} counts {split}")
-    kinds = by_kind(sources, recipe, recipe.longest * 2 // 3)
+    countable = [source for source in sources if source.kind not in recipe.cut]
+    kinds = by_kind(countable, recipe, recipe.longest * 2 // 3)
     for number in range(recipe.counts.get(split, 0) if kinds else 0):
         source = rng.choice(kinds[rng.choice(sorted(kinds))])
-        clause, taken = source.clause(rng), taken_of(source, recipe, recipe.longest * 2 // 3)
+        clause, taken = source.clause(rng), source.frames
         assert clause is not None  # sources without a clause are left out
         group = f"{split}-count-{number:04d}"
         for times, words in COUNT_WORDS.items():

@@ -17,7 +17,7 @@ from motionrft.files.formats.base import FileFault, WritingOptions, Written
 from motionrft.files.formats.table import format_named, write_as
 from motionrft.files.motions import stream_motions
 from motionrft.files.parallel import mapped
-from motionrft.files.planning import Job, named_places, with_owners
+from motionrft.files.planning import Job, named_places, own_places, with_owners
 from motionrft.files.reading import ReadingOptions
 from motionrft.files.recording import Motion
 from motionrft.files.words import ARRAYS, target_words
@@ -97,7 +97,8 @@ def target_name(text: str) -> str:
 
 def existing_outputs(jobs: Sequence[Job], conversion: Conversion) -> list[Path]:
     """Files that are there already and are called as a result is, or as a member of a batch would be."""
-    stems = {job.stem for job in jobs} | set(named_places(jobs, conversion.reading))
+    stems = {job.stem for job in jobs if job.prefix is None}
+    stems |= {*named_places(jobs, conversion.reading), *own_places(jobs)}
     found = []
     for folder in sorted({stem.parent for stem in stems}):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -129,7 +130,8 @@ def convert_files(
 def convert_file(job: Job, conversion: Conversion, existing: Existing = "refuse") -> Outcome:
     """Convert every motion in one file; what cannot be read or written is in the outcome, not raised."""
     outcome = Outcome(job.source)
-    if existing == "keep" and (whole := output_path(job, job.source.stem, conversion)).exists():
+    whole = output_path(job, job.source.stem, conversion)
+    if existing == "keep" and job.prefix is None and whole.exists():
         return replace(outcome, kept=(whole,))
     for motion in stream_motions(job.source, _reading_of(job.source, conversion)):
         if isinstance(motion, FileFault):
@@ -206,7 +208,11 @@ def _target_rate(motion: Motion, conversion: Conversion) -> float:
 
 
 def write_target(path: Path, motion: Motion, conversion: Conversion) -> Written:
-    """Write a converted motion as the conversion asks; its caption goes into pictures, and beside other files."""
+    """Write a converted motion as the conversion asks; its caption goes into pictures, and beside other files.
+
+    A text file that is there stays, unless it belongs to a motion that is replaced.
+    """
+    replaced = path.exists()
     caption = motion.text or first_caption(motion.source.with_suffix(".txt"))
     if conversion.target in PICTURES:
         joints = motion.array.reshape(len(motion), -1, 3)
@@ -214,6 +220,6 @@ def write_target(path: Path, motion: Motion, conversion: Conversion) -> Written:
         return Written()
     name = ARRAYS if conversion.target in REPRESENTATIONS else conversion.target
     written = write_as(format_named(name), path, motion, conversion.writing)
-    if motion.text and not path.with_suffix(".txt").exists():
+    if motion.text and (replaced or not path.with_suffix(".txt").exists()):
         write_text(path.with_suffix(".txt"), motion.text + "\n")
     return written

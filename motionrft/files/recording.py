@@ -17,7 +17,8 @@ class Motion:
     representation: its name, see `representations.names`.
     fps: the file's rate where it says one, otherwise the usual one: 20, KIT-ML 12.5, HY-Motion's 201 30.
     source: the file. batched: it holds a batch. index: the motion's place in it, 0 otherwise.
-    name: what results are called: the file's stem, with a number for members of a batch and parts of a split motion.
+    name: what results are called: the file's stem, with a number for members of a batch and parts of a split motion, or
+        what the file itself calls it.
     text: what the file or a table of cuts says that it shows, or None.
     notes: what was recognised on the way. warnings: what a person should look at.
     recorded: frames of the file that it was made of, before it was resampled; 0 where nobody counted.
@@ -38,6 +39,11 @@ class Motion:
     def __len__(self) -> int:
         return len(self.array)
 
+    @property
+    def label(self) -> str:
+        """What messages call it: the file, and which of its motions."""
+        return str(self.source) if self.name in ("", self.source.stem) else f"{self.source}: {self.name}"
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -51,6 +57,7 @@ class Recording:
     turnable: whether its values may be turned; features that are relative to the ground may not.
     says_rate: whether the file says its rate, or the data set it lies in.
     at_rest: so many first frames are the skeleton's rest pose.
+    name: what the file calls it, where it names its motions; None: as the file, with its number in a batch.
     """
 
     path: Path
@@ -70,8 +77,11 @@ class Recording:
     text: str | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    name: str | None = None
 
     @property
     def label(self) -> str:
         """What messages call it."""
+        if self.name is not None:
+            return f"{self.path}: {self.name}"
         return f"{self.path}: motion {self.index}" if self.batched else str(self.path)

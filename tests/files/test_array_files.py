@@ -78,6 +78,24 @@ def test_normalised_joints_are_left_alone_and_doubted(tmp_path: Path) -> None:
     assert np.abs(motion.array - noise).max() < 1e-4 and motion.warnings
 
 
+@pytest.mark.parametrize("layout", ["one", "batch", "lengths"])
+def test_zeros_behind_a_motion_are_padding_and_said(tmp_path: Path, layout: str) -> None:
+    held = np.concatenate((JOINTS, np.zeros((9, 22, 3), np.float32)))
+    if layout == "lengths":
+        np.savez(tmp_path / "a.npz", motion=np.stack([held, held]), lengths=[60, 60])
+        motions = read(tmp_path / "a.npz")
+    else:
+        motions = read(saved(tmp_path / "a.npy", held if layout == "one" else np.stack([held, held])))
+    assert [len(motion) for motion in motions] == [60] * len(motions)
+    for motion in motions:
+        said = "its last 9 frames are all zeros: taken for padding and left out" in motion.warnings
+        assert said == (layout != "lengths")
+
+
+def test_a_motion_of_zeros_alone_stays_as_it_is(tmp_path: Path) -> None:
+    assert len(read(saved(tmp_path / "a.npy", np.zeros((20, 22, 3))))[0]) == 20
+
+
 def test_features_cannot_be_turned(tmp_path: Path) -> None:
     features = convert(torch.from_numpy(JOINTS)[None], "joints", "kinematic")[0].numpy()
     path = saved(tmp_path / "a.npy", features)

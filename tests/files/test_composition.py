@@ -1,7 +1,9 @@
 """Composed captions and groups: words, orders, numbers, held-out pairs."""
 
 import pytest
+import torch
 
+from motionrft.files.composed_clips import liveliest
 from motionrft.files.composition import (
     Composed,
     CompositionRecipe,
@@ -23,6 +25,13 @@ from motionrft.files.even_groups import even_compositions
             "quickly raises the left hand",
         ),
         ("someone very tired walks ahead", "someone very tired", "walks ahead"),
+        ("One person kicks twice", "one person", "kicks twice"),
+        ("he jumps up.", "he", "jumps up"),
+        ("the stick figure sways", "the stick figure", "sways"),
+        ("Subject walks ahead", "subject", "walks ahead"),
+        ("a human subject sprints", "a human subject", "sprints"),
+        ("this character goes left", "this character", "goes left"),
+        ("somebody turns around", "somebody", "turns around"),
     ],
 )
 def test_a_caption_is_who_and_what(caption: str, subject: str, phrase: str) -> None:
@@ -30,7 +39,20 @@ def test_a_caption_is_who_and_what(caption: str, subject: str, phrase: str) -> N
     assert clause is not None and (clause.subject, clause.phrase) == (subject, phrase)
 
 
-@pytest.mark.parametrize("caption", ["a person is laughing", "climbing a ladder", "a jump straight up", ""])
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "a person is laughing",
+        "climbing a ladder",
+        "a jump straight up",
+        "",
+        "someone across the room",
+        "a human tennis match",
+        "the left arm of the man swings",
+        "a person backwards with both arms up",
+        "a person sideways and back",
+    ],
+)
 def test_captions_of_another_build_are_left_out(caption: str) -> None:
     assert clause_of(caption) is None
 
@@ -65,6 +87,20 @@ def test_counts_say_how_often() -> None:
         assert len(composed.parts) == times
         words = {1: ("once", "one time"), 2: ("twice", "two times"), 3: ("three times", "thrice")}[times]
         assert all(text.endswith(words) for text in composed.captions)
+
+
+def test_what_has_no_end_has_no_number() -> None:
+    endless = CompositionRecipe({}, {"train": 60}, cut=frozenset({"walk", "sit"}))
+    counted = {composed.label.split("*")[0] for composed in compositions(sources("train"), endless)}
+    assert counted == {"bow", "wave", "kick", "jump"}
+
+
+def test_the_part_of_a_clip_that_is_taken_is_the_one_that_moves() -> None:
+    joints = torch.zeros(60, 22, 3)
+    joints[30:50, 20, 1] = torch.linspace(0, 1, 20)
+    joints[50:, 20, 1] = 1.0
+    torch.testing.assert_close(liveliest(joints, 21), joints[29:50])
+    assert len(liveliest(joints, 60)) == 60
 
 
 def test_held_out_pairs_of_kinds_meet_in_the_test_split_alone() -> None:

@@ -21,6 +21,7 @@ from motionrft.files.joint_maps import JointMap
 from motionrft.files.layouts import Layout, joints_layout, usual_fps
 from motionrft.files.reading import ReadingOptions
 from motionrft.files.recording import Motion, Recording
+from motionrft.plurals import counted
 from motionrft.representations.convert import convert
 from motionrft.representations.names import FLOWMDM, HYMOTION, JOINTS, KINEMATIC, ROTATION
 from motionrft.representations.resample import resample
@@ -89,6 +90,17 @@ def array_recordings(
         yield replace(member, says_rate=said)
 
 
+def _unpadded(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """A motion (T, ...) without the zeros behind it, which no body's frame is, and what is said of them."""
+    frames = len(values)
+    while frames and not np.any(values[frames - 1]):
+        frames -= 1
+    if frames in (0, len(values)):
+        return values, ()
+    left = counted(len(values) - frames, "frame is", "frames are")
+    return values[:frames], (f"its last {left} all zeros: taken for padding and left out",)
+
+
 def _mapped(array: np.ndarray, joint_map: JointMap, path: Path) -> np.ndarray:
     """Joints (…, J, 3) of any skeleton as our 22; a map calls the joints of an array by their numbers, from 0."""
     names = [str(joint) for joint in range(array.shape[-2])]
@@ -106,6 +118,7 @@ def _recording(
     text: str | None = None,
 ) -> Recording:
     label = str(path) if index is None else f"{path}: motion {index}"
+    values, warnings = _unpadded(values)
     seen = ArrayStretch(values, representation, fps, label)
     joints = representation == JOINTS
     return Recording(
@@ -122,6 +135,7 @@ def _recording(
         batched=index is not None,
         text=text,
         notes=notes,
+        warnings=warnings,
     )
 
 

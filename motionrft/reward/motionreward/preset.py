@@ -187,6 +187,11 @@ class EvaluatorPart(PresetPart):
 
     updates: int = Field(840, ge=1, description="optimiser updates")
     batch: int = Field(64, ge=2, description="clips in a batch, no two of the same kind")
+    batches: Literal["distinct", "grouped"] = Field(
+        "distinct",
+        description="grouped: half of a batch in groups that differ in order or number of events (column group of "
+        "index.csv), so that results tell these too",
+    )
     lr: float = Field(1e-3, gt=0, description="learning rate at the start of its cosine")
     weight_decay: float = Field(1e-2, ge=0, description="AdamW's decoupled weight decay")
     label_smoothing: float = Field(0.05, ge=0, lt=1, description="smoothing of the contrastive targets")
