@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from motionrft.files.captions import text_lines
 from motionrft.files.clip_writing import save_clip
@@ -51,15 +52,21 @@ def write_composed(
 
 
 def _write(composed: Composed, folder: Path, blend: int) -> None:
-    parts = [
-        torch.from_numpy(np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy"))[:frames].double()
-        for clip, frames in composed.parts
-    ]
-    save_clip(
-        composed.clip, join([part.reshape(len(part), -1, 3) for part in parts], blend)[None].float(), folder
-    )
+    parts = []
+    for clip, frames in composed.parts:
+        joints = torch.from_numpy(np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy")).double()
+        parts.append(liveliest(joints.reshape(len(joints), -1, 3), frames))
+    save_clip(composed.clip, join(parts, blend)[None].float(), folder)
     text = folder / TEXTS / f"{composed.clip}.txt"
     text.write_text(text_lines(composed.captions), encoding="utf-8")
+
+
+def liveliest(joints: Tensor, frames: int) -> Tensor:
+    """(frames, J, 3), the part of (T, J, 3) with the most movement: a cut dance is not the pose that it begins with."""
+    speed = joints.diff(dim=0).norm(dim=-1).mean(1)  # (T - 1,)
+    moved = torch.cat((speed.new_zeros(1), speed.cumsum(0)))  # (T,)
+    start = int((moved[frames - 1 :] - moved[: len(moved) - frames + 1]).argmax())
+    return joints[start : start + frames]
 
 
 def composed_rows(

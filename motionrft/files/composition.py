@@ -58,7 +58,7 @@ class CompositionRecipe:
 
     pairs, counts: groups in each split: two orders of two events; one event once, twice and three times.
     cut: kinds of motion (label column `content`) of which a part is still the same kind, such as walking: longer
-        clips are cut to `longest`.
+        clips are cut to `longest`. They have no number: a walk repeated is a longer walk.
     held_out: share of the pairs of kinds that are composed in the test split alone.
     longest: frames of a clip in a pair; of one that is repeated it is two thirds.
     """
@@ -154,10 +154,11 @@ def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> 
 
 def _counts(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
     rng = Random(f"{recipe.seed} counts {split}")
-    kinds = _by_kind(sources, recipe, recipe.longest * 2 // 3)
+    countable = [source for source in sources if source.kind not in recipe.cut]
+    kinds = _by_kind(countable, recipe, recipe.longest * 2 // 3)
     for number in range(recipe.counts.get(split, 0) if kinds else 0):
         source = rng.choice(kinds[rng.choice(sorted(kinds))])
-        clause, taken = source.clause(rng), _taken(source, recipe, recipe.longest * 2 // 3)
+        clause, taken = source.clause(rng), source.frames
         assert clause is not None  # sources without a clause are left out
         group = f"{split}-count-{number:04d}"
         for times, words in COUNT_WORDS.items():

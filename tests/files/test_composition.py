@@ -1,7 +1,9 @@
 """Composed captions and groups: words, orders, numbers, held-out pairs."""
 
 import pytest
+import torch
 
+from motionrft.files.composed_clips import liveliest
 from motionrft.files.composition import (
     CompositionRecipe,
     Source,
@@ -83,6 +85,20 @@ def test_counts_say_how_often() -> None:
         assert len(composed.parts) == times
         words = {1: ("once", "one time"), 2: ("twice", "two times"), 3: ("three times", "thrice")}[times]
         assert all(text.endswith(words) for text in composed.captions)
+
+
+def test_what_has_no_end_has_no_number() -> None:
+    endless = CompositionRecipe({}, {"train": 60}, cut=frozenset({"walk", "sit"}))
+    counted = {composed.label.split("*")[0] for composed in compositions(sources("train"), endless)}
+    assert counted == {"bow", "wave", "kick", "jump"}
+
+
+def test_the_part_of_a_clip_that_is_taken_is_the_one_that_moves() -> None:
+    joints = torch.zeros(60, 22, 3)
+    joints[30:50, 20, 1] = torch.linspace(0, 1, 20)
+    joints[50:, 20, 1] = 1.0
+    torch.testing.assert_close(liveliest(joints, 21), joints[29:50])
+    assert len(liveliest(joints, 60)) == 60
 
 
 def test_held_out_pairs_of_kinds_meet_in_the_test_split_alone() -> None:
