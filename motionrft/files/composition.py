@@ -7,7 +7,7 @@ order or number, so they are each other's hardest negatives.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from random import Random
 from zlib import crc32
@@ -57,6 +57,7 @@ class CompositionRecipe:
     """How much is composed, of what.
 
     pairs, counts: groups in each split: two orders of two events; one event once, twice and three times.
+    even: the same twice over, in groups whose motions are all equally long, see `motionrft.files.even_groups`.
     cut: kinds of motion (label column `content`) of which a part is still the same kind, such as walking: longer
         clips are cut to `longest`. They have no number: a walk repeated is a longer walk.
     held_out: share of the pairs of kinds that are composed in the test split alone.
@@ -71,6 +72,7 @@ class CompositionRecipe:
     max_frames: int = 196
     blend: int = BLEND
     seed: int = 0
+    even: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Composed:
-    """A motion to be joined. parts: clips with the frames that are taken of each; label: events in their order."""
+    """A motion to be joined. parts: clips with the frames that are taken of each; label: events in their order.
+
+    length: frames of joints that it is brought to, by slowing down and resting or by going faster; None: as joined.
+    """
 
     clip: str
     group: str
@@ -100,9 +105,12 @@ class Composed:
     label: str
     parts: tuple[tuple[str, int], ...]
     captions: tuple[str, ...]
+    length: int | None = None
 
     def frames(self, blend: int) -> int:
         """Frames of features: one fewer than of joints."""
+        if self.length is not None:
+            return self.length - 1
         return sum(taken for _, taken in self.parts) - (len(self.parts) - 1) * blend - 1
 
 
@@ -122,7 +130,7 @@ def is_held_out(first: str, second: str, share: float) -> bool:
 
 def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
     rng = Random(f"{recipe.seed} pairs {split}")
-    kinds = _by_kind(sources, recipe, recipe.longest)
+    kinds = by_kind(sources, recipe, recipe.longest)
     couples = [
         couple
         for couple in combinations(sorted(kinds), 2)
@@ -139,14 +147,14 @@ def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> 
         alike = [source for source in kinds[other] if source.style == first_source.style]
         chosen = [first_source, rng.choice(alike or kinds[other])]
         clauses = [source.clause(rng) for source in chosen]
-        taken = [_taken(source, recipe, recipe.longest) for source in chosen]
+        taken = [taken_of(source, recipe, recipe.longest) for source in chosen]
         if sum(taken) - recipe.blend > recipe.max_frames:
             continue
         group = f"{split}-pair-{number:04d}"
         for order in ((0, 1), (1, 0)):
             first, second = (clauses[place] for place in order)
             assert first is not None and second is not None  # sources without a clause are left out
-            texts = _pair_texts(first, second, rng)
+            texts = pair_texts(first, second, rng)
             label = ">".join(chosen[place].kind for place in order)
             parts = tuple((chosen[place].clip, taken[place]) for place in order)
             yield Composed(f"{group}-{'ab'[order[0]]}", group, split, label, parts, texts)
@@ -155,7 +163,7 @@ def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> 
 def _counts(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
     rng = Random(f"{recipe.seed} counts {split}")
     countable = [source for source in sources if source.kind not in recipe.cut]
-    kinds = _by_kind(countable, recipe, recipe.longest * 2 // 3)
+    kinds = by_kind(countable, recipe, recipe.longest * 2 // 3)
     for number in range(recipe.counts.get(split, 0) if kinds else 0):
         source = rng.choice(kinds[rng.choice(sorted(kinds))])
         clause, taken = source.clause(rng), source.frames
@@ -165,15 +173,20 @@ def _counts(sources: Sequence[Source], recipe: CompositionRecipe, split: str) ->
             frames = times * taken - (times - 1) * recipe.blend
             if frames > recipe.max_frames:
                 break
-            texts = tuple(
-                rng.choice(COUNT_TEMPLATES).format(subject=clause.subject, first=clause.phrase, times=word)
-                for word in words
-            )
+            texts = count_texts(clause, words, rng)
             parts = ((source.clip, taken),) * times
             yield Composed(f"{group}-{times}", group, split, f"{source.kind}*{times}", parts, texts)
 
 
-def _pair_texts(first: Clause, second: Clause, rng: Random) -> tuple[str, ...]:
+def count_texts(clause: Clause, words: Sequence[str], rng: Random) -> tuple[str, ...]:
+    """A caption for each of the words that tell one number."""
+    return tuple(
+        rng.choice(COUNT_TEMPLATES).format(subject=clause.subject, first=clause.phrase, times=word)
+        for word in words
+    )
+
+
+def pair_texts(first: Clause, second: Clause, rng: Random) -> tuple[str, ...]:
     """Three captions of one pair, each in other words."""
     return tuple(
         template.format(subject=first.subject, first=first.phrase, second=second.phrase)
@@ -181,7 +194,7 @@ def _pair_texts(first: Clause, second: Clause, rng: Random) -> tuple[str, ...]:
     )
 
 
-def _by_kind(sources: Sequence[Source], recipe: CompositionRecipe, longest: int) -> dict[str, list[Source]]:
+def by_kind(sources: Sequence[Source], recipe: CompositionRecipe, longest: int) -> dict[str, list[Source]]:
     """The sources that fit, by kind."""
     kinds: dict[str, list[Source]] = {}
     for source in sources:
@@ -191,5 +204,6 @@ def _by_kind(sources: Sequence[Source], recipe: CompositionRecipe, longest: int)
     return kinds
 
 
-def _taken(source: Source, recipe: CompositionRecipe, longest: int) -> int:
+def taken_of(source: Source, recipe: CompositionRecipe, longest: int) -> int:
+    """Frames of a source that are joined: a kind that may be cut is, to `longest`."""
     return min(source.frames, longest) if source.kind in recipe.cut else source.frames
