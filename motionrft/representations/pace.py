@@ -11,9 +11,11 @@ from torch import Tensor
 from motionrft.representations.joints import between_frames
 
 _CREEP = 0.03
-"""Speed in a rest, of the speed elsewhere: nobody stands like a picture."""
+"""Frames that pass in a frame of rest: nobody stands like a picture."""
 _SOFT = 5
 """Frames over which the speed changes."""
+_QUIET = 0.2
+"""Share of a motion's moments that it may rest at: the quietest."""
 
 
 def paced(joints: Tensor, frames: int, rng: Random) -> Tensor:
@@ -21,29 +23,20 @@ def paced(joints: Tensor, frames: int, rng: Random) -> Tensor:
 
     Of the time that is to spare, a random share slows all of it down, and the rest goes into one or two rests.
     """
-    spare = frames - len(joints)
-    speed = torch.ones(frames, dtype=torch.float64)
-    resting = int(max(spare, 0) * rng.random())
-    if resting:
-        parts = rng.choice((1, 2))
-        for _ in range(parts):
-            _rest(speed, joints, resting // parts, rng)
-        kernel = torch.ones(1, 1, _SOFT, dtype=torch.float64) / _SOFT
-        padded = torch.nn.functional.pad(speed[None, None], (_SOFT // 2, _SOFT // 2), mode="replicate")
-        speed = torch.conv1d(padded, kernel)[0, 0]
-    passed = torch.cat((speed.new_zeros(1), ((speed[1:] + speed[:-1]) / 2).cumsum(0)))  # (frames,)
-    times = passed / passed[-1] * (len(joints) - 1)
-    before = times.floor().long().clamp(max=len(joints) - 2)
-    return between_frames(joints, before, times - before)
-
-
-def _rest(speed: Tensor, joints: Tensor, frames: int, rng: Random) -> None:
-    """Slow `speed` (F,) down for so many frames, about where one of the quietest moments of joints (T, J, 3) falls."""
+    last = len(joints) - 1
+    resting = int(max(frames - len(joints), 0) * rng.random())
+    several = rng.choice((1, 2))
+    shares = [resting // several + (n < resting % several) for n in range(several)]
     quick = joints.diff(dim=0).norm(dim=-1).mean(-1)  # (T - 1,)
-    quiet = quick.argsort()[: max(1, len(quick) // 5)]
-    moment = int(quiet[rng.randrange(len(quiet))]) / max(len(quick) - 1, 1)
-    # So far the motion takes the whole time evenly but for the rests that it has.
-    passed = speed.cumsum(0) / speed.sum()
-    middle = int((passed < moment).sum())
-    start = min(max(middle - frames // 2, 0), len(speed) - frames)
-    speed[start : start + frames] = _CREEP
+    quiet = quick.argsort()[: max(1, round(_QUIET * last))].tolist()
+    times = [torch.linspace(0, last, frames - resting, dtype=torch.float64)]
+    for share in shares:
+        creep = torch.linspace(-0.5, 0.5, share, dtype=torch.float64) * _CREEP * share
+        times.append(rng.choice(quiet) + 0.5 + creep)
+    when = torch.cat(times).sort().values.clamp(0, last)  # (frames,)
+    if resting:
+        padded = torch.nn.functional.pad(when[None, None], (_SOFT // 2, _SOFT // 2), mode="replicate")
+        inner = padded.unfold(-1, _SOFT, 1).mean(-1)[0, 0]  # (frames,)
+        when = torch.cat((when[:1], inner[1:-1], when[-1:]))
+    before = when.floor().long().clamp(max=last - 1)
+    return between_frames(joints, before, when - before)

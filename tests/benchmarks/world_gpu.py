@@ -1,6 +1,6 @@
 """The wider world on one GPU, within minutes: a base at its plateau and a reward that counts, then the proof beside them.
 
-    python -m tests.benchmarks.world_gpu base --packed build/world/packed.tar.xz --out gpu-results --seconds 210
+    python -m tests.benchmarks.world_gpu base --packed build/world/packed.tar.xz --out gpu-results --seconds 250
     python -m tests.benchmarks.world_gpu base --packed … --out DIR --device cpu --smoke      # does it run at all?
 
 `packed.tar.xz` is what `make world-pack` writes. Every part is a process of its own with a log and a deadline; what it
@@ -10,16 +10,12 @@ failure costs no other part.
 
 import argparse
 import json
-import os
-import signal
 import subprocess
 import sys
-import tarfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from tests.benchmarks.side_by_side import Parts, motionrft
 
 EVEN = {"train": 900, "val": 75, "test": 90}
 """Groups of equally long motions, which the reward alone learns from."""
@@ -33,84 +29,6 @@ BASES: dict[str, list[str]] = {
 }
 """Generators trained side by side, by what each sets: the last sees the equally long groups too."""
 BATCHES = (16, 64, 256)
-
-
-@dataclass
-class Parts:
-    """Processes side by side, and what became of each."""
-
-    out: Path
-    work: Path
-    ends: float
-    """By `time.time()`."""
-    threads: dict[str, str] = field(default_factory=dict)
-    told: dict[str, Any] = field(default_factory=dict)
-    running: dict[str, tuple[subprocess.Popen[bytes], float, float]] = field(default_factory=dict)
-
-    @property
-    def left(self) -> float:
-        return self.ends - time.time()
-
-    def start(self, name: str, command: Sequence[str], threads: int, limit: float | None = None) -> None:
-        log = open(self.work / f"{name}.log", "wb")  # noqa: SIM115 - the process's, for its life
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "NVIDIA_TF32_OVERRIDE": "1"}
-        process = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
-        )
-        now = time.time()
-        self.running[name] = (process, now, min(now + (limit or 1e9), self.ends))
-
-    def wait(self, *names: str) -> None:
-        """Until those have ended; the others go on. Whoever outlasts its limit is asked to save, then ended."""
-        while any(name in self.running for name in names):
-            for name, (process, began, limit) in list(self.running.items()):
-                late = time.time() - limit
-                if process.poll() is None and late > 10:
-                    os.killpg(process.pid, signal.SIGKILL)
-                elif process.poll() is None and late > 0:
-                    os.killpg(process.pid, signal.SIGTERM)
-                if process.poll() is not None:
-                    del self.running[name]
-                    self.tell(name, {"rc": process.returncode, "seconds": round(time.time() - began, 1)})
-            time.sleep(0.2)
-
-    def tell(self, name: str, row: dict[str, Any]) -> None:
-        """Add to the results, and write them."""
-        self.told[name] = {**self.told.get(name, {}), **row}
-        write = self.out / "results.json"
-        write.write_text(json.dumps(self.told, indent=1) + "\n")
-        print(name, json.dumps(row)[:400], flush=True)
-
-    def kept(self, name: str, folder: Path) -> None:
-        """Pack a model's folder, in half precision."""
-        if (folder / "config.json").is_file():
-            halve(folder)
-            with tarfile.open(self.out / f"{name}.tar", "w") as tar:
-                tar.add(folder, name)
-
-    def logs(self) -> None:
-        with tarfile.open(self.out / "logs.tar.gz", "w:gz") as tar:
-            for path in sorted([*self.work.glob("*.log"), *self.work.glob("*/*/metrics.jsonl")]):
-                tar.add(path, str(path.relative_to(self.work)))
-
-
-def motionrft(*arguments: str) -> list[str]:
-    """The command line, with all captions of the world in memory: otherwise the disk is what a GPU waits for."""
-    held = "import motionrft.text.cache as cache; cache.HELD = 2**31; from motionrft_cli.main import main; main()"
-    return [sys.executable, "-c", held, *arguments]
-
-
-def part(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "tests.benchmarks.world_gpu", *arguments]
-
-
-def halve(folder: Path) -> None:
-    """A model's weights in half precision."""
-    from motionrft.training.weights import CARD, load_weights, save_weights
-
-    tensors, config = load_weights(folder)
-    half = {name: each.half() if each.is_floating_point() else each for name, each in tensors.items()}
-    save_weights(folder, half, config, (folder / CARD).read_text(encoding="utf-8"))
 
 
 def plain_lists(data: Path) -> None:
@@ -131,31 +49,38 @@ def texts(data: Path, device: str) -> None:
     load_text_encoder("minilm", device=device).remember(["", *known, *map(mirror_caption, known)])
 
 
+def part(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "tests.benchmarks.world_gpu", *arguments]
+
+
+def converted(parts: Parts, packed: Path, data: Path, jobs: int, even: dict[str, int]) -> None:
+    """The data set of a packed file, with so many groups of equally long motions."""
+    raw = parts.work / "raw"
+    unpack = "from pathlib import Path; from motionrft.pretraining.packed_joints import unpack; "
+    parts.start(
+        "unpack", [sys.executable, "-c", f"{unpack}unpack(Path({str(packed)!r}), Path({str(raw)!r}))"], 1
+    )
+    parts.wait("unpack")
+    lists = ("--captions", str(raw / "captions.jsonl"), "--splits", str(raw / "splits.csv"))
+    sets = ("--jobs", str(jobs), "--set", f"compose.even={json.dumps(even)}")
+    command = ("convert", str(raw / "joints"), "--dataset", "--preset", "world", "--out", str(data))
+    parts.start("convert", motionrft(*command, *lists, *sets), 1)
+    parts.wait("convert")
+
+
 def base(options: argparse.Namespace) -> None:
     """Data, then generators and the reward side by side."""
     began = time.time()
-    work: Path = options.work
-    work.mkdir(parents=True, exist_ok=True)
-    options.out.mkdir(parents=True, exist_ok=True)
-    parts = Parts(options.out, work, began + options.seconds)
-    data, device = options.data or work / "data", options.device
+    parts = Parts(options.out, options.work, began + options.seconds)
+    data, device, work = options.data or options.work / "data", options.device, options.work
     parts.start("speed", part("speed", "--device", device, *["--smoke"] * options.smoke), 2, 45)
     if options.data is None:
-        unpack = "from pathlib import Path; from motionrft.pretraining.packed_joints import unpack; "
-        paths = f"unpack(Path({str(options.packed)!r}), Path({str(work / 'raw')!r}))"
-        parts.start("unpack", [sys.executable, "-c", unpack + paths], 1)
-        parts.wait("unpack")
-        raw, even = work / "raw", json.dumps(EVEN)
-        parts.start(
-            "convert",
-            motionrft(
-                *("convert", str(raw / "joints"), "--dataset", "--preset", "world", "--out", str(data)),
-                *("--captions", str(raw / "captions.jsonl"), "--splits", str(raw / "splits.csv")),
-                *("--jobs", str(options.jobs), "--set", f"compose.even={even}"),
-            ),
-            1,
-        )
-        parts.wait("convert")
+        converted(parts, options.packed, data, options.jobs, EVEN)
+    if not (data / "dataset.json").is_file():
+        parts.tell("all", {"error": "no data set: see logs.tar.gz"})
+        parts.wait("speed")
+        parts.logs()
+        return
     plain_lists(data)
     parts.start("texts", part("texts", "--data", str(data), "--device", device), options.jobs)
     parts.wait("texts")
@@ -246,10 +171,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("gpu-results"))
     parser.add_argument("--work", type=Path, default=Path("/tmp/world-gpu"))
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--seconds", type=float, default=210.0)
+    parser.add_argument("--seconds", type=float, default=250.0)
     parser.add_argument("--jobs", type=int, default=15)
     parser.add_argument(
-        "--latents", type=float, default=35.0, help="seconds from a base's start to its first update"
+        "--latents", type=float, default=40.0, help="seconds from a base's start to its first update"
     )
     parser.add_argument("--embedding", type=float, default=40.0, help="seconds of a reward's start and end")
     parser.add_argument("--smoke", action="store_true")
