@@ -45,7 +45,7 @@ class Sampling(Protocol):
 
 
 class Whole(NamedTuple):
-    """Motions (B, T, D) in a representation that tells more of them; rest: (J, 3) of a skeleton that only the model knows."""
+    """Motions (B, T, D) in a representation that tells more of them. rest: (J, 3) of a skeleton that the model alone knows."""
 
     values: Tensor
     representation: str

@@ -5,9 +5,10 @@
     python -m tests.benchmarks.kimodo --out build/kimodo --parts text          # LLM2Vec's memory alone
 
 DATA is a data set folder of the built-in captures (`convert --preset bandai-namco`). One thread, so that seconds are
-processor seconds (with --device cuda those of the clock). Rewards judge forward kinematics; every run is evaluated on the held-out prompts under the same
-sampling seeds as the untuned generator, and a gain is the mean over training seeds with its t interval. Supervised
-tuning makes as many updates. Runs that are done are not repeated. --keep FOLDER also writes FOLDER/kimodo.json.
+processor seconds (with --device cuda those of the clock). Rewards judge forward kinematics; every run is evaluated on
+the held-out prompts under the same sampling seeds as the untuned generator, and a gain is the mean over training seeds
+with its t interval. Supervised tuning makes as many updates. Runs that are done are not repeated. --keep FOLDER also
+writes FOLDER/kimodo.json.
 """
 
 import argparse
