@@ -45,7 +45,10 @@ class Sampling(Protocol):
 
 
 class Whole(NamedTuple):
-    """Motions (B, T, D) in a representation that tells more of them. rest: (J, 3) of a skeleton that the model alone knows."""
+    """Motions (B, T, D) in a representation that tells more of them.
+
+    rest: (J, 3) rest joints of a skeleton that the model alone knows.
+    """
 
     values: Tensor
     representation: str
