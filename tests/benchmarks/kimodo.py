@@ -325,7 +325,10 @@ def main() -> None:
             for name in args.runs
             if args.data is not None or "method" not in RUNS[name]
         }
-        document["tuning"] = {"runs": summary(runs), "before": blocks(load_generator(str(args.generator), args.device))}
+        document["tuning"] = {
+            "runs": summary(runs),
+            "before": blocks(load_generator(str(args.generator), args.device)),
+        }
         if args.figure is not None:
             draw(document["tuning"], args.figure)
     for folder in {args.out, args.keep or args.out}:

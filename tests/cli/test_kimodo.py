@@ -123,7 +123,9 @@ def test_a_motion_of_smplx_is_written_with_its_own_joints(
     """From a published folder with the rest joints of the person's own Kimodo; G1's rows are fitted to those joints."""
     monkeypatch.setattr("motionrft.text.load_text_encoder", lambda name: encoder_for("kimodo"))
     made = build_generator({"family": "kimodo", "denoiser": KIMODO | {"joints": 22}})
-    rest = default_rest_joints().float() + 0.02 * torch.randn(22, 3, generator=torch.Generator().manual_seed(4))
+    rest = default_rest_joints().float() + 0.02 * torch.randn(
+        22, 3, generator=torch.Generator().manual_seed(4)
+    )
     made.rest_joints.copy_(rest)
     folder = tmp_path / "Kimodo-SMPLX-RP-v1"
     save_official(made, folder / "model.safetensors")

@@ -150,7 +150,10 @@ def test_the_published_projection_is_the_pose_of_rows_within_the_ranges(case: Ca
     vectors = quaternion_to_rotation_vector(matrix_to_quaternion(turned))  # (T, 29, 3)
     angles = vectors.gather(-1, torch.tensor(HINGE_AXES)[:, None].expand(len(local), -1, -1))[..., 0]
     if within:
-        rest, (least, most) = case["out/rest_dofs_axis_angle"].double(), numbers("g1.limits", local).unbind(-1)
+        rest, (least, most) = (
+            case["out/rest_dofs_axis_angle"].double(),
+            numbers("g1.limits", local).unbind(-1),
+        )
         angles = (angles - rest).clamp(least, most) + rest
     rows = qpos_of_pose(local, case["in/root_positions"].double())
     made, root = pose_of_qpos(torch.cat((rows[:, :7], angles), dim=-1))
