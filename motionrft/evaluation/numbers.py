@@ -58,11 +58,12 @@ def real_numbers(drawn: Drawn, text: Tensor, seed: int) -> Numbers:
     """The same of the real motions themselves; their FID is between two random halves."""
     if drawn.real is None:
         return {}
-    result = generation_numbers(drawn, text, drawn.real, seed)
-    if not drawn.real.embeddings.shape[1]:
+    real = drawn.real.to(text.device)  # stored ones lie on the host, whoever judges
+    result = generation_numbers(drawn, text, real, seed)
+    if not real.embeddings.shape[1]:
         return result
     order = torch.randperm(len(drawn.keys), generator=generator_for(seed, "halves"))  # (N,)
-    halves = [metrics.Gaussian.fit(drawn.real.embeddings[half]) for half in order.chunk(2)]
+    halves = [metrics.Gaussian.fit(real.embeddings[half.to(text.device)]) for half in order.chunk(2)]
     return result | {"fid": metrics.frechet_distance(*halves)}
 
 

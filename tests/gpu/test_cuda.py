@@ -10,9 +10,12 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from motionrft import builtin
 from motionrft.diffusion.plan import sampling_plan
 from motionrft.diffusion.rollout import Start, rollout
 from motionrft.errors import RunError
+from motionrft.evaluation.items import FixedItems
+from motionrft.evaluation.numbers import generation_numbers, real_numbers
 from motionrft.finetuning.captured import captured
 from motionrft.finetuning.methods.base import plan_of
 from motionrft.registry import METHODS
@@ -156,3 +159,18 @@ def test_features_of_joints_agree_with_the_host() -> None:
     joints = torch.randn(2, 30, 22, 3).cumsum(1) * 0.01 + torch.randn(1, 1, 22, 3)
     there = convert(joints.to(CUDA), "joints", "kinematic").cpu()
     assert_close(there, convert(joints, "joints", "kinematic"), rtol=1e-2, atol=1e-2)
+
+
+def test_tables_of_stored_real_motions_are_those_of_the_host() -> None:
+    drawn = FixedItems.load(builtin.items_path("val")).draw(0)
+    assert drawn.real is not None
+    text = torch.randn(len(drawn.keys), drawn.real.embeddings.shape[1])
+    made = replace(drawn.real, embeddings=drawn.real.embeddings + 0.1 * torch.randn_like(text))
+    for numbers in (
+        lambda device: real_numbers(drawn, text.to(device), 0),
+        lambda device: generation_numbers(drawn, text.to(device), made.to(device), 0),
+    ):
+        here, there = numbers(torch.device("cpu")), numbers(CUDA)
+        assert here.keys() == there.keys()
+        for name, value in here.items():
+            assert_close(there[name].cpu(), value, rtol=1e-4, atol=1e-5, check_dtype=False)

@@ -6,8 +6,11 @@ from typing import get_args
 import pytest
 import torch
 
+from motionrft import builtin
 from motionrft.evaluation.evaluators.guo import GuoEvaluator, GuoNetwork, GuoSize
 from motionrft.evaluation.evaluators.towers import TowerEvaluator
+from motionrft.evaluation.items import FixedItems
+from motionrft.evaluation.numbers import generation_numbers, real_numbers
 from motionrft.finetuning.methods.dpo import TokenLoss
 from motionrft.finetuning.token_losses import pair_scores, token_loss
 from motionrft.generators.motion_tokens import MotionTokens
@@ -119,6 +122,24 @@ def test_an_embedding_of_a_batch_never_asks_the_device(name: str, monkeypatch: p
         assert not fake.waits and not fake.copies and not fake.doubles
 
 
+def test_tables_of_real_motions_that_are_stored_on_the_host_are_made_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[torch.device] = []
+    monkeypatch.setattr("motionrft.evaluation.numbers._bodily", lambda drawn, made: {})
+    monkeypatch.setattr(
+        "motionrft.evaluation.numbers._precision",  # ranks by numbers, which no device of shapes has
+        lambda drawn, text, motion, seed: compared.extend((text.device, motion.device)) or {},
+    )
+    drawn = FixedItems.load(builtin.items_path("val")).subset(64).draw(0)
+    assert drawn.real is not None and drawn.real.embeddings.device.type == "cpu"
+    with FakeDevice() as fake:
+        text = torch.randn(64, drawn.real.embeddings.shape[1], device=fake.device)
+        assert {"fid", "diversity"} <= set(real_numbers(drawn, text, 0))
+        generation_numbers(drawn, text, drawn.real.to(fake.device), 0)
+        assert compared == [fake.device] * 4
+
+
 def given(generator, device):
     """Clean states, lengths and a condition, there."""
     lengths = torch.tensor([FRAMES, FRAMES if generator.sees_padding else 20])
@@ -126,9 +147,8 @@ def given(generator, device):
     return x0.to(device), lengths.to(device), condition.to(device)
 
 
-@pytest.mark.parametrize("name", [name for name in TINY if not name.startswith("kimodo")])
+@pytest.mark.parametrize("name", TINY)
 def test_the_loss_of_every_family_never_asks_the_device(name: str) -> None:
-    """Kimodo's draws what it is shown by the motions' lengths, which it asks for once a batch."""
     generator = tiny(name)
     with FakeDevice() as fake:
         generator.to(fake.device)
