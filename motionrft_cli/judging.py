@@ -1,7 +1,7 @@
 """What score does with one motion after another: read it, judge it, and say what is told of it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,11 +144,19 @@ def queries_of(
 def _read(
     paths: Iterator[tuple[int, Path]], options: "ReadingOptions"
 ) -> "Iterator[tuple[int, Motion | FileFault]]":
-    """Every motion of every file, with the file's number."""
-    from motionrft.files import iterate_motions
+    """Every motion of every file, with the file's number.
 
+    Skeletons are brought to the wanted rate as they are read, arrays when they are judged: features of some data sets
+    cannot be resampled, their joints can.
+    """
+    from motionrft.files import iterate_motions
+    from motionrft.files.formats.table import format_named
+    from motionrft.files.words import ARRAYS
+
+    arrays, as_they_are = format_named(ARRAYS).suffixes, replace(options, fps=None)
     for number, path in paths:
-        yield from ((number, found) for found in iterate_motions([path], options=options))
+        reading = as_they_are if path.suffix.lower() in arrays else options
+        yield from ((number, found) for found in iterate_motions([path], options=reading))
 
 
 def _text_of(motion: "Motion", texts: MotionTexts) -> str | None:

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import torch
@@ -13,9 +14,11 @@ from motionrft.files.captions import text_lines
 from motionrft.files.clip_writing import save_clip
 from motionrft.files.composition import Composed, CompositionRecipe, Source, compositions
 from motionrft.files.dataset_layout import FOLDERS, TEXTS
+from motionrft.files.even_groups import even_compositions
 from motionrft.files.parallel import mapped
 from motionrft.representations.join import join
 from motionrft.representations.names import JOINTS
+from motionrft.representations.pace import paced
 from motionrft.representations.together import meanwhile, stands
 
 STYLE = "composed"
@@ -48,7 +51,7 @@ def write_composed(
             torch.from_numpy(joints.reshape(len(joints), -1, 3).copy())
         )
         sources.append(Source(clip, kind, split, len(joints), tuple(captions[clip]), style, stand))
-    planned = list(compositions(sources, recipe))
+    planned = [*compositions(sources, recipe), *even_compositions(sources, recipe)]
     for _ in mapped(partial(_write, folder=folder, blend=recipe.blend), planned, jobs):
         pass
     return {composed.clip: composed for composed in planned}
@@ -59,8 +62,10 @@ def _write(composed: Composed, folder: Path, blend: int) -> None:
     for clip, frames in composed.parts:
         joints = torch.from_numpy(np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy")).double()
         parts.append(liveliest(joints.reshape(len(joints), -1, 3), frames))
-    whole = meanwhile(parts[0], parts[1], blend) if composed.together else join(parts, blend)
-    save_clip(composed.clip, whole[None].float(), folder)
+    joints = meanwhile(parts[0], parts[1], blend) if composed.together else join(parts, blend)  # (T, J, 3)
+    if composed.length is not None:
+        joints = paced(joints, composed.length, Random(composed.clip))
+    save_clip(composed.clip, joints[None].float(), folder)
     text = folder / TEXTS / f"{composed.clip}.txt"
     text.write_text(text_lines(composed.captions), encoding="utf-8")
 

@@ -63,6 +63,7 @@ class CompositionRecipe:
     """How much is composed, of what.
 
     pairs, counts: groups in each split: two orders of two events; one event once, twice and three times.
+    even: the same twice over, in groups whose motions are all equally long, see `motionrft.files.even_groups`.
     cut: kinds of motion (label column `content`) of which a part is still the same kind, such as walking: longer
         clips are cut to `longest`. They have no number: a walk repeated is a longer walk.
     together: groups in each split: one body (`bodies`, kinds that leave the arms free) under the arms of two
@@ -82,6 +83,7 @@ class CompositionRecipe:
     max_frames: int = 196
     blend: int = BLEND
     seed: int = 0
+    even: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ class Source:
 class Composed:
     """A motion to be joined. parts: clips with the frames that are taken of each; label: events in their order.
 
+    length: frames of joints that it is brought to, by slowing down and resting or by going faster; None: as joined.
     together: the arms of the second part lie over the first, instead of following it.
     """
 
@@ -118,10 +121,13 @@ class Composed:
     label: str
     parts: tuple[tuple[str, int], ...]
     captions: tuple[str, ...]
+    length: int | None = None
     together: bool = False
 
     def frames(self, blend: int) -> int:
         """Frames of features: one fewer than of joints."""
+        if self.length is not None:
+            return self.length - 1
         if self.together:
             return self.parts[0][1] - 1
         return sum(taken for _, taken in self.parts) - (len(self.parts) - 1) * blend - 1
@@ -144,7 +150,7 @@ def is_held_out(first: str, second: str, share: float) -> bool:
 
 def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
     rng = Random(f"{recipe.seed} pairs {split}")
-    kinds = _by_kind(sources, recipe, recipe.longest)
+    kinds = by_kind(sources, recipe, recipe.longest)
     couples = [
         couple
         for couple in combinations(sorted(kinds), 2)
@@ -161,14 +167,14 @@ def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> 
         alike = [source for source in kinds[other] if source.style == first_source.style]
         chosen = [first_source, rng.choice(alike or kinds[other])]
         clauses = [source.clause(rng) for source in chosen]
-        taken = [_taken(source, recipe, recipe.longest) for source in chosen]
+        taken = [taken_of(source, recipe, recipe.longest) for source in chosen]
         if sum(taken) - recipe.blend > recipe.max_frames:
             continue
         group = f"{split}-pair-{number:04d}"
         for order in ((0, 1), (1, 0)):
             first, second = (clauses[place] for place in order)
             assert first is not None and second is not None  # sources without a clause are left out
-            texts = _pair_texts(first, second, rng)
+            texts = pair_texts(first, second, rng)
             label = ">".join(chosen[place].kind for place in order)
             parts = tuple((chosen[place].clip, taken[place]) for place in order)
             yield Composed(f"{group}-{'ab'[order[0]]}", group, split, label, parts, texts)
@@ -177,7 +183,7 @@ def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> 
 def _counts(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
     rng = Random(f"{recipe.seed} counts {split}")
     countable = [source for source in sources if source.kind not in recipe.cut]
-    kinds = _by_kind(countable, recipe, recipe.longest * 2 // 3)
+    kinds = by_kind(countable, recipe, recipe.longest * 2 // 3)
     for number in range(recipe.counts.get(split, 0) if kinds else 0):
         source = rng.choice(kinds[rng.choice(sorted(kinds))])
         clause, taken = source.clause(rng), source.frames
@@ -187,10 +193,7 @@ def _counts(sources: Sequence[Source], recipe: CompositionRecipe, split: str) ->
             frames = times * taken - (times - 1) * recipe.blend
             if frames > recipe.max_frames:
                 break
-            texts = tuple(
-                rng.choice(COUNT_TEMPLATES).format(subject=clause.subject, first=clause.phrase, times=word)
-                for word in words
-            )
+            texts = count_texts(clause, words, rng)
             parts = ((source.clip, taken),) * times
             yield Composed(f"{group}-{times}", group, split, f"{source.kind}*{times}", parts, texts)
 
@@ -199,7 +202,7 @@ def _together(sources: Sequence[Source], recipe: CompositionRecipe, split: str) 
     rng = Random(f"{recipe.seed} together {split}")
     bodies = [s for s in sources if s.kind in recipe.bodies and any(map(clause_of, s.captions))]
     free = [_free(source) for source in sources if source.kind in recipe.gestures and source.stands]
-    gestures = _by_kind(free, recipe, recipe.max_frames)
+    gestures = by_kind(free, recipe, recipe.max_frames)
     for number in range(recipe.together.get(split, 0) if bodies else 0):
         body, group = rng.choice(bodies), f"{split}-together-{number:04d}"
         taken = min(body.frames, recipe.max_frames)
@@ -225,7 +228,15 @@ def _free(source: Source) -> Source:
     return replace(source, captions=tuple(text for text in source.captions if not _STANDING.search(text)))
 
 
-def _pair_texts(first: Clause, second: Clause, rng: Random) -> tuple[str, ...]:
+def count_texts(clause: Clause, words: Sequence[str], rng: Random) -> tuple[str, ...]:
+    """A caption for each of the words that tell one number."""
+    return tuple(
+        rng.choice(COUNT_TEMPLATES).format(subject=clause.subject, first=clause.phrase, times=word)
+        for word in words
+    )
+
+
+def pair_texts(first: Clause, second: Clause, rng: Random) -> tuple[str, ...]:
     """Three captions of one pair, each in other words."""
     return tuple(
         template.format(subject=first.subject, first=first.phrase, second=second.phrase)
@@ -233,7 +244,7 @@ def _pair_texts(first: Clause, second: Clause, rng: Random) -> tuple[str, ...]:
     )
 
 
-def _by_kind(sources: Sequence[Source], recipe: CompositionRecipe, longest: int) -> dict[str, list[Source]]:
+def by_kind(sources: Sequence[Source], recipe: CompositionRecipe, longest: int) -> dict[str, list[Source]]:
     """The sources that fit, by kind."""
     kinds: dict[str, list[Source]] = {}
     for source in sources:
@@ -243,5 +254,6 @@ def _by_kind(sources: Sequence[Source], recipe: CompositionRecipe, longest: int)
     return kinds
 
 
-def _taken(source: Source, recipe: CompositionRecipe, longest: int) -> int:
+def taken_of(source: Source, recipe: CompositionRecipe, longest: int) -> int:
+    """Frames of a source that are joined: a kind that may be cut is, to `longest`."""
     return min(source.frames, longest) if source.kind in recipe.cut else source.frames

@@ -180,7 +180,8 @@ def _scale(
             f"{recording.label}: the unit is unclear: a body of {sizes}. Say it with --unit m|cm|mm|inch|cmu."
         )
     if recording.usual_unit is not None:
-        if not guess.human or guess.unit == recording.usual_unit or not rigid(joints):
+        usual = (recording.usual_unit, recording.kept_unit)
+        if not guess.human or guess.unit in usual or not rigid(joints):
             return UNITS[recording.usual_unit]
         warnings.append(f"read in {guess.unit}: a body of {guess.height:.2f} m (--unit decides otherwise)")
         return UNITS[guess.unit]

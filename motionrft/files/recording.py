@@ -56,6 +56,7 @@ class Recording:
         where the body does not tell, None: what comes nearest. up: what such files have up.
     turnable: whether its values may be turned; features that are relative to the ground may not.
     says_rate: whether the file says its rate, or the data set it lies in.
+    kept_unit: another unit that such files may have, in which they stay, as KIT-ML's joints stay in millimetres.
     at_rest: so many first frames are the skeleton's rest pose.
     name: what the file calls it, where it names its motions; None: as the file, with its number in a batch.
     """
@@ -78,6 +79,7 @@ class Recording:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     name: str | None = None
+    kept_unit: str | None = None
 
     @property
     def label(self) -> str:

@@ -11,6 +11,7 @@ from motionrft.errors import UserError
 from motionrft.evaluation.folder import FolderSource
 from motionrft.evaluation.generation import GenerationProtocol, evaluate_generator
 from motionrft.evaluation.items import FixedItems
+from motionrft.evaluation.numbers import few_kinds, generation_numbers
 from motionrft.evaluation.report import Gallery
 from motionrft.evaluation.result import compare
 from tests.evaluation.toys import toy_evaluator
@@ -87,6 +88,18 @@ def test_every_metric_that_people_expect_is_there(generator, evaluator, items):
     wanted |= {"hand_as_told", "turn_as_told", "penetration", "floating"}
     assert wanted == set(result.metrics) == set(result.real)
     assert all(len(values) == 2 for values in result.metrics.values())
+    assert any("Distinct R-Precision ranks 6 candidates" in note for note in result.notes)
+
+
+def test_distinct_recall_among_few_kinds_is_said_and_left_out_where_it_is_sure(dataset, evaluator, items):
+    drawn = items.draw(0)
+    text = torch.randn(len(drawn.keys), 6)
+    for kinds, wanted in ((1, set()), (2, {1}), (3, {1, 2}), (5, {1, 2, 3})):
+        few = replace(drawn, labels=torch.arange(len(drawn.keys)) % kinds)
+        found = generation_numbers(few, text, drawn.real, 0)
+        assert {int(name[-1]) for name in found if name.startswith("distinct")} == wanted
+        assert few_kinds(few.labels)
+    assert few_kinds(torch.arange(32)) is None
 
 
 def test_real_motions_in_a_folder_score_as_real_ones(dataset, evaluator, items, tmp_path):

@@ -15,6 +15,7 @@ from motionrft.files.recording import Motion
 from motionrft.representations.convert import convert
 from motionrft.representations.rotation import default_rest_joints, rotation_matrices
 from motionrft.skeleton import SMPL22
+from tests.abroad.layouts import KIT_ML, moving
 from tests.files.skeletons import TURNS, take
 from tests.representations.people import people, rotations
 
@@ -70,6 +71,16 @@ def test_joints_in_other_units_are_read_in_metres_and_said(tmp_path: Path, unit:
     (motion,) = read(saved(tmp_path / "a.npy", JOINTS * scale))
     assert np.abs(motion.array - JOINTS).max() < 1e-4
     assert any(f"read in {unit}" in warning for warning in motion.warnings)
+
+
+@pytest.mark.parametrize("unit, kept", [("m", True), ("mm", True), ("cm", False), ("z", False)])
+def test_kits_21_joints_stay_in_their_units_and_stand_up(tmp_path: Path, unit: str, kept: bool) -> None:
+    joints = moving(KIT_ML, 3, 30, 0).numpy() / 1000
+    turned = joints @ np.array(((1, 0, 0), (0, 0, 1), (0, -1, 0))) if unit == "z" else joints
+    scale = {"mm": 1000, "cm": 100}.get(unit, 1)
+    (motion,) = read(saved(tmp_path / "a.npy", scale * turned))
+    assert bool(motion.warnings) != kept
+    np.testing.assert_allclose(motion.array, joints * (scale if kept else 1), atol=1e-3 * scale)
 
 
 def test_normalised_joints_are_left_alone_and_doubted(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ import torch
 
 from motionrft.files.composed_clips import liveliest
 from motionrft.files.composition import (
+    Composed,
     CompositionRecipe,
     Source,
     clause_of,
     compositions,
     is_held_out,
 )
+from motionrft.files.even_groups import even_compositions
 
 
 @pytest.mark.parametrize(
@@ -138,3 +140,43 @@ def test_the_same_seed_composes_the_same() -> None:
 def test_no_composed_motion_is_longer_than_allowed() -> None:
     for composed in compositions(sources("train"), RECIPE):
         assert composed.frames(RECIPE.blend) < RECIPE.max_frames
+
+
+EVEN = CompositionRecipe({}, {}, cut=frozenset({"walk"}), held_out=0.3, even={"train": 20, "test": 20})
+
+
+def even_groups(split: str) -> list[list[Composed]]:
+    groups: dict[str, list[Composed]] = {}
+    for made in even_compositions(sources(split), EVEN):
+        groups.setdefault(made.group, []).append(made)
+    return list(groups.values())
+
+
+def test_the_motions_of_an_even_group_are_equally_long() -> None:
+    groups = even_groups("train")
+    assert len(groups) == 40
+    for group in groups:
+        assert len({made.length for made in group}) == 1
+        assert all(made.frames(EVEN.blend) == (made.length or 0) - 1 < EVEN.max_frames for made in group)
+
+
+def test_an_even_number_is_of_what_can_be_counted() -> None:
+    numbers = [group for group in even_groups("train") if "number" in group[0].group]
+    for group in numbers:
+        assert [made.label.split("*")[1] for made in group] == ["1", "2", "3"]
+        assert not group[0].label.startswith("walk")
+
+
+def test_an_even_order_has_each_event_alone_beside_both_orders() -> None:
+    orders = [group for group in even_groups("train") if "order" in group[0].group]
+    for both, turned, first, second in orders:
+        assert both.label == f"{first.label}>{second.label}"
+        assert turned.label == f"{second.label}>{first.label}"
+        assert len(first.parts) == len(second.parts) == 1
+        kind = first.label
+        assert first.captions[0] in (f"a person {kind}s", f"someone {kind}s again")
+
+
+def test_even_groups_respect_held_out_pairs() -> None:
+    labels = [made.label for group in even_groups("train") for made in group if ">" in made.label]
+    assert labels and not any(is_held_out(*label.split(">"), EVEN.held_out) for label in labels)

@@ -216,9 +216,13 @@ class TrainRewardPreset(Preset):
     authenticity: AuthenticityPart = AuthenticityPart()
     evaluator: EvaluatorPart = EvaluatorPart()
     checkpoint_every: int = Field(200, ge=1, description="updates between two checkpoints")
-    time_limit: float | None = Field(None, gt=0, description="seconds after which a stage ends, or null")
+    time_limit: float | None = Field(
+        None, gt=0, description="seconds after which a stage ends, its rate at the floor by then, or null"
+    )
     base: str | None = Field(
-        None, description="reward folder or checkpoint that later stages start from; null: the one in --out"
+        None,
+        description="reward folder or checkpoint that later stages start from, or that --stage semantic trains further; "
+        "null: the one in --out",
     )
     base_rank: int | None = Field(
         None, ge=1, description="rank of a checkpoint's adapters, where several lie beside it"
