@@ -45,7 +45,7 @@ def join_files(
         raise UserError(f"{paths[0]}: {len(motions)} motions; --meanwhile takes a body and the arms over it.")
     clips = [convert(torch.from_numpy(m.array)[None], m.representation, JOINTS)[0] for m in motions]
     clips = [clip.double() for clip in clips]
-    joined = (meanwhile(*clips, blend) if together else join(clips, blend)).float().numpy()
+    joined = (meanwhile(clips[0], clips[1], blend) if together else join(clips, blend)).float().numpy()
     whole = replace(motions[0], array=joined, representation=JOINTS, fps=rate, source=out, name=out.stem)
     result = convert_motion(whole, conversion)
     write_target(out, result, conversion)
