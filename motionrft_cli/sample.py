@@ -275,8 +275,9 @@ def _whole(made: "Motion", sampled: "Sampled", row: int) -> "Motion":
     """The motion with all that its generator knows of it, which may be joints and contacts that are not ours."""
     if sampled.whole is None:
         return made
-    values, representation = sampled.whole
-    return replace(made, array=values[row, : len(made)].cpu().numpy(), representation=representation)
+    values, representation, rest = sampled.whole
+    array, own = values[row, : len(made)].cpu().numpy(), None if rest is None else rest.cpu().numpy()
+    return replace(made, array=array, representation=representation, rest=own)
 
 
 def _write(out: Path, each: Wanted, motion: "Motion", whole: "Motion", preset: SamplePreset) -> list[Path]:

@@ -22,6 +22,7 @@ class Motion:
     text: what the file or a table of cuts says that it shows, or None.
     notes: what was recognised on the way. warnings: what a person should look at.
     recorded: frames of the file that it was made of, before it was resampled; 0 where nobody counted.
+    rest: (J, 3) rest joints of Kimodo's SMPL-X, which come with a person's own model; other skeletons' are known.
     """
 
     array: np.ndarray
@@ -35,6 +36,7 @@ class Motion:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     recorded: int = 0
+    rest: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.array)

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import signal
+from functools import partial
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ import yaml
 
 from motionrft.errors import Interrupted, UserError
 from motionrft.finetuning.comparison import compare_methods, table
-from motionrft.finetuning.diagnostics import gradients, memory, similarity
+from motionrft.finetuning.diagnostics import DIAGNOSTICS, gradients, memory, similarity
 from motionrft.finetuning.estimate import estimate
 from motionrft.finetuning.loading import other_rate
 from motionrft.finetuning.prompts import PromptSet
@@ -210,6 +211,25 @@ def test_a_list_of_methods_is_compared_from_the_same_start(parts):
         "report.html",
         "plots",
         "preset.yaml",
+    }
+
+
+def test_the_articles_figures_stand_beside_a_comparisons_own(parts, monkeypatch):
+    monkeypatch.setitem(DIAGNOSTICS, "memory", partial(memory, batch=2, steps=(5, 10)))
+    monkeypatch.setitem(DIAGNOSTICS, "gradients", partial(gradients, batch=2))
+    wanted = preset(parts, method="easytune,draft", updates=2, figures={"draw": True})
+    with pytest.raises(UserError, match="nowhere"):
+        compare_methods(
+            preset(parts, method="easytune,draft", figures={"refined": "nowhere"}), session(parts / "no")
+        )
+    assert not (parts / "no").exists(), "a reward that is missing is said before hours are spent"
+    with pytest.raises(UserError, match="figures are those of a comparison"):
+        preset(parts, figures={"draw": True})
+    compare_methods(wanted, session(parts / "figures"))
+    page = (parts / "figures" / "report.html").read_text(encoding="utf-8")
+    assert all(f"Figure {number}<" in page for number in (4, 5, 6, 9, 10))
+    assert {"gradient_at_each_denoising_step.svg", "similarity_to_the_finished_motion.svg"} <= {
+        path.name for path in (parts / "figures" / "plots").iterdir()
     }
 
 
