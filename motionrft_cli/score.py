@@ -218,7 +218,7 @@ def _paths(inputs: list[str], null: bool) -> Iterator[Path]:
 
     found = False
     for name in listed_paths(inputs, null):
-        for path in expanded(name) or [name]:  # a missing file costs itself alone
+        for path in expanded(name) or [Path(name)]:  # a missing file costs itself alone
             yield from motion_files([path], batch=True)
         found = True
     if not found:
