@@ -161,7 +161,11 @@ class EvaluationSession:
     def retrieval(self) -> EvaluationResult:
         """How well the evaluator, or the reward where one is named, finds real motions by text and back."""
         preset = self.preset
-        judge = self.evaluator if preset.reward is None else load_evaluator(preset.reward, self.device)
+        if preset.reward is None:
+            judge = self.evaluator
+        else:  # `builtin` means the reward here
+            place = builtin.resolve(preset.reward, "reward")
+            judge = load_evaluator(place, self.device, preset.representation)
         if preset.data is None:
             items = FixedItems.builtin(preset.split)
         else:
