@@ -43,7 +43,8 @@ def generation_numbers(drawn: Drawn, text: Tensor, made: Measured, seed: int) ->
     """
     if not made.embeddings.shape[1]:
         return _bodily(drawn, made)
-    precision = _precision(drawn, text, made.embeddings, seed)
+    # Real motions that were embedded before wait on the host, whatever device embeds the captions.
+    precision = _precision(drawn, text.to(made.embeddings.device), made.embeddings, seed)
     count = len(drawn.keys)
     pairs = DIVERSITY_PAIRS if count > DIVERSITY_PAIRS else count // 2
     first, second = metrics.draw_pairs(count, pairs, generator_for(seed, "diversity"))  # (pairs,) each
