@@ -36,6 +36,7 @@ from motionrft.preferences.prompts import EventPrompt, read_event_prompts, templ
 from motionrft.preferences.run import judge_of
 from motionrft.reward.base import Reward
 from motionrft.text import load_text_encoder
+from motionrft.training.devices import name_of_precision
 from motionrft.training.distribution import ALONE, Distribution
 
 ANY_LENGTH = 10**9
@@ -278,7 +279,7 @@ class EvaluationSession:
             self._reward(source),
             self.preset.batch,
             self.preset.multimodality,
-            precision=str(self.dtype).removeprefix("torch."),
+            precision=name_of_precision(self.dtype),
             watch=gallery.keep,
         )
         result = protocol.run(source)
