@@ -43,7 +43,8 @@ def generation_numbers(drawn: Drawn, text: Tensor, made: Measured, seed: int) ->
     """
     if not made.embeddings.shape[1]:
         return _bodily(drawn, made)
-    precision = _precision(drawn, text, made.embeddings, seed)
+    # Real motions that were embedded before wait on the host, whatever device embeds the captions.
+    precision = _precision(drawn, text.to(made.embeddings.device), made.embeddings, seed)
     count = len(drawn.keys)
     pairs = DIVERSITY_PAIRS if count > DIVERSITY_PAIRS else count // 2
     first, second = metrics.draw_pairs(count, pairs, generator_for(seed, "diversity"))  # (pairs,) each
@@ -58,12 +59,11 @@ def real_numbers(drawn: Drawn, text: Tensor, seed: int) -> Numbers:
     """The same of the real motions themselves; their FID is between two random halves."""
     if drawn.real is None:
         return {}
-    real = drawn.real.to(text.device)  # stored ones lie on the host, whoever judges
-    result = generation_numbers(drawn, text, real, seed)
-    if not real.embeddings.shape[1]:
+    result = generation_numbers(drawn, text, drawn.real, seed)
+    if not drawn.real.embeddings.shape[1]:
         return result
     order = torch.randperm(len(drawn.keys), generator=generator_for(seed, "halves"))  # (N,)
-    halves = [metrics.Gaussian.fit(real.embeddings[half.to(text.device)]) for half in order.chunk(2)]
+    halves = [metrics.Gaussian.fit(drawn.real.embeddings[half]) for half in order.chunk(2)]
     return result | {"fid": metrics.frechet_distance(*halves)}
 
 

@@ -19,6 +19,7 @@ from motionrft.files.parallel import mapped
 from motionrft.representations.join import join
 from motionrft.representations.names import JOINTS
 from motionrft.representations.pace import paced
+from motionrft.representations.together import meanwhile, stands
 
 STYLE = "composed"
 """What the label column `style` says of a composed clip: its `content` names the events, `walk>bow`, `wave*2`."""
@@ -40,14 +41,16 @@ def write_composed(
     Returns:
         The composed clips that were written, by name.
     """
-    frames = {
-        clip: len(np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy", mmap_mode="r")) for clip in split_of
-    }
-    sources = [
-        Source(clip, labels[clip][0], split, frames[clip], tuple(captions[clip]), labels[clip][1])
-        for clip, split in split_of.items()
-        if labels[clip][0] and captions.get(clip)
-    ]
+    sources = []
+    for clip, split in split_of.items():
+        kind, style = labels[clip]
+        if not kind or not captions.get(clip):
+            continue
+        joints = np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy", mmap_mode="r")  # (T, J * 3) or (T, J, 3)
+        stand = kind in recipe.gestures and stands(
+            torch.from_numpy(joints.reshape(len(joints), -1, 3).copy())
+        )
+        sources.append(Source(clip, kind, split, len(joints), tuple(captions[clip]), style, stand))
     planned = [*compositions(sources, recipe), *even_compositions(sources, recipe)]
     for _ in mapped(partial(_write, folder=folder, blend=recipe.blend), planned, jobs):
         pass
@@ -59,7 +62,7 @@ def _write(composed: Composed, folder: Path, blend: int) -> None:
     for clip, frames in composed.parts:
         joints = torch.from_numpy(np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy")).double()
         parts.append(liveliest(joints.reshape(len(joints), -1, 3), frames))
-    joints = join(parts, blend)  # (T, J, 3)
+    joints = meanwhile(parts[0], parts[1], blend) if composed.together else join(parts, blend)  # (T, J, 3)
     if composed.length is not None:
         joints = paced(joints, composed.length, Random(composed.clip))
     save_clip(composed.clip, joints[None].float(), folder)

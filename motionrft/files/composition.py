@@ -2,12 +2,12 @@
 
 Single clips never say in which order or how often things happen. Here recorded clips are joined into motions of two
 events (in both orders) and of one event once, twice and three times; the clips of such a group differ in nothing but
-order or number, so they are each other's hardest negatives.
+order or number, so they are each other's hardest negatives. Gestures are also laid over a walk, two in turn over each.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from random import Random
 from zlib import crc32
@@ -24,7 +24,13 @@ PAIR_TEMPLATES = (
 )
 COUNT_WORDS = {1: ("once", "one time"), 2: ("twice", "two times"), 3: ("three times", "thrice")}
 COUNT_TEMPLATES = ("{subject} {first}, {times}", "{subject} {first} {times}")
+TOGETHER_TEMPLATES = (
+    "{subject} {first} while the person {second}",
+    "{subject} {first} and at the same time {second}",
+    "while {subject} {first}, the person {second}",
+)
 
+_STANDING = re.compile(r"\b(stands?|standing|still|in place|on the spot)\b", re.IGNORECASE)
 _NOUN = (
     r"(?:person|figure|man|woman|human|someone|somebody|character|subject|individual|guy|boy|girl|lady|gentleman|child"
     r"|kid|adult|actor|actress|performer|dancer|player|athlete|avatar)"
@@ -60,6 +66,8 @@ class CompositionRecipe:
     even: the same twice over, in groups whose motions are all equally long, see `motionrft.files.even_groups`.
     cut: kinds of motion (label column `content`) of which a part is still the same kind, such as walking: longer
         clips are cut to `longest`. They have no number: a walk repeated is a longer walk.
+    together: groups in each split: one body (`bodies`, kinds that leave the arms free) under the arms of two
+        gestures (`gestures`) in turn.
     held_out: share of the pairs of kinds that are composed in the test split alone.
     longest: frames of a clip in a pair; of one that is repeated it is two thirds.
     """
@@ -67,6 +75,9 @@ class CompositionRecipe:
     pairs: Mapping[str, int]
     counts: Mapping[str, int]
     cut: frozenset[str] = frozenset()
+    together: Mapping[str, int] = field(default_factory=dict)
+    bodies: frozenset[str] = frozenset()
+    gestures: frozenset[str] = frozenset()
     held_out: float = 0.15
     longest: int = 100
     max_frames: int = 196
@@ -77,7 +88,10 @@ class CompositionRecipe:
 
 @dataclass(frozen=True)
 class Source:
-    """A clip that may be part of a composed one. frames: of its joints; kind, style: what, in which manner."""
+    """A clip that may be part of a composed one. frames: of its joints; kind, style: what, in which manner.
+
+    stands: its arms are what it shows (`motionrft.representations.together.stands`).
+    """
 
     clip: str
     kind: str
@@ -85,6 +99,7 @@ class Source:
     frames: int
     captions: tuple[str, ...]
     style: str = ""
+    stands: bool = True
 
     def clause(self, rng: Random) -> Clause | None:
         """One of its captions as a clause."""
@@ -97,6 +112,7 @@ class Composed:
     """A motion to be joined. parts: clips with the frames that are taken of each; label: events in their order.
 
     length: frames of joints that it is brought to, by slowing down and resting or by going faster; None: as joined.
+    together: the arms of the second part lie over the first, instead of following it.
     """
 
     clip: str
@@ -106,20 +122,24 @@ class Composed:
     parts: tuple[tuple[str, int], ...]
     captions: tuple[str, ...]
     length: int | None = None
+    together: bool = False
 
     def frames(self, blend: int) -> int:
         """Frames of features: one fewer than of joints."""
         if self.length is not None:
             return self.length - 1
+        if self.together:
+            return self.parts[0][1] - 1
         return sum(taken for _, taken in self.parts) - (len(self.parts) - 1) * blend - 1
 
 
 def compositions(sources: Sequence[Source], recipe: CompositionRecipe) -> Iterator[Composed]:
     """Every composed motion of the recipe, the same for the same sources and seed; fewer where clips run out."""
-    for split in sorted(set(recipe.pairs) | set(recipe.counts)):
+    for split in sorted({*recipe.pairs, *recipe.counts, *recipe.together}):
         usable = [source for source in sources if source.split == split]
         yield from _pairs(usable, recipe, split)
         yield from _counts(usable, recipe, split)
+        yield from _together(usable, recipe, split)
 
 
 def is_held_out(first: str, second: str, share: float) -> bool:
@@ -176,6 +196,36 @@ def _counts(sources: Sequence[Source], recipe: CompositionRecipe, split: str) ->
             texts = count_texts(clause, words, rng)
             parts = ((source.clip, taken),) * times
             yield Composed(f"{group}-{times}", group, split, f"{source.kind}*{times}", parts, texts)
+
+
+def _together(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
+    rng = Random(f"{recipe.seed} together {split}")
+    bodies = [s for s in sources if s.kind in recipe.bodies and any(map(clause_of, s.captions))]
+    free = [_free(source) for source in sources if source.kind in recipe.gestures and source.stands]
+    gestures = by_kind(free, recipe, recipe.max_frames)
+    for number in range(recipe.together.get(split, 0) if bodies else 0):
+        body, group = rng.choice(bodies), f"{split}-together-{number:04d}"
+        taken = min(body.frames, recipe.max_frames)
+        whole = {kind: [one for one in found if one.frames <= taken] for kind, found in gestures.items()}
+        kinds = sorted(kind for kind, found in whole.items() if found)
+        if len(kinds) < 2:
+            continue
+        clause = body.clause(rng)
+        for place, kind in zip("ab", rng.sample(kinds, 2), strict=True):
+            gesture = rng.choice(whole[kind])
+            arms = gesture.clause(rng)
+            assert clause is not None and arms is not None  # sources without a clause are left out
+            words = {"subject": clause.subject, "first": clause.phrase, "second": arms.phrase}
+            texts = tuple(template.format(**words) for template in TOGETHER_TEMPLATES)
+            parts = ((body.clip, taken), (gesture.clip, gesture.frames))
+            yield Composed(
+                f"{group}-{place}", group, split, f"{body.kind}+{kind}", parts, texts, together=True
+            )
+
+
+def _free(source: Source) -> Source:
+    """A gesture with the captions that do not say that it is made standing."""
+    return replace(source, captions=tuple(text for text in source.captions if not _STANDING.search(text)))
 
 
 def count_texts(clause: Clause, words: Sequence[str], rng: Random) -> tuple[str, ...]:

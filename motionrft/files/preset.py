@@ -16,6 +16,11 @@ class ComposePart(PresetPart):
 
     pairs: dict[str, int] = Field({}, description="split to number of pairs of clips; each gives two orders")
     counts: dict[str, int] = Field({}, description="split to number of clips that are repeated")
+    together: dict[str, int] = Field({}, description="split to number of bodies under two gestures each")
+    bodies: list[str] = Field([], description="kinds that gestures are laid over, such as walk")
+    gestures: list[str] = Field(
+        [], description="kinds whose arms are laid over those, such as wave-right-hand"
+    )
     even: dict[str, int] = Field(
         {},
         description="split to number of groups whose motions are equally long: an event once, twice, three times; and as "

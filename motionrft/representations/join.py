@@ -53,8 +53,10 @@ def _append(before: Tensor, after: Tensor, blend: int) -> Tensor:
     if blend == 0:
         return torch.cat((before, after))
     share = _shares(blend, after)
-    lengths = torch.lerp(_lengths(before[-blend:], skeleton), _lengths(after[:blend], skeleton), share)
-    mixed = _with_lengths(_mixed(before, after, blend), lengths, skeleton)
+    lengths = torch.lerp(
+        bone_lengths(before[-blend:], skeleton), bone_lengths(after[:blend], skeleton), share
+    )
+    mixed = with_lengths(_mixed(before, after, blend), lengths, skeleton)
     return torch.cat((before[:-blend], mixed, after[blend:]))
 
 
@@ -105,13 +107,13 @@ def _standing(pose: Tensor, feet: list[int]) -> Tensor:
     return (weight[:, None] * placed).sum(0)
 
 
-def _lengths(joints: Tensor, skeleton: Skeleton) -> Tensor:
+def bone_lengths(joints: Tensor, skeleton: Skeleton) -> Tensor:
     """(T, J, 1) bone lengths, 0 for the root."""
     parents = [max(parent, 0) for parent in skeleton.parents]
     return (joints - joints[:, parents]).norm(dim=-1, keepdim=True)
 
 
-def _with_lengths(joints: Tensor, lengths: Tensor, skeleton: Skeleton) -> Tensor:
+def with_lengths(joints: Tensor, lengths: Tensor, skeleton: Skeleton) -> Tensor:
     """(T, J, 3) with the same root and bone directions, but these bone lengths (T, J, 1)."""
     placed = list(joints.unbind(1))
     for joint, parent in enumerate(skeleton.parents):

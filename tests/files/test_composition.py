@@ -103,6 +103,27 @@ def test_the_part_of_a_clip_that_is_taken_is_the_one_that_moves() -> None:
     assert len(liveliest(joints, 60)) == 60
 
 
+def test_two_gestures_lie_over_the_same_body() -> None:
+    recipe = CompositionRecipe(
+        {}, {}, together={"train": 8}, bodies=frozenset({"walk"}), gestures=frozenset({"wave", "kick", "bow"})
+    )
+    made = list(compositions(sources("train"), recipe))
+    one, other = made[0], made[1]
+    assert len(made) == 16 and one.together and one.group == other.group and one.parts[0] == other.parts[0]
+    assert one.label.startswith("walk+") and one.label != other.label
+    assert all("walks" in text and ("while" in text or "same time" in text) for text in one.captions)
+    assert one.frames(8) == one.parts[0][1] - 1
+
+
+def test_a_gesture_that_is_made_standing_is_not_said_of_a_walk() -> None:
+    still = Source("still", "wave", "train", 50, ("a person stands still and waves",))
+    recipe = CompositionRecipe(
+        {}, {}, together={"train": 8}, bodies=frozenset({"walk"}), gestures=frozenset({"wave", "kick", "bow"})
+    )
+    made = compositions([source for source in sources("train") if source.kind != "wave"] + [still], recipe)
+    assert not any("still" in text for composed in made for text in composed.captions)
+
+
 def test_held_out_pairs_of_kinds_meet_in_the_test_split_alone() -> None:
     def met(split: str) -> set[tuple[str, ...]]:
         made = compositions(sources(split), RECIPE)

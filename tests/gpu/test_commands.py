@@ -75,3 +75,11 @@ def test_what_is_tuned_there_is_the_same_generator_here(run: Run, tmp_path: Path
     assert all(np.isfinite(each).all() for each in host)
     for there, here in zip(device, host, strict=True):
         np.testing.assert_allclose(there, here, atol=2e-2)
+
+
+def test_a_generator_is_judged_alike_on_both(run: Run) -> None:
+    asked = ("eval", "generation", "--generator", "builtin", "--repeats", "1", "--steps", "4")
+    host, device = (run(*asked, "--device", name, "--precision", "fp32")[0]["metrics"] for name in DEVICES)
+    assert host.keys() == device.keys() and "fid" in host
+    for name, (value,) in host.items():
+        assert device[name][0] == pytest.approx(value, rel=0.05, abs=0.02), name

@@ -5,12 +5,12 @@ from typing import get_args
 
 import pytest
 import torch
+from torch import Tensor
 
-from motionrft import builtin
+from motionrft.evaluation import numbers
 from motionrft.evaluation.evaluators.guo import GuoEvaluator, GuoNetwork, GuoSize
 from motionrft.evaluation.evaluators.towers import TowerEvaluator
-from motionrft.evaluation.items import FixedItems
-from motionrft.evaluation.numbers import generation_numbers, real_numbers
+from motionrft.evaluation.measure import Measured
 from motionrft.finetuning.methods.dpo import TokenLoss
 from motionrft.finetuning.token_losses import pair_scores, token_loss
 from motionrft.generators.motion_tokens import MotionTokens
@@ -122,24 +122,6 @@ def test_an_embedding_of_a_batch_never_asks_the_device(name: str, monkeypatch: p
         assert not fake.waits and not fake.copies and not fake.doubles
 
 
-def test_tables_of_real_motions_that_are_stored_on_the_host_are_made_there(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    compared: list[torch.device] = []
-    monkeypatch.setattr("motionrft.evaluation.numbers._bodily", lambda drawn, made: {})
-    monkeypatch.setattr(
-        "motionrft.evaluation.numbers._precision",  # ranks by numbers, which no device of shapes has
-        lambda drawn, text, motion, seed: compared.extend((text.device, motion.device)) or {},
-    )
-    drawn = FixedItems.load(builtin.items_path("val")).subset(64).draw(0)
-    assert drawn.real is not None and drawn.real.embeddings.device.type == "cpu"
-    with FakeDevice() as fake:
-        text = torch.randn(64, drawn.real.embeddings.shape[1], device=fake.device)
-        assert {"fid", "diversity"} <= set(real_numbers(drawn, text, 0))
-        generation_numbers(drawn, text, drawn.real.to(fake.device), 0)
-        assert compared == [fake.device] * 4
-
-
 def given(generator, device):
     """Clean states, lengths and a condition, there."""
     lengths = torch.tensor([FRAMES, FRAMES if generator.sees_padding else 20])
@@ -197,3 +179,21 @@ def test_losses_of_motion_tokens_never_ask_the_device(name: str) -> None:
         for loss in get_args(TokenLoss):
             token_loss(loss, pair_scores(scores, scores, scores, scores, True), 0.1).mean().backward()
         assert fake.waits.total() == asked and not fake.doubles
+
+
+def test_captions_are_compared_on_the_device_of_the_motions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real motions that were embedded before are on the host, while captions are embedded on the device."""
+    seen: set[str] = set()
+
+    def noted(text: Tensor, motion: Tensor, *_: Tensor) -> Tensor:
+        seen.update((text.device.type, motion.device.type))
+        return torch.zeros(3, dtype=torch.float64)
+
+    monkeypatch.setattr(numbers.metrics, "r_precision", noted)
+    monkeypatch.setattr(numbers.metrics, "matching_distance", noted)
+    monkeypatch.setattr(numbers, "_bodily", lambda drawn, made: {})
+    with FakeDevice() as fake:
+        real = Measured(torch.randn(40, 6), {})
+        drawn = SimpleNamespace(keys=range(40), labels=None, real=None)
+        numbers.generation_numbers(drawn, torch.randn(40, 6, device=fake.device), real, 0)
+    assert seen == {"cpu"}
