@@ -34,6 +34,13 @@ class Norm(NamedTuple):
         return torch.native_layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
 
 
+def needed(mask: Tensor | None) -> Tensor | None:
+    """A mask of visible positions (B, T), or None where all of them are and it costs nothing to ask."""
+    if mask is None or mask.device.type != "cpu" or torch.compiler.is_compiling():
+        return mask
+    return None if bool(mask.all()) else mask
+
+
 def suits(x: Tensor, *layers: nn.Module) -> bool:
     """Whether the halves made of `layers` may be computed here for x (B, T, D): plain float32 and nothing to train."""
     if torch.compiler.is_compiling() or x.device.type != "cpu" or x.dtype != torch.float32:

@@ -157,7 +157,10 @@ class DecoderLayer(nn.Module):
     def forward(
         self, x: Tensor, memory: Tensor, mask: Tensor | None = None, memory_mask: Tensor | None = None
     ) -> Tensor:
-        """x (B, T, D) with `mask` (B, T), memory (B, M, D) with `memory_mask` (B, M), to (B, T, D)."""
+        """x (B or 1, T, D) with `mask` (B or 1, T), memory (B, M, D) with `memory_mask` (B, M), to (B, T, D).
+
+        One x for all B items attends to itself once: nothing of it depends on the memory yet.
+        """
         h = _attended(self, x, mask).expand(len(memory), -1, -1)  # (B, T, D)
         h = self.norm2(h + self.drop(self.multihead_attn(h, memory, memory_mask)))  # (B, T, D)
         return _fed(self, h, self.norm3)  # (B, T, D)
@@ -236,7 +239,7 @@ class SkipEncoder(_SkipStack):
 
     def forward(self, x: Tensor, mask: Tensor | None = None, rows: int | None = None) -> Tensor:
         """x (B, T, D), mask (B, T) to (B, T, D); with `rows`, only the first rows of the result, (B, rows, D)."""
-        skips = []
+        mask, skips = fused.needed(mask), []
         for block in self.input_blocks:
             x = block(x, mask)  # (B, T, D)
             skips.append(x)
@@ -261,8 +264,8 @@ class SkipDecoder(_SkipStack):
     def forward(
         self, x: Tensor, memory: Tensor, mask: Tensor | None = None, memory_mask: Tensor | None = None
     ) -> Tensor:
-        """x (B, T, D) with `mask` (B, T), memory (B, M, D) with `memory_mask` (B, M), to (B, T, D)."""
-        skips = []
+        """x (B or 1, T, D) with `mask` (B or 1, T), memory (B, M, D) with `memory_mask` (B, M), to (B, T, D)."""
+        mask, skips = fused.needed(mask), []
         for block in self.input_blocks:
             x = block(x, memory, mask, memory_mask)  # (B, T, D)
             skips.append(x)
