@@ -55,7 +55,13 @@ def suits(x: Tensor, *layers: nn.Module) -> bool:
 
 
 def attend(
-    x: Tensor, packed: Tensor, bias: Tensor, out: nn.Linear, norm: nn.LayerNorm, heads: int, mask: Tensor | None
+    x: Tensor,
+    packed: Tensor,
+    bias: Tensor,
+    out: nn.Linear,
+    norm: nn.LayerNorm,
+    heads: int,
+    mask: Tensor | None,
 ) -> Tensor:
     """LN(x + attention(x)) of x (B, T, D), to (B, T, D); `packed` (3 D, D) and `bias` (3 D,) give queries, keys, values.
 
@@ -149,8 +155,8 @@ def attention_back(gradient: Tensor, qkv: Tensor, heads: int, mask: Tensor | Non
     items = max(1, _BLOCK // (heads * rows * rows))
     for first in range(0, batch, items):
         some = slice(first, first + items)
-        parts = qkv[some].view(-1, rows, 3, heads, width).permute(2, 0, 3, 1, 4).contiguous()  # (3, b, H, T, d)
-        q, k, v = parts.flatten(1, 2)  # (b H, T, d) each
+        parts = qkv[some].view(-1, rows, 3, heads, width).permute(2, 0, 3, 1, 4)  # (3, b, H, T, d)
+        q, k, v = parts.contiguous().flatten(1, 2)  # (b H, T, d) each
         q *= scale
         scores = torch.bmm(q, k.transpose(1, 2))  # (b H, T, T)
         if mask is not None:

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from motionrft import fused
-from motionrft.transformer import SkipDecoder, SkipEncoder
 from motionrft.training.memory import GraphBytes
+from motionrft.transformer import SkipDecoder, SkipEncoder
 
 WIDTH, FRAMES, HEADS = 32, 11, 4
 LENGTHS = torch.tensor([FRAMES, 7, 4])
@@ -80,7 +80,9 @@ def test_attention_goes_back_as_autograd_does_however_many_items_at_a_time(block
     qkv = torch.randn(3, FRAMES, 3 * WIDTH, requires_grad=True)
     mask = torch.arange(FRAMES)[None] < LENGTHS[:, None]  # (B, T)
     q, k, v = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in qkv.chunk(3, -1))
-    mixed = nn.functional.scaled_dot_product_attention(q, k, v, mask[:, None, None]).transpose(1, 2).flatten(2)
+    mixed = (
+        nn.functional.scaled_dot_product_attention(q, k, v, mask[:, None, None]).transpose(1, 2).flatten(2)
+    )
     gradient = torch.randn_like(mixed)
     mixed.backward(gradient)
     found = fused.attention_back(gradient, qkv.detach(), HEADS, mask)

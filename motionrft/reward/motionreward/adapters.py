@@ -10,6 +10,7 @@ merged and is left out; the tower's own dropout stays.
 import copy
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -179,7 +180,7 @@ class Critic(nn.Module):
 
 def _with_weights(tower: MotionTower, weights: Mapping[str, Tensor]) -> MotionTower:
     """A tower with some weights of its own and the rest shared: calling it costs no exchange of weights a call."""
-    shared = {id(tensor): tensor for tensor in (*tower.parameters(), *tower.buffers())}
+    shared: dict[int, Any] = {id(tensor): tensor for tensor in (*tower.parameters(), *tower.buffers())}
     twin = copy.deepcopy(tower, shared).eval()
     for name, weight in weights.items():
         module, _, leaf = name.rpartition(".")
