@@ -56,6 +56,9 @@ dev: $(VENV)/.dev
 
 demo: install
 	$(BIN)/motionrft finetune --preset mini-easytune --out $(RUN) --overwrite
+	$(BIN)/motionrft sample --generator builtin-world --seconds 6 --seed 1 --format html,png --out $(RUN)/composed --overwrite \
+		"a person bows deeply, then walks forward" "a person raises the right hand and then runs forward" \
+		"a person jumps up, then waves with both hands" "a person jumps up twice"
 
 PYTHONS ?= 3.11 3.12 3.13
 

@@ -62,6 +62,12 @@ def convert(
         bool,
         typer.Option("--join", help="put the inputs after each other, as one motion in --out FILE or DIR"),
     ] = False,
+    meanwhile: Annotated[
+        bool,
+        typer.Option(
+            "--meanwhile", help="with --join: the arms of the second motion over the body of the first"
+        ),
+    ] = False,
     captions: Annotated[str | None, sets("captions")] = None,
     splits: Annotated[str | None, sets("splits")] = None,
     split_column: Annotated[str | None, sets("split_column")] = None,
@@ -76,10 +82,12 @@ def convert(
     paths = expand_inputs(inputs, null)
     if show_joint_map:
         return _joint_map(paths)
+    if meanwhile and not join:
+        raise UserError("--meanwhile says how two motions are joined: add --join.")
     if join or dataset:
         refuse_several(f"convert {'--join' if join else '--dataset'}")
     if join:
-        return _joined(call, paths)
+        return _joined(call, paths, meanwhile)
     if check:
         return convert_dataset.check(call, paths)
     if dataset:
@@ -114,7 +122,7 @@ def _motions(call: ConvertCall, paths: list[Path], share: Share) -> int:
         raise UserError("--out DIR is missing: name the folder to write to.")
     planned = plan_jobs(paths, call.out, conversion.ending, conversion.reading)
     place = {job.source: number for number, job in enumerate(planned)}
-    jobs = list(share.of(planned))
+    jobs = list(share.of(share.noted(planned, lambda job: job.source.name)))
     if not jobs and not share.several:
         call.console.info(f"nothing falls to this share: the input is {counted(len(planned), 'file')}.")
         return 0
@@ -148,7 +156,7 @@ def _motions(call: ConvertCall, paths: list[Path], share: Share) -> int:
     return _summary(call, outcomes)
 
 
-def _joined(call: ConvertCall, paths: list[Path]) -> int:
+def _joined(call: ConvertCall, paths: list[Path], meanwhile: bool) -> int:
     from motionrft.files.joining import join_files
 
     conversion = _conversion(call)
@@ -162,7 +170,7 @@ def _joined(call: ConvertCall, paths: list[Path]) -> int:
     if call.dry_run:
         call.console.info(f"{counted(len(paths), 'file')} joined to {out}; nothing written.")
         return 0
-    motion = join_files(paths, out, conversion)
+    motion = join_files(paths, out, conversion, together=meanwhile)
     call.console.info(f"{counted(len(motion), 'frame')} at {motion.fps:g} fps written to {out}.")
     call.console.emit({"file": out, "frames": len(motion), "fps": motion.fps})
     return 0

@@ -88,7 +88,8 @@ def _composition(preset: ConvertPreset) -> "CompositionRecipe | None":
     if preset.compose is None:
         return None
     settings = preset.compose.model_dump()
-    return CompositionRecipe(**settings | {"cut": frozenset(preset.compose.cut), "seed": preset.seed})
+    sets = {name: frozenset(settings[name]) for name in ("cut", "bodies", "gestures")}
+    return CompositionRecipe(**settings | sets | {"seed": preset.seed})
 
 
 def _complete(call: ConvertCall, folder: Path) -> int:

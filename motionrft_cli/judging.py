@@ -1,7 +1,7 @@
 """What score does with one motion after another: read it, judge it, and say what is told of it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +78,7 @@ class Told:
     remarks: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     text: str | None = None
+    rate_note: str | None = None
     far: tuple[str, ...] = ()
 
 
@@ -90,10 +91,8 @@ def told_one(call: Call[ScorePreset], judge: Judge, result: "Score | FileFault",
     document = _document(result, scorer, call.preset.frames) if call.json or call.out else {}
     row = [] if call.json else _row(result, scorer.terms)
     far = tuple(what for what in ("text", "motion") if result.far(what))
-    broken, text = tuple(limits.broken(result)), result.query.text
-    return Told(
-        place, motion.index, str(motion.source), None, document, row, result.remarks, broken, text, far
-    )
+    said = (result.remarks, tuple(limits.broken(result)), result.query.text, motion.rate_note, far)
+    return Told(place, motion.index, motion.label, None, document, row, *said)
 
 
 def _load(call: Call[ScorePreset], words: list[str] | None, device: "torch.device") -> Any:
@@ -129,6 +128,8 @@ def queries_of(
     chosen = enumerate(paths) if counted else share.of(enumerate(paths))
     for number, found in _read(chosen, options):
         place = texts.used if counted else number
+        if isinstance(found, FileFault):
+            texts.pass_over()
         text = None if isinstance(found, FileFault) else _text_of(found, texts)
         if counted and place % share.count != share.number:
             continue
@@ -137,18 +138,26 @@ def queries_of(
             yield found
             continue
         if remark := doubt(found):
-            call.console.warn(f"{found.source}: {remark}")
+            call.console.warn(f"{found.label}: {remark}")
         yield Query(found, text)
 
 
 def _read(
     paths: Iterator[tuple[int, Path]], options: "ReadingOptions"
 ) -> "Iterator[tuple[int, Motion | FileFault]]":
-    """Every motion of every file, with the file's number."""
-    from motionrft.files import iterate_motions
+    """Every motion of every file, with the file's number.
 
+    Skeletons are brought to the wanted rate as they are read, arrays when they are judged: features of some data sets
+    cannot be resampled, their joints can.
+    """
+    from motionrft.files import iterate_motions
+    from motionrft.files.formats.table import format_named
+    from motionrft.files.words import ARRAYS
+
+    arrays, as_they_are = format_named(ARRAYS).suffixes, replace(options, fps=None)
     for number, path in paths:
-        yield from ((number, found) for found in iterate_motions([path], options=options))
+        reading = as_they_are if path.suffix.lower() in arrays else options
+        yield from ((number, found) for found in iterate_motions([path], options=reading))
 
 
 def _text_of(motion: "Motion", texts: MotionTexts) -> str | None:
@@ -160,6 +169,7 @@ def _document(result: "Score", scorer: "Scorer", frames: bool) -> dict[str, Any]
     document = {
         "file": str(motion.source),
         "index": motion.index,
+        "name": motion.name,
         "frames": motion.recorded or len(motion),
         "representation": motion.representation,
         "text": result.query.text,
@@ -168,16 +178,15 @@ def _document(result: "Score", scorer: "Scorer", frames: bool) -> dict[str, Any]
         "held_out_clips": scorer.held_out.clips,
         "distances": result.distances,
         "fps": scorer.fps,
-        "remarks": list(result.remarks),
+        "remarks": [*result.remarks, *filter(None, [motion.rate_note])],
     }
     return {**document, "curves": result.curves} if frames else document
 
 
 def _row(result: "Score", terms: list[str]) -> list[object]:
     motion = result.query.motion
-    name = str(motion.source) + (f" [{motion.index}]" if motion.index else "")
     cells = []
     for term in terms:
         value, rank = result.scores[term], result.percentiles.get(term)
         cells.append("-" if value is None else f"{value:.3g}" + ("" if rank is None else f" ({rank:.0f} %)"))
-    return [name, motion.recorded or len(motion), *cells]
+    return [motion.label, motion.recorded or len(motion), *cells]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from motionrft.errors import UserError
+from motionrft.plurals import counted
 
 
 class MotionTexts:
@@ -41,6 +42,20 @@ class MotionTexts:
             )
         self.used += 1
         return self.lines[self.used - 1]
+
+    def pass_over(self) -> None:
+        """The next motion cannot be read: a text of its own is nobody else's."""
+        self.used += self.one_a_motion
+
+    @property
+    def unused(self) -> str | None:
+        """What to say where texts come one a motion and some are left once all motions are read."""
+        if not self.one_a_motion or self.lines is None or self.used >= len(self.lines):
+            return None
+        return (
+            f"{self.file}: {len(self.lines)} texts, but {counted(self.used, 'motion')}: the last ones belong to none. "
+            "Is each motion beside its own text?"
+        )
 
 
 def _beside(motion: Path) -> str | None:

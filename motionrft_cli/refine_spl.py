@@ -70,12 +70,14 @@ def refine_spl(
 
 def _show(call: Call[RefineSplPreset], result: "Refined", reward: Path) -> None:
     """Recalls before and after, what they mean, and where the new reward is."""
+    from motionrft.reward.retrieval import protocol_in_words
+
     rows, gains = [], []
     for representation, protocols in result.before.items():
         for protocol, before in protocols.items():
             after = result.after[representation][protocol]
             cells = [f"{before[f't2m/R{k}']:.1f} → {after[f't2m/R{k}']:.1f}" for k in (1, 3, 5, 10)]
-            rows.append([representation, protocol, *cells])
+            rows.append([representation, protocol_in_words(protocol, after), *cells])
             gains.append(result.change(representation, protocol, "t2m/R3"))
     columns = ["representation", "protocol", "R@1", "R@3", "R@5", "R@10"]
     call.console.table(

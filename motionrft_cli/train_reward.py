@@ -119,8 +119,14 @@ def _train_evaluator(call: Call[TrainRewardPreset], allow_changed: tuple[str, ..
 
 def _show(call: Call[TrainRewardPreset], about: dict[str, Any]) -> None:
     """What the validation split says of each stage."""
+    from motionrft.reward.retrieval import protocol_in_words
+
     rows = [
-        [representation, protocol, *(f"{values[f't2m/R{k}']:.1f}" for k in (1, 2, 3, 5, 10))]
+        [
+            representation,
+            protocol_in_words(protocol, values),
+            *(f"{values[f't2m/R{k}']:.1f}" for k in (1, 2, 3, 5, 10)),
+        ]
         for representation, protocols in about.get("recall", {}).items()
         for protocol, values in protocols.items()
     ]

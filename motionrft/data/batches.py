@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from motionrft.data.folder import MotionDataset
+from motionrft.errors import UserError
 from motionrft.training.seeds import generator_for
 
 
@@ -115,10 +116,19 @@ class GroupedBatches:
     """As `DistinctBatches`, but a share of every batch comes in whole groups (`MotionDataset.groups`).
 
     A group's items, such as two events in both orders, are each other's hardest negatives, and meet in one batch.
+
+    Raises:
+        UserError: no item of the split has a group.
     """
 
     def __init__(self, dataset: MotionDataset, batch: int, seed: int, share: float = 0.5):
         groups = dataset.groups
+        if not bool((groups >= 0).any()):
+            raise UserError(
+                f"{dataset.folder}: `batches: grouped` needs clips that differ in order or number of events alone, and "
+                f"the split {dataset.split} names none (column `group` of index.csv). `convert --dataset` with "
+                "`compose` makes such clips; or leave `batches` out."
+            )
         self.seed, self.share = seed, share
         self.singles = DistinctBatches(dataset, batch, seed)
         self.groups = _Members(groups)

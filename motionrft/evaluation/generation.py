@@ -17,6 +17,7 @@ from motionrft.evaluation.numbers import (
     CANDIDATES,
     Numbers,
     check_enough,
+    few_kinds,
     generation_numbers,
     multimodality,
     real_numbers,
@@ -193,6 +194,7 @@ class GenerationProtocol:
             notes.append(
                 "Raw R-Precision is bounded by coin flips among motions of one kind; read label and distinct."
             )
+            notes += filter(None, [few_kinds(drawn.labels)])
         if (
             drawn.real is not None
             and self.evaluator.embeds

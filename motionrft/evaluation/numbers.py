@@ -43,7 +43,8 @@ def generation_numbers(drawn: Drawn, text: Tensor, made: Measured, seed: int) ->
     """
     if not made.embeddings.shape[1]:
         return _bodily(drawn, made)
-    precision = _precision(drawn, text, made.embeddings, seed)
+    # Real motions that were embedded before wait on the host, whatever device embeds the captions.
+    precision = _precision(drawn, text.to(made.embeddings.device), made.embeddings, seed)
     count = len(drawn.keys)
     pairs = DIVERSITY_PAIRS if count > DIVERSITY_PAIRS else count // 2
     first, second = metrics.draw_pairs(count, pairs, generator_for(seed, "diversity"))  # (pairs,) each
@@ -86,7 +87,22 @@ def _precision(drawn: Drawn, text: Tensor, motion: Tensor, seed: int) -> Numbers
     distinct = metrics.distinct_groups(
         drawn.labels, CANDIDATES, DISTINCT_GROUPS, generator_for(seed, "distinct groups")
     )
-    return result | _tops("distinct", metrics.r_precision(text, motion, distinct))
+    found = _tops("distinct", metrics.r_precision(text, motion, distinct))
+    telling = min(distinct.shape[1] - 1, len(found))  # everything is among the first k of k candidates
+    return result | dict(list(found.items())[:telling])
+
+
+def few_kinds(labels: Tensor) -> str | None:
+    """What to say of `distinct` R-Precision where there are fewer kinds of motion (N,) than it ranks."""
+    kinds = len(labels.unique())
+    if kinds >= CANDIDATES:
+        return None
+    if kinds == 1:
+        return "All items show one kind of motion: no distinct R-Precision, and label R-Precision is 100 % for anybody."
+    return (
+        f"Distinct R-Precision ranks {kinds} candidates, for there are {kinds} kinds of motion: chance is 1 in {kinds}, "
+        f"and it compares with nothing among {CANDIDATES}."
+    )
 
 
 def _bodily(drawn: Drawn, made: Measured) -> Numbers:

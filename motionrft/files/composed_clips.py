@@ -4,17 +4,22 @@ import csv
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from motionrft.files.captions import text_lines
 from motionrft.files.clip_writing import save_clip
 from motionrft.files.composition import Composed, CompositionRecipe, Source, compositions
 from motionrft.files.dataset_layout import FOLDERS, TEXTS
+from motionrft.files.even_groups import even_compositions
 from motionrft.files.parallel import mapped
 from motionrft.representations.join import join
 from motionrft.representations.names import JOINTS
+from motionrft.representations.pace import paced
+from motionrft.representations.together import meanwhile, stands
 
 STYLE = "composed"
 """What the label column `style` says of a composed clip: its `content` names the events, `walk>bow`, `wave*2`."""
@@ -36,30 +41,41 @@ def write_composed(
     Returns:
         The composed clips that were written, by name.
     """
-    frames = {
-        clip: len(np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy", mmap_mode="r")) for clip in split_of
-    }
-    sources = [
-        Source(clip, labels[clip][0], split, frames[clip], tuple(captions[clip]), labels[clip][1])
-        for clip, split in split_of.items()
-        if labels[clip][0] and captions.get(clip)
-    ]
-    planned = list(compositions(sources, recipe))
+    sources = []
+    for clip, split in split_of.items():
+        kind, style = labels[clip]
+        if not kind or not captions.get(clip):
+            continue
+        joints = np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy", mmap_mode="r")  # (T, J * 3) or (T, J, 3)
+        stand = kind in recipe.gestures and stands(
+            torch.from_numpy(joints.reshape(len(joints), -1, 3).copy())
+        )
+        sources.append(Source(clip, kind, split, len(joints), tuple(captions[clip]), style, stand))
+    planned = [*compositions(sources, recipe), *even_compositions(sources, recipe)]
     for _ in mapped(partial(_write, folder=folder, blend=recipe.blend), planned, jobs):
         pass
     return {composed.clip: composed for composed in planned}
 
 
 def _write(composed: Composed, folder: Path, blend: int) -> None:
-    parts = [
-        torch.from_numpy(np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy"))[:frames].double()
-        for clip, frames in composed.parts
-    ]
-    save_clip(
-        composed.clip, join([part.reshape(len(part), -1, 3) for part in parts], blend)[None].float(), folder
-    )
+    parts = []
+    for clip, frames in composed.parts:
+        joints = torch.from_numpy(np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy")).double()
+        parts.append(liveliest(joints.reshape(len(joints), -1, 3), frames))
+    joints = meanwhile(parts[0], parts[1], blend) if composed.together else join(parts, blend)  # (T, J, 3)
+    if composed.length is not None:
+        joints = paced(joints, composed.length, Random(composed.clip))
+    save_clip(composed.clip, joints[None].float(), folder)
     text = folder / TEXTS / f"{composed.clip}.txt"
     text.write_text(text_lines(composed.captions), encoding="utf-8")
+
+
+def liveliest(joints: Tensor, frames: int) -> Tensor:
+    """(frames, J, 3), the part of (T, J, 3) with the most movement: a cut dance is not the pose that it begins with."""
+    speed = joints.diff(dim=0).norm(dim=-1).mean(1)  # (T - 1,)
+    moved = torch.cat((speed.new_zeros(1), speed.cumsum(0)))  # (T,)
+    start = int((moved[frames - 1 :] - moved[: len(moved) - frames + 1]).argmax())
+    return joints[start : start + frames]
 
 
 def composed_rows(

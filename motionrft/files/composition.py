@@ -2,12 +2,12 @@
 
 Single clips never say in which order or how often things happen. Here recorded clips are joined into motions of two
 events (in both orders) and of one event once, twice and three times; the clips of such a group differ in nothing but
-order or number, so they are each other's hardest negatives.
+order or number, so they are each other's hardest negatives. Gestures are also laid over a walk, two in turn over each.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from random import Random
 from zlib import crc32
@@ -24,12 +24,24 @@ PAIR_TEMPLATES = (
 )
 COUNT_WORDS = {1: ("once", "one time"), 2: ("twice", "two times"), 3: ("three times", "thrice")}
 COUNT_TEMPLATES = ("{subject} {first}, {times}", "{subject} {first} {times}")
-
-_PERSON = r"(?:an?|the)\s+(?:[\w-]+\s+){0,4}?(?:person|figure|man|woman|human)"
-_SUBJECT = rf"(?:{_PERSON}|someone(?:\s+(?![\w-]*s\b)[\w-]+){{0,3}})"
-_CLAUSE = re.compile(
-    rf"^({_SUBJECT})\s+((?:[\w-]+ly\s+)?(?!is\b|was\b|has\b|as\b|its\b)[\w-]+s\b.*)$", re.IGNORECASE
+TOGETHER_TEMPLATES = (
+    "{subject} {first} while the person {second}",
+    "{subject} {first} and at the same time {second}",
+    "while {subject} {first}, the person {second}",
 )
+
+_STANDING = re.compile(r"\b(stands?|standing|still|in place|on the spot)\b", re.IGNORECASE)
+_NOUN = (
+    r"(?:person|figure|man|woman|human|someone|somebody|character|subject|individual|guy|boy|girl|lady|gentleman|child"
+    r"|kid|adult|actor|actress|performer|dancer|player|athlete|avatar)"
+)
+_SUBJECT = (
+    rf"(?:(?:an?|the|this|that|one|another)\s+(?:(?!of\b)[\w-]+\s+){{0,4}}?{_NOUN}(?:\s+{_NOUN})?"
+    rf"|(?:someone|somebody)(?:\s+(?![\w-]*s\b)[\w-]+){{0,3}}|he|she|{_NOUN}(?:\s+{_NOUN})?)"
+)
+_NO_VERB = r"(?!\w*(?:ss|is|us|wards)\b|(?:was|has|as|its|sideways|always|sometimes|perhaps|besides)\b)"
+"""Words that end in s and are no verb, or none of an event."""
+_CLAUSE = re.compile(rf"^({_SUBJECT})\s+((?:[\w-]+ly\s+)?{_NO_VERB}[\w-]+s\b.*)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -51,8 +63,11 @@ class CompositionRecipe:
     """How much is composed, of what.
 
     pairs, counts: groups in each split: two orders of two events; one event once, twice and three times.
+    even: the same twice over, in groups whose motions are all equally long, see `motionrft.files.even_groups`.
     cut: kinds of motion (label column `content`) of which a part is still the same kind, such as walking: longer
-        clips are cut to `longest`.
+        clips are cut to `longest`. They have no number: a walk repeated is a longer walk.
+    together: groups in each split: one body (`bodies`, kinds that leave the arms free) under the arms of two
+        gestures (`gestures`) in turn.
     held_out: share of the pairs of kinds that are composed in the test split alone.
     longest: frames of a clip in a pair; of one that is repeated it is two thirds.
     """
@@ -60,16 +75,23 @@ class CompositionRecipe:
     pairs: Mapping[str, int]
     counts: Mapping[str, int]
     cut: frozenset[str] = frozenset()
+    together: Mapping[str, int] = field(default_factory=dict)
+    bodies: frozenset[str] = frozenset()
+    gestures: frozenset[str] = frozenset()
     held_out: float = 0.15
     longest: int = 100
     max_frames: int = 196
     blend: int = BLEND
     seed: int = 0
+    even: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A clip that may be part of a composed one. frames: of its joints; kind, style: what, in which manner."""
+    """A clip that may be part of a composed one. frames: of its joints; kind, style: what, in which manner.
+
+    stands: its arms are what it shows (`motionrft.representations.together.stands`).
+    """
 
     clip: str
     kind: str
@@ -77,6 +99,7 @@ class Source:
     frames: int
     captions: tuple[str, ...]
     style: str = ""
+    stands: bool = True
 
     def clause(self, rng: Random) -> Clause | None:
         """One of its captions as a clause."""
@@ -86,7 +109,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Composed:
-    """A motion to be joined. parts: clips with the frames that are taken of each; label: events in their order."""
+    """A motion to be joined. parts: clips with the frames that are taken of each; label: events in their order.
+
+    length: frames of joints that it is brought to, by slowing down and resting or by going faster; None: as joined.
+    together: the arms of the second part lie over the first, instead of following it.
+    """
 
     clip: str
     group: str
@@ -94,18 +121,25 @@ class Composed:
     label: str
     parts: tuple[tuple[str, int], ...]
     captions: tuple[str, ...]
+    length: int | None = None
+    together: bool = False
 
     def frames(self, blend: int) -> int:
         """Frames of features: one fewer than of joints."""
+        if self.length is not None:
+            return self.length - 1
+        if self.together:
+            return self.parts[0][1] - 1
         return sum(taken for _, taken in self.parts) - (len(self.parts) - 1) * blend - 1
 
 
 def compositions(sources: Sequence[Source], recipe: CompositionRecipe) -> Iterator[Composed]:
     """Every composed motion of the recipe, the same for the same sources and seed; fewer where clips run out."""
-    for split in sorted(set(recipe.pairs) | set(recipe.counts)):
+    for split in sorted({*recipe.pairs, *recipe.counts, *recipe.together}):
         usable = [source for source in sources if source.split == split]
         yield from _pairs(usable, recipe, split)
         yield from _counts(usable, recipe, split)
+        yield from _together(usable, recipe, split)
 
 
 def is_held_out(first: str, second: str, share: float) -> bool:
@@ -116,7 +150,7 @@ def is_held_out(first: str, second: str, share: float) -> bool:
 
 def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
     rng = Random(f"{recipe.seed} pairs {split}")
-    kinds = _by_kind(sources, recipe, recipe.longest)
+    kinds = by_kind(sources, recipe, recipe.longest)
     couples = [
         couple
         for couple in combinations(sorted(kinds), 2)
@@ -133,14 +167,14 @@ def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> 
         alike = [source for source in kinds[other] if source.style == first_source.style]
         chosen = [first_source, rng.choice(alike or kinds[other])]
         clauses = [source.clause(rng) for source in chosen]
-        taken = [_taken(source, recipe, recipe.longest) for source in chosen]
+        taken = [taken_of(source, recipe, recipe.longest) for source in chosen]
         if sum(taken) - recipe.blend > recipe.max_frames:
             continue
         group = f"{split}-pair-{number:04d}"
         for order in ((0, 1), (1, 0)):
             first, second = (clauses[place] for place in order)
             assert first is not None and second is not None  # sources without a clause are left out
-            texts = _pair_texts(first, second, rng)
+            texts = pair_texts(first, second, rng)
             label = ">".join(chosen[place].kind for place in order)
             parts = tuple((chosen[place].clip, taken[place]) for place in order)
             yield Composed(f"{group}-{'ab'[order[0]]}", group, split, label, parts, texts)
@@ -148,25 +182,61 @@ def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> 
 
 def _counts(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
     rng = Random(f"{recipe.seed} counts {split}")
-    kinds = _by_kind(sources, recipe, recipe.longest * 2 // 3)
+    countable = [source for source in sources if source.kind not in recipe.cut]
+    kinds = by_kind(countable, recipe, recipe.longest * 2 // 3)
     for number in range(recipe.counts.get(split, 0) if kinds else 0):
         source = rng.choice(kinds[rng.choice(sorted(kinds))])
-        clause, taken = source.clause(rng), _taken(source, recipe, recipe.longest * 2 // 3)
+        clause, taken = source.clause(rng), source.frames
         assert clause is not None  # sources without a clause are left out
         group = f"{split}-count-{number:04d}"
         for times, words in COUNT_WORDS.items():
             frames = times * taken - (times - 1) * recipe.blend
             if frames > recipe.max_frames:
                 break
-            texts = tuple(
-                rng.choice(COUNT_TEMPLATES).format(subject=clause.subject, first=clause.phrase, times=word)
-                for word in words
-            )
+            texts = count_texts(clause, words, rng)
             parts = ((source.clip, taken),) * times
             yield Composed(f"{group}-{times}", group, split, f"{source.kind}*{times}", parts, texts)
 
 
-def _pair_texts(first: Clause, second: Clause, rng: Random) -> tuple[str, ...]:
+def _together(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
+    rng = Random(f"{recipe.seed} together {split}")
+    bodies = [s for s in sources if s.kind in recipe.bodies and any(map(clause_of, s.captions))]
+    free = [_free(source) for source in sources if source.kind in recipe.gestures and source.stands]
+    gestures = by_kind(free, recipe, recipe.max_frames)
+    for number in range(recipe.together.get(split, 0) if bodies else 0):
+        body, group = rng.choice(bodies), f"{split}-together-{number:04d}"
+        taken = min(body.frames, recipe.max_frames)
+        whole = {kind: [one for one in found if one.frames <= taken] for kind, found in gestures.items()}
+        kinds = sorted(kind for kind, found in whole.items() if found)
+        if len(kinds) < 2:
+            continue
+        clause = body.clause(rng)
+        for place, kind in zip("ab", rng.sample(kinds, 2), strict=True):
+            gesture = rng.choice(whole[kind])
+            arms = gesture.clause(rng)
+            assert clause is not None and arms is not None  # sources without a clause are left out
+            words = {"subject": clause.subject, "first": clause.phrase, "second": arms.phrase}
+            texts = tuple(template.format(**words) for template in TOGETHER_TEMPLATES)
+            parts = ((body.clip, taken), (gesture.clip, gesture.frames))
+            yield Composed(
+                f"{group}-{place}", group, split, f"{body.kind}+{kind}", parts, texts, together=True
+            )
+
+
+def _free(source: Source) -> Source:
+    """A gesture with the captions that do not say that it is made standing."""
+    return replace(source, captions=tuple(text for text in source.captions if not _STANDING.search(text)))
+
+
+def count_texts(clause: Clause, words: Sequence[str], rng: Random) -> tuple[str, ...]:
+    """A caption for each of the words that tell one number."""
+    return tuple(
+        rng.choice(COUNT_TEMPLATES).format(subject=clause.subject, first=clause.phrase, times=word)
+        for word in words
+    )
+
+
+def pair_texts(first: Clause, second: Clause, rng: Random) -> tuple[str, ...]:
     """Three captions of one pair, each in other words."""
     return tuple(
         template.format(subject=first.subject, first=first.phrase, second=second.phrase)
@@ -174,7 +244,7 @@ def _pair_texts(first: Clause, second: Clause, rng: Random) -> tuple[str, ...]:
     )
 
 
-def _by_kind(sources: Sequence[Source], recipe: CompositionRecipe, longest: int) -> dict[str, list[Source]]:
+def by_kind(sources: Sequence[Source], recipe: CompositionRecipe, longest: int) -> dict[str, list[Source]]:
     """The sources that fit, by kind."""
     kinds: dict[str, list[Source]] = {}
     for source in sources:
@@ -184,5 +254,6 @@ def _by_kind(sources: Sequence[Source], recipe: CompositionRecipe, longest: int)
     return kinds
 
 
-def _taken(source: Source, recipe: CompositionRecipe, longest: int) -> int:
+def taken_of(source: Source, recipe: CompositionRecipe, longest: int) -> int:
+    """Frames of a source that are joined: a kind that may be cut is, to `longest`."""
     return min(source.frames, longest) if source.kind in recipe.cut else source.frames

@@ -11,13 +11,14 @@ from typing import Final, Literal
 import torch
 
 from motionrft.errors import UserError
+from motionrft.files.arrays import read_arrays
 from motionrft.files.captions import first_caption
 from motionrft.files.checks import check_finite, check_resampling
 from motionrft.files.formats.base import FileFault, WritingOptions, Written
 from motionrft.files.formats.table import format_named, write_as
 from motionrft.files.motions import stream_motions
 from motionrft.files.parallel import mapped
-from motionrft.files.planning import Job, named_places, with_owners
+from motionrft.files.planning import Job, named_places, own_places, with_owners
 from motionrft.files.reading import ReadingOptions
 from motionrft.files.recording import Motion
 from motionrft.files.words import ARRAYS, target_words
@@ -25,7 +26,13 @@ from motionrft.pictures import write_picture
 from motionrft.pictures.kinds import PICTURES
 from motionrft.representations.convert import convert
 from motionrft.representations.mirror import mirror
-from motionrft.representations.names import HYMOTION, JOINTS, REPRESENTATIONS, representation_name
+from motionrft.representations.names import (
+    HYMOTION,
+    JOINTS,
+    REPRESENTATIONS,
+    guess_representation,
+    representation_name,
+)
 from motionrft.representations.resample import resample
 from motionrft.training.atomic import write_text
 
@@ -97,7 +104,8 @@ def target_name(text: str) -> str:
 
 def existing_outputs(jobs: Sequence[Job], conversion: Conversion) -> list[Path]:
     """Files that are there already and are called as a result is, or as a member of a batch would be."""
-    stems = {job.stem for job in jobs} | set(named_places(jobs, conversion.reading))
+    stems = {job.stem for job in jobs if job.prefix is None}
+    stems |= {*named_places(jobs, conversion.reading), *own_places(jobs)}
     found = []
     for folder in sorted({stem.parent for stem in stems}):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -129,7 +137,12 @@ def convert_files(
 def convert_file(job: Job, conversion: Conversion, existing: Existing = "refuse") -> Outcome:
     """Convert every motion in one file; what cannot be read or written is in the outcome, not raised."""
     outcome = Outcome(job.source)
-    if existing == "keep" and (whole := output_path(job, job.source.stem, conversion)).exists():
+    whole = output_path(job, job.source.stem, conversion)
+    if existing == "keep" and job.prefix is None and whole.exists():
+        try:
+            _check_kept(whole, conversion)
+        except UserError as error:
+            return replace(outcome, faults=(FileFault(job.source, str(error)),))
         return replace(outcome, kept=(whole,))
     for motion in stream_motions(job.source, _reading_of(job.source, conversion)):
         if isinstance(motion, FileFault):
@@ -141,13 +154,26 @@ def convert_file(job: Job, conversion: Conversion, existing: Existing = "refuse"
     return outcome
 
 
+def _check_kept(path: Path, conversion: Conversion) -> None:
+    """Raise `UserError` where a result that is there holds another representation than is asked for: their files have
+    one ending."""
+    if conversion.target not in REPRESENTATIONS:
+        return
+    found = guess_representation(read_arrays(path).array.shape)
+    if found not in (None, conversion.target):
+        raise UserError(
+            f"{path}: exists and is {found}, not {conversion.target}. Add --overwrite to replace it."
+        )
+
+
 def _with_motion(
     outcome: Outcome, motion: Motion, path: Path, conversion: Conversion, existing: Existing
 ) -> Outcome:
     """The outcome with one more motion converted."""
-    if path.exists() and existing == "keep":
-        return replace(outcome, kept=(*outcome.kept, path))
     try:
+        if path.exists() and existing == "keep":
+            _check_kept(path, conversion)
+            return replace(outcome, kept=(*outcome.kept, path))
         if path.exists() and existing == "refuse":
             raise UserError(f"{path}: exists. Add --overwrite to replace it.")
         written = write_target(path, convert_motion(motion, conversion), conversion)
@@ -206,7 +232,11 @@ def _target_rate(motion: Motion, conversion: Conversion) -> float:
 
 
 def write_target(path: Path, motion: Motion, conversion: Conversion) -> Written:
-    """Write a converted motion as the conversion asks; its caption goes into pictures, and beside other files."""
+    """Write a converted motion as the conversion asks; its caption goes into pictures, and beside other files.
+
+    A text file that is there stays, unless it belongs to a motion that is replaced.
+    """
+    replaced = path.exists()
     caption = motion.text or first_caption(motion.source.with_suffix(".txt"))
     if conversion.target in PICTURES:
         joints = motion.array.reshape(len(motion), -1, 3)
@@ -214,6 +244,6 @@ def write_target(path: Path, motion: Motion, conversion: Conversion) -> Written:
         return Written()
     name = ARRAYS if conversion.target in REPRESENTATIONS else conversion.target
     written = write_as(format_named(name), path, motion, conversion.writing)
-    if motion.text and not path.with_suffix(".txt").exists():
+    if motion.text and (replaced or not path.with_suffix(".txt").exists()):
         write_text(path.with_suffix(".txt"), motion.text + "\n")
     return written

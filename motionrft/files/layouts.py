@@ -10,6 +10,9 @@ from motionrft.representations.names import HYMOTION, JOINTS, representation_nam
 
 BODIES = {24: "SMPL", 52: "SMPL-H", 55: "SMPL-X"}
 """Skeletons whose first 22 joints are ours: the others are hands, jaw and eyes. SMPL-X has 55 joints with the face's."""
+KIT_AS_SMPL = (0, 16, 11, 1, 17, 12, 2, 18, 13, 2, 19, 14, 3, 8, 5, 4, 8, 5, 9, 6, 10, 7)
+"""For each of our 22 joints the nearest of KIT-ML's 21, to see how such a body stands and how large it is; the sides as
+the official code takes them."""
 _COUNTS = (22, 21, *BODIES)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from motionrft.errors import UserError
 from motionrft.files.checks import doubtful
 from motionrft.files.formats.base import FileFault, OpenedFile
-from motionrft.files.formats.table import format_of, is_motion_file, suffixes
+from motionrft.files.formats.table import format_of, is_motion_file, motion_formats, suffixes
 from motionrft.files.joint_maps import JointMap
 from motionrft.files.placing import motions_of
 from motionrft.files.reading import ReadingOptions
@@ -22,6 +22,7 @@ __all__ = [
     "doubt",
     "iterate_motions",
     "motion_files",
+    "own_names",
     "read_motions",
     "stream_motions",
 ]
@@ -55,6 +56,21 @@ def motion_files(inputs: Iterable[Path | str], batch: bool = False) -> list[Path
 
 def _nothing_below(folder: Path) -> str:
     return f"{folder}: no motion file below it ({', '.join(suffixes())})."
+
+
+def own_names(path: Path) -> Sequence[str]:
+    """What a file calls its motions; nothing for files that name none, or are damaged, which reading tells."""
+    naming = [
+        each for each in motion_formats() if each.names_motions and path.suffix.lower() in each.suffixes
+    ]
+    if not naming or not path.is_file():
+        return ()
+    file = OpenedFile(path)
+    try:
+        found = format_of(file)
+        return found.names(file) if found in naming else ()
+    except UserError:
+        return ()
 
 
 def iterate_motions(

@@ -78,8 +78,9 @@ def _motion(recording: Recording, part: Part, placing: _Placing, options: Readin
     array = recording.take(part.start, part.stop, options.fps)
     check_frames(len(array), recording.label)
     array = _placed(array, recording.representation, placing)
-    stem = part.name or recording.path.stem
-    stem += f"_{recording.index:03d}" if recording.batched else ""
+    stem = part.name or recording.name or recording.path.stem
+    numbered = recording.batched and (part.name is not None or recording.name is None)
+    stem += f"_{recording.index:03d}" if numbered else ""
     stem += f"_{part.number:03d}" if part.number is not None else ""
     doubt = doubtful(array, recording.representation)
     return Motion(
@@ -179,7 +180,8 @@ def _scale(
             f"{recording.label}: the unit is unclear: a body of {sizes}. Say it with --unit m|cm|mm|inch|cmu."
         )
     if recording.usual_unit is not None:
-        if not guess.human or guess.unit == recording.usual_unit or not rigid(joints):
+        usual = (recording.usual_unit, recording.kept_unit)
+        if not guess.human or guess.unit in usual or not rigid(joints):
             return UNITS[recording.usual_unit]
         warnings.append(f"read in {guess.unit}: a body of {guess.height:.2f} m (--unit decides otherwise)")
         return UNITS[guess.unit]

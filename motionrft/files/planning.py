@@ -6,26 +6,33 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from motionrft.errors import UserError
 from motionrft.files.cuts import cuts_of
-from motionrft.files.motions import motion_files, stream_motions
+from motionrft.files.motions import motion_files, own_names, stream_motions
 from motionrft.files.reading import ReadingOptions
 from motionrft.files.recording import Motion
 
 
 @dataclass(frozen=True)
 class Job:
-    """One input file and the path of its result, without ending; a batch or a split motion adds numbers to it."""
+    """One input file and the path of its result, without ending; a batch or a split motion adds numbers to it.
+
+    prefix: of a file that names its motions: their results lie in the folder of `stem`, each called as its motion with
+        this before it. None for any other file.
+    """
 
     source: Path
     stem: Path
+    prefix: str | None = None
 
     def place(self, name: str) -> Path:
         """The path, without ending, of a result that is called `name`: the file's stem with something behind it, or a
         name of its own from a table of cuts."""
+        if self.prefix is not None:
+            return self.stem.parent / f"{self.prefix}{name}"
         own = self.source.stem
         return self.stem.with_name(self.stem.name + name.removeprefix(own) if name.startswith(own) else name)
 
@@ -35,7 +42,7 @@ def plan_jobs(inputs: Sequence[Path], out: Path, ending: str, options: ReadingOp
 
     A single folder's sub-folders are kept; several inputs keep theirs from the folder they have in common. Files that
     would meet in one name (`a.npy` and `a.bvh`, or `a_000.npy` and a batch `a.npy`) get their old ending or a number
-    into it.
+    into it; motions that their file names are called so, with the file's name before it where they would meet others.
 
     Raises:
         UserError: no file, or a table of cuts gives one name twice.
@@ -48,12 +55,13 @@ def plan_jobs(inputs: Sequence[Path], out: Path, ending: str, options: ReadingOp
             "no motion file to convert" + (" that the table of cuts names." if options.cuts else ".")
         )
     if len(inputs) == 1 and not inputs[0].is_dir() and out.suffix == ending and not out.is_dir():
-        return [Job(files[0], out.with_suffix(""))]
+        prefix = f"{out.stem}_" if own_names(files[0]) else None
+        return [Job(files[0], out.with_suffix(""), prefix)]
     base = inputs[0] if len(inputs) == 1 and inputs[0].is_dir() else _common_folder(files)
     stems = [out / _below(path, base).with_suffix("") for path in files]
     jobs = _apart(files, stems)
     _check_names(jobs, options)
-    return _away_from_members(jobs, options)
+    return _named_apart(_away_from_members(jobs, options))
 
 
 def _apart(files: Sequence[Path], stems: Sequence[Path]) -> list[Job]:
@@ -86,7 +94,7 @@ def _away_from_members(jobs: list[Job], options: ReadingOptions) -> list[Job]:
     taken = set(stems)
     moved = []
     for job in jobs:
-        if job.stem in suspects:
+        if job.stem in suspects and not own_names(job.source):
             endings = [place.name.removeprefix(job.stem.name) for place in result_places(job, options)]
             if endings != [""]:
                 stem = _free_for(job, endings, taken - {job.stem})
@@ -105,6 +113,25 @@ def _free_for(job: Job, endings: Sequence[str], taken: set[Path]) -> Path:
     return stem
 
 
+def _named_apart(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs, with a prefix for files that name their motions: none, or one with which no two results meet."""
+    named = [own_names(job.source) for job in jobs]
+    stems = {job.stem for job, names in zip(jobs, named, strict=True) if not names}
+    taken: set[Path] = set()
+    made = []
+    for job, names in zip(jobs, named, strict=True):
+        prefix, number = "", 1
+        while names and any(
+            place in taken or any(place.with_name(owner) in stems for owner in with_owners(place.name))
+            for place in (job.stem.parent / f"{prefix}{name}" for name in names)
+        ):
+            prefix = f"{job.stem.name}_" if number == 1 else f"{job.stem.name}_{number}_"
+            number += 1
+        made.append(replace(job, prefix=prefix) if names else job)
+        taken |= {made[-1].place(name) for name in names}
+    return made
+
+
 def with_owners(name: str) -> list[str]:
     """The name, and those of batches or split motions of which it would be a member: `y_000`, and `y`."""
     names = [name]
@@ -117,6 +144,11 @@ def result_places(job: Job, options: ReadingOptions) -> list[Path]:
     """The paths, without ending, of every result of a job; the file is read for it."""
     found = stream_motions(job.source, options)
     return [job.place(motion.name) for motion in found if isinstance(motion, Motion)]
+
+
+def own_places(jobs: Sequence[Job]) -> list[Path]:
+    """The paths, without ending, of the results that are called as their file calls its motions."""
+    return [job.place(name) for job in jobs if job.prefix is not None for name in own_names(job.source)]
 
 
 def named_places(jobs: Sequence[Job], options: ReadingOptions) -> list[Path]:

@@ -16,6 +16,16 @@ class ComposePart(PresetPart):
 
     pairs: dict[str, int] = Field({}, description="split to number of pairs of clips; each gives two orders")
     counts: dict[str, int] = Field({}, description="split to number of clips that are repeated")
+    together: dict[str, int] = Field({}, description="split to number of bodies under two gestures each")
+    bodies: list[str] = Field([], description="kinds that gestures are laid over, such as walk")
+    gestures: list[str] = Field(
+        [], description="kinds whose arms are laid over those, such as wave-right-hand"
+    )
+    even: dict[str, int] = Field(
+        {},
+        description="split to number of groups whose motions are equally long: an event once, twice, three times; and as "
+        "many of two events in both orders and each alone. A reward of them counts events, not frames",
+    )
     cut: list[str] = Field([], description="kinds (column content) that stay what they are when cut short")
     held_out: float = Field(
         0.15, ge=0, lt=1, description="share of the pairs of kinds that are composed in the test split alone"

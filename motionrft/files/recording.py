@@ -8,6 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+_TAKEN = "taken to be at "
+
+
+def rate_taken(fps: float) -> str:
+    """The note on a motion whose rate nobody says."""
+    return f"{_TAKEN}{fps:g} fps (--source-fps decides otherwise)"
+
 
 @dataclass(frozen=True)
 class Motion:
@@ -17,10 +24,12 @@ class Motion:
     representation: its name, see `representations.names`.
     fps: the file's rate where it says one, otherwise the usual one: 20, KIT-ML 12.5, HY-Motion's 201 30.
     source: the file. batched: it holds a batch. index: the motion's place in it, 0 otherwise.
-    name: what results are called: the file's stem, with a number for members of a batch and parts of a split motion.
+    name: what results are called: the file's stem, with a number for members of a batch and parts of a split motion, or
+        what the file itself calls it.
     text: what the file or a table of cuts says that it shows, or None.
     notes: what was recognised on the way. warnings: what a person should look at.
     recorded: frames of the file that it was made of, before it was resampled; 0 where nobody counted.
+    rest: (J, 3) rest joints of Kimodo's SMPL-X, which come with a person's own model; other skeletons' are known.
     """
 
     array: np.ndarray
@@ -34,9 +43,20 @@ class Motion:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     recorded: int = 0
+    rest: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.array)
+
+    @property
+    def rate_note(self) -> str | None:
+        """What is said of its rate where nobody says it, and the usual one was taken."""
+        return next((note for note in self.notes if note.startswith(_TAKEN)), None)
+
+    @property
+    def label(self) -> str:
+        """What messages call it: the file, and which of its motions."""
+        return str(self.source) if self.name in ("", self.source.stem) else f"{self.source}: {self.name}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +70,9 @@ class Recording:
         where the body does not tell, None: what comes nearest. up: what such files have up.
     turnable: whether its values may be turned; features that are relative to the ground may not.
     says_rate: whether the file says its rate, or the data set it lies in.
+    kept_unit: another unit that such files may have, in which they stay, as KIT-ML's joints stay in millimetres.
     at_rest: so many first frames are the skeleton's rest pose.
+    name: what the file calls it, where it names its motions; None: as the file, with its number in a batch.
     """
 
     path: Path
@@ -70,8 +92,12 @@ class Recording:
     text: str | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    name: str | None = None
+    kept_unit: str | None = None
 
     @property
     def label(self) -> str:
         """What messages call it."""
+        if self.name is not None:
+            return f"{self.path}: {self.name}"
         return f"{self.path}: motion {self.index}" if self.batched else str(self.path)

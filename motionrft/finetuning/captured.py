@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from motionrft.diffusion.rollout import Compiled, Padding, RewardFunction
+from motionrft.errors import is_out_of_memory
 from motionrft.generators.base import Generator
 
 PADDING = Padding(frames=32, tokens=16)
@@ -51,6 +52,7 @@ class _Captured:
     def __init__(self, call: Callable[..., Any], trained: nn.Module | None) -> None:
         self.call, self.trained = call, trained
         self.known: dict[Hashable, Callable[..., Any]] = {}
+        self.room = True  # False: the device has no memory for captures beside everything else
         # One call at a time is between its forward and its backward, so its captures share their memory.
         self.pool = torch.cuda.graph_pool_handle()
 
@@ -63,11 +65,18 @@ class _Captured:
         )
         shapes = tuple((tensor.shape, tensor.dtype, tensor.requires_grad and learns) for tensor in tensors)
         key = (shapes, repr(rest), learns, _autocast_type())
-        if key not in self.known:
-            if len(self.known) >= SHAPES:
-                return self.call(*arguments)
-            self.known[key] = self._capture(rest, tensors, learns)
-        return self.known[key](*tensors)
+        if key not in self.known and self.room and len(self.known) < SHAPES:
+            try:
+                self.known[key] = self._capture(rest, tensors, learns)
+            except RuntimeError as error:
+                if not _ended_by_memory(error):
+                    raise
+                # What was captured holds memory that the calls themselves need.
+                self.room = False
+                self.known.clear()
+                torch.cuda.empty_cache()
+        known = self.known.get(key)
+        return self.call(*arguments) if known is None else known(*tensors)
 
     def _capture(self, rest: Any, tensors: list[Tensor], learns: bool) -> Callable[..., Any]:
         def call(*given: Tensor) -> Any:
@@ -160,6 +169,13 @@ class _Place:
 
     def __repr__(self) -> str:
         return f"<{self.number}>"
+
+
+def _ended_by_memory(error: BaseException | None) -> bool:
+    """Whether a capture ran out of memory: the error itself, or the one that it was raised after."""
+    while error is not None and not is_out_of_memory(error):
+        error = error.__context__
+    return error is not None
 
 
 def _autocast_type() -> torch.dtype | None:

@@ -7,18 +7,22 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from motionrft.errors import UserError
 from motionrft.evaluation.catalogue import metric_of
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.evaluation.tables import latex, markdown, protocol_of
 from motionrft.finetuning import report
+from motionrft.finetuning.diagnostics import gradients, memory, similarity
 from motionrft.finetuning.loading import generator_kind
+from motionrft.finetuning.paper_figures import Measured, of_diagnostics, of_refinement, of_runs, retrieval
 from motionrft.finetuning.preset import FinetunePreset
-from motionrft.finetuning.run import finetune_together
+from motionrft.finetuning.run import FinetuneRun, finetune_together
 from motionrft.finetuning.session import Finetuned, FinetuneSession
 from motionrft.preferences.scoring import KINDS
-from motionrft.report.content import ReportData, Series
+from motionrft.report.content import Figure, ReportData, Series
 from motionrft.report.page import write_report
 from motionrft.report.verdict import Row
+from motionrft.reward.folder import load_motionreward
 from motionrft.training.atomic import write_text
 from motionrft.training.distribution import Distribution
 from motionrft.training.lines import read_lines
@@ -29,6 +33,8 @@ _PRECISION = {"label": ("label_r1", "label_r2", "label_r3"), "raw": ("raw_r1", "
 """R-Precision by protocol. Publications print raw; where kinds of motion are labelled, coin flips bound that."""
 _EVENTS = ("events/mean", *(f"events/{kind}" for kind in KINDS))
 _METRICS = (*_EVENTS, "fid", "mm_dist", "diversity", "reward", "jitter")
+_STEPS = (10, 25, 50)
+"""Of Figure 6: a few numbers of denoising steps, up to the published one."""
 _COST = ("updates", "seconds", "MiB for backward", "peak MiB")
 
 
@@ -54,7 +60,12 @@ def compare_methods(preset: FinetunePreset, session: FinetuneSession) -> list[Co
 
     Raises: as `motionrft.finetuning.run.finetune`, for the first method that cannot run.
     """
-    variants = preset.variants(tokens=generator_kind(preset.generator) == "tokens")
+    tokens = generator_kind(preset.generator) == "tokens"
+    variants = preset.variants(tokens=tokens)
+    if tokens and preset.figures.draw:
+        raise UserError("figures.draw: the article's figures are of denoising steps; motion tokens have none")
+    refined = preset.figures.refined
+    about = None if refined is None else load_motionreward(Path(refined)).about  # before hours are spent
     with Distribution.join(session.device) as company:
         company.first(lambda: _begin(preset, session.out))
         found = []
@@ -64,7 +75,54 @@ def compare_methods(preset: FinetunePreset, session: FinetuneSession) -> list[Co
             own = replace(session, out=out, before=session.out / "before", resume=resume)
             done = finetune_together(variant, own, company)
             found.append(Compared(name, done, read_lines(out / METRICS)))
-        company.first(lambda: _write(preset, session.out, found))
+        drawn = _figures(preset, variants, session, company, found, about)
+        company.first(lambda: _write(preset, session.out, found, *drawn))
+    return found
+
+
+def _figures(
+    preset: FinetunePreset,
+    variants: Mapping[str, FinetunePreset],
+    session: FinetuneSession,
+    company: Distribution,
+    found: Sequence[Compared],
+    about: Mapping[str, Any] | None,
+) -> tuple[list[Figure], list[Series]]:
+    """The article's figures where the preset wants them, and their curves; the second reward is tuned with here."""
+    figures: list[Figure] = []
+    series: list[Series] = []
+    first, settings = found[0], preset.figures
+    if settings.draw:
+        tuned = company.first(lambda: FinetuneRun(variants[first.name], session))
+        if tuned is not None:
+            charts = {"gradients": gradients(tuned), "memory": memory(tuned, steps=_STEPS, names=variants)}
+            if preset.weights.get("similarity"):
+                charts["similarity"] = similarity(tuned)
+            figures += of_diagnostics(charts, first.name)
+            series += [line for lines in charts.values() for line in lines]
+        figures += of_runs([Measured(one.name, one.metrics) for one in found])
+        series += _terms(first)
+    if about is not None:
+        name = f"{first.name}-refined"
+        variant = FinetunePreset.of({**variants[first.name].plain(), "reward": settings.refined}, name)
+        out = session.out / name
+        own = replace(session, out=out, resume=session.resume and out.is_dir())
+        done = finetune_together(variant, own, company)
+        results = [one.results[1] if one.results else None for one in (first.done, done)]
+        figures += of_refinement(about, *results)
+        series += retrieval(about)
+    return figures, series
+
+
+def _terms(one: Compared) -> list[Series]:
+    """Preference and authenticity over a run's updates (Figure 11), each on axes of its own."""
+    lines = [(number, line) for number, line in enumerate(one.metrics, 1)]
+    found = []
+    for term in ("preference", "authenticity"):
+        points = [(number, line[f"reward/{term}"]) for number, line in lines if f"reward/{term}" in line]
+        if points:
+            xs, ys = zip(*points, strict=True)
+            found.append(Series(f"{term.capitalize()} over {one.name}'s updates", term, xs, ys))
     return found
 
 
@@ -123,8 +181,14 @@ def curves(found: Sequence[Compared]) -> list[Series]:
     return series
 
 
-def _write(preset: FinetunePreset, out: Path, found: Sequence[Compared]) -> None:
-    series = curves(found)
+def _write(
+    preset: FinetunePreset,
+    out: Path,
+    found: Sequence[Compared],
+    figures: Sequence[Figure],
+    further: Sequence[Series],
+) -> None:
+    series = [*curves(found), *further]
     results = [one.done.results for one in found if one.done.results]
     judged = [(one.name, one.done.results[1]) for one in found if one.done.results]
     rows: list[Row] = []
@@ -141,6 +205,7 @@ def _write(preset: FinetunePreset, out: Path, found: Sequence[Compared]) -> None
             columns=("before", *(one.name for one in found)),
             rows=rows,
             series=series,
+            figures=figures,
             cost=cost,
             command=f"motionrft finetune --preset {out.name}/{PRESET} --compare --out NEW",
             notes=[f"Equal budget: {_budget(preset)}; the same start, prompts, noise and held-out items."],

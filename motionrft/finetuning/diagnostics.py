@@ -7,7 +7,7 @@
 - `memory` (Fig. 6): bytes held for backward against the number of denoising steps, method by method.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
@@ -73,7 +73,7 @@ def similarity(tuning: FinetuneRun, batch: int = 16) -> list[Series]:
     reward, generator = tuning.parts.reward, context.generator
     with torch.no_grad():
         end = sample(generator, context.process, start, context.guidance)
-        texts = [tuning.parts.prompts.texts[i] for i in range(batch)]
+        texts = tuning.parts.prompts.texts[: len(start.lengths)]
         finished = reward.prepare(texts, generator.decode(end, start.lengths, start.frames), start.lengths)
         assert finished.reference is not None, "this reward compares with no reference"
         near: dict[str, list[float]] = {"next state": [], "clean prediction": []}
@@ -86,13 +86,15 @@ def similarity(tuning: FinetuneRun, batch: int = 16) -> list[Series]:
     return [_by_step("Similarity to the finished motion", name, values) for name, values in near.items()]
 
 
-def memory(tuning: FinetuneRun, batch: int = 4, steps: Sequence[int] = STEPS) -> list[Series]:
-    """Bytes held for backward by one trajectory of every method whose plan judges, for several numbers of
-    steps.
+def memory(
+    tuning: FinetuneRun, batch: int = 4, steps: Sequence[int] = STEPS, names: Collection[str] | None = None
+) -> list[Series]:
+    """Bytes held for backward by one trajectory of every method whose plan judges (or of those named), for several
+    numbers of steps.
     """
     series = []
     for name, method in usable_methods().items():
-        if method.follows_plan:
+        if method.follows_plan and (names is None or name in names):
             held = [_held(tuning, _largest(method.preset, count), count, batch) / MIB for count in steps]
             chart = "Bytes held for backward"
             series.append(Series(chart, name, list(steps), held, "MiB", "denoising steps", from_zero=True))
@@ -109,7 +111,7 @@ DIAGNOSTICS: dict[str, Callable[[FinetuneRun], list[Series]]] = {
 def _held(tuning: FinetuneRun, method: MethodPreset, steps: int, batch: int) -> int:
     process = tuning.generator.process_with(replace(tuning.sampling, steps=steps))
     context = replace(tuning.trainer.context, process=process, method=method)
-    micro_batches = tuning.trainer.prepared.micro_batches(torch.arange(batch), 0, None)
+    micro_batches = tuning.trainer.prepared.micro_batches(_items(tuning, batch), 0, None)
     context.meter.reset()
     with context.meter:
         for _ in updates(context, micro_batches, plan_of(method, steps, 1.0, Random(0)), Random(0)):
@@ -127,7 +129,12 @@ def _largest(preset: type[MethodPreset], steps: int) -> MethodPreset:
 
 
 def _start(tuning: FinetuneRun, batch: int) -> Start:
-    return tuning.trainer.prepared.micro_batches(torch.arange(batch), 0, None)[0].start
+    return tuning.trainer.prepared.micro_batches(_items(tuning, batch), 0, None)[0].start
+
+
+def _items(tuning: FinetuneRun, batch: int) -> Tensor:
+    """(B,) the first prompts, all of them where there are fewer."""
+    return torch.arange(min(batch, len(tuning.parts.prompts)))
 
 
 def _norm(gradient: Tensor | None) -> float:

@@ -241,10 +241,10 @@ def _step_loss(
     now, step = step_log_prob(context, episode.start, stored)  # (N,)
     taught = (advantages != 0).to(now.dtype)  # (N,)
     policy = clipped_loss(
-        now, stored.log_prob, advantages, method.clip_range("diffusion"), method.advantage_clip
+        now, stored.log_prob, advantages, method.clip_range("diffusion"), method.advantage_clip, taught
     )
     loss = weight * (policy.loss * taught).sum() / taught.sum()
-    numbers = {"kl": policy.approximate_kl, "clipped": policy.clipped_share, "ratio": policy.ratio.mean()}
+    numbers = {"kl": policy.approximate_kl, "clipped": policy.clipped_share, "ratio": policy.mean_ratio}
     if method.kl:
         distance = _distance(context, episode.start, stored, step)  # (N,)
         numbers["drift"] = (distance * taught).sum() / taught.sum()

@@ -16,30 +16,42 @@ from motionrft.lengths import masked_mean
 class Clipped:
     """The clipped objective of N samples at one denoising step.
 
-    loss: (N,). ratio: (N,) new over old probability. approximate_kl: () 0.5 mean (new - old)^2.
+    loss: (N,). mean_ratio: () of new over old probabilities. approximate_kl: () 0.5 mean (new - old)^2.
     clipped_share: () share of samples whose ratio is further than `clip` from 1.
     """
 
     loss: Tensor  # (N,)
-    ratio: Tensor  # (N,)
+    mean_ratio: Tensor
     approximate_kl: Tensor
     clipped_share: Tensor
 
 
 def clipped_loss(
-    log_prob: Tensor, old: Tensor, advantages: Tensor, clip: float, advantage_clip: float
+    log_prob: Tensor,
+    old: Tensor,
+    advantages: Tensor,
+    clip: float,
+    advantage_clip: float,
+    counted: Tensor | None = None,
 ) -> Clipped:
     """max(-A r, -A clamp(r, 1 - clip, 1 + clip)) for A clamped to +-advantage_clip (Schulman et al. 2017).
 
     Args:
         log_prob: (N,) under the weights of now; old: (N,) under those that sampled; advantages: (N,).
+        counted: (N,) 1 where a sample counts in the means, 0 where not; None counts all, as published.
     """
     ratio = torch.exp(log_prob - old)  # (N,)
     gain = advantages.clamp(-advantage_clip, advantage_clip)  # (N,)
     loss = torch.maximum(-gain * ratio, -gain * ratio.clamp(1 - clip, 1 + clip))  # (N,)
     difference = (log_prob - old).detach()  # (N,)
     far = (ratio.detach() - 1).abs() > clip  # (N,)
-    return Clipped(loss, ratio, 0.5 * difference.square().mean(), far.to(ratio.dtype).mean())
+    share = torch.ones_like(ratio) if counted is None else counted.to(ratio.dtype)  # (N,)
+    share = share / share.sum().clamp_min(1)
+
+    def mean(each: Tensor) -> Tensor:
+        return (share * each).sum()
+
+    return Clipped(loss, mean(ratio), 0.5 * mean(difference.square()), mean(far.to(ratio.dtype)))
 
 
 def mean_distance(

@@ -151,6 +151,16 @@ class EvaluationPart(PresetPart):
     further_seeds: int = Field(3, ge=1, description="sampling seeds at those further scales")
 
 
+class FiguresPart(PresetPart):
+    """The article's figures in the report of a comparison, its ratios beside the run's own."""
+
+    draw: bool = Field(False, description="draw figures 4 to 6 (of the start) and 9 to 11 (of the runs)")
+    refined: str | None = Field(
+        None,
+        description="reward folder of refine-spl: the first method tunes with it too, for figures 14 and 15",
+    )
+
+
 BALANCED = "balanced"
 PAPER_TERMS = ("semantic", "similarity", "preference", "authenticity")
 """The four terms of the paper's reward (Eq. 20)."""
@@ -259,6 +269,7 @@ class FinetunePreset(AskingPreset):
     compare: dict[str, dict[str, Any]] = Field(
         {}, description="methods to compare, each with what it sets differently; a list of names will do"
     )
+    figures: FiguresPart = FiguresPart()
     checkpoint_every: int = Field(200, ge=0, description="updates between checkpoints; 0: only at the end")
     keep: int = Field(2, ge=0, description="newest checkpoints to keep; 0 keeps all")
     watch: WatchPart = WatchPart()
@@ -315,7 +326,7 @@ class FinetunePreset(AskingPreset):
             method_named(name)
             values = self.plain()
             kept = values["method"] if name == self.method.method else {}
-            values |= {"compare": {}, "method": {**kept, "method": name}}
+            values |= {"compare": {}, "figures": {}, "method": {**kept, "method": name}}
             values |= _material(values, method_named(name).preset) if tokens else {}
             found[name] = FinetunePreset.of(_laid_over(values, own), f"compare.{name}")
         return found
@@ -331,6 +342,8 @@ class FinetunePreset(AskingPreset):
             raise ValueError(
                 f"evaluation.prompts is {self.evaluation.prompts}: R-Precision ranks 32; 0 leaves it out"
             )
+        if (self.figures.draw or self.figures.refined) and not self.compare:
+            raise ValueError("figures are those of a comparison: name methods below compare")
         name = self.method.method
         if not self.compare:  # of several methods each is checked with its own settings, in `variants`
             self._check_method()

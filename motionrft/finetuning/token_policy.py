@@ -183,7 +183,12 @@ class PolicyTrainer(TokenTrainer[int]):
             untuned = self._log_prob(episodes, items)
         told = advantages[:, None].expand_as(old)[now.mask]  # (S,)
         policy = clipped_loss(
-            now.each[now.mask], old[now.mask], told, method.clip_range("tokens"), method.advantage_clip
+            now.each[now.mask],
+            old[now.mask],
+            told,
+            method.clip_range("tokens"),
+            method.advantage_clip,
+            told != 0,
         )
         divergence = reference_divergence(now.each, untuned.each)  # (B, M), 0 where nothing was drawn
         gained = torch.zeros_like(now.each).masked_scatter(now.mask, policy.loss)
@@ -192,7 +197,7 @@ class PolicyTrainer(TokenTrainer[int]):
         drift = (divergence.sum(-1) / drawn * taught).sum() / count  # nats a token
         loss = (gained.sum(-1) / drawn * taught).sum() / count + method.kl * drift
         numbers = {
-            "loss": loss, "kl": policy.approximate_kl, "clipped": policy.clipped_share, "ratio": policy.ratio.mean(),
+            "loss": loss, "kl": policy.approximate_kl, "clipped": policy.clipped_share, "ratio": policy.mean_ratio,
             "drift": drift, "taught": taught.mean(),
         }  # fmt: skip
         return loss, {name: value.detach().float() for name, value in numbers.items()}

@@ -216,9 +216,8 @@ class TokenRun:
 
     def _seen(self, first: bool) -> Seen:
         """A look of the first process, whose numbers count: no judge is asked twice."""
-        if not self.company.main:
-            return Seen({}, {})
-        return self._looking(self.parts.events.watched, self.preset.watch.seeds)(first)
+        look = self._looking(self.parts.events.watched, self.preset.watch.seeds)
+        return self.company.first(lambda: look(first)) or Seen({}, {})
 
     def _share_done(self, step: int) -> float:
         return step / self.total if self.total else 0.0

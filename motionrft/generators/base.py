@@ -24,7 +24,7 @@ from motionrft.generators.constraints import Constraints
 from motionrft.generators.kinds import DIFFUSION_FIELDS, KIND_WORDS, Kind
 from motionrft.generators.noise import ItemNoise
 from motionrft.generators.sampling_settings import SamplingSettings
-from motionrft.generators.text_to_motion import Sampled, TextToMotion
+from motionrft.generators.text_to_motion import Sampled, TextToMotion, Whole
 from motionrft.moving import moved
 from motionrft.registry import SAMPLERS
 from motionrft.text.base import TextFeatures
@@ -261,8 +261,8 @@ class Generator(TextToMotion):
         """Decode to the family's own features from now on, for rewards that weigh some of `feature_costs`."""
         raise UserError(f"{self.family} has no features of its own that a reward could weigh.")
 
-    def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str] | None:
-        """State to what the family makes beyond `decode`, (B, T, features) for files, and its representation, or None."""
+    def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Whole | None:
+        """State to what the family makes beyond `decode`, (B, T, features) for files, or None."""
         return None
 
     @abstractmethod

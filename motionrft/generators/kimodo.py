@@ -33,7 +33,7 @@ from motionrft.generators.kimodo_statistics import (
     turned_any_way,
 )
 from motionrft.generators.sampling_settings import SamplingSettings, offered
-from motionrft.generators.text_to_motion import Sampled
+from motionrft.generators.text_to_motion import Sampled, Whole
 from motionrft.representations.convert import convert
 from motionrft.representations.kimodo.features import ROOT, rest_of, skeleton_of_features
 from motionrft.representations.kimodo.ours import (
@@ -307,14 +307,10 @@ class Kimodo(FrameFamily[KimodoConfig]):
     def decode_features(self) -> None:
         self.representation = KIMODO
 
-    def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str] | None:
-        """The de-normalised features: joints that are not ours, the smooth path and the contacts are in them.
-
-        Not SMPL-X', which mean nothing to who has no rest joints; its joints are all ours.
-        """
-        if self.skeleton is SMPLX22:
-            return None
-        return self.denormalised(x, lengths, frames), KIMODO
+    def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Whole:
+        """The de-normalised features: joints that are not ours, the smooth path and the contacts are in them."""
+        rest = self.rest_joints if self.skeleton is SMPLX22 else None
+        return Whole(self.denormalised(x, lengths, frames), KIMODO, rest)
 
     def denormalised(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         """Features (B, T, 12 J + 9) of a state, zero beyond each length."""

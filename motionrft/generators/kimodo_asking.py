@@ -17,6 +17,8 @@ from motionrft.generators.constraints import Constraints
 from motionrft.generators.frames import from_motion, to_motion
 from motionrft.generators.kimodo_statistics import KimodoStatistics
 from motionrft.generators.wishes import NOTHING, ByPrompt
+from motionrft.lengths import length_mask
+from motionrft.moving import moved
 from motionrft.representations.kimodo.constraints import (
     HEADING,
     PATH,
@@ -145,32 +147,38 @@ def shown_in_training(
 ) -> tuple[Tensor, Constraints]:
     """Clean states (B, T, D) turned to headings drawn evenly, and what is told of them; see `_wished`."""
     scale = generator.statistics.whole.scale
-    angles = (2 * math.pi * torch.rand(len(x0), generator=draws)).to(x0)
+    angles = moved(2 * math.pi * torch.rand(len(x0), generator=draws), x0.device).to(x0)  # (B,)
     features = turn(to_motion(x0, generator.mean, scale, lengths, x0.shape[1]), angles)
     turned = from_motion(features, generator.mean, scale, lengths)
-    mask = torch.zeros(x0.shape)
-    for row, frames in enumerate(lengths.tolist()):
-        _wish(generator, mask[row], frames, draws)
     heading = KimodoFeatures(features).heading_angle[:, 0]
-    mask = mask.to(x0)
+    mask = _wished(generator.skeleton, x0, lengths, draws)
     return turned, Constraints(heading, turned * mask, mask)
 
 
-def _wish(generator: Normalised, mask: Tensor, frames: int, draws: torch.Generator) -> None:
-    """Draw what is wished for of one motion into its mask (T, D): nothing, a path, key poses, or an end of the body."""
-    free, kind, count, end = torch.rand(4, generator=draws).tolist()
-    if free < _FREE:
-        return
-    chosen = torch.randperm(frames, generator=draws)[: 1 + int(count * _MOST)]
-    if kind < 1 / 3:
-        mask[chosen[:, None], torch.tensor(PATH)] = 1
-        return
-    skeleton = generator.skeleton
-    places = [*PATH, 1, *HEADING]
-    if kind < 2 / 3:
-        places += positions_of(range(skeleton.joints))
-    else:
-        chains = list(chains_of(skeleton).values())
-        chain = [skeleton.names.index(joint) for joint in chains[int(end * len(chains))]]
-        places += [*positions_of(chain), *rotation_of(chain[0], skeleton)]
-    mask[chosen[:, None], torch.tensor(places)] = 1
+def _wished(skeleton: KimodoSkeleton, x0: Tensor, lengths: Tensor, draws: torch.Generator) -> Tensor:
+    """(B, T, D) 1 where something of clean states is wished for: of each motion nothing, or a path, key poses, or an end
+    of the body in a few of its frames. Drawn on the host, laid out on the device, which is asked nothing.
+    """
+    free, kind, count, end = torch.rand(4, len(x0), generator=draws)  # (B,) each
+    order = moved(torch.rand(x0.shape[:2], generator=draws), x0.device)  # (B, T)
+    counts = torch.where(free < _FREE, 0, 1 + (count * _MOST).long())
+    order = order.masked_fill(~length_mask(lengths, x0.shape[1]), math.inf)
+    first = order.argsort(dim=1).argsort(dim=1) < moved(counts, x0.device)[:, None]
+    frames = first & order.isfinite()  # (B, T)
+    choices = _choices(skeleton, x0.shape[-1])  # (N, D)
+    ends = 2 + (end * (len(choices) - 2)).long()
+    row = torch.where(kind < 2 / 3, (kind >= 1 / 3).long(), ends)
+    return frames[..., None] * moved(choices[row], x0.device)[:, None].to(x0)
+
+
+def _choices(skeleton: KimodoSkeleton, width: int) -> Tensor:
+    """(N, D) 1 where features are fixed by a wish: a path, a key pose, each end of the body."""
+    posed = [*PATH, 1, *HEADING]
+    places = [[*PATH], [*posed, *positions_of(range(skeleton.joints))]]
+    for names in chains_of(skeleton).values():
+        chain = [skeleton.names.index(joint) for joint in names]
+        places.append([*posed, *positions_of(chain), *rotation_of(chain[0], skeleton)])
+    choices = torch.zeros(len(places), width)
+    for row, fixed in zip(choices, places, strict=True):
+        row[fixed] = 1
+    return choices

@@ -16,7 +16,7 @@ from torch import Tensor
 from motionrft.errors import UserError
 from motionrft.generators.base import Condition
 from motionrft.generators.constraints import Constraints
-from motionrft.generators.text_to_motion import Sampled
+from motionrft.generators.text_to_motion import Sampled, Whole
 from motionrft.representations.kimodo.constraints import HEADING, PATH, positions_of
 from motionrft.representations.kimodo.features import KimodoFeatures, forward_kinematics, on_ground
 
@@ -53,7 +53,7 @@ class Chainable(Protocol):
     ) -> tuple[Tensor, Tensor]: ...
     def denormalised(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor: ...
     def decode(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor: ...
-    def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> tuple[Tensor, str] | None: ...
+    def whole(self, x: Tensor, lengths: Tensor, frames: int | None = None) -> Whole | None: ...
 
 
 def chained(

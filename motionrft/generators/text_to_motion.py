@@ -7,7 +7,7 @@ Sampling, evaluation, scoring and reports know only what is in this file. Below 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,17 @@ class Sampling(Protocol):
         """JSON values by name."""
 
 
+class Whole(NamedTuple):
+    """Motions (B, T, D) in a representation that tells more of them.
+
+    rest: (J, 3) rest joints of a skeleton that the model alone knows.
+    """
+
+    values: Tensor
+    representation: str
+    rest: Tensor | None = None
+
+
 @dataclass(frozen=True)
 class Sampled:
     """Motions of a batch.
@@ -52,14 +63,14 @@ class Sampled:
     lengths: (B,) int64 frames: those asked for, unless the generator was to end by itself.
     usable: (B,) bool, False where what was written is no motion and a mean pose stands in its place.
     tokens: what a language model wrote; None of a diffusion.
-    whole: the motions in a representation that tells more of them, and its name; None where `motion` tells all.
+    whole: the motions in a representation that tells more of them; None where `motion` tells all.
     """
 
     motion: Tensor
     lengths: Tensor
     usable: Tensor
     tokens: MotionTokens | None = None
-    whole: tuple[Tensor, str] | None = None
+    whole: Whole | None = None
 
     def clips(self) -> list[Tensor]:
         """(T, D) of each item, as long as itself."""

@@ -13,6 +13,7 @@ from motionrft.generators.autoencoder import Autoencoder, sample_posterior
 from motionrft.generators.frames import from_motion
 from motionrft.generators.mld import Mld
 from motionrft.lengths import length_mask
+from motionrft.moving import moved
 from motionrft.physics import physics_measures
 from motionrft.pretraining.first_stage import FirstStageSettings, LatentStage
 from motionrft.pretraining.losses import autoencoder_loss, heading_aligned_error_mm
@@ -38,8 +39,9 @@ class PosteriorLatents:
         g = self.generator
         mean, _ = pad([self.mean[int(item)] for item in items])  # (B, tokens, d_z)
         log_variance, _ = pad([self.log_variance[int(item)] for item in items])  # (B, tokens, d_z)
-        latent = sample_posterior(mean, log_variance, torch.randn(mean.shape, generator=draws)).to(g.device)
-        return (latent - g.latent_mean) / g.latent_std, self.lengths[items].to(g.device)
+        latent = sample_posterior(mean, log_variance, torch.randn(mean.shape, generator=draws))
+        whitened = (moved(latent, g.device) - g.latent_mean) / g.latent_std
+        return whitened, moved(self.lengths[items], g.device)
 
     def expect(self, items: Tensor) -> None:
         """Nothing to read: latents are in memory."""

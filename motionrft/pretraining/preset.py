@@ -119,6 +119,9 @@ class PretrainPreset(TextPreset):
     stage: Literal["autoencoder", "denoiser", "language-model", "all"] = Field(
         "all", description="which stage to train"
     )
+    time_limit: float | None = Field(
+        None, gt=0, description="seconds after which a stage ends, its rate at the floor by then, or null"
+    )
     checkpoint_every: int = Field(500, ge=1, description="updates between checkpoints")
     autoencoder: AutoencoderStage = Field(AutoencoderStage(), description="stage 1")
     denoiser: DenoiserStage = Field(DenoiserStage(), description="stage 2")

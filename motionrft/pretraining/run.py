@@ -42,11 +42,12 @@ from motionrft.training.described import without_storage
 from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.environment import environment
 from motionrft.training.fingerprints import path_hash
-from motionrft.training.loop import train
+from motionrft.training.loop import Trainer, train
 from motionrft.training.progress import Progress
 from motionrft.training.run import RunFolder
 from motionrft.training.seeds import seed_everything
 from motionrft.training.stages import open_stage
+from motionrft.training.timed import RatedTrainer, timed
 
 _ORIGIN = "preset field generator"
 
@@ -150,7 +151,7 @@ class Pretraining:
             windows = Windows(self.train, statistics, settings.batch, settings.window, seed, mirror)
             trainer = AutoencoderTrainer(stage, windows, settings, seed, self.device, self.company)
             train(
-                trainer,
+                self._timed(trainer, settings.updates),
                 folder,
                 updates=settings.updates,
                 progress=self.progress("autoencoder"),
@@ -164,7 +165,7 @@ class Pretraining:
             shorter = settings.model_copy(update={"updates": settings.settle})
             trainer = AutoencoderTrainer(stage, windows, shorter, seed, self.device, self.company)
             train(
-                trainer,
+                self._timed(trainer, settings.settle),
                 folder,
                 updates=settings.settle,
                 progress=self.progress("decoder of settled codes"),
@@ -194,7 +195,7 @@ class Pretraining:
                 generator, objective, states, *datasets, settings, self.preset.seed, self.company
             )
             train(
-                trainer,
+                self._timed(trainer, settings.updates),
                 folder,
                 updates=settings.updates,
                 progress=self.progress("denoiser"),
@@ -227,7 +228,7 @@ class Pretraining:
             looked_at = clip_rows(generator, self.validation)
             trainer = LanguageTrainer(generator, rows, looked_at, settings, seed, self.company)
             train(
-                trainer,
+                self._timed(trainer, settings.updates),
                 folder,
                 updates=settings.updates,
                 progress=self.progress("language model"),
@@ -274,7 +275,7 @@ class Pretraining:
         second = ("denoiser", "language_model", "distillation", "teacher")
         others = second if stage in ("autoencoder", "settling") else ()
         fields = self.preset.result_fields()
-        fields = {key: value for key, value in fields.items() if key not in ("stage", *others)}
+        fields = {key: value for key, value in fields.items() if key not in ("stage", "time_limit", *others)}
         identity = {"data": self.train.dataset.identity, "validation": self.validation.dataset.identity}
         if self.preset.teacher is not None:
             identity["teacher"] = path_hash(self.preset.teacher)
@@ -294,8 +295,16 @@ class Pretraining:
         self.company.own_chance(self.preset.seed)
         return opened or nullcontext()
 
+    def _timed(self, trainer: RatedTrainer, updates: int) -> Trainer:
+        return timed(trainer, self.preset.time_limit, updates)
+
     def _saving(self) -> dict[str, Any]:
-        return {"checkpoint_every": self.preset.checkpoint_every, "distribution": self.company}
+        preset = self.preset
+        return {
+            "checkpoint_every": preset.checkpoint_every,
+            "time_limit": preset.time_limit,
+            "distribution": self.company,
+        }
 
 
 def _stages(preset: PretrainPreset, generator: TextToMotion) -> tuple[str, ...]:

@@ -54,6 +54,16 @@ class Prompt:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A publication's figure: its number, what it shows, what it says there, and what was measured here."""
+
+    number: str
+    about: str
+    paper: str
+    here: str
+
+
+@dataclass(frozen=True)
 class ReportData:
     """Everything the page shows; only `title` is required, and a section without data is left out.
 
@@ -63,6 +73,7 @@ class ReportData:
         rows: the table, in reading order; the verdict is on these.
         further: more tables by name (another guidance scale, say), folded on the page, each with its own verdict.
         series: curves over updates, grouped by their `chart`.
+        figures: of a publication, beside what this run shows.
         prompts: shown in 3D side by side; a dozen is plenty (about 35 kB a motion of 100 frames on the page).
         gain_name: what `Prompt.gain` measures.
         same_noise: whether all columns of a prompt were sampled from the same noise; the page then says so.
@@ -79,6 +90,7 @@ class ReportData:
     rows: Sequence[Row] = ()
     further: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     series: Sequence[Series] = ()
+    figures: Sequence[Figure] = ()
     prompts: Sequence[Prompt] = ()
     gain_name: str = "reward"
     same_noise: bool = False

@@ -31,6 +31,7 @@ from motionrft.pictures.video import follow
 from motionrft.report.charts import line_chart, path
 from motionrft.report.content import Prompt, ReportData, Series
 from motionrft.report.curves import foot_sliding, jerk
+from motionrft.report.figures import figures_html
 from motionrft.report.numbers import digits_of, number, percent
 from motionrft.report.table import KEY, table_html
 from motionrft.report.verdict import Row, Verdict, verdict
@@ -60,6 +61,7 @@ def report_html(data: ReportData) -> str:
         _verdicts(data),
         _tables(data),
         _prompts(data),
+        figures_html(data.figures),
         charts,
         _notes(data),
         _remake(data),

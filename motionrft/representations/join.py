@@ -1,8 +1,8 @@
 """Clips put after each other: one motion that does one thing and then another.
 
-Each clip is turned and moved until it goes on where the one before it stands: same heading, and feet on the same
-spot, so that planted feet stay planted. Over a short overlap both are faded into each other, and every bone keeps a
-length between its two.
+Each clip is turned and moved until it goes on where the one before it stands: same heading, and on the same spot the
+left foot, the right foot or both, whichever lets planted feet slide least. Over a short overlap both are faded into each
+other, and every bone keeps a length between its two.
 """
 
 from collections.abc import Sequence
@@ -52,11 +52,23 @@ def _append(before: Tensor, after: Tensor, blend: int) -> Tensor:
     after = _go_on(before, after, blend, skeleton)
     if blend == 0:
         return torch.cat((before, after))
-    share = torch.linspace(0, 1, blend + 2, dtype=after.dtype)[1:-1, None, None]  # (blend, 1, 1)
-    share = share * share * (3 - 2 * share)
-    mixed = torch.lerp(before[-blend:], after[:blend], share)
-    lengths = torch.lerp(_lengths(before[-blend:], skeleton), _lengths(after[:blend], skeleton), share)
-    return torch.cat((before[:-blend], _with_lengths(mixed, lengths, skeleton), after[blend:]))
+    share = _shares(blend, after)
+    lengths = torch.lerp(
+        bone_lengths(before[-blend:], skeleton), bone_lengths(after[:blend], skeleton), share
+    )
+    mixed = with_lengths(_mixed(before, after, blend), lengths, skeleton)
+    return torch.cat((before[:-blend], mixed, after[blend:]))
+
+
+def _shares(blend: int, like: Tensor) -> Tensor:
+    """(blend, 1, 1) of the next clip in each frame of the overlap."""
+    share = torch.linspace(0, 1, blend + 2, dtype=like.dtype)[1:-1, None, None]
+    return share * share * (3 - 2 * share)
+
+
+def _mixed(before: Tensor, after: Tensor, blend: int) -> Tensor:
+    """(blend, J, 3) of the overlap."""
+    return torch.lerp(before[-blend:], after[:blend], _shares(blend, after))
 
 
 def _go_on(before: Tensor, after: Tensor, blend: int, skeleton: Skeleton) -> Tensor:
@@ -64,10 +76,21 @@ def _go_on(before: Tensor, after: Tensor, blend: int, skeleton: Skeleton) -> Ten
     middle = blend // 2
     old, new = before[len(before) - max(blend - middle, 1)], after[middle]  # (J, 3)
     turned = yaw_rotate(_facing(old, skeleton) - _facing(new, skeleton), after)
-    moved = (_standing(old, skeleton) - _standing(turned[middle], skeleton)) * after.new_tensor(
-        [1.0, 0.0, 1.0]
-    )
-    return turned + moved
+    feet = list(skeleton.feet)
+    placed = [
+        turned + (_standing(old, feet) - _standing(turned[middle], feet)) * after.new_tensor([1.0, 0.0, 1.0])
+        for feet in (feet, feet[:2], feet[2:])  # both, one, the other
+    ]
+    if blend == 0:
+        return placed[0]
+    return min(placed, key=lambda moved: _sliding(before, moved, blend, feet))
+
+
+def _sliding(before: Tensor, after: Tensor, blend: int, feet: list[int]) -> float:
+    """Metres on the floor that the slowest joint of the feet covers from before the overlap to its end."""
+    frames = torch.cat((before[-blend - 1 : -blend], _mixed(before, after, blend), after[blend : blend + 1]))
+    steps = frames[:, feet][..., [0, 2]].diff(dim=0).norm(dim=-1)  # (blend + 1, 4)
+    return float(steps.amin(1).sum())
 
 
 def _facing(pose: Tensor, skeleton: Skeleton) -> Tensor:
@@ -77,20 +100,20 @@ def _facing(pose: Tensor, skeleton: Skeleton) -> Tensor:
     return torch.atan2(across[2], -across[0])
 
 
-def _standing(pose: Tensor, skeleton: Skeleton) -> Tensor:
-    """(3,) the middle of a pose's feet, the lower ones counting more: a planted foot stays where it is."""
-    feet = pose[list(skeleton.feet)]  # (4, 3)
-    weight = torch.softmax(-feet[:, 1] / 0.02, dim=0)
-    return (weight[:, None] * feet).sum(0)
+def _standing(pose: Tensor, feet: list[int]) -> Tensor:
+    """(3,) the middle of these joints of a pose, the lower ones counting more: a planted foot stays where it is."""
+    placed = pose[feet]  # (F, 3)
+    weight = torch.softmax(-placed[:, 1] / 0.02, dim=0)
+    return (weight[:, None] * placed).sum(0)
 
 
-def _lengths(joints: Tensor, skeleton: Skeleton) -> Tensor:
+def bone_lengths(joints: Tensor, skeleton: Skeleton) -> Tensor:
     """(T, J, 1) bone lengths, 0 for the root."""
     parents = [max(parent, 0) for parent in skeleton.parents]
     return (joints - joints[:, parents]).norm(dim=-1, keepdim=True)
 
 
-def _with_lengths(joints: Tensor, lengths: Tensor, skeleton: Skeleton) -> Tensor:
+def with_lengths(joints: Tensor, lengths: Tensor, skeleton: Skeleton) -> Tensor:
     """(T, J, 3) with the same root and bone directions, but these bone lengths (T, J, 1)."""
     placed = list(joints.unbind(1))
     for joint, parent in enumerate(skeleton.parents):

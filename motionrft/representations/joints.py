@@ -44,7 +44,11 @@ def resample_smooth(values: Tensor, source_fps: float, target_fps: float) -> Ten
     """
     if len(values) < 3:
         return resample_linear(values, source_fps, target_fps)
-    before, fraction = sample_times(len(values), source_fps, target_fps)  # (K,) each
+    return between_frames(values, *sample_times(len(values), source_fps, target_fps))
+
+
+def between_frames(values: Tensor, before: Tensor, fraction: Tensor) -> Tensor:
+    """Values (T, ...), three at least, at frames before (K,) + fraction (K,), by cubics: (K, ...)."""
     first, last = 3 * (values[0] - values[1]) + values[2], 3 * (values[-1] - values[-2]) + values[-3]
     padded = torch.cat((first[None], values, last[None], last[None]))  # frame k lies at k + 1
     x = fraction.to(values).reshape(-1, *(1,) * (values.dim() - 1))  # (K, 1, ...)

@@ -31,7 +31,8 @@ def seen_from_windows(joints: Tensor, frames: int) -> Tensor:
     missing = -length % frames
     windows = F.pad(joints, (0, 0, 0, 0, 0, missing)).unflatten(1, (-1, frames))  # (B, W, n, 22, 3)
     first = windows[:, :, 0]
-    ground = first[..., 0, :] * first.new_tensor([1.0, 0.0, 1.0])  # (B, W, 3)
+    x, z = first[..., 0, 0], first[..., 0, 2]
+    ground = torch.stack((x, torch.zeros_like(x), z), dim=-1)  # (B, W, 3)
     came = F.pad(ground[:, 1:] - ground[:, :-1], (0, 0, 1, 0))
     axes = _axes(first)
     seen = (windows - ground[:, :, None, None]) @ axes[:, :, None]

@@ -38,6 +38,8 @@ class Resampled(Around):
     def __init__(self, inner: Reward, fps: float, learnt: float) -> None:
         super().__init__(inner)
         self.fps, self.learnt = fps, learnt
+        self._times: dict[tuple[int, torch.device, torch.dtype], Times] = {}
+        """By frames: what was copied to a device once is not waited for again."""
 
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
@@ -56,29 +58,39 @@ class Resampled(Around):
 
     def _at_its_rate(self, motion: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast(motion.device.type, enabled=False):
+            key = (motion.shape[1], motion.device, motion.dtype)
+            if key not in self._times:
+                self._times[key] = times_for(motion, self.fps, self.learnt)
+            times = self._times[key]
             if self.representation == JOINTS:
-                resampled = resample_batch(motion, lengths, self.fps, self.learnt)
+                resampled = resample_batch(motion, lengths, times)
             else:
-                path = resample_batch(motion[..., :_PATH], lengths, self.fps, self.learnt)
-                turned = resample_batch(motion[..., _PATH:], lengths, self.fps, self.learnt, straight=True)
+                path = resample_batch(motion[..., :_PATH], lengths, times)
+                turned = resample_batch(motion[..., _PATH:], lengths, times, straight=True)
                 resampled = torch.cat((path, turned), dim=-1)
             frames = ((lengths - 1) * (self.learnt / self.fps) + 1e-6).long() + 1
             return zero_padding(resampled, frames), frames
 
 
-def resample_batch(
-    values: Tensor, lengths: Tensor, source_fps: float, target_fps: float, straight: bool = False
-) -> Tensor:
+Times = tuple[Tensor, Tensor]
+"""(K,) frames before K new ones, and (K,) how far each lies beyond it."""
+
+
+def times_for(values: Tensor, source_fps: float, target_fps: float) -> Times:
+    """Where the frames of the new rate lie in `values` (B, T, ...), on its device."""
+    before, fraction = sample_times(values.shape[1], source_fps, target_fps)
+    return before.to(values.device), fraction.to(values.dtype).to(values.device)
+
+
+def resample_batch(values: Tensor, lengths: Tensor, times: Times, straight: bool = False) -> Tensor:
     """(B, T, ...) to (B, K, ...), item by item as `representations.joints.resample_smooth`, without asking the device.
 
     Args:
         lengths: (B,) at least 3 valid frames; what comes beyond the last of the resampled ones is meaningless.
         straight: lines instead of cubics: for columns of rotations, whose mean is the rotation half way.
     """
-    before, fraction = (
-        part.to(values.device) for part in sample_times(values.shape[1], source_fps, target_fps)
-    )
-    x = fraction.to(values).reshape(-1, *(1,) * (values.dim() - 2))  # (K, 1, ...)
+    before, fraction = times
+    x = fraction.reshape(-1, *(1,) * (values.dim() - 2))  # (K, 1, ...)
     if straight:
         after = (before + 1).clamp(max=values.shape[1] - 1)
         return values[:, before] + x * (values[:, after] - values[:, before])

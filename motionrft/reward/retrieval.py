@@ -1,9 +1,10 @@
 """Retrieval of motions by text and texts by motion among 32 candidates: how a semantic reward is validated.
 
 Embedding means, fixed captions, a seeded shuffle, the incomplete last group dropped. In `label` recall, a
-candidate of the query's own kind counts as found too. A tie counts as found, which cosines of a trained reward
-hardly ever meet; the protocols of `motionrft.evaluation`, which judge generators, take the mean of the tied places.
+candidate of the query's own kind counts as found too.
 """
+
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -58,7 +59,8 @@ def recall(text: Tensor, motion: Tensor, groups: Tensor, labels: Tensor | None =
         labels: (N,) kinds; with them, any candidate of the query's kind counts.
 
     Returns:
-        `t2m/R1` … `t2m/R10` (a text finds its motion), `m2t/R1` …
+        `t2m/R1` … `t2m/R10` (a text finds its motion), `m2t/R1` …; wrong candidates that are tied with the right one
+        stand half before it, so that a judge to whom all is one finds nothing.
     """
     unit_text, unit_motion = F.normalize(text, dim=-1), F.normalize(motion, dim=-1)
     similarity = unit_text[groups] @ unit_motion[groups].transpose(1, 2)  # (G, n, n)
@@ -72,7 +74,8 @@ def recall(text: Tensor, motion: Tensor, groups: Tensor, labels: Tensor | None =
         ("m2t", similarity.transpose(1, 2), right.transpose(1, 2)),
     ):
         best = scores.masked_fill(~good, float("-inf")).amax(-1, keepdim=True)
-        rank = (scores > best).sum(-1)
+        # Written so that NaN is found nowhere.
+        rank = (~(scores <= best)).sum(-1) + ((scores == best) & ~good).sum(-1) / 2  # (G, n)
         result.update({f"{direction}/R{k}": 100.0 * (rank < k).double().mean().item() for k in RANKS})
     return result
 
@@ -80,10 +83,21 @@ def recall(text: Tensor, motion: Tensor, groups: Tensor, labels: Tensor | None =
 def recall_protocols(
     text: Tensor, motion: Tensor, labels: Tensor | None, seed: int = 42
 ) -> dict[str, dict[str, float]]:
-    """`raw` recall, and where there are labels `label` and `distinct` recall as well."""
+    """`raw` recall, and where there are labels `label` and (of several kinds) `distinct` recall as well.
+
+    `candidates` is how many were ranked: 32, or all clips and all kinds where there are fewer.
+    """
     groups = shuffled_groups(len(text), seed)
-    protocols = {"raw": recall(text, motion, groups)}
-    if labels is not None:
-        protocols["label"] = recall(text, motion, groups, labels)
-        protocols["distinct"] = recall(text, motion, distinct_groups(labels, 4 * len(groups), seed))
-    return protocols
+    asked = {"raw": (groups, None)} | ({} if labels is None else {"label": (groups, labels)})
+    if labels is not None and len(labels.unique()) > 1:
+        asked["distinct"] = (distinct_groups(labels, 4 * len(groups), seed), None)
+    return {
+        name: recall(text, motion, among, kinds) | {"candidates": float(among.shape[1])}
+        for name, (among, kinds) in asked.items()
+    }
+
+
+def protocol_in_words(name: str, recalls: Mapping[str, float]) -> str:
+    """What tables call a protocol, whose heading says that 32 are ranked: with the number where it is smaller."""
+    count = int(recalls.get("candidates", CANDIDATES))
+    return name if count >= CANDIDATES else f"{name}, among {count}"

@@ -8,7 +8,7 @@ in ways that such a wrapper does not see (several calls a backward, weights of a
 import datetime
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, TypeVar
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from motionrft.errors import Interrupted, RunError, UserError, UserErrorElsewhere
 from motionrft.training.seeds import item_seed
 from motionrft.training.signals import INTERRUPTED, OrderlyEnd
+from motionrft.training.signs_of_life import giving_signs
 from motionrft.training.stop_notice import StopNotice
 
 T = TypeVar("T")
@@ -39,6 +40,8 @@ class Distribution:
         self.rank, self.processes = rank, processes
         self._notice: StopNotice | None = None
         self._ending: OrderlyEnd | None = None
+        self._signs: Any = None
+        """The group in which the first process gives signs of life: no other message runs there."""
         self.device = device
         """This process's own device, or None: whatever was asked for."""
 
@@ -56,6 +59,8 @@ class Distribution:
 
         state = PartialState(cpu=device.type == "cpu", timeout=datetime.timedelta(seconds=timeout))
         company = cls(state.process_index, state.num_processes, state.device)
+        limit = datetime.timedelta(seconds=timeout)
+        company._signs = torch.distributed.new_group(backend="gloo", timeout=limit)
         cls._meetings += 1
         company._notice = StopNotice(company.rank, company.processes, f"motionrft stop {cls._meetings}")
         return company
@@ -212,21 +217,34 @@ class Distribution:
     def first(self, work: Callable[[], T]) -> T | None:
         """Do something in the main process while the others wait; a user's mistake there is one everywhere.
 
+        However long it takes, nobody gives up while the main process lives.
+
         Returns:
             The result in the main process, None in the others.
         """
         result, failure, raised = None, None, None
         if self.main:
-            try:
-                result = work()
-            except UserError as error:
-                failure, raised = str(error), error
+            with giving_signs(self._sign) if self.processes > 1 else nullcontext():
+                try:
+                    result = work()
+                except UserError as error:
+                    failure, raised = str(error), error
+        if self.processes > 1:
+            word = torch.tensor([int(self.main)])
+            self._guarded(self._sign, word)
+            while not word:
+                self._guarded(self._sign, word)
         failure = self.gather(failure)[0]
         if raised is not None:
             raise raised
         if failure is not None:
             raise UserErrorElsewhere(failure)
         return result
+
+    def _sign(self, done: Tensor | None = None) -> None:
+        """Whether the main process's work is done: it says so, (1,) 0 or 1, the others hear it."""
+        word = torch.zeros(1, dtype=torch.int64) if done is None else done
+        torch.distributed.broadcast(word, 0, self._signs)
 
     def _reduce(self, tensor: Tensor, operation: Any) -> None:
         self._guarded(torch.distributed.all_reduce, tensor, operation)

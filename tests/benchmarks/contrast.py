@@ -1,11 +1,13 @@
-"""A reward of what was told minus what was not: the prompt, against the same events in the other order or another number.
+"""A reward of what was told minus what was not: the same events in another order or number, or one of them alone.
 
     motionrft finetune --reward builtin-world --set 'weights={semantic: 1, tests.benchmarks.contrast:Contrast: 0.5}' …
 
 A cosine to the prompt alone favours what is "more like the text". This term is 0 for a prompt that tells neither an
-order nor a number. What it is worth: README.md, "The wider world".
+order nor a number nor several events. What it is worth: README.md, "The wider world". MOTIONRFT_CONTRAST names another
+reward than builtin-world.
 """
 
+import os
 import re
 from collections.abc import Sequence
 
@@ -14,10 +16,11 @@ from torch import Tensor
 
 from motionrft.files.composition import clause_of
 from motionrft.loading import open_reward
+from motionrft.preferences.events import EVENTS
 from motionrft.reward.base import Reward, RewardCondition
 from motionrft.reward.motionreward.motionreward import MotionReward
 
-JUDGE = "builtin-world"
+JUDGE = os.environ.get("MOTIONRFT_CONTRAST", "builtin-world")
 _NUMBERS = ("once", "twice", "three times")
 _NUMBER = re.compile(
     r"(?P<told>.*?),?\s(?P<number>(?:just )?once|one time|twice|two times|thrice|three times(?: in a row)?)\.?$"
@@ -35,9 +38,14 @@ _ORDERS = (
 )
 
 
+def _plain(text: str) -> str:
+    """Without a full stop, and with a subject that captions have too."""
+    return text.strip().rstrip(".").replace("one person", "a person")
+
+
 def opposites(text: str) -> list[str]:
     """The same events in the other order, or in every other number up to three; none where neither is told."""
-    told = text.strip().rstrip(".")
+    told = _plain(text)
     if told.endswith(", and then does it again"):
         told = told.removesuffix(", and then does it again") + " twice"
     if number := _NUMBER.fullmatch(told):
@@ -53,8 +61,18 @@ def opposites(text: str) -> list[str]:
     return []
 
 
+def parts(text: str) -> list[str]:
+    """Each event of a prompt that names several, alone; none where it names fewer than two of those that rules see."""
+    found = sorted(
+        (text.find(event.phrase), event.phrase) for event in EVENTS.values() if event.phrase in text
+    )
+    clause = clause_of(_plain(text).removeprefix("first ").removeprefix("after "))
+    subject = clause.subject if clause else "a person"
+    return [f"{subject} {phrase}" for _, phrase in found] if len(found) > 1 else []
+
+
 class Contrast(Reward):
-    """Cosine to the prompt minus the mean cosine to its opposites, (-2, 2), by `builtin-world`."""
+    """Cosine to the prompt minus the mean cosine to its opposites and parts, (-2, 2)."""
 
     representation = "kinematic"
 
@@ -75,7 +93,7 @@ class Contrast(Reward):
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
     ) -> RewardCondition:
-        others = [opposites(text) for text in texts]
+        others = [opposites(text) + parts(text) for text in texts]
         said = sorted({text for each in others for text in each} | set(texts))
         known = dict(zip(said, self.judge.embed_text(said), strict=True))  # (L,) each
         rows = [

@@ -4,9 +4,9 @@
     python -m tests.benchmarks.gpu --device cpu --tiny --out DIR          # does it run at all? no GPU needed
 
 The GPU tests, fine-tuning at MLD's full size (seconds an update, bytes, launches, with and without each optimisation,
-for several batches and numbers of steps), sampling of every family at its published size, bf16 against fp32. Results
-are written after every row (`results.json`, `results.md`), a row that fails says why and costs no other row, and
-sections that would run beyond `--budget` seconds are left out by name.
+for several batches and numbers of steps), `finetune` as users run it, sampling of every family at its published size,
+bf16 against fp32. Results are written after every row (`results.json`, `results.md`), a row that fails says why and
+costs no other row, and sections that would run beyond `--budget` seconds are left out by name.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from typing import Any
 import torch
 
 from tests.benchmarks import gpu_sections as sections
+from tests.benchmarks.gpu_product import product
 
 Row = dict[str, Any]
 
@@ -136,6 +137,7 @@ def main() -> None:
         "environment": (lambda: sections.environment(options.device), 0),
         "optimisations": (lambda: sections.optimisations(size, options.device), 10),
         "steps": (lambda: sections.against_steps(size, options.device), 10),
+        "product": (lambda: product(options.device, options.tiny), 10),
         "sampling": (lambda: sections.sampling(size, options.device), 10),
         "precision": (lambda: sections.precision(size, options.device), 10),
         "tests": (lambda: tests(min(90.0, record.left)), 20),

@@ -194,6 +194,7 @@ def cost(
 ) -> Row:
     """Seconds, bytes and launches of one way to make updates; the first trajectory is not timed."""
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    torch.manual_seed(0)  # every way tunes the same weights
     ours = Ours(batch, method, device, steps, size.frames, dtype, size.parts())
     if not settled:
         for critic in ours.reward.critics.values():
@@ -300,6 +301,7 @@ def precision(size: Size, device: str) -> Iterator[Row]:
         ("fp32", torch.float32, False), ("tf32", torch.float32, True), ("bf16", torch.bfloat16, False),
     ):  # fmt: skip
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        torch.manual_seed(0)
         ours = Ours(size.batches[0], method, device, steps, size.frames, dtype, size.parts())
         while len(ours.losses) < size.updates:
             ours.trajectory()

@@ -5,9 +5,10 @@
     python -m tests.benchmarks.kimodo --out build/kimodo --parts text          # LLM2Vec's memory alone
 
 DATA is a data set folder of the built-in captures (`convert --preset bandai-namco`). One thread, so that seconds are
-processor seconds. Rewards judge forward kinematics; every run is evaluated on the held-out prompts under the same
-sampling seeds as the untuned generator, and a gain is the mean over training seeds with its t interval. Supervised
-tuning makes as many updates. Runs that are done are not repeated. --keep FOLDER also writes FOLDER/kimodo.json.
+processor seconds (with --device cuda those of the clock). Rewards judge forward kinematics; every run is evaluated on
+the held-out prompts under the same sampling seeds as the untuned generator, and a gain is the mean over training seeds
+with its t interval. Supervised tuning makes as many updates. Runs that are done are not repeated. --keep FOLDER also
+writes FOLDER/kimodo.json.
 """
 
 import argparse
@@ -54,6 +55,7 @@ def tuned(name: str, values: Mapping[str, Any], args: argparse.Namespace, seed: 
 
     from motionrft.finetuning.preset import FinetunePreset
     from motionrft.finetuning.run import FinetuneSession, finetune
+    from motionrft.loading import load_generator
 
     folder = args.out / f"{name}-{seed}"
     if (folder / "done.json").is_file():
@@ -73,8 +75,11 @@ def tuned(name: str, values: Mapping[str, Any], args: argparse.Namespace, seed: 
             "evaluation": evaluation,
         }
     )
-    session = FinetuneSession(folder, torch.device("cpu"), before=_made(args.out / "before"))
-    with patch("time.perf_counter", time.process_time):
+    device = torch.device(args.device)
+    session = FinetuneSession(folder, device, before=_made(args.out / "before"))
+    torch.set_num_threads(1)
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    with patch("time.perf_counter", clock):
         done = finetune(preset, session)
     before, after = done.results
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -84,7 +89,7 @@ def tuned(name: str, values: Mapping[str, Any], args: argparse.Namespace, seed: 
         "graph_bytes": max(line["graph_bytes"] for line in lines),
         "before": before.metrics,
         "after": after.metrics,
-        **blocks(done.generator),
+        **blocks(load_generator(str(done.generator), args.device)),
     }
     (folder / "done.json").write_text(json.dumps(found), encoding="utf-8")
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
@@ -99,8 +104,8 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def blocks(folder: Path | str) -> dict[str, Any]:
-    """How far a generator's other blocks are from its pose, over held-out prompts: what its exports do not show.
+def blocks(generator: Any) -> dict[str, Any]:
+    """How far a Kimodo's other blocks are from its pose, over prompts: what its exports do not show.
 
     Returns:
         `blocks`, means by name, and `curve`, the millimetres between positions and pose frame by frame.
@@ -110,7 +115,6 @@ def blocks(folder: Path | str) -> dict[str, Any]:
     from motionrft import builtin
     from motionrft.generators.sampling import prompt_seeds, sample
     from motionrft.lengths import length_mask
-    from motionrft.loading import load_generator
     from motionrft.representations.kimodo.features import (
         FPS,
         KimodoFeatures,
@@ -121,11 +125,9 @@ def blocks(folder: Path | str) -> dict[str, Any]:
         skeleton_of_features,
     )
 
-    torch.set_num_threads(1)
-    generator = load_generator(folder)
     texts = sorted({prompt.text for prompt in builtin.prompts()})[::3][:PROMPTS]
     lengths = generator.frames(torch.full((len(texts),), 3.0))
-    generator.decode_features()
+    judged, _ = generator.representation, generator.decode_features()
     sampled = sample(
         generator,
         generator.encode_text(texts),
@@ -134,7 +136,8 @@ def blocks(folder: Path | str) -> dict[str, Any]:
         generator.sampling(steps=COMMON["steps"], guidance=COMMON["guidance"]),
         len(texts),
     )
-    values = sampled.motion
+    generator.representation = judged
+    values, lengths = sampled.motion.cpu(), lengths.cpu()
     features, skeleton = KimodoFeatures(values), skeleton_of_features(values.shape[-1])
     posed = forward_kinematics(features.rotations, features.root, skeleton, rest_of(skeleton))
     moved = posed.diff(dim=1) * FPS
@@ -297,6 +300,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--runs", nargs="+", choices=list(RUNS), default=list(RUNS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="training seeds")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda: where tuning and its evaluations run")
     parser.add_argument("--split", default="test", help="held-out prompts of this split: val to choose by")
     parser.add_argument("--sampling-seeds", type=int, default=1)
     parser.add_argument("--updates", type=int, default=40)
@@ -314,12 +318,17 @@ def main() -> None:
     if "bytes" in args.parts:
         document["bytes"] = held(args)
     if "tuning" in args.parts:
+        from motionrft.loading import load_generator
+
         runs = {
             name: [tuned(name, RUNS[name], args, seed) for seed in args.seeds]
             for name in args.runs
             if args.data is not None or "method" not in RUNS[name]
         }
-        document["tuning"] = {"runs": summary(runs), "before": blocks(args.generator)}
+        document["tuning"] = {
+            "runs": summary(runs),
+            "before": blocks(load_generator(str(args.generator), args.device)),
+        }
         if args.figure is not None:
             draw(document["tuning"], args.figure)
     for folder in {args.out, args.keep or args.out}:

@@ -19,7 +19,7 @@ def test_the_prepared_command_runs_tiny_on_a_processor(tmp_path: Path) -> None:
         "--out",
         str(tmp_path),
     ]
-    sections = "environment,optimisations,steps,sampling,precision"
+    sections = "environment,optimisations,steps,product,sampling,precision"
     subprocess.run([*command, "--only", sections], check=True, capture_output=True)
     rows = json.loads((tmp_path / "results.json").read_text())
     assert {row["section"] for row in rows} == set(sections.split(","))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.benchmarks.contrast import opposites
+from tests.benchmarks.contrast import opposites, parts
 from tests.benchmarks.world import CONTROL, SHOWN, summary, table
 
 
@@ -52,3 +52,11 @@ def test_one_training_seed_has_no_interval() -> None:
     rows = summary({"before": runs(0.0, 1), "easytune": runs(0.1, 1)})
     assert rows["easytune"]["events/mean"]["half"] is None
     assert "nan" in table(rows, {"easytune": [{"updates": 3}]})
+
+
+def test_the_parts_of_a_prompt_are_its_events_alone() -> None:
+    assert parts("first a man bows, then walks and turns left") == [
+        "a man bows",
+        "a man walks and turns left",
+    ]
+    assert parts("a man bows twice") == []

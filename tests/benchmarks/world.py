@@ -14,20 +14,17 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 from unittest.mock import patch
 
 from motionrft.intervals import Interval
+from tests.benchmarks.world_judges import GUIDANCE, STEPS, Judges, event_prompts, measured
 
-KINDS = ("integrity", "temporal", "frequency")
-PROMPT_SEEDS = {"train": 30_000, "val": 31_000, "test": 32_000}
 MADE, RECORDED = 100, 150
 """Event prompts of each kind, and captions of composed and of single clips, that are tuned on."""
 PROMPTS = "prompts.txt"
-STEPS, GUIDANCE = 10, 2.5
 FEW, MANY = {"warmup": 3, "floor": 0.1}, {"warmup": 20, "floor": 0.1}
 COMMON: dict[str, Any] = {
     "generator": "builtin-world",
@@ -64,21 +61,13 @@ RUNS: dict[str, dict[str, Any]] = {
 """By name, what differs; `after`: half of the time is spent on that run first."""
 
 
-def first_of_each(prompts: Sequence[Any], count: int) -> list[Any]:
-    """The first `count` prompts of each kind."""
-    return [p for kind in KINDS for p in [each for each in prompts if each.kind == kind][:count]]
-
-
-def write_prompts(path: Path, data: Path, taken: set[str]) -> None:
+def write_prompts(path: Path, data: Path, taken: set[str], made: Sequence[int] = (MADE,) * 3) -> None:
     """What is tuned on, `frames text` a line: event prompts in other words than `taken`, captions of training clips."""
     from motionrft.data import MotionDataset
-    from motionrft.preferences.events import USUAL
-    from motionrft.preferences.prompts import template_prompts
     from motionrft.training.seeds import item_seed
 
-    drawn = template_prompts(dict.fromkeys(KINDS, 200), USUAL, 0.0, PROMPT_SEEDS["train"])
-    fresh = [prompt for prompt in drawn if prompt.text not in taken]
-    lines = [f"{round(20 * prompt.seconds)} {prompt.text}" for prompt in first_of_each(fresh, MADE)]
+    fresh = event_prompts("train", made, taken)
+    lines = [f"{round(20 * prompt.seconds)} {prompt.text}" for prompt in fresh]
     items = sorted(MotionDataset(data, "train").items, key=lambda item: item_seed(0, item.key))
     for composed in (True, False):
         chosen = [item for item in items if ("-pair-" in item.key or "-count-" in item.key) == composed][
@@ -86,100 +75,6 @@ def write_prompts(path: Path, data: Path, taken: set[str]) -> None:
         ]
         lines += [f"{item.length} {item.captions[0].text}" for item in chosen]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-@dataclass(frozen=True)
-class Judges:
-    """Who judges, on what: event prompts for the rules, items of the world for its evaluator."""
-
-    prompts: list[Any]
-    items: Any
-    evaluator: Any
-    others: dict[str, tuple[str, ...]]
-    """Of a composed item, what the clips say that differ from it in order or number alone."""
-
-    @classmethod
-    def of(cls, data: Path, split: str, prompts: int, items: int) -> "Judges":
-        from motionrft import builtin
-        from motionrft.data import MotionDataset
-        from motionrft.evaluation.evaluators import load_evaluator
-        from motionrft.evaluation.items import FixedItems
-        from motionrft.preferences.events import USUAL
-        from motionrft.preferences.prompts import template_prompts
-
-        evaluator = load_evaluator(builtin.resolve("builtin-world", "evaluator"), "cpu")
-        there, known = MotionDataset(data, split), set(MotionDataset(data, "train").texts)
-        drawn = template_prompts(dict.fromkeys(KINDS, 2 * prompts), USUAL, 0.0, PROMPT_SEEDS[split])
-        fresh = [prompt for prompt in drawn if prompt.text not in known]
-        chosen = first_of_each(fresh, prompts)
-        held = FixedItems.of_dataset(there, evaluator, per_label=3).subset(items)
-        members: dict[int, list[Any]] = {}
-        for item, group in zip(there.items, there.groups.tolist(), strict=True):
-            if group >= 0:
-                members.setdefault(group, []).append(item)
-        others = {
-            item.key: tuple(c.text for other in group if other.key != item.key for c in other.captions)
-            for group in members.values()
-            for item in group
-        }
-        return cls(chosen, held, evaluator, others)
-
-
-def told_apart(
-    judges: Judges, captions: Sequence[Any], keys: Sequence[str], motions: Any
-) -> dict[str, float]:
-    """How often a composed motion is nearer to its own caption than to each of those it was not told.
-
-    Args:
-        motions: (N, E) as the evaluator embeds them.
-    """
-    import torch
-
-    from motionrft.data.captions import Caption
-
-    found: dict[str, list[float]] = {"order": [], "number": []}
-    rows = [row for row, key in enumerate(keys) if judges.others.get(key)]
-    texts = [caption for row in rows for caption in (captions[row], *map(Caption, judges.others[keys[row]]))]
-    embedded = judges.evaluator.embed_text(texts)  # (M, E)
-    start = 0
-    for row in rows:
-        count = 1 + len(judges.others[keys[row]])
-        distance = (embedded[start : start + count] - motions[row]).norm(dim=-1)  # (count,)
-        start += count
-        kind = "number" if "-count-" in keys[row] else "order"
-        found[kind].append(float((distance[0] < distance[1:]).to(torch.float64).mean()))
-    return {f"{kind} told apart": fmean(values) for kind, values in found.items() if values}
-
-
-def measured(
-    generator: Any, judges: Judges, seeds: Sequence[int], steps: int = STEPS, dtype: Any = None
-) -> dict[str, list[float]]:
-    """Every metric, one number a sampling seed."""
-    import torch
-
-    from motionrft.evaluation.events import evaluate_events
-    from motionrft.evaluation.generation import GenerationProtocol, Repetition
-    from motionrft.evaluation.measure import measure
-    from motionrft.evaluation.sources import GeneratorSource
-    from motionrft.preferences.judges.rules import RuleJudge
-
-    sampling = generator.sampling(None, None, steps, GUIDANCE)
-    source = GeneratorSource(generator, sampling=sampling, dtype=dtype or torch.bfloat16)
-    apart: dict[str, list[float]] = {}
-
-    def also(seen: Repetition) -> None:
-        made = seen.made.at(judges.evaluator.fps)
-        motions = measure(judges.evaluator, made.motion, made.lengths, made.representation, 32).embeddings
-        for name, share in told_apart(judges, seen.drawn.captions, seen.drawn.keys, motions).items():
-            apart.setdefault(name, []).append(share)
-
-    events = evaluate_events(source, RuleJudge(), judges.prompts, seeds).metrics
-    shown = GenerationProtocol(judges.evaluator, judges.items, seeds, watch=also).run(source)
-    found = {name: list(values) for name, values in events.items() if name != "jitter"}
-    found["events/jitter"] = list(events["jitter"])
-    found |= {name: list(values) for name, values in shown.metrics.items()}
-    real = {f"real/{name}": list(values) for name, values in (shown.real or {}).items()}
-    return found | apart | real
 
 
 def tuned(name: str, rate: float | None, seed: int, seconds: float, out: Path, args: Any) -> Path:

@@ -24,6 +24,15 @@ def readme_commands() -> Iterator[str]:
     yield from re.findall(r"(?:^|[|;]|\bdo) *(motionrft [^|;\n]*)", blocks, re.M)
 
 
+def demo_commands() -> Iterator[str]:
+    """What `make demo` calls, continued lines joined."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    recipe = re.search(r"^demo:.*\n((?:\t.*\n)+)", makefile, re.M)
+    assert recipe is not None
+    for line in recipe[1].splitlines():
+        yield line.strip().replace("$(BIN)/", "").replace("$(RUN)", "runs/demo")
+
+
 @cache
 def flags(command: str) -> dict[str, bool]:
     """Flag -> whether it takes a value."""
@@ -45,6 +54,13 @@ def mistakes(line: str) -> list[str]:
         if word == "--preset" and not words[position + 1].endswith((".yaml", "NAME", "FILE")):
             find_preset(words[1], words[position + 1], {})
     return wrong
+
+
+def test_what_the_demo_calls_is_known() -> None:
+    tune, composed = demo_commands()
+    assert tune.startswith("motionrft finetune ") and composed.startswith("motionrft sample ")
+    assert mistakes(tune) == mistakes(composed) == []
+    assert "builtin-world" in composed and ", then " in composed
 
 
 def test_there_are_commands_in_the_readme() -> None:

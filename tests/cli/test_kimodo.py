@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from motionrft.files.motions import read_motions
-from motionrft.generators import save_generator
+from motionrft.generators import build_generator, save_generator
+from motionrft.official.generators import save_official
+from motionrft.representations.rotation import default_rest_joints
 from tests.cli.conftest import Result
-from tests.generators.families import encoder_for, tiny
+from tests.generators.families import KIMODO, encoder_for, tiny
 
 
 @pytest.fixture
@@ -113,3 +115,32 @@ def test_prompts_become_one_motion(model: Path, run: Callable[..., Result]) -> N
     (line,) = map(json.loads, result.out.splitlines())
     assert line["prompt"] == "a person waves. a person walks." and line["frames"] == 48
     assert np.load(line["file"]).shape == (48, 22, 3)
+
+
+def test_a_motion_of_smplx_is_written_with_its_own_joints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., Result]
+) -> None:
+    """From a published folder with the rest joints of the person's own Kimodo; G1's rows are fitted to those joints."""
+    monkeypatch.setattr("motionrft.text.load_text_encoder", lambda name: encoder_for("kimodo"))
+    made = build_generator({"family": "kimodo", "denoiser": KIMODO | {"joints": 22}})
+    rest = default_rest_joints().float() + 0.02 * torch.randn(
+        22, 3, generator=torch.Generator().manual_seed(4)
+    )
+    made.rest_joints.copy_(rest)
+    folder = tmp_path / "Kimodo-SMPLX-RP-v1"
+    save_official(made, folder / "model.safetensors")
+    result = run(
+        *("sample", "a person waves", "--generator", str(folder), "--length", "24", "--steps", "3"),
+        *("--format", "kimodo,npy,g1-csv", "--json", "--out", str(tmp_path / "out")),
+    )
+    assert result.code == 0, result.err
+    npz, npy, rows = json.loads(result.out)["files"]
+    with np.load(npz) as members:
+        posed, world = (torch.from_numpy(members[name]) for name in ("posed_joints", "global_rot_mats"))
+        assert members["foot_contacts"].shape == (24, 4) and members["smooth_root_pos"].shape == (24, 3)
+    knee = world[:, 1] @ (rest[4] - rest[1])
+    torch.testing.assert_close(posed[:, 4] - posed[:, 1], knee, rtol=0, atol=1e-5)
+    torch.testing.assert_close(posed, torch.from_numpy(np.load(npy)), rtol=0, atol=1e-4)
+    (motion,) = read_motions(Path(npz))
+    assert "22 joints of SMPL-X" in motion.notes[0] and np.allclose(motion.array, posed, atol=1e-6)
+    assert np.loadtxt(rows, delimiter=",").shape == (24, 36)

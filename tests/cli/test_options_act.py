@@ -45,6 +45,7 @@ PROVEN: dict[str, str] = {
     "convert --dataset": "cli/test_convert.py::test_a_data_set_in_one_command_then_checked",
     "convert --check": "cli/test_convert.py::test_a_data_set_in_one_command_then_checked",
     "convert --show-joint-map": "cli/test_reading_options.py::test_a_joint_map_is_printed_edited_and_used",
+    "convert --meanwhile": "cli/test_options_act.py::test_what_stands_alone_or_is_no_word_is_refused",
     "convert --join": "cli/test_options_act.py::test_joining_makes_one_motion_of_two",
     "prefer --stage": "cli/test_prefer.py::test_a_stage_that_lacks_the_one_before_says_so",
     "prefer --resume": "cli/test_prefer.py::test_prefer_goes_on_where_it_was_and_asks_nothing_twice",
@@ -171,6 +172,7 @@ def test_a_field_with_an_option_is_read_by_somebody() -> None:
         *((["check", flag], "check writes nothing") for flag in ("--resume", "--overwrite", "--dry-run")),
         (["check", "--out", "x"], "check writes nothing"),
         (["finetune", "--compare", "--out", "x"], "--compare needs several methods"),
+        (["convert", "x", "--meanwhile", "--to", "joints", "--out", "o"], "add --join"),
         (["finetune", "--diagnose", "memry", "--out", "x"], "--diagnose memry: no such chart"),
     ],
 )

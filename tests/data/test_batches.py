@@ -5,7 +5,8 @@ import itertools
 import pytest
 import torch
 
-from motionrft.data import BalancedBatches, DistinctBatches, MotionDataset, collate, pad
+from motionrft.data import BalancedBatches, DistinctBatches, GroupedBatches, MotionDataset, collate, pad
+from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.mini import MiniSize
 from motionrft.evaluation.evaluators.training import EvaluatorTrainer, EvaluatorTraining
 from motionrft.files.packing import repack
@@ -25,6 +26,25 @@ def test_no_two_items_of_a_distinct_batch_share_a_label(folder):
     for step in range(20):
         labels = dataset.labels[batches[step]]
         assert len(labels) == len(labels.unique()) == 4
+
+
+def test_grouped_batches_without_a_group_are_refused(folder):
+    with pytest.raises(UserError, match=r"`batches: grouped` needs .* names none"):
+        GroupedBatches(MotionDataset(folder, "train"), 4, seed=0)
+
+
+def test_every_batch_of_an_evaluator_that_groups_holds_a_whole_group(folder):
+    clips = (folder / "train.txt").read_text().split()
+    rows = [f"{clip},{number // 2},{number}" for number, clip in enumerate(clips)]
+    (folder / "index.csv").write_text("clip_id,group,content\n" + "\n".join(rows) + "\n")
+    dataset = MotionDataset(folder, "train")
+    size = MiniSize(text=24, width=16, hidden=16, embedding=8)
+    settings = EvaluatorTraining(steps=2, batch=4, batches="grouped")
+    trainer = EvaluatorTrainer(dataset, WordVectors(), settings, size)
+    trainer.update(0)
+    for step in range(8):
+        groups = dataset.groups[trainer.batches[step]]
+        assert torch.bincount(groups).max() == 2
 
 
 def test_a_common_label_is_drawn_as_the_root_of_its_takes(folder):

@@ -11,6 +11,7 @@ from motionrft.errors import UserError
 from motionrft.evaluation.folder import FolderSource
 from motionrft.evaluation.generation import GenerationProtocol, evaluate_generator
 from motionrft.evaluation.items import FixedItems
+from motionrft.evaluation.numbers import few_kinds, generation_numbers
 from motionrft.evaluation.report import Gallery
 from motionrft.evaluation.result import compare
 from tests.evaluation.toys import toy_evaluator
@@ -87,6 +88,18 @@ def test_every_metric_that_people_expect_is_there(generator, evaluator, items):
     wanted |= {"hand_as_told", "turn_as_told", "penetration", "floating"}
     assert wanted == set(result.metrics) == set(result.real)
     assert all(len(values) == 2 for values in result.metrics.values())
+    assert any("Distinct R-Precision ranks 6 candidates" in note for note in result.notes)
+
+
+def test_distinct_recall_among_few_kinds_is_said_and_left_out_where_it_is_sure(dataset, evaluator, items):
+    drawn = items.draw(0)
+    text = torch.randn(len(drawn.keys), 6)
+    for kinds, wanted in ((1, set()), (2, {1}), (3, {1, 2}), (5, {1, 2, 3})):
+        few = replace(drawn, labels=torch.arange(len(drawn.keys)) % kinds)
+        found = generation_numbers(few, text, drawn.real, 0)
+        assert {int(name[-1]) for name in found if name.startswith("distinct")} == wanted
+        assert few_kinds(few.labels)
+    assert few_kinds(torch.arange(32)) is None
 
 
 def test_real_motions_in_a_folder_score_as_real_ones(dataset, evaluator, items, tmp_path):
@@ -120,6 +133,18 @@ def test_samples_are_found_by_the_caption_beside_them(dataset, evaluator, items,
     for key, caption in zip(drawn.keys, drawn.captions, strict=True):
         assert caption == captions[key][1]
     assert len({path for key in drawn.keys for path in source.files[key]}) == 36
+
+
+def test_a_file_belongs_to_one_item_and_holds_one_motion(dataset, evaluator, items, tmp_path):
+    captions = {"walk": (), "walk_1": ()}
+    for name in ("walk", "walk_1", "walk_2", *map(str, range(30))):
+        np.save(tmp_path / f"{name}.npy", dataset.motion(0).numpy())
+    files = FolderSource(tmp_path, captions=captions).files
+    assert [path.stem for path in files["walk"]] == ["walk", "walk_2"]
+    for item in dataset.items:
+        np.save(tmp_path / f"{item.key}.npy", np.stack([dataset.motion(0).numpy()] * 2))
+    with pytest.raises(UserError, match=r"holds 2 motions, and an item has one a file"):
+        GenerationProtocol(evaluator, items, [0]).run(FolderSource(tmp_path))
 
 
 def test_a_folder_of_ten_motions_is_too_small(tmp_path):

@@ -15,6 +15,7 @@ from motionrft.files.recording import Motion
 from motionrft.representations.convert import convert
 from motionrft.representations.rotation import default_rest_joints, rotation_matrices
 from motionrft.skeleton import SMPL22
+from tests.abroad.layouts import KIT_ML, moving
 from tests.files.skeletons import TURNS, take
 from tests.representations.people import people, rotations
 
@@ -72,10 +73,38 @@ def test_joints_in_other_units_are_read_in_metres_and_said(tmp_path: Path, unit:
     assert any(f"read in {unit}" in warning for warning in motion.warnings)
 
 
+@pytest.mark.parametrize("unit, kept", [("m", True), ("mm", True), ("cm", False), ("z", False)])
+def test_kits_21_joints_stay_in_their_units_and_stand_up(tmp_path: Path, unit: str, kept: bool) -> None:
+    joints = moving(KIT_ML, 3, 30, 0).numpy() / 1000
+    turned = joints @ np.array(((1, 0, 0), (0, 0, 1), (0, -1, 0))) if unit == "z" else joints
+    scale = {"mm": 1000, "cm": 100}.get(unit, 1)
+    (motion,) = read(saved(tmp_path / "a.npy", scale * turned))
+    assert bool(motion.warnings) != kept
+    np.testing.assert_allclose(motion.array, joints * (scale if kept else 1), atol=1e-3 * scale)
+
+
 def test_normalised_joints_are_left_alone_and_doubted(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).normal(size=JOINTS.shape) * 20
     (motion,) = read(saved(tmp_path / "a.npy", noise))
     assert np.abs(motion.array - noise).max() < 1e-4 and motion.warnings
+
+
+@pytest.mark.parametrize("layout", ["one", "batch", "lengths"])
+def test_zeros_behind_a_motion_are_padding_and_said(tmp_path: Path, layout: str) -> None:
+    held = np.concatenate((JOINTS, np.zeros((9, 22, 3), np.float32)))
+    if layout == "lengths":
+        np.savez(tmp_path / "a.npz", motion=np.stack([held, held]), lengths=[60, 60])
+        motions = read(tmp_path / "a.npz")
+    else:
+        motions = read(saved(tmp_path / "a.npy", held if layout == "one" else np.stack([held, held])))
+    assert [len(motion) for motion in motions] == [60] * len(motions)
+    for motion in motions:
+        said = "its last 9 frames are all zeros: taken for padding and left out" in motion.warnings
+        assert said == (layout != "lengths")
+
+
+def test_a_motion_of_zeros_alone_stays_as_it_is(tmp_path: Path) -> None:
+    assert len(read(saved(tmp_path / "a.npy", np.zeros((20, 22, 3))))[0]) == 20
 
 
 def test_features_cannot_be_turned(tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
 """Composed captions and groups: words, orders, numbers, held-out pairs."""
 
 import pytest
+import torch
 
+from motionrft.files.composed_clips import liveliest
 from motionrft.files.composition import (
+    Composed,
     CompositionRecipe,
     Source,
     clause_of,
     compositions,
     is_held_out,
 )
+from motionrft.files.even_groups import even_compositions
 
 
 @pytest.mark.parametrize(
@@ -21,6 +25,13 @@ from motionrft.files.composition import (
             "quickly raises the left hand",
         ),
         ("someone very tired walks ahead", "someone very tired", "walks ahead"),
+        ("One person kicks twice", "one person", "kicks twice"),
+        ("he jumps up.", "he", "jumps up"),
+        ("the stick figure sways", "the stick figure", "sways"),
+        ("Subject walks ahead", "subject", "walks ahead"),
+        ("a human subject sprints", "a human subject", "sprints"),
+        ("this character goes left", "this character", "goes left"),
+        ("somebody turns around", "somebody", "turns around"),
     ],
 )
 def test_a_caption_is_who_and_what(caption: str, subject: str, phrase: str) -> None:
@@ -28,7 +39,20 @@ def test_a_caption_is_who_and_what(caption: str, subject: str, phrase: str) -> N
     assert clause is not None and (clause.subject, clause.phrase) == (subject, phrase)
 
 
-@pytest.mark.parametrize("caption", ["a person is laughing", "climbing a ladder", "a jump straight up", ""])
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "a person is laughing",
+        "climbing a ladder",
+        "a jump straight up",
+        "",
+        "someone across the room",
+        "a human tennis match",
+        "the left arm of the man swings",
+        "a person backwards with both arms up",
+        "a person sideways and back",
+    ],
+)
 def test_captions_of_another_build_are_left_out(caption: str) -> None:
     assert clause_of(caption) is None
 
@@ -65,6 +89,41 @@ def test_counts_say_how_often() -> None:
         assert all(text.endswith(words) for text in composed.captions)
 
 
+def test_what_has_no_end_has_no_number() -> None:
+    endless = CompositionRecipe({}, {"train": 60}, cut=frozenset({"walk", "sit"}))
+    counted = {composed.label.split("*")[0] for composed in compositions(sources("train"), endless)}
+    assert counted == {"bow", "wave", "kick", "jump"}
+
+
+def test_the_part_of_a_clip_that_is_taken_is_the_one_that_moves() -> None:
+    joints = torch.zeros(60, 22, 3)
+    joints[30:50, 20, 1] = torch.linspace(0, 1, 20)
+    joints[50:, 20, 1] = 1.0
+    torch.testing.assert_close(liveliest(joints, 21), joints[29:50])
+    assert len(liveliest(joints, 60)) == 60
+
+
+def test_two_gestures_lie_over_the_same_body() -> None:
+    recipe = CompositionRecipe(
+        {}, {}, together={"train": 8}, bodies=frozenset({"walk"}), gestures=frozenset({"wave", "kick", "bow"})
+    )
+    made = list(compositions(sources("train"), recipe))
+    one, other = made[0], made[1]
+    assert len(made) == 16 and one.together and one.group == other.group and one.parts[0] == other.parts[0]
+    assert one.label.startswith("walk+") and one.label != other.label
+    assert all("walks" in text and ("while" in text or "same time" in text) for text in one.captions)
+    assert one.frames(8) == one.parts[0][1] - 1
+
+
+def test_a_gesture_that_is_made_standing_is_not_said_of_a_walk() -> None:
+    still = Source("still", "wave", "train", 50, ("a person stands still and waves",))
+    recipe = CompositionRecipe(
+        {}, {}, together={"train": 8}, bodies=frozenset({"walk"}), gestures=frozenset({"wave", "kick", "bow"})
+    )
+    made = compositions([source for source in sources("train") if source.kind != "wave"] + [still], recipe)
+    assert not any("still" in text for composed in made for text in composed.captions)
+
+
 def test_held_out_pairs_of_kinds_meet_in_the_test_split_alone() -> None:
     def met(split: str) -> set[tuple[str, ...]]:
         made = compositions(sources(split), RECIPE)
@@ -81,3 +140,43 @@ def test_the_same_seed_composes_the_same() -> None:
 def test_no_composed_motion_is_longer_than_allowed() -> None:
     for composed in compositions(sources("train"), RECIPE):
         assert composed.frames(RECIPE.blend) < RECIPE.max_frames
+
+
+EVEN = CompositionRecipe({}, {}, cut=frozenset({"walk"}), held_out=0.3, even={"train": 20, "test": 20})
+
+
+def even_groups(split: str) -> list[list[Composed]]:
+    groups: dict[str, list[Composed]] = {}
+    for made in even_compositions(sources(split), EVEN):
+        groups.setdefault(made.group, []).append(made)
+    return list(groups.values())
+
+
+def test_the_motions_of_an_even_group_are_equally_long() -> None:
+    groups = even_groups("train")
+    assert len(groups) == 40
+    for group in groups:
+        assert len({made.length for made in group}) == 1
+        assert all(made.frames(EVEN.blend) == (made.length or 0) - 1 < EVEN.max_frames for made in group)
+
+
+def test_an_even_number_is_of_what_can_be_counted() -> None:
+    numbers = [group for group in even_groups("train") if "number" in group[0].group]
+    for group in numbers:
+        assert [made.label.split("*")[1] for made in group] == ["1", "2", "3"]
+        assert not group[0].label.startswith("walk")
+
+
+def test_an_even_order_has_each_event_alone_beside_both_orders() -> None:
+    orders = [group for group in even_groups("train") if "order" in group[0].group]
+    for both, turned, first, second in orders:
+        assert both.label == f"{first.label}>{second.label}"
+        assert turned.label == f"{second.label}>{first.label}"
+        assert len(first.parts) == len(second.parts) == 1
+        kind = first.label
+        assert first.captions[0] in (f"a person {kind}s", f"someone {kind}s again")
+
+
+def test_even_groups_respect_held_out_pairs() -> None:
+    labels = [made.label for group in even_groups("train") for made in group if ">" in made.label]
+    assert labels and not any(is_held_out(*label.split(">"), EVEN.held_out) for label in labels)

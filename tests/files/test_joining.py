@@ -36,3 +36,13 @@ def test_the_result_is_written_in_any_format(tmp_path: Path) -> None:
 def test_one_motion_alone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--join takes two or more"):
         join_files([saved(tmp_path / "a.npy", 30, 0)], tmp_path / "out.npy", Conversion("joints"))
+
+
+def test_arms_over_a_body_are_of_two_motions(tmp_path: Path) -> None:
+    walk, stands = saved(tmp_path / "a.npy", 60, 1), tmp_path / "b.npy"
+    still = np.repeat(people(1, 4)[0].float().numpy(), 40, axis=0)
+    write_motion(stands, Motion(still, "joints", 20.0, stands))
+    motion = join_files([walk, stands], tmp_path / "both.npy", Conversion("joints"), together=True)
+    np.testing.assert_allclose(motion.array[:, 0], np.load(walk)[:, 0], atol=1e-5)
+    with pytest.raises(UserError, match="3 motions; --meanwhile"):
+        join_files([walk, stands, stands], tmp_path / "more.npy", Conversion("joints"), together=True)

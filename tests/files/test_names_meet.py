@@ -1,6 +1,7 @@
 """No two results of a conversion have one name, and no clip's name leads out of its data set."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from motionrft.errors import UserError
 from motionrft.files.clip_names import clip_file, name_fault, read_names
 from motionrft.files.conversion import Conversion, convert_files, existing_outputs
 from motionrft.files.dataset import check_replaceable, read_splits
-from motionrft.files.planning import plan_jobs
+from motionrft.files.planning import Job, plan_jobs
 from motionrft.files.reading import ReadingOptions
+from motionrft.files.shard_file import ShardFileWriter
 from tests.representations.people import people
 
 JOINTS = Conversion("joints")
@@ -50,6 +52,69 @@ def test_a_batch_cut_short_is_finished_on_resume(tmp_path: Path) -> None:
     (tmp_path / "out" / "y_001.npy").unlink()
     (outcome,) = convert_files(jobs, JOINTS, existing="keep")
     assert [path.name for path in outcome.outputs] == ["y_001.npy"] and outcome.skipped
+
+
+def shard(path: Path, *clips: str) -> Path:
+    joints = people(20, 0)[0].float().numpy()
+    path.parent.mkdir(exist_ok=True)
+    with ShardFileWriter(path, {"joints": (22, 3)}) as writer:
+        for clip in clips:
+            writer.add(clip, {"joints": joints}, f"a man does {clip}\n")
+    return path
+
+
+def results(jobs: list[Job], out: Path, **options: Any) -> list[str]:
+    found = [path for each in convert_files(jobs, JOINTS, **options) for path in each.outputs]
+    assert len(set(found)) == len(found) and all(path.is_file() for path in found)
+    return [str(path.relative_to(out)) for path in found]
+
+
+def test_what_comes_of_a_shard_is_called_as_its_clips_and_found_again(tmp_path: Path) -> None:
+    packed, out = shard(tmp_path / "00000.safetensors", "walk", "in/run"), tmp_path / "out"
+    jobs = plan_jobs([packed], out, ".npy", ReadingOptions())
+    assert results(jobs, out) == ["walk.npy", "in/run.npy"]
+    assert (out / "in" / "run.txt").read_text() == "a man does in/run\n"
+    assert existing_outputs(jobs, JOINTS) == [out / "walk.npy", out / "in" / "run.npy"]
+    (out / "in" / "run.npy").unlink()
+    assert results(jobs, out, existing="keep") == ["in/run.npy"]
+
+
+def test_clips_of_shards_never_meet_each_other_nor_files(tmp_path: Path) -> None:
+    files = [save(tmp_path / "walk.npy"), save(tmp_path / "y.npy", batch=2)]
+    files += [shard(tmp_path / f"{name}.safetensors", "walk", "y_001", "a") for name in ("00000", "00001")]
+    jobs = plan_jobs(files, tmp_path / "out", ".npy", ReadingOptions())
+    made = results(jobs, tmp_path / "out")
+    assert made[:6] == [
+        "walk.npy",
+        "y_000.npy",
+        "y_001.npy",
+        "00000_walk.npy",
+        "00000_y_001.npy",
+        "00000_a.npy",
+    ]
+
+
+def test_a_clips_name_in_a_shard_leads_nowhere_else(tmp_path: Path) -> None:
+    packed = shard(tmp_path / "in" / "00000.safetensors", "../../evil", "good")
+    jobs = plan_jobs([packed], tmp_path / "a" / "out", ".npy", ReadingOptions())
+    (outcome,) = convert_files(jobs, JOINTS)
+    assert "is no path below the data set" in outcome.faults[0].message
+    assert [path.name for path in outcome.outputs] == ["good.npy"]
+
+
+def test_a_result_of_another_kind_is_not_kept_for_this_one(tmp_path: Path) -> None:
+    jobs = plan_jobs([save(tmp_path / "a.npy")], tmp_path / "out", ".npy", ReadingOptions())
+    list(convert_files(jobs, JOINTS))
+    (outcome,) = convert_files(jobs, Conversion("rotation"), existing="keep")
+    assert "exists and is joints, not rotation" in outcome.faults[0].message and not outcome.kept
+
+
+def test_the_text_of_a_motion_that_is_replaced_is_replaced(tmp_path: Path) -> None:
+    for told in ("walk", "run"):
+        np.savez(tmp_path / "a.npz", motion=people(20, 0)[0].float().numpy(), text=f"a man does {told}")
+        jobs = plan_jobs([tmp_path / "a.npz"], tmp_path / "out", ".npy", ReadingOptions())
+        list(convert_files(jobs, JOINTS, existing="replace"))
+    assert (tmp_path / "out" / "a.txt").read_text() == "a man does run\n"
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,16 @@ def test_the_clipped_loss_is_flat_where_the_ratio_has_gone_too_far():
     assert found.clipped_share == 1.0
 
 
+def test_samples_that_teach_nothing_are_in_no_mean_of_the_log():
+    now, counted = torch.tensor([0.2, 9.0, 0.4]), torch.tensor([1.0, 0.0, 1.0])
+    found = clipped_loss(now, torch.zeros(3), counted, 0.3, 5.0, counted)
+    assert_close(found.mean_ratio, now[[0, 2]].exp().mean())
+    assert_close(found.approximate_kl, 0.5 * now[[0, 2]].square().mean())
+    assert found.clipped_share == 0.5
+    nothing = clipped_loss(now, torch.zeros(3), torch.zeros(3), 0.3, 5.0, torch.zeros(3))
+    assert nothing.mean_ratio == nothing.approximate_kl == 0
+
+
 def test_distances_of_means_count_valid_numbers_alone():
     mean, reference = torch.zeros(2, 3, 2), torch.ones(2, 3, 2)
     reference[1, 1:] = 1e6  # padding

@@ -213,6 +213,24 @@ def test_a_list_of_methods_is_compared_from_the_same_start(parts):
     }
 
 
+def test_the_articles_figures_stand_beside_a_comparisons_own(parts, monkeypatch):
+    monkeypatch.setattr("motionrft.finetuning.comparison._STEPS", (5, 10))
+    wanted = preset(parts, method="easytune,draft", updates=2, figures={"draw": True})
+    with pytest.raises(UserError, match="nowhere"):
+        compare_methods(
+            preset(parts, method="easytune,draft", figures={"refined": "nowhere"}), session(parts / "no")
+        )
+    assert not (parts / "no").exists(), "a reward that is missing is said before hours are spent"
+    with pytest.raises(UserError, match="figures are those of a comparison"):
+        preset(parts, figures={"draw": True})
+    compare_methods(wanted, session(parts / "figures"))
+    page = (parts / "figures" / "report.html").read_text(encoding="utf-8")
+    assert all(f"Figure {number}<" in page for number in (4, 5, 6, 9, 10))
+    assert {"gradient_at_each_denoising_step.svg", "similarity_to_the_finished_motion.svg"} <= {
+        path.name for path in (parts / "figures" / "plots").iterdir()
+    }
+
+
 def test_each_method_of_a_comparison_may_have_its_own_settings(parts):
     own = {"draft": {"optimiser": {"lr": 0.5}, "method": {"k": 3}}, "refl": {}}
     variants = preset(parts, compare=own, method={"method": "easytune"}).variants()

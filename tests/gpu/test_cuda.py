@@ -75,8 +75,8 @@ def test_a_trajectory_never_waits_and_agrees_with_the_host(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", sorted({*METHODS.names()} - {"ddpo", "grpo"})
-)  # they ask thrice a stored batch
+    "name", sorted({*METHODS.names()} - {"ddpo", "grpo", "sopo"})
+)  # they ask thrice or four times a sampled batch
 def test_no_update_of_any_method_waits(name: str) -> None:
     trainer, batch = trainer_of(name)
     batch = placed(trainer, batch, CUDA)
@@ -102,6 +102,26 @@ def test_captured_calls_learn_what_plain_calls_do(name: str) -> None:
     for key in ("loss", "grad_norm"):
         plain, other = ([line[key] for line in lines] for lines in seen)
         assert_close(other, plain, rtol=2e-3, atol=1e-4)
+
+
+def test_calls_go_on_uncaptured_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer, batch = trainer_of("easytune")
+    batch = placed(trainer, batch, CUDA)
+    calls = captured(trainer.context.generator, trainer.context.reward)
+    trainer.context = replace(trainer.context, compiled=calls)
+    first = lines_of(trainer, batch)
+    capture = calls.predict._capture
+
+    def short(*arguments: object) -> object:
+        capture(*arguments)
+        return torch.empty(2**50, device=CUDA)
+
+    for call in (calls.predict, calls.judged):
+        call.known.clear()
+        monkeypatch.setattr(call, "_capture", short)
+    second = lines_of(trainer, batch)
+    assert not (calls.predict.known or calls.judged.known)
+    assert len(first) == len(second) and all(line["loss"] == line["loss"] for line in second)
 
 
 def test_what_is_kept_for_backward_does_not_grow_with_the_number_of_steps() -> None:

@@ -5,9 +5,12 @@ from typing import get_args
 
 import pytest
 import torch
+from torch import Tensor
 
+from motionrft.evaluation import numbers
 from motionrft.evaluation.evaluators.guo import GuoEvaluator, GuoNetwork, GuoSize
 from motionrft.evaluation.evaluators.towers import TowerEvaluator
+from motionrft.evaluation.measure import Measured
 from motionrft.finetuning.methods.dpo import TokenLoss
 from motionrft.finetuning.token_losses import pair_scores, token_loss
 from motionrft.generators.motion_tokens import MotionTokens
@@ -126,9 +129,8 @@ def given(generator, device):
     return x0.to(device), lengths.to(device), condition.to(device)
 
 
-@pytest.mark.parametrize("name", [name for name in TINY if not name.startswith("kimodo")])
+@pytest.mark.parametrize("name", TINY)
 def test_the_loss_of_every_family_never_asks_the_device(name: str) -> None:
-    """Kimodo's draws what it is shown by the motions' lengths, which it asks for once a batch."""
     generator = tiny(name)
     with FakeDevice() as fake:
         generator.to(fake.device)
@@ -177,3 +179,21 @@ def test_losses_of_motion_tokens_never_ask_the_device(name: str) -> None:
         for loss in get_args(TokenLoss):
             token_loss(loss, pair_scores(scores, scores, scores, scores, True), 0.1).mean().backward()
         assert fake.waits.total() == asked and not fake.doubles
+
+
+def test_captions_are_compared_on_the_device_of_the_motions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real motions that were embedded before are on the host, while captions are embedded on the device."""
+    seen: set[str] = set()
+
+    def noted(text: Tensor, motion: Tensor, *_: Tensor) -> Tensor:
+        seen.update((text.device.type, motion.device.type))
+        return torch.zeros(3, dtype=torch.float64)
+
+    monkeypatch.setattr(numbers.metrics, "r_precision", noted)
+    monkeypatch.setattr(numbers.metrics, "matching_distance", noted)
+    monkeypatch.setattr(numbers, "_bodily", lambda drawn, made: {})
+    with FakeDevice() as fake:
+        real = Measured(torch.randn(40, 6), {})
+        drawn = SimpleNamespace(keys=range(40), labels=None, real=None)
+        numbers.generation_numbers(drawn, torch.randn(40, 6, device=fake.device), real, 0)
+    assert seen == {"cpu"}

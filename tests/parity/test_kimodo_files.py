@@ -30,6 +30,7 @@ from motionrft.representations.kimodo.skeletons import (
     soma30_to_77,
 )
 from motionrft.representations.rotation import rotation_matrices, turn_rotation
+from motionrft.rotations import matrix_to_quaternion, quaternion_to_rotation_vector
 from tests.parity.golden import Case, cases
 
 FOLDER = "kimodo"
@@ -138,6 +139,30 @@ def test_the_nearest_angle_of_what_a_hinge_can_make_is_its_own(case: Case) -> No
     angles, left = hinge_angles(local)
     close(angles, case["out/qpos"][:, 7:], 1e-5)
     close(left, torch.zeros_like(left), 1e-6)
+
+
+@pytest.mark.parametrize("case", cases(FOLDER, op="g1_qpos"))
+@pytest.mark.parametrize("within", [True, False])
+def test_the_published_projection_is_the_pose_of_rows_within_the_ranges(case: Case, within: bool) -> None:
+    """Its angle is the rotation vector's part along the hinge, its ranges are counted from Kimodo's own rest pose."""
+    local, hinges = case["in/local_rot_mats"].double(), list(HINGES)
+    turned = local[:, hinges] @ numbers("g1.hinge_offsets", local)[hinges]
+    vectors = quaternion_to_rotation_vector(matrix_to_quaternion(turned))  # (T, 29, 3)
+    angles = vectors.gather(-1, torch.tensor(HINGE_AXES)[:, None].expand(len(local), -1, -1))[..., 0]
+    if within:
+        rest, (least, most) = (
+            case["out/rest_dofs_axis_angle"].double(),
+            numbers("g1.limits", local).unbind(-1),
+        )
+        angles = (angles - rest).clamp(least, most) + rest
+    rows = qpos_of_pose(local, case["in/root_positions"].double())
+    made, root = pose_of_qpos(torch.cat((rows[:, :7], angles), dim=-1))
+    projected = local.clone()
+    projected[:, hinges] = made[:, hinges]  # ends and the root stay as they are
+    if within:
+        close(projected, case["out/projected_local_rot_mats"], 1e-5)
+    name = "projected_posed_joints" if within else "projected_unclamped_posed_joints"
+    close(posed_joints(projected, root, G1.rest_joints, G1.parents)[0], case[f"out/{name}"], 1e-5)
 
 
 def test_the_published_angles_are_off_where_a_frame_is_tilted_across_its_hinge() -> None:

@@ -41,6 +41,14 @@ def test_bones_keep_their_length_through_the_overlap() -> None:
     assert (thigh <= long + 1e-4).all() and (thigh >= short - 1e-4).all()
 
 
+def test_one_foot_stays_on_its_spot_where_the_stance_changes() -> None:
+    stand = people(1, 1)[0].expand(40, -1, -1)
+    apart = stand.clone()
+    apart[:, [4, 7, 10]] += stand.new_tensor([0.15, 0.0, 0.0])  # the left leg
+    steps = join([stand, apart])[:, [7, 10, 8, 11]].diff(dim=0).norm(dim=-1)  # (T - 1, 4)
+    assert steps.amin(1).max() < 0.004 < 0.01 < steps.amax()
+
+
 def test_a_clip_shorter_than_its_overlaps_is_refused() -> None:
     with pytest.raises(UserError, match="clip 2 has 10 frames"):
         join([people(40)[0], people(10)[0], people(40)[0]], blend=8)

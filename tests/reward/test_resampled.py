@@ -7,7 +7,7 @@ from motionrft.representations.convert import convert
 from motionrft.representations.joints import resample_smooth
 from motionrft.representations.resample import resample
 from motionrft.reward.base import Reward, RewardCondition
-from motionrft.reward.resampled import Resampled, at_own_rate, resample_batch
+from motionrft.reward.resampled import Resampled, at_own_rate, resample_batch, times_for
 from tests.representations.people import rotations
 
 LENGTHS = torch.tensor([61, 37])
@@ -41,7 +41,7 @@ def motion(representation: str) -> torch.Tensor:
 
 def test_each_item_is_resampled_as_a_file_would_be() -> None:
     joints = motion("joints")
-    found = resample_batch(joints, LENGTHS, 30, 20)
+    found = resample_batch(joints, LENGTHS, times_for(joints, 30, 20))
     for item, frames in enumerate(LENGTHS.tolist()):
         alone = resample_smooth(joints[item, :frames], 30, 20)
         torch.testing.assert_close(found[item, : len(alone)], alone)

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from motionrft.representations.convert import convert
 from motionrft.reward.folder import save_reward
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft_cli import main as program
+from tests.abroad.layouts import KIT_ML, features_of
 from tests.reward.conftest import motions_of
 
 
@@ -67,6 +69,33 @@ def test_one_text_for_all_and_one_a_motion(
     texts.write_text("one\ntwo\n")
     code, _, err = score(folder, "--reward", reward_folder, "--text-file", texts)
     assert code == 2 and "one line a motion" in err
+
+
+def test_a_bad_file_takes_its_own_text_with_it(
+    score: Callable, folder: Path, reward_folder: Path, tmp_path: Path
+) -> None:
+    (folder / "1.npy").write_text("<!doctype html><html>not found</html>")
+    texts = tmp_path / "texts.txt"
+    texts.write_text("one\ntwo\nthree\nfour\n")
+    code, lines, err = score(folder, "--reward", reward_folder, "--text-file", texts)
+    assert code == 3 and [(line["name"], line["text"]) for line in lines] == [("0", "one"), ("2", "three")]
+    assert "4 texts, but 3 motions" in err
+
+
+def test_kits_features_have_physics_at_any_rate(score: Callable, tmp_path: Path) -> None:
+    features = features_of(KIT_ML, 0)
+    joints = convert(features[None], "kinematic", "joints")[0]
+    np.save(tmp_path / "features.npy", features.numpy())
+    np.save(tmp_path / "joints.npy", joints.numpy())
+    code, (one, other), _ = score(tmp_path, "--terms", "physics")
+    assert code == 0 and one["scores"] == pytest.approx(other["scores"], rel=1e-3, abs=1e-6)
+
+
+def test_each_part_of_a_file_has_a_name_of_its_own(score: Callable, folder: Path) -> None:
+    _, lines, err = score(
+        folder / "0.npy", "--terms", "physics", "--set", "split_long=1", "--fail-over", "jitter=-1"
+    )
+    assert [line["name"] for line in lines][:2] == ["0_000", "0_001"] and "0.npy: 0_001: jitter" in err
 
 
 def test_the_same_walk_scores_alike_alone_and_in_company(

@@ -179,3 +179,20 @@ def test_held_out_kinds_are_looked_at_and_not_trained_on(
     result = train_reward(preset, session(tmp_path / "run"))
     assert trained == ["jitter", "jitter,floating"]
     assert "acc/floating" in result.about["preference"]["joints"]
+
+
+def test_a_first_stage_trained_further_begins_with_its_base(
+    reward: MotionReward, data_folder: Path, tmp_path: Path
+) -> None:
+    reward.about = {"stages": ["semantic"], "fps": 20.0, "recall": {}}
+    save_reward(tmp_path / "base", reward)
+    before = {name: value.clone() for name, value in reward.network.state_dict().items()}
+    semantic = {"updates": 2, "batch": 4, "optimiser": {"lr": 1e-6, "warmup": 0}}
+    values = {"data": str(data_folder), "stage": "semantic", "base": str(tmp_path / "base")}
+    run = session(tmp_path / "run")
+    further = train_reward(TrainRewardPreset.of({**values, "semantic": semantic}), run)
+    moved = [(value - before[name]).abs().max() for name, value in further.network.state_dict().items()]
+    assert 0 < max(moved) < 1e-4
+    assert (tmp_path / "run" / "reward" / "config.json").is_file()
+    hashes = json.loads((tmp_path / "run" / "semantic" / "env.json").read_text())["hashes"]
+    assert "base" in hashes

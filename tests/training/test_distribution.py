@@ -10,8 +10,10 @@ import accelerate  # noqa: F401 - once here, not in every child
 import pytest
 import torch
 
+from motionrft.training import signs_of_life
 from motionrft.training.distribution import Distribution
 from motionrft.training.loop import train
+from tests.processes import together
 from tests.training.shares import Share, run_share
 
 ENVIRONMENT = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
@@ -72,6 +74,32 @@ def test_a_users_mistake_ends_every_process_alike(tmp_path: Path) -> None:
     (tmp_path / "run" / "thesis.txt").touch()
     assert _together(tmp_path / "run", "go") == [2, 2]
     assert "no run folder" in _words(tmp_path / "run", 0) and "no run folder" in _words(tmp_path / "run", 1)
+
+
+def test_who_waits_takes_signs_of_life_until_the_work_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signs_of_life, "EVERY", 0.01)
+    signs = []
+
+    def act(rank: int) -> int:
+        with Distribution.join(torch.device("cpu")) as company:
+            broadcast = torch.distributed.broadcast
+
+            def counted(word: torch.Tensor, *rest: object) -> None:
+                broadcast(word, *rest)
+                signs.append(int(word))
+
+            torch.distributed.broadcast = counted
+
+            def work() -> str:
+                while len(signs) < 3:
+                    time.sleep(0.01)
+                return "done"
+
+            answer = company.first(work)
+            assert answer == ("done" if rank == 0 else None)
+            return 0 if signs.count(0) >= 3 and signs[-1] == 1 else 1
+
+    assert together(act) == [0, 0]
 
 
 def test_alone_everything_is_the_identity() -> None:

@@ -66,6 +66,7 @@ def run_evaluator_training(
         part.label_smoothing,
         part.feature_noise,
         preset.seed,
+        part.batches,
     )
     dtype = torch.float16 if preset.weights == "fp16" else torch.float32
 

@@ -1,14 +1,14 @@
-"""Training of the built-in evaluator: contrast in batches of distinct kinds of motion."""
+"""Training of the built-in evaluators: contrast in batches of distinct kinds of motion, or of orders and numbers too."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from motionrft.data import DistinctBatches, MotionDataset, collate
+from motionrft.data import DistinctBatches, GroupedBatches, MotionDataset, collate
 from motionrft.evaluation.evaluators.mini import MiniEvaluatorNetwork, MiniSize, mini_config
 from motionrft.moving import moved
 from motionrft.text.base import TextEncoder, TextFeatures, stack
@@ -26,6 +26,7 @@ class EvaluatorTraining:
     """Settings of a training run.
 
     batch: clips a step, all of different content and style: no text of a batch fits a second motion.
+    batches: `grouped`: half of it in groups that differ in order or number of events alone.
     feature_noise: standard deviation added to the normalised features.
     """
 
@@ -36,6 +37,7 @@ class EvaluatorTraining:
     label_smoothing: float = 0.05
     feature_noise: float = 0.15
     seed: int = 1
+    batches: Literal["distinct", "grouped"] = "distinct"
 
 
 class EvaluatorTrainer:
@@ -67,7 +69,8 @@ class EvaluatorTrainer:
         self.network.to(device).train()
         self.statistics = dataset.statistics("kinematic").to(device)
         self.texts = _CaptionFeatures(text_encoder, dataset.texts, device)
-        self.batches = DistinctBatches(dataset, settings.batch, settings.seed)
+        batches = {"distinct": DistinctBatches, "grouped": GroupedBatches}[settings.batches]
+        self.batches = batches(dataset, settings.batch, settings.seed)
         adam = AdamWSettings(settings.lr, weight_decay=settings.weight_decay, clip=None)
         self.optimiser = Optimiser(self.network, adam, total=settings.steps, company=company)
 
@@ -151,7 +154,8 @@ Embeds motions (HumanML3D's 263 features at {config["fps"]:g} fps, contacts not 
 ({config["text_encoder"]["name"]}) into one space. Its numbers compare with no publication.
 
 - Trained on split `{training["split"]}`, data identity `{training["data"][:16]}`,
-  {training["steps"]} steps of {training["batch"]} distinct kinds of motion, seed {training["seed"]}.
+  {training["steps"]} steps of {training["batch"]} distinct kinds of motion ({training["batches"]} batches),
+  seed {training["seed"]}.
 - Made by `motionrft train-reward --preset evaluator-mini`.
 - The licence of the weights follows the motions they were trained on.
 """

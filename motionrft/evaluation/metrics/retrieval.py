@@ -77,7 +77,8 @@ def _mean_over_groups(similarity: Tensor, right: Tensor) -> Recalls:
 def _ranks(similarity: Tensor, right: Tensor) -> Tensor:
     """0-based rank of the best right candidate, (G, n) float64; a tie takes the mean of the tied places."""
     best = similarity.masked_fill(~right, -torch.inf).amax(dim=2, keepdim=True)  # (G, n, 1)
-    return (similarity > best).sum(dim=2) + ((similarity == best).sum(dim=2).double() - 1) / 2  # (G, n)
+    # Written so that NaN is found nowhere.
+    return (~(similarity <= best)).sum(dim=2) + ((similarity == best).sum(dim=2).double() - 1) / 2  # (G, n)
 
 
 def _recalls(ranks: Tensor) -> dict[str, Tensor]:

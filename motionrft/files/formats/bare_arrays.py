@@ -18,12 +18,14 @@ from motionrft.files.checks import checked_values, recognise_shape
 from motionrft.files.dataset_rate import rate_beside
 from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile, WritingOptions
 from motionrft.files.joint_maps import JointMap
-from motionrft.files.layouts import Layout, joints_layout, usual_fps
+from motionrft.files.layouts import KIT_AS_SMPL, Layout, joints_layout, usual_fps
 from motionrft.files.reading import ReadingOptions
-from motionrft.files.recording import Motion, Recording
+from motionrft.files.recording import Motion, Recording, rate_taken
+from motionrft.plurals import counted
 from motionrft.representations.convert import convert
 from motionrft.representations.names import FLOWMDM, HYMOTION, JOINTS, KINEMATIC, ROTATION
 from motionrft.representations.resample import resample
+from motionrft.skeleton import KIT21
 
 
 class ArrayStretch:
@@ -47,6 +49,8 @@ class ArrayStretch:
             values = torch.from_numpy(np.array(self.values[frames], dtype=np.float32, order="C"))
         if self.representation == KINEMATIC:
             return _upright_joints(values).numpy()
+        if self.representation == JOINTS and values[0].numel() == 3 * KIT21.joints:
+            return values.reshape(len(values), -1, 3)[:, KIT_AS_SMPL].numpy()
         joints = convert(values[None], self.representation, JOINTS)[0]
         return joints.reshape(len(joints), -1, 3).numpy()
 
@@ -54,7 +58,7 @@ class ArrayStretch:
     def visible(self) -> bool:
         """Whether `joints` has 22 joints to show."""
         width = int(np.prod(self.values.shape[1:]))
-        return width in (66, 263, 135, 201) and self.representation != FLOWMDM
+        return width in (66, 63, 263, 135, 201) and self.representation != FLOWMDM
 
 
 def _upright_joints(features: torch.Tensor) -> torch.Tensor:
@@ -89,6 +93,17 @@ def array_recordings(
         yield replace(member, says_rate=said)
 
 
+def _unpadded(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """A motion (T, ...) without the zeros behind it, which no body's frame is, and what is said of them."""
+    frames = len(values)
+    while frames and not np.any(values[frames - 1]):
+        frames -= 1
+    if frames in (0, len(values)):
+        return values, ()
+    left = counted(len(values) - frames, "frame is", "frames are")
+    return values[:frames], (f"its last {left} all zeros: taken for padding and left out",)
+
+
 def _mapped(array: np.ndarray, joint_map: JointMap, path: Path) -> np.ndarray:
     """Joints (…, J, 3) of any skeleton as our 22; a map calls the joints of an array by their numbers, from 0."""
     names = [str(joint) for joint in range(array.shape[-2])]
@@ -106,6 +121,7 @@ def _recording(
     text: str | None = None,
 ) -> Recording:
     label = str(path) if index is None else f"{path}: motion {index}"
+    values, warnings = _unpadded(values)
     seen = ArrayStretch(values, representation, fps, label)
     joints = representation == JOINTS
     return Recording(
@@ -117,18 +133,20 @@ def _recording(
         seen.joints if seen.visible else None,
         unit=None if joints else "metres",
         usual_unit="metres" if joints else None,
+        kept_unit="millimetres" if joints and values[0].size == 3 * KIT21.joints else None,
         turnable=representation in (JOINTS, ROTATION, HYMOTION),
         index=index or 0,
         batched=index is not None,
         text=text,
         notes=notes,
+        warnings=warnings,
     )
 
 
 def _rate_note(said: bool, options: ReadingOptions, fps: float) -> tuple[str, ...]:
     if said or options.source_fps:
         return ()
-    return (f"taken to be at {fps:g} fps (--source-fps decides otherwise)",)
+    return (rate_taken(fps),)
 
 
 def _batch_lengths(stored: Stored, layout: Layout, path: Path) -> list[int]:

@@ -8,7 +8,7 @@ the same for all and not a format's business.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -91,6 +91,7 @@ class MotionFormat(ABC):
     name: as `--to` and lists call it. suffixes: of files that may be of it, small letters, the first one is written.
     shared: whether other things than motions have these suffixes, so that a folder's files are looked into.
     writes: whether `write` is there. takes_features: whether it tells more of a generator's own features than of joints.
+    names_motions: whether its files hold many motions and call each by a name, see `names`.
     """
 
     name: ClassVar[str]
@@ -98,6 +99,7 @@ class MotionFormat(ABC):
     shared: ClassVar[bool] = False
     writes: ClassVar[bool] = False
     takes_features: ClassVar[bool] = False
+    names_motions: ClassVar[bool] = False
 
     @abstractmethod
     def recognises(self, file: OpenedFile) -> bool:
@@ -110,6 +112,10 @@ class MotionFormat(ABC):
         Raises:
             UserError: the file is damaged.
         """
+
+    def names(self, file: OpenedFile) -> Sequence[str]:
+        """What the file calls its motions, where `names_motions`; a name may hold slashes, and leads nowhere else."""
+        return ()
 
     def write(self, path: Path, motion: Motion, options: WritingOptions) -> Written | None:
         """Write a motion, whole or not at all; says how well, None where it is all there.

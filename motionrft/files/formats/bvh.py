@@ -112,7 +112,8 @@ def tree_of(bvh: Bvh) -> SkeletonTree:
 
 def joints_to_write(motion: Motion) -> torch.Tensor:
     """(T, J, 3) of a motion in any representation."""
-    joints = convert(torch.from_numpy(motion.array)[None], motion.representation, JOINTS)[0]
+    rest = None if motion.rest is None else torch.from_numpy(motion.rest)
+    joints = convert(torch.from_numpy(motion.array)[None], motion.representation, JOINTS, rest_joints=rest)[0]
     return joints.reshape(len(joints), -1, 3)
 
 

@@ -86,7 +86,8 @@ class KimodoFormat(MotionFormat):
     def write(self, path: Path, motion: Motion, options: WritingOptions) -> None:
         """SOMA's 77 joints at 30 fps, without `smooth_root_pos`; the network's own features as they are, with it."""
         if motion.representation == KIMODO:
-            write_members(path, feature_members(torch.from_numpy(resampled_features(motion))))
+            rest = None if motion.rest is None else torch.from_numpy(motion.rest)
+            write_members(path, feature_members(torch.from_numpy(resampled_features(motion)), rest))
             return
         write_members(path, soma_members(joints_at(motion, FPS)))
 
@@ -97,14 +98,17 @@ def resampled_features(motion: Motion) -> np.ndarray:
     return found
 
 
-def feature_members(values: torch.Tensor) -> dict[str, np.ndarray]:
-    """Kimodo's arrays of its features (T, 12 J + 9): SOMA with its 77 joints, the G1 with 34.
+def feature_members(values: torch.Tensor, rest: torch.Tensor | None = None) -> dict[str, np.ndarray]:
+    """Kimodo's arrays of its features (T, 12 J + 9): SOMA with its 77 joints, the G1 with 34, SMPL-X with 22.
+
+    Args:
+        rest: (J, 3) rest joints of SMPL-X.
 
     Raises:
-        UserError: SMPL-X, whose rest joints a bare motion does not bring.
+        UserError: SMPL-X without its rest joints, which a bare motion does not bring.
     """
     skeleton, features = skeleton_of_features(values.shape[-1]), KimodoFeatures(values.double())
-    local, rest = local_rotations(features.rotations, skeleton.parents), rest_of(skeleton)
+    local, rest = local_rotations(features.rotations, skeleton.parents), rest_of(skeleton, rest)
     if skeleton is SOMA30:
         local, skeleton, rest = soma30_to_77(local), SOMA77, SOMA77.rest_joints
     posed, world = posed_joints(local, features.root, rest, skeleton.parents)

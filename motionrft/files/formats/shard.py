@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from motionrft.errors import UserError
 from motionrft.files.arrays import Stored
+from motionrft.files.clip_names import name_fault
 from motionrft.files.formats.bare_arrays import array_recordings
 from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile
 from motionrft.files.reading import ReadingOptions
@@ -21,9 +22,13 @@ class ShardFormat(MotionFormat):
     name = "shard"
     suffixes = (".safetensors",)
     shared = True
+    names_motions = True
 
     def recognises(self, file: OpenedFile) -> bool:
         return f'"format": "{FORMAT}"'.encode() in file.head
+
+    def names(self, file: OpenedFile) -> Sequence[str]:
+        return [clip for clip in ShardFile(file.path).tables().names if name_fault(clip) is None]
 
     def read(self, file: OpenedFile, options: ReadingOptions) -> Iterator[Recording | FileFault]:
         shard = ShardFile(file.path)
@@ -40,6 +45,9 @@ class ShardFormat(MotionFormat):
             )
             if not frames:
                 continue
+            if (fault := name_fault(clip)) is not None:
+                yield FileFault(file.path, f"{file.path}: the clip name {clip!r} {fault}.")
+                continue
             try:
                 motion = shard.read(clip, name, place, frames, checksum)
             except UserError as error:
@@ -48,4 +56,6 @@ class ShardFormat(MotionFormat):
             said = text.partition("\n")[0].split("#")[0].strip()
             stored = Stored(motion, texts=(said,) if said else ())
             for found in array_recordings(stored, file.path, replace(options, representation=name)):
-                yield found if isinstance(found, FileFault) else replace(found, index=number, batched=True)
+                if isinstance(found, Recording):
+                    found = replace(found, index=number, batched=True, name=clip)
+                yield found

@@ -187,6 +187,11 @@ class EvaluatorPart(PresetPart):
 
     updates: int = Field(840, ge=1, description="optimiser updates")
     batch: int = Field(64, ge=2, description="clips in a batch, no two of the same kind")
+    batches: Literal["distinct", "grouped"] = Field(
+        "distinct",
+        description="grouped: half of a batch in groups that differ in order or number of events (column group of "
+        "index.csv), so that results tell these too",
+    )
     lr: float = Field(1e-3, gt=0, description="learning rate at the start of its cosine")
     weight_decay: float = Field(1e-2, ge=0, description="AdamW's decoupled weight decay")
     label_smoothing: float = Field(0.05, ge=0, lt=1, description="smoothing of the contrastive targets")
@@ -211,9 +216,13 @@ class TrainRewardPreset(Preset):
     authenticity: AuthenticityPart = AuthenticityPart()
     evaluator: EvaluatorPart = EvaluatorPart()
     checkpoint_every: int = Field(200, ge=1, description="updates between two checkpoints")
-    time_limit: float | None = Field(None, gt=0, description="seconds after which a stage ends, or null")
+    time_limit: float | None = Field(
+        None, gt=0, description="seconds after which a stage ends, its rate at the floor by then, or null"
+    )
     base: str | None = Field(
-        None, description="reward folder or checkpoint that later stages start from; null: the one in --out"
+        None,
+        description="reward folder or checkpoint that later stages start from, or that --stage semantic trains further; "
+        "null: the one in --out",
     )
     base_rank: int | None = Field(
         None, ge=1, description="rank of a checkpoint's adapters, where several lie beside it"

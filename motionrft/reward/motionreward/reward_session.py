@@ -22,6 +22,7 @@ from motionrft.reward.held_out import add_references
 from motionrft.reward.loading import read_reward_folder, reward_folder
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.preset import TrainRewardPreset
+from motionrft.reward.retrieval import protocol_in_words
 from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.environment import environment
 from motionrft.training.fingerprints import folder_hash
@@ -190,7 +191,7 @@ def _recall_table(recall: dict[str, dict[str, dict[str, float]]]) -> list[str]:
     for representation, protocols in recall.items():
         for protocol, values in protocols.items():
             numbers = " | ".join(f"{values[f't2m/R{k}']:.1f}" for k in (1, 2, 3, 5, 10))
-            lines.append(f"| {representation} | {protocol} | {numbers} |")
+            lines.append(f"| {representation} | {protocol_in_words(protocol, values)} | {numbers} |")
     return lines
 
 

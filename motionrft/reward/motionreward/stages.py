@@ -36,6 +36,7 @@ from motionrft.reward.motionreward.sizes import OFFICIAL_NAMES
 from motionrft.training.loop import train
 from motionrft.training.run import RunFolder
 from motionrft.training.seeds import seed_everything
+from motionrft.training.timed import timed
 from motionrft.training.weights import CONFIG
 
 SYNTHETIC = "synthetic faults in real motion, judged by nobody"
@@ -210,7 +211,7 @@ def _run(
 ) -> None:
     session.company.own_chance(preset.seed)
     train(
-        trainer,
+        timed(trainer, preset.time_limit, part.updates),
         folder,
         updates=part.updates,
         time_limit=preset.time_limit,

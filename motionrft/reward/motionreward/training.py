@@ -27,6 +27,7 @@ from motionrft.text.loading import load_text_encoder
 from motionrft.text.stand_in import StandInText
 from motionrft.training.loop import train
 from motionrft.training.seeds import seed_everything
+from motionrft.training.timed import timed
 
 
 def train_reward(preset: TrainRewardPreset, session: RewardSession) -> MotionReward:
@@ -85,31 +86,42 @@ def _stages(preset: TrainRewardPreset, data: MotionDataset, session: RewardSessi
 
 
 def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Splits) -> MotionReward:
-    """Stage 1, from new weights."""
+    """Stage 1, from new weights, or from those of `preset.base` where this stage alone is asked for.
+
+    Critics of a base answer on as before: they keep the tower that they were trained on.
+    """
     seed_everything(preset.seed)
     lacking = [name for name in OFFICIAL_NAMES if name not in data.train.representations]
     if lacking and preset.model.representations is None:
         session.say(
             f"{data.train.folder} has no {' and no '.join(lacking)} motions: the reward will not judge them."
         )
-    reward = new_reward(preset, data.train).to(session.device)
-    with stage_folder("semantic", preset, session, data) as folder:
+    identity, kept = None, {}
+    if preset.stage == "semantic" and preset.base is not None:
+        reward, identity = session.motionreward(preset.base, preset.base_rank, preset.data)
+        reward.keep_critic_tower()
+        kept = {name: value for name, value in reward.about.items() if name != "refined"}
+    else:
+        reward = new_reward(preset, data.train).to(session.device)
+    begun = None if identity is None else {"base": identity}
+    with stage_folder("semantic", preset, session, data, begun) as folder:
         if session.dry_run:
             reward.text_encoder = StandInText(reward.text_encoder)
         else:
             warm_text_cache(reward, data.train, preset.semantic.mirror)
             warm_text_cache(reward, data.validation)
         session.company.own_chance(preset.seed)
+        trainer = SemanticTrainer(
+            reward,
+            data.train,
+            data.validation,
+            preset.semantic,
+            preset.seed,
+            session.precision,
+            session.company,
+        )
         train(
-            SemanticTrainer(
-                reward,
-                data.train,
-                data.validation,
-                preset.semantic,
-                preset.seed,
-                session.precision,
-                session.company,
-            ),
+            timed(trainer, preset.time_limit, preset.semantic.updates),
             folder,
             updates=preset.semantic.updates,
             time_limit=preset.time_limit,
@@ -120,6 +132,7 @@ def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Spli
         noise = preset.semantic.noise
         reward.noise_steps = noise.max_t if noise.probability else None
         reward.about = {
+            **kept,
             "data": data.train.folder.name,
             "licence": data.train.properties.get("licence"),
             "fps": data.train.fps,
@@ -158,12 +171,15 @@ def _statistics(data: MotionDataset, representation: str, window: int | None) ->
 
 
 def _finished(preset: TrainRewardPreset, session: RewardSession) -> MotionReward | None:
-    """The reward that later stages build on: OUT/reward of an earlier session, or the preset's base."""
+    """The reward that later stages build on: OUT/reward of an earlier session, or the preset's base.
+
+    The first stage alone begins with the base, which is then no result of it.
+    """
     folder = session.out / REWARD
     from_anew = session.overwrite and preset.stage in ("semantic", "all")
     if folder.is_dir() and not from_anew:
         return load_motionreward(folder, device=session.device)
-    if preset.base is not None:
+    if preset.base is not None and preset.stage != "semantic":
         return session.motionreward(preset.base, preset.base_rank, preset.data)[0]
     return None
 

@@ -12,6 +12,7 @@ from motionrft.reward.held_out import add_references
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.reward_session import REWARD, RewardSession, Splits, open_splits
 from motionrft.reward.motionreward.semantic import validate, warm_text_cache
+from motionrft.reward.retrieval import protocol_in_words
 from motionrft.reward.spl.gallery import draw_failures
 from motionrft.reward.spl.mining import Failures, mine_failures
 from motionrft.reward.spl.refinement import Refiner
@@ -146,7 +147,7 @@ def _draw(
 
 def _card(about: dict, preset: RefineSplPreset) -> str:
     rows = [
-        f"| {representation} | {protocol} | {before['t2m/R3']:.1f} | {after['t2m/R3']:.1f} |"
+        f"| {representation} | {protocol_in_words(protocol, after)} | {before['t2m/R3']:.1f} | {after['t2m/R3']:.1f} |"
         for representation, protocols in about["recall"].items()
         for protocol, after in protocols.items()
         for before in [about["recall_before"][representation][protocol]]

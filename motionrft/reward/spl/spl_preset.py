@@ -34,8 +34,10 @@ class RefineSplPreset(Preset):
     bank_every: int = Field(100, ge=1, description="updates between two embeddings of the training set")
     updates: int = Field(2000, ge=1, description="optimiser updates")
     batch: int = Field(64, ge=2, description="clips in a batch, for the anchor and for the refinement each")
-    batches: Literal["balanced", "distinct"] = Field(
-        "balanced", description="distinct: no two clips of an anchor's batch are of the same kind"
+    batches: Literal["balanced", "distinct", "grouped"] = Field(
+        "balanced",
+        description="of the anchor; distinct: no two clips of one kind; grouped: half of it in groups that differ in "
+        "order or number of events",
     )
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5)
     loss: LossPart = LossPart()
