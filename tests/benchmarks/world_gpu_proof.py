@@ -4,10 +4,10 @@
     python -m tests.benchmarks.world_gpu_proof proof --kit build/world/kit --data build/world/data \\
         --autoencoder DIR --reward DIR --out gpu-results --seconds 365
 
-The kit holds what is tuned on and who judges. EasyTune's candidates are tuned side by side from `builtin-world` for the
-same wall time, and judged on 80 validation event prompts of each kind and three sampling seeds; meanwhile the base is trained,
-and a reward and an evaluator; then the two best candidates, supervised tuning and the other methods are tuned from that
-base side by side, and judged on validation and test prompts. One JSON file, after every part.
+The kit holds what is tuned on and who judges. EasyTune's candidates are tuned side by side from `builtin-world` for
+the same wall time, and judged on 80 validation event prompts of each kind and three sampling seeds; meanwhile the base is
+trained, and a reward and an evaluator; then the two best candidates, supervised tuning and the other methods are tuned from
+that base side by side, and judged on validation and test prompts. One JSON file, after every part.
 """
 
 import argparse
@@ -108,9 +108,7 @@ def trial(options: argparse.Namespace) -> None:
         values = COMMON | {"generator": str(options.base), "reward": str(options.reward), **said}
         values |= {"seed": options.seed, "time_limit": options.seconds, **settings}
         out = options.work / options.name
-        done = finetune(
-            FinetunePreset.of(values, options.name), FinetuneSession(out, device)
-        )
+        done = finetune(FinetunePreset.of(values, options.name), FinetuneSession(out, device))
         lines = read_lines(out / METRICS)
         terms = {
             key: [fmean(line[key] for line in part) for part in (lines[:20], lines[-20:])]
@@ -289,10 +287,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=("kit", "texts", "proof", "trial"))
+    parser.add_argument("--data", type=Path, help="a data set of --preset world with compose.even")
     parser.add_argument(
-        "--data", type=Path, help="a data set of --preset world with compose.even"
+        "--ready", type=Path, help="file that is there as soon as the data set is; null: it is"
     )
-    parser.add_argument("--ready", type=Path, help="file that is there as soon as the data set is; null: it is")
     parser.add_argument("--kit", type=Path)
     parser.add_argument("--autoencoder", type=Path, help="generator folder whose autoencoder the base has")
     parser.add_argument("--base", default="builtin-world", help="trial: what is tuned")
