@@ -66,7 +66,8 @@ class Parts:
                     os.killpg(process.pid, signal.SIGTERM)
                 if process.poll() is not None:
                     del self.running[name]
-                    self.tell(name, {"rc": process.returncode, "seconds": round(time.time() - began, 1)})
+                    row = {"rc": process.returncode, "seconds": round(time.time() - began, 1)}
+                    self.tell(name, row | ({"log": self._tail(name)} if process.returncode else {}))
                     self._keep(name)
             time.sleep(0.2)
 
@@ -76,6 +77,10 @@ class Parts:
         write = self.out / "results.json"
         write.write_text(json.dumps(self.told, indent=1) + "\n")
         print(name, json.dumps(row)[:400], flush=True)
+
+    def _tail(self, name: str) -> str:
+        """The end of a part's log."""
+        return (self.work / f"{name}.log").read_bytes()[-1500:].decode(errors="replace")
 
     def _keep(self, name: str) -> None:
         """Pack the model of a part, in half precision; what cannot be packed is said, and costs no other part."""

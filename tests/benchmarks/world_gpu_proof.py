@@ -2,12 +2,12 @@
 
     python -m tests.benchmarks.world_gpu_proof kit --data build/world/data --out build/world/kit      # once, anywhere
     python -m tests.benchmarks.world_gpu_proof proof --kit build/world/kit --data build/world/data \\
-        --autoencoder DIR --reward DIR --out gpu-results --seconds 365
+        --autoencoder DIR --reward DIR --out gpu-results --seconds 355
 
 The kit holds what is tuned on and who judges. EasyTune's candidates are tuned side by side from `builtin-world` for
-the same wall time, and judged on 80 validation event prompts of each kind and three sampling seeds; meanwhile the base is
-trained, and a reward and an evaluator; then the two best candidates, supervised tuning and the other methods are tuned from
-that base side by side, and judged on validation and test prompts. One JSON file, after every part.
+the same wall time, and judged on 80 validation event prompts of each kind and three sampling seeds; meanwhile the base,
+a reward and an evaluator are trained; then the two best candidates, supervised tuning and the other methods are tuned
+from that base side by side, and judged on validation and test prompts. One JSON file, after every part.
 """
 
 import argparse
@@ -47,10 +47,8 @@ def weights(semantic: float, similarity: float, contrast: float) -> dict[str, fl
 
 CANDIDATES: dict[str, dict[str, Any]] = {
     "usual-3e-5": easytune(3e-5),
-    "contrast-1e-5": easytune(1e-5, weights=weights(1, 1, 1)),
     "contrast-3e-5": easytune(3e-5, weights=weights(1, 1, 1)),
     "contrast-1e-4": easytune(1e-4, weights=weights(1, 1, 1)),
-    "contrast-alone-3e-5": easytune(3e-5, weights=weights(0, 0, 1)),
     "contrast-strong-3e-5": easytune(3e-5, weights=weights(1, 1, 3)),
     "contrast-big-5e-5": easytune(5e-5, 256, weights=weights(1, 1, 1)),
     "contrast-noisy-3e-5": easytune(3e-5, k=5, rho=1.0, weights=weights(1, 1, 1)),
@@ -153,12 +151,15 @@ def start(
     seconds: float = 0.0,
     seed: int = 0,
     base: Path | str = "builtin-world",
+    kept: bool = False,
 ) -> None:
+    """Begin a trial; its generator is packed too if it is to be kept."""
     command = [sys.executable, "-m", "tests.benchmarks.world_gpu_proof", "trial", "--name", name]
     command += ["--settings", json.dumps(settings), "--judged", judged, "--base", str(base)]
     for option in ("reward", "kit", "work", "device", "data", "judge"):
         command += [f"--{option}", str(getattr(options, option))]
-    parts.start(name, [*command, "--seconds", str(seconds), "--seed", str(seed)], 1)
+    model = options.work / name / "generator" if kept else None
+    parts.start(name, [*command, "--seconds", str(seconds), "--seed", str(seed)], 1, model=model)
 
 
 def results(options: argparse.Namespace, names: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -192,9 +193,10 @@ def proof(options: argparse.Namespace) -> None:
     parts.start("kit-texts", [*command, "--device", options.device], 4)
     candidates = dict(list(CANDIDATES.items())[: options.candidates])
     parts.wait("kit-texts")
-    start(parts, options, "before-val", {}, "val:3")
+    judged = "val:1" if options.smoke else "val:3"
+    start(parts, options, "before-val", {}, judged)
     for name, settings in candidates.items():
-        start(parts, options, name, settings, "val:3", options.tuning, 10)
+        start(parts, options, name, settings, judged, options.tuning, 10)
     while not options.ready.exists() and parts.left > options.seconds / 2:
         time.sleep(0.5)
     parts.tell("ready", {"after": round(time.time() - began, 1)})
@@ -207,11 +209,11 @@ def proof(options: argparse.Namespace) -> None:
         before = score(rows.pop("before-val"), "val")
         chosen = ranked(rows, before)[:2] or chosen
     parts.tell("chosen", {"names": chosen})
-    parts.wait(*models)
-    parts.tell("trained", {"after": round(time.time() - began, 1)})
+    parts.wait("base")
+    parts.tell("trained", {"after": round(time.time() - began, 1), "curve": curve(options.work / "base")})
     _finals(parts, options, chosen, models)
+    parts.wait("judge", "reward")
     parts.tell("all", {"seconds": round(time.time() - began, 1)})
-    parts.logs()
 
 
 def _train(parts: Parts, options: argparse.Namespace) -> dict[str, Path]:
@@ -230,7 +232,7 @@ def _train(parts: Parts, options: argparse.Namespace) -> dict[str, Path]:
     reward = [f"time_limit={max(left - options.embedding, 5):.0f}", "semantic.updates=100000"]
     reward += ["semantic.validate_every=100000", "semantic.loss.order=1.0", "semantic.loss.align_every=4"]
     reward += ["semantic.optimiser.lr=4e-4", "semantic.batch=12" if options.smoke else "semantic.batch=96"]
-    judge = [f"evaluator.updates={4 if options.smoke else 1200}", "evaluator.batches=grouped"]
+    judge = [f"evaluator.updates={4 if options.smoke else 800}", "evaluator.batches=grouped"]
     judge += ["evaluator.batch=16" if options.smoke else "evaluator.batch=128"]
     further = ("train-reward", "--preset", "world", "--stage", "semantic", "--base", "builtin-world")
     commands = {
@@ -243,8 +245,18 @@ def _train(parts: Parts, options: argparse.Namespace) -> dict[str, Path]:
         place = ("--device", device, "--data", data, "--out", str(out / name))
         over = ["--overwrite"] * (name == "base")
         model = out / name / commands[name][2]
-        parts.start(name, motionrft(*command, *place, *words, *over), 2, max(left, 30) + 5, model)
+        limit = max(left, 30) + 5 if name == "base" else None
+        parts.start(name, motionrft(*command, *place, *words, *over), 2, limit, model)
     return {name: out / name / folder for name, (_, _, folder) in commands.items()}
+
+
+def curve(base: Path) -> list[list[float]]:
+    """Updates and validation losses of a base."""
+    from motionrft.training.run import METRICS, read_lines
+
+    path = base / "denoiser" / METRICS
+    lines = read_lines(path) if path.is_file() else []
+    return [[line["update"], line["validation_loss"]] for line in lines if "validation_loss" in line]
 
 
 def _finals(
@@ -260,13 +272,15 @@ def _finals(
     others = OTHERS[: 1 if options.smoke else None]
     runs |= {name: {**RUNS[name], "batch": 64} for name in others}
     seconds = max(min(parts.left - options.judging, options.longest), 3)
-    start(parts, options, "before", {}, "val:2,test:5", base=base)
+    judged = "val:1,test:1" if options.smoke else "val:2,test:5"
+    start(parts, options, "before", {}, judged, base=base)
     names = {}
     for name, settings in runs.items():
         seeds = FINALISTS[: 1 if name in others or options.smoke else None]
         names[name] = [f"{name.replace(' ', '-')}-{seed}" for seed in seeds]
         for seed, each in zip(seeds, names[name], strict=True):
-            start(parts, options, each, settings, "val:2,test:5", seconds, seed, base)
+            first = each == f"{names[next(iter(runs))][0]}"
+            start(parts, options, each, settings, judged, seconds, seed, base, kept=first)
     every = [each for several in names.values() for each in several]
     parts.wait("before", *every)
     rows = results(options, ("before", *every))
@@ -299,7 +313,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("/tmp/world-proof"))
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--judge", default="", help="trial: a further evaluator that tells order and number")
-    parser.add_argument("--seconds", type=float, default=365.0, help="proof: in all; trial: of tuning")
+    parser.add_argument("--seconds", type=float, default=355.0, help="proof: in all; trial: of tuning")
     parser.add_argument("--tuning", type=float, default=40.0, help="seconds of a candidate")
     parser.add_argument("--longest", type=float, default=75.0, help="seconds of a finalist")
     parser.add_argument(
