@@ -122,7 +122,7 @@ def _motions(call: ConvertCall, paths: list[Path], share: Share) -> int:
         raise UserError("--out DIR is missing: name the folder to write to.")
     planned = plan_jobs(paths, call.out, conversion.ending, conversion.reading)
     place = {job.source: number for number, job in enumerate(planned)}
-    jobs = list(share.of(planned))
+    jobs = list(share.of(share.noted(planned, lambda job: job.source.name)))
     if not jobs and not share.several:
         call.console.info(f"nothing falls to this share: the input is {counted(len(planned), 'file')}.")
         return 0

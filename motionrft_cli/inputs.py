@@ -16,6 +16,8 @@ Null = Annotated[
     typer.Option("--null", "-0", help="paths from standard input end in NUL, as find -print0 writes them"),
 ]
 
+NOTHING_LISTED = "-: the list on standard input is empty"
+
 
 def listed_paths(
     arguments: Iterable[str], null: bool = False, stdin: BinaryIO | None = None
@@ -57,15 +59,19 @@ def expand_inputs(arguments: Iterable[str], null: bool = False, stdin: BinaryIO 
     """
     paths: list[Path] = []
     for name in listed_paths(arguments, null, stdin):
-        if os.path.lexists(name) or not glob.has_magic(name):
-            paths.append(Path(name))
-        elif found := sorted(glob.glob(name, recursive=True)):
-            paths.extend(map(Path, found))
-        else:
+        if not (found := expanded(name)):
             raise UserError(f"{name}: nothing matches this pattern")
+        paths += found
     if not paths:
-        raise UserError("-: the list on standard input is empty")
+        raise UserError(NOTHING_LISTED)
     return paths
+
+
+def expanded(name: str) -> list[Path]:
+    """A path, or where nothing is called so and it is a pattern, whatever matches it, sorted; nothing may."""
+    if os.path.lexists(name) or not glob.has_magic(name):
+        return [Path(name)]
+    return list(map(Path, sorted(glob.glob(name, recursive=True))))
 
 
 def _entries(source: BinaryIO, null: bool) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from motionrft.generators.preset import SamplePreset
 from motionrft.plurals import counted
 from motionrft_cli.options import Call, command, sets
 from motionrft_cli.outputs import check_writable_folder
+from motionrft_cli.sampled_record import SampledRecord
 from motionrft_cli.shares import Shard, Share, share_of
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _sample(
     import torch
 
     from motionrft import builtin
-    from motionrft.loading import load_generator, loaded_for
+    from motionrft.loading import generator_identity, load_generator, loaded_for
 
     out, preset = _folder(call, share), call.preset
     path = builtin.resolve(preset.generator, "generator")
@@ -99,12 +100,16 @@ def _sample(
     texts = _texts(call, prompts, text_file, data, model)
     if asked := model.check_asked([text for text, _ in texts], torch.tensor([frames for _, frames in texts])):
         call.console.info(asked)
-    wanted = list(share.of(_wanted(call, _as_chain(texts) if preset.chain else texts, model)))
+    asked_for = _wanted(call, _as_chain(texts) if preset.chain else texts, model)
+    wanted = list(share.of(share.noted(asked_for, lambda each: f"{each.stem} {each.prompt} {each.frames}")))
     if preset.chain:
         wanted = [replace(each, pieces=tuple(texts)) for each in wanted]
     there = [each.stem for each in wanted if share.number_of_jobs > 1 and _finished(out, each, preset)]
     if there and not (call.resume or call.overwrite):
         raise UserError(f"{out}: {there[0]} is there; add --resume or --overwrite, or name another folder.")
+    record = SampledRecord(out, preset, generator_identity(path))
+    if not call.overwrite:
+        record.compare()
     if call.resume:
         wanted = [each for each in wanted if not _finished(out, each, preset)]
     if call.dry_run:
@@ -112,6 +117,8 @@ def _sample(
     lines: list[dict[str, Any]] = []
     with call.console.progress("sampling", len(wanted), "motions") as bar:
         for each, motion, whole in _motions(call, model, wanted):
+            if not lines and share.company.main:
+                record.write()
             lines.append(_line(each, motion, _write(out, each, motion, whole, preset), preset))
             if not share.several:
                 call.console.emit(share.placed(lines[-1], each.number))
@@ -281,12 +288,12 @@ def _write(out: Path, each: Wanted, motion: "Motion", whole: "Motion", preset: S
     from motionrft.training.atomic import write_text
 
     places = _places(out, each, preset)
+    write_text(out / f"{each.stem}.txt", each.prompt + "\n")  # first: who has the motion has its prompt
     for form, path in places.items():
         target = preset.representation or motion.representation if form in array_words() else form
         conversion = Conversion(target, fps=motion.fps)
         told = whole if form in FORMATS and format_named(form).takes_features else motion
         write_target(path, convert_motion(replace(told, text=each.prompt), conversion), conversion)
-    write_text(out / f"{each.stem}.txt", each.prompt + "\n")
     return list(places.values())
 
 
@@ -302,7 +309,13 @@ def _places(out: Path, each: Wanted, preset: SamplePreset) -> dict[str, Path]:
 
 
 def _finished(out: Path, each: Wanted, preset: SamplePreset) -> bool:
-    return all(path.is_file() for path in _places(out, each, preset).values())
+    """Whether every file of a motion is there, and of this prompt: two long ones may have one name."""
+    text = out / f"{each.stem}.txt"
+    return (
+        text.is_file()
+        and text.read_bytes() == f"{each.prompt}\n".encode()
+        and all(path.is_file() for path in _places(out, each, preset).values())
+    )
 
 
 def _line(each: Wanted, motion: "Motion", files: list[Path], preset: SamplePreset) -> dict[str, Any]:

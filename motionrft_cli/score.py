@@ -1,5 +1,6 @@
 """score: judge motion files, for people, pipes and CI."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ import typer
 from motionrft.errors import UserError
 from motionrft.plurals import counted
 from motionrft.reward.score_preset import ScorePreset
-from motionrft_cli.inputs import Null, listed_paths
+from motionrft_cli.inputs import NOTHING_LISTED, Null, expanded, listed_paths
 from motionrft_cli.judging import Told, judge_of, queries_of, told_one
 from motionrft_cli.motion_texts import MotionTexts
 from motionrft_cli.options import Call, command, sets
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 )
 def score(
     call: Call[ScorePreset],
-    motions: Annotated[list[str], typer.Argument(help="motion files, folders, or - for paths on stdin")],
+    motions: Annotated[
+        list[str], typer.Argument(help="motion files, folders, globs, or - for paths on stdin")
+    ],
     text: Annotated[str | None, typer.Option(help="one text for all motions")] = None,
     text_file: Annotated[
         Path | None, typer.Option(help="texts, one a line: one for all, or one a motion")
@@ -62,7 +65,10 @@ def score(
             {**call.preset.fail_under, **_limits("--fail-under", fail_under)},
             {**call.preset.fail_over, **_limits("--fail-over", fail_over)},
         )
-        return _score(call, share, file, _paths(motions, null), MotionTexts(text, text_file), *limits)
+        texts = MotionTexts(text, text_file)
+        share.note(repr(texts.lines))
+        paths = share.noted(_paths(motions, null), lambda path: path.name)
+        return _score(call, share, file, paths, texts, *limits)
 
 
 def _score(
@@ -156,12 +162,14 @@ class _Seen:
     skipped: int = 0
     broken: int = 0
     without_text: int = 0
+    rates: Counter[str] = field(default_factory=Counter)
     far_texts: dict[str, None] = field(default_factory=dict)
     far_motions: list[str] = field(default_factory=list)
 
     def count(self, told: Told) -> None:
         self.broken += bool(told.broken)
         self.without_text += told.text is None
+        self.rates.update(filter(None, [told.rate_note]))
         if "text" in told.far:
             self.far_texts[str(told.text)] = None
         if "motion" in told.far:
@@ -172,6 +180,8 @@ class _Seen:
         if self.rows:
             ranks = f" (percentile among {scorer.held_out.whose})" if scorer.held_out.quantiles else ""
             call.console.table(f"scores{ranks}", ["file", "frames", *_headings(scorer.terms)], self.rows)
+            for note, count in self.rates.items():
+                call.console.info(f"{note} ({count}x)")
         if self.without_text and "semantic" in scorer.terms:
             have = counted(self.without_text, "motion has", "motions have")
             warn(f"{have} no text, so no semantic score; give one with --text")
@@ -204,11 +214,20 @@ def _unless_alone(found: Iterator[Told], share: Share) -> Iterator[Told]:
 
 
 def _paths(inputs: list[str], null: bool) -> Iterator[Path]:
-    """Paths in order, those of stdin as they come."""
+    """Paths in order, those of stdin as they come.
+
+    Raises:
+        UserError: there is none at all.
+    """
     from motionrft.files import motion_files
 
+    found = False
     for name in listed_paths(inputs, null):
-        yield from motion_files([name], batch=True)
+        for path in expanded(name) or [Path(name)]:  # a missing file costs itself alone
+            yield from motion_files([path], batch=True)
+        found = True
+    if not found:
+        raise UserError(NOTHING_LISTED)
 
 
 def _limits(flag: str, given: list[str] | None) -> dict[str, float]:

@@ -39,6 +39,7 @@ class Share:
     count: int
     company: "Distribution"
     _lines: list[int] = field(default_factory=list)
+    _inputs: Any = field(default_factory=sha256)
 
     @property
     def several(self) -> bool:
@@ -53,6 +54,16 @@ class Share:
         """This share's items."""
         return islice(items, self.number, None, self.count)
 
+    def noted(self, items: Iterable[T], name: Callable[[T], str]) -> Iterator[T]:
+        """The items of the whole input, remembered by their names: jobs of one array must have seen the same ones."""
+        for item in items:
+            self.note(name(item))
+            yield item
+
+    def note(self, said: str) -> None:
+        """Remember something that all jobs of an array must have been told alike."""
+        self._inputs.update(said.encode("utf-8", "surrogateescape") + b"\0")
+
     def placed(self, document: Mapping[str, Any], place: int) -> dict[str, Any]:
         """A line of --json; one of a job says its place among the whole input, by which `motionrft merge` sorts."""
         self._lines.append(place)
@@ -62,7 +73,12 @@ class Share:
         """What a job says of itself: which share this was, and of what."""
         asked = json.dumps(call.preset.result_fields(), sort_keys=True, default=str)
         share = f"{self.number + 1}/{self.count}"
-        return {SHARD: share, COMMAND: call.command, "asked": sha256(asked.encode()).hexdigest()[:16]}
+        return {
+            SHARD: share,
+            COMMAND: call.command,
+            "asked": sha256(asked.encode()).hexdigest()[:16],
+            "inputs": self._inputs.hexdigest()[:16],
+        }
 
     def signed(self, call: Call[Any]) -> dict[str, Any]:
         """A job's last line, without which it has not come to its end."""

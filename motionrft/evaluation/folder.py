@@ -14,7 +14,7 @@ from motionrft.errors import UserError
 from motionrft.evaluation.items import Drawn
 from motionrft.evaluation.numbers import CANDIDATES
 from motionrft.evaluation.sources import Made
-from motionrft.files import motion_files, read_motions
+from motionrft.files import Motion, motion_files, read_motions
 from motionrft.files.captions import first_caption
 from motionrft.files.reading import ReadingOptions
 from motionrft.training.fingerprints import folder_hash
@@ -75,7 +75,7 @@ class FolderSource:
     def make(self, drawn: Drawn, seed: int) -> Made:
         repetition = seed - self.first_seed
         paths = [self.files[key][repetition % len(self.files[key])] for key in drawn.keys]
-        motions = [read_motions(path, options=self.reading)[0] for path in paths]
+        motions = [self._only_motion(path) for path in paths]
         first = motions[0]
         for motion in motions:
             if (motion.representation, motion.fps) != (first.representation, first.fps):
@@ -86,11 +86,20 @@ class FolderSource:
         padded, lengths = pad([torch.from_numpy(motion.array) for motion in motions])
         return Made(padded, lengths, first.representation, first.fps)
 
+    def _only_motion(self, path: Path) -> Motion:
+        first, *others = read_motions(path, options=self.reading)
+        if others:
+            raise UserError(
+                f"{path}: holds {1 + len(others)} motions, and an item has one a file: {path.stem}_0.npy, "
+                f"{path.stem}_1.npy, … Take a batch apart with motionrft convert."
+            )
+        return first
+
     def _match_names(self) -> None:
         for path in self.paths:
             self.files[path.stem].append(path)
             base, _, number = path.stem.rpartition("_")
-            if base and number.isdigit():
+            if base and number.isdigit() and path.stem not in self.captions:
                 self.files[base].append(path)
 
     def _match_texts(self) -> None:

@@ -11,6 +11,7 @@ from typing import Final, Literal
 import torch
 
 from motionrft.errors import UserError
+from motionrft.files.arrays import read_arrays
 from motionrft.files.captions import first_caption
 from motionrft.files.checks import check_finite, check_resampling
 from motionrft.files.formats.base import FileFault, WritingOptions, Written
@@ -25,7 +26,13 @@ from motionrft.pictures import write_picture
 from motionrft.pictures.kinds import PICTURES
 from motionrft.representations.convert import convert
 from motionrft.representations.mirror import mirror
-from motionrft.representations.names import HYMOTION, JOINTS, REPRESENTATIONS, representation_name
+from motionrft.representations.names import (
+    HYMOTION,
+    JOINTS,
+    REPRESENTATIONS,
+    guess_representation,
+    representation_name,
+)
 from motionrft.representations.resample import resample
 from motionrft.training.atomic import write_text
 
@@ -132,6 +139,10 @@ def convert_file(job: Job, conversion: Conversion, existing: Existing = "refuse"
     outcome = Outcome(job.source)
     whole = output_path(job, job.source.stem, conversion)
     if existing == "keep" and job.prefix is None and whole.exists():
+        try:
+            _check_kept(whole, conversion)
+        except UserError as error:
+            return replace(outcome, faults=(FileFault(job.source, str(error)),))
         return replace(outcome, kept=(whole,))
     for motion in stream_motions(job.source, _reading_of(job.source, conversion)):
         if isinstance(motion, FileFault):
@@ -143,13 +154,26 @@ def convert_file(job: Job, conversion: Conversion, existing: Existing = "refuse"
     return outcome
 
 
+def _check_kept(path: Path, conversion: Conversion) -> None:
+    """Raise `UserError` where a result that is there holds another representation than is asked for: their files have
+    one ending."""
+    if conversion.target not in REPRESENTATIONS:
+        return
+    found = guess_representation(read_arrays(path).array.shape)
+    if found not in (None, conversion.target):
+        raise UserError(
+            f"{path}: exists and is {found}, not {conversion.target}. Add --overwrite to replace it."
+        )
+
+
 def _with_motion(
     outcome: Outcome, motion: Motion, path: Path, conversion: Conversion, existing: Existing
 ) -> Outcome:
     """The outcome with one more motion converted."""
-    if path.exists() and existing == "keep":
-        return replace(outcome, kept=(*outcome.kept, path))
     try:
+        if path.exists() and existing == "keep":
+            _check_kept(path, conversion)
+            return replace(outcome, kept=(*outcome.kept, path))
         if path.exists() and existing == "refuse":
             raise UserError(f"{path}: exists. Add --overwrite to replace it.")
         written = write_target(path, convert_motion(motion, conversion), conversion)

@@ -12,7 +12,7 @@ from motionrft.evaluation.catalogue import metric_of
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.evaluation.tables import latex, markdown, protocol_of
 from motionrft.finetuning import report
-from motionrft.finetuning.diagnostics import DIAGNOSTICS
+from motionrft.finetuning.diagnostics import gradients, memory, similarity
 from motionrft.finetuning.loading import generator_kind
 from motionrft.finetuning.paper_figures import Measured, of_diagnostics, of_refinement, of_runs, retrieval
 from motionrft.finetuning.preset import FinetunePreset
@@ -33,6 +33,8 @@ _PRECISION = {"label": ("label_r1", "label_r2", "label_r3"), "raw": ("raw_r1", "
 """R-Precision by protocol. Publications print raw; where kinds of motion are labelled, coin flips bound that."""
 _EVENTS = ("events/mean", *(f"events/{kind}" for kind in KINDS))
 _METRICS = (*_EVENTS, "fid", "mm_dist", "diversity", "reward", "jitter")
+_STEPS = (10, 25, 50)
+"""Of Figure 6: a few numbers of denoising steps, up to the published one."""
 _COST = ("updates", "seconds", "MiB for backward", "peak MiB")
 
 
@@ -92,8 +94,10 @@ def _figures(
     first, settings = found[0], preset.figures
     if settings.draw:
         tuned = company.first(lambda: FinetuneRun(variants[first.name], session))
-        charts = {} if tuned is None else {name: draw(tuned) for name, draw in DIAGNOSTICS.items()}
-        if charts:
+        if tuned is not None:
+            charts = {"gradients": gradients(tuned), "memory": memory(tuned, steps=_STEPS, names=variants)}
+            if preset.weights.get("similarity"):
+                charts["similarity"] = similarity(tuned)
             figures += of_diagnostics(charts, first.name)
             series += [line for lines in charts.values() for line in lines]
         figures += of_runs([Measured(one.name, one.metrics) for one in found])

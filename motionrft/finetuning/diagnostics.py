@@ -7,7 +7,7 @@
 - `memory` (Fig. 6): bytes held for backward against the number of denoising steps, method by method.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
@@ -86,13 +86,15 @@ def similarity(tuning: FinetuneRun, batch: int = 16) -> list[Series]:
     return [_by_step("Similarity to the finished motion", name, values) for name, values in near.items()]
 
 
-def memory(tuning: FinetuneRun, batch: int = 4, steps: Sequence[int] = STEPS) -> list[Series]:
-    """Bytes held for backward by one trajectory of every method whose plan judges, for several numbers of
-    steps.
+def memory(
+    tuning: FinetuneRun, batch: int = 4, steps: Sequence[int] = STEPS, names: Collection[str] | None = None
+) -> list[Series]:
+    """Bytes held for backward by one trajectory of every method whose plan judges (or of those named), for several
+    numbers of steps.
     """
     series = []
     for name, method in usable_methods().items():
-        if method.follows_plan:
+        if method.follows_plan and (names is None or name in names):
             held = [_held(tuning, _largest(method.preset, count), count, batch) / MIB for count in steps]
             chart = "Bytes held for backward"
             series.append(Series(chart, name, list(steps), held, "MiB", "denoising steps", from_zero=True))

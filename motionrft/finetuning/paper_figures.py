@@ -49,35 +49,33 @@ class Measured:
 
 
 def of_diagnostics(charts: Mapping[str, Sequence[Series]], first: str) -> list[Figure]:
-    """Figures 4, 5 and 6 of the charts `gradients`, `similarity` and `memory` (`motionrft.finetuning.diagnostics`)."""
-    chain, alone = (line.y for line in charts["gradients"])
-    state, clean = (line.y for line in charts["similarity"])
-    held = {line.name: (line.x, line.y) for line in charts["memory"]}
-    grown = {name: values[-1] / values[0] for name, (_, values) in held.items()}
-    steps = next(iter(held.values()))[0]
-    most = max(grown, key=lambda name: grown[name])
-    return [
-        Figure(
-            "4",
-            "gradient that reaches the noisiest step, over that of the last step",
-            "vanishes through the chain of later steps, not where each step is judged alone (no numbers)",
-            f"{_ratio(chain[0], chain[-1])} through the chain, {_ratio(alone[0], alone[-1])} alone",
-        ),
-        Figure(
-            "5",
-            f"share of the steps after which a motion is like the finished one (similarity above {NEAR:g})",
-            "clean predictions come near long before the states do (no numbers)",
-            f"{_reached(clean):.0%} for clean predictions, {_reached(state):.0%} for states",
-        ),
-        Figure(
-            "6",
-            f"bytes held for backward at {steps[-1]:g} steps, over those at {steps[0]:g}",
-            "EasyTune flat; DRaFT-50 over DRaFT-10 1.95 (memory beyond sampling)",
-            f"{first} {grown[first]:.2f}; {most} {grown[most]:.2f}"
-            if first in grown
-            else f"{most} {grown[most]:.2f}",
-        ),
-    ]
+    """Figures 4, 5 and 6 of those of the charts `gradients`, `similarity` and `memory` that were drawn
+    (`motionrft.finetuning.diagnostics`).
+    """
+    figures = []
+    if charts.get("gradients"):
+        chain, alone = (line.y for line in charts["gradients"])
+        shows = "gradient that reaches the noisiest step, over that of the last step"
+        paper = "vanishes through the chain of later steps, not where each step is judged alone (no numbers)"
+        here = f"{_ratio(chain[0], chain[-1])} through the chain, {_ratio(alone[0], alone[-1])} alone"
+        figures.append(Figure("4", shows, paper, here))
+    if charts.get("similarity"):
+        state, clean = (line.y for line in charts["similarity"])
+        shows = (
+            f"share of the steps after which a motion is like the finished one (similarity above {NEAR:g})"
+        )
+        paper = "clean predictions come near long before the states do (no numbers)"
+        here = f"{_reached(clean):.0%} for clean predictions, {_reached(state):.0%} for states"
+        figures.append(Figure("5", shows, paper, here))
+    if charts.get("memory"):
+        steps = charts["memory"][0].x
+        grown = {line.name: line.y[-1] / line.y[0] for line in charts["memory"]}
+        most = max(grown, key=lambda name: grown[name])
+        told = dict.fromkeys(name for name in (first, most) if name in grown)
+        shows = f"bytes held for backward at {steps[-1]:g} steps, over those at {steps[0]:g}"
+        paper = "EasyTune flat; DRaFT-50 over DRaFT-10 1.95 (memory beyond sampling)"
+        figures.append(Figure("6", shows, paper, ", ".join(f"{name} {grown[name]:.2f}" for name in told)))
+    return figures
 
 
 def of_runs(found: Sequence[Measured]) -> list[Figure]:

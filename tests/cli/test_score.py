@@ -1,5 +1,6 @@
 """score as a filter and as a linter: in a pipe, over bad files, with limits, and against a hostile checkpoint."""
 
+import io
 import json
 import os
 import pickle
@@ -58,6 +59,24 @@ def test_bad_files_are_skipped_and_the_others_scored(run: Run, folder: Path) -> 
     assert [Path(json.loads(line)["file"]).name for line in result.out.splitlines()] == ["a.npy", "c.npy"]
     first, second = result.err.splitlines()
     assert "b.npy: NaN in frame 7 of 40" in first and "d.npy: a web page" in second
+
+
+def test_patterns_are_expanded_and_an_empty_list_is_no_success(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = run("score", str(folder / "[ac].npy"), str(folder / "[xy].npy"), "--terms", "jitter", "--json")
+    assert found.code == 3 and len(found.out.splitlines()) == 2 and "[xy].npy: no such file" in found.err
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    empty = run("score", "-", "--terms", "jitter", "--json")
+    assert empty.code == 2 and "the list on standard input is empty" in empty.err
+
+
+def test_a_rate_that_nobody_says_is_told(run: Run, folder: Path) -> None:
+    for more, told in (((), True), (("--source-fps", "30"), False)):
+        table = run("score", str(folder / "a.npy"), "--terms", "jitter", *more)
+        assert ("taken to be at 20 fps (--source-fps decides otherwise) (1x)" in table.err) == told
+        lines = run("score", str(folder / "a.npy"), "--terms", "jitter", "--json", *more)
+        assert ("taken to be at 20 fps" in lines.out) == told and not lines.err
 
 
 def test_limits_on_text_and_on_feet_make_a_linter(run: Run, folder: Path) -> None:

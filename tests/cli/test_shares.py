@@ -118,17 +118,22 @@ def test_a_share_that_is_missing_or_there_twice_is_told(run: Run, motions: Path,
     asked = ("score", str(motions), "--terms", "physics", "--json")
     first, second, third = jobs(run, tmp_path, 3, *asked)
     lines = Path(second).read_text().splitlines(keepends=True)
-    cut, gap, other, twin = (tmp_path / f"{name}.jsonl" for name in ("cut", "gap", "other", "twin"))
+    names = ("cut", "gap", "other", "twin", "moved")
+    cut, gap, other, twin, moved = (tmp_path / f"{name}.jsonl" for name in names)
     cut.write_text("".join(lines[:-1]))
     gap.write_text("".join(lines[1:]))
     other.write_text(run(*asked, "--fps", "30", "--shard", "2/3").out)
     twin.write_text(Path(first).read_text())
+    (motions / "0.npy").rename(motions / "9.npy")
+    moved.write_text(run(*asked, "--shard", "2/3").out)
+    (motions / "9.npy").rename(motions / "0.npy")
     wrong = {
         (first, third): "missing 2/3",
         (first, second, third, str(twin)): "share 1/3 again",
         (first, str(cut), third): "cut.jsonl: its last line",
         (first, str(gap), third): "gap.jsonl: 1 lines of 2",
         (first, str(other), third): "of another array",
+        (first, str(moved), third): "inputs differ",
         (first, second, str(motions)): "files and folders",
     }
     for parts, said in wrong.items():

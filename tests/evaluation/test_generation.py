@@ -135,6 +135,18 @@ def test_samples_are_found_by_the_caption_beside_them(dataset, evaluator, items,
     assert len({path for key in drawn.keys for path in source.files[key]}) == 36
 
 
+def test_a_file_belongs_to_one_item_and_holds_one_motion(dataset, evaluator, items, tmp_path):
+    captions = {"walk": (), "walk_1": ()}
+    for name in ("walk", "walk_1", "walk_2", *map(str, range(30))):
+        np.save(tmp_path / f"{name}.npy", dataset.motion(0).numpy())
+    files = FolderSource(tmp_path, captions=captions).files
+    assert [path.stem for path in files["walk"]] == ["walk", "walk_2"]
+    for item in dataset.items:
+        np.save(tmp_path / f"{item.key}.npy", np.stack([dataset.motion(0).numpy()] * 2))
+    with pytest.raises(UserError, match=r"holds 2 motions, and an item has one a file"):
+        GenerationProtocol(evaluator, items, [0]).run(FolderSource(tmp_path))
+
+
 def test_a_folder_of_ten_motions_is_too_small(tmp_path):
     for row in range(10):
         np.save(tmp_path / f"{row}.npy", np.zeros((30, 263), np.float32))

@@ -102,6 +102,13 @@ def test_a_clips_name_in_a_shard_leads_nowhere_else(tmp_path: Path) -> None:
     assert [path.name for path in outcome.outputs] == ["good.npy"]
 
 
+def test_a_result_of_another_kind_is_not_kept_for_this_one(tmp_path: Path) -> None:
+    jobs = plan_jobs([save(tmp_path / "a.npy")], tmp_path / "out", ".npy", ReadingOptions())
+    list(convert_files(jobs, JOINTS))
+    (outcome,) = convert_files(jobs, Conversion("rotation"), existing="keep")
+    assert "exists and is joints, not rotation" in outcome.faults[0].message and not outcome.kept
+
+
 def test_the_text_of_a_motion_that_is_replaced_is_replaced(tmp_path: Path) -> None:
     for told in ("walk", "run"):
         np.savez(tmp_path / "a.npz", motion=people(20, 0)[0].float().numpy(), text=f"a man does {told}")

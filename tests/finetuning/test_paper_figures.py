@@ -32,7 +32,11 @@ def test_diagnostics_are_told_as_ratios() -> None:
     gradients, similarity, memory = of_diagnostics(charts, "easytune")
     assert gradients.here == "0.1 through the chain, 2 alone"
     assert similarity.here == "50% for clean predictions, 100% for states"
-    assert memory.here == "easytune 1.00; draft 9.00"
+    assert memory.here == "easytune 1.00, draft 9.00"
+
+
+def test_charts_that_were_not_drawn_are_not_told() -> None:
+    assert of_diagnostics({"memory": []}, "ddpo") == []
 
 
 def test_runs_are_compared_with_the_first() -> None:

@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import signal
-from functools import partial
 
 import pytest
 import torch
@@ -14,7 +13,7 @@ import yaml
 
 from motionrft.errors import Interrupted, UserError
 from motionrft.finetuning.comparison import compare_methods, table
-from motionrft.finetuning.diagnostics import DIAGNOSTICS, gradients, memory, similarity
+from motionrft.finetuning.diagnostics import gradients, memory, similarity
 from motionrft.finetuning.estimate import estimate
 from motionrft.finetuning.loading import other_rate
 from motionrft.finetuning.prompts import PromptSet
@@ -215,8 +214,7 @@ def test_a_list_of_methods_is_compared_from_the_same_start(parts):
 
 
 def test_the_articles_figures_stand_beside_a_comparisons_own(parts, monkeypatch):
-    monkeypatch.setitem(DIAGNOSTICS, "memory", partial(memory, batch=2, steps=(5, 10)))
-    monkeypatch.setitem(DIAGNOSTICS, "gradients", partial(gradients, batch=2))
+    monkeypatch.setattr("motionrft.finetuning.comparison._STEPS", (5, 10))
     wanted = preset(parts, method="easytune,draft", updates=2, figures={"draw": True})
     with pytest.raises(UserError, match="nowhere"):
         compare_methods(
