@@ -91,7 +91,8 @@ class _Attend(torch.autograd.Function):
         heads: int, mask: Tensor | None,
     ) -> Tensor:  # fmt: skip
         y, qkv, total, mean, rstd = _attended(x, packed, bias, out, out_bias, norm, heads, mask)
-        ctx.save_for_backward(qkv, total, mean, rstd, packed, out, norm.weight, norm.bias, mask)
+        kept = (qkv, total, mean, rstd, packed, out, norm.weight, norm.bias, mask)
+        ctx.save_for_backward(*kept)  # type: ignore[arg-type]
         ctx.heads = heads  # type: ignore[attr-defined]
         return y
 
