@@ -46,7 +46,7 @@ _motionrft() {
         check:--generator | check:--reward | check:--evaluator | pretrain:--teacher | train-reward:--base | refine-spl:--reward | prefer:--generator | finetune:--reward | finetune:--evaluator | score:--reward | eval:--generator | eval:--reward | eval:--evaluator | eval:--against) COMPREPLY=($(compgen -f -W 'builtin builtin-world' -- "$word")); return ;;
         check:--method | finetune:--method) _motionrft_list "$word" 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft'; return ;;
         check:--device | convert:--device | pretrain:--device | train-reward:--device | refine-spl:--device | prefer:--device | finetune:--device | sample:--device | score:--device | eval:--device | merge:--device) _motionrft_words "$word" 'auto cpu cuda mps'; return ;;
-        check:--precision | convert:--precision | pretrain:--precision | train-reward:--precision | refine-spl:--precision | prefer:--precision | finetune:--precision | sample:--precision | score:--precision | eval:--precision | merge:--precision) _motionrft_words "$word" 'auto fp32 bf16 fp16'; return ;;
+        check:--precision | convert:--precision | pretrain:--precision | train-reward:--precision | refine-spl:--precision | prefer:--precision | finetune:--precision | sample:--precision | score:--precision | eval:--precision | merge:--precision) _motionrft_words "$word" 'auto fp32 tf32 bf16 fp16'; return ;;
         convert:--to) _motionrft_words "$word" 'kinematic joints rotation hymotion flowmdm bvh glb kimodo amass g1-csv png gif mp4 html motionrft official'; return ;;
         convert:--format) _motionrft_words "$word" 'npy npz safetensors official'; return ;;
         convert:--out-unit) _motionrft_words "$word" 'cm m'; return ;;

@@ -78,6 +78,7 @@ class Told:
     remarks: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     text: str | None = None
+    rate_note: str | None = None
     far: tuple[str, ...] = ()
 
 
@@ -90,8 +91,8 @@ def told_one(call: Call[ScorePreset], judge: Judge, result: "Score | FileFault",
     document = _document(result, scorer, call.preset.frames) if call.json or call.out else {}
     row = [] if call.json else _row(result, scorer.terms)
     far = tuple(what for what in ("text", "motion") if result.far(what))
-    broken, text = tuple(limits.broken(result)), result.query.text
-    return Told(place, motion.index, motion.label, None, document, row, result.remarks, broken, text, far)
+    said = (result.remarks, tuple(limits.broken(result)), result.query.text, motion.rate_note, far)
+    return Told(place, motion.index, motion.label, None, document, row, *said)
 
 
 def _load(call: Call[ScorePreset], words: list[str] | None, device: "torch.device") -> Any:
@@ -177,7 +178,7 @@ def _document(result: "Score", scorer: "Scorer", frames: bool) -> dict[str, Any]
         "held_out_clips": scorer.held_out.clips,
         "distances": result.distances,
         "fps": scorer.fps,
-        "remarks": list(result.remarks),
+        "remarks": [*result.remarks, *filter(None, [motion.rate_note])],
     }
     return {**document, "curves": result.curves} if frames else document
 

@@ -1,5 +1,6 @@
 """score: judge motion files, for people, pipes and CI."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -161,12 +162,14 @@ class _Seen:
     skipped: int = 0
     broken: int = 0
     without_text: int = 0
+    rates: Counter[str] = field(default_factory=Counter)
     far_texts: dict[str, None] = field(default_factory=dict)
     far_motions: list[str] = field(default_factory=list)
 
     def count(self, told: Told) -> None:
         self.broken += bool(told.broken)
         self.without_text += told.text is None
+        self.rates.update(filter(None, [told.rate_note]))
         if "text" in told.far:
             self.far_texts[str(told.text)] = None
         if "motion" in told.far:
@@ -177,6 +180,8 @@ class _Seen:
         if self.rows:
             ranks = f" (percentile among {scorer.held_out.whose})" if scorer.held_out.quantiles else ""
             call.console.table(f"scores{ranks}", ["file", "frames", *_headings(scorer.terms)], self.rows)
+            for note, count in self.rates.items():
+                call.console.info(f"{note} ({count}x)")
         if self.without_text and "semantic" in scorer.terms:
             have = counted(self.without_text, "motion has", "motions have")
             warn(f"{have} no text, so no semantic score; give one with --text")

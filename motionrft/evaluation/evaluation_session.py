@@ -36,6 +36,7 @@ from motionrft.preferences.prompts import EventPrompt, read_event_prompts, templ
 from motionrft.preferences.run import judge_of
 from motionrft.reward.base import Reward
 from motionrft.text import load_text_encoder
+from motionrft.training.devices import name_of_precision
 from motionrft.training.distribution import ALONE, Distribution
 
 ANY_LENGTH = 10**9
@@ -161,7 +162,11 @@ class EvaluationSession:
     def retrieval(self) -> EvaluationResult:
         """How well the evaluator, or the reward where one is named, finds real motions by text and back."""
         preset = self.preset
-        judge = self.evaluator if preset.reward is None else load_evaluator(preset.reward, self.device)
+        if preset.reward is None:
+            judge = self.evaluator
+        else:  # `builtin` means the reward here
+            place = builtin.resolve(preset.reward, "reward")
+            judge = load_evaluator(place, self.device, preset.representation)
         if preset.data is None:
             items = FixedItems.builtin(preset.split)
         else:
@@ -274,7 +279,7 @@ class EvaluationSession:
             self._reward(source),
             self.preset.batch,
             self.preset.multimodality,
-            precision=str(self.dtype).removeprefix("torch."),
+            precision=name_of_precision(self.dtype),
             watch=gallery.keep,
         )
         result = protocol.run(source)

@@ -8,6 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+_TAKEN = "taken to be at "
+
+
+def rate_taken(fps: float) -> str:
+    """The note on a motion whose rate nobody says."""
+    return f"{_TAKEN}{fps:g} fps (--source-fps decides otherwise)"
+
 
 @dataclass(frozen=True)
 class Motion:
@@ -40,6 +47,11 @@ class Motion:
 
     def __len__(self) -> int:
         return len(self.array)
+
+    @property
+    def rate_note(self) -> str | None:
+        """What is said of its rate where nobody says it, and the usual one was taken."""
+        return next((note for note in self.notes if note.startswith(_TAKEN)), None)
 
     @property
     def label(self) -> str:

@@ -1,7 +1,7 @@
 """The prompts a generator is tuned on: texts with lengths, and recorded motions where there are any."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -31,6 +31,8 @@ class PromptSet:
     dataset: MotionDataset | None = None
     rows: Tensor | None = None  # (N,)
     captions: list[tuple[str, ...]] | None = None
+    _recorded: dict[tuple[str, float], Motions] = field(default_factory=dict, repr=False, compare=False)
+    """By representation and rate, so that what was converted lately is not converted again."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -55,7 +57,10 @@ class PromptSet:
         A clip that is a frame short of its length (resampling ends at the last frame within it) holds its last one.
         """
         assert self.dataset is not None and self.rows is not None, "these prompts have no recorded motions"
-        recorded = Motions(self.dataset, representation, fps)
+        key = (representation, fps)
+        if key not in self._recorded:
+            self._recorded[key] = Motions(self.dataset, *key)
+        recorded = self._recorded[key]
         clips = [recorded.motion(int(row)) for row in self.rows[items]]
         return pad([held(clip, int(n)) for clip, n in zip(clips, self.lengths[items], strict=True)])[0]
 

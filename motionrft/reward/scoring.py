@@ -169,7 +169,9 @@ class Scorer:
             array = convert(joints, "joints", wanted)[0].flatten(1)
         longest = self.reward.max_frames
         if longest is not None and len(array) > longest:
-            raise UserError(f"{len(array)} frames; this reward reads at most {longest}. Cut it into clips.")
+            raise UserError(
+                f"{len(array)} frames; this reward reads at most {longest}. Cut it: --split-long 10."
+            )
         if size is not None and array.shape[-1] != size.feature_width(wanted):
             raise UserError(f"a {wanted} motion with {array.shape[-1]} values; this reward knows 22 joints.")
         return array, wanted

@@ -12,7 +12,7 @@ from motionrft.settings.plain_yaml import write_yaml
 Device = str
 LARGEST_COUNT = 1_000_000_000
 """Of anything that a preset counts: what lies beyond is a slip of the hand, and a loop or an allocation without end."""
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 
 
 class PresetPart(BaseModel):
@@ -44,7 +44,10 @@ class Preset(PresetPart):
     device: Device = Field(
         "auto", description="auto takes the fastest there is", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$"
     )
-    precision: Precision = Field("auto", description="auto: bf16 on a CUDA device that has it, else fp32")
+    precision: Precision = Field(
+        "auto",
+        description="auto: bf16 on a CUDA device that has it, else fp32; tf32: fp32 with rounded products, on CUDA",
+    )
 
     @classmethod
     def of(cls, values: dict[str, Any], source: str = "preset") -> Self:

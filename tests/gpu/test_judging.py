@@ -129,9 +129,8 @@ def given(generator, device):
     return x0.to(device), lengths.to(device), condition.to(device)
 
 
-@pytest.mark.parametrize("name", [name for name in TINY if not name.startswith("kimodo")])
+@pytest.mark.parametrize("name", TINY)
 def test_the_loss_of_every_family_never_asks_the_device(name: str) -> None:
-    """Kimodo's draws what it is shown by the motions' lengths, which it asks for once a batch."""
     generator = tiny(name)
     with FakeDevice() as fake:
         generator.to(fake.device)

@@ -1,4 +1,4 @@
-"""Kimodo on a device: tuning with its own costs and a reward of another rate, and pre-training, never ask it anything."""
+"""Kimodo on a device: tuning with its own costs and a reward of another rate never asks it anything."""
 
 from random import Random
 
@@ -6,8 +6,6 @@ import pytest
 import torch
 
 from motionrft.finetuning.methods.base import plan_of
-from motionrft.generators.kimodo import Kimodo
-from motionrft.pretraining.objective import Regression
 from motionrft.representations.statistics import Statistics
 from motionrft.reward.base import Reward
 from motionrft.reward.kimodo_terms import with_feature_costs
@@ -18,7 +16,7 @@ from motionrft.reward.resampled import Resampled
 from tests.finetuning.small import HashedText, small_preset, small_trainer
 from tests.generators.families import tiny
 from tests.gpu.fake_device import FakeDevice
-from tests.gpu.placing import FRAMES, STEPS, placed
+from tests.gpu.placing import STEPS, placed
 
 
 def judge() -> Reward:
@@ -33,16 +31,8 @@ def judge() -> Reward:
     return with_feature_costs(Resampled(learnt, 30, 20), {"consistency": 0.1})
 
 
-@pytest.fixture
-def generator() -> Kimodo:
-    found = tiny("kimodo")
-    assert isinstance(found, Kimodo)
-    return found
-
-
-def test_tuning_by_kinematics_at_another_rate_never_asks_the_device(
-    generator: Kimodo, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tuning_by_kinematics_at_another_rate_never_asks_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = tiny("kimodo")
     generator.decode_features()
     monkeypatch.setattr("tests.finetuning.small.small_generator", lambda: generator)
     trainer = small_trainer(small_preset(steps=STEPS, method={"method": "easytune", "k": 2}), judge())
@@ -55,16 +45,4 @@ def test_tuning_by_kinematics_at_another_rate_never_asks_the_device(
             trainer.optimiser.updates = 1
             for point in trainer.objective(trainer.context, [batch], plan, Random(0)):
                 trainer._step(point)
-        assert fake.kernels and not fake.waits and not fake.copies and not fake.doubles
-
-
-def test_pre_training_never_asks_the_device(generator: Kimodo) -> None:
-    lengths, objective = torch.tensor([FRAMES, 24]), Regression(generator, 1.0)
-    condition, x0 = generator.encode_text(["walks", "waves"]), torch.randn(2, FRAMES, generator.features)
-    with FakeDevice() as fake:
-        generator.to(fake.device)
-        there = (x0.to(fake.device), lengths.to(fake.device), condition.to(fake.device))
-        for _ in range(2):
-            fake.clear()
-            objective.loss(*there, torch.Generator().manual_seed(1))
         assert fake.kernels and not fake.waits and not fake.copies and not fake.doubles

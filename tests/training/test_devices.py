@@ -4,7 +4,12 @@ import pytest
 import torch
 
 from motionrft.errors import UserError
-from motionrft.training.devices import available_devices, resolve_device, resolve_precision
+from motionrft.training.devices import (
+    available_devices,
+    name_of_precision,
+    resolve_device,
+    resolve_precision,
+)
 
 
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,5 +44,21 @@ def test_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_precision("auto", cpu) is torch.float32
     assert resolve_precision("bf16", cpu) is torch.bfloat16
     assert resolve_precision("fp16", torch.device("cuda")) is torch.float16
-    with pytest.raises(UserError, match="fp16"):
-        resolve_precision("fp16", cpu)
+    for name in ("fp16", "tf32"):
+        with pytest.raises(UserError, match=f"--precision {name}"):
+            resolve_precision(name, cpu)
+
+
+def test_tf32_is_float32_with_rounded_products_until_another_precision_is_asked_for() -> None:
+    cuda = torch.device("cuda")
+    try:
+        assert resolve_precision("tf32", cuda) is torch.float32
+        assert torch.get_float32_matmul_precision() == "high"
+        assert name_of_precision(torch.float32) == "tf32"
+        assert name_of_precision(torch.bfloat16) == "bfloat16"
+        assert resolve_precision("fp32", cuda) is torch.float32
+    finally:
+        found = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+    assert found == "highest"
+    assert name_of_precision(torch.float32) == "float32"

@@ -97,7 +97,8 @@ def load_towers(folder: Path, representation: str | None = None) -> TowerEvaluat
         )
     identity = text_hash("towers", reward_identity(folder), reward.representation)
     width = reward.kinematic_width if reward.representation == KINEMATIC else None
-    fps = usual_fps(KINEMATIC, reward.kinematic_width or SMPL22.features)
+    usual = usual_fps(KINEMATIC, reward.kinematic_width or SMPL22.features)
+    fps = float(getattr(reward, "about", {}).get("fps") or usual)
     return TowerEvaluator(cast(TwoTowers, reward), identity, f"reward {folder.name}", fps, width)
 
 

@@ -20,7 +20,7 @@ from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile, Wr
 from motionrft.files.joint_maps import JointMap
 from motionrft.files.layouts import KIT_AS_SMPL, Layout, joints_layout, usual_fps
 from motionrft.files.reading import ReadingOptions
-from motionrft.files.recording import Motion, Recording
+from motionrft.files.recording import Motion, Recording, rate_taken
 from motionrft.plurals import counted
 from motionrft.representations.convert import convert
 from motionrft.representations.names import FLOWMDM, HYMOTION, JOINTS, KINEMATIC, ROTATION
@@ -146,7 +146,7 @@ def _recording(
 def _rate_note(said: bool, options: ReadingOptions, fps: float) -> tuple[str, ...]:
     if said or options.source_fps:
         return ()
-    return (f"taken to be at {fps:g} fps (--source-fps decides otherwise)",)
+    return (rate_taken(fps),)
 
 
 def _batch_lengths(stored: Stored, layout: Layout, path: Path) -> list[int]:

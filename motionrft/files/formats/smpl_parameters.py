@@ -19,7 +19,7 @@ from motionrft.files.arrays import rate_of, write_members
 from motionrft.files.formats.bare_arrays import ArrayStretch
 from motionrft.files.formats.base import FileFault, MotionFormat, OpenedFile, WritingOptions
 from motionrft.files.reading import ReadingOptions
-from motionrft.files.recording import Motion, Recording
+from motionrft.files.recording import Motion, Recording, rate_taken
 from motionrft.representations.convert import convert
 from motionrft.representations.names import ROTATION
 from motionrft.representations.rotation import turn_rotation
@@ -99,11 +99,7 @@ class SmplFormat(MotionFormat):
         usual = _AIST_FPS if "smpl_poses" in file.arrays else _USUAL_FPS
         fps = said or options.source_fps or usual
         notes = ["SMPL parameters on the mean skeleton (no body model)"]
-        notes += (
-            [f"taken to be at {fps:g} fps (--source-fps decides otherwise)"]
-            if not (said or options.source_fps)
-            else []
-        )
+        notes += [] if said or options.source_fps else [rate_taken(fps)]
         shape = _first(file.arrays, _SHAPES)
         notes += ["betas are not used"] if shape is not None and np.any(shape) else []
         seen = ArrayStretch(found.rotation(), ROTATION, fps, str(file.path))
