@@ -46,15 +46,17 @@ def weights(semantic: float, similarity: float, contrast: float) -> dict[str, fl
 
 
 CANDIDATES: dict[str, dict[str, Any]] = {
-    "usual-3e-5": easytune(3e-5),
     "contrast-3e-5": easytune(3e-5, weights=weights(1, 1, 1)),
-    "contrast-1e-4": easytune(1e-4, weights=weights(1, 1, 1)),
-    "contrast-strong-3e-5": easytune(3e-5, weights=weights(1, 1, 3)),
-    "contrast-big-5e-5": easytune(5e-5, 256, weights=weights(1, 1, 1)),
-    "contrast-noisy-3e-5": easytune(3e-5, k=5, rho=1.0, weights=weights(1, 1, 1)),
-    "contrast-chain-3e-5": easytune(3e-5, method="easytune-chain", weights=weights(1, 1, 1)),
-    "contrast-lora-3e-4": easytune(3e-4, weights=weights(1, 1, 1), lora={"enabled": True, "rank": 8}),
+    "strong-3e-5": easytune(3e-5, weights=weights(1, 1, 3)),
+    "strong-1e-4": easytune(1e-4, weights=weights(1, 1, 3)),
+    "guarded-3e-5": easytune(3e-5, weights=weights(0, 1, 3)),
+    "big-5e-5": easytune(5e-5, 256, weights=weights(1, 1, 3)),
+    "noisy-3e-5": easytune(3e-5, k=5, rho=1.0, weights=weights(1, 1, 3)),
+    "chain-3e-5": easytune(3e-5, method="easytune-chain", weights=weights(1, 1, 3)),
+    "lora-3e-4": easytune(3e-4, weights=weights(1, 1, 3), lora={"enabled": True, "rank": 8}),
+    "usual-3e-5": easytune(3e-5),
 }
+"""contrast: beside semantic and similarity as much of the contrast; strong: three times as much; guarded: no semantic."""
 SUPERVISED: dict[str, Any] = {"method": {"method": "sft"}, "batch": 64}
 CONTROLS: dict[str, dict[str, Any]] = {
     "sft 3e-5": {**SUPERVISED, "optimiser": {"lr": 3e-5} | MANY, "split": "train-joined"},
