@@ -33,8 +33,17 @@ class Linear(nn.Linear):
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x W^T + b: x (..., in), `weight` (out, in), `bias` (out,) to (..., out)."""
     if _suits_onednn(x, weight):
+        if not torch.is_grad_enabled():
+            return _product(x.contiguous(), weight.contiguous(), bias)  # (..., out)
         return _OneDnnLinear.apply(x, weight, bias)  # (..., out)
     return F.linear(x, weight, bias)
+
+
+def product_back(gradient: Tensor, weight: Tensor) -> Tensor:
+    """The gradient (..., out) of a product with `weight` (out, in) to what was multiplied, (..., in)."""
+    if _suits_onednn(gradient, weight):
+        return _product(gradient.contiguous(), weight.contiguous().t())  # (..., in)
+    return gradient @ weight
 
 
 def gelu_of(layer: nn.Module, x: Tensor) -> Tensor:

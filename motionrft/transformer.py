@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from motionrft import fused
 from motionrft.linear import Linear, gelu_of, linear
 
 
@@ -121,7 +122,7 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """x (B, T, D) with `mask` (B, T) to (B, T, D)."""
-        return self._feed(self.norm1(x + self.drop(self.self_attn(x, mask=mask))))  # (B, T, D)
+        return self._feed(_attended(self, x, mask))  # (B, T, D)
 
     def first(
         self, rows: int, x: Tensor, mask: Tensor | None = None, join: nn.Linear | None = None
@@ -136,7 +137,7 @@ class EncoderLayer(nn.Module):
         return self._feed(self.norm1(head + self.drop(self.self_attn.read(head, x, mask, join))))
 
     def _feed(self, h: Tensor) -> Tensor:
-        return self.norm2(h + self.drop(self.linear2(self.drop(gelu_of(self.linear1, h)))))  # (B, T, D)
+        return _fed(self, h, self.norm2)  # (B, T, D)
 
 
 class DecoderLayer(nn.Module):
@@ -156,10 +157,30 @@ class DecoderLayer(nn.Module):
     def forward(
         self, x: Tensor, memory: Tensor, mask: Tensor | None = None, memory_mask: Tensor | None = None
     ) -> Tensor:
-        """x (B, T, D) with `mask` (B, T), memory (B, M, D) with `memory_mask` (B, M), to (B, T, D)."""
-        h = self.norm1(x + self.drop(self.self_attn(x, mask=mask)))  # (B, T, D)
+        """x (B or 1, T, D) with `mask` (B or 1, T), memory (B, M, D) with `memory_mask` (B, M), to (B, T, D).
+
+        One x for all B items attends to itself once: nothing of it depends on the memory yet.
+        """
+        h = _attended(self, x, mask).expand(len(memory), -1, -1)  # (B, T, D)
         h = self.norm2(h + self.drop(self.multihead_attn(h, memory, memory_mask)))  # (B, T, D)
-        return self.norm3(h + self.drop(self.linear2(self.drop(gelu_of(self.linear1, h)))))  # (B, T, D)
+        return _fed(self, h, self.norm3)  # (B, T, D)
+
+
+def _attended(layer: "EncoderLayer | DecoderLayer", x: Tensor, mask: Tensor | None) -> Tensor:
+    """LN(x + attention(x)) of x (B, T, D), (B, T, D)."""
+    attention, norm = layer.self_attn, layer.norm1
+    packed, bias, out = attention.in_proj_weight, attention.in_proj_bias, attention.out_proj
+    frozen = not torch.is_grad_enabled() or not (packed.requires_grad or bias.requires_grad)
+    if frozen and type(attention) is Attention and fused.suits(x, out, norm):
+        return fused.attend(x, packed, bias, out, norm, attention.heads, mask)
+    return norm(x + layer.drop(attention(x, mask=mask)))  # (B, T, D)
+
+
+def _fed(layer: "EncoderLayer | DecoderLayer", h: Tensor, norm: nn.LayerNorm) -> Tensor:
+    """LN(h + W2 gelu(W1 h)) of h (B, T, D), (B, T, D)."""
+    if fused.suits(h, layer.linear1, layer.linear2, norm):
+        return fused.feed(h, layer.linear1, layer.linear2, norm)
+    return norm(h + layer.drop(layer.linear2(layer.drop(gelu_of(layer.linear1, h)))))  # (B, T, D)
 
 
 class Encoder(nn.Module):
@@ -218,7 +239,7 @@ class SkipEncoder(_SkipStack):
 
     def forward(self, x: Tensor, mask: Tensor | None = None, rows: int | None = None) -> Tensor:
         """x (B, T, D), mask (B, T) to (B, T, D); with `rows`, only the first rows of the result, (B, rows, D)."""
-        skips = []
+        mask, skips = fused.needed(mask), []
         for block in self.input_blocks:
             x = block(x, mask)  # (B, T, D)
             skips.append(x)
@@ -243,8 +264,8 @@ class SkipDecoder(_SkipStack):
     def forward(
         self, x: Tensor, memory: Tensor, mask: Tensor | None = None, memory_mask: Tensor | None = None
     ) -> Tensor:
-        """x (B, T, D) with `mask` (B, T), memory (B, M, D) with `memory_mask` (B, M), to (B, T, D)."""
-        skips = []
+        """x (B or 1, T, D) with `mask` (B or 1, T), memory (B, M, D) with `memory_mask` (B, M), to (B, T, D)."""
+        mask, skips = fused.needed(mask), []
         for block in self.input_blocks:
             x = block(x, memory, mask, memory_mask)  # (B, T, D)
             skips.append(x)

@@ -5,6 +5,7 @@
 import torch
 from torch import Tensor, nn
 
+from motionrft.fused import needed
 from motionrft.generators.autoencoder import Autoencoder
 from motionrft.lengths import length_mask, zero_padding
 from motionrft.linear import Linear
@@ -66,8 +67,8 @@ class MldVae(Autoencoder):
 
     def decode(self, latent: Tensor, lengths: Tensor, frames: int | None = None) -> Tensor:
         frames = int(lengths.max()) if frames is None else frames
-        blank = latent.new_zeros(latent.shape[0], frames, self.hidden)  # (B, T, D)
-        hidden = self.decoder(
-            self.query_pos_decoder(blank), self.latent_post(latent), length_mask(lengths, frames)
-        )
+        seen = needed(length_mask(lengths, frames))  # (B, T)
+        # Where nothing is padded, every item starts from the same rows: the first layer attends among them once.
+        blank = latent.new_zeros(1 if seen is None else len(latent), frames, self.hidden)  # (B or 1, T, D)
+        hidden = self.decoder(self.query_pos_decoder(blank), self.latent_post(latent), seen)  # (B, T, D)
         return zero_padding(self.final_layer(hidden), lengths)  # (B, T, F)

@@ -27,6 +27,7 @@ from motionrft.training.weights import read_safetensors
 _LISTED = 5
 _READ_ANYWAY = ("torch.", "collections.OrderedDict")
 """Globals of every pickled state dict, which `weights_only` knows."""
+_WRAPPED = "module."
 _NUMPY_TYPES = [
     np.dtype,
     *(type(np.dtype(kind)) for kind in ("f8", "f4", "f2", "i8", "i4", "i2", "u1", "b1")),
@@ -48,7 +49,8 @@ def read_content(path: Path) -> dict[str, Any]:
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Any]:
-    """Read a pickled checkpoint (`.ckpt`, `.pt`, `.pth`, `.tar`) without running anything in it.
+    """Read a pickled checkpoint (`.ckpt`, `.pt`, `.pth`, `.tar`) without running anything in it; names that a parallel
+    wrapper saved are as they were without it.
 
     Raises:
         UserError: as `read_pickle`, or it holds something else than a dictionary.
@@ -56,7 +58,18 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     content = read_pickle(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds a {type(content).__name__}; a checkpoint is a dictionary.")
-    return content
+    return {
+        name: _unwrapped(value) if isinstance(value, dict) else value
+        for name, value in _unwrapped(content).items()
+    }
+
+
+def _unwrapped(state: dict[Any, Any]) -> dict[Any, Any]:
+    """A state dict without the `module.` that PyTorch's parallel wrappers put before every name."""
+    tensors = [name for name, value in state.items() if isinstance(value, Tensor)]
+    if not tensors or not all(str(name).startswith(_WRAPPED) for name in tensors):
+        return state
+    return {str(name).removeprefix(_WRAPPED): value for name, value in state.items()}
 
 
 def read_pickle(path: Path | str) -> Any:

@@ -254,10 +254,23 @@ def _check_plausible(value: Any, tensors: int, place: str) -> None:
 
 
 def load_state(module: nn.Module, tensors: Mapping[str, Tensor], origin: str = "the weights") -> None:
-    """`check_state`, then load: all of it or nothing."""
+    """`check_state`, and that every weight is a number, then load: all of it or nothing.
+
+    Raises:
+        UserError: as `check_state`, or a tensor holds NaN: whatever it made would be none.
+    """
     check_state(module, tensors, origin)
-    if not outlining():
-        module.load_state_dict(dict(tensors))
+    if outlining():
+        return
+    broken = next((name for name, tensor in tensors.items() if _holds_nan(tensor)), None)
+    if broken is not None:
+        raise UserError(f"{origin}: {broken} holds NaN: it was saved from a broken run. Nothing was loaded.")
+    module.load_state_dict(dict(tensors))
+
+
+def _holds_nan(tensor: Tensor) -> bool:
+    wide = tensor.is_floating_point() and tensor.dtype.itemsize > 1
+    return wide and bool(tensor.numel()) and bool(tensor.amax().isnan())  # one pass, nothing allocated
 
 
 def _replaceable(folder: Path) -> bool:

@@ -3,7 +3,8 @@
     python -m tests.benchmarks.order --reward runs/reward/reward --data data/world --keep tests/benchmarks/results
 
 For every group, each member against each other one: the text with its own motion and the other's, the motion with its
-own text and the other's. Chance is one half. Pairs of kinds never composed in training stand apart.
+own text and the other's. Chance is one half. Pairs of kinds never composed in training stand apart, and so do groups
+whose motions are equally long (`compose.even`), where length tells nothing.
 """
 
 import argparse
@@ -45,11 +46,20 @@ def measured(reward: Any, data: Any, share: float) -> dict[str, dict[str, float]
     labels = [(item.label or "").split("/")[0] for item in data.items]
     held = torch.tensor([">" in label and is_held_out(*label.split(">"), share) for label in labels])
     counts = torch.tensor(["*" in label for label in labels])
+    even = torch.tensor(["-even-" in item.key for item in data.items])
+    number = torch.tensor(["-even-number-" in item.key for item in data.items])
     text = unit(embed_texts(reward, [item.captions[0].text for item in data.items]), dim=-1)  # (N, L)
     found = {}
     for name in reward.network.size.representations:
         chosen = preferences(text @ unit(embed_motions(reward, data, name), dim=-1).T, data.groups)
-        kinds = {"order, new pairs": held & ~counts, "order, seen pairs": ~held & ~counts, "number": counts}
+        kinds = {
+            "order, new pairs": held & ~counts & ~even,
+            "order, seen pairs": ~held & ~counts & ~even,
+            "number": counts & ~even,
+            "number, equally long": number,
+            "order or a part, equally long": even & ~number,
+        }
+        kinds = {kind: mask for kind, mask in kinds.items() if mask[chosen["first"]].any()}
         found[name] = {
             f"{kind}: right {side}": chosen[side][mask[chosen["first"]]].float().mean().item()
             for kind, mask in kinds.items()

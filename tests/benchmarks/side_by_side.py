@@ -23,6 +23,8 @@ class Parts:
     """By `time.time()`."""
     told: dict[str, Any] = field(default_factory=dict)
     running: dict[str, tuple[subprocess.Popen[bytes], float, float]] = field(default_factory=dict)
+    models: dict[str, Path] = field(default_factory=dict)
+    """Folder of the model that a part leaves."""
     asked: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -33,12 +35,22 @@ class Parts:
     def left(self) -> float:
         return self.ends - time.time()
 
-    def start(self, name: str, command: Sequence[str], threads: int, limit: float | None = None) -> None:
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        threads: int,
+        limit: float | None = None,
+        model: Path | None = None,
+    ) -> None:
+        """Begin a part. limit: its seconds. model: the folder that is packed as soon as it has ended."""
         log = open(self.work / f"{name}.log", "wb")  # noqa: SIM115 - the process's, for its life
         environment = os.environ | {"OMP_NUM_THREADS": str(threads), "NVIDIA_TF32_OVERRIDE": "1"}
         process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
         )
+        if model is not None:
+            self.models[name] = model
         now = time.time()
         self.running[name] = (process, now, min(now + (limit or 1e9), self.ends))
 
@@ -54,7 +66,9 @@ class Parts:
                     os.killpg(process.pid, signal.SIGTERM)
                 if process.poll() is not None:
                     del self.running[name]
-                    self.tell(name, {"rc": process.returncode, "seconds": round(time.time() - began, 1)})
+                    row = {"rc": process.returncode, "seconds": round(time.time() - began, 1)}
+                    self.tell(name, row | ({"log": self._tail(name)} if process.returncode else {}))
+                    self._keep(name)
             time.sleep(0.2)
 
     def tell(self, name: str, row: dict[str, Any]) -> None:
@@ -64,12 +78,21 @@ class Parts:
         write.write_text(json.dumps(self.told, indent=1) + "\n")
         print(name, json.dumps(row)[:400], flush=True)
 
-    def kept(self, name: str, folder: Path) -> None:
-        """Pack a model's folder, in half precision."""
-        if (folder / "config.json").is_file():
+    def _tail(self, name: str) -> str:
+        """The end of a part's log."""
+        return (self.work / f"{name}.log").read_bytes()[-1500:].decode(errors="replace")
+
+    def _keep(self, name: str) -> None:
+        """Pack the model of a part, in half precision; what cannot be packed is said, and costs no other part."""
+        folder = self.models.get(name)
+        if folder is None or not (folder / "config.json").is_file():
+            return
+        try:
             halve(folder)
             with tarfile.open(self.out / f"{name}.tar", "w") as tar:
                 tar.add(folder, name)
+        except Exception as error:
+            self.tell(name, {"not packed": f"{type(error).__name__}: {error}"})
 
     def logs(self) -> None:
         with tarfile.open(self.out / "logs.tar.gz", "w:gz") as tar:
@@ -89,4 +112,5 @@ def halve(folder: Path) -> None:
 
     tensors, config = load_weights(folder)
     half = {name: each.half() if each.is_floating_point() else each for name, each in tensors.items()}
-    save_weights(folder, half, config, (folder / CARD).read_text(encoding="utf-8"))
+    card = folder / CARD
+    save_weights(folder, half, config, card.read_text(encoding="utf-8") if card.is_file() else None)

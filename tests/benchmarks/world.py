@@ -113,6 +113,7 @@ def tuned(name: str, rate: float | None, seed: int, seconds: float, out: Path, a
 
 SHOWN = {
     "events/mean": "event score",
+    "swings/mean": "by second rules",
     "events/integrity": "all happen",
     "events/temporal": "in order",
     "events/frequency": "as often",

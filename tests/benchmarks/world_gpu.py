@@ -53,29 +53,33 @@ def part(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "tests.benchmarks.world_gpu", *arguments]
 
 
-def converted(parts: Parts, packed: Path, data: Path, jobs: int, even: dict[str, int]) -> None:
-    """The data set of a packed file, with so many groups of equally long motions."""
-    raw = parts.work / "raw"
-    unpack = "from pathlib import Path; from motionrft.pretraining.packed_joints import unpack; "
-    parts.start(
-        "unpack", [sys.executable, "-c", f"{unpack}unpack(Path({str(packed)!r}), Path({str(raw)!r}))"], 1
-    )
+def unpacked(parts: Parts, packed: Path) -> None:
+    """The captures of a packed file, in `raw`."""
+    paths = f"Path({str(packed)!r}), Path({str(parts.work / 'raw')!r})"
+    module = "from pathlib import Path; from motionrft.pretraining.packed_joints import unpack"
+    parts.start("unpack", [sys.executable, "-c", f"{module}; unpack({paths})"], 1)
     parts.wait("unpack")
+
+
+def conversion(parts: Parts, data: Path, jobs: int, even: dict[str, int]) -> list[str]:
+    """What makes the data set of them, with so many groups of equally long motions."""
+    raw = parts.work / "raw"
     lists = ("--captions", str(raw / "captions.jsonl"), "--splits", str(raw / "splits.csv"))
     sets = ("--jobs", str(jobs), "--set", f"compose.even={json.dumps(even)}")
     command = ("convert", str(raw / "joints"), "--dataset", "--preset", "world", "--out", str(data))
-    parts.start("convert", motionrft(*command, *lists, *sets), 1)
-    parts.wait("convert")
+    return motionrft(*command, *lists, *sets)
 
 
 def base(options: argparse.Namespace) -> None:
     """Data, then generators and the reward side by side."""
     began = time.time()
     parts = Parts(options.out, options.work, began + options.seconds)
-    data, device, work = options.data or options.work / "data", options.device, options.work
+    data, device = options.data or options.work / "data", options.device
     parts.start("speed", part("speed", "--device", device, *["--smoke"] * options.smoke), 2, 45)
     if options.data is None:
-        converted(parts, options.packed, data, options.jobs, EVEN)
+        unpacked(parts, options.packed)
+        parts.start("convert", conversion(parts, data, options.jobs, EVEN), 1)
+        parts.wait("convert")
     if not (data / "dataset.json").is_file():
         parts.tell("all", {"error": "no data set: see logs.tar.gz"})
         parts.wait("speed")
@@ -85,9 +89,6 @@ def base(options: argparse.Namespace) -> None:
     parts.start("texts", part("texts", "--data", str(data), "--device", device), options.jobs)
     parts.wait("texts")
     _train(parts, options, data)
-    for name in BASES:
-        parts.kept(name, work / name / "generator")
-    parts.kept("reward", work / "reward" / "reward")
     parts.tell("all", {"seconds": round(time.time() - began, 1)})
     parts.logs()
 
@@ -109,7 +110,7 @@ def _train(parts: Parts, options: argparse.Namespace, data: Path) -> None:
             *(word for each in sets for word in ("--set", each)),
             *small[:2],
         )
-        parts.start(name, command, 2)
+        parts.start(name, command, 2, model=work / name / "generator")
     command = motionrft(
         *("train-reward", "--preset", "world", "--stage", "semantic", "--base", "builtin-world"),
         *("--device", device, "--data", str(data), "--out", str(work / "reward")),
@@ -118,7 +119,7 @@ def _train(parts: Parts, options: argparse.Namespace, data: Path) -> None:
         *("--set", "semantic.loss.align_every=4", "--set", "semantic.optimiser.lr=4e-4"),
         *("--set", "semantic.batch=96", *small[2:]),
     )
-    parts.start("reward", command, 2)
+    parts.start("reward", command, 2, model=work / "reward" / "reward")
     parts.wait(*BASES, "reward", "speed")
 
 

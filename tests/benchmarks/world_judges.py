@@ -117,21 +117,50 @@ def told_apart(
     return {f"{kind} told apart": fmean(values) for kind, values in found.items() if values}
 
 
+def events(source: Any, prompts: Sequence[Any], seeds: Sequence[int]) -> dict[str, list[float]]:
+    """What both sets of rules say of the same motions; the second of those of its prompts that it can see."""
+    from motionrft.evaluation.events import sampled_events
+    from motionrft.preferences.judges.rules import RuleJudge, second_rules
+    from motionrft.preferences.run import judged
+
+    found: dict[str, list[float]] = {}
+    for seed in seeds:
+        items, jitter, _ = sampled_events(source, prompts, seed)
+        found.setdefault("events/jitter", []).append(float(jitter))
+        for name, judge in (("events", RuleJudge()), ("swings", second_rules())):
+            seen = [item for item in items if set(item.prompt.events) <= set(judge.sees)]
+            answers = judge.judge(seen)
+            records = [{"kind": seen[place].prompt.kind, "score": told.score} for place, told in answers]
+            scores = {kind: each["score"] for kind, each in judged(records).items()}
+            for kind, score in {**scores, "mean": fmean(scores.values())}.items():
+                found.setdefault(f"{name}/{kind}", []).append(score)
+    return found
+
+
 def measured(
-    generator: Any, judges: Judges, seeds: Sequence[int], steps: int = STEPS, dtype: Any = None
+    generator: Any,
+    judges: Judges,
+    seeds: Sequence[int],
+    steps: int = STEPS,
+    dtype: Any = None,
+    judge: str = "",
 ) -> dict[str, list[float]]:
-    """Every metric, one number a sampling seed; on the generator's device."""
+    """Every metric, one number a sampling seed; on the generator's device.
+
+    Args:
+        judge: folder of a further evaluator, which is asked for order and number too.
+    """
     import torch
 
     from motionrft import builtin
     from motionrft.evaluation.evaluators import load_evaluator
-    from motionrft.evaluation.events import evaluate_events
     from motionrft.evaluation.generation import GenerationProtocol, Repetition
     from motionrft.evaluation.measure import measure
     from motionrft.evaluation.sources import GeneratorSource
-    from motionrft.preferences.judges.rules import RuleJudge, second_rules
 
-    evaluator = load_evaluator(builtin.resolve("builtin-world", "evaluator"), str(generator.device))
+    device = str(generator.device)
+    evaluator = load_evaluator(builtin.resolve("builtin-world", "evaluator"), device)
+    asked = {"": evaluator, " (grouped)": load_evaluator(judge, device)} if judge else {"": evaluator}
     sampling = generator.sampling(None, None, steps, GUIDANCE)
     batch = 32 if generator.device.type == "cpu" else 256
     source = GeneratorSource(generator, sampling=sampling, batch=batch, dtype=dtype or torch.bfloat16)
@@ -139,19 +168,14 @@ def measured(
 
     def also(seen: Repetition) -> None:
         made = seen.made.at(evaluator.fps)
-        motions = measure(evaluator, made.motion, made.lengths, made.representation, 32).embeddings
-        said = told_apart(evaluator, judges.others, seen.drawn.captions, seen.drawn.keys, motions)
-        for name, share in said.items():
-            apart.setdefault(name, []).append(share)
+        for which, each in asked.items():
+            motions = measure(each, made.motion, made.lengths, made.representation, 32).embeddings
+            said = told_apart(each, judges.others, seen.drawn.captions, seen.drawn.keys, motions)
+            for name, share in said.items():
+                apart.setdefault(name + which, []).append(share)
 
-    events = evaluate_events(source, RuleJudge(), judges.prompts, seeds).metrics
-    second = second_rules()
-    seen = [prompt for prompt in judges.prompts if set(prompt.events) <= set(second.sees)]
-    swings = evaluate_events(source, second, seen, seeds).metrics
+    found = events(source, judges.prompts, seeds)
     shown = GenerationProtocol(evaluator, judges.items, seeds, watch=also).run(source)
-    found = {name: list(values) for name, values in events.items() if name != "jitter"}
-    found["events/jitter"] = list(events["jitter"])
-    found |= {f"swings/{name.removeprefix('events/')}": list(values) for name, values in swings.items()}
     found |= {name: list(values) for name, values in shown.metrics.items()}
     real = {f"real/{name}": list(values) for name, values in (shown.real or {}).items()}
     return found | apart | real

@@ -84,6 +84,28 @@ def test_a_missing_weight_loads_nothing(name: str, tmp_path: Path) -> None:
         load_generator(path)
 
 
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_names_that_a_parallel_wrapper_saved_are_read(name: str, tmp_path: Path) -> None:
+    path = written(name, tmp_path)
+    content = torch.load(path, weights_only=True)
+    states = {id(each): each for each in (content, *content.values()) if isinstance(each, dict)}
+    for state in states.values():
+        for key in [key for key, value in state.items() if isinstance(value, torch.Tensor)]:
+            state[f"module.{key}"] = state.pop(key)
+    write_checkpoint(path, content)
+    torch.testing.assert_close(sampled(load_generator(path), name), sampled(tiny(name), name))
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    path = written("mdm", tmp_path)
+    content = torch.load(path, weights_only=True)
+    weight = next(value for value in content.values() if value.dim() == 2)
+    weight[0, 0] = torch.nan
+    write_checkpoint(path, content)
+    with pytest.raises(UserError, match="holds NaN: it was saved from a broken run"):
+        load_generator(path)
+
+
 def test_the_command_line_converts_there_and_back(tmp_path: Path) -> None:
     path = written("mld", tmp_path)
     assert main.run(["convert", str(path), "--to", "motionrft", "--out", str(tmp_path / "ours")]) == 0

@@ -7,8 +7,10 @@ Training differentiates through the merge, inference keeps its result. Dropout o
 merged and is left out; the tower's own dropout stays.
 """
 
+import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -114,6 +116,9 @@ class Critic(nn.Module):
         self.adapter = Adapter(tower, rank, alpha)
         self.head = Head(tower.size.latent, outputs)
         self._kept: dict[str, Tensor] | None = None
+        self._twin: tuple[MotionTower, MotionTower] | None = None
+        """The tower that was adapted, and the adapted one, which shares with it whatever no adapter touches. In a tuple,
+        so that it is no part of this module."""
 
     def embed(
         self,
@@ -124,7 +129,11 @@ class Critic(nn.Module):
         t: Tensor | int | None = None,
     ) -> Gaussian:
         """The adapted tower's Gaussian (B, D) of normalised motions; arguments as `MotionTower.forward`."""
-        return functional_call(tower, self._weights(tower), (motion, lengths, representation, t))
+        weights = self._weights(tower)
+        if weights is self._kept and self._twin is not None and self._twin[0] is tower and not tower.training:
+            adapted: Gaussian = self._twin[1](motion, lengths, representation, t)
+            return adapted
+        return functional_call(tower, weights, (motion, lengths, representation, t))
 
     def forward(
         self,
@@ -141,6 +150,7 @@ class Critic(nn.Module):
         """Merge the frozen adapter and keep the result, as buffers that are not saved."""
         with torch.no_grad():
             self._kept = self.adapter.merged(tower)
+        self._twin = (tower, _with_weights(tower, self._kept))
         for name, weight in self._kept.items():
             self.register_buffer(name.replace(".", _CHILD), weight, persistent=False)
 
@@ -153,7 +163,7 @@ class Critic(nn.Module):
         return super()._apply(*args, **kwargs)
 
     def _forget(self) -> None:
-        self._kept = None
+        self._kept = self._twin = None
         self._buffers.clear()
 
     def _weights(self, tower: MotionTower) -> dict[str, Tensor]:
@@ -166,6 +176,16 @@ class Critic(nn.Module):
             self.settle(tower)
         assert self._kept is not None
         return self._kept
+
+
+def _with_weights(tower: MotionTower, weights: Mapping[str, Tensor]) -> MotionTower:
+    """A tower with some weights of its own and the rest shared: calling it costs no exchange of weights a call."""
+    shared: dict[int, Any] = {id(tensor): tensor for tensor in (*tower.parameters(), *tower.buffers())}
+    twin = copy.deepcopy(tower, shared).eval()
+    for name, weight in weights.items():
+        module, _, leaf = name.rpartition(".")
+        twin.get_submodule(module).register_parameter(leaf, nn.Parameter(weight, requires_grad=False))
+    return twin
 
 
 def adapted_layers(tower: MotionTower) -> Iterator[tuple[str, int, int]]:
