@@ -30,7 +30,7 @@ def test_diagnostics_are_told_as_ratios() -> None:
         ],
     }
     gradients, similarity, memory = of_diagnostics(charts, "easytune")
-    assert gradients.here == "0.1 through the chain, 2 alone"
+    assert gradients.here == "0.05 at the noisiest step, 0.333 half-way"
     assert similarity.here == "50% for clean predictions, 100% for states"
     assert memory.here == "easytune 1.00, draft 9.00"
 
@@ -46,6 +46,8 @@ def test_runs_are_compared_with_the_first() -> None:
     assert memory.here == "1.00 of its peak, 0.25 of draft's"
     assert time.here == "2.00 s for easytune; draft 3.5"
     assert reward.here == "easytune 0.900, draft 0.700"
+    judged = run("easytune", 1.0, 1.0, [1.9], semantic=[0.9])
+    assert judged.reward == 0.9, "where other terms are rewarded too, the article's is the semantic one"
     assert terms.number == "11" and terms.here == "preference -11 to -8"
 
 
