@@ -22,8 +22,8 @@ from statistics import fmean
 from typing import Any
 from unittest.mock import patch
 
-from tests.benchmarks.contrast import opposites
-from tests.benchmarks.contrast import parts as parts_of
+from motionrft.preferences.contrast import opposites
+from motionrft.preferences.contrast import parts as parts_of
 from tests.benchmarks.side_by_side import Parts, motionrft
 from tests.benchmarks.world import COMMON, CONTRAST, MANY, RUNS, summary, table, write_prompts
 from tests.benchmarks.world_gpu import plain_lists
