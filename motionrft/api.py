@@ -15,6 +15,7 @@ from motionrft.evaluation.evaluation_session import EvaluationSession
 from motionrft.evaluation.preset import EvalPreset
 from motionrft.evaluation.result import EvaluationResult
 from motionrft.files import FileFault, Motion, read_motions, write_motion
+from motionrft.files.checks import check_finite
 from motionrft.files.conversion import Conversion, convert_motion
 from motionrft.files.reading import ReadingOptions
 from motionrft.finetuning.preset import FinetunePreset
@@ -67,12 +68,13 @@ def load_motion(
 
 def save_motion(motion: Motion, path: Path | str) -> None:
     """Write a motion in the format of the path's suffix, whole or not at all; raises `UserError` for another one."""
-    write_motion(path, motion)
+    write_motion(path, _checked(motion))
 
 
-def convert(motion: Motion, to: str, fps: float | None = None) -> Motion:
-    """The motion in another representation (`kinematic`, `joints`, `rotation`), at its own rate or at `fps`."""
-    return convert_motion(motion, Conversion(to, fps=fps or motion.fps))
+def convert(motion: Motion | Path | str, to: str, fps: float | None = None) -> Motion:
+    """The motion, or that of a file, as `kinematic`, `joints` or `rotation`, at its own rate or at `fps`."""
+    given = load_motion(motion) if isinstance(motion, Path | str) else _checked(motion)
+    return convert_motion(given, Conversion(to, fps=fps or given.fps))
 
 
 def sample(
@@ -120,28 +122,40 @@ def sample(
 
 
 def score(
-    motions: Motion | Sequence[Motion],
+    motions: Motion | Path | str | Sequence[Motion | Path | str],
     reward: Learnt | Path | str | None = "builtin",
     *,
-    texts: Sequence[str | None] | None = None,
+    texts: str | Sequence[str | None] | None = None,
     terms: Sequence[str] | None = None,
     device: str = "auto",
 ) -> list[dict[str, float | None]]:
     """Scores by term, as `motionrft score` gives them; None where a term needs a text and there is none.
 
     Args:
+        motions: one, or several; of a file that is named all that it holds.
         reward: loaded, or what `load_reward` takes; None for physics alone.
-        texts: one a motion; None takes each motion's own.
+        texts: one for all, or one a motion; None takes each motion's own.
         terms: of the reward, `physics`, or single physics terms; None: all there are.
 
     Raises:
-        UserError: a motion that cannot be judged, or a term that nothing gives.
+        UserError: a motion that cannot be judged, a term that nothing gives, or another number of texts.
     """
-    given = [motions] if isinstance(motions, Motion) else list(motions)
+    listed = [motions] if isinstance(motions, Motion | Path | str) else motions
+    given = [
+        motion
+        for each in listed
+        for motion in (read_motions(each) if isinstance(each, Path | str) else [_checked(each)])
+    ]
     model: Any = load_reward(reward, device=_device(device)) if isinstance(reward, str | Path) else reward
     if model is not None:
         model.weigh({name: 1.0 for name in model.terms if terms is None or name in terms})
-    said = [motion.text for motion in given] if texts is None else list(texts)
+    said: list[str | None] = [motion.text for motion in given]
+    if texts is not None:
+        said = [texts] * len(given) if isinstance(texts, str) else list(texts)
+    if len(said) != len(given):
+        raise UserError(
+            f"{len(said)} texts for {len(given)} motions: give one a motion, None where there is none."
+        )
     queries = [Query(motion, text) for motion, text in zip(given, said, strict=True)]
     found = []
     for result in Scorer(model, choose_terms(terms, model)).score(queries):
@@ -193,6 +207,17 @@ def finetune(
     device = resolve_device(chosen.device, lambda _: None)
     dtype = resolve_precision(chosen.precision, device)
     return run_finetuning(chosen, FinetuneSession(Path(out), device, dtype, resume, overwrite))
+
+
+def _checked(motion: Motion) -> Motion:
+    """Raise `UserError` for what is no motion, or holds NaN."""
+    if not isinstance(motion, Motion):
+        raise UserError(
+            f"{type(motion).__name__} is no motion: it does not say what it holds, nor at which rate. Name its file, "
+            "or make a motionrft.files.Motion(array, representation, fps, source) of it."
+        )
+    check_finite(motion.array, motion.name or "the motion")
+    return motion
 
 
 def _preset(model: type[P], preset: str | None, settings: Mapping[str, Any]) -> P:

@@ -153,7 +153,12 @@ def _motions(call: ConvertCall, paths: list[Path], share: Share) -> int:
         outcomes = share.merged(outcomes, lambda outcome: place[outcome.source])
         for outcome in outcomes:
             _tell(call, outcome, share, place[outcome.source])
-    return _summary(call, outcomes)
+    code = _summary(call, outcomes)
+    if (fps := conversion.unsaid_fps) is not None:
+        call.console.warn(
+            f"a .npy does not say that it is at {fps:g} fps: read these with --source-fps {fps:g}, or write --format npz"
+        )
+    return code
 
 
 def _joined(call: ConvertCall, paths: list[Path], meanwhile: bool) -> int:

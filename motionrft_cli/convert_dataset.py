@@ -93,12 +93,13 @@ def _composition(preset: ConvertPreset) -> "CompositionRecipe | None":
 
 
 def _complete(call: ConvertCall, folder: Path) -> int:
+    from motionrft.data.captions import caption_fault
     from motionrft.files.existing import check_dataset, complete_dataset
 
     if _asks_to_repack(call, folder):
         return _repack(call, folder)
     with call.console.progress("checking", None, "clips") as bar:
-        found = check_dataset(folder, lambda done, total: bar.advance())
+        found = check_dataset(folder, lambda done, total: bar.advance(), caption_fault)
     code = _report(call, found)
     if call.dry_run:
         return code
@@ -148,12 +149,13 @@ def _repack(call: ConvertCall, folder: Path) -> int:
 
 
 def check(call: ConvertCall, paths: list[Path]) -> int:
+    from motionrft.data.captions import caption_fault
     from motionrft.files.existing import check_dataset
 
     code = 0
     for path in paths:
         with call.console.progress("checking", None, "clips") as bar:
-            found = check_dataset(path, lambda done, total: bar.advance())
+            found = check_dataset(path, lambda done, total: bar.advance(), caption_fault)
         code = max(code, _report(call, found))
     return code
 

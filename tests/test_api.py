@@ -4,6 +4,7 @@ import inspect
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import motionrft
 from motionrft.errors import UserError
 from motionrft.files import Motion
 from motionrft_cli.main import run
+from tests.representations.people import people
 
 README = Path(__file__).parents[1] / "README.md"
 QUICK = {"batch": "2", "watch__every": "0", "evaluation__prompts": "0"}
@@ -83,3 +85,21 @@ def test_mistakes_are_user_errors_that_name_the_setting(tmp_path: Path) -> None:
         motionrft.save_motion(motion, tmp_path / "x.fbx")
     with pytest.raises(UserError, match=r"none\.npy"):
         motionrft.load_motion(tmp_path / "none.npy")
+
+
+def test_scores_take_files_and_say_what_is_no_motion(tmp_path: Path) -> None:
+    joints = people(24, 0)[0].float().numpy()
+    np.save(tmp_path / "a.npy", joints)
+    np.save(tmp_path / "two.npy", np.stack([joints, joints]))
+    found = motionrft.score([tmp_path / "a.npy", str(tmp_path / "two.npy")], None, texts="walk")
+    assert len(found) == 3 and found[0] == found[2]
+    assert motionrft.convert(tmp_path / "a.npy", "kinematic").array.shape == (23, 263)
+    motion = motionrft.load_motion(tmp_path / "a.npy")
+    for wrong, said in (
+        (lambda: motionrft.score([joints], None), "ndarray is no motion"),
+        (lambda: motionrft.convert(torch.zeros(9, 263), "joints"), "Tensor is no motion"),
+        (lambda: motionrft.score([motion, motion], None, texts=["one"]), "1 texts for 2 motions"),
+        (lambda: motionrft.score(replace(motion, array=joints * np.nan), None), "NaN in frame 0"),
+    ):
+        with pytest.raises(UserError, match=said):
+            wrong()

@@ -1,5 +1,6 @@
 """The models that travel with the package load by name, and say what they were trained on."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from motionrft import builtin
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators import load_evaluator
 from motionrft.loading import load_generator, load_reward
+from motionrft.text.loading import load_text_encoder
 
 CARDS = sorted(Path(motionrft.builtin.__file__).parent.rglob("README.md"))
 
@@ -28,6 +30,12 @@ def test_the_generator_of_motion_tokens_is_small_and_alone() -> None:
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 6 * 2**20
     with pytest.raises(UserError, match="a generator alone: its evaluator is that of builtin"):
         load_evaluator(builtin.TOKENS)
+
+
+@pytest.mark.parametrize("name", builtin.NAMES)
+def test_rewards_were_trained_on_the_texts_that_are_read_here(name: str) -> None:
+    config = json.loads((builtin.resolve(name, "reward") / "config.json").read_text())
+    assert config["text_identity"] == load_text_encoder(config["text"]).identity
 
 
 def test_a_reward_of_the_wider_world_learnt_noise() -> None:

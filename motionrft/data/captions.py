@@ -45,6 +45,19 @@ def parse_captions(lines: Iterable[tuple[int, str]], source: str) -> list[Captio
     return [_parse(line, f"{source}: line {number}") for number, line in lines]
 
 
+def caption_fault(lines: Iterable[tuple[int, str]], source: str, seconds: float) -> str | None:
+    """What is wrong with the captions of a clip of so many seconds, or None; where a line cannot be read, with it."""
+    try:
+        captions = parse_captions(lines, source)
+    except UserError as error:
+        return f"unreadable captions: {error}"
+    if not captions:
+        return "no captions"
+    if any(not caption.whole and caption.start >= min(caption.end, seconds) for caption in captions):
+        return "captions of no part of their clip"
+    return None
+
+
 def _parse(line: str, place: str) -> Caption:
     parts = line.split("#")
     if len(parts) == 1:

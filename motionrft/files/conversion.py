@@ -13,7 +13,7 @@ import torch
 from motionrft.errors import UserError
 from motionrft.files.arrays import read_arrays
 from motionrft.files.captions import first_caption
-from motionrft.files.checks import check_finite, check_resampling
+from motionrft.files.checks import check_finite, check_frames, check_resampling
 from motionrft.files.formats.base import FileFault, WritingOptions, Written
 from motionrft.files.formats.table import format_named, write_as
 from motionrft.files.motions import stream_motions
@@ -59,6 +59,13 @@ class Conversion:
     mirror: bool = False
     suffix: str = ".npy"
     writing: WritingOptions = field(default_factory=WritingOptions)
+
+    @property
+    def unsaid_fps(self) -> float | None:
+        """The rate of the results where their files do not say it and readers will take another one; else None."""
+        usual = USUAL_FPS.get(self.target, 20.0)
+        silent = self.target in REPRESENTATIONS and self.suffix == ".npy"
+        return self.fps if silent and self.fps not in (None, usual) else None
 
     @property
     def ending(self) -> str:
@@ -220,6 +227,7 @@ def convert_motion(motion: Motion, conversion: Conversion) -> Motion:
         values = resample(values, motion.representation, motion.fps, rate)
     values = convert(values[None], motion.representation, target)[0]
     check_finite(values.numpy(), f"{motion.source}: as {target}")
+    check_frames(len(values), f"{motion.source}: as {target} at {rate:g} fps")  # nobody could read it back
     return replace(motion, array=values.numpy(), representation=target, fps=rate)
 
 

@@ -14,10 +14,12 @@ import torch
 from motionrft.errors import UserError
 from motionrft.files.arrays import read_arrays, write_arrays
 from motionrft.files.clip_names import clip_file, read_names
-from motionrft.files.clip_store import ClipStore
+from motionrft.files.clip_store import ClipStore, Lines
 from motionrft.files.dataset import SPLITS
-from motionrft.files.dataset_layout import FOLDERS, SHARD_INDEX, folder_of
+from motionrft.files.dataset_layout import CARD, FOLDERS, SHARD_INDEX, folder_of
+from motionrft.files.dataset_rate import rate_said
 from motionrft.files.shards import ShardedClips, open_clips
+from motionrft.parsing import read_json
 from motionrft.representations.convert import convert
 from motionrft.representations.names import JOINTS, KINEMATIC, ROTATION
 from motionrft.representations.statistics import Statistics
@@ -28,18 +30,20 @@ PUBLISHED_COUNTS = {
 }
 """Clips listed by the published split files of HumanML3D and KIT-ML."""
 _FPS = {263: 20.0, 251: 12.5}
+_UNREADABLE = "unreadable captions"
 
 
 @dataclass
 class DatasetCheck:
     """What was found in a data set folder.
 
-    width: of its kinematic features, 263 or 251. counts: clips by split list. lacking: representations without a folder.
-    problems: by kind, the ids of the clips concerned.
+    width: of its kinematic features, 263 or 251. fps: frames a second. counts: clips by split list.
+    lacking: representations without a folder. problems: by kind, the ids of the clips concerned.
     """
 
     folder: Path
     width: int
+    fps: float = 20.0
     counts: dict[str, int] = field(default_factory=dict)
     frames: int = 0
     lacking: list[str] = field(default_factory=list)
@@ -60,15 +64,30 @@ def is_dataset(folder: Path) -> bool:
     return listed and ((folder / SHARD_INDEX).is_file() or (folder / FOLDERS[KINEMATIC]).is_dir())
 
 
-def check_dataset(folder: Path, progress: Callable[[int, int], None] | None = None) -> DatasetCheck:
+def _without_words(lines: Lines, source: str, seconds: float) -> str | None:
+    return None if any(line.split("#")[0].strip() for _, line in lines) else "no captions"
+
+
+def check_dataset(
+    folder: Path,
+    progress: Callable[[int, int], None] | None = None,
+    captions: Callable[[Lines, str, float], str | None] = _without_words,
+) -> DatasetCheck:
     """Look at every listed clip: is it there, of the right shape, finite, and does it have captions?
+
+    Args:
+        captions: (lines, what messages call them, seconds of the clip) -> what is wrong with them, its kind before a
+            colon, or None. `motionrft.data.captions.caption_fault` reads them as data sets do.
 
     Raises:
         UserError: the folder is no data set in HumanML3D's layout, or lists no clip that can be read.
     """
     listed = _listed_clips(folder)
     motions = open_clips(folder)
-    check = DatasetCheck(folder, _width(motions, listed))
+    width = _width(motions, listed)
+    card = folder / CARD
+    said = rate_said(read_json(card), card) if card.is_file() else None
+    check = DatasetCheck(folder, width, said or _FPS[width])
     check.counts = {split: len(clips) for split, clips in listed.items()}
     wanted = (KINEMATIC, JOINTS, ROTATION) if check.width == 263 else (KINEMATIC, JOINTS)
     check.lacking = [name for name in wanted if name not in motions.representations]
@@ -77,7 +96,7 @@ def check_dataset(folder: Path, progress: Callable[[int, int], None] | None = No
         check.add("in several lists", clip)
     clips = sorted(counts)
     for done, clip in enumerate(clips, 1):
-        _check_clip(check, motions, clip)
+        _check_clip(check, motions, clip, captions)
         if progress is not None:
             progress(done, len(clips))
     _compare_counts(check)
@@ -110,7 +129,12 @@ def _width(motions: ClipStore, listed: dict[str, list[str]]) -> int:
     raise UserError(f"{motions.root}: none of the listed clips is in {FOLDERS[KINEMATIC]}/.")
 
 
-def _check_clip(check: DatasetCheck, motions: ClipStore, clip: str) -> None:
+def _check_clip(
+    check: DatasetCheck,
+    motions: ClipStore,
+    clip: str,
+    captions: Callable[[Lines, str, float], str | None],
+) -> None:
     try:
         if not motions.has(clip, KINEMATIC):
             check.add("listed but missing", clip)
@@ -126,10 +150,15 @@ def _check_clip(check: DatasetCheck, motions: ClipStore, clip: str) -> None:
     else:
         check.frames += len(features)
     try:
-        if not any(line.split("#")[0].strip() for _, line in motions.lines(clip) or ()):
-            check.add("no captions", clip)
-    except UserError:
-        check.add("unreadable captions", clip)
+        lines = list(motions.lines(clip) or ())
+        said = captions(lines, motions.place(clip), features.shape[0] / check.fps if features.ndim else 0.0)
+    except UserError as error:
+        said = f"{_UNREADABLE}: {error}"
+    if said is not None:
+        kind, _, why = said.partition(": ")
+        if why and kind not in check.problems:
+            check.remarks.append(why)
+        check.add(kind, clip)
 
 
 def _compare_counts(check: DatasetCheck) -> None:
@@ -178,8 +207,12 @@ def complete_dataset(check: DatasetCheck, progress: Callable[[int, int], None] |
 
 
 def _sound_clips(check: DatasetCheck) -> Iterator[str]:
-    harmless = ("no captions", "unreadable captions", "in several lists")
-    bad = {clip for kind, clips in check.problems.items() if kind not in harmless for clip in clips}
+    bad = {
+        clip
+        for kind, clips in check.problems.items()
+        if "captions" not in kind and kind != "in several lists"
+        for clip in clips
+    }
     listed = _listed_clips(check.folder)
     for clip in sorted({clip for members in listed.values() for clip in members}):
         if clip not in bad:

@@ -260,7 +260,7 @@ class FinetunePreset(AskingPreset):
     freeze: list[str] = Field([], description="parts of the denoiser, by name, that stay as they are")
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-5, warmup=100)
     compile: bool | Literal["auto", "graphs"] = Field(
-        False,
+        "auto",
         description="true: compile the network, and decoding with judgement (minutes, once); graphs: capture them in "
         "CUDA graphs as they are (seconds; several times as fast); auto: graphs on a GPU where all of it is ours, but "
         "for ddpo and grpo",

@@ -1,5 +1,6 @@
 """The trainer: a batch of prompts at a time becomes a trajectory, and its update points become optimiser steps."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -27,6 +28,8 @@ from motionrft.training.optimiser import Optimiser
 from motionrft.training.out_of_memory import does_not_fit
 from motionrft.training.seeds import item_seed
 from motionrft.training.watch import Watch
+
+log = logging.getLogger(__name__)
 
 _TEXTS_AHEAD = 1024
 """Prompts whose texts are encoded together: a text encoder takes seconds to load, and a data set hours to encode."""
@@ -183,10 +186,13 @@ class FinetuneTrainer:
     def _halve(self) -> None:
         self.micro_batch = (self.micro_batch + 1) // 2
         torch.cuda.empty_cache()
-        if self.say is not None:
-            self.say(
-                f"Out of memory: {self.micro_batch} prompts at a time; the batch stays {self.preset.batch}."
-            )
+        told = f"Out of memory: {self.micro_batch} prompts at a time; the batch stays {self.preset.batch}."
+        if (
+            not self.distribution.main
+        ):  # the first process speaks for all, and knows nothing of this one's memory
+            log.warning("process %d: %s", self.distribution.rank, told)
+        elif self.say is not None:
+            self.say(told)
 
     def _estimate_total(self, step: int, lines: Sequence[dict[str, Any]]) -> None:
         assert self.preset.time_limit is not None

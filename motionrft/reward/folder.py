@@ -27,6 +27,7 @@ from motionrft.reward.motionreward.motionreward import (
 from motionrft.reward.motionreward.sizes import RewardSize
 from motionrft.reward.tmr import TMRNetwork, TMRReward, TMRSize
 from motionrft.text.base import TextEncoder, TextFeatures
+from motionrft.text.cache import CachedTextEncoder
 from motionrft.text.loading import load_text_encoder
 from motionrft.training.outline import outlining
 from motionrft.training.weights import CONFIG, check_fits, load_state, load_weights, save_weights
@@ -87,7 +88,7 @@ def load_motionreward(
     reward = MotionReward(
         network,
         {name: _statistics(tensors, f"normalisers.{name}", folder) for name in size.representations},
-        text_encoder(config["text"], size.text_width, device),
+        text_encoder(config["text"], size.text_width, device, _learnt_with(config, folder)),
         weights or config["weights"],
         representation,
         critics,
@@ -116,7 +117,7 @@ def load_tmr(folder: Path | str) -> TMRReward:
     reward = TMRReward(
         TMRNetwork(size),
         _statistics(tensors, "normaliser", folder),
-        text_encoder(config["text"], size.text_width),
+        text_encoder(config["text"], size.text_width, learnt_with=_learnt_with(config, folder)),
         config["weights"],
     )
     load_state(reward, tensors, str(folder))
@@ -151,9 +152,28 @@ class AbsentTextEncoder(TextEncoder):
         )
 
 
-def text_encoder(name: str, width: int, device: torch.device | str = "cpu") -> TextEncoder:
-    """The text encoder of that name, or a stand-in that only fails when a text has to be read."""
-    return load_text_encoder(name, device=device) if name in TEXT_ENCODERS else AbsentTextEncoder(name, width)
+def text_encoder(
+    name: str,
+    width: int,
+    device: torch.device | str = "cpu",
+    learnt_with: tuple[str, str] | None = None,
+) -> TextEncoder:
+    """The text encoder of that name, or a stand-in that only fails when a text has to be read.
+
+    Args:
+        learnt_with: as `CachedTextEncoder.learnt_with`.
+    """
+    if name not in TEXT_ENCODERS:
+        return AbsentTextEncoder(name, width)
+    encoder = load_text_encoder(name, device=device)
+    if isinstance(encoder, CachedTextEncoder):
+        encoder.learnt_with = learnt_with
+    return encoder
+
+
+def _learnt_with(config: Mapping[str, Any], folder: Path | str) -> tuple[str, str] | None:
+    identity = config.get("text_identity")
+    return None if identity is None else (str(identity), str(folder))
 
 
 def _read(folder: Path | str, family: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -41,6 +42,15 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else base / "motionrft"
 
 
+@cache
+def _tell_of_another_build(trained: str, origin: str, here: str) -> None:
+    """Once in a process, however often the model is loaded."""
+    log.warning(
+        "%s was trained on texts read by %s; here %s reads them. What it says about texts may differ from what it was "
+        "measured with: use the same encoder, or train it again.", origin, trained, here,
+    )  # fmt: skip
+
+
 def text_key(text: str) -> str:
     """Name of a text's features inside the cache."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
@@ -67,6 +77,8 @@ class CachedTextEncoder(TextEncoder):
         self._homes: dict[str, Path] = {}
         self._surveyed: set[Path] = set()
         self._told: set[str] = set()
+        self.learnt_with: tuple[str, str] | None = None
+        """Identity of the encoder whose features a model was trained on, and where that is written."""
 
     def encode(self, texts: Sequence[str]) -> TextFeatures:
         # Whoever trains in reduced precision still gets, and remembers, what everybody else does.
@@ -74,6 +86,7 @@ class CachedTextEncoder(TextEncoder):
             return self._encode(texts)
 
     def _encode(self, texts: Sequence[str]) -> TextFeatures:
+        self._tell_of_build()
         texts = [self.cleaned(text) for text in texts]
         keys = [text_key(text) for text in texts]
         named = dict(zip(keys, texts, strict=True))
@@ -83,6 +96,12 @@ class CachedTextEncoder(TextEncoder):
             found |= self._learn(missing, keep=True)
         self._tell_of_cuts(named, found)
         return _collate([found[key] for key in keys])
+
+    def _tell_of_build(self) -> None:
+        """Say, before the first text is read for a model, that it was trained on another encoder's features."""
+        if self.learnt_with is not None and self.learnt_with[0] != self.identity:
+            _tell_of_another_build(*self.learnt_with, self.identity)
+        self.learnt_with = None
 
     def _tell_of_cuts(self, named: dict[str, str], found: dict[str, Features]) -> None:
         """Say of the first few texts that fill all tokens the encoder reads that their end is lost."""

@@ -36,11 +36,24 @@ def resolve_device(name: str, say: Callable[[str], None]) -> "torch.device":
             "" if chosen != "cpu" else " (mps has to be asked for)" if "mps" in devices else " (no GPU found)"
         )
         say(f"device: {chosen}{reason}")
-        return torch.device(chosen)
+        return _ready(torch.device(chosen))
     wanted = "cuda:0" if name == "cuda" else name
     if wanted not in devices:
         raise UserError(f"--device {name}: not on this machine. There are: {', '.join(['auto', *devices])}")
-    return torch.device(name)
+    return _ready(torch.device(name))
+
+
+def _ready(device: "torch.device") -> "torch.device":
+    """The device, set up for batches of many lengths.
+
+    cuDNN's attention builds a plan for every new shape, which on an H100 in bfloat16 took ten times the call itself;
+    the other fused kernels take any shape.
+    """
+    import torch
+
+    if device.type == "cuda":
+        torch.backends.cuda.enable_cudnn_sdp(False)
+    return device
 
 
 def resolve_precision(name: str, device: "torch.device") -> "torch.dtype":

@@ -3,6 +3,7 @@
 import pytest
 
 from motionrft.data import read_captions, read_prompts
+from motionrft.data.captions import caption_fault
 from motionrft.errors import UserError
 
 
@@ -12,6 +13,23 @@ def test_humanml3d_lines_give_text_tokens_and_seconds(tmp_path):
     first, second = read_captions(path)
     assert (first.text, first.tokens[2], first.whole) == ("a man walks", "walk/VERB", True)
     assert (second.start, second.end, second.whole) == (1.5, 3.0, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a man walks##0.0#0.0\nhe turns##1.5#9.0\n", None),
+        ("he turns##2.0#2.0\n", "captions of no part of their clip"),
+        ("a man walks##0.0#0.0\nhe turns##4.5#9.0\n", "captions of no part of their clip"),
+        ("", "no captions"),
+        ("##0.0#0.0\n", "unreadable captions: a.txt: line 1: nothing stands before"),
+        ("a # b#a/DET#0.0#0.0\n", "unreadable captions: a.txt: line 1: 'a # b"),
+    ],
+)
+def test_a_check_tells_what_a_run_would_stumble_over(text, said):
+    lines = list(enumerate(text.splitlines(), 1))
+    found = caption_fault(lines, "a.txt", 4.0)
+    assert found is None if said is None else found.startswith(said)
 
 
 def test_nan_times_mean_the_whole_clip(tmp_path):

@@ -89,6 +89,18 @@ def test_rates_are_those_a_reader_will_assume(tmp_path: Path) -> None:
     assert read_motions(path)[0].fps == 10
 
 
+def test_a_rate_that_readers_will_not_guess_is_known_to_be_unsaid() -> None:
+    assert Conversion("joints", fps=30.0).unsaid_fps == 30
+    assert Conversion("joints", fps=20.0).unsaid_fps is Conversion("hymotion", fps=30.0).unsaid_fps is None
+    assert Conversion("joints", fps=30.0, suffix=".npz").unsaid_fps is None
+
+
+def test_what_nobody_could_read_back_is_not_written(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", JOINTS[:2])
+    outcome = convert_file(Job(tmp_path / "a.npy", tmp_path / "out" / "a"), Conversion("kinematic"))
+    assert "as kinematic at 20 fps: has 1 frame" in outcome.faults[0].message and not outcome.outputs
+
+
 def test_mirroring_exchanges_the_sides(tmp_path: Path) -> None:
     job = Job(person(tmp_path / "a.npy"), tmp_path / "out" / "a")
     (path,) = convert_file(job, Conversion("joints", mirror=True)).outputs

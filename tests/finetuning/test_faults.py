@@ -10,6 +10,7 @@ from torch import Tensor
 
 from motionrft.errors import RunError
 from motionrft.finetuning.trainer import FinetuneTrainer
+from motionrft.training.distribution import Distribution
 from motionrft.training.loop import train
 from motionrft.training.progress import Silent
 from motionrft.training.run import RunFolder
@@ -100,3 +101,13 @@ def test_a_reward_that_raises_ends_the_run_and_the_checkpoint_stays(tmp_path) ->
         with pytest.raises(ZeroDivisionError):
             train(_trainer(fall, updates=12), folder, updates=12, checkpoint_every=2)
         assert folder.load_latest()[0] == 4
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_every_process_says_that_its_own_memory_ended(rank: int, caplog: pytest.LogCaptureFixture) -> None:
+    trainer, said = _trainer(lambda call, r: r, updates=1), list[str]()
+    trainer.say, trainer.distribution = said.append, Distribution(rank, processes=2)
+    trainer._halve()
+    told = said if rank == 0 else [record.getMessage() for record in caplog.records]
+    assert len(said) + len(caplog.records) == 1 and "Out of memory" in told[0]
+    assert told[0].startswith("process 1: ") == (rank == 1)

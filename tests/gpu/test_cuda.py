@@ -1,8 +1,9 @@
 """On a real GPU (`pytest -m gpu`, part of `make gpu`): no step waits, graphs and compiled calls agree with plain ones."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 import pytest
@@ -104,21 +105,21 @@ def test_captured_calls_learn_what_plain_calls_do(name: str) -> None:
         assert_close(other, plain, rtol=2e-3, atol=1e-4)
 
 
+def too_large(capture: Callable[..., object], *arguments: object) -> object:
+    """A capture after which a petabyte is asked for."""
+    capture(*arguments)
+    return torch.empty(2**50, device=CUDA)
+
+
 def test_calls_go_on_uncaptured_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer, batch = trainer_of("easytune")
     batch = placed(trainer, batch, CUDA)
     calls = captured(trainer.context.generator, trainer.context.reward)
     trainer.context = replace(trainer.context, compiled=calls)
     first = lines_of(trainer, batch)
-    capture = calls.predict._capture
-
-    def short(*arguments: object) -> object:
-        capture(*arguments)
-        return torch.empty(2**50, device=CUDA)
-
     for call in (calls.predict, calls.judged):
         call.known.clear()
-        monkeypatch.setattr(call, "_capture", short)
+        monkeypatch.setattr(call, "_capture", partial(too_large, call._capture))
     second = lines_of(trainer, batch)
     assert not (calls.predict.known or calls.judged.known)
     assert len(first) == len(second) and all(line["loss"] == line["loss"] for line in second)

@@ -84,6 +84,15 @@ def test_saved_and_loaded_it_says_the_same(
     assert loaded.about == reward.about and loaded.weights == reward.weights
 
 
+def test_a_folder_remembers_which_build_of_the_text_encoder_it_learnt_from(
+    reward: MotionReward, tmp_path: Path
+) -> None:
+    folder = tmp_path / "reward"
+    save_reward(folder, reward)
+    encoder = load_motionreward(folder).text_encoder
+    assert getattr(encoder, "learnt_with", None) == (reward.text_encoder.identity, str(folder))
+
+
 def test_damaged_and_foreign_folders_are_refused(reward: MotionReward, tmp_path: Path) -> None:
     folder = tmp_path / "reward"
     save_reward(folder, reward)

@@ -186,3 +186,21 @@ def test_without_a_disk_nothing_is_forgotten(monkeypatch):
     for _ in range(2):
         encoder.encode(["walk", "run"])
     assert sorted(behind.asked) == ["run", "walk"]
+
+
+def test_another_build_of_the_encoder_is_told_once_however_often_a_model_is_loaded(tmp_path, caplog):
+    origin = str(tmp_path / "reward")
+    for _ in range(2):
+        encoder = CachedTextEncoder(CountingEncoder())
+        encoder.learnt_with = ("counting-0", origin)
+        encoder.encode(["walk"])
+    assert len(caplog.records) == 1
+    assert all(word in caplog.text for word in (origin, "counting-0", "counting-1"))
+
+
+def test_nothing_is_said_of_the_same_build_or_before_a_text_is_read(tmp_path, caplog):
+    same, other = (CachedTextEncoder(CountingEncoder()) for _ in range(2))
+    same.learnt_with, other.learnt_with = (same.identity, str(tmp_path)), ("counting-0", str(tmp_path))
+    same.encode(["walk"])
+    other.check(["walk"])
+    assert not caplog.records
