@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.kimodo import STEPS, draw, summary, table
+from tests.benchmarks.kimodo import STEPS, TOLD, WITHOUT, draw, summary, table
 
 BLOCKS = {"positions_mm": 10.0, "velocities_mm_s": 200.0}
 
@@ -45,15 +45,15 @@ def test_the_table_shows_all_that_was_measured() -> None:
 def test_blocks_are_compared_seed_by_seed_with_the_run_without_the_term() -> None:
     drifted = [run(0.1) | {"blocks": {"positions_mm": mm}} for mm in (12.0, 13.0, 14.0)]
     kept = [run(0.1) | {"blocks": {"positions_mm": mm}} for mm in (10.0, 11.5, 11.5)]
-    _, mean, low, high = summary({"easytune": kept, "easytune-without": drifted})["easytune"]["gains"][
+    _, mean, low, high = summary({TOLD: kept, WITHOUT: drifted})[TOLD]["gains"][
         "positions_mm against without"
     ]
     assert mean == pytest.approx(-2) and low < mean < high < 0
 
 
 def test_the_figure_has_a_line_a_run(tmp_path: Path) -> None:
-    runs = summary({"easytune": [run(0.1), run(0.3)], "easytune-without": [run(0.2)], "sft": [run(0.2)]})
-    assert runs["easytune"]["curve"] == [10, 14]
+    runs = summary({TOLD: [run(0.1), run(0.3)], WITHOUT: [run(0.2)], "sft": [run(0.2)]})
+    assert runs[TOLD]["curve"] == [10, 14]
     draw({"runs": runs, "before": {"curve": [9.0, 9.5]}}, tmp_path / "a.svg")
     text = (tmp_path / "a.svg").read_text()
     assert text.count("<path class=") == 3 and "tuned, without" in text and "untuned" in text
