@@ -9,6 +9,7 @@ from motionrft.errors import UserError
 from motionrft.evaluation.critics import evaluate_authenticity, evaluate_preference
 from motionrft.evaluation.motion_physics import evaluate_physics
 from motionrft.reward.base import Reward, RewardCondition
+from tests.abroad.layouts import KIT_ML, features_of
 
 
 class Height(Reward):
@@ -81,6 +82,12 @@ def test_authenticity_meets_real_motions_of_the_same_length_and_counts(folder, t
     cells = [result.metrics[name][0] for name in names]
     assert cells == [1, 5, 4, 0] and result.metrics["share_generated"] == [0.5]
     assert result.metrics["score/generated"] == [0.8] and result.metrics["score/real"] == [0.0]
+
+
+def test_kits_features_have_physics_at_any_rate(tmp_path):
+    np.save(tmp_path / "a.npy", features_of(KIT_ML, 0).numpy())
+    result, faults = evaluate_physics(tmp_path)
+    assert not faults and result.metrics["jitter"][0] > 0
 
 
 def test_physics_of_files_with_real_motion_beside_and_bad_files_told(folder, tmp_path):
