@@ -169,12 +169,11 @@ class DecoderLayer(nn.Module):
 def _attended(layer: "EncoderLayer | DecoderLayer", x: Tensor, mask: Tensor | None) -> Tensor:
     """LN(x + attention(x)) of x (B, T, D), (B, T, D)."""
     attention, norm = layer.self_attn, layer.norm1
-    if type(attention) is Attention and fused.suits(
-        x, attention.out_proj, norm
-    ):  # no adapter has taken its place
-        packed, bias = attention.in_proj_weight, attention.in_proj_bias
-        if not (torch.is_grad_enabled() and (packed.requires_grad or bias.requires_grad)):
-            return fused.attend(x, packed, bias, attention.out_proj, norm, attention.heads, mask)
+    if type(attention) is Attention:  # an adapter around it need not show what it holds
+        packed, bias, out = attention.in_proj_weight, attention.in_proj_bias, attention.out_proj
+        frozen = not torch.is_grad_enabled() or not (packed.requires_grad or bias.requires_grad)
+        if frozen and fused.suits(x, out, norm):
+            return fused.attend(x, packed, bias, out, norm, attention.heads, mask)
     return norm(x + layer.drop(attention(x, mask=mask)))  # (B, T, D)
 
 

@@ -1,7 +1,7 @@
 """What score does with one motion after another: read it, judge it, and say what is told of it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,19 +145,12 @@ def queries_of(
 def _read(
     paths: Iterator[tuple[int, Path]], options: "ReadingOptions"
 ) -> "Iterator[tuple[int, Motion | FileFault]]":
-    """Every motion of every file, with the file's number.
+    """Every motion of every file, with the file's number."""
+    from motionrft.files.motions import arrays_at_their_rate, stream_motions
 
-    Skeletons are brought to the wanted rate as they are read, arrays when they are judged: features of some data sets
-    cannot be resampled, their joints can.
-    """
-    from motionrft.files import iterate_motions
-    from motionrft.files.formats.table import format_named
-    from motionrft.files.words import ARRAYS
-
-    arrays, as_they_are = format_named(ARRAYS).suffixes, replace(options, fps=None)
     for number, path in paths:
-        reading = as_they_are if path.suffix.lower() in arrays else options
-        yield from ((number, found) for found in iterate_motions([path], options=reading))
+        reading = arrays_at_their_rate(path, options)
+        yield from ((number, found) for found in stream_motions(path, reading))
 
 
 def _text_of(motion: "Motion", texts: MotionTexts) -> str | None:

@@ -107,7 +107,7 @@ def _sample(
     there = [each.stem for each in wanted if share.number_of_jobs > 1 and _finished(out, each, preset)]
     if there and not (call.resume or call.overwrite):
         raise UserError(f"{out}: {there[0]} is there; add --resume or --overwrite, or name another folder.")
-    record = SampledRecord(out, preset, generator_identity(path))
+    record = SampledRecord(out, preset, generator_identity(path), model.fps)
     if not call.overwrite:
         record.compare()
     if call.resume:

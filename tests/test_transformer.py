@@ -1,5 +1,7 @@
 """The shared transformer against torch's own layers, and its shortcuts against the long way."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -82,3 +84,20 @@ def test_timestep_features_are_cosines_then_sines() -> None:
     torch.testing.assert_close(features[0], torch.tensor([1.0] * 4 + [0.0] * 4))
     frequencies = 10000.0 ** (-torch.arange(4) / 4)
     torch.testing.assert_close(features[1], torch.cat(((7 * frequencies).cos(), (7 * frequencies).sin())))
+
+
+def test_attention_behind_an_adapter_that_hides_its_weights_is_called() -> None:
+    layer = EncoderLayer(8, 2, 16, 0.0).eval()
+    x = torch.randn(2, 5, 8)
+    expected = layer(x)
+
+    class Adapter(torch.nn.Module):
+        def __init__(self, attention: torch.nn.Module) -> None:
+            super().__init__()
+            self.inner = attention
+
+        def forward(self, *given: Any, **named: Any) -> torch.Tensor:
+            return self.inner(*given, **named)
+
+    layer.self_attn = Adapter(layer.self_attn)  # type: ignore[assignment]
+    assert torch.allclose(layer(x), expected, atol=1e-6)

@@ -10,8 +10,8 @@ from motionrft.data import MotionDataset, pad
 from motionrft.errors import UserError
 from motionrft.evaluation.metrics.exact import exact
 from motionrft.evaluation.result import EvaluationResult, collect, machine
-from motionrft.files import Motion, iterate_motions, motion_files
-from motionrft.files.motions import FileFault
+from motionrft.files import Motion, motion_files
+from motionrft.files.motions import FileFault, arrays_at_their_rate, stream_motions
 from motionrft.files.physical import physical_joints
 from motionrft.files.reading import ReadingOptions
 from motionrft.physics import physics_measures
@@ -49,13 +49,17 @@ def evaluate_physics(
     options = options or ReadingOptions()
     fps = options.fps or (USUAL_FPS if real is None else real.fps)
     files = motion_files([motions])
-    for found in iterate_motions(files[company.rows(len(files))], options=replace(options, fps=fps)):
-        if isinstance(found, FileFault):
-            faults.append(found.message)
-        elif len(found) < SHORTEST:
-            faults.append(f"{found.source}: {len(found)} frames; physics needs at least {SHORTEST}.")
-        else:
-            measured.append(_measures(physical_joints(found, fps).joints, fps))
+    asked = replace(options, fps=fps)
+    for path in files[company.rows(len(files))]:
+        for found in stream_motions(path, arrays_at_their_rate(path, asked)):
+            if isinstance(found, FileFault):
+                faults.append(found.message)
+                continue
+            joints = physical_joints(found, fps).joints
+            if len(joints) < SHORTEST:
+                faults.append(f"{found.source}: {len(joints)} frames; physics needs at least {SHORTEST}.")
+            else:
+                measured.append(_measures(joints, fps))
     parts = company.gather((measured, faults))
     measured = [each for part, _ in parts for each in part]
     faults = [each for _, part in parts for each in part]

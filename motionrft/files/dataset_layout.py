@@ -11,6 +11,8 @@ ALSO = {ROTATION: "joints_6d"}
 TEXTS = "texts"
 CARD = "dataset.json"
 """What a data set says of itself: frame rate, licence, where it comes from."""
+SAMPLING = "sampling.json"
+"""What a folder of samples says of itself: how they were made, and their frame rate."""
 SHARD_INDEX, SHARDS = "shards.json", "shards"
 """Of a data set in shards: the list of them, and the folder in which they lie instead of the folders above."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from motionrft.errors import UserError
 from motionrft.files.checks import check_fps
-from motionrft.files.dataset_layout import ALSO, CARD, FOLDERS, SHARDS
+from motionrft.files.dataset_layout import ALSO, CARD, FOLDERS, SAMPLING, SHARDS
 from motionrft.parsing import read_json
 
 _CLIPS = {*FOLDERS.values(), *ALSO.values(), SHARDS}
@@ -27,11 +27,15 @@ def rate_said(properties: Mapping[str, Any], source: Path) -> float | None:
 
 
 def rate_beside(path: Path) -> float | None:
-    """What the data set says whose clip, or shard, a file is; None where it is none, or nothing is said.
+    """What the data set says whose clip, or shard, a file is, or the folder of samples that it lies in; None where it is
+    none, or nothing is said.
 
     Raises:
         UserError: as `rate_said`, or the data set's own file is damaged.
     """
+    samples = path.parent / SAMPLING
+    if samples.is_file():
+        return rate_said(read_json(samples), samples)
     for folder in path.absolute().parents:
         source = folder.parent / CARD
         if folder.name in _CLIPS and source.is_file():

@@ -9,11 +9,18 @@ from pathlib import Path
 from motionrft.errors import UserError
 from motionrft.files.checks import doubtful
 from motionrft.files.formats.base import FileFault, OpenedFile
-from motionrft.files.formats.table import format_of, is_motion_file, motion_formats, suffixes
+from motionrft.files.formats.table import (
+    format_named,
+    format_of,
+    is_motion_file,
+    motion_formats,
+    suffixes,
+)
 from motionrft.files.joint_maps import JointMap
 from motionrft.files.placing import motions_of
 from motionrft.files.reading import ReadingOptions
 from motionrft.files.recording import Motion, Recording
+from motionrft.files.words import ARRAYS
 from motionrft.parsing import parsing
 
 __all__ = [
@@ -71,6 +78,13 @@ def own_names(path: Path) -> Sequence[str]:
         return found.names(file) if found in naming else ()
     except UserError:
         return ()
+
+
+def arrays_at_their_rate(path: Path, options: ReadingOptions) -> ReadingOptions:
+    """The options for a file whose joints are wanted at a rate: skeletons are brought to it as they are read, arrays by
+    whoever asks. Features of some data sets cannot be resampled, their joints can."""
+    arrays = path.suffix.lower() in format_named(ARRAYS).suffixes
+    return replace(options, fps=None) if arrays else options
 
 
 def iterate_motions(

@@ -73,8 +73,19 @@ def read_pair_prompts(path: Path, generator: TextToMotion) -> PairPrompts:
 
 
 def read_motion(path: Path, generator: TextToMotion) -> Tensor:
-    """(T, D) as the generator makes them, de-normalised."""
-    motion = read_motions(path)[0]
+    """(T, D) as the generator makes them, de-normalised.
+
+    Raises:
+        UserError: the file is damaged, holds several motions, or does not say a rate that matters.
+    """
+    motion, *others = read_motions(path)
+    if others:
+        raise UserError(f"{path}: holds {1 + len(others)} motions, and a pair is of one a side.")
+    if motion.rate_note and motion.fps != generator.fps:
+        raise UserError(
+            f"{path}: does not say its rate, which may be {motion.fps:g} or the generator's {generator.fps:g} frames a "
+            "second. Write it as .npz with fps in it."
+        )
     frames = torch.from_numpy(motion.array).flatten(1)
     frames = resample(frames, motion.representation, motion.fps, generator.fps)
     return convert(frames[None], motion.representation, generator.representation)[0].flatten(1)

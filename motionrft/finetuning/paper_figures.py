@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from motionrft.evaluation.catalogue import metric_of
 from motionrft.evaluation.result import EvaluationResult
 from motionrft.report.content import Figure, Series
 
@@ -137,7 +138,8 @@ def of_refinement(
     if plain is not None and refined is not None:
         shared = [name for name in ("label_r1", "raw_r1", "fid", "mm_dist") if name in plain.metrics]
         texts = [
-            f"{name} {plain.mean(name, False):.3f} to {refined.mean(name, False):.3f}" for name in shared
+            f"{metric_of(name).label} {plain.mean(name, False):.3f} to {refined.mean(name, False):.3f}"
+            for name in shared
         ]
         shows = "generation tuned with the reward, and with the refined one"
         figures.append(Figure("14", shows, "better (no numbers)", ", ".join(texts)))

@@ -66,8 +66,8 @@ class UnifiedReward(Reward):
         conditions = [part.prepare(texts, references, lengths) for part in self.parts]  # type: ignore[operator]
         features = [condition.features for condition in conditions if condition.features is not None]
         return RewardCondition(
-            _side_by_side([condition.text for condition in conditions]),
-            _side_by_side([condition.reference for condition in conditions]),
+            self._side_by_side([condition.text for condition in conditions]),
+            self._side_by_side([condition.reference for condition in conditions]),
             features[0] if features else None,
             next((condition.captions for condition in conditions if condition.captions), ()),
         )
@@ -98,7 +98,10 @@ class UnifiedReward(Reward):
             )
         return parts
 
-
-def _side_by_side(embeddings: Sequence[Tensor | None]) -> Tensor | None:
-    there = [embedding for embedding in embeddings if embedding is not None]
-    return torch.cat(there, dim=-1) if there else None  # (B, sum of D)
+    def _side_by_side(self, embeddings: Sequence[Tensor | None]) -> Tensor | None:
+        """(B, sum of widths); zeros where a part has none, such as a reward whose text has no weight."""
+        there = next((embedding for embedding in embeddings if embedding is not None), None)
+        if there is None:
+            return None
+        pairs = zip(embeddings, self.widths, strict=True)
+        return torch.cat([there.new_zeros(len(there), n) if e is None else e for e, n in pairs], dim=-1)

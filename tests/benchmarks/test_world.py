@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.benchmarks.contrast import opposites, parts
+from motionrft.preferences.contrast import opposites, parts
 from tests.benchmarks.world import CONTROL, SHOWN, summary, table
 
 

@@ -20,9 +20,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
+from unittest.mock import patch
 
-from tests.benchmarks.contrast import opposites
-from tests.benchmarks.contrast import parts as parts_of
+from motionrft.preferences.contrast import opposites
+from motionrft.preferences.contrast import parts as parts_of
 from tests.benchmarks.side_by_side import Parts, motionrft
 from tests.benchmarks.world import COMMON, CONTRAST, MANY, RUNS, summary, table, write_prompts
 from tests.benchmarks.world_gpu import plain_lists
@@ -108,7 +109,10 @@ def trial(options: argparse.Namespace) -> None:
         values = COMMON | {"generator": str(options.base), "reward": str(options.reward), **said}
         values |= {"seed": options.seed, "time_limit": options.seconds, **settings}
         out = options.work / options.name
-        done = finetune(FinetunePreset.of(values, options.name), FinetuneSession(out, device))
+        # On a processor its own time counts, whoever else is busy; on a GPU all run side by side.
+        clock = time.process_time if device.type == "cpu" else time.perf_counter
+        with patch("time.perf_counter", clock):
+            done = finetune(FinetunePreset.of(values, options.name), FinetuneSession(out, device))
         lines = read_lines(out / METRICS)
         terms = {
             key: [fmean(line[key] for line in part) for part in (lines[:20], lines[-20:])]

@@ -32,7 +32,7 @@ FLOORS = [
         "intervals",
         "builtin",
     ],
-    ["transformer", "diffusion", "training"],
+    ["fused", "transformer", "diffusion", "training"],
     ["representations", "text", "pictures"],
     ["physics", "report", "files", "generators"],
     ["data"],

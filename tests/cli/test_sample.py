@@ -67,6 +67,7 @@ def test_resume_makes_only_what_is_missing(run: Run, model: str, tmp_path: Path)
     Path(first[1]["file"]).unlink()
     again = lines(run(*arguments, "--json", "--resume", "--out", str(tmp_path / "out")))
     assert again == first[1:]
+    assert json.loads((tmp_path / "out" / "sampling.json").read_text())["fps"] == 20
     changed = run(*arguments, "--seed", "5", "--resume", "--out", str(tmp_path / "out"))
     assert changed.code == 2 and "sampled otherwise: seed: 0 -> 5" in changed.err
     (tmp_path / "out" / Path(first[0]["file"]).with_suffix(".txt").name).write_text("they sat\n")

@@ -9,6 +9,7 @@ from motionrft.errors import UserError
 from motionrft.evaluation.critics import evaluate_authenticity, evaluate_preference
 from motionrft.evaluation.motion_physics import evaluate_physics
 from motionrft.reward.base import Reward, RewardCondition
+from tests.abroad.layouts import KIT_ML, features_of
 
 
 class Height(Reward):
@@ -41,6 +42,24 @@ def test_preference_counts_pairs(tmp_path):
         _write(tmp_path / "worse" / f"{row}.npy", 1.5)
     result = evaluate_preference(Height(), tmp_path, "height", "id")
     assert result.metrics["accuracy"] == [7 / 8] and result.metrics["swapped/accuracy"] == [7 / 8]
+
+
+def test_pairs_are_judged_at_the_reward_s_rate(tmp_path):
+    for row in range(4):
+        for side in ("better", "worse"):
+            (tmp_path / side).mkdir(exist_ok=True)
+            np.savez(tmp_path / side / f"{row}.npz", motion=np.zeros((61, 22, 3), np.float32), fps=60.0)
+    reward, lengths = Height(), []
+    reward.representation = "joints"
+    reward.forward = lambda motion, frames, *_: (
+        lengths.extend(frames.tolist()),
+        {"preference": frames * 1.0},
+    )
+    evaluate_preference(reward, tmp_path, "height", "id")
+    assert set(lengths) == {21}
+    reward.about, lengths[:] = {"fps": 30.0}, []
+    evaluate_preference(reward, tmp_path, "height", "id")
+    assert set(lengths) == {31}
 
 
 def test_a_motion_without_a_partner_is_named(tmp_path):
@@ -81,6 +100,12 @@ def test_authenticity_meets_real_motions_of_the_same_length_and_counts(folder, t
     cells = [result.metrics[name][0] for name in names]
     assert cells == [1, 5, 4, 0] and result.metrics["share_generated"] == [0.5]
     assert result.metrics["score/generated"] == [0.8] and result.metrics["score/real"] == [0.0]
+
+
+def test_kits_features_have_physics_at_any_rate(tmp_path):
+    np.save(tmp_path / "a.npy", features_of(KIT_ML, 0).numpy())
+    result, faults = evaluate_physics(tmp_path)
+    assert not faults and result.metrics["jitter"][0] > 0
 
 
 def test_physics_of_files_with_real_motion_beside_and_bad_files_told(folder, tmp_path):

@@ -108,6 +108,13 @@ def test_a_clip_by_itself_has_the_rate_of_its_data_set(folder: Path, packed: Pat
         read_motions(path)
 
 
+def test_samples_by_themselves_have_the_rate_that_they_were_sampled_at(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.ones((40, 263), np.float32))
+    (tmp_path / "sampling.json").write_text('{"fps": 30.0, "seed": 0}')
+    (motion,) = read_motions(tmp_path / "a.npy")
+    assert motion.fps == 30 and motion.rate_note is None
+
+
 def _shorter(root: Path) -> None:
     path = root / "shards" / "00001.safetensors"
     path.write_bytes(path.read_bytes()[:-100])

@@ -37,6 +37,18 @@ def test_pairs_are_cut_to_the_shorter_motion_and_keep_their_prompt(pairs):
     assert len(read_pairs(pairs, ["kinematic"])) == 6, "the same file trains a reward"
 
 
+def test_a_motion_that_is_none_by_itself_or_of_an_unsaid_rate_is_refused(pairs, monkeypatch):
+    generator = small_generator()
+    monkeypatch.setattr(generator, "fps", 30.0)
+    with pytest.raises(
+        UserError, match=r"better0.npy: does not say its rate, which may be 20 or .* 30 frames"
+    ):
+        read_pair_prompts(pairs, generator)
+    np.save(pairs.parent / "better0.npy", np.zeros((2, 40, 263), np.float32))
+    with pytest.raises(UserError, match=r"better0.npy: holds 2 motions"):
+        read_pair_prompts(pairs, small_generator())
+
+
 def test_dpo_learns_from_given_pairs_without_sampling_or_judging(pairs):
     preset = small_preset(method={"method": "dpo", "beta": 100.0}, pairs=str(pairs))
     trainer = small_trainer(preset)

@@ -1,10 +1,10 @@
 """A reward of what was told minus what was not: the same events in another order or number, or one of them alone.
 
-    motionrft finetune --reward builtin-world --set 'weights={semantic: 1, tests.benchmarks.contrast:Contrast: 0.5}' …
+    motionrft finetune --preset world-easytune --prompts FILE --out runs/events
 
 A cosine to the prompt alone favours what is "more like the text". This term is 0 for a prompt that tells neither an
-order nor a number nor several events. What it is worth: README.md, "The wider world". MOTIONRFT_CONTRAST names another
-reward than builtin-world.
+order nor a number nor several events. A reward judges with it that was trained on groups which differ in nothing else
+(`builtin-world`; MOTIONRFT_CONTRAST names another). What it is worth: tests/benchmarks/README.md, "The wider world".
 """
 
 import os
