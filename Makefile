@@ -113,7 +113,8 @@ assets: install
 		assemble_tokens(*map(Path, sys.argv[1:]))" $(ASSETS)/data $(ASSETS)/tokens/generator
 
 # The wider world: Bandai-Namco's and CMU's clips with composed events. `world-pack` makes one small file of the captures,
-# to be taken to a machine with a GPU; `world` trains from it (DEVICE=cuda: about ten minutes; a processor: hours).
+# to be taken to a machine with a GPU; `world` trains from it (DEVICE=cuda: about ten minutes; a processor: hours). The reward
+# learns from groups of equally long motions too (`even`): without them it tells a number by the length.
 CMU ?= ../shared/data/cmu-everyday
 WORLD ?= build/world
 DEVICE ?= auto
@@ -131,7 +132,10 @@ world: install
 	test -f $(WORLD)/data/dataset.json || $(BIN)/motionrft convert $(WORLD)/raw/joints --dataset --preset world \
 		--captions $(WORLD)/raw/captions.jsonl --splits $(WORLD)/raw/splits.csv --out $(WORLD)/data
 	$(BIN)/motionrft pretrain --preset world-mld --device $(DEVICE) --data $(WORLD)/data --out $(WORLD)/base $(if $(wildcard $(WORLD)/base),--resume)
-	$(BIN)/motionrft train-reward --preset world --stage all --device $(DEVICE) --data $(WORLD)/data \
+	test -f $(WORLD)/even/dataset.json || $(BIN)/motionrft convert $(WORLD)/raw/joints --dataset --preset world \
+		--captions $(WORLD)/raw/captions.jsonl --splits $(WORLD)/raw/splits.csv --set 'compose.even={train: 900, val: 75, test: 90}' \
+		--out $(WORLD)/even
+	$(BIN)/motionrft train-reward --preset world --stage all --device $(DEVICE) --data $(WORLD)/even \
 		--set authenticity.fakes=$(WORLD)/base/generator --out $(WORLD)/reward $(if $(wildcard $(WORLD)/reward),--resume)
 	$(BIN)/motionrft train-reward --preset evaluator-mini --device $(DEVICE) --data $(WORLD)/data --out $(WORLD)/judge $(if $(wildcard $(WORLD)/judge),--resume)
 
