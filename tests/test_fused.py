@@ -113,3 +113,17 @@ def test_a_mask_that_hides_nothing_is_not_needed() -> None:
     assert fused.needed(None) is None
     assert fused.needed(torch.ones(2, 3, dtype=torch.bool)) is None
     assert fused.needed(torch.tensor([[True, False]])) is not None
+
+
+class Adapted(nn.Module):
+    """Takes attention's place, as an adapter of its packed weight does, and has none of its parameters."""
+
+    def forward(self, query: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        return query.flip(1)
+
+
+def test_an_adapter_in_the_place_of_attention_is_asked() -> None:
+    layer = network(SkipEncoder).middle_block
+    layer.self_attn = Adapted()
+    x = torch.randn(2, FRAMES, WIDTH)
+    assert torch.allclose(layer(x), layer._feed(layer.norm1(x + x.flip(1))), rtol=0, atol=1e-6)

@@ -17,15 +17,18 @@ from motionrft.evaluation.metrics import (
     preference_metrics,
 )
 from motionrft.evaluation.result import EvaluationResult, machine
-from motionrft.files import motion_files, read_motions
+from motionrft.files import motion_files
+from motionrft.files.layouts import usual_fps
 from motionrft.files.reading import ReadingOptions
 from motionrft.official.pickles import read_pickle
-from motionrft.representations.names import guess_representation
+from motionrft.representations.names import KINEMATIC, guess_representation
 from motionrft.reward.base import Reward
 from motionrft.reward.classification import official_swaps
 from motionrft.reward.motionreward.clips import Clip, Pair, batch_of, clips_of
 from motionrft.reward.motionreward.fakes import GENERATED, matched, read_fakes
-from motionrft.reward.motionreward.pairs import published_pairs, read_pairs
+from motionrft.reward.motionreward.pairs import published_pairs, read_clip, read_pairs
+from motionrft.reward.resampled import SAME_RATE
+from motionrft.skeleton import SMPL22
 from motionrft.training.fingerprints import path_hash, text_hash
 
 PAIRS = "pairs.jsonl"
@@ -48,12 +51,12 @@ def evaluate_preference(
         pairs: a folder with `pairs.jsonl`, or with `better/NAME.npy` and `worse/NAME.npy`; a `pairs.jsonl`;
             or a
             published `critic_*.pth`.
-        reading: how motion files are read.
+        reading: how motion files are read; they are brought to the reward's rate.
 
     Raises:
         UserError: no pairs, or a motion without its partner.
     """
-    found = pairs_at(pairs, reward.representation, reading)
+    found = pairs_at(pairs, reward.representation, reading, _rate_of(reward))
     sides = [[getattr(pair, side) for pair in found] for side in (BETTER, WORSE)]
     scores = torch.stack([_scores(reward, clips, term, batch) for clips in sides], dim=1)  # (N, 2)
     judged = preference_metrics(scores, official_swaps(len(scores)))
@@ -88,7 +91,15 @@ def evaluate_authenticity(
         reward: whose `term` is the probability that a motion is real.
         real: real motions; generated: folder of generated ones. seed: which real motions are met.
         reading: how the generated motions are read.
+
+    Raises:
+        UserError: the real motions are at another rate than the reward learnt.
     """
+    if abs(real.fps - (rate := _rate_of(reward))) > SAME_RATE:
+        raise UserError(
+            f"{real.folder}: its motions are at {real.fps:g} frames a second, and {name} learnt {rate:g}: it would take "
+            f"them for slower or faster ones. Write the data set at {rate:g}."
+        )
     items = matched(real, read_fakes(generated, [reward.representation], reading, real.fps), seed)
     labels = torch.tensor([int(item.label == GENERATED) for item in items])  # (N,)
     probability = _scores(reward, [item.clip for item in items], term, batch).double()  # (N,)
@@ -103,17 +114,27 @@ def evaluate_authenticity(
     return _result("authenticity", name, identity, data, numbers, notes, _device(reward))
 
 
-def pairs_at(place: Path, representation: str, reading: ReadingOptions | None = None) -> list[Pair]:
+def _rate_of(reward: Reward) -> float:
+    """Frames a second at which a reward learnt; those of its features' data sets where it does not say."""
+    about = getattr(reward, "about", None)
+    said = about.get("fps") if isinstance(about, dict) else None
+    width = getattr(reward, "kinematic_width", None)
+    return float(said or usual_fps(KINEMATIC, width or SMPL22.features))
+
+
+def pairs_at(
+    place: Path, representation: str, reading: ReadingOptions | None = None, fps: float | None = None
+) -> list[Pair]:
     """Preference pairs in one representation, from any of the forms that `evaluate_preference` reads."""
     if place.is_dir():
         listed = place / PAIRS
         return (
-            read_pairs(listed, [representation], reading)
+            read_pairs(listed, [representation], reading, fps)
             if listed.is_file()
-            else _paired_folder(place, representation, reading)
+            else _paired_folder(place, representation, reading, fps)
         )
     if place.suffix == ".jsonl":
-        return read_pairs(place, [representation], reading)
+        return read_pairs(place, [representation], reading, fps)
     return _published(place, representation)
 
 
@@ -129,7 +150,9 @@ def _published(place: Path, representation: str) -> list[Pair]:
     return [Pair(*clips, "published") for clips in zip(better, worse, strict=True)]
 
 
-def _paired_folder(folder: Path, representation: str, reading: ReadingOptions | None) -> list[Pair]:
+def _paired_folder(
+    folder: Path, representation: str, reading: ReadingOptions | None, fps: float | None
+) -> list[Pair]:
     sides: dict[str, dict[Path, Path]] = {}
     for side in (BETTER, WORSE):
         root = folder / side
@@ -144,14 +167,10 @@ def _paired_folder(folder: Path, representation: str, reading: ReadingOptions | 
         )
     names = sorted(sides[BETTER])
     better, worse = (
-        _clips([sides[side][name] for name in names], representation, reading) for side in (BETTER, WORSE)
+        [read_clip(sides[side][name], [representation], reading, fps) for name in names]
+        for side in (BETTER, WORSE)
     )
     return [Pair(*clips, "given") for clips in zip(better, worse, strict=True)]
-
-
-def _clips(paths: Sequence[Path], representation: str, reading: ReadingOptions | None) -> list[Clip]:
-    motions = [read_motions(path, options=reading)[0] for path in paths]
-    return [clips_of([torch.from_numpy(m.array)], m.representation, [representation])[0] for m in motions]
 
 
 @torch.no_grad()

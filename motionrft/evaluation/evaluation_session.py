@@ -181,7 +181,7 @@ class EvaluationSession:
         reward, identity = self._reward_of("preference")
         if self.preset.data is None:
             raise UserError("name the preference pairs with --data: a folder with better/ and worse/.")
-        name = self.preset.name or str(self.preset.reward)
+        name = self.preset.name or self.preset.reward or builtin.NAME
         preset = self.preset
         return evaluate_preference(
             reward,
@@ -199,7 +199,7 @@ class EvaluationSession:
             raise UserError(
                 "authenticity needs real motions (--data DIR) and generated ones (--motions DIR)."
             )
-        name, motions = self.preset.name or str(self.preset.reward), Path(self.preset.motions)
+        name, motions = self.preset.name or self.preset.reward or builtin.NAME, Path(self.preset.motions)
         return evaluate_authenticity(
             reward,
             self._dataset(),

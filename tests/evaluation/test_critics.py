@@ -44,6 +44,24 @@ def test_preference_counts_pairs(tmp_path):
     assert result.metrics["accuracy"] == [7 / 8] and result.metrics["swapped/accuracy"] == [7 / 8]
 
 
+def test_pairs_are_judged_at_the_reward_s_rate(tmp_path):
+    for row in range(4):
+        for side in ("better", "worse"):
+            (tmp_path / side).mkdir(exist_ok=True)
+            np.savez(tmp_path / side / f"{row}.npz", motion=np.zeros((61, 22, 3), np.float32), fps=60.0)
+    reward, lengths = Height(), []
+    reward.representation = "joints"
+    reward.forward = lambda motion, frames, *_: (
+        lengths.extend(frames.tolist()),
+        {"preference": frames * 1.0},
+    )
+    evaluate_preference(reward, tmp_path, "height", "id")
+    assert set(lengths) == {21}
+    reward.about, lengths[:] = {"fps": 30.0}, []
+    evaluate_preference(reward, tmp_path, "height", "id")
+    assert set(lengths) == {31}
+
+
 def test_a_motion_without_a_partner_is_named(tmp_path):
     _write(tmp_path / "better" / "a.npy", 1.0)
     with pytest.raises(UserError, match="better/NAME"):

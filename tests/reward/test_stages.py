@@ -70,6 +70,12 @@ def test_pairs_of_a_user_are_read_and_converted(tmp_path: Path) -> None:
     (tmp_path / "pairs.jsonl").write_text('{"better": "a.npy", "worse": "b.npy", "kind": "mine"}\n\n')
     (pair,) = read_pairs(tmp_path / "pairs.jsonl", ALL)
     assert pair.kind == "mine" and set(pair.better) == set(ALL)
+    (slow,) = read_pairs(tmp_path / "pairs.jsonl", ALL, fps=10.0)
+    assert len(slow.better["joints"]) == (len(pair.better["joints"]) + 1) // 2
+    np.save(tmp_path / "batch.npy", np.stack([motions_of(0)["joints"].numpy()] * 2))
+    (tmp_path / "two.jsonl").write_text('{"better": "a.npy", "worse": "batch.npy"}\n')
+    with pytest.raises(UserError, match=r"batch\.npy: holds 2 motions"):
+        read_pairs(tmp_path / "two.jsonl", ALL)
     (tmp_path / "pairs.jsonl").write_text('{"better": "a.npy"}\n')
     with pytest.raises(UserError, match=r"pairs\.jsonl: line 1"):
         read_pairs(tmp_path / "pairs.jsonl", ALL)

@@ -13,7 +13,8 @@ from motionrft.files import read_motions
 from motionrft.files.reading import ReadingOptions
 from motionrft.parsing import json_lines, parsing, text_of
 from motionrft.representations.joints import metres_per_unit
-from motionrft.reward.motionreward.clips import Pair, clips_of
+from motionrft.representations.resample import resample
+from motionrft.reward.motionreward.clips import Clip, Pair, clips_of
 from motionrft.reward.motionreward.perturbations import PERTURBATIONS
 from motionrft.training.seeds import generator_for, item_seed
 
@@ -61,26 +62,44 @@ def _grades(draws: torch.Generator) -> tuple[float, float]:
 
 
 def read_pairs(
-    path: Path, representations: Sequence[str], reading: ReadingOptions | None = None
+    path: Path,
+    representations: Sequence[str],
+    reading: ReadingOptions | None = None,
+    fps: float | None = None,
 ) -> list[Pair]:
     """Pairs from `pairs.jsonl`: one `{"better": FILE, "worse": FILE, "kind": "…"}` a line, files beside it.
 
     Args:
-        reading: how the files are read.
+        reading: how the files are read. fps: rate of the clips that are wanted; None leaves each at its own.
 
     Raises:
         UserError: a line is no such object, or a file is no motion.
     """
     pairs = []
     for place, entry in json_lines(path):
-        clips = []
-        for side in ("better", "worse"):
-            motion = read_motions(path.parent / text_of(entry, side, place), options=reading)[0]
-            clips += clips_of([torch.from_numpy(motion.array)], motion.representation, representations)
-        pairs.append(Pair(clips[0], clips[1], str(entry.get("kind", "given"))))
+        better, worse = (
+            read_clip(path.parent / text_of(entry, side, place), representations, reading, fps)
+            for side in ("better", "worse")
+        )
+        pairs.append(Pair(better, worse, str(entry.get("kind", "given"))))
     if not pairs:
         raise UserError(f"{path}: holds no pair")
     return pairs
+
+
+def read_clip(
+    path: Path, representations: Sequence[str], reading: ReadingOptions | None, fps: float | None
+) -> Clip:
+    """The one motion of a file in some representations, at the rate that is wanted, or its own.
+
+    Raises:
+        UserError: it is damaged, or holds several motions.
+    """
+    motion, *others = read_motions(path, options=reading)
+    if others:
+        raise UserError(f"{path}: holds {1 + len(others)} motions, and a pair is of one a side.")
+    frames = resample(torch.from_numpy(motion.array), motion.representation, motion.fps, fps or motion.fps)
+    return clips_of([frames], motion.representation, representations)[0]
 
 
 def published_pairs(content: Any, path: Path, representation: str) -> list[Pair]:
@@ -107,5 +126,9 @@ def _flat(motion: Any) -> Tensor:
     """(T, F), whichever of the published shapes it has."""
     frames = torch.as_tensor(motion).float()
     if frames.dim() == 4 or (frames.dim() == 3 and frames.shape[-2:] not in ((22, 3), (21, 3))):
+        if len(frames) != 1:
+            raise UserError(
+                f"{len(frames)} motions on one side of a pair, shape {tuple(frames.shape)}: one is expected."
+            )
         frames = frames[0]
     return frames.flatten(1)

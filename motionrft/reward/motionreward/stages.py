@@ -110,17 +110,18 @@ def _preference_pairs(
     path = Path(part.pairs)
     beside = path.with_name(path.name.replace("train", "val"))
     if beside != path and beside.is_file():
-        return _given_pairs(path, names, session), _given_pairs(beside, names, session)
-    pairs = _given_pairs(path, names, session)
+        found = (_given_pairs(each, names, session, data.train.fps) for each in (path, beside))
+        return next(found), next(found)
+    pairs = _given_pairs(path, names, session, data.train.fps)
     if len(pairs) < 5:
         raise UserError(f"{path}: {len(pairs)} pairs; at least 5 are needed, of which one is looked at.")
     session.say(f"{path} has no {beside.name} beside it: every fifth pair is kept for validation.")
     return [pair for n, pair in enumerate(pairs) if n % 5], pairs[::5]
 
 
-def _given_pairs(path: Path, names: tuple[str, ...], session: RewardSession) -> list[Pair]:
+def _given_pairs(path: Path, names: tuple[str, ...], session: RewardSession, fps: float) -> list[Pair]:
     if path.suffix == ".jsonl":
-        return read_pairs(path, names)
+        return read_pairs(path, names, fps=fps)
     content = session.open_pickle(path)
     pairs = published_pairs(content, path, "?")
     width = next(iter(pairs[0].better.values())).shape
