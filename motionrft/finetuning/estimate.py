@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from motionrft import builtin
@@ -87,7 +88,10 @@ def estimate(preset: FinetunePreset, session: FinetuneSession) -> Estimate:
     trainer.update(0)  # the first pays for what is computed once
     lines = trainer.update(0)
     lengths = tuning.parts.prompts.lengths
-    longest = trainer.walk(lengths.argsort(descending=True)[: preset.batch], 0, 0)
+    order = lengths.argsort(descending=True)
+    # The shortest among the longest: where a batch is padded, a mask is held for backward too.
+    largest = torch.cat([order[: preset.batch - 1], order[preset.batch - 1 :][-1:]])
+    longest = trainer.walk(largest, 0, 0)
     an_update = sum(line["seconds"] for line in lines) / max(len(lines), 1)
     graph = max((line["graph_bytes"] for line in longest), default=0)
     passes = tuning.generator.passes(tuning.sampling.guidance)

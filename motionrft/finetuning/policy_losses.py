@@ -16,11 +16,12 @@ from motionrft.lengths import masked_mean
 class Clipped:
     """The clipped objective of N samples at one denoising step.
 
-    loss: (N,). mean_ratio: () of new over old probabilities. approximate_kl: () 0.5 mean (new - old)^2.
-    clipped_share: () share of samples whose ratio is further than `clip` from 1.
+    loss: (N,). ratio: (N,) new over old probability. mean_ratio: () of those that count. approximate_kl: () 0.5 mean
+    (new - old)^2. clipped_share: () share of samples whose ratio is further than `clip` from 1.
     """
 
     loss: Tensor  # (N,)
+    ratio: Tensor  # (N,)
     mean_ratio: Tensor
     approximate_kl: Tensor
     clipped_share: Tensor
@@ -51,7 +52,7 @@ def clipped_loss(
     def mean(each: Tensor) -> Tensor:
         return (share * each).sum()
 
-    return Clipped(loss, mean(ratio), 0.5 * mean(difference.square()), mean(far.to(ratio.dtype)))
+    return Clipped(loss, ratio, mean(ratio), 0.5 * mean(difference.square()), mean(far.to(ratio.dtype)))
 
 
 def mean_distance(

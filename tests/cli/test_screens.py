@@ -109,6 +109,8 @@ def test_a_real_terminal_of_40_columns(folder: Path) -> None:
         str(folder / "walk.npy"),
         "--terms",
         "physics",
+        "--source-fps",
+        "20",
     ]
     process = subprocess.Popen(words, stdin=inside, stdout=inside, stderr=inside, env=environment)
     os.close(inside)

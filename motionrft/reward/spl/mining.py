@@ -60,14 +60,17 @@ def mine_failures(
     motions = F.normalize(embed_motions(reward, data, name, company=company), dim=-1)  # (N, L)
     alike = _Alike.of(reward.text_encoder, texts, data.labels, preset)
     mine = torch.arange(len(data))[company.rows(len(data))]
-    failed, negative = [torch.empty(0, dtype=torch.bool)], [torch.empty(0, dtype=torch.int64)]
-    for own in mine.split(max(1, BLOCK // (4 * len(data)))):
+    # Answers are put in place: small ones kept between the blocks' large matrices would keep the heap from using their
+    # room again, which was 55 MB a block at 90,000 clips.
+    failed, negative = torch.empty(len(mine), dtype=torch.bool), torch.empty(len(mine), dtype=torch.int64)
+    for rows in torch.arange(len(mine)).split(max(1, BLOCK // (4 * len(data)))):
+        own = mine[rows]
         masked = alike.mask(own)
         missed, found = spl.mine(queries[own] @ motions.T, own, preset.top_k, masked)
         # A row whose every other motion is masked has no wrong answer to learn from.
-        failed.append(missed & ~masked[torch.arange(len(own)), found])
-        negative.append(found)
-    parts = company.gather((torch.cat(failed), torch.cat(negative)))
+        failed[rows] = missed & ~masked[torch.arange(len(own)), found]
+        negative[rows] = found
+    parts = company.gather((failed, negative))
     missed, found = (torch.cat(part) for part in zip(*parts, strict=True))  # (N,) each
     items = torch.nonzero(missed)[:, 0]
     return Failures(items, found[items], captions[items], len(items) / len(data))
