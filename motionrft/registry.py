@@ -197,10 +197,6 @@ REWARDS = Kind(
         ),
         "tmr": Entry("motionrft.reward.folder:TMR", "TMR: texts and motions in one space"),
         "motioncritic": Entry("motionrft.reward.folder:MOTIONCRITIC", "MotionCritic: human preference"),
-        "contrast": Entry(
-            "motionrft.preferences.contrast:Contrast",
-            "what was told minus another order, number, one event alone",
-        ),
     },
 )
 """`motionrft.reward.base.RewardFamily` for folders; or a reward itself: a function of joints, or a `Reward` class."""

@@ -13,8 +13,7 @@ from motionrft.errors import UserError
 from motionrft.finetuning.methods.base import method_named
 from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.registry import KINDS, Entry, Kind
-from motionrft.reward.base import Reward, RewardFamily
-from motionrft.reward.naming import WHOLE
+from motionrft.reward.base import RewardFamily
 from tests.generators.families import TINY
 from tests.generators.token_families import TINY_TOKENS
 
@@ -43,9 +42,7 @@ def install(folder: Path, package: str, line: str, code: str = "thing = 7\n") ->
 PROMISES: dict[str, Callable[[Any, str], bool]] = {
     "generators": lambda thing, name: issubclass(thing, TextToMotion) and thing.family == name,
     "methods": lambda thing, name: method_named(name) is thing,
-    "rewards": lambda thing, name: (
-        isinstance(thing, RewardFamily) or (name in WHOLE and issubclass(thing, Reward))
-    ),
+    "rewards": lambda thing, name: isinstance(thing, RewardFamily),
     "evaluators": lambda thing, name: callable(thing),
     "text_encoders": lambda thing, name: callable(thing),
     "samplers": lambda thing, name: (

@@ -160,11 +160,12 @@ def _check_terms(found: Preflight, run: FinetunePreset, learnt: Learnt | None) -
     """Which terms the run would weigh, and which of them nobody gives."""
     found.run["terms"] = {name: weight for name, weight in run.weights.items() if weight}
     if learnt is not None:
-        missing = [name for name in _learnt_terms(run) if name not in learnt.terms]
+        given = (*learnt.terms, *learnt.asked)
+        missing = [name for name in _learnt_terms(run) if name not in given]
         found.run["missing_terms"] = missing
         for name in missing:
             found.problems.append(
-                f"no term is called {name!r}: {run.reward} gives {', '.join(learnt.terms)}, physics gives "
+                f"no term is called {name!r}: {run.reward} gives {', '.join(given)}, physics gives "
                 f"{', '.join(COSTS)}."
             )
 

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from motionrft.files.reading_preset import ReadingPreset
 from motionrft.generators.token_preset import TokenSamplingPreset
-from motionrft.preferences.events import USUAL
 from motionrft.preferences.preset import JudgePart
+from motionrft.reward.events import USUAL
 from motionrft.reward.naming import NAMES, REWARD
 from motionrft.settings.base import PresetPart
 from motionrft.text.preset import TextPreset

@@ -71,9 +71,10 @@ class _Captured:
             except RuntimeError as error:
                 if not _ended_by_memory(error):
                     raise
-                # What was captured holds memory that the calls themselves need.
                 self.room = False
-                self.known.clear()
+            # Outside the except block: the exception's traceback would keep the failed capture's tensors alive.
+            if not self.room:
+                self.known.clear()  # what was captured holds memory that the calls themselves need
                 torch.cuda.empty_cache()
         known = self.known.get(key)
         return self.call(*arguments) if known is None else known(*tensors)

@@ -65,7 +65,7 @@ def _read_nothing(tuning: FinetuneRun) -> str:
     for part in reward.modules():
         reader = vars(part).get("text_encoder")  # of a reward; a network's tower of that name is a module
         if isinstance(reader, TextEncoder):
-            if "semantic" in getattr(part, "weights", {}):
+            if {"semantic", "contrast"} & set(getattr(part, "weights", {})):
                 reader.check(texts)
             vars(part)["text_encoder"] = StandInText(reader)
     return said

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from motionrft.generators.token_preset import TokenSamplingPreset
-from motionrft.preferences.events import EVENTS, USUAL
+from motionrft.reward.events import EVENTS, USUAL
 from motionrft.settings.base import PresetPart
 from motionrft.text.preset import TextPreset
 

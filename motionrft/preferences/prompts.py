@@ -9,8 +9,8 @@ from random import Random
 
 from motionrft.errors import UserError
 from motionrft.parsing import json_lines, text_of
-from motionrft.preferences.events import EVENTS, Event, events_named
 from motionrft.preferences.scoring import KINDS, Kind
+from motionrft.reward.events import EVENTS, Event, events_named
 from motionrft.training.atomic import write_text
 
 SUBJECTS = (

@@ -17,9 +17,9 @@ from motionrft.generators.folder import read_generator
 from motionrft.generators.motion_tokens import MotionTokens
 from motionrft.generators.token_generator import TokenGenerator
 from motionrft.preferences.candidates import codebook_identity
-from motionrft.preferences.events import Shown
 from motionrft.representations.convert import convert
 from motionrft.representations.names import JOINTS
+from motionrft.reward.events import Shown
 from motionrft.training.atomic import write_text
 from motionrft.training.fingerprints import path_hash
 

@@ -22,7 +22,6 @@ from motionrft.generators.text_to_motion import asked_of
 from motionrft.loading import load_generator, loaded_for
 from motionrft.preferences.candidates import make_candidates, read_candidates
 from motionrft.preferences.chat import Chat, Limits, Spending
-from motionrft.preferences.events import SHOWN, Shown
 from motionrft.preferences.journal import Journal, unanswered
 from motionrft.preferences.judges.base import Item, Judge
 from motionrft.preferences.judges.endpoint import EndpointJudge
@@ -49,6 +48,7 @@ from motionrft.preferences.written_prompts import (
     calls_for,
     write_prompts,
 )
+from motionrft.reward.events import SHOWN, Shown
 from motionrft.training.atomic import atomic_file, clean_temporaries, write_text
 from motionrft.training.lock import FolderLock
 

@@ -16,13 +16,13 @@ import torch
 from motionrft.data.folder import MotionDataset
 from motionrft.data.motions import Motions
 from motionrft.errors import UserError
-from motionrft.preferences.events import EVENTS, Event, Shown
 from motionrft.preferences.journal import Journal, unanswered
 from motionrft.preferences.judges.base import Item, Judge, Judgement
 from motionrft.preferences.prompts import EventPrompt, event_text
 from motionrft.preferences.scoring import KINDS, Kind
 from motionrft.representations.join import BLEND, join
 from motionrft.representations.names import JOINTS
+from motionrft.reward.events import EVENTS, Event, Shown
 
 BELIEVED = 0.6
 """Below it a judge is not believed, unless that is asked for."""

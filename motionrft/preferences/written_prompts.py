@@ -13,9 +13,9 @@ from typing import Any
 
 from motionrft.errors import UserError
 from motionrft.preferences.chat import Chat, Message, Said, in_parallel
-from motionrft.preferences.events import EVENTS
 from motionrft.preferences.journal import Journal, unanswered
 from motionrft.preferences.prompts import EventPrompt
+from motionrft.reward.events import EVENTS
 
 INSTRUCTION = (
     "You write captions for short recordings of one person's movement. Each caption is one plain English sentence of at "

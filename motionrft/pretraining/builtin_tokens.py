@@ -11,11 +11,11 @@ from motionrft.evaluation.items import FixedItems
 from motionrft.evaluation.result import EvaluationResult
 from motionrft.generators.folder import read_generator
 from motionrft.generators.token_generator import TokenGenerator
-from motionrft.preferences.events import SHOWN
 from motionrft.preferences.recorded_clips import pack_clips
 from motionrft.preferences.validation import real_clips
 from motionrft.pretraining.builtin_models import LICENCE, MEASURED
 from motionrft.pretraining.token_stage import TokenStage
+from motionrft.reward.events import SHOWN
 from motionrft.training.weights import save_weights
 
 SEEDS = range(5)

@@ -22,12 +22,14 @@ class RewardCondition:
     reference: (B, L) unit embeddings of reference motions (the frozen generator's own output), or None.
     features: what `text` was made of, for a reward that reads a text anew at each noise level; or None.
     captions: the B texts themselves, for a reward that reads words; or empty.
+    contrast: (B, L) `text` minus the mean of what the texts did not say, for a reward that is asked for it; or None.
     """
 
     text: Tensor | None = None
     reference: Tensor | None = None
     features: TextFeatures | None = None
     captions: tuple[str, ...] = ()
+    contrast: Tensor | None = None
 
     def index(self, items: Tensor) -> "RewardCondition":
         return RewardCondition(
@@ -35,6 +37,7 @@ class RewardCondition:
             None if self.reference is None else self.reference[items],
             None if self.features is None else self.features.index(items),
             tuple(self.captions[item] for item in items.tolist()) if self.captions else (),
+            None if self.contrast is None else self.contrast[items],
         )
 
     def to(self, device: torch.device | str) -> "RewardCondition":
@@ -43,6 +46,7 @@ class RewardCondition:
             None if self.reference is None else self.reference.to(device),
             None if self.features is None else self.features.to(device),
             self.captions,
+            None if self.contrast is None else self.contrast.to(device),
         )
 
 
@@ -115,6 +119,8 @@ class Learnt(Reward):
     """Which kind of reward it is: `family` in its folder's `config.json`, by which the folder is read back."""
     weights: dict[str, float]
     """Weight of each term that is computed."""
+    asked: ClassVar[tuple[str, ...]] = ()
+    """Further terms, given where they are asked for by a weight alone: they say nothing of most texts."""
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
@@ -141,9 +147,11 @@ class Learnt(Reward):
             UserError: a term that this reward does not have.
         """
         self.weights = {name: weight for name, weight in weights.items() if weight}
-        unknown = [name for name in self.weights if name not in self.terms]
+        unknown = [name for name in self.weights if name not in (*self.terms, *self.asked)]
         if unknown:
-            raise UserError(f"this reward has no term {unknown[0]!r}; it has {', '.join(self.terms)}")
+            raise UserError(
+                f"this reward has no term {unknown[0]!r}; it has {', '.join((*self.terms, *self.asked))}"
+            )
 
 
 @dataclass(frozen=True)

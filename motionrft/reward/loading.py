@@ -113,13 +113,14 @@ def weighted(
 def _check_known(names: Iterable[str], reward: Learnt) -> None:
     """Refuse a term that nobody gives."""
     own = [name for name in REWARDS.names() if is_own(name)]
-    known = [*reward.terms, *COSTS, *own]
+    given = (*reward.terms, *reward.asked)
+    known = [*given, *COSTS, *own]
     brought = f", packages bring {', '.join(own)}" if own else ""
     for name in names:
         if name not in known:
             near = get_close_matches(name, known, n=1)
             raise UserError(
-                f"no term is called {name!r}; this reward gives {', '.join(reward.terms)}, physics gives "
+                f"no term is called {name!r}; this reward gives {', '.join(given)}, physics gives "
                 f"{', '.join(COSTS)}{brought}."
                 f"{f' Did you mean {near[0]}?' if near else ''}"
             )

@@ -4,20 +4,11 @@ from motionrft.registry import REWARDS
 from motionrft.settings.code import CODE, is_place
 from motionrft.settings.fields import suggests
 
-WHOLE = ("contrast",)
-"""Names of the table that are one reward, not a family of folders: they join others as a term."""
-
-
-def is_own(name: object) -> bool:
-    """Whether a name means one reward: `module:attribute`, what a package or this program registered, or of `WHOLE`."""
-    if is_place(name) or name in WHOLE:
-        return True
-    return isinstance(name, str) and name in REWARDS and name not in REWARDS.table
-
-
 REWARD = "reward folder, published checkpoint, builtin, or code of your own: my_module:my_reward or a package's name"
 """What a preset's field `reward` takes."""
-NAMES = CODE | suggests("builtin", "builtin-world", *(name for name in REWARDS.names() if is_own(name)))
+NAMES = CODE | suggests(
+    "builtin", "builtin-world", *(name for name in REWARDS.names() if name not in REWARDS.table)
+)
 """Its extras: it may name code, and these words are completed."""
 
 
@@ -28,6 +19,11 @@ MEASURED = (
 )
 """Terms that `score --terms` takes: learnt ones, and `physics` or one of these. Without torch, as `motionrft.physics`
 cannot tell them."""
+
+
+def is_own(name: object) -> bool:
+    """Whether a reward's name means code: `module:attribute`, or what a package or this program has registered."""
+    return is_place(name) or (isinstance(name, str) and name in REWARDS and name not in REWARDS.table)
 
 
 def own_name(name: str) -> str:

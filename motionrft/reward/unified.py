@@ -70,6 +70,7 @@ class UnifiedReward(Reward):
             self._side_by_side([condition.reference for condition in conditions]),
             features[0] if features else None,
             next((condition.captions for condition in conditions if condition.captions), ()),
+            self._side_by_side([condition.contrast for condition in conditions]),
         )
 
     def forward(
@@ -94,6 +95,7 @@ class UnifiedReward(Reward):
                     None if condition.reference is None or not width else condition.reference[:, columns],
                     condition.features if width else None,
                     condition.captions,
+                    None if condition.contrast is None or not width else condition.contrast[:, columns],
                 )
             )
         return parts

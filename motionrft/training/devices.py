@@ -64,6 +64,8 @@ def resolve_precision(name: str, device: "torch.device") -> "torch.dtype":
     """
     import torch
 
+    # Set either way: what an earlier call in this process asked for is not what this one asks for.
+    torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
     if name == "auto":
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
         return torch.bfloat16 if fast else torch.float32
@@ -73,8 +75,6 @@ def resolve_precision(name: str, device: "torch.device") -> "torch.dtype":
         raise UserError(
             f"--precision tf32: a format of CUDA devices, and the device is {device.type}; use fp32"
         )
-    # Set either way: what an earlier call in this process asked for is not what this one asks for.
-    torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
     formats = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     return formats[name]
 

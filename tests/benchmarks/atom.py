@@ -45,8 +45,8 @@ def interval(differences: Sequence[float]) -> tuple[float, float]:
 
 def fresh_prompts(count: int, taken: set[str]) -> list[Any]:
     """`count` prompts of each kind whose texts are not in `taken`."""
-    from motionrft.preferences.events import USUAL
     from motionrft.preferences.prompts import template_prompts
+    from motionrft.reward.events import USUAL
 
     found: list[Any] = []
     for prompt in template_prompts(dict.fromkeys(KINDS, 3 * count), USUAL, 0.0, TEST_SEED):
@@ -58,8 +58,8 @@ def fresh_prompts(count: int, taken: set[str]) -> list[Any]:
 
 def other_text(prompt: Any) -> str | None:
     """The prompt in the other order, or with another number, in the same words; None of an integrity prompt."""
-    from motionrft.preferences.events import EVENTS
     from motionrft.preferences.prompts import FREQUENCY
+    from motionrft.reward.events import EVENTS
 
     phrases = [EVENTS[name].phrase for name in prompt.events]
     if prompt.kind == "temporal":

@@ -2,7 +2,7 @@
 
 import pytest
 
-from motionrft.preferences.contrast import opposites, parts
+from motionrft.reward.opposites import opposites, parts
 from tests.benchmarks.world import CONTROL, SHOWN, summary, table
 
 

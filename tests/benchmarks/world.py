@@ -39,7 +39,7 @@ COMMON: dict[str, Any] = {
     "checkpoint_every": 0,
     "evaluation": {"prompts": 0},
 }
-CONTRAST = "motionrft.preferences.contrast:Contrast"
+CONTRAST = "contrast"
 EASYTUNE = {"method": {"method": "easytune", "k": 10, "rho": 0}, "optimiser": {"lr": 5e-5} | MANY}
 CONTROL = "sft"
 RUNS: dict[str, dict[str, Any]] = {

@@ -12,7 +12,6 @@ from that base side by side, and judged on validation and test prompts. One JSON
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -22,8 +21,7 @@ from statistics import fmean
 from typing import Any
 from unittest.mock import patch
 
-from motionrft.preferences.contrast import opposites
-from motionrft.preferences.contrast import parts as parts_of
+from motionrft.reward.opposites import unsaid
 from tests.benchmarks.side_by_side import Parts, motionrft
 from tests.benchmarks.world import COMMON, CONTRAST, MANY, RUNS, summary, table, write_prompts
 from tests.benchmarks.world_gpu import plain_lists
@@ -144,7 +142,7 @@ def texts(options: argparse.Namespace) -> None:
         said |= {prompt.text for prompt in judges.prompts}
         said |= {caption.text for item in judges.items.items for caption in item.captions}
         said |= {text for several in judges.others.values() for text in several}
-    said |= {other for text in tuple(said) for other in (*opposites(text), *parts_of(text))}
+    said |= {other for text in tuple(said) for other in unsaid(text)}
     load_text_encoder("minilm", device=options.device).remember(["", *sorted(said)])
 
 
@@ -194,7 +192,6 @@ def ranked(rows: Mapping[str, Mapping[str, Any]], before: Mapping[str, float]) -
 def proof(options: argparse.Namespace) -> None:
     began = time.time()
     parts = Parts(options.out, options.work, began + options.seconds)
-    os.environ["MOTIONRFT_CONTRAST"] = str(options.reward)
     command = [sys.executable, "-m", "tests.benchmarks.world_gpu_proof", "texts", "--kit", str(options.kit)]
     parts.start("kit-texts", [*command, "--device", options.device], 4)
     candidates = dict(list(CANDIDATES.items())[: options.candidates])

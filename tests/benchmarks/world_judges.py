@@ -26,8 +26,8 @@ def first_of_each(prompts: Sequence[Any], counts: Sequence[int]) -> list[Any]:
 
 def event_prompts(split: str, counts: Sequence[int], without: set[str]) -> list[Any]:
     """Prompts of a split's own draw, none of whose texts is among `without`."""
-    from motionrft.preferences.events import USUAL
     from motionrft.preferences.prompts import template_prompts
+    from motionrft.reward.events import USUAL
 
     drawn = template_prompts(_DRAWN, USUAL, 0.0, PROMPT_SEEDS[split])
     return first_of_each([prompt for prompt in drawn if prompt.text not in without], counts)

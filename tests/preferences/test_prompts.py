@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from motionrft.errors import UserError
-from motionrft.preferences.events import EVENTS, USUAL
 from motionrft.preferences.prompts import read_event_prompts, template_prompts, write_event_prompts
+from motionrft.reward.events import EVENTS, USUAL
 
 COUNTS = {"integrity": 12, "temporal": 12, "frequency": 8}
 

@@ -8,7 +8,6 @@ import torch
 
 from motionrft.errors import UserError
 from motionrft.preferences.detection import detect
-from motionrft.preferences.events import EVENTS
 from motionrft.preferences.judges.base import Item
 from motionrft.preferences.judges.rules import second_rules
 from motionrft.preferences.prompts import EventPrompt
@@ -16,6 +15,7 @@ from motionrft.preferences.recorded_clips import recorded_clips
 from motionrft.preferences.swings import SEEN, detect_swings, turning_points
 from motionrft.preferences.validation import known_motions
 from motionrft.representations.resample import resample
+from motionrft.reward.events import EVENTS
 from tests.preferences.acting import after, bow, raise_hand, stand, turn
 
 

@@ -11,12 +11,12 @@ import torch
 
 from motionrft.data.folder import MotionDataset
 from motionrft.errors import UserError
-from motionrft.preferences.events import SHOWN
 from motionrft.preferences.judges.base import Item, Judge, Judgement
 from motionrft.preferences.judges.rules import RuleJudge
 from motionrft.preferences.preset import PreferPreset
 from motionrft.preferences.run import Preferring
 from motionrft.preferences.validation import check_believed, figures, known_motions, real_clips
+from motionrft.reward.events import SHOWN
 from tests.preferences.acting import bow, raise_hand, turn, walk
 
 ACTS = {

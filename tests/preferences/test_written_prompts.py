@@ -9,11 +9,11 @@ import torch
 from motionrft.errors import UserError
 from motionrft.preferences import written_prompts
 from motionrft.preferences.chat import Chat, Limits
-from motionrft.preferences.events import USUAL
 from motionrft.preferences.journal import Journal
 from motionrft.preferences.preset import PreferPreset
 from motionrft.preferences.prompts import EventPrompt, read_event_prompts, template_prompts
 from motionrft.preferences.run import Preferring
+from motionrft.reward.events import USUAL
 from tests.preferences.serving import Server
 from tests.preferences.test_endpoint import server
 

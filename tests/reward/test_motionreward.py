@@ -43,6 +43,36 @@ def test_a_motion_is_its_own_best_reference(reward: MotionReward, dataset: Motio
     torch.testing.assert_close(chosen, total[[2]], atol=1e-6, rtol=1e-5)
 
 
+def test_contrast_is_the_text_minus_what_it_did_not_say(reward: MotionReward, dataset: MotionDataset) -> None:
+    motion, lengths = batch(dataset)
+    told, others = "a person sits twice", ["a person sits once", "a person sits three times"]
+    reward.weigh({"semantic": 1.0, "contrast": 2.0})
+    condition = reward.prepare(["a person walks", told, told])
+    total, terms = reward(motion, lengths, condition.index(torch.tensor([0, 2, 1])))
+    own = torch.nn.functional.normalize(reward.encode(motion, lengths).mean, dim=-1)
+    expected = own @ (reward.embed_text([told])[0] - reward.embed_text(others).mean(0))
+    torch.testing.assert_close(terms["contrast"], torch.cat((torch.zeros(1), expected[1:])))
+    torch.testing.assert_close(total, terms["semantic"] + 2 * terms["contrast"])
+
+
+def test_contrast_is_given_only_where_it_is_asked_for(reward: MotionReward) -> None:
+    assert "contrast" not in reward.terms and reward.prepare(["a person sits twice"]).contrast is None
+    with pytest.raises(UserError, match=r"no term 'contrasts'; it has .*contrast"):
+        reward.weigh({"contrasts": 1.0})
+
+
+def test_contrast_is_judged_in_the_pass_of_the_other_cosines(
+    reward: MotionReward, dataset: MotionDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    motion, lengths = batch(dataset)
+    reward.weigh({"semantic": 1.0, "contrast": 1.0})
+    condition, passes = reward.prepare(["a person sits twice"] * 3), []
+    encode = reward.network.encode_motion
+    monkeypatch.setattr(reward.network, "encode_motion", lambda *given: (passes.append(1), encode(*given))[1])
+    reward(motion, lengths, condition)
+    assert len(passes) == 1
+
+
 def test_a_reference_alone_needs_no_text(reward: MotionReward, dataset: MotionDataset) -> None:
     motion, lengths = batch(dataset)
     reward.weights = {"similarity": 1.0}

@@ -56,7 +56,7 @@ def test_tf32_is_float32_with_rounded_products_until_another_precision_is_asked_
         assert torch.get_float32_matmul_precision() == "high"
         assert name_of_precision(torch.float32) == "tf32"
         assert name_of_precision(torch.bfloat16) == "bfloat16"
-        assert resolve_precision("fp32", cuda) is torch.float32
+        assert resolve_precision("auto", torch.device("cpu")) is torch.float32
     finally:
         found = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("highest")

@@ -7,10 +7,10 @@ import numpy as np
 
 from motionrft.errors import UserError
 from motionrft.preferences.detection import Interval, detect
-from motionrft.preferences.events import EVENTS
 from motionrft.preferences.judges.base import Item, Judge, Judgement
 from motionrft.preferences.scoring import event_score
 from motionrft.preferences.swings import SEEN, detect_swings
+from motionrft.reward.events import EVENTS
 
 Detector = Callable[[np.ndarray, float], dict[str, list[Interval]]]
 """Joints (T, 22, 3) and their rate to the intervals of every event that is known."""

@@ -21,10 +21,14 @@ from motionrft.reward.known import Known
 from motionrft.reward.motionreward.adapters import Critic
 from motionrft.reward.motionreward.encoder import MotionRewardNetwork, MotionTower
 from motionrft.reward.motionreward.gaussian import Gaussian
+from motionrft.reward.opposites import unsaid
 from motionrft.text.base import TextEncoder, TextFeatures
 
 SHARED_TERMS = ("semantic", "similarity")
 """Terms read from the shared embedding: cosine to the text, cosine to the reference motion."""
+CONTRAST = "contrast"
+"""Cosine to the text minus the mean of those to what it did not say (`reward.opposites`), (-2, 2), or 0 where that is
+nothing. It is worth something by a reward that was trained on groups which differ in order or number alone."""
 PUBLISHED_NOISE_STEPS = 500
 """Published noise-aware rewards were trained on timesteps below it, whatever their file says."""
 CRITIC_OUTPUTS = {"preference": 1, "authenticity": 2}
@@ -70,6 +74,7 @@ class MotionReward(Learnt):
 
     family: ClassVar[str] = "motionreward"
     ranges = MappingProxyType(dict.fromkeys(SHARED_TERMS, (-1.0, 1.0)))
+    asked = (CONTRAST,)
 
     def __init__(
         self,
@@ -205,6 +210,8 @@ class MotionReward(Learnt):
     def remember(self, texts: Sequence[str]) -> None:
         if "semantic" in self.weights:
             self.text_encoder.remember(texts)
+        if CONTRAST in self.weights:
+            self.text_encoder.remember([*texts, *(other for text in texts for other in unsaid(text))])
 
     def prepare(
         self, texts: Sequence[str], references: Tensor | None = None, lengths: Tensor | None = None
@@ -216,7 +223,21 @@ class MotionReward(Learnt):
         if references is not None and lengths is not None and "similarity" in self.weights:
             with torch.no_grad():
                 reference = self.embed_motion(references, lengths)
-        return RewardCondition(text, reference, features if self._reads_anew else None)
+        contrast = self._contrast(texts) if texts and CONTRAST in self.weights else None
+        return RewardCondition(text, reference, features if self._reads_anew else None, contrast=contrast)
+
+    def _contrast(self, texts: Sequence[str]) -> Tensor:
+        """(B, L) each text's embedding minus the mean of those of what it did not say; zeros where that is nothing."""
+        others = [unsaid(text) for text in texts]
+        said = sorted({*texts, *(text for each in others for text in each)})
+        known = dict(zip(said, self.embed_text(said), strict=True))  # (L,) each
+        rows = [
+            known[text] - torch.stack([known[other] for other in each]).mean(0)
+            if each
+            else torch.zeros_like(known[text])
+            for text, each in zip(texts, others, strict=True)
+        ]
+        return torch.stack(rows)
 
     @property
     def _reads_anew(self) -> bool:
@@ -248,7 +269,7 @@ class MotionReward(Learnt):
         clean = isinstance(t, int) and t == 0
         if self._reads_anew and not clean and condition.features is not None:
             text = self.read(condition.features, t)
-        against = {"semantic": text, "similarity": condition.reference}
+        against = {"semantic": text, "similarity": condition.reference, CONTRAST: condition.contrast}
         compared = {
             name: other for name, other in against.items() if name in self.weights and other is not None
         }

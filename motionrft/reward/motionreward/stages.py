@@ -107,12 +107,11 @@ def _preference_pairs(
             perturbed_pairs(data.train, part.count, kinds, names, seed),
             perturbed_pairs(data.validation, part.validation, every, names, seed + _VALIDATION_SEED),
         )
-    path = Path(part.pairs)
+    path, fps = Path(part.pairs), data.train.fps
     beside = path.with_name(path.name.replace("train", "val"))
     if beside != path and beside.is_file():
-        found = (_given_pairs(each, names, session, data.train.fps) for each in (path, beside))
-        return next(found), next(found)
-    pairs = _given_pairs(path, names, session, data.train.fps)
+        return _given_pairs(path, names, session, fps), _given_pairs(beside, names, session, fps)
+    pairs = _given_pairs(path, names, session, fps)
     if len(pairs) < 5:
         raise UserError(f"{path}: {len(pairs)} pairs; at least 5 are needed, of which one is looked at.")
     session.say(f"{path} has no {beside.name} beside it: every fifth pair is kept for validation.")

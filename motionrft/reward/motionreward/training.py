@@ -99,6 +99,9 @@ def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Spli
     identity, kept = None, {}
     if preset.stage == "semantic" and preset.base is not None:
         reward, identity = session.motionreward(preset.base, preset.base_rank, preset.data)
+        session.say(
+            f"{preset.base} is trained further: its network stays as it is, and `model` does not count."
+        )
         reward.keep_critic_tower()
         kept = {name: value for name, value in reward.about.items() if name != "refined"}
     else:

@@ -1,0 +1,64 @@
+"""What a prompt did not say: its events in another order, in another number, and each of several alone.
+
+A cosine to the prompt alone favours what is "more like the text". A motion is compared with these as well by the term
+`contrast` (`MotionReward.prepare`).
+"""
+
+import re
+
+from motionrft.files.composition import clause_of
+from motionrft.reward.events import EVENTS
+
+_NUMBERS = ("once", "twice", "three times")
+_NUMBER = re.compile(
+    r"(?P<told>.*?),?\s(?P<number>(?:just )?once|one time|twice|two times|thrice|three times(?: in a row)?)\.?$"
+)
+_PLACES = {
+    "one time": "once", "just once": "once", "two times": "twice", "thrice": "three times",
+    "three times in a row": "three times",
+}  # fmt: skip
+_ORDERS = (
+    re.compile(r"first (?P<first>.+), then (?P<second>.+)"),
+    re.compile(r"after (?P<first>.+), the person (?P<second>.+)"),
+    re.compile(r"(?P<first>.+?) before the person (?P<second>.+)"),
+    re.compile(r"(?P<first>.+?) and after that (?P<second>.+)"),
+    re.compile(r"(?P<first>.+?)(?:,| and) then (?P<second>(?!lowers |keeps ).+)"),
+)
+
+
+def _plain(text: str) -> str:
+    """Without a full stop, and with a subject that captions have too."""
+    return text.strip().rstrip(".").replace("one person", "a person")
+
+
+def opposites(text: str) -> list[str]:
+    """The same events in the other order, or in every other number up to three; none where neither is told."""
+    told = _plain(text)
+    if told.endswith(", and then does it again"):
+        told = told.removesuffix(", and then does it again") + " twice"
+    if number := _NUMBER.fullmatch(told):
+        own = _PLACES.get(number["number"], number["number"])
+        return [f"{number['told']} {other}" for other in _NUMBERS if other != own]
+    for order in _ORDERS:
+        found = order.fullmatch(told)
+        clause = clause_of(found["first"]) if found else None
+        if found and clause:
+            start, end = found.span("second")
+            swapped = told[:start] + clause.phrase + told[end:]
+            return [swapped.replace(found["first"], f"{clause.subject} {found['second']}", 1)]
+    return []
+
+
+def parts(text: str) -> list[str]:
+    """Each event of a prompt that names several, alone; none where it names fewer than two of those that rules see."""
+    found = sorted(
+        (text.find(event.phrase), event.phrase) for event in EVENTS.values() if event.phrase in text
+    )
+    clause = clause_of(_plain(text).removeprefix("first ").removeprefix("after "))
+    subject = clause.subject if clause else "a person"
+    return [f"{subject} {phrase}" for _, phrase in found] if len(found) > 1 else []
+
+
+def unsaid(text: str) -> list[str]:
+    """All of these; none of a prompt that tells neither an order nor a number nor several events."""
+    return opposites(text) + parts(text)
