@@ -43,8 +43,7 @@ _motionrft() {
                 _motionrft_words "$word" "$keys"
             fi
             return ;;
-        check:--generator | check:--evaluator | pretrain:--teacher | train-reward:--base | refine-spl:--reward | prefer:--generator | finetune:--evaluator | eval:--generator | eval:--evaluator | eval:--against) COMPREPLY=($(compgen -f -W 'builtin builtin-world' -- "$word")); return ;;
-        check:--reward | finetune:--reward | score:--reward | eval:--reward) COMPREPLY=($(compgen -f -W 'builtin builtin-world contrast' -- "$word")); return ;;
+        check:--generator | check:--reward | check:--evaluator | pretrain:--teacher | train-reward:--base | refine-spl:--reward | prefer:--generator | finetune:--reward | finetune:--evaluator | score:--reward | eval:--generator | eval:--reward | eval:--evaluator | eval:--against) COMPREPLY=($(compgen -f -W 'builtin builtin-world' -- "$word")); return ;;
         check:--method | finetune:--method) _motionrft_list "$word" 'easytune easytune-chain refl draft alignprop drtune ddpo grpo sopo dpo sft'; return ;;
         check:--device | convert:--device | pretrain:--device | train-reward:--device | refine-spl:--device | prefer:--device | finetune:--device | sample:--device | score:--device | eval:--device | merge:--device) _motionrft_words "$word" 'auto cpu cuda mps'; return ;;
         check:--precision | convert:--precision | pretrain:--precision | train-reward:--precision | refine-spl:--precision | prefer:--precision | finetune:--precision | sample:--precision | score:--precision | eval:--precision | merge:--precision) _motionrft_words "$word" 'auto fp32 tf32 bf16 fp16'; return ;;

@@ -34,10 +34,8 @@ function __motionrft_keys
 end
 function __motionrft_values
     switch "$argv[1]:$argv[2]"
-        case 'check:--generator' 'check:--evaluator' 'pretrain:--teacher' 'train-reward:--base' 'refine-spl:--reward' 'prefer:--generator' 'finetune:--evaluator' 'eval:--generator' 'eval:--evaluator' 'eval:--against'
+        case 'check:--generator' 'check:--reward' 'check:--evaluator' 'pretrain:--teacher' 'train-reward:--base' 'refine-spl:--reward' 'prefer:--generator' 'finetune:--reward' 'finetune:--evaluator' 'score:--reward' 'eval:--generator' 'eval:--reward' 'eval:--evaluator' 'eval:--against'
             printf '%s\t%s\n' 'builtin' 'travels along: 20 kinds of motion' 'builtin-world' 'travels along: 52 kinds of motion, alone and after each other'
-        case 'check:--reward' 'finetune:--reward' 'score:--reward' 'eval:--reward'
-            printf '%s\t%s\n' 'builtin' 'travels along: 20 kinds of motion' 'builtin-world' 'travels along: 52 kinds of motion, alone and after each other' 'contrast' ''
         case 'check:--method' 'finetune:--method'
             printf '%s\t%s\n' 'easytune' 'one update a denoising step' 'easytune-chain' 'EasyTune, with a fixed policy in a trajectory' 'refl' 'ReFL: one random late step' 'draft' 'DRaFT-K, DRaFT-LV: the last steps' 'alignprop' 'AlignProp: a random tail of steps' 'drtune' 'DRTune: some steps, inputs detached' 'ddpo' 'DDPO: policy gradient, no gradient of rewards' 'grpo' 'GRPO: policy gradient within groups' 'sopo' 'SoPo: semi-online preference pairs' 'dpo' 'Diffusion-DPO on ranked samples of its own' 'sft' 'supervised tuning on recorded motions'
         case 'check:--device' 'convert:--device' 'pretrain:--device' 'train-reward:--device' 'refine-spl:--device' 'prefer:--device' 'finetune:--device' 'sample:--device' 'score:--device' 'eval:--device' 'merge:--device'
