@@ -6,7 +6,7 @@ order or number, so they are each other's hardest negatives. Gestures are also l
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from random import Random
@@ -148,14 +148,19 @@ def is_held_out(first: str, second: str, share: float) -> bool:
     return crc32(f"{low}+{high}".encode()) / 2**32 < share
 
 
-def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
-    rng = Random(f"{recipe.seed} pairs {split}")
-    kinds = by_kind(sources, recipe, recipe.longest)
-    couples = [
+def couples_of(kinds: Iterable[str], recipe: CompositionRecipe, split: str) -> list[tuple[str, str]]:
+    """Every two kinds of motion that a split may see together: all in the test split, those not held out elsewhere."""
+    return [
         couple
         for couple in combinations(sorted(kinds), 2)
         if split == "test" or not is_held_out(*couple, recipe.held_out)
     ]
+
+
+def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
+    rng = Random(f"{recipe.seed} pairs {split}")
+    kinds = by_kind(sources, recipe, recipe.longest)
+    couples = couples_of(kinds, recipe, split)
     if split == "test":  # half of them are pairs that training never saw together
         new = [couple for couple in couples if is_held_out(*couple, recipe.held_out)]
         couples = [couple for couple in couples if couple not in new] + new * max(

@@ -6,7 +6,6 @@ same time, or two events happen in either order and each of them alone, slower o
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
 from random import Random
 
 from motionrft.files.composition import (
@@ -16,7 +15,7 @@ from motionrft.files.composition import (
     Source,
     by_kind,
     count_texts,
-    is_held_out,
+    couples_of,
     pair_texts,
     taken_of,
 )
@@ -58,11 +57,7 @@ def _orders(
 ) -> Iterator[Composed]:
     rng = Random(f"{recipe.seed} even orders {split}")
     kinds = by_kind(sources, recipe, recipe.longest)
-    couples = [
-        couple
-        for couple in combinations(sorted(kinds), 2)
-        if split == "test" or not is_held_out(*couple, recipe.held_out)
-    ]
+    couples = couples_of(kinds, recipe, split)
     for number in range(groups if couples else 0):
         chosen = [rng.choice(kinds[kind]) for kind in rng.choice(couples)]
         clauses, group = [source.clause(rng) for source in chosen], f"{split}-even-order-{number:04d}"

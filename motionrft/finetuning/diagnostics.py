@@ -17,6 +17,7 @@ from torch import Tensor
 
 from motionrft.diffusion.plan import StepPlan, sampling_plan
 from motionrft.diffusion.rollout import Start, rollout, sample
+from motionrft.errors import UserError
 from motionrft.finetuning.methods.base import MethodPreset, plan_of, usable_methods
 from motionrft.finetuning.run import FinetuneRun
 from motionrft.finetuning.trajectory import updates
@@ -75,7 +76,10 @@ def similarity(tuning: FinetuneRun, batch: int = 16) -> list[Series]:
         end = sample(generator, context.process, start, context.guidance)
         texts = tuning.parts.prompts.texts[: len(start.lengths)]
         finished = reward.prepare(texts, generator.decode(end, start.lengths, start.frames), start.lengths)
-        assert finished.reference is not None, "this reward compares with no reference"
+        if finished.reference is None:
+            raise UserError(
+                "--diagnose similarity: no reference is compared with; set weights.similarity to more than 0."
+            )
         near: dict[str, list[float]] = {"next state": [], "clean prediction": []}
         plan = sampling_plan(context.process.steps)
         for visit in rollout(generator, context.process, start, plan, context.guidance):

@@ -252,6 +252,12 @@ def test_the_diagnostics_tell_the_papers_story(parts):
     assert held["draft"][1] > 1.3 * held["draft"][0]
 
 
+def test_similarity_needs_a_reference_to_be_drawn(parts):
+    tuning = FinetuneRun(preset(parts, weights={"semantic": 1.0}), session(parts / "charts"))
+    with pytest.raises(UserError, match="set weights.similarity"):
+        similarity(tuning, batch=2)
+
+
 def test_a_reward_of_another_frame_rate_is_said_to_be_one() -> None:
     reward = load_reward("builtin", {"semantic": 1.0, "jitter": -0.1})
     assert other_rate(reward, 20.0) is None
