@@ -254,7 +254,7 @@ def test_the_diagnostics_tell_the_papers_story(parts):
 
 def test_similarity_needs_a_reference_to_be_drawn(parts):
     tuning = FinetuneRun(preset(parts, weights={"semantic": 1.0}), session(parts / "charts"))
-    with pytest.raises(UserError, match="set weights.similarity"):
+    with pytest.raises(UserError, match=r"set weights\.similarity"):
         similarity(tuning, batch=2)
 
 
