@@ -153,9 +153,7 @@ def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Spli
     return reward
 
 
-def new_reward(
-    preset: TrainRewardPreset, data: MotionDataset, company: Distribution = ALONE
-) -> MotionReward:
+def new_reward(preset: TrainRewardPreset, data: MotionDataset, company: Distribution = ALONE) -> MotionReward:
     """An untrained reward of the data set's widths, with its statistics; the first of a company looks for them."""
     encoder = load_text_encoder(preset.text)
     missing = [name for name in preset.model.representations or () if name not in data.representations]
