@@ -26,7 +26,9 @@ def test_near_duplicates_are_no_negatives() -> None:
 
 
 @pytest.mark.parametrize("alike", [0.0, 0.9])
-def test_the_best_alone_are_asked_and_the_answer_is_that_of_all(alike: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_alone_are_asked_and_the_answer_is_that_of_all(
+    alike: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Own motions are easy, hard and hopeless to find; where most are masked, the best do not decide at first."""
     monkeypatch.setattr(ranking, "_FIRST", 1)
     monkeypatch.setattr(ranking, "_GROUP", 4)
@@ -40,7 +42,9 @@ def test_the_best_alone_are_asked_and_the_answer_is_that_of_all(alike: float, mo
     rows = {int(each): row for row, each in enumerate(own)}
 
     def asked(captions: torch.Tensor, motions: torch.Tensor) -> torch.Tensor:
-        return torch.stack([masked[rows[int(one)], those] for one, those in zip(captions, motions, strict=True)])
+        return torch.stack(
+            [masked[rows[int(one)], those] for one, those in zip(captions, motions, strict=True)]
+        )
 
     failed, found = ranking.failed_retrievals(similarity.clone(), own, k, asked, 4)
     assert 5 < expected.sum() < 60 and torch.equal(failed, expected)

@@ -23,7 +23,9 @@ Masked = Callable[[Tensor, Tensor], Tensor]
 """Of captions (b,) and motions (b, m): (b, m) bool, which of them are no wrong answers."""
 
 
-def failed_retrievals(scores: Tensor, own: Tensor, k: int, masked: Masked, width: int) -> tuple[Tensor, Tensor]:
+def failed_retrievals(
+    scores: Tensor, own: Tensor, k: int, masked: Masked, width: int
+) -> tuple[Tensor, Tensor]:
     """Failed retrievals and the best wrong motion in their place.
 
     Args:
@@ -52,7 +54,9 @@ def failed_retrievals(scores: Tensor, own: Tensor, k: int, masked: Masked, width
             wrong = before & ~masked(own[part], places)
             missed = wrong.sum(-1) >= k
             failed[part] = missed
-            negative[part] = torch.where(missed, places.gather(1, wrong.int().argmax(-1, keepdim=True))[:, 0], 0)
+            negative[part] = torch.where(
+                missed, places.gather(1, wrong.int().argmax(-1, keepdim=True))[:, 0], 0
+            )
             undecided.append(part[~missed & before[:, -1] & (count < scores.shape[1])])
         rows, count = torch.cat(undecided), count * _MORE
     return failed, negative
@@ -66,7 +70,9 @@ def largest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
     groups = -(-scores.shape[1] // _GROUP)
     if 4 * count > groups:
         return scores.topk(count)
-    grouped = F.pad(scores, (0, -scores.shape[1] % _GROUP), value=float("-inf")).unflatten(-1, (groups, _GROUP))
+    grouped = F.pad(scores, (0, -scores.shape[1] % _GROUP), value=float("-inf")).unflatten(
+        -1, (groups, _GROUP)
+    )
     chosen = grouped.amax(-1).topk(count).indices  # (B, count)
     within = grouped.gather(1, chosen[..., None].expand(-1, -1, _GROUP)).flatten(1)  # (B, count G)
     values, places = within.topk(count)
