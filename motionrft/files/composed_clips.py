@@ -62,7 +62,13 @@ def write_composed(
 def shortfalls(made: Mapping[str, Composed], recipe: CompositionRecipe) -> list[str]:
     """A sentence for each sort of group of which a split has fewer than the recipe asks for."""
     found = Counter(group.rpartition("-")[0] for group in {composed.group for composed in made.values()})
-    sorts = {"pair": "pairs", "count": "counts", "together": "together", "even-number": "even", "even-order": "even"}
+    sorts = {
+        "pair": "pairs",
+        "count": "counts",
+        "together": "together",
+        "even-number": "even",
+        "even-order": "even",
+    }
     sentences = []
     for sort, name in sorts.items():
         for split, wanted in getattr(recipe, name).items():

@@ -32,7 +32,8 @@ TOGETHER_TEMPLATES = (
 )
 
 _NUMBERED = re.compile(
-    r"\b(once|twice|thrice|again|repeatedly|continuously|over and over|(?:a few|several|many|two|three|four|five|\d+) times)\b",
+    r"\b(?:once|twice|thrice|again|repeatedly|continuously|over and over"
+    r"|(?:a few|several|many|two|three|four|five|\d+) times)\b",
     re.IGNORECASE,
 )
 """Of a clip that is said to do something several times, two are not twice."""

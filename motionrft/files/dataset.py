@@ -101,8 +101,8 @@ def _check_columns(rows: Mapping[str, Mapping[str, str]], recipe: DatasetRecipe)
         )
     if any(row.get("group") for row in rows.values()):
         raise UserError(
-            f"{recipe.splits}: the column 'group' will say which composed clips belong together, and says something else: "
-            "rename it."
+            f"{recipe.splits}: the column 'group' will say which composed clips belong together, and says something else "
+            "here: rename it."
         )
 
 
@@ -119,9 +119,7 @@ def _compose(
         return {}
     own = {clip: rows[row] for clip, row in kept.items() if not is_image(clip, kept, recipe)}
     labels = {clip: (row["content"], row.get("style", "")) for clip, row in own.items()}
-    made = write_composed(
-        folder, {clip: split_of[clip] for clip in own}, labels, recipe.compose, recipe.jobs
-    )
+    made = write_composed(folder, {clip: split_of[clip] for clip in own}, labels, recipe.compose, recipe.jobs)
     columns = list(next(iter(rows.values())))
     append_rows(folder / "index.csv", composed_rows(columns, made, recipe.split_column))
     report.shortfalls = shortfalls(made, recipe.compose)

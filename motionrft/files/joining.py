@@ -1,7 +1,6 @@
 """Motion files put after each other, into one motion."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch

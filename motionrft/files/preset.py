@@ -10,7 +10,6 @@ from motionrft.registry import GENERATORS
 from motionrft.settings.base import PresetPart
 from motionrft.settings.fields import suggests
 
-
 Groups = dict[Literal["train", "val", "test"], Annotated[int, Field(ge=0)]]
 """Split to how many."""
 

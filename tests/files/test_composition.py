@@ -193,7 +193,9 @@ def mannered(kind: str, style: str) -> Source:
     ids=["pairs", "even", "together"],
 )
 def test_the_subject_is_of_a_manner_only_where_both_parts_are(recipe: CompositionRecipe) -> None:
-    parts = [mannered(*each) for each in (("walk", "angry"), ("wave", "idle"), ("nod", "angry"), ("nod", "idle"))]
+    parts = [
+        mannered(*each) for each in (("walk", "angry"), ("wave", "idle"), ("nod", "angry"), ("nod", "idle"))
+    ]
     styles, seen = {part.clip: part.style for part in parts}, set()
     for made in [*compositions(parts, recipe), *even_compositions(parts, recipe)]:
         manners = {styles[clip] for clip, _ in made.parts}
@@ -205,7 +207,12 @@ def test_the_subject_is_of_a_manner_only_where_both_parts_are(recipe: Compositio
 
 
 def test_what_is_said_to_happen_several_times_is_not_counted() -> None:
-    told = ("a person waves", "a person waves twice", "a person waves again and again", "a person waves 3 times")
+    told = (
+        "a person waves",
+        "a person waves twice",
+        "a person waves again and again",
+        "a person waves 3 times",
+    )
     waves = [Source("w", "wave", "train", 40, told), Source("n", "nod", "train", 40, told[1:])]
     recipe = CompositionRecipe({}, {"train": 9}, even={"train": 9})
     made = [*compositions(waves, recipe), *even_compositions(waves, recipe)]

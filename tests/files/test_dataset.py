@@ -11,8 +11,8 @@ import torch
 
 from motionrft.data import GroupedBatches, MotionDataset
 from motionrft.errors import UserError
-from motionrft.files.captions import mirror_caption
 from motionrft.files import Motion, write_motion
+from motionrft.files.captions import mirror_caption
 from motionrft.files.clip_writing import FOLDERS
 from motionrft.files.composition import CompositionRecipe
 from motionrft.files.dataset import build_dataset
@@ -230,7 +230,9 @@ def test_an_existing_folder_is_checked_and_completed(recipe: DatasetRecipe, tmp_
         check_dataset(tmp_path)
 
 
-def composing(tmp_path: Path, compose: CompositionRecipe, columns: str = "content,style,split") -> DatasetRecipe:
+def composing(
+    tmp_path: Path, compose: CompositionRecipe, columns: str = "content,style,split"
+) -> DatasetRecipe:
     kinds = {"w0": "walk", "w1": "walk", "b0": "bow", "b1": "bow"}
     lines = []
     for number, clip in enumerate(kinds):
