@@ -43,7 +43,7 @@ def test_a_number_is_told_otherwise_in_whatever_form(times: str) -> None:
         ("someone kicks just once", ["someone kicks twice", "someone kicks three times"]),
         ("someone kicks 4 times", ["someone kicks once", "someone kicks twice", "someone kicks three times"]),
         ("someone kicks, and then does it again", ["someone kicks once", "someone kicks three times"]),
-        ("someone kicks twice with one leg", ["someone kicks once with one leg", "someone kicks three times with one leg"]),
+        ("he kicks twice on one leg", ["he kicks once on one leg", "he kicks three times on one leg"]),
     ],
 )  # fmt: skip
 def test_another_number_stands_where_the_number_stood(text: str, others: list[str]) -> None:
