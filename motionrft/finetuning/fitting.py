@@ -97,12 +97,12 @@ def check_contrast(reward: Reward, prompts: PromptSet) -> str | None:
     """
     if not reward.term_weights.get(CONTRAST):
         return None
-    texts = sorted({text for texts in prompts.captions or [prompts.texts] for text in texts})
+    texts = sorted({text for texts in prompts.captions or [tuple(prompts.texts)] for text in texts})
     if not (told := telling(texts)):
         raise UserError(
             f"{CONTRAST}: none of the {len(texts)} prompts tells an order, a number or several events (`a person bows, "
-            f"then walks`, `waves twice`), so this term would be 0 throughout: leave it out (weights.{CONTRAST}=0), or name "
-            "prompts that do."
+            f"then walks`, `waves twice`), so this term would be 0 throughout: leave it out "
+            f"(weights.{CONTRAST}=0), or name prompts that do."
         )
     return (
         f"{CONTRAST}: {told} of {len(texts)} prompts tell an order, a number or several events; of the others it is 0."
