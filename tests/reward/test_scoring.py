@@ -142,7 +142,7 @@ def test_limits_turn_it_into_a_linter(score: Callable, folder: Path) -> None:
 
 def test_wrong_words_are_explained(score: Callable, folder: Path, reward_folder: Path) -> None:
     for arguments, message in (
-        (("--terms", "taste", "--reward", reward_folder), "there are: semantic, physics"),
+        (("--terms", "taste", "--reward", reward_folder), "there are: semantic, contrast, physics"),
         (("--terms", "physics", "--fail-under", "semantic=0.5"), "semantic, which is not scored"),
         (("--terms", "physics", "--fail-over", "jitter"), "TERM=NUMBER"),
         (("--reward", folder / "nothing"), "no such reward"),
