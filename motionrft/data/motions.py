@@ -75,4 +75,6 @@ class Motions:
         """The folder's own files where the clips are the folder's own, otherwise those of the clips."""
         if self.as_stored:
             return self.dataset.statistics(self.representation)
-        return Statistics.of_clips((self.motion(item) for item in range(len(self))), self.representation)
+        clips = (self.motion(item) for item in range(len(self)))
+        what = f"{self.representation} of {self.source} at {self.fps}, {self.longest} frames"
+        return self.dataset.kept_statistics(what, lambda: Statistics.of_clips(clips, self.representation))

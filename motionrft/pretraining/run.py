@@ -120,6 +120,7 @@ class Pretraining:
             Motions(dataset, described.trained_on, described.fps, described.max_frames)
             for dataset in datasets
         )
+        company.first(lambda: train_set.statistics)  # the others find them kept
         running = (progress, dtype, resume, overwrite, allow_changed, company)
         pretraining = cls(preset, config, teacher, base, out, train_set, validation, stages, device, *running)
         pretraining.statistics(described)
