@@ -136,5 +136,7 @@ class PretrainPreset(TextPreset):
     @model_validator(mode="after")
     def _one_forerunner(self) -> "PretrainPreset":
         if self.base is not None and self.teacher is not None:
-            raise ValueError("base and teacher exclude each other: a distillation begins with its teacher's weights")
+            raise ValueError(
+                "base and teacher exclude each other: a distillation begins with its teacher's weights"
+            )
         return self

@@ -98,7 +98,12 @@ def test_a_generator_trained_further_begins_with_its_base_and_keeps_its_statisti
 
     still = preset.denoiser.optimiser.model_copy(update={"lr": 1e-9})
     stage = preset.denoiser.model_copy(update={"updates": 1, "optimiser": still})
-    named = {"base": str(tmp_path / "first" / "generator"), "denoiser": stage, "stage": "denoiser", "generator": {}}
+    named = {
+        "base": str(tmp_path / "first" / "generator"),
+        "denoiser": stage,
+        "stage": "denoiser",
+        "generator": {},
+    }
     _pretraining(preset.model_copy(update=named), tmp_path / "further").train_denoiser()
     further = read_generator(tmp_path / "further" / "generator")
     assert further.to_config() == base.to_config()

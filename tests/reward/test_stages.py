@@ -209,10 +209,22 @@ def test_representations_brought_to_a_reward_leave_everything_else_as_it_was(
 ) -> None:
     save_reward(tmp_path / "base", reward)
     before = {name: value.clone() for name, value in reward.network.state_dict().items()}
-    semantic = {"updates": 3, "batch": 4, "only": ["joints", "rotation"], "optimiser": {"lr": 1e-3, "warmup": 0}}
-    values = {"data": str(data_folder), "stage": "semantic", "base": str(tmp_path / "base"), "semantic": semantic}
+    semantic = {
+        "updates": 3,
+        "batch": 4,
+        "only": ["joints", "rotation"],
+        "optimiser": {"lr": 1e-3, "warmup": 0},
+    }
+    values = {
+        "data": str(data_folder),
+        "stage": "semantic",
+        "base": str(tmp_path / "base"),
+        "semantic": semantic,
+    }
     brought = train_reward(TrainRewardPreset.of(values), session(tmp_path / "run"))
-    moved = {name for name, value in brought.network.state_dict().items() if not torch.equal(value, before[name])}
+    moved = {
+        name for name, value in brought.network.state_dict().items() if not torch.equal(value, before[name])
+    }
     assert {name.split(".")[1] for name in moved} >= {"proj_22x3", "proj_135"}
     assert all(name.split(".")[1].endswith(("_22x3", "_135")) for name in moved)
 
