@@ -54,7 +54,11 @@ class SemanticTrainer:
         self.reward, self.data, self.validation, self.settings = reward, train, validation, settings
         self.seed, self.precision = seed, precision
         self.company = company
-        self.network = reward.network.requires_grad_(True).train()
+        self.network = reward.network.requires_grad_(settings.only is None).train()
+        self.learning = settings.only or reward.network.size.representations
+        """The representations that are trained; the others, where there are any, are what they are aligned with."""
+        for name in settings.only or ():
+            self.network.own_layers(name).requires_grad_(True)
         self.weights = losses.LossWeights(
             reconstruction=settings.loss.reconstruction,
             kl=settings.loss.kl,
@@ -84,8 +88,7 @@ class SemanticTrainer:
 
     def loss(self, step: int) -> tuple[dict[str, Tensor], Tensor]:
         """Terms and weighted total of one batch."""
-        names = self.network.size.representations
-        main = names[step % len(names)]
+        main = self.learning[step % len(self.learning)]
         aligned = len(self._met(step)) > 1
         with torch.autocast(self.device.type, self.precision, self.precision != torch.float32):
             items = self.batches[step]  # (B,)
@@ -104,7 +107,7 @@ class SemanticTrainer:
         terms.update(self._matching(text, encoded[main], items, blocked))
         total = losses.weighted_total(terms, self.weights)
         if aligned:
-            for name in names:
+            for name in self.learning:
                 if name != main:
                     others = self._matching(text, encoded[name], items, blocked)
                     total = total + losses.weighted_total(others, self.weights)
@@ -116,9 +119,8 @@ class SemanticTrainer:
 
     def _met(self, step: int) -> tuple[str, ...]:
         """The representations of a step: the one that carries the reconstruction, and where they are aligned all."""
-        names = self.network.size.representations
         aligned = step % self.settings.loss.align_every == 0
-        return tuple(names) if aligned else (names[step % len(names)],)
+        return self.network.size.representations if aligned else (self.learning[step % len(self.learning)],)
 
     def validate(self) -> dict[str, dict[str, dict[str, float]]]:
         """Recalls on the validation split: representation, protocol, name."""
@@ -147,8 +149,7 @@ class SemanticTrainer:
     def _batch(self, items: Tensor, step: int, name: str) -> Batch:
         """Clips and captions; as a whole batch mirrored, so that no clip meets its own image as a negative."""
         batch = collate(self.data, items, self.seed, step, name)
-        representations = len(self.network.size.representations)
-        if not self.settings.mirror or step // representations % 2 == 0:
+        if not self.settings.mirror or step // len(self.learning) % 2 == 0:
             return batch
         texts = [mirror_caption(text) for text in batch.texts]
         return replace(batch, motion=mirror(batch.motion, name), texts=texts)
