@@ -202,3 +202,34 @@ def test_a_first_stage_trained_further_begins_with_its_base(
     assert (tmp_path / "run" / "reward" / "config.json").is_file()
     hashes = json.loads((tmp_path / "run" / "semantic" / "env.json").read_text())["hashes"]
     assert "base" in hashes
+
+
+def test_representations_brought_to_a_reward_leave_everything_else_as_it_was(
+    reward: MotionReward, data_folder: Path, tmp_path: Path
+) -> None:
+    save_reward(tmp_path / "base", reward)
+    before = {name: value.clone() for name, value in reward.network.state_dict().items()}
+    semantic = {
+        "updates": 3,
+        "batch": 4,
+        "only": ["joints", "rotation"],
+        "optimiser": {"lr": 1e-3, "warmup": 0},
+    }
+    values = {
+        "data": str(data_folder),
+        "stage": "semantic",
+        "base": str(tmp_path / "base"),
+        "semantic": semantic,
+    }
+    brought = train_reward(TrainRewardPreset.of(values), session(tmp_path / "run"))
+    moved = {
+        name for name, value in brought.network.state_dict().items() if not torch.equal(value, before[name])
+    }
+    assert {name.split(".")[1] for name in moved} >= {"proj_22x3", "proj_135"}
+    assert all(name.split(".")[1].endswith(("_22x3", "_135")) for name in moved)
+
+
+@pytest.mark.parametrize("values", [{"stage": "semantic"}, {"stage": "all", "base": "builtin"}])
+def test_bringing_representations_needs_a_base_and_the_first_stage_alone(values: dict[str, str]) -> None:
+    with pytest.raises(UserError, match=r"semantic\.only .* needs base, and stage semantic"):
+        TrainRewardPreset.of({"semantic": {"only": ["joints"]}, **values})

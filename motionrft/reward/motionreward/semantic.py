@@ -63,7 +63,11 @@ class SemanticTrainer:
         self.reward, self.data, self.validation, self.settings = reward, train, validation, settings
         self.seed, self.precision = seed, precision
         self.company = company
-        self.network = reward.network.requires_grad_(True).train()
+        self.network = reward.network.requires_grad_(settings.only is None).train()
+        self.learning = settings.only or reward.network.size.representations
+        """The representations that are trained; the others, where there are any, are what they are aligned with."""
+        for name in settings.only or ():
+            self.network.own_layers(name).requires_grad_(True)
         self.weights = losses.LossWeights(
             reconstruction=settings.loss.reconstruction,
             kl=settings.loss.kl,
@@ -94,8 +98,7 @@ class SemanticTrainer:
 
     def loss(self, step: int) -> tuple[dict[str, Tensor], Tensor]:
         """Terms and weighted total of one batch."""
-        names = self.network.size.representations
-        main = names[step % len(names)]
+        main = self.learning[step % len(self.learning)]
         aligned = len(self._met(step)) > 1
         with torch.autocast(self.device.type, self.precision, self.precision != torch.float32):
             items = self.batches[step]  # (B,)
@@ -112,7 +115,7 @@ class SemanticTrainer:
         terms.update(self._matching(text, encoded[main], items, blocked))
         total = losses.weighted_total(terms, self.weights)
         if aligned:
-            for name in names:
+            for name in self.learning:
                 if name != main:
                     others = self._matching(text, encoded[name], items, blocked)
                     total = total + losses.weighted_total(others, self.weights)
@@ -124,9 +127,8 @@ class SemanticTrainer:
 
     def _met(self, step: int) -> tuple[str, ...]:
         """The representations of a step: the one that carries the reconstruction, and where they are aligned all."""
-        names = self.network.size.representations
         aligned = step % self.settings.loss.align_every == 0
-        return tuple(names) if aligned else (names[step % len(names)],)
+        return self.network.size.representations if aligned else (self.learning[step % len(self.learning)],)
 
     def validate(self) -> dict[str, dict[str, dict[str, float]]]:
         """Recalls on the validation split: representation, protocol, name."""
@@ -159,7 +161,7 @@ class SemanticTrainer:
 
     def _mirrored(self, step: int) -> bool:
         """A whole batch is mirrored or none of it, so that no clip meets its own image as a negative."""
-        return self.settings.mirror and step // len(self.network.size.representations) % 2 == 1
+        return self.settings.mirror and step // len(self.learning) % 2 == 1
 
     def _expect(self, step: int) -> None:
         items = self.batches[step]

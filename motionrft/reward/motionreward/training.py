@@ -109,6 +109,11 @@ def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Spli
         session.say(
             f"{preset.base} is trained further: its network stays as it is, and `model` does not count."
         )
+        lacking = sorted({*(preset.semantic.only or ())} - {*reward.network.size.representations})
+        if lacking:
+            raise UserError(
+                f"{preset.base}: judges no {' and no '.join(lacking)}; semantic.only cannot train them."
+            )
         reward.keep_critic_tower()
         kept = {name: value for name, value in reward.about.items() if name != "refined"}
     else:
