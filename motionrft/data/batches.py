@@ -135,6 +135,12 @@ class GroupedBatches:
             )
         self.seed, self.share = seed, share
         self.singles = DistinctBatches(dataset, batch, seed)
+        fewest, room = int(torch.bincount(groups[groups >= 0]).min()), int(share * self.singles.batch)
+        if room < max(fewest, 2):
+            raise UserError(
+                f"`batches: grouped`: no group fits into its share of a batch, {room} of {self.singles.batch} clips (the "
+                f"smallest group of {dataset.folder} has {fewest}). Give larger batches, of clips of as many kinds."
+            )
         self.groups = _Members(groups)
         self.labels, self.alone = dataset.labels, groups < 0
 

@@ -47,6 +47,16 @@ def test_every_batch_of_an_evaluator_that_groups_holds_a_whole_group(folder):
         assert torch.bincount(groups).max() == 2
 
 
+def test_a_batch_that_no_group_fits_into_is_refused(folder):
+    clips = (folder / "train.txt").read_text().split()
+    rows = [f"{clip},{number // 2},{number},calm" for number, clip in enumerate(clips)]
+    (folder / "index.csv").write_text("\n".join(["clip_id,group,content,style", *rows]))
+    dataset = MotionDataset(folder, "train")
+    with pytest.raises(UserError, match="no group fits into its share of a batch, 1 of 3"):
+        GroupedBatches(dataset, 3, seed=0)
+    assert len(GroupedBatches(dataset, 4, seed=0)[0]) == 4
+
+
 def test_a_common_label_is_drawn_as_the_root_of_its_takes(folder):
     dataset = MotionDataset(folder, "train")
     batches = BalancedBatches(dataset, 100, seed=0)

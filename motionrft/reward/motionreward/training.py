@@ -26,6 +26,7 @@ from motionrft.reward.motionreward.reward_session import (
 from motionrft.reward.motionreward.semantic import SemanticTrainer, validate, warm_text_cache
 from motionrft.reward.motionreward.sizes import OFFICIAL_NAMES
 from motionrft.reward.motionreward.stages import train_authenticity, train_preference
+from motionrft.reward.resampled import SAME_RATE
 from motionrft.skeleton import SMPL22
 from motionrft.text.loading import load_text_encoder
 from motionrft.text.stand_in import StandInText
@@ -107,13 +108,9 @@ def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Spli
     if preset.stage == "semantic" and preset.base is not None:
         reward, identity = session.motionreward(preset.base, preset.base_rank, preset.data)
         session.say(
-            f"{preset.base} is trained further: its network stays as it is, and `model` does not count."
+            f"{preset.base} is trained further: its network and its text encoder stay, `model` and `text` do not count."
         )
-        lacking = sorted({*(preset.semantic.only or ())} - {*reward.network.size.representations})
-        if lacking:
-            raise UserError(
-                f"{preset.base}: judges no {' and no '.join(lacking)}; semantic.only cannot train them."
-            )
+        _check_base(reward, preset, data.train)
         reward.keep_critic_tower()
         kept = {name: value for name, value in reward.about.items() if name != "refined"}
     else:
@@ -145,7 +142,8 @@ def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Spli
             distribution=session.company,
         )
         noise = preset.semantic.noise
-        reward.noise_steps = noise.max_t if noise.probability else None
+        if preset.semantic.only is None:  # otherwise towers are as they were, and know what they knew
+            reward.noise_steps = noise.max_t if noise.probability else None
         reward.about = {
             **kept,
             "data": data.train.folder.name,
@@ -156,6 +154,35 @@ def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Spli
         }
         finish_stage("semantic", reward, preset, session, data)
     return reward
+
+
+def _check_base(reward: MotionReward, preset: TrainRewardPreset, data: MotionDataset) -> None:
+    """Refuse a base that cannot be trained on this data: other representations, skeleton or frame rate.
+
+    Raises:
+        UserError: as said.
+    """
+    size, learnt = reward.network.size, reward.about.get("fps")
+    if lacking := sorted({*(preset.semantic.only or ())} - {*size.representations}):
+        raise UserError(
+            f"{preset.base}: judges no {' and no '.join(lacking)}; semantic.only cannot train them."
+        )
+    for name in size.representations:
+        if name not in data.representations:
+            raise UserError(
+                f"{preset.base} judges {name} too, and {data.folder} has no such motions. Complete the folder: "
+                f"motionrft convert {data.folder} --dataset."
+            )
+        if (width := data.width(name)) != size.feature_width(name):
+            raise UserError(
+                f"{preset.base} judges {name} motions of {size.feature_width(name)} values a frame, and {data.folder} "
+                f"has {width} (263 is HumanML3D, 251 KIT-ML)."
+            )
+    if learnt and abs(learnt - data.fps) > SAME_RATE:
+        raise UserError(
+            f"{preset.base} learnt motions at {learnt:g} frames a second, and {data.folder} is at {data.fps:g}. Build "
+            f"the data set with --fps {learnt:g}, or train a reward of its own."
+        )
 
 
 def new_reward(preset: TrainRewardPreset, data: MotionDataset, company: Distribution = ALONE) -> MotionReward:
