@@ -18,7 +18,7 @@ from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.generation import NOBODY
 from motionrft.evaluation.numbers import CANDIDATES
-from motionrft.finetuning.held_out import at_home
+from motionrft.finetuning.held_out import usual_evaluator
 from motionrft.finetuning.loading import (
     check_gradient,
     check_kind,
@@ -199,9 +199,9 @@ def _check_run(
     found.run["captions"] = len(_texts(prompts))
     found.attempt(lambda: _check_texts(generator, reward, _texts(prompts)))
     if run.evaluator is None and (run.watch.every or run.evaluation.prompts):
-        chosen = found.attempt(lambda: at_home(run, generator))
-        found.run["evaluator"] = "builtin" if chosen else "none"
-        if chosen is False:
+        chosen = found.attempt(lambda: usual_evaluator(run, generator) or "none")
+        found.run["evaluator"] = chosen or "none"
+        if chosen == "none":
             found.note(NOBODY)
     found.run["converted"] = _converted(found, run, generator, evaluator)
     found.run["memory"] = memory_rows(run, generator, reward, evaluator, prompts, _texts(prompts))

@@ -17,6 +17,7 @@ _PLACES = {
     "one time": "once", "just once": "once", "two times": "twice", "thrice": "three times",
     "three times in a row": "three times",
 }  # fmt: skip
+_AGAIN = ", and then does it again"
 _ORDERS = (
     re.compile(r"first (?P<first>.+), then (?P<second>.+)"),
     re.compile(r"after (?P<first>.+), the person (?P<second>.+)"),
@@ -31,21 +32,38 @@ def _plain(text: str) -> str:
     return text.strip().rstrip(".").replace("one person", "a person")
 
 
-def opposites(text: str) -> list[str]:
-    """The same events in the other order, or in every other number up to three; none where neither is told."""
+def number_told(text: str) -> tuple[str, int] | None:
+    """The clause of something that shall happen one to three times, and how often; None where no number is told."""
     told = _plain(text)
-    if told.endswith(", and then does it again"):
-        told = told.removesuffix(", and then does it again") + " twice"
+    if told.endswith(_AGAIN):
+        return told.removesuffix(_AGAIN), 2
     if number := _NUMBER.fullmatch(told):
-        own = _PLACES.get(number["number"], number["number"])
-        return [f"{number['told']} {other}" for other in _NUMBERS if other != own]
+        word = _PLACES.get(number["number"], number["number"])
+        return number["told"], _NUMBERS.index(word) + 1
+    return None
+
+
+def order_told(text: str) -> re.Match[str] | None:
+    """Groups `first`, the clause of what comes first, and `second`, what follows; None where no order is told."""
+    told = _plain(text)
     for order in _ORDERS:
         found = order.fullmatch(told)
-        clause = clause_of(found["first"]) if found else None
-        if found and clause:
-            start, end = found.span("second")
-            swapped = told[:start] + clause.phrase + told[end:]
-            return [swapped.replace(found["first"], f"{clause.subject} {found['second']}", 1)]
+        if found and clause_of(found["first"]):
+            return found
+    return None
+
+
+def opposites(text: str) -> list[str]:
+    """The same events in the other order, or in every other number up to three; none where neither is told."""
+    if number := number_told(text):
+        told, own = number
+        return [f"{told} {other}" for times, other in enumerate(_NUMBERS, 1) if times != own]
+    found = order_told(text)
+    clause = clause_of(found["first"]) if found else None
+    if found and clause:
+        told, (start, end) = found.string, found.span("second")
+        swapped = told[:start] + clause.phrase + told[end:]
+        return [swapped.replace(found["first"], f"{clause.subject} {found['second']}", 1)]
     return []
 
 
