@@ -32,9 +32,9 @@ _DRAWN = {"integrity": 600, "temporal": 600, "frequency": 250}
 _SEED = 33_000
 
 
-LICENCE = """Computed from the Bandai-Namco-Research-Motiondataset, (c) 2022 Bandai Namco Research Inc. (Kobayashi et al. 2023,
-arXiv:2306.08861), under CC BY-NC 4.0: **non-commercial use only**; and from clips of the CMU Graphics Lab Motion Capture
-Database (subjects 01-14), free for all uses. The code is MIT."""
+LICENCE = """Computed from the Bandai-Namco-Research-Motiondataset, (c) 2022 Bandai Namco Research Inc.
+(Kobayashi et al. 2023, arXiv:2306.08861), under CC BY-NC 4.0: **non-commercial use only**; and from clips of the CMU
+Graphics Lab Motion Capture Database (subjects 01-14), free for all uses. The code is MIT."""
 
 
 def write_material(data: Path, evaluator: Path, out: Path) -> None:

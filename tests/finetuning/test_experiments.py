@@ -92,7 +92,7 @@ def test_prompts_that_tell_events_are_judged_event_by_event(parts):
     assert '"marks":' in page and "3 event prompts, judged by rules" in done.protocol
     told = []
     assert tuned(parts, resume=True, say=told.append, **values).tables == done.tables
-    assert sum("events" in sentence and "taken up" in sentence for sentence in told) == 2
+    assert sum("-events-" in sentence and "taken up" in sentence for sentence in told) == 2
 
 
 def test_every_table_says_how_its_own_numbers_were_made(parts):
