@@ -36,7 +36,11 @@ def build_or_complete(call: ConvertCall, paths: list[Path]) -> int:
     for what, clips in (("too short", report.too_short), ("without captions", report.without_captions)):
         if clips:
             call.console.warn(f"{counted(len(clips), 'clip')} {what}, left out: {_some(clips)}")
-    call.console.table("data set", ["split", "clips"], [*report.splits.items(), ("frames", report.frames)])
+    for sentence in report.shortfalls:
+        call.console.warn(sentence)
+    rows = [*report.splits.items(), ("frames", report.frames)]
+    rows += [("of them composed", report.composed)] if call.preset.compose is not None else []
+    call.console.table("data set", ["split", "clips"], rows)
     held_out = _hold_out(call, out)
     call.console.emit(report.plain() | {"out": out} | held_out)
     call.console.info(f"Next: motionrft train-reward --data {out} --out runs/reward")

@@ -221,7 +221,7 @@ def convert_motion(motion: Motion, conversion: Conversion) -> Motion:
     values = torch.from_numpy(motion.array)
     if conversion.mirror:
         values = mirror(values, motion.representation)
-    rate = _target_rate(motion, conversion)
+    rate = target_rate(motion, conversion)
     if rate != motion.fps:
         check_resampling(len(values), motion.fps, rate, str(motion.source))
         values = resample(values, motion.representation, motion.fps, rate)
@@ -231,7 +231,7 @@ def convert_motion(motion: Motion, conversion: Conversion) -> Motion:
     return replace(motion, array=values.numpy(), representation=target, fps=rate)
 
 
-def _target_rate(motion: Motion, conversion: Conversion) -> float:
+def target_rate(motion: Motion, conversion: Conversion) -> float:
     """The rate of the result: as asked, or what a reader of the bare array will take it to have."""
     if conversion.fps is not None or conversion.target not in REPRESENTATIONS:
         return conversion.fps or motion.fps

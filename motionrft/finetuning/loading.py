@@ -5,7 +5,6 @@ prompts.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 
 import torch
 
@@ -13,9 +12,16 @@ from motionrft import builtin
 from motionrft.data.folder import MotionDataset
 from motionrft.data.prompts import read_prompt_file
 from motionrft.errors import UserError
+from motionrft.finetuning.fitting import (
+    check_contrast,
+    check_gradient,
+    check_perception,
+    check_skeleton,
+    other_rate,
+)
 from motionrft.finetuning.given_prompts import looked_at_data, prompt_path, prompt_seconds, split_prompts
 from motionrft.finetuning.held_out import EventTest, HeldOut, TestSet, held_out
-from motionrft.finetuning.methods.base import plan_of, usable_methods
+from motionrft.finetuning.methods.base import usable_methods
 from motionrft.finetuning.pairs import read_pair_prompts
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
@@ -36,7 +42,6 @@ from motionrft.registry import GENERATORS
 from motionrft.reward.balance import balanced
 from motionrft.reward.base import Reward
 from motionrft.reward.kimodo_terms import FEATURE_COSTS, feature_weights, with_feature_costs
-from motionrft.reward.resampled import SAME_RATE, Resampled
 from motionrft.reward.scaled import Scaled
 from motionrft.training.fingerprints import path_hash, text_hash
 from motionrft.training.weights import CONFIG
@@ -112,7 +117,7 @@ def load_parts(
         real = None if preset.data is None else MotionDataset(preset.data, preset.split)
         acting = ", ".join(f"{name} {weight:.3g}" for name, weight in balanced(known, real).items())
         say(f"weights balanced by each term's spread on real motions: {acting}")
-    _check_skeleton(preset, generator, reward)
+    check_skeleton(preset, generator, reward)
     if another := other_rate(reward, generator.fps):
         say(f"{preset.reward} {another}")
     if any(isinstance(part, Scaled) for part in reward.modules()):
@@ -126,6 +131,8 @@ def load_parts(
     prompts = load_prompts(preset, generator)
     if asked := generator.check_asked(prompts.texts, prompts.lengths):
         say(asked)
+    if said := check_contrast(reward, prompts):
+        say(said)
     _check_texts(generator, prompts, looked_at)
     if generator.warning:
         say(generator.warning)
@@ -244,75 +251,6 @@ def check_fields(preset: FinetunePreset, foreign: Sequence[str], generator: Text
             raise UserError(
                 f"{field} does not act on {generator.family}, one of the {KIND_WORDS[generator.kind]}: leave it out."
             )
-
-
-def _check_skeleton(preset: FinetunePreset, generator: Generator, reward: Reward) -> None:
-    """Refuse a reward or a data set of another skeleton than the generator's."""
-    made, judged = generator.motion_width, reward.kinematic_width
-    if made is not None and judged is not None and made != judged:
-        raise UserError(
-            f"{preset.reward} judges motions of {judged} features a frame, and {preset.generator} makes {made}. "
-            "Name a reward of the same data (263 is HumanML3D, 251 KIT-ML)."
-        )
-    if preset.data is not None and made is not None:
-        width = MotionDataset(preset.data, preset.split).width("kinematic")
-        if width != made:
-            raise UserError(
-                f"{preset.data}: its motions have {width} features a frame, and {preset.generator} makes {made} "
-                "(263 is HumanML3D, 251 KIT-ML)."
-            )
-
-
-def other_rate(reward: Reward, fps: float) -> str | None:
-    """What to say of a reward that learnt motions at another rate than `fps`; None where it did not, or does not know."""
-    for part in reward.modules():
-        if isinstance(part, Resampled):
-            return f"learnt motions at {part.learnt:g} frames a second: clean ones are resampled from {fps:g} for it."
-        about = getattr(part, "about", None)
-        learnt = about.get("fps") if isinstance(about, dict) else None
-        if learnt and abs(learnt - fps) > SAME_RATE:
-            return (
-                f"learnt motions at {learnt:g} frames a second and judges them at {fps:g}: to it they are "
-                f"{learnt / fps:.2g} times as fast."
-            )
-    return None
-
-
-def check_gradient(preset: FinetunePreset, reward: Reward) -> None:
-    """Refuse a method that differentiates a reward which gives no gradient."""
-    if reward.differentiable or "gradient" not in preset.method.needs:
-        return
-    others = [
-        name
-        for name, method in usable_methods().items()
-        if "reward" in method.preset.needs and "gradient" not in method.preset.needs
-    ]
-    raise UserError(
-        f"{preset.method.method} follows the reward's gradient, and this reward gives none: use a method that needs "
-        f"none ({', '.join(others)})."
-    )
-
-
-def check_perception(preset: FinetunePreset, reward: Reward) -> None:
-    """Refuse to show noisy states to a reward that only ever learnt clean motions: its gradient would mean nothing.
-
-    Raises:
-        UserError: as said.
-    """
-    plans = [plan_of(preset.method, preset.steps, progress, Random(0)) for progress in (0.0, 0.5, 1.0)]
-    # The state after the last step is clean, whatever it is called.
-    noisy = any(step.reward == "next" for plan in plans for step in plan[: preset.steps - 1])
-    if not noisy or "reward" not in preset.method.needs or reward.learnt_noise:
-        return
-    if any(part.learnt_noise for part in reward.modules() if isinstance(part, Reward)):
-        why, cure = "physics terms measure the noise of a noisy state", "leave the physics terms out"
-    else:
-        why = f"{preset.reward} was never trained on noisy motions"
-        cure = "name a noise-aware one (a published M1T0 backbone, or `motionrft train-reward --preset tiny`)"
-    raise UserError(
-        f"{preset.method.method} judges noisy states at their own level (method.judge next), and {why}: {cure}, "
-        "or judge clean predictions with --set method.judge=x0."
-    )
 
 
 def load_prompts(preset: FinetunePreset, generator: Generator) -> PromptSet:

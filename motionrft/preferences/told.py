@@ -29,7 +29,8 @@ def told_prompt(text: str, seconds: float, name: str) -> EventPrompt | None:
             return None
     elif order := order_told(text):
         kind = "temporal"
-        steps = [events_told(step) for step in (order["first"], *_THEN.split(order["second"]))]
+        first, rest = order
+        steps = [events_told(step) for step in (first, *_THEN.split(rest))]
         events = [event for step in steps for event in step]
         if any(len(step) != 1 for step in steps) or len(set(events)) < len(events):
             return None

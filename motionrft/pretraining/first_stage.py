@@ -49,9 +49,10 @@ class FirstStage(ABC):
         """Scalar terms of a batch, `loss` is what is minimised.
 
         Args:
-            motion: (B, T, D), normalised, zero beyond each length; the same in every process.
+            motion: (b, T, D), normalised, zero beyond each length: this process's rows of the batch.
+            lengths: (B,) frames, of all rows.
             draws: for posterior samples.
-            company: runs the autoencoder on each process's rows; what it makes meets, and the terms are of all rows.
+            company: whose rows these are. Terms are weighed so that their means over the processes are those of all rows.
         """
 
     @abstractmethod

@@ -23,12 +23,12 @@ class JointLatents:
     latents: list[Tensor]  # (C, L, J) each
     lengths: Tensor  # (N,)
 
-    def draw(self, items: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
-        """(B, C, L, J), whitened, zero beyond each item's own latent frames."""
+    def draw(self, items: Tensor, draws: torch.Generator, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """(b, C, L, J), whitened, zero beyond each item's own latent frames."""
         g = self.generator
         mean, std = (x.cpu()[:, None, None] for x in (g.latent_mean, g.latent_std))  # (C, 1, 1) each
         chosen = [(self.latents[int(item)] - mean) / std for item in items]
-        return stack_padded(chosen).to(g.device), self.lengths[items].to(g.device)
+        return stack_padded(chosen)[rows].to(g.device), self.lengths[items].to(g.device)
 
     def expect(self, items: Tensor) -> None:
         """Nothing to read: latents are in memory."""
@@ -48,12 +48,13 @@ class JointStage(LatentStage):
         settings: FirstStageSettings,
         company: Distribution,
     ) -> dict[str, Tensor]:
-        joints = motion.unflatten(-1, (-1, 3))  # (B, T, J, 3)
-        own = joints[company.rows(len(joints))]  # (b, T, J, 3)
-        own = self.generator.ae.decode(self.generator.ae.encode(own))[:, : joints.shape[1]]
-        made = company.joined(own, company.sizes(len(joints)))  # (B, T, J, 3)
-        mask = length_mask(lengths, joints.shape[1])  # (B, T)
-        return {"loss": F.smooth_l1_loss(made, joints, reduction="none")[mask].mean()}
+        joints = motion.unflatten(-1, (-1, 3))  # (b, T, J, 3)
+        made = self.generator.ae.decode(self.generator.ae.encode(joints))[
+            :, : joints.shape[1]
+        ]  # (b, T, J, 3)
+        mask = length_mask(lengths[company.rows(len(lengths))], joints.shape[1])  # (b, T)
+        loss = F.smooth_l1_loss(made, joints, reduction="none")[mask].mean()
+        return {"loss": loss * company.share(lengths)}
 
     @torch.no_grad()
     def quality(self, motions: Motions) -> dict[str, float]:

@@ -16,7 +16,7 @@ from motionrft.lengths import length_mask
 from motionrft.moving import moved
 from motionrft.physics import physics_measures
 from motionrft.pretraining.first_stage import FirstStageSettings, LatentStage
-from motionrft.pretraining.losses import autoencoder_loss, heading_aligned_error_mm
+from motionrft.pretraining.losses import Shares, autoencoder_loss, heading_aligned_error_mm
 from motionrft.representations.kinematic import kinematic_to_joints
 from motionrft.representations.names import KINEMATIC
 from motionrft.representations.statistics import Statistics
@@ -34,12 +34,12 @@ class PosteriorLatents:
     log_variance: list[Tensor]
     lengths: Tensor  # (N,)
 
-    def draw(self, items: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
-        """(B, tokens, d_z) posterior samples, whitened."""
+    def draw(self, items: Tensor, draws: torch.Generator, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """(b, tokens, d_z) posterior samples, whitened."""
         g = self.generator
         mean, _ = pad([self.mean[int(item)] for item in items])  # (B, tokens, d_z)
         log_variance, _ = pad([self.log_variance[int(item)] for item in items])  # (B, tokens, d_z)
-        latent = sample_posterior(mean, log_variance, torch.randn(mean.shape, generator=draws))
+        latent = sample_posterior(mean, log_variance, torch.randn(mean.shape, generator=draws))[rows]
         whitened = (moved(latent, g.device) - g.latent_mean) / g.latent_std
         return whitened, moved(self.lengths[items], g.device)
 
@@ -65,21 +65,22 @@ class PosteriorStage(LatentStage):
         settings: FirstStageSettings,
         company: Distribution,
     ) -> dict[str, Tensor]:
-        vae, rows, sizes = self.generator.vae, company.rows(len(motion)), company.sizes(len(motion))
-        own = vae.encode(motion[rows], lengths[rows])  # (b, tokens, d_z) each
-        noise = torch.randn(len(motion), *own[0].shape[1:], generator=draws)[rows]  # (b, tokens, d_z)
-        latent = sample_posterior(*own, noise.to(motion.device))  # (b, tokens, d_z)
-        made = company.joined(vae.decode(latent, lengths[rows], motion.shape[1]), sizes)  # (B, T, D)
-        mean, log_variance = (company.joined(part, sizes) for part in own)  # (B, tokens, d_z) each
+        vae, rows = self.generator.vae, company.rows(len(lengths))
+        own = lengths[rows]  # (b,)
+        posterior = vae.encode(motion, own)  # (b, tokens, d_z) each
+        noise = torch.randn(len(lengths), *posterior[0].shape[1:], generator=draws)[rows]  # (b, tokens, d_z)
+        latent = sample_posterior(*posterior, noise.to(motion.device))  # (b, tokens, d_z)
+        tokens = vae.latent_lengths(lengths)  # (B,)
         loss = autoencoder_loss(
-            made,
+            vae.decode(latent, own, motion.shape[1]),
             motion,
-            lengths,
-            (mean, log_variance),
-            latent_mask(vae, lengths, mean),
+            own,
+            posterior,
+            latent_mask(vae, own, posterior[0]),
             Statistics(self.generator.mean, self.generator.std),
             settings.kl_weight,
             settings.motion_weight,
+            Shares.of(company, lengths, torch.ones_like(lengths) if tokens is None else tokens),
         )
         terms = {"features": loss.features, "joints": loss.joints, "motion": loss.motion, "kl": loss.kl}
         return {"loss": loss.total, **{f"loss/{name}": term for name, term in terms.items()}}

@@ -187,6 +187,30 @@ class Distribution:
         first = sum(sizes[: self.place])
         return slice(first, first + sizes[self.place])
 
+    def share(self, counts: Tensor, sizes: Sequence[int] | None = None) -> Tensor | float:
+        """By what a mean over this process's rows is multiplied, so that its mean over the processes is that of all.
+
+        Averaged over the processes, gradients of a loss so weighed are those of the whole batch in one.
+
+        Args:
+            counts: (B,) numbers that each row of the whole batch brings into the mean.
+            sizes: rows of each process; `sizes` of B where it is not said.
+        """
+        if self.processes == 1:
+            return 1.0
+        sizes = self.sizes(len(counts)) if sizes is None else sizes
+        first = sum(sizes[: self.place])
+        own = counts[first : first + sizes[self.place]]
+        return self.processes * own.sum() / counts.sum()
+
+    def check_batch(self, batch: int) -> None:
+        """Raise `UserError` where a batch has not one row for each process."""
+        if batch < self.processes:
+            raise UserError(
+                f"a batch of {batch} for {self.processes} processes: some would have nothing to do. Name a larger one, "
+                "or start fewer processes."
+            )
+
     def joined(self, own: Tensor, sizes: Sequence[int]) -> Tensor:
         """The rows of all processes, so that a loss of them is that of the whole batch, in every process.
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from motionrft.data import MotionDataset, collate, pad
+from motionrft.data import MotionDataset, drawn_captions, pad
 from motionrft.moving import moved
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.semantic import SemanticTrainer
@@ -107,7 +107,7 @@ class Refiner:
     def _in_batch(self, step: int, name: str) -> Tensor:
         """EasyTune's loss, with the batch as the pool."""
         items = self.anchor.batches[step]  # (B,)
-        text = self._text(collate(self.data, items, self.preset.seed, step, name).texts)
+        text = self._text(drawn_captions(self.data, items, self.preset.seed, step))
         return spl.official_loss(text, self._motion(items, name), self.preset.top_k, self.preset.temperature)
 
     def _representation(self, step: int) -> str:
