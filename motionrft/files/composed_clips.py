@@ -18,7 +18,7 @@ from motionrft.files.dataset_layout import FOLDERS, TEXTS
 from motionrft.files.even_groups import even_compositions
 from motionrft.files.parallel import mapped
 from motionrft.parsing import filled_lines
-from motionrft.representations.join import join
+from motionrft.representations.join import join, repeated
 from motionrft.representations.names import JOINTS
 from motionrft.representations.pace import paced
 from motionrft.representations.together import meanwhile, stands
@@ -49,9 +49,7 @@ def write_composed(
             continue
         captions = tuple(told.split("#")[0] for _, told in filled_lines(folder / TEXTS / f"{clip}.txt"))
         joints = np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy", mmap_mode="r")  # (T, J * 3) or (T, J, 3)
-        stand = kind in recipe.gestures and stands(
-            torch.from_numpy(joints.reshape(len(joints), -1, 3).copy())
-        )
+        stand = stands(torch.from_numpy(joints.reshape(len(joints), -1, 3)[:, :1].copy()))
         sources.append(Source(clip, kind, split, len(joints), captions, style, stand))
     planned = [*compositions(sources, recipe), *even_compositions(sources, recipe)]
     for _ in mapped(partial(_write, folder=folder, blend=recipe.blend), planned, jobs):
@@ -85,7 +83,12 @@ def _write(composed: Composed, folder: Path, blend: int) -> None:
     for clip, frames in composed.parts:
         joints = torch.from_numpy(np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy")).double()
         parts.append(liveliest(joints.reshape(len(joints), -1, 3), frames))
-    joints = meanwhile(parts[0], parts[1], blend) if composed.together else join(parts, blend)  # (T, J, 3)
+    if composed.together:
+        joints = meanwhile(parts[0], parts[1], blend)  # (T, J, 3)
+    elif composed.rests:
+        joints = repeated(parts[0], len(parts), blend)
+    else:
+        joints = join(parts, blend)
     if composed.length is not None:
         joints = paced(joints, composed.length, Random(composed.clip))
     save_clip(composed.clip, joints[None].float(), folder)

@@ -108,7 +108,7 @@ class CompositionRecipe:
 class Source:
     """A clip that may be part of a composed one. frames: of its joints; kind, style: what, in which manner.
 
-    stands: its arms are what it shows (`motionrft.representations.together.stands`).
+    stands: it stays in place, its arms are what it shows (`motionrft.representations.together.stands`).
     """
 
     clip: str
@@ -134,6 +134,7 @@ class Composed:
 
     length: frames of joints that it is brought to, by slowing down and resting or by going faster; None: as joined.
     together: the arms of the second part lie over the first, instead of following it.
+    rests: between a clip and its repetition are as many frames more as others overlap in.
     """
 
     clip: str
@@ -144,6 +145,7 @@ class Composed:
     captions: tuple[str, ...]
     length: int | None = None
     together: bool = False
+    rests: bool = False
 
     def frames(self, blend: int) -> int:
         """Frames of features: one fewer than of joints."""
@@ -151,7 +153,8 @@ class Composed:
             return self.length - 1
         if self.together:
             return self.parts[0][1] - 1
-        return sum(taken for _, taken in self.parts) - (len(self.parts) - 1) * blend - 1
+        seams = (len(self.parts) - 1) * blend
+        return sum(taken for _, taken in self.parts) + (seams if self.rests else -seams) - 1
 
 
 def compositions(sources: Sequence[Source], recipe: CompositionRecipe) -> Iterator[Composed]:
@@ -213,12 +216,11 @@ def _counts(sources: Sequence[Source], recipe: CompositionRecipe, split: str) ->
         clause, taken = source.clause(rng), source.frames
         group = f"{split}-count-{number:04d}"
         for times, words in COUNT_WORDS.items():
-            frames = times * taken - (times - 1) * recipe.blend
-            if frames > recipe.max_frames:
+            parts, label = ((source.clip, taken),) * times, f"{source.kind}*{times}"
+            made = Composed(f"{group}-{times}", group, split, label, parts, (), rests=source.stands)
+            if made.frames(recipe.blend) >= recipe.max_frames:
                 break
-            texts = count_texts(clause, words, rng)
-            parts = ((source.clip, taken),) * times
-            yield Composed(f"{group}-{times}", group, split, f"{source.kind}*{times}", parts, texts)
+            yield replace(made, captions=count_texts(clause, words, rng))
 
 
 def _together(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:

@@ -44,12 +44,12 @@ def _numbers(
     for number in range(groups if kinds else 0):
         source = rng.choice(kinds[rng.choice(sorted(kinds))])
         clause, group = source.clause(rng), f"{split}-even-number-{number:04d}"
-        thrice = 3 * source.frames - 2 * recipe.blend
+        thrice = 3 * source.frames + 2 * (recipe.blend if source.stands else -recipe.blend)
         length = min(round(rng.uniform(*_SHARE) * thrice), recipe.max_frames)
         for times, words in COUNT_WORDS.items():
             parts = ((source.clip, source.frames),) * times
             texts, label = count_texts(clause, words, rng), f"{source.kind}*{times}"
-            yield Composed(f"{group}-{times}", group, split, label, parts, texts, length)
+            yield Composed(f"{group}-{times}", group, split, label, parts, texts, length, rests=source.stands)
 
 
 def _orders(

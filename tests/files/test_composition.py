@@ -89,6 +89,13 @@ def test_counts_say_how_often() -> None:
         assert all(text.endswith(words) for text in composed.captions)
 
 
+def test_who_stays_in_place_rests_between_repetitions() -> None:
+    for stays, seam in ((True, 8), (False, -8)):
+        source = Source("w", "wave", "train", 40, ("a person waves",), stands=stays)
+        made = {c.label: c for c in compositions([source], CompositionRecipe({}, {"train": 1}))}
+        assert [made[f"wave*{n}"].frames(8) for n in (1, 2, 3)] == [39, 79 + seam, 119 + 2 * seam]
+
+
 def test_what_has_no_end_has_no_number() -> None:
     endless = CompositionRecipe({}, {"train": 60}, cut=frozenset({"walk", "sit"}))
     counted = {composed.label.split("*")[0] for composed in compositions(sources("train"), endless)}
