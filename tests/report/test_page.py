@@ -65,7 +65,7 @@ def test_events_are_told_one_by_one_in_every_column(opened, walk):
     prompt = Prompt("a man bows and kicks", (walk(10), walk(10)), 0.5, (0.5, 1.0), seen)
     page = opened(example(walk, prompts=[prompt]))
     words = page.evaluate(
-        "[...document.querySelectorAll('.marks')].map(list => [...list.children].map(each => each.firstChild.textContent))"
+        "[...document.querySelectorAll('.marks')].map(list => [...list.children].map(e => e.firstChild.textContent))"
     )
     assert words == [["\u2713 bows", "\u2717 kicks"], ["\u2713 bows", "\u2713 kicks"]]
     assert "judge of events" in page.evaluate("document.querySelector('.prompts .about').textContent")
