@@ -197,11 +197,8 @@ class FinetunePreset(AskingPreset):
 
     command: ClassVar[str] = "finetune"
     rivals: ClassVar[dict[str, str]] = {
-        "epochs": "updates",
-        "updates": "epochs",
-        "data": "prompts",
-        "prompts": "data",
-        "pairs": "prompts",
+        **{"epochs": "updates", "updates": "epochs"},
+        **{"data": "prompts", "prompts": "data", "pairs": "prompts"},
     }
 
     generator: str = Field(
