@@ -197,9 +197,8 @@ class FinetunePreset(AskingPreset):
 
     command: ClassVar[str] = "finetune"
     rivals: ClassVar[dict[str, str]] = {
-        **{"epochs": "updates", "updates": "epochs"},
-        **{"data": "prompts", "prompts": "data", "pairs": "prompts"},
-    }
+        "epochs": "updates", "updates": "epochs", "data": "prompts", "prompts": "data", "pairs": "prompts",
+    }  # fmt: skip
 
     generator: str = Field(
         "builtin", description=GENERATOR, json_schema_extra=suggests("builtin", "builtin-tokens")
