@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from motionrft.data.motions import Motions
 from motionrft.pretraining.codebook import CodebookSettings
 from motionrft.pretraining.states import States
-from motionrft.training.distribution import Distribution
+from motionrft.training.distribution import ALONE, Distribution
 
 
 class FirstStageSettings(Protocol):
@@ -72,8 +72,8 @@ class LatentStage(FirstStage):
     """The first stage of a latent diffusion, whose denoiser learns the latents."""
 
     @abstractmethod
-    def latents(self, motions: Motions, mirrored: bool = False) -> States:
-        """Encode every clip once with the trained autoencoder."""
+    def latents(self, motions: Motions, mirrored: bool = False, company: Distribution = ALONE) -> States:
+        """Encode every clip once with the trained autoencoder; each process of a company encodes some, all get all."""
 
     @abstractmethod
     def whiten(self, latents: Any) -> None:

@@ -12,7 +12,7 @@ from motionrft.lengths import length_mask
 from motionrft.physics import physics_measures
 from motionrft.pretraining.first_stage import FirstStageSettings, LatentStage
 from motionrft.pretraining.states import stack_padded
-from motionrft.training.distribution import Distribution
+from motionrft.training.distribution import ALONE, Distribution
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,18 @@ class JointStage(LatentStage):
         return {"error_mm": 1000 * torch.stack(errors).mean().item(), "jitter_ratio": ratio.item()}
 
     @torch.no_grad()
-    def latents(self, motions: Motions, mirrored: bool = False) -> JointLatents:
-        # One clip at a time: the last latent frame of a padded clip would see the padding.
-        g, latents, frames = self.generator, [], []
-        for item in range(len(motions)):
+    def latents(
+        self, motions: Motions, mirrored: bool = False, company: Distribution = ALONE
+    ) -> JointLatents:
+        g = self.generator
+
+        def encoded(item: int) -> Tensor:
+            # One clip at a time: the last latent frame of a padded clip would see the padding.
             clip = motions.motion(item, mirrored).to(g.device)  # (T, 3 J)
             joints = (clip.unflatten(-1, (-1, 3)) - g.mean) / g.std  # (T, J, 3)
-            latents.append(g.ae.encode(joints[None])[0].cpu())  # (C, L, J)
-            frames.append(len(clip))
-        return JointLatents(g, latents, torch.tensor(frames))
+            return g.ae.encode(joints[None])[0].cpu()  # (C, L, J)
+
+        return JointLatents(g, company.collected(len(motions), encoded), motions.lengths)
 
     def whiten(self, latents: JointLatents) -> None:
         """Mean and standard deviation (C,) over all latent frames and joints of all clips."""

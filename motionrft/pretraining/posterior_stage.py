@@ -1,6 +1,7 @@
 """MLD, MLD++ and the built-in generator: a variational autoencoder over kinematic features (Chen et al. 2023)."""
 
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from motionrft.pretraining.losses import Shares, autoencoder_loss, heading_align
 from motionrft.representations.kinematic import kinematic_to_joints
 from motionrft.representations.names import KINEMATIC
 from motionrft.representations.statistics import Statistics
-from motionrft.training.distribution import Distribution
+from motionrft.training.distribution import ALONE, Distribution
 
 _CLIPS_AT_ONCE = 64
 
@@ -90,18 +91,27 @@ class PosteriorStage(LatentStage):
         return reconstruction_quality(self.generator.vae, motions, statistics)
 
     @torch.no_grad()
-    def latents(self, motions: Motions, mirrored: bool = False) -> PosteriorLatents:
+    def latents(
+        self, motions: Motions, mirrored: bool = False, company: Distribution = ALONE
+    ) -> PosteriorLatents:
         g = self.generator
-        means, log_variances, frames = [], [], []
-        for start in range(0, len(motions), _CLIPS_AT_ONCE):
+
+        def encoded(number: int) -> tuple[list[Tensor], list[Tensor], Tensor]:
+            start = number * _CLIPS_AT_ONCE
             items = range(start, min(start + _CLIPS_AT_ONCE, len(motions)))
             motion, lengths = (x.to(g.device) for x in pad([motions.motion(i, mirrored) for i in items]))
-            mean, log_variance = g.vae.encode(from_motion(motion, g.mean, g.std, lengths), lengths)
-            counts = latent_mask(g.vae, lengths, mean).sum(1).tolist()
-            means += [row[:count].cpu() for row, count in zip(mean, counts, strict=True)]
-            log_variances += [row[:count].cpu() for row, count in zip(log_variance, counts, strict=True)]
-            frames.append(lengths.cpu())
-        return PosteriorLatents(g, means, log_variances, torch.cat(frames))
+            both = g.vae.encode(from_motion(motion, g.mean, g.std, lengths), lengths)
+            counts = latent_mask(g.vae, lengths, both[0]).sum(1).tolist()
+            # Copies: a view would keep, and send to the other processes, the whole batch with every clip.
+            mean, log_variance = (
+                [row[:count].cpu().clone() for row, count in zip(part, counts, strict=True)] for part in both
+            )
+            return mean, log_variance, lengths.cpu()
+
+        parts = company.collected(-(-len(motions) // _CLIPS_AT_ONCE), encoded)
+        means, log_variances, frames = zip(*parts, strict=True)
+        mean, log_variance = (list(chain.from_iterable(part)) for part in (means, log_variances))
+        return PosteriorLatents(g, mean, log_variance, torch.cat(frames))
 
     def whiten(self, latents: PosteriorLatents) -> None:
         """Mean and standard deviation (d_z,) of posterior samples, over all valid tokens of all clips."""

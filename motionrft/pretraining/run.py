@@ -200,7 +200,7 @@ class Pretraining:
         generator, objective = self._begun()
         with self._folder("denoiser") as folder:
             mirror, anew = self.preset.mirror, self.teacher is None and self.base is None
-            states = states_of(generator, self.train, self.validation, mirror, whiten=anew)
+            states = states_of(generator, self.train, self.validation, mirror, anew, self.company)
             datasets = (self.train.dataset, self.validation.dataset)
             trainer = DenoiserTrainer(
                 generator, objective, states, *datasets, settings, self.preset.seed, self.company
@@ -235,8 +235,9 @@ class Pretraining:
                 settings.composed if settings.composed_share else 0,
                 settings.composed_share,
                 seed,
+                self.company,
             )
-            looked_at = clip_rows(generator, self.validation)
+            looked_at = clip_rows(generator, self.validation, company=self.company)
             trainer = LanguageTrainer(generator, rows, looked_at, settings, seed, self.company)
             train(
                 self._timed(trainer, settings.updates),

@@ -165,6 +165,11 @@ class Distribution:
         self._guarded(torch.distributed.all_gather_object, values, value)
         return values
 
+    def collected(self, count: int, work: Callable[[int], T]) -> list[T]:
+        """`work(0)` to `work(count - 1)`, in order: each is done by one process, and all get them."""
+        parts = self.gather([work(number) for number in range(self.place, count, self.processes)])
+        return [parts[number % self.processes][number // self.processes] for number in range(count)]
+
     def sizes(self, count: int) -> list[int]:
         """How many of the first to the last of `count` rows each process takes, by rank."""
         whole, more = divmod(count, self.processes)

@@ -122,6 +122,16 @@ def test_means_weighed_by_their_share_have_the_mean_of_all() -> None:
     assert [float(each) for each in first] == [1.5, 0.5]
 
 
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_what_is_collected_is_in_order_and_done_once(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    companies, done = [Distribution(rank, 2) for rank in range(2)], list[int]()
+    parts = [list(range(rank, count, 2)) for rank in range(2)]
+    for company in companies:
+        monkeypatch.setattr(company, "gather", lambda own: [done.extend(own), parts][1])
+        assert company.collected(count, lambda number: number) == list(range(count))
+    assert sorted(done) == list(range(count))
+
+
 def test_a_batch_smaller_than_the_company_is_a_mistake() -> None:
     Distribution(0, 3).check_batch(3)
     with pytest.raises(UserError, match="a batch of 2 for 3 processes"):
