@@ -4,8 +4,8 @@
 
 For every group, each member against each other one: the text with its own motion and the other's, the motion with its
 own text and the other's. Chance is one half. Pairs of kinds never composed in training stand apart, and so do groups
-whose motions are equally long (`compose.even`), where length tells nothing, and gestures over a body (`compose.together`),
-which have no order.
+whose motions are equally long (`compose.even`), where length tells nothing, and gestures over a body
+(`compose.together`), which have no order.
 """
 
 import argparse
