@@ -158,8 +158,9 @@ class Pretraining:
         statistics = Statistics(generator.mean.cpu(), generator.std.cpu())
         seed, mirror = self.preset.seed, self.preset.mirror
         with self._folder("autoencoder") as folder:
-            windows = Windows(self.train, statistics, settings.batch, settings.window, seed, mirror)
-            trainer = AutoencoderTrainer(stage, windows, settings, seed, self.device, self.company)
+            size = (settings.batch, settings.window)
+            windows = Windows(self.train, statistics, *size, seed, mirror, self.company)
+            trainer = AutoencoderTrainer(stage, windows, settings, seed, self.device)
             train(
                 self._timed(trainer, settings.updates),
                 folder,
@@ -171,9 +172,9 @@ class Pretraining:
                 return self._autoencoder_done(stage, generator)
         with self._folder("settling") as folder:
             stage.settle()
-            windows = Windows(self.train, statistics, settings.batch, settings.window, seed + 1, mirror)
+            windows = Windows(self.train, statistics, *size, seed + 1, mirror, self.company)
             shorter = settings.model_copy(update={"updates": settings.settle})
-            trainer = AutoencoderTrainer(stage, windows, shorter, seed, self.device, self.company)
+            trainer = AutoencoderTrainer(stage, windows, shorter, seed, self.device)
             train(
                 self._timed(trainer, settings.settle),
                 folder,
@@ -199,7 +200,7 @@ class Pretraining:
         generator, objective = self._begun()
         with self._folder("denoiser") as folder:
             mirror, anew = self.preset.mirror, self.teacher is None and self.base is None
-            states = states_of(generator, self.train, self.validation, mirror, whiten=anew)
+            states = states_of(generator, self.train, self.validation, mirror, anew, self.company)
             datasets = (self.train.dataset, self.validation.dataset)
             trainer = DenoiserTrainer(
                 generator, objective, states, *datasets, settings, self.preset.seed, self.company
@@ -234,8 +235,9 @@ class Pretraining:
                 settings.composed if settings.composed_share else 0,
                 settings.composed_share,
                 seed,
+                self.company,
             )
-            looked_at = clip_rows(generator, self.validation)
+            looked_at = clip_rows(generator, self.validation, company=self.company)
             trainer = LanguageTrainer(generator, rows, looked_at, settings, seed, self.company)
             train(
                 self._timed(trainer, settings.updates),

@@ -90,6 +90,18 @@ def test_collate_draws_one_of_each_items_captions(folder):
     assert collate(dataset, torch.tensor([0, 6]), seed=0, step=0).texts[1] == "only a part"
 
 
+def test_rows_of_a_batch_are_those_of_the_whole_and_the_others_are_not_read(folder, monkeypatch):
+    dataset, items = MotionDataset(folder, "train"), torch.tensor([0, 3, 5, 1])
+    whole = collate(dataset, items, 0, 4)
+    read = []
+    motion = dataset.motion
+    monkeypatch.setattr(dataset, "motion", lambda item, name: read.append(item) or motion(item, name))
+    part = collate(dataset, items, 0, 4, rows=slice(0, 2))
+    assert read == [0, 3]
+    assert torch.equal(part.motion, whole.motion[:2]) and torch.equal(part.lengths, whole.lengths[:2])
+    assert part.texts == whole.texts[:2] and part.items.tolist() == [0, 3]
+
+
 @pytest.mark.parametrize("layout", ["files", "files, nothing read ahead", "shards"])
 def test_a_training_is_bit_equal_however_its_clips_are_read(folder, monkeypatch, layout):
     settings = EvaluatorTraining(steps=6, batch=3)

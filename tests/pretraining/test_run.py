@@ -65,6 +65,16 @@ def test_a_run_cut_short_and_resumed_equals_an_uninterrupted_one(preset, tmp_pat
         assert torch.equal(tensor, b.vae.state_dict()[name]), name
 
 
+def test_a_second_stage_stopped_before_its_first_validation_goes_on(preset, tmp_path):
+    pretraining = _pretraining(preset, tmp_path / "out")
+    pretraining.train_autoencoder()
+    stage = preset.denoiser.model_copy(update={"updates": 3, "validate_every": 1000})
+    _pretraining(preset.model_copy(update={"denoiser": stage}), tmp_path / "out").train_denoiser()
+    longer = preset.model_copy(update={"denoiser": stage.model_copy(update={"updates": 5})})
+    _pretraining(longer, tmp_path / "out", resume=True, allow_changed=("denoiser.updates",)).train_denoiser()
+    assert [line["update"] for line in _metrics(tmp_path / "out/denoiser")] == [1, 2, 3, 4, 5]
+
+
 def test_the_second_stage_alone_needs_the_first(preset, tmp_path):
     with pytest.raises(UserError, match="Train the first stage"):
         _pretraining(preset, tmp_path / "out").train_denoiser()

@@ -150,7 +150,7 @@ def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Spli
             "licence": data.train.properties.get("licence"),
             "fps": data.train.fps,
             "seed": preset.seed,
-            "recall": validate(reward, data.validation),
+            "recall": validate(reward, data.validation, session.company),
         }
         finish_stage("semantic", reward, preset, session, data)
     return reward
