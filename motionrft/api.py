@@ -25,7 +25,7 @@ from motionrft.generators.sampling import prompt_seeds, sample_batches
 from motionrft.generators.text_to_motion import Asked, TextToMotion, asked_of
 from motionrft.loading import load_generator, load_reward
 from motionrft.reward.base import Learnt
-from motionrft.reward.scoring import Query, Scorer, choose_terms
+from motionrft.reward.scoring import Query, Scorer, choose_terms, weigh
 from motionrft.settings.base import Preset
 from motionrft.settings.layers import resolve
 from motionrft.training.devices import resolve_device, resolve_precision
@@ -148,7 +148,7 @@ def score(
     ]
     model: Any = load_reward(reward, device=_device(device)) if isinstance(reward, str | Path) else reward
     if model is not None:
-        model.weigh({name: 1.0 for name in model.terms if terms is None or name in terms})
+        weigh(model, terms)
     said: list[str | None] = [motion.text for motion in given]
     if texts is not None:
         said = [texts] * len(given) if isinstance(texts, str) else list(texts)

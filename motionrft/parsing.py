@@ -162,13 +162,17 @@ def numbered_lines(text: str, source: str) -> Iterator[tuple[int, str]]:
             yield number, line.strip()
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, finite: bool = True) -> Any:
     """The value of a JSON text, strictly: no NaN, no infinity, no key twice in an object.
+
+    Args:
+        finite: False takes the words NaN and Infinity, as Python writes them.
 
     Raises:
         ValueError: it is none; inside `parsing` that becomes a `UserError`.
     """
-    return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+    constant = _refuse_constant if finite else float
+    return json.loads(text, parse_constant=constant, object_pairs_hook=_unique)
 
 
 def _refuse_constant(word: str) -> NoReturn:
@@ -187,8 +191,8 @@ def _doubled(names: Iterable[str]) -> str | None:
     return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
-def read_json(path: Path | str) -> dict[str, Any]:
-    """The JSON object of a file.
+def read_json(path: Path | str, finite: bool = True) -> dict[str, Any]:
+    """The JSON object of a file; `finite` as in `parse_json`.
 
     Raises:
         UserError: unreadable, no JSON (with line and column), or another value than an object.
@@ -198,7 +202,7 @@ def read_json(path: Path | str) -> dict[str, Any]:
         if not text.strip():
             place.fail("the file is empty, a JSON object is expected.")
         try:
-            value = parse_json(text)
+            value = parse_json(text, finite)
         except json.JSONDecodeError as error:
             place.line = error.lineno
             raise

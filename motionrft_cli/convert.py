@@ -82,15 +82,12 @@ def convert(
     paths = expand_inputs(inputs, null)
     if show_joint_map:
         return _joint_map(paths)
-    if meanwhile and not join:
-        raise UserError("--meanwhile says how two motions are joined: add --join.")
-    if join or dataset:
-        refuse_several(f"convert {'--join' if join else '--dataset'}")
-    if join:
-        return _joined(call, paths, meanwhile)
+    if join or meanwhile:
+        return _joined(call, paths, join, meanwhile)
     if check:
         return convert_dataset.check(call, paths)
     if dataset:
+        refuse_several("convert --dataset")
         return convert_dataset.build_or_complete(call, paths)
     if "official" in (call.preset.to, call.preset.format):
         return _official(call, paths)
@@ -154,20 +151,30 @@ def _motions(call: ConvertCall, paths: list[Path], share: Share) -> int:
         for outcome in outcomes:
             _tell(call, outcome, share, place[outcome.source])
     code = _summary(call, outcomes)
-    if (fps := conversion.unsaid_fps) is not None:
-        call.console.warn(
-            f"a .npy does not say that it is at {fps:g} fps: read these with --source-fps {fps:g}, or write --format npz"
-        )
+    _tell_rate(call, conversion)
     return code
 
 
-def _joined(call: ConvertCall, paths: list[Path], meanwhile: bool) -> int:
-    from motionrft.files.joining import join_files
+def _tell_rate(call: ConvertCall, conversion: "Conversion") -> None:
+    if (fps := conversion.unsaid_fps) is not None:
+        call.console.warn(
+            f"a .npy does not say that it is at {fps:g} fps: read it with --source-fps {fps:g}, or write --format npz"
+        )
 
+
+def _joined(call: ConvertCall, paths: list[Path], join: bool, meanwhile: bool) -> int:
+    from motionrft.files.joining import join_files
+    from motionrft.files.words import target_words
+
+    if not join:
+        raise UserError("--meanwhile says how two motions are joined: add --join.")
+    refuse_several("convert --join")
     conversion = _conversion(call)
     if call.out is None:
         raise UserError("--out is missing: name the file or the folder to write to.")
     named = call.out.suffix == conversion.ending
+    if not named and not call.out.is_dir() and call.out.suffix[1:] in target_words():
+        raise UserError(f"--out {call.out}: --to {conversion.target} writes {conversion.ending}.")
     out = call.out if named else call.out / f"joined{conversion.ending}"
     check_writable_folder(out.parent)
     if out.exists() and not call.overwrite:
@@ -176,8 +183,13 @@ def _joined(call: ConvertCall, paths: list[Path], meanwhile: bool) -> int:
         call.console.info(f"{counted(len(paths), 'file')} joined to {out}; nothing written.")
         return 0
     motion = join_files(paths, out, conversion, together=meanwhile)
+    for warning in motion.warnings:
+        call.console.warn(warning)
+    for note, count in Counter(motion.notes).items():
+        call.console.info(f"recognised: {note} ({count}x)")
+    _tell_rate(call, conversion)
     call.console.info(f"{counted(len(motion), 'frame')} at {motion.fps:g} fps written to {out}.")
-    call.console.emit({"file": out, "frames": len(motion), "fps": motion.fps})
+    call.console.emit({"file": out, "frames": len(motion), "fps": motion.fps, "text": motion.text})
     return 0
 
 

@@ -11,6 +11,7 @@ import typer
 
 from motionrft.errors import UserError
 from motionrft.evaluation.preset import EvalPreset
+from motionrft.plurals import counted
 from motionrft_cli.dry_run import duration
 from motionrft_cli.job_parts import SIGNED, Part
 from motionrft_cli.memory import MIB
@@ -112,9 +113,8 @@ def _keep_share(call: Call[EvalPreset], kind: Kind, against: str | None, shard: 
     from motionrft.training.atomic import write_text
 
     if kind != "generation":
-        raise UserError(
-            f"--shard: eval {kind} only reads motions, which takes a moment; it is for eval generation."
-        )
+        why = "torchrun shares its prompts" if kind == "events" else "it only reads motions, in a moment"
+        raise UserError(f"--shard is for eval generation, not for eval {kind}: {why}.")
     with share_of(call, shard) as share:
         out = call.output_folder()
         out.mkdir(parents=True, exist_ok=True)
@@ -166,6 +166,11 @@ def _dry_run(call: Call[EvalPreset], kind: Kind, against: str | None) -> int:
     from motionrft.evaluation.evaluation_session import EvaluationSession
 
     session = EvaluationSession(call.preset, call.device(), call.dtype())
+    if kind == "events":
+        motions = session.event_motions(against)
+        call.console.info(f"dry run: {counted(motions, 'motion')} would be sampled and judged")
+        call.console.emit({"dry_run": True, "kind": kind, "motions": motions})
+        return 0
     if kind != "generation":
         call.console.info(
             f"dry run: {kind} only reads and embeds motions, which takes seconds to a few minutes"
@@ -203,7 +208,7 @@ def _evaluate(
             session.progress = watch
             return session, session.generation(against), []
     if kind == "events":
-        with call.console.progress("sampling", None, "motions") as bar:
+        with call.console.progress("sampling", session.event_motions(against), "motions") as bar:
             session.progress = lambda subject, motions: bar.advance(motions)
             return session, session.events(against), []
     if kind == "physics":

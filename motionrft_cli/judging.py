@@ -99,12 +99,12 @@ def _load(call: Call[ScorePreset], words: list[str] | None, device: "torch.devic
     """The reward with every term it has; none where physics alone is wanted."""
     from motionrft.loading import load_reward
     from motionrft.physics import COSTS, current_name
+    from motionrft.reward.scoring import weigh
 
     if words is not None and all(word == "physics" or word in COSTS for word in map(current_name, words)):
         return None
     model: Any = load_reward(call.preset.reward, device=device)
-    wanted = [name for name in model.terms if words is None or name in words]
-    model.weigh(dict.fromkeys(wanted, 1.0))
+    weigh(model, words)
     return model
 
 

@@ -21,6 +21,7 @@ def pretrain(
     call: Call[PretrainPreset],
     data: Annotated[str | None, sets("data")] = None,
     split: Annotated[str | None, sets("split")] = None,
+    base: Annotated[str | None, sets("base")] = None,
     teacher: Annotated[str | None, sets("teacher")] = None,
     stage: Annotated[
         Literal["autoencoder", "denoiser", "language-model", "all"] | None, sets("stage")
@@ -30,7 +31,8 @@ def pretrain(
 ) -> int:
     """Train a base generator of any family: its autoencoder where it has one, then its denoiser or language model.
 
-    With --teacher a MotionLCM is distilled from an MLD instead.
+    With --base they begin with the weights of a generator there is. With --teacher a MotionLCM is distilled from an
+    MLD instead.
     OUT/generator is what sample, finetune and eval take as --generator.
     """
     if log is not None:

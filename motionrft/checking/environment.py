@@ -10,8 +10,8 @@ import torch
 
 from motionrft.errors import UserError
 from motionrft.registry import KINDS, TEXT_ENCODERS
-from motionrft.text.cache import cache_folder
 from motionrft.text.loading import load_text_encoder
+from motionrft.training.cache_folder import cache_folder
 from motionrft.training.devices import available_devices
 from motionrft.training.environment import environment
 

@@ -18,15 +18,9 @@ from motionrft.errors import UserError
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.generation import NOBODY
 from motionrft.evaluation.numbers import CANDIDATES
-from motionrft.finetuning.held_out import at_home
-from motionrft.finetuning.loading import (
-    check_gradient,
-    check_kind,
-    check_perception,
-    load_prompts,
-    load_weighed,
-    other_rate,
-)
+from motionrft.finetuning.fitting import check_contrast, check_gradient, check_perception, other_rate
+from motionrft.finetuning.held_out import usual_evaluator
+from motionrft.finetuning.loading import check_kind, load_prompts, load_weighed
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.finetuning.sampling_choice import tuning_sampling
@@ -198,10 +192,12 @@ def _check_run(
     found.run["prompts"] = len(prompts)
     found.run["captions"] = len(_texts(prompts))
     found.attempt(lambda: _check_texts(generator, reward, _texts(prompts)))
+    if reward is not None and (said := found.attempt(lambda: check_contrast(reward, prompts))):
+        found.note(said)
     if run.evaluator is None and (run.watch.every or run.evaluation.prompts):
-        chosen = found.attempt(lambda: at_home(run, generator))
-        found.run["evaluator"] = "builtin" if chosen else "none"
-        if chosen is False:
+        chosen = found.attempt(lambda: usual_evaluator(run, generator) or "none")
+        found.run["evaluator"] = chosen or "none"
+        if chosen == "none":
             found.note(NOBODY)
     found.run["converted"] = _converted(found, run, generator, evaluator)
     found.run["memory"] = memory_rows(run, generator, reward, evaluator, prompts, _texts(prompts))
@@ -253,7 +249,7 @@ def _check_texts(generator: Generator, reward: Reward | None, texts: list[str]) 
         generator.text_encoder.check(texts)
     for part in () if reward is None else reward.modules():
         reader = vars(part).get("text_encoder")
-        if isinstance(reader, TextEncoder) and "semantic" in getattr(part, "weights", {}):
+        if isinstance(reader, TextEncoder) and {"semantic", "contrast"} & set(getattr(part, "weights", {})):
             reader.check(texts)
 
 

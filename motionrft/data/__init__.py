@@ -1,6 +1,14 @@
 """Data sets on disk and their batches."""
 
-from motionrft.data.batches import BalancedBatches, Batch, DistinctBatches, GroupedBatches, collate, pad
+from motionrft.data.batches import (
+    BalancedBatches,
+    Batch,
+    DistinctBatches,
+    GroupedBatches,
+    collate,
+    drawn_captions,
+    pad,
+)
 from motionrft.data.captions import Caption, read_captions
 from motionrft.data.folder import MotionDataset
 from motionrft.data.items import Item
@@ -17,6 +25,7 @@ __all__ = [
     "Item",
     "MotionDataset",
     "collate",
+    "drawn_captions",
     "pad",
     "read_captions",
     "read_prompts",

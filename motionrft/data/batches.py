@@ -13,7 +13,7 @@ from motionrft.training.seeds import generator_for
 
 @dataclass(frozen=True)
 class Batch:
-    """A padded batch.
+    """A padded batch, or some rows of one.
 
     items: (B,) int64 positions in the data set.
     motion: (B, T, D) as stored, zero beyond each length.
@@ -27,10 +27,14 @@ class Batch:
     texts: list[str]
 
 
-def pad(motions: Sequence[Tensor], multiple: int = 1) -> tuple[Tensor, Tensor]:
-    """Join motions (T_i, D) into (B, T, D) with zeros behind each, T a multiple of `multiple`; and (B,) lengths."""
+def pad(motions: Sequence[Tensor], multiple: int = 1, longest: int | None = None) -> tuple[Tensor, Tensor]:
+    """Join motions (T_i, D) into (B, T, D) with zeros behind each; and (B,) lengths.
+
+    Args:
+        multiple: T is a multiple of it. longest: frames of the longest of all, where these are but some rows of a batch.
+    """
     lengths = torch.tensor([motion.shape[0] for motion in motions])  # (B,)
-    frames = -(-int(lengths.max()) // multiple) * multiple
+    frames = -(-(int(lengths.max()) if longest is None else longest) // multiple) * multiple
     padded = torch.zeros(len(motions), frames, *motions[0].shape[1:])  # (B, T, ...)
     for row, motion in enumerate(motions):
         padded[row, : motion.shape[0]] = motion
@@ -131,6 +135,12 @@ class GroupedBatches:
             )
         self.seed, self.share = seed, share
         self.singles = DistinctBatches(dataset, batch, seed)
+        fewest, room = int(torch.bincount(groups[groups >= 0]).min()), int(share * self.singles.batch)
+        if room < max(fewest, 2):
+            raise UserError(
+                f"`batches: grouped`: no group fits into its share of a batch, {room} of {self.singles.batch} clips (the "
+                f"smallest group of {dataset.folder} has {fewest}). Give larger batches, of clips of as many kinds."
+            )
         self.groups = _Members(groups)
         self.labels, self.alone = dataset.labels, groups < 0
 
@@ -158,12 +168,28 @@ class GroupedBatches:
 
 
 def collate(
-    dataset: MotionDataset, items: Tensor, seed: int, step: int, representation: str = "kinematic"
+    dataset: MotionDataset,
+    items: Tensor,
+    seed: int,
+    step: int,
+    representation: str = "kinematic",
+    rows: slice = slice(None),
 ) -> Batch:
-    """Read and pad items, each with one of its captions drawn by (seed, step)."""
-    draws = generator_for(seed, "caption", step)
-    motion, lengths = pad([dataset.motion(int(item), representation) for item in items])  # (B, T, D), (B,)
-    pick = torch.rand(len(items), generator=draws)  # (B,)
-    captions = [dataset.items[int(item)].captions for item in items]
-    texts = [choices[int(p * len(choices))].text for choices, p in zip(captions, pick, strict=True)]
-    return Batch(items, motion, lengths, texts)
+    """Read and pad items, each with one of its captions drawn by (seed, step).
+
+    Args:
+        rows: of the items; the others are not read, and these come out as they would among them.
+    """
+    own = items[rows]
+    longest = int(dataset.lengths[items].max())
+    motion, lengths = pad([dataset.motion(int(item), representation) for item in own], longest=longest)
+    return Batch(own, motion, lengths, drawn_captions(dataset, items, seed, step, rows))
+
+
+def drawn_captions(
+    dataset: MotionDataset, items: Tensor, seed: int, step: int, rows: slice = slice(None)
+) -> list[str]:
+    """One caption of each of those rows of a batch, drawn by (seed, step)."""
+    pick = torch.rand(len(items), generator=generator_for(seed, "caption", step))  # (B,)
+    captions = [dataset.items[item].captions for item in items[rows].tolist()]
+    return [choices[int(p * len(choices))].text for choices, p in zip(captions, pick[rows], strict=True)]

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from motionrft.data.ahead import ReadAhead
 from motionrft.data.items import Item, Items
+from motionrft.data.kept_statistics import kept_statistics
 from motionrft.data.opening import index_columns, open_split
 from motionrft.errors import UserError
 from motionrft.files.checks import checked_values
@@ -37,6 +38,7 @@ HELD = 128 * 2**20
 ROTATION_WIDTH = 135
 
 log = logging.getLogger(__name__)
+_SAMPLED = "-sampled"
 _TOLD = 3
 """Clips that are named where several are left out."""
 
@@ -155,7 +157,7 @@ class MotionDataset:
             digest.update(path.read_bytes())
         contents, sampled = self.clips.contents(sorted(self.items.clips))
         digest.update(contents.encode())
-        return digest.hexdigest() + ("-sampled" if sampled else "")
+        return digest.hexdigest() + (_SAMPLED if sampled else "")
 
     def motion(self, index: int, representation: str = "kinematic") -> Tensor:
         """Motion of an item, (T, D) float32 as stored (not normalised); joints are (T, 66).
@@ -186,7 +188,14 @@ class MotionDataset:
         if any(path.is_file() for path in Statistics.files(self.folder, representation)):
             return Statistics.load(self.folder, representation)
         clips = (self.motion(item, representation) for item in range(len(self)))
-        return Statistics.of_clips(clips, representation)
+        return self.kept_statistics(representation, lambda: Statistics.of_clips(clips, representation))
+
+    def kept_statistics(self, what: str, compute: Callable[[], Statistics]) -> Statistics:
+        """Statistics of this split's clips that were computed here before, or are now; `what` says of what in words."""
+        known = self.identity
+        if known.endswith(_SAMPLED):  # a change between the samples would go unseen
+            known += self.clips.stamp(list(self.items.clips))
+        return kept_statistics(known, what, compute)
 
     def _load(self, item: Item, representation: str) -> Tensor:
         array = self.clips.read(item.clip, representation, item.start, item.end)

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from motionrft.data.ahead import ReadAhead
 from motionrft.data.folder import MotionDataset
-from motionrft.representations.convert import convert, route
+from motionrft.representations.convert import convert, converted_lengths, route
 from motionrft.representations.mirror import mirror
-from motionrft.representations.resample import resample
+from motionrft.representations.resample import resample, resampled_lengths
 from motionrft.representations.statistics import Statistics
 from motionrft.training.recent import Recent
 
@@ -52,6 +52,13 @@ class Motions:
         clip = clip[: self.longest]
         return mirror(clip, self.representation) if mirrored else clip
 
+    @cached_property
+    def lengths(self) -> Tensor:
+        """(N,) int64 frames of each motion, of which none is read for it."""
+        counts = resampled_lengths(self.dataset.lengths, self.source, self.dataset.fps, self.fps)
+        counts = converted_lengths(counts, self.source, self.representation)
+        return counts if self.longest is None else counts.clamp(max=self.longest)
+
     def expect(self, items: Tensor) -> None:
         """Have a thread read, and convert, these items (B,), which are asked for next."""
         self._ahead.expect(items.tolist())
@@ -75,4 +82,6 @@ class Motions:
         """The folder's own files where the clips are the folder's own, otherwise those of the clips."""
         if self.as_stored:
             return self.dataset.statistics(self.representation)
-        return Statistics.of_clips((self.motion(item) for item in range(len(self))), self.representation)
+        clips = (self.motion(item) for item in range(len(self)))
+        what = f"{self.representation} of {self.source} at {self.fps}, {self.longest} frames"
+        return self.dataset.kept_statistics(what, lambda: Statistics.of_clips(clips, self.representation))

@@ -224,11 +224,10 @@ class EvaluationSession:
     def events(self, against: str | None = None) -> list[EvaluationResult]:
         """Events of the generator's motions, after those of `against` where that is given."""
         preset, judge = self.preset, judge_of(self.preset.events.judge, self.device)
-        if preset.motions is not None:
-            raise UserError("eval events samples prompts of its own: name a generator instead of --motions.")
         places = [(preset.generator or builtin.NAME, preset.name)]
         if against is not None:
             places = [(against, "before"), *places]
+        self.event_motions(against)
         prompts = self._event_prompts()
         return [
             evaluate_events(
@@ -236,6 +235,16 @@ class EvaluationSession:
             )
             for source in self._as_asked([self._generator(*place) for place in places])
         ]
+
+    def event_motions(self, against: str | None = None) -> int:
+        """How many motions `events` samples.
+
+        Raises:
+            UserError: motions are given, or the prompts cannot be read.
+        """
+        if self.preset.motions is not None:
+            raise UserError("eval events samples prompts of its own: name a generator instead of --motions.")
+        return len(self._event_prompts()) * len(self.seeds) * (1 + (against is not None))
 
     def _event_prompts(self) -> list[EventPrompt]:
         settings = self.preset.events

@@ -3,28 +3,37 @@
 What retrieval and FID cannot see. Prompts are those of `motionrft prefer` (see `motionrft.preferences.prompts`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 import torch
 
+from motionrft.errors import UserError
 from motionrft.evaluation.metrics.exact import exact
 from motionrft.evaluation.result import EvaluationResult, collect, machine
-from motionrft.evaluation.sources import GeneratorSource, evaluating
-from motionrft.generators.sampling import sample_batches
+from motionrft.evaluation.sources import GeneratorSource
 from motionrft.physics import physics_measures
-from motionrft.preferences.judges.base import Item, Judge
+from motionrft.plurals import counted
+from motionrft.preferences.judges.base import Item, Judge, Judgement
 from motionrft.preferences.prompts import EventPrompt
 from motionrft.preferences.run import judged
 from motionrft.preferences.scoring import KINDS
-from motionrft.representations.convert import convert
-from motionrft.representations.names import JOINTS
 from motionrft.training.fingerprints import text_hash
 from motionrft.training.seeds import item_seed
 
+JITTER = "events/jitter"
+"""Of the motions made for event prompts, in a table that has a jitter of other items."""
+Watch = Callable[[Sequence[Item], Sequence[Judgement]], None]
+"""Shown the motions of a seed with their judgements, prompt by prompt."""
+
 
 def evaluate_events(
-    source: GeneratorSource, judge: Judge, prompts: Sequence[EventPrompt], seeds: Sequence[int]
+    source: GeneratorSource,
+    judge: Judge,
+    prompts: Sequence[EventPrompt],
+    seeds: Sequence[int],
+    watch: Watch | None = None,
 ) -> EvaluationResult:
     """Sample every prompt once a seed and ask the judge; the interval is over seeds.
 
@@ -39,11 +48,13 @@ def evaluate_events(
     failed = 0
     for seed in seeds:
         items, jitter, unusable = sampled_events(source, prompts, seed)
-        records = []
-        for place, judgement in judge.judge(items):
-            records.append({"kind": items[place].prompt.kind, "score": judgement.score})
-            failed += judgement.score is None
-        found = judged(records)
+        answers = dict(judge.judge(items))
+        failed += sum(answer.score is None for answer in answers.values())
+        found = judged([{"kind": items[p].prompt.kind, "score": a.score} for p, a in answers.items()])
+        if not found:
+            raise UserError(f"judge {judge.name}: none of {counted(len(items), 'motion')} has a judgement.")
+        if watch is not None:
+            watch(items, [answers[place] for place in range(len(items))])
         numbers = {f"events/{kind}": exact(torch.tensor(found[kind]["score"])) for kind in found}
         numbers |= {f"events/{kind} perfect": exact(torch.tensor(found[kind]["perfect"])) for kind in found}
         numbers["events/mean"] = exact(torch.tensor(fmean(each["score"] for each in found.values())))
@@ -68,30 +79,37 @@ def evaluate_events(
     )
 
 
+def with_events(result: EvaluationResult, events: EvaluationResult) -> EvaluationResult:
+    """One table of both: an evaluation of items, and of event prompts by the same generator and seeds.
+
+    Both jitters are kept, that of the event prompts as `events/jitter`.
+    """
+    found = {name: values for name, values in events.metrics.items() if name.startswith("events/")}
+    told = {
+        "judge": events.judge["name"],
+        "identity": [events.judge["identity"], events.data["identity"]],
+        "prompts": events.data["items"],
+    }
+    return replace(
+        result,
+        protocol={**result.protocol, "events": told},
+        metrics={**result.metrics, **found, JITTER: events.metrics["jitter"]},
+        notes=[*result.notes, *(note for note in events.notes if note not in result.notes)],
+    )
+
+
 @torch.no_grad()
 def sampled_events(
     source: GeneratorSource, prompts: Sequence[EventPrompt], seed: int
 ) -> tuple[list[Item], torch.Tensor, torch.Tensor]:
     """A motion of each prompt, as joints; their mean jitter, and the share that are no motion, () each."""
-    generator = source.generator
-    lengths = generator.frames(torch.tensor([prompt.seconds for prompt in prompts]))  # (P,)
-    condition = generator.encode_text([prompt.text for prompt in prompts]).to(generator.device)
+    seconds = torch.tensor([prompt.seconds for prompt in prompts])  # (P,)
     seeds = [item_seed(seed, prompt.id) for prompt in prompts]
-    items: dict[int, Item] = {}
-    jitter, lost = [], []
-    with evaluating(generator):
-        walk = sample_batches(generator, condition, lengths, seeds, source.sampling, source.batch)
-        for chosen, sampled in walk:
-            joints = convert(sampled.motion, generator.representation, JOINTS)
-            joints = joints.reshape(*joints.shape[:2], -1, 3).cpu()  # (b, T, 22, 3)
-            own = sampled.lengths
-            lost.append(~sampled.usable.cpu())
-            jitter.append(physics_measures(joints, own, generator.fps, ("jitter",))["jitter"])
-            for place, row, frames in zip(chosen.tolist(), joints, own.tolist(), strict=True):
-                items[place] = Item(prompts[place], 0, row[:frames].numpy(), generator.fps)
-            source.made(len(chosen))
-    return (
-        [items[place] for place in range(len(prompts))],
-        torch.cat(jitter).mean(),
-        torch.cat(lost).double().mean(),
-    )
+    made = source.of_texts([prompt.text for prompt in prompts], seconds, seeds)
+    joints, lengths = made.joints()  # (P, T, J, 3)
+    jitter = physics_measures(joints, lengths, made.fps, ("jitter",))["jitter"].mean()
+    items = [
+        Item(prompt, 0, clip[:frames].numpy(), made.fps)
+        for prompt, clip, frames in zip(prompts, joints, lengths.tolist(), strict=True)
+    ]
+    return items, jitter, torch.tensor((made.unusable or 0) / max(len(items), 1), dtype=torch.float64)

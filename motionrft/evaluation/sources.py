@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from motionrft.data import pad
-from motionrft.data.captions import Caption
 from motionrft.evaluation.items import Drawn
 from motionrft.evaluation.measure import converted
 from motionrft.evaluation.sampled_parts import Batches, SampledParts
@@ -39,17 +38,17 @@ class Made:
         """The same motions at another rate, as joints; unchanged where it is theirs."""
         if fps == self.fps:
             return self
-        joints, lengths = self._joints()
+        joints, lengths = self.joints()
         spans = zip(joints, lengths.tolist(), strict=True)
         clips = [resample_linear(clip[:frames], self.fps, fps) for clip, frames in spans]  # (T', J, 3) each
         return Made(*pad(clips), "joints", fps, self.unusable)
 
     def clips(self) -> list[Tensor]:
         """Joints (T, J, 3) in metres of every motion, on the CPU: for pictures and distances."""
-        joints, lengths = self._joints()
+        joints, lengths = self.joints()
         return [clip[:frames] for clip, frames in zip(in_metres(joints), lengths.tolist(), strict=True)]
 
-    def _joints(self) -> tuple[Tensor, Tensor]:
+    def joints(self) -> tuple[Tensor, Tensor]:
         """(N, T, J, 3) and (N,) frames, on the CPU."""
         rest = None if self.rest is None else self.rest.cpu()
         return converted(self.motion.cpu(), self.lengths.cpu(), self.representation, "joints", rest)
@@ -114,11 +113,11 @@ class GeneratorSource:
     def make(self, drawn: Drawn, seed: int) -> Made:
         """Noise of item `key` depends on (seed, key) alone: not on the batch, its order or the other
         items."""
-        return self._made(*self._asked(drawn, seed))
+        return self.of_texts(*self._asked(drawn, seed))
 
     def variants(self, drawn: Drawn, seed: int, captions: int, repeats: int) -> Made:
         """`repeats` motions of each of `captions` drawn items, item by item: for MultiModality."""
-        return self._made(*self._variants(drawn, seed, captions, repeats))
+        return self.of_texts(*self._variants(drawn, seed, captions, repeats))
 
     def keep_share(self, drawn: Drawn, seed: int, captions: int, repeats: int) -> None:
         """Sample and keep this job's share of `make`, and of `variants` where `captions` is not 0."""
@@ -129,31 +128,35 @@ class GeneratorSource:
         for each in asked:
             self.parts.keep(self._key, each[2], self._sampled(*each, self.parts.share or (0, 1)))
 
-    def _asked(self, drawn: Drawn, seed: int) -> tuple[Sequence[Caption], Tensor, list[int]]:
-        """Captions, (N,) seconds and seeds of the items."""
-        return drawn.captions, drawn.seconds, [item_seed(seed, key) for key in drawn.keys]
+    def _asked(self, drawn: Drawn, seed: int) -> tuple[list[str], Tensor, list[int]]:
+        """Texts, (N,) seconds and seeds of the items."""
+        return (
+            [caption.text for caption in drawn.captions],
+            drawn.seconds,
+            [item_seed(seed, key) for key in drawn.keys],
+        )
 
     def _variants(
         self, drawn: Drawn, seed: int, captions: int, repeats: int
-    ) -> tuple[Sequence[Caption], Tensor, list[int]]:
+    ) -> tuple[list[str], Tensor, list[int]]:
         random = generator_for(seed, "multimodality captions")
         chosen = (
             torch.randperm(len(drawn.keys), generator=random)[:captions].repeat_interleave(repeats).tolist()
         )
         seeds = [item_seed(seed, drawn.keys[i], n % repeats) for n, i in enumerate(chosen)]
-        return [drawn.captions[i] for i in chosen], drawn.seconds[torch.tensor(chosen)], seeds
+        return [drawn.captions[i].text for i in chosen], drawn.seconds[torch.tensor(chosen)], seeds
 
     @property
     def _key(self) -> str:
         """What distinguishes this source's motions from another's."""
         return text_hash(self.name, self.identity, repr(sorted(self.settings.items())))
 
-    def _made(self, captions: Sequence[Caption], seconds: Tensor, seeds: list[int]) -> Made:
-        """Motions (N, T, D) of N captions, (N,) `seconds` and `seeds`: sampled by all processes, or read."""
+    def of_texts(self, texts: Sequence[str], seconds: Tensor, seeds: list[int]) -> Made:
+        """Motions (N, T, D) of N texts, (N,) `seconds` and `seeds`: sampled by all processes, or read."""
         generator = self.generator
         if self.parts is None:
             share = (self.company.place, self.company.processes)
-            found = self._of_all(self._sampled(captions, seconds, seeds, share))
+            found = self._of_all(self._sampled(texts, seconds, seeds, share))
         else:
             found = self.parts.take(self._key, seeds)
             self.made(len(seeds))
@@ -168,12 +171,12 @@ class GeneratorSource:
         )
 
     def _sampled(
-        self, captions: Sequence[Caption], seconds: Tensor, seeds: list[int], share: tuple[int, int]
+        self, texts: Sequence[str], seconds: Tensor, seeds: list[int], share: tuple[int, int]
     ) -> Batches:
         """A share of the batches."""
         generator = self.generator
         frames = generator.frames(seconds)  # (N,)
-        condition = generator.encode_text([caption.text for caption in captions]).to(generator.device)
+        condition = generator.encode_text(texts).to(generator.device)
         precision = None if self.dtype == torch.float32 else self.dtype
         found: Batches = []
         # As many in a batch as keep every process at work.

@@ -11,8 +11,12 @@ _OTHER_SIDE = {
     "right": "left",
     "clockwise": "counterclockwise",
     "counterclockwise": "clockwise",
+    "anticlockwise": "clockwise",
 }
-_SIDED = re.compile(r"(counter-?clockwise|clockwise|left|right)", re.IGNORECASE)
+_SIDED = re.compile(
+    r"((?:counter|anti)[- ]?clockwise|clockwise|(?<!c)left(?!-?over)|(?<![a-z])right)", re.IGNORECASE
+)
+"""Not of whoever stands upright, or dances brightly."""
 
 
 def read_captions(path: Path) -> dict[str, list[str]]:
@@ -64,7 +68,7 @@ def mirror_caption(caption: str) -> str:
 
     def other(match: re.Match[str]) -> str:
         word = match[0]
-        swapped = _OTHER_SIDE[word.lower().replace("-", "")]
+        swapped = _OTHER_SIDE[re.sub("[- ]", "", word.lower())]
         return swapped.capitalize() if word[0].isupper() else swapped
 
     return _SIDED.sub(other, caption)

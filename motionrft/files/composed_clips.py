@@ -1,6 +1,7 @@
 """Composed clips written into a data set folder that is being built."""
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,11 @@ from torch import Tensor
 from motionrft.files.captions import text_lines
 from motionrft.files.clip_writing import save_clip
 from motionrft.files.composition import Composed, CompositionRecipe, Source, compositions
-from motionrft.files.dataset_layout import FOLDERS, TEXTS
+from motionrft.files.dataset_layout import FOLDERS, PART, PARTS, TEXTS
 from motionrft.files.even_groups import even_compositions
 from motionrft.files.parallel import mapped
-from motionrft.representations.join import join
+from motionrft.parsing import filled_lines
+from motionrft.representations.join import join, repeated
 from motionrft.representations.names import JOINTS
 from motionrft.representations.pace import paced
 from motionrft.representations.together import meanwhile, stands
@@ -28,15 +30,14 @@ STYLE = "composed"
 def write_composed(
     folder: Path,
     split_of: Mapping[str, str],
-    captions: Mapping[str, Sequence[str]],
     labels: Mapping[str, tuple[str, str]],
     recipe: CompositionRecipe,
     jobs: int = 1,
 ) -> dict[str, Composed]:
-    """Join clips of a folder (`new_joints/`) into new clips of it, in every representation, with their captions.
+    """Join clips of a folder (`new_joints/`, `texts/`) into new clips of it, in every representation, with captions.
 
     Args:
-        split_of: clip to split; captions: clip to captions; labels: clip to kind and style.
+        split_of: clip to split; labels: clip to kind and style.
 
     Returns:
         The composed clips that were written, by name.
@@ -44,17 +45,37 @@ def write_composed(
     sources = []
     for clip, split in split_of.items():
         kind, style = labels[clip]
-        if not kind or not captions.get(clip):
+        if not kind:
             continue
+        captions = tuple(told.split("#")[0] for _, told in filled_lines(folder / TEXTS / f"{clip}.txt"))
         joints = np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy", mmap_mode="r")  # (T, J * 3) or (T, J, 3)
-        stand = kind in recipe.gestures and stands(
-            torch.from_numpy(joints.reshape(len(joints), -1, 3).copy())
-        )
-        sources.append(Source(clip, kind, split, len(joints), tuple(captions[clip]), style, stand))
+        stand = stands(torch.from_numpy(joints.reshape(len(joints), -1, 3)[:, :1].copy()))
+        sources.append(Source(clip, kind, split, len(joints), captions, style, stand))
     planned = [*compositions(sources, recipe), *even_compositions(sources, recipe)]
     for _ in mapped(partial(_write, folder=folder, blend=recipe.blend), planned, jobs):
         pass
     return {composed.clip: composed for composed in planned}
+
+
+def shortfalls(made: Mapping[str, Composed], recipe: CompositionRecipe) -> list[str]:
+    """A sentence for each sort of group of which a split has fewer than the recipe asks for."""
+    found = Counter(group.rpartition("-")[0] for group in {composed.group for composed in made.values()})
+    sorts = {
+        "pair": "pairs",
+        "count": "counts",
+        "together": "together",
+        "even-number": "even",
+        "even-order": "even",
+    }
+    sentences = []
+    for sort, name in sorts.items():
+        for split, wanted in getattr(recipe, name).items():
+            if (there := found[f"{split}-{sort}"]) < wanted:
+                sentences.append(
+                    f"compose.{name}: {there} of {wanted} groups in {split} ({sort}): no more clips there are of kinds, "
+                    "lengths and captions that can be joined."
+                )
+    return sentences
 
 
 def _write(composed: Composed, folder: Path, blend: int) -> None:
@@ -62,7 +83,12 @@ def _write(composed: Composed, folder: Path, blend: int) -> None:
     for clip, frames in composed.parts:
         joints = torch.from_numpy(np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy")).double()
         parts.append(liveliest(joints.reshape(len(joints), -1, 3), frames))
-    joints = meanwhile(parts[0], parts[1], blend) if composed.together else join(parts, blend)  # (T, J, 3)
+    if composed.together:
+        joints = meanwhile(parts[0], parts[1], blend)  # (T, J, 3)
+    elif composed.rests:
+        joints = repeated(parts[0], len(parts), blend)
+    else:
+        joints = join(parts, blend)
     if composed.length is not None:
         joints = paced(joints, composed.length, Random(composed.clip))
     save_clip(composed.clip, joints[None].float(), folder)
@@ -89,6 +115,7 @@ def composed_rows(
             "content": made.label,
             "style": STYLE,
             "group": made.group,
+            PARTS: PART.join(dict.fromkeys(part for part, _ in made.parts)),
             split_column: made.split,
         }
         for clip, made in composed.items()

@@ -7,9 +7,10 @@ order or number, so they are each other's hardest negatives. Gestures are also l
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
 from random import Random
+from typing import Any
 from zlib import crc32
 
 from motionrft.representations.join import BLEND
@@ -30,6 +31,12 @@ TOGETHER_TEMPLATES = (
     "while {subject} {first}, the person {second}",
 )
 
+_NUMBERED = re.compile(
+    r"\b(?:once|twice|thrice|again|repeatedly|continuously|over and over"
+    r"|(?:a few|several|many|two|three|four|five|\d+) times)\b",
+    re.IGNORECASE,
+)
+"""Of a clip that is said to do something several times, two are not twice."""
 _STANDING = re.compile(r"\b(stands?|standing|still|in place|on the spot)\b", re.IGNORECASE)
 _NOUN = (
     r"(?:person|figure|man|woman|human|someone|somebody|character|subject|individual|guy|boy|girl|lady|gentleman|child"
@@ -39,6 +46,7 @@ _SUBJECT = (
     rf"(?:(?:an?|the|this|that|one|another)\s+(?:(?!of\b)[\w-]+\s+){{0,4}}?{_NOUN}(?:\s+{_NOUN})?"
     rf"|(?:someone|somebody)(?:\s+(?![\w-]*s\b)[\w-]+){{0,3}}|he|she|{_NOUN}(?:\s+{_NOUN})?)"
 )
+_PLAIN = re.compile(rf"(?:someone|somebody|he|she|(?:(?:a|the|this|that|one) )?{_NOUN})")
 _NO_VERB = r"(?!\w*(?:ss|is|us|wards)\b|(?:was|has|as|its|sideways|always|sometimes|perhaps|besides)\b)"
 """Words that end in s and are no verb, or none of an event."""
 _CLAUSE = re.compile(rf"^({_SUBJECT})\s+((?:[\w-]+ly\s+)?{_NO_VERB}[\w-]+s\b.*)$", re.IGNORECASE)
@@ -50,6 +58,11 @@ class Clause:
 
     subject: str
     phrase: str
+
+
+def unmannered(clause: Clause) -> Clause:
+    """With a subject that tells no manner: `a person` for `an exhausted person`."""
+    return clause if _PLAIN.fullmatch(clause.subject) else replace(clause, subject="a person")
 
 
 def clause_of(caption: str) -> Clause | None:
@@ -85,12 +98,17 @@ class CompositionRecipe:
     seed: int = 0
     even: Mapping[str, int] = field(default_factory=dict)
 
+    def plain(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        values = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in values}
+
 
 @dataclass(frozen=True)
 class Source:
     """A clip that may be part of a composed one. frames: of its joints; kind, style: what, in which manner.
 
-    stands: its arms are what it shows (`motionrft.representations.together.stands`).
+    stands: it stays in place, its arms are what it shows (`motionrft.representations.together.stands`).
     """
 
     clip: str
@@ -101,10 +119,13 @@ class Source:
     style: str = ""
     stands: bool = True
 
-    def clause(self, rng: Random) -> Clause | None:
-        """One of its captions as a clause."""
-        clauses = [clause for clause in map(clause_of, self.captions) if clause]
-        return rng.choice(clauses) if clauses else None
+    def clause(self, rng: Random) -> Clause:
+        """One of its captions as a clause; `by_kind` leaves out whoever has none."""
+        return rng.choice([clause for clause in map(clause_of, self.captions) if clause])
+
+    def without(self, words: re.Pattern[str]) -> "Source":
+        """With the captions alone that do not say these words."""
+        return replace(self, captions=tuple(text for text in self.captions if not words.search(text)))
 
 
 @dataclass(frozen=True)
@@ -113,6 +134,7 @@ class Composed:
 
     length: frames of joints that it is brought to, by slowing down and resting or by going faster; None: as joined.
     together: the arms of the second part lie over the first, instead of following it.
+    rests: between a clip and its repetition are as many frames more as others overlap in.
     """
 
     clip: str
@@ -123,6 +145,7 @@ class Composed:
     captions: tuple[str, ...]
     length: int | None = None
     together: bool = False
+    rests: bool = False
 
     def frames(self, blend: int) -> int:
         """Frames of features: one fewer than of joints."""
@@ -130,7 +153,8 @@ class Composed:
             return self.length - 1
         if self.together:
             return self.parts[0][1] - 1
-        return sum(taken for _, taken in self.parts) - (len(self.parts) - 1) * blend - 1
+        seams = (len(self.parts) - 1) * blend
+        return sum(taken for _, taken in self.parts) + (seams if self.rests else -seams) - 1
 
 
 def compositions(sources: Sequence[Source], recipe: CompositionRecipe) -> Iterator[Composed]:
@@ -171,14 +195,13 @@ def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> 
         first_source = rng.choice(kinds[one])
         alike = [source for source in kinds[other] if source.style == first_source.style]
         chosen = [first_source, rng.choice(alike or kinds[other])]
-        clauses = [source.clause(rng) for source in chosen]
+        clauses = clauses_of(chosen, rng)
         taken = [taken_of(source, recipe, recipe.longest) for source in chosen]
         if sum(taken) - recipe.blend > recipe.max_frames:
             continue
         group = f"{split}-pair-{number:04d}"
         for order in ((0, 1), (1, 0)):
             first, second = (clauses[place] for place in order)
-            assert first is not None and second is not None  # sources without a clause are left out
             texts = pair_texts(first, second, rng)
             label = ">".join(chosen[place].kind for place in order)
             parts = tuple((chosen[place].clip, taken[place]) for place in order)
@@ -187,26 +210,25 @@ def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> 
 
 def _counts(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
     rng = Random(f"{recipe.seed} counts {split}")
-    countable = [source for source in sources if source.kind not in recipe.cut]
-    kinds = by_kind(countable, recipe, recipe.longest * 2 // 3)
+    kinds = countable(sources, recipe)
     for number in range(recipe.counts.get(split, 0) if kinds else 0):
         source = rng.choice(kinds[rng.choice(sorted(kinds))])
         clause, taken = source.clause(rng), source.frames
-        assert clause is not None  # sources without a clause are left out
         group = f"{split}-count-{number:04d}"
         for times, words in COUNT_WORDS.items():
-            frames = times * taken - (times - 1) * recipe.blend
-            if frames > recipe.max_frames:
+            parts, label = ((source.clip, taken),) * times, f"{source.kind}*{times}"
+            made = Composed(f"{group}-{times}", group, split, label, parts, (), rests=source.stands)
+            if made.frames(recipe.blend) >= recipe.max_frames:
                 break
-            texts = count_texts(clause, words, rng)
-            parts = ((source.clip, taken),) * times
-            yield Composed(f"{group}-{times}", group, split, f"{source.kind}*{times}", parts, texts)
+            yield replace(made, captions=count_texts(clause, words, rng))
 
 
 def _together(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
     rng = Random(f"{recipe.seed} together {split}")
     bodies = [s for s in sources if s.kind in recipe.bodies and any(map(clause_of, s.captions))]
-    free = [_free(source) for source in sources if source.kind in recipe.gestures and source.stands]
+    free = [
+        source.without(_STANDING) for source in sources if source.kind in recipe.gestures and source.stands
+    ]
     gestures = by_kind(free, recipe, recipe.max_frames)
     for number in range(recipe.together.get(split, 0) if bodies else 0):
         body, group = rng.choice(bodies), f"{split}-together-{number:04d}"
@@ -215,11 +237,11 @@ def _together(sources: Sequence[Source], recipe: CompositionRecipe, split: str) 
         kinds = sorted(kind for kind, found in whole.items() if found)
         if len(kinds) < 2:
             continue
-        clause = body.clause(rng)
+        told = body.clause(rng)
         for place, kind in zip("ab", rng.sample(kinds, 2), strict=True):
             gesture = rng.choice(whole[kind])
             arms = gesture.clause(rng)
-            assert clause is not None and arms is not None  # sources without a clause are left out
+            clause = told if body.style == gesture.style else unmannered(told)
             words = {"subject": clause.subject, "first": clause.phrase, "second": arms.phrase}
             texts = tuple(template.format(**words) for template in TOGETHER_TEMPLATES)
             parts = ((body.clip, taken), (gesture.clip, gesture.frames))
@@ -228,17 +250,22 @@ def _together(sources: Sequence[Source], recipe: CompositionRecipe, split: str) 
             )
 
 
-def _free(source: Source) -> Source:
-    """A gesture with the captions that do not say that it is made standing."""
-    return replace(source, captions=tuple(text for text in source.captions if not _STANDING.search(text)))
+def clauses_of(chosen: Sequence[Source], rng: Random) -> list[Clause]:
+    """A clause of each of two clips that one subject does: its manner is told where it is that of both."""
+    clauses = [source.clause(rng) for source in chosen]
+    alike = len({source.style for source in chosen}) == 1
+    return clauses if alike else [unmannered(clause) for clause in clauses]
 
 
 def count_texts(clause: Clause, words: Sequence[str], rng: Random) -> tuple[str, ...]:
     """A caption for each of the words that tell one number."""
-    return tuple(
-        rng.choice(COUNT_TEMPLATES).format(subject=clause.subject, first=clause.phrase, times=word)
-        for word in words
-    )
+    texts = []
+    for word in words:
+        template = rng.choice(COUNT_TEMPLATES)
+        if " and " in clause.phrase or "," in clause.phrase:
+            template = COUNT_TEMPLATES[0]  # of all that is done, not of the last part alone
+        texts.append(template.format(subject=clause.subject, first=clause.phrase, times=word))
+    return tuple(texts)
 
 
 def pair_texts(first: Clause, second: Clause, rng: Random) -> tuple[str, ...]:
@@ -257,6 +284,12 @@ def by_kind(sources: Sequence[Source], recipe: CompositionRecipe, longest: int) 
         if fits and source.frames > 2 * recipe.blend and any(map(clause_of, source.captions)):
             kinds.setdefault(source.kind, []).append(source)
     return kinds
+
+
+def countable(sources: Sequence[Source], recipe: CompositionRecipe) -> dict[str, list[Source]]:
+    """Those that can be done once, twice and three times, by kind: a walk is not, nor what was done twice already."""
+    single = [source.without(_NUMBERED) for source in sources if source.kind not in recipe.cut]
+    return by_kind(single, recipe, recipe.longest * 2 // 3)
 
 
 def taken_of(source: Source, recipe: CompositionRecipe, longest: int) -> int:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from motionrft.errors import UserError
 from motionrft.files.archives import unpacked
-from motionrft.files.captions import read_captions
+from motionrft.files.captions import mirror_caption, read_captions
 from motionrft.files.clip_names import name_fault, read_names
-from motionrft.files.composed_clips import append_rows, composed_rows, write_composed
-from motionrft.files.dataset_clips import ClipWriter
-from motionrft.files.dataset_layout import CARD, FOLDERS, SHARD_INDEX, SHARDS, TEXTS
+from motionrft.files.composed_clips import append_rows, composed_rows, shortfalls, write_composed
+from motionrft.files.dataset_clips import ClipWriter, is_image
+from motionrft.files.dataset_layout import CARD, FOLDERS, PARTS, SHARD_INDEX, SHARDS, TEXTS
 from motionrft.files.dataset_recipe import DatasetRecipe, DatasetReport
 from motionrft.files.hold_out import is_hold_out_list
 from motionrft.files.packing import Packer, layout_of
@@ -46,6 +46,8 @@ def build_dataset(
     check_replaceable(out)
     captions = read_captions(recipe.captions) if recipe.captions is not None else {}
     rows = read_splits(recipe.splits, recipe.split_column)
+    if recipe.compose is not None:
+        _check_columns(rows, recipe)
     report = DatasetReport()
     with unpacked(recipe.motions, out) as motions, atomic_folder(out) as folder:
         for name in (*FOLDERS.values(), TEXTS):
@@ -55,8 +57,8 @@ def build_dataset(
         packed = packer.take if packer is not None and recipe.compose is None else None
         kept = ClipWriter(recipe, rows, captions, folder, report, packed).write(motions, progress)
         split_of = {clip: rows[source][recipe.split_column] for clip, source in kept.items()}
-        _write_index(rows, kept, folder)
-        split_of |= _compose(recipe, folder, split_of, captions, rows, report)
+        _write_index(rows, kept, recipe, folder)
+        split_of |= _compose(recipe, folder, kept, split_of, rows, report)
         if packer is not None:
             packer.finish(() if packed else split_of)
         _write_lists(split_of, folder, report)
@@ -90,26 +92,37 @@ def read_splits(path: Path, column: str) -> dict[str, dict[str, str]]:
     return table
 
 
+def _check_columns(rows: Mapping[str, Mapping[str, str]], recipe: DatasetRecipe) -> None:
+    """Refuse a table of splits that does not say what to compose, or that has a column of ours."""
+    columns = list(next(iter(rows.values()), ()))
+    if "content" not in columns:
+        raise UserError(
+            f"{recipe.splits}: no column 'content', which says what to compose; it has {', '.join(columns)}."
+        )
+    for column, says in (("group", "which composed clips belong together"), (PARTS, "what they are made of")):
+        if any(row.get(column) for row in rows.values()):
+            raise UserError(
+                f"{recipe.splits}: the column {column!r} will say {says}, and says something else here: rename it."
+            )
+
+
 def _compose(
     recipe: DatasetRecipe,
     folder: Path,
+    kept: Mapping[str, str],
     split_of: Mapping[str, str],
-    captions: Mapping[str, list[str]],
     rows: Mapping[str, Mapping[str, str]],
     report: DatasetReport,
 ) -> dict[str, str]:
     """Add composed clips to the folder and its index; each with its split."""
     if recipe.compose is None:
         return {}
+    own = {clip: rows[row] for clip, row in kept.items() if not is_image(clip, kept, recipe)}
+    labels = {clip: (row["content"], row.get("style", "")) for clip, row in own.items()}
+    made = write_composed(folder, {clip: split_of[clip] for clip in own}, labels, recipe.compose, recipe.jobs)
     columns = list(next(iter(rows.values())))
-    if "content" not in columns:
-        raise UserError(
-            f"{recipe.splits}: no column 'content', which says what to compose; it has {', '.join(columns)}."
-        )
-    own = {clip: split for clip, split in split_of.items() if clip in rows}
-    labels = {clip: (rows[clip]["content"], rows[clip].get("style", "")) for clip in own}
-    made = write_composed(folder, own, captions, labels, recipe.compose, recipe.jobs)
     append_rows(folder / "index.csv", composed_rows(columns, made, recipe.split_column))
+    report.shortfalls = shortfalls(made, recipe.compose)
     report.composed = len(made)
     report.frames += sum(composed.frames(recipe.compose.blend) for composed in made.values())
     return {clip: composed.split for clip, composed in made.items()}
@@ -122,13 +135,19 @@ def _write_lists(split_of: Mapping[str, str], folder: Path, report: DatasetRepor
         (folder / f"{split}.txt").write_text("".join(f"{clip}\n" for clip in clips), encoding="utf-8")
 
 
-def _write_index(rows: Mapping[str, Mapping[str, str]], kept: Mapping[str, str], folder: Path) -> None:
-    """`index.csv`: the rows of the kept clips with every column they came with."""
+def _write_index(
+    rows: Mapping[str, Mapping[str, str]], kept: Mapping[str, str], recipe: DatasetRecipe, folder: Path
+) -> None:
+    """`index.csv`: the rows of the kept clips with every column they came with; a mirror image shows the other side."""
     columns = list(next(iter(rows.values())))
     with open(folder / "index.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows({**rows[source], "clip_id": clip} for clip, source in kept.items())
+        for clip, source in kept.items():
+            row = {**rows[source], "clip_id": clip}
+            if "content" in row and is_image(clip, kept, recipe):
+                row["content"] = mirror_caption(row["content"])
+            writer.writerow(row)
 
 
 def write_statistics(folder: Path, clips: Iterable[str]) -> None:
@@ -201,6 +220,7 @@ def _write_card(recipe: DatasetRecipe, folder: Path, report: DatasetReport) -> N
         "split_column": recipe.split_column,
         "min_frames": recipe.min_frames,
         "mirrored": recipe.mirror,
+        **({} if recipe.compose is None else {"compose": recipe.compose.plain()}),
         "source": [path.name for path in recipe.motions],
         "licence": licence,
     }

@@ -187,6 +187,11 @@ def convert_clips(path: Path, recipe: DatasetRecipe, folder: Path) -> list[Writt
     return found
 
 
+def is_image(clip: str, kept: Mapping[str, str], recipe: DatasetRecipe) -> bool:
+    """Whether a kept clip is the mirror image that was made of another."""
+    return recipe.mirror and clip[:1] == "M" and kept.get(clip[1:]) == kept[clip]
+
+
 def discard_clip(clip: str, folder: Path) -> None:
     """Take a clip and its mirror image out of the folder again."""
     for name in (clip, f"M{clip}"):

@@ -45,7 +45,10 @@ class DatasetRecipe:
 
 @dataclass
 class DatasetReport:
-    """What was built: counts, and the clips that are not in it with the reason for each."""
+    """What was built: counts, and the clips that are not in it with the reason for each.
+
+    shortfalls: sentences on composed clips that were asked for and could not be made.
+    """
 
     clips: int = 0
     composed: int = 0
@@ -54,6 +57,7 @@ class DatasetReport:
     too_short: list[str] = field(default_factory=list)
     without_captions: list[str] = field(default_factory=list)
     faults: list[FileFault] = field(default_factory=list)
+    shortfalls: list[str] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -62,6 +66,7 @@ class DatasetReport:
         return {
             "clips": self.clips,
             **({"composed": self.composed} if self.composed else {}),
+            **({"shortfalls": self.shortfalls} if self.shortfalls else {}),
             "frames": self.frames,
             "splits": self.splits,
             "left_out": left_out | {"unreadable": unreadable},

@@ -14,7 +14,9 @@ from motionrft.files.composition import (
     CompositionRecipe,
     Source,
     by_kind,
+    clauses_of,
     count_texts,
+    countable,
     couples_of,
     pair_texts,
     taken_of,
@@ -38,18 +40,16 @@ def _numbers(
     sources: Sequence[Source], recipe: CompositionRecipe, split: str, groups: int
 ) -> Iterator[Composed]:
     rng = Random(f"{recipe.seed} even numbers {split}")
-    kinds = by_kind(sources, recipe, recipe.longest * 2 // 3)
-    countable = sorted(kind for kind in kinds if kind not in recipe.cut)  # a walk is not walked three times
-    for number in range(groups if countable else 0):
-        source = rng.choice(kinds[rng.choice(countable)])
+    kinds = countable(sources, recipe)
+    for number in range(groups if kinds else 0):
+        source = rng.choice(kinds[rng.choice(sorted(kinds))])
         clause, group = source.clause(rng), f"{split}-even-number-{number:04d}"
-        assert clause is not None  # sources without a clause are left out
-        thrice = 3 * source.frames - 2 * recipe.blend
+        thrice = 3 * source.frames + 2 * (recipe.blend if source.stands else -recipe.blend)
         length = min(round(rng.uniform(*_SHARE) * thrice), recipe.max_frames)
         for times, words in COUNT_WORDS.items():
             parts = ((source.clip, source.frames),) * times
             texts, label = count_texts(clause, words, rng), f"{source.kind}*{times}"
-            yield Composed(f"{group}-{times}", group, split, label, parts, texts, length)
+            yield Composed(f"{group}-{times}", group, split, label, parts, texts, length, rests=source.stands)
 
 
 def _orders(
@@ -60,12 +60,12 @@ def _orders(
     couples = couples_of(kinds, recipe, split)
     for number in range(groups if couples else 0):
         chosen = [rng.choice(kinds[kind]) for kind in rng.choice(couples)]
-        clauses, group = [source.clause(rng) for source in chosen], f"{split}-even-order-{number:04d}"
+        clauses, group = clauses_of(chosen, rng), f"{split}-even-order-{number:04d}"
         parts = [(source.clip, taken_of(source, recipe, recipe.longest)) for source in chosen]
         joined = sum(frames for _, frames in parts) - recipe.blend
         length = min(round(rng.uniform(*_STRETCH) * joined), recipe.max_frames)
         for order in ((0, 1), (1, 0), (0,), (1,)):
-            told = [clause for clause in (clauses[place] for place in order) if clause]
+            told = [clauses[place] for place in order]
             alone = f"{told[0].subject} {told[0].phrase}"
             texts = (alone,) if len(told) == 1 else pair_texts(told[0], told[1], rng)
             yield Composed(

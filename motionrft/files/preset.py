@@ -1,6 +1,6 @@
 """Settings of `motionrft convert`."""
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,18 +10,21 @@ from motionrft.registry import GENERATORS
 from motionrft.settings.base import PresetPart
 from motionrft.settings.fields import suggests
 
+Groups = dict[Literal["train", "val", "test"], Annotated[int, Field(ge=0)]]
+"""Split to how many."""
+
 
 class ComposePart(PresetPart):
     """Composed clips that are added to a data set: two events in both orders, one event once, twice, three times."""
 
-    pairs: dict[str, int] = Field({}, description="split to number of pairs of clips; each gives two orders")
-    counts: dict[str, int] = Field({}, description="split to number of clips that are repeated")
-    together: dict[str, int] = Field({}, description="split to number of bodies under two gestures each")
+    pairs: Groups = Field({}, description="split to number of pairs of clips; each gives two orders")
+    counts: Groups = Field({}, description="split to number of clips that are repeated")
+    together: Groups = Field({}, description="split to number of bodies under two gestures each")
     bodies: list[str] = Field([], description="kinds that gestures are laid over, such as walk")
     gestures: list[str] = Field(
         [], description="kinds whose arms are laid over those, such as wave-right-hand"
     )
-    even: dict[str, int] = Field(
+    even: Groups = Field(
         {},
         description="split to number of groups whose motions are equally long: an event once, twice, three times; and as "
         "many of two events in both orders and each alone. A reward of them counts events, not frames",

@@ -5,7 +5,6 @@ prompts.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 
 import torch
 
@@ -13,8 +12,16 @@ from motionrft import builtin
 from motionrft.data.folder import MotionDataset
 from motionrft.data.prompts import read_prompt_file
 from motionrft.errors import UserError
-from motionrft.finetuning.held_out import TestSet, held_out, prompt_seconds, split_prompts
-from motionrft.finetuning.methods.base import plan_of, usable_methods
+from motionrft.finetuning.fitting import (
+    check_contrast,
+    check_gradient,
+    check_perception,
+    check_skeleton,
+    other_rate,
+)
+from motionrft.finetuning.given_prompts import looked_at_data, prompt_path, prompt_seconds, split_prompts
+from motionrft.finetuning.held_out import EventTest, HeldOut, TestSet, held_out
+from motionrft.finetuning.methods.base import usable_methods
 from motionrft.finetuning.pairs import read_pair_prompts
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet, from_dataset, from_texts
@@ -35,7 +42,6 @@ from motionrft.registry import GENERATORS
 from motionrft.reward.balance import balanced
 from motionrft.reward.base import Reward
 from motionrft.reward.kimodo_terms import FEATURE_COSTS, feature_weights, with_feature_costs
-from motionrft.reward.resampled import SAME_RATE, Resampled
 from motionrft.reward.scaled import Scaled
 from motionrft.training.fingerprints import path_hash, text_hash
 from motionrft.training.weights import CONFIG
@@ -47,6 +53,7 @@ class Parts:
 
     validation, held_out: items for the watch and for the tables, None where there is nothing to look at.
     source: of the data set that the generator comes from, where the preset asks what was forgotten.
+    events: prompts of events for the tables, where there are any.
     """
 
     generator: Generator
@@ -55,6 +62,7 @@ class Parts:
     validation: TestSet | None
     held_out: TestSet | None
     source: TestSet | None = None
+    events: EventTest | None = None
 
 
 def identities(preset: FinetunePreset) -> dict[str, str]:
@@ -80,14 +88,15 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
             raise UserError(f"{preset.pairs}: no such file of pairs.")
         found["data"] = path_hash(preset.pairs)
     elif preset.prompts is not None:
-        given = read_prompt_file(Path(preset.prompts))
-        found["data"] = text_hash(*given.texts, *(str(seconds) for seconds in given.seconds or []))
+        given = read_prompt_file(prompt_path(preset))
+        told = [str(each) for each in (*(given.seconds or ()), *(given.held_out or ()))]
+        found["data"] = text_hash(*given.texts, *told)
     elif preset.data is not None:
         found["data"] = MotionDataset(preset.data, preset.split).identity
     else:
         found["data"] = text_hash(*(f"{p.text} {p.frames}" for p in builtin.prompts()))
-    looked_at = preset.evaluation.data or preset.data
-    if preset.watch.every and looked_at not in (None, builtin.NAME):
+    looked_at = looked_at_data(preset)
+    if preset.watch.every and looked_at not in (None, *builtin.NAMES):
         found["validation"] = MotionDataset(str(looked_at), preset.validation_split).identity
     return found
 
@@ -108,7 +117,7 @@ def load_parts(
         real = None if preset.data is None else MotionDataset(preset.data, preset.split)
         acting = ", ".join(f"{name} {weight:.3g}" for name, weight in balanced(known, real).items())
         say(f"weights balanced by each term's spread on real motions: {acting}")
-    _check_skeleton(preset, generator, reward)
+    check_skeleton(preset, generator, reward)
     if another := other_rate(reward, generator.fps):
         say(f"{preset.reward} {another}")
     if any(isinstance(part, Scaled) for part in reward.modules()):
@@ -122,23 +131,28 @@ def load_parts(
     prompts = load_prompts(preset, generator)
     if asked := generator.check_asked(prompts.texts, prompts.lengths):
         say(asked)
-    _check_texts(generator, prompts, [looked_at.validation, looked_at.test, looked_at.source])
+    if said := check_contrast(reward, prompts):
+        say(said)
+    _check_texts(generator, prompts, looked_at)
     if generator.warning:
         say(generator.warning)
-    if preset.prompts is not None and (said := read_prompt_file(Path(preset.prompts)).said):
+    own_file = preset.prompts not in (None, builtin.WORLD)
+    if own_file and (said := read_prompt_file(prompt_path(preset)).said):
         say(said)
-    return Parts(generator, reward, prompts, looked_at.validation, looked_at.test, looked_at.source)
+    held = (looked_at.validation, looked_at.test, looked_at.source, looked_at.events)
+    return Parts(generator, reward, prompts, *held)
 
 
-def _check_texts(generator: Generator, prompts: PromptSet, looked_at: Iterable[TestSet | None]) -> None:
+def _check_texts(generator: Generator, prompts: PromptSet, looked_at: HeldOut) -> None:
     """Refuse texts that could not be encoded here, those of the tables among them, before hours of tuning are over."""
     if not hasattr(generator, "text_encoder_name"):
         return
     sets = prompts.captions or [(text,) for text in prompts.texts]
     texts = [text for several in sets for text in several]
-    for test in looked_at:
+    for test in (looked_at.validation, looked_at.test, looked_at.source):
         items = [] if test is None else test.items.items
         texts += [caption.text for item in items for caption in item.captions]
+    texts += [prompt.text for prompt in looked_at.events.prompts] if looked_at.events else []
     generator.text_encoder.check(texts)
 
 
@@ -210,11 +224,12 @@ TOKEN_SETTINGS = (
     "method.smoothing",
     "method.guard",
     "method.fresh",
-    "events",
+    "events.kinds",
+    "events.names",
 )
 DIFFUSION_SETTINGS = (
     "data", "prompts", "seconds", "frames", "reward", "reward_rank", "weights", "balance", "reference", "steps",
-    "sampler", "eta", "shift", "guidance", "compile", "ema",
+    "sampler", "eta", "shift", "guidance", "compile", "ema", "evaluation.events",
     *(f"method.{name}" for name in (
         "variant", "history", "least", "shared_noise", "weight", "cut", "share", "kl_form",
     )),
@@ -238,82 +253,17 @@ def check_fields(preset: FinetunePreset, foreign: Sequence[str], generator: Text
             )
 
 
-def _check_skeleton(preset: FinetunePreset, generator: Generator, reward: Reward) -> None:
-    """Refuse a reward or a data set of another skeleton than the generator's."""
-    made, judged = generator.motion_width, reward.kinematic_width
-    if made is not None and judged is not None and made != judged:
-        raise UserError(
-            f"{preset.reward} judges motions of {judged} features a frame, and {preset.generator} makes {made}. "
-            "Name a reward of the same data (263 is HumanML3D, 251 KIT-ML)."
-        )
-    if preset.data is not None and made is not None:
-        width = MotionDataset(preset.data, preset.split).width("kinematic")
-        if width != made:
-            raise UserError(
-                f"{preset.data}: its motions have {width} features a frame, and {preset.generator} makes {made} "
-                "(263 is HumanML3D, 251 KIT-ML)."
-            )
-
-
-def other_rate(reward: Reward, fps: float) -> str | None:
-    """What to say of a reward that learnt motions at another rate than `fps`; None where it did not, or does not know."""
-    for part in reward.modules():
-        if isinstance(part, Resampled):
-            return f"learnt motions at {part.learnt:g} frames a second: clean ones are resampled from {fps:g} for it."
-        about = getattr(part, "about", None)
-        learnt = about.get("fps") if isinstance(about, dict) else None
-        if learnt and abs(learnt - fps) > SAME_RATE:
-            return (
-                f"learnt motions at {learnt:g} frames a second and judges them at {fps:g}: to it they are "
-                f"{learnt / fps:.2g} times as fast."
-            )
-    return None
-
-
-def check_gradient(preset: FinetunePreset, reward: Reward) -> None:
-    """Refuse a method that differentiates a reward which gives no gradient."""
-    if reward.differentiable or "gradient" not in preset.method.needs:
-        return
-    others = [
-        name
-        for name, method in usable_methods().items()
-        if "reward" in method.preset.needs and "gradient" not in method.preset.needs
-    ]
-    raise UserError(
-        f"{preset.method.method} follows the reward's gradient, and this reward gives none: use a method that needs "
-        f"none ({', '.join(others)})."
-    )
-
-
-def check_perception(preset: FinetunePreset, reward: Reward) -> None:
-    """Refuse to show noisy states to a reward that only ever learnt clean motions: its gradient would mean nothing.
-
-    Raises:
-        UserError: as said.
-    """
-    plans = [plan_of(preset.method, preset.steps, progress, Random(0)) for progress in (0.0, 0.5, 1.0)]
-    # The state after the last step is clean, whatever it is called.
-    noisy = any(step.reward == "next" for plan in plans for step in plan[: preset.steps - 1])
-    if not noisy or "reward" not in preset.method.needs or reward.learnt_noise:
-        return
-    if any(part.learnt_noise for part in reward.modules() if isinstance(part, Reward)):
-        why, cure = "physics terms measure the noise of a noisy state", "leave the physics terms out"
-    else:
-        why = f"{preset.reward} was never trained on noisy motions"
-        cure = "name a noise-aware one (a published M1T0 backbone, or `motionrft train-reward --preset tiny`)"
-    raise UserError(
-        f"{preset.method.method} judges noisy states at their own level (method.judge next), and {why}: {cure}, "
-        "or judge clean predictions with --set method.judge=x0."
-    )
-
-
 def load_prompts(preset: FinetunePreset, generator: Generator) -> PromptSet:
     """The prompts to tune on: given pairs', those of a file that are not held out, a data set's, or the built-in ones."""
     if preset.pairs is not None:
         return read_pair_prompts(Path(preset.pairs), generator)
     if preset.prompts is not None:
-        given = read_prompt_file(Path(preset.prompts))
-        rows, seconds = split_prompts(preset, given.texts).tuned, prompt_seconds(preset, given, generator.fps)
+        given = read_prompt_file(prompt_path(preset))
+        rows, seconds = split_prompts(preset, given).tuned, prompt_seconds(preset, given, generator.fps)
+        if not rows:
+            raise UserError(
+                f"{preset.prompts}: all of its prompts are held out, so there is none to tune on."
+            )
         lengths = torch.tensor([seconds[row] for row in rows])
         return from_texts([given.texts[row] for row in rows], generator, lengths)
     if preset.data is not None:

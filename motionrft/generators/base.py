@@ -206,13 +206,18 @@ class Generator(TextToMotion):
         return 1 if guidance == 1 else 2
 
     def augmented(
-        self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator
+        self,
+        x0: Tensor,
+        lengths: Tensor,
+        condition: Condition,
+        draws: torch.Generator,
+        rows: slice = slice(None),
     ) -> tuple[Tensor, Condition]:
         """Clean states and their condition as pre-training shows them, varied where the family does so.
 
         Args:
-            x0: (B, ...), of `noise_shape`. lengths: (B,) frames.
-            draws: on the CPU, so that every device draws the same.
+            x0: (b, ...), those rows of a batch of `noise_shape`, and their condition. lengths: (B,) frames, of all rows.
+            draws: on the CPU, so that every device draws the same; for all rows, so that every process does.
         """
         return x0, condition
 

@@ -220,10 +220,15 @@ class Kimodo(FrameFamily[KimodoConfig]):
         return 3 if self.asking.wishes is not None and self.config.passes == "separated" else 2
 
     def augmented(
-        self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator
+        self,
+        x0: Tensor,
+        lengths: Tensor,
+        condition: Condition,
+        draws: torch.Generator,
+        rows: slice = slice(None),
     ) -> tuple[Tensor, Condition]:
         """Turned to a random heading, which is told, and half of them with some of their own values wished for."""
-        turned, asked = shown_in_training(self, x0, lengths, draws)
+        turned, asked = shown_in_training(self, x0, lengths, draws, rows)
         return turned, replace(condition, constraints=asked)
 
     def learn_statistics(self, statistics: Statistics, clips: Iterable[Tensor]) -> None:

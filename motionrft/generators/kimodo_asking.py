@@ -143,24 +143,32 @@ def checked(generator: Normalised, texts: Sequence[str], lengths: Tensor, asking
 
 
 def shown_in_training(
-    generator: Normalised, x0: Tensor, lengths: Tensor, draws: torch.Generator
+    generator: Normalised, x0: Tensor, lengths: Tensor, draws: torch.Generator, rows: slice
 ) -> tuple[Tensor, Constraints]:
-    """Clean states (B, T, D) turned to headings drawn evenly, and what is told of them; see `_wished`."""
+    """Clean states (b, T, D) turned to headings drawn evenly, and what is told of them; see `_wished`.
+
+    Args:
+        lengths: (B,) frames of a whole batch, of which these are the rows `rows`; drawn is for all of it.
+    """
     scale = generator.statistics.whole.scale
-    angles = moved(2 * math.pi * torch.rand(len(x0), generator=draws), x0.device).to(x0)  # (B,)
-    features = turn(to_motion(x0, generator.mean, scale, lengths, x0.shape[1]), angles)
-    turned = from_motion(features, generator.mean, scale, lengths)
+    angles = 2 * math.pi * torch.rand(len(lengths), generator=draws)[rows]  # (b,)
+    own = lengths[rows]
+    features = turn(to_motion(x0, generator.mean, scale, own, x0.shape[1]), moved(angles, x0.device).to(x0))
+    turned = from_motion(features, generator.mean, scale, own)
     heading = KimodoFeatures(features).heading_angle[:, 0]
-    mask = _wished(generator.skeleton, x0, lengths, draws)
+    mask = _wished(generator.skeleton, x0, lengths, draws, rows)
     return turned, Constraints(heading, turned * mask, mask)
 
 
-def _wished(skeleton: KimodoSkeleton, x0: Tensor, lengths: Tensor, draws: torch.Generator) -> Tensor:
-    """(B, T, D) 1 where something of clean states is wished for: of each motion nothing, or a path, key poses, or an end
+def _wished(
+    skeleton: KimodoSkeleton, x0: Tensor, lengths: Tensor, draws: torch.Generator, rows: slice
+) -> Tensor:
+    """(b, T, D) 1 where something of clean states is wished for: of each motion nothing, or a path, key poses, or an end
     of the body in a few of its frames. Drawn on the host, laid out on the device, which is asked nothing.
     """
-    free, kind, count, end = torch.rand(4, len(x0), generator=draws)  # (B,) each
-    order = moved(torch.rand(x0.shape[:2], generator=draws), x0.device)  # (B, T)
+    batch, lengths = len(lengths), lengths[rows]
+    free, kind, count, end = torch.rand(4, batch, generator=draws)[:, rows]  # (b,) each
+    order = moved(torch.rand(batch, x0.shape[1], generator=draws)[rows], x0.device)  # (b, T)
     counts = torch.where(free < _FREE, 0, 1 + (count * _MOST).long())
     order = order.masked_fill(~length_mask(lengths, x0.shape[1]), math.inf)
     first = order.argsort(dim=1).argsort(dim=1) < moved(counts, x0.device)[:, None]

@@ -21,6 +21,8 @@ _UP, _DOWN = -0.15, -0.3
 """m from the head's height: a wrist that comes above the first is raised, until it is below the second."""
 _UP_BENT, _FOREARM_UP, _STAYS = -0.27, 0.18, 0.6
 """m, m, s: so is one that stays above the first so long, and the second above its elbow; arms that swing do not stay."""
+_UPRIGHT = 0.2
+"""m: the head is so far above the pelvis of who raises a hand; of who lies, or has collapsed, all is at one height."""
 _HOLE, _SHORTEST = 0.3, 0.15
 """s: shorter holes are closed, shorter intervals dropped."""
 _WALK, _RUN = 0.45, 2.1
@@ -122,8 +124,9 @@ def _raised(body: _Body, side: int) -> list[Interval]:
     """From where a hand comes up to where it is down again; in between it may wave."""
     wrist, elbow = body.joints[:, _WRISTS[side], 1], body.joints[:, _ELBOWS[side], 1]
     height = wrist - body.joints[:, HEAD, 1]  # (T,)
-    held = (height > _UP_BENT) & (wrist - elbow > _FOREARM_UP)
-    up = [*body.intervals(height > _UP), *body.intervals(held, _STAYS, hole=0.0)]
+    upright = body.joints[:, HEAD, 1] - body.joints[:, PELVIS, 1] > _UPRIGHT
+    held = (height > _UP_BENT) & (wrist - elbow > _FOREARM_UP) & upright
+    up = [*body.intervals((height > _UP) & upright), *body.intervals(held, _STAYS, hole=0.0)]
     risen = body.intervals(height > _DOWN, hole=0.0)
     return [(start, end) for start, end in risen if any(start < b and a < end for a, b in up)]
 
@@ -175,7 +178,7 @@ def _kicks(body: _Body) -> list[Interval]:
     away = (body.joints[:, _ANKLES] - body.joints[:, [PELVIS]])[..., [0, 2]]  # (T, 2, 2)
     ahead = away[..., 0] * np.sin(body.yaw)[:, None] + away[..., 1] * np.cos(body.yaw)[:, None]
     swung = np.gradient(ahead, 1 / body.fps, axis=0) > _KICK_SPEED
-    soon = round(0.25 * body.fps)
+    soon = max(1, round(0.25 * body.fps))
     reached = np.stack([ahead[t : t + soon].max(0) for t in range(len(ahead))]) > _KICK_REACH
     kicking = (swung & reached).any(1) & (body.speed < _KICK_GAIT)
     return body.intervals(kicking, shortest=0.0, hole=0.4)
@@ -185,7 +188,7 @@ def _punches(body: _Body) -> list[Interval]:
     """A fist goes out, level with the shoulder, and comes back; a raised hand passes there too, and does not stop."""
     arm = body.joints[:, _WRISTS] - body.joints[:, _SHOULDERS]  # (T, 2, 3)
     reach = np.linalg.norm(arm, axis=-1)  # (T, 2)
-    time = round(_PUNCH_TIME * body.fps)
+    time = max(1, round(_PUNCH_TIME * body.fps))
     struck = np.zeros(len(arm), dtype=bool)
     for side in range(2):
         for t in range(1, len(arm) - 1):

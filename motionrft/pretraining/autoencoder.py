@@ -7,7 +7,6 @@ import torch
 from motionrft.moving import moved
 from motionrft.pretraining.first_stage import FirstStage, FirstStageSettings
 from motionrft.pretraining.windows import Windows
-from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.optimiser import Optimiser, OptimiserSettings
 from motionrft.training.seeds import generator_for
 
@@ -31,18 +30,17 @@ class AutoencoderTrainer:
         settings: AutoencoderSettings,
         seed: int,
         device: torch.device | str = "cpu",
-        company: Distribution = ALONE,
     ):
         self.stage, self.windows, self.settings = stage, windows, settings
         self.seed, self.device = seed, torch.device(device)
         autoencoder = stage.autoencoder.train()
-        self.company = company
+        self.company = windows.company
         self.optimiser = Optimiser(
             autoencoder, settings.optimiser, total=settings.updates, company=self.company
         )
 
     def update(self, step: int) -> dict[str, Any]:
-        motion, lengths = (moved(x, self.device) for x in self.windows[step])  # (B, T, D), (B,)
+        motion, lengths = (moved(x, self.device) for x in self.windows[step])  # (b, T, D), (B,)
         draws = generator_for(self.seed, "posterior", step)
         losses = self.stage.losses(motion, lengths, draws, self.settings, self.company)
         losses["loss"].backward()

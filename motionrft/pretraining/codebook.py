@@ -97,7 +97,8 @@ class RunningCodebook:
 class Quantised:
     """One training pass through a VQ-VAE.
 
-    made: (B, T, F) reconstruction, straight through. latent: (B, N, W) encoder output. codes: (B, N).
+    made: (b, T, F) reconstruction of this process's rows, straight through. latent: (B, N, W), what the encoder gave.
+    codes: (B, N).
     commit: () mean squared distance of encoder outputs to their codes. perplexity: () exp of the entropy of the codes.
     """
 
@@ -120,11 +121,12 @@ def quantised(
     """Through the network with gradient; the codebook moves after the codes were chosen.
 
     Args:
-        features: (B, T, F) normalised, T a multiple of the stride. mask: (B, N) bool, tokens that count.
-        company: runs the network on each process's rows; every process sees all latents, so that the codebook is one.
+        features: (b, T, F) normalised, this process's rows, T a multiple of the stride.
+        mask: (B, N) bool, tokens that count, of all rows.
+        company: every process sees all latents, so that the codebook is one.
     """
-    own, sizes = company.rows(len(features)), company.sizes(len(features))
-    mine = vq.latent(features[own])  # (b, N, W)
+    own, sizes = company.rows(len(mask)), company.sizes(len(mask))
+    mine = vq.latent(features)  # (b, N, W)
     latent = company.joined(mine, sizes)  # (B, N, W)
     rows = latent.detach()[mask]  # (R, W)
     running.fill(rows, normal)
@@ -132,7 +134,7 @@ def quantised(
         codes = vq.quantizer.nearest(latent)  # (B, N)
         vectors = vq.quantizer.codebook[codes]  # (B, N, W)
     commit = F.mse_loss(latent[mask], vectors[mask])
-    made = company.joined(vq.synthesise(mine + (vectors[own] - mine).detach()), sizes)  # (B, T, F)
+    made = vq.synthesise(mine + (vectors[own] - mine).detach())  # (b, T, F)
     running.update(rows, codes[mask], normal, draws)
     shares = torch.bincount(codes[mask], minlength=len(vq.quantizer.codebook)) / mask.sum()
     perplexity = torch.exp(-(shares * (shares + 1e-7).log()).sum())

@@ -45,7 +45,7 @@ class DenoiserSettings(Protocol):
 class DenoiserTrainer:
     """One optimiser update a call; every `validate_every` updates the averaged weights are validated, the best kept.
 
-    With several processes each runs the network on its rows of the batch, and the loss is of all of them.
+    With several processes each reads, and runs the network on, its rows of the batch, and validates on some batches.
 
     Families that see padding (`Generator.sees_padding`) see zeros there, as in their published training; batches of
     like lengths leave little of it.
@@ -70,6 +70,7 @@ class DenoiserTrainer:
         self.train, self.validation = train, validation
         self.settings, self.seed = settings, seed
         self.company = company
+        company.check_batch(settings.batch)
         self.batches = BalancedBatches(train, settings.batch, seed, group=_GROUP)
         self.company.first(self._encode_texts)  # the others find them in the cache
         self._encode_texts()
@@ -84,9 +85,10 @@ class DenoiserTrainer:
         items = self.batches[step]
         # A whole batch is mirrored or none of it: labels stay told apart, and padding is shared.
         side = int(torch.randint(len(self.states.train), (), generator=draws))
-        x0, lengths = self.states.train[side].draw(items, draws)
-        self.states.train[side].expect(self.batches[step + 1])
-        texts, dropped = self._texts(items, side == 1, draws)
+        rows = self.company.rows(len(items))
+        x0, lengths = self.states.train[side].draw(items, draws, rows)  # (b, ...), (B,)
+        self.states.train[side].expect(self.batches[step + 1][rows])
+        texts, dropped = self._texts(items, side == 1, draws, rows)
         condition = self.generator.encode_for_training(texts, dropped)
         loss = self.objective.loss(x0, lengths, condition, draws, self.company)
         loss.backward()
@@ -128,8 +130,9 @@ class DenoiserTrainer:
     def _validate(self, step: int) -> float:
         """Loss of the averaged weights on the validation split, the same noise every time."""
         losses, counts = [], []
+        starts = range(0, len(self.validation), self.settings.batch)
         with self.averaged.validating():
-            for start in range(0, len(self.validation), self.settings.batch):
+            for start in starts[self.company.place :: self.company.processes]:
                 items = torch.arange(start, min(start + self.settings.batch, len(self.validation)))
                 draws = generator_for(self.seed, "validation", start)
                 texts = [self.validation.items[int(item)].captions[0].text for item in items]
@@ -138,18 +141,20 @@ class DenoiserTrainer:
                     x0, lengths = self.states.validation.draw(items, draws)
                     losses.append(self.objective.validation_loss(x0, lengths, condition, draws))
                     counts.append(len(items))
-        weights = torch.tensor(counts, dtype=torch.float32)
-        loss = float((torch.stack(losses).cpu() * weights).sum() / weights.sum())
+        found = torch.stack(losses).cpu() if losses else torch.zeros(0)
+        parts = self.company.gather((found, torch.tensor(counts, dtype=torch.float32)))
+        told, weights = (torch.cat(part) for part in zip(*parts, strict=True))  # (batches x draws,) each
+        loss = float((told * weights).sum() / weights.sum())
         self.averaged.seen(loss, step)
         return loss
 
     def _texts(
-        self, items: Tensor, mirrored: bool, draws: torch.Generator
+        self, items: Tensor, mirrored: bool, draws: torch.Generator, rows: slice
     ) -> tuple[list[str], Tensor | None]:
-        """One caption an item, and (B,) which are dropped; None where none ever is."""
-        pick, drop = torch.rand(2, len(items), generator=draws)
+        """One caption of each of those rows of the items (B,), and (b,) which are dropped; None where none ever is."""
+        pick, drop = torch.rand(2, len(items), generator=draws)[:, rows]
         texts = []
-        for item, p in zip(items.tolist(), pick.tolist(), strict=True):
+        for item, p in zip(items[rows].tolist(), pick.tolist(), strict=True):
             captions = self.train.items[item].captions
             caption = captions[int(p * len(captions))].text
             texts.append(mirror_caption(caption) if mirrored else caption)

@@ -14,7 +14,7 @@ from motionrft.generators.base import Condition, Generator
 from motionrft.generators.guidance import both_halves, doubled, guided
 from motionrft.generators.mld import Mld
 from motionrft.moving import moved
-from motionrft.pretraining.objective import Objective, masked_mean, rows_of
+from motionrft.pretraining.objective import Objective, masked_mean, shared_mean
 from motionrft.text.base import TextFeatures
 from motionrft.training.distribution import ALONE, Distribution
 
@@ -72,26 +72,19 @@ class ConsistencyDistillation(Objective):
         draws: torch.Generator,
         company: Distribution = ALONE,
     ) -> Tensor:
-        rows = company.rows(len(x0))
-        index = torch.randint(self.settings.times, (len(x0),), generator=draws)  # (B,)
-        t = moved((index + 1) * self.skip - 1, x0.device)  # (B,)
-        noise = moved(torch.randn(x0.shape, generator=draws), x0.device)  # (B, n, d_z)
-        scale = moved(self._draw_scale(len(x0), draws), x0.device)  # (B,)
-        whole = self.student.schedule.add_noise(x0, noise, t)  # (B, n, d_z)
-        mask, sizes = self.student.state_mask(whole, lengths), company.sizes(len(x0))
-        condition = rows_of(condition, rows, x0)
-        state, t, scale, lengths = (
-            whole[rows],
-            t[rows],
-            scale[rows],
-            lengths[rows],
-        )  # of b rows, this process's
-        online = self._jump(self.student.denoiser, state, t, condition, lengths, scale)  # (b, n, d_z)
+        count = len(lengths)
+        rows = company.rows(count)
+        index = torch.randint(self.settings.times, (count,), generator=draws)[rows]  # (b,)
+        t = moved((index + 1) * self.skip - 1, x0.device)  # (b,)
+        noise = moved(torch.randn(count, *x0.shape[1:], generator=draws)[rows], x0.device)  # (b, n, d_z)
+        scale = moved(self._draw_scale(count, draws)[rows], x0.device)  # (b,)
+        state, own = self.student.schedule.add_noise(x0, noise, t), lengths[rows]  # (b, n, d_z), (b,)
+        online = self._jump(self.student.denoiser, state, t, condition, own, scale)  # (b, n, d_z)
         with torch.no_grad():
             earlier = self._earlier(t)  # (b,)
-            reached = self._teacher_step(state, t, earlier, condition, lengths, scale)  # (b, n, d_z)
-            target = self._jump(self.target, reached, earlier, condition, lengths, scale)  # (b, n, d_z)
-        return masked_mean(company.joined(self._huber(online - target), sizes), mask)
+            reached = self._teacher_step(state, t, earlier, condition, own, scale)  # (b, n, d_z)
+            target = self._jump(self.target, reached, earlier, condition, own, scale)  # (b, n, d_z)
+        return shared_mean(self._huber(online - target), self.student, lengths, company)
 
     def validation_loss(
         self, x0: Tensor, lengths: Tensor, condition: Condition, draws: torch.Generator

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from motionrft.data.motions import Motions
 from motionrft.pretraining.codebook import CodebookSettings
 from motionrft.pretraining.states import States
-from motionrft.training.distribution import Distribution
+from motionrft.training.distribution import ALONE, Distribution
 
 
 class FirstStageSettings(Protocol):
@@ -49,9 +49,10 @@ class FirstStage(ABC):
         """Scalar terms of a batch, `loss` is what is minimised.
 
         Args:
-            motion: (B, T, D), normalised, zero beyond each length; the same in every process.
+            motion: (b, T, D), normalised, zero beyond each length: this process's rows of the batch.
+            lengths: (B,) frames, of all rows.
             draws: for posterior samples.
-            company: runs the autoencoder on each process's rows; what it makes meets, and the terms are of all rows.
+            company: whose rows these are. Terms are weighed so that their means over the processes are those of all rows.
         """
 
     @abstractmethod
@@ -71,8 +72,8 @@ class LatentStage(FirstStage):
     """The first stage of a latent diffusion, whose denoiser learns the latents."""
 
     @abstractmethod
-    def latents(self, motions: Motions, mirrored: bool = False) -> States:
-        """Encode every clip once with the trained autoencoder."""
+    def latents(self, motions: Motions, mirrored: bool = False, company: Distribution = ALONE) -> States:
+        """Encode every clip once with the trained autoencoder; each process of a company encodes some, all get all."""
 
     @abstractmethod
     def whiten(self, latents: Any) -> None:

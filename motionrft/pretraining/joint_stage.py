@@ -12,7 +12,7 @@ from motionrft.lengths import length_mask
 from motionrft.physics import physics_measures
 from motionrft.pretraining.first_stage import FirstStageSettings, LatentStage
 from motionrft.pretraining.states import stack_padded
-from motionrft.training.distribution import Distribution
+from motionrft.training.distribution import ALONE, Distribution
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class JointLatents:
     latents: list[Tensor]  # (C, L, J) each
     lengths: Tensor  # (N,)
 
-    def draw(self, items: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
-        """(B, C, L, J), whitened, zero beyond each item's own latent frames."""
+    def draw(self, items: Tensor, draws: torch.Generator, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """(b, C, L, J), whitened, zero beyond each item's own latent frames."""
         g = self.generator
         mean, std = (x.cpu()[:, None, None] for x in (g.latent_mean, g.latent_std))  # (C, 1, 1) each
         chosen = [(self.latents[int(item)] - mean) / std for item in items]
-        return stack_padded(chosen).to(g.device), self.lengths[items].to(g.device)
+        return stack_padded(chosen)[rows].to(g.device), self.lengths[items].to(g.device)
 
     def expect(self, items: Tensor) -> None:
         """Nothing to read: latents are in memory."""
@@ -48,12 +48,13 @@ class JointStage(LatentStage):
         settings: FirstStageSettings,
         company: Distribution,
     ) -> dict[str, Tensor]:
-        joints = motion.unflatten(-1, (-1, 3))  # (B, T, J, 3)
-        own = joints[company.rows(len(joints))]  # (b, T, J, 3)
-        own = self.generator.ae.decode(self.generator.ae.encode(own))[:, : joints.shape[1]]
-        made = company.joined(own, company.sizes(len(joints)))  # (B, T, J, 3)
-        mask = length_mask(lengths, joints.shape[1])  # (B, T)
-        return {"loss": F.smooth_l1_loss(made, joints, reduction="none")[mask].mean()}
+        joints = motion.unflatten(-1, (-1, 3))  # (b, T, J, 3)
+        made = self.generator.ae.decode(self.generator.ae.encode(joints))[
+            :, : joints.shape[1]
+        ]  # (b, T, J, 3)
+        mask = length_mask(lengths[company.rows(len(lengths))], joints.shape[1])  # (b, T)
+        loss = F.smooth_l1_loss(made, joints, reduction="none")[mask].mean()
+        return {"loss": loss * company.share(lengths)}
 
     @torch.no_grad()
     def quality(self, motions: Motions) -> dict[str, float]:
@@ -74,15 +75,18 @@ class JointStage(LatentStage):
         return {"error_mm": 1000 * torch.stack(errors).mean().item(), "jitter_ratio": ratio.item()}
 
     @torch.no_grad()
-    def latents(self, motions: Motions, mirrored: bool = False) -> JointLatents:
-        # One clip at a time: the last latent frame of a padded clip would see the padding.
-        g, latents, frames = self.generator, [], []
-        for item in range(len(motions)):
+    def latents(
+        self, motions: Motions, mirrored: bool = False, company: Distribution = ALONE
+    ) -> JointLatents:
+        g = self.generator
+
+        def encoded(item: int) -> Tensor:
+            # One clip at a time: the last latent frame of a padded clip would see the padding.
             clip = motions.motion(item, mirrored).to(g.device)  # (T, 3 J)
             joints = (clip.unflatten(-1, (-1, 3)) - g.mean) / g.std  # (T, J, 3)
-            latents.append(g.ae.encode(joints[None])[0].cpu())  # (C, L, J)
-            frames.append(len(clip))
-        return JointLatents(g, latents, torch.tensor(frames))
+            return g.ae.encode(joints[None])[0].cpu()  # (C, L, J)
+
+        return JointLatents(g, company.collected(len(motions), encoded), motions.lengths)
 
     def whiten(self, latents: JointLatents) -> None:
         """Mean and standard deviation (C,) over all latent frames and joints of all clips."""

@@ -10,6 +10,7 @@ from motionrft.lengths import length_mask
 from motionrft.representations.joints import metres_per_unit
 from motionrft.representations.kinematic import blocks, kinematic_to_joints, skeleton_of
 from motionrft.representations.statistics import Statistics
+from motionrft.training.distribution import Distribution
 
 BLOCK_WEIGHTS = {
     "yaw": 6.0,
@@ -36,6 +37,23 @@ class AutoencoderLoss:
     kl: Tensor
 
 
+@dataclass(frozen=True)
+class Shares:
+    """What means over this process's rows are multiplied by (`Distribution.share`): over frames, over steps from one to
+    the next, over latent tokens.
+    """
+
+    frames: Tensor | float = 1.0
+    steps: Tensor | float = 1.0
+    tokens: Tensor | float = 1.0
+
+    @classmethod
+    def of(cls, company: Distribution, lengths: Tensor, tokens: Tensor | None = None) -> "Shares":
+        """lengths, tokens: (B,) of all rows of a batch."""
+        steps = company.share((lengths - 1).clamp(min=0))
+        return cls(company.share(lengths), steps, 1.0 if tokens is None else company.share(tokens))
+
+
 def block_weights(features: int = 263, device: torch.device | str = "cpu") -> Tensor:
     """(D,) weight of each kinematic feature, of SMPL-22 or KIT-21."""
     weights = torch.empty(features, device=device)  # (D,)
@@ -53,6 +71,7 @@ def autoencoder_loss(
     statistics: Statistics,
     kl_weight: float = 2e-4,
     motion_weight: float = 10.0,
+    shares: Shares = Shares(),
 ) -> AutoencoderLoss:
     """Smooth L1 on weighted features, joints in the world and about the root, joint displacements, and KL to N(0, I).
 
@@ -60,19 +79,21 @@ def autoencoder_loss(
         reconstruction, motion: (B, T, D) kinematic, normalised.
         posterior: mean and log-variance, (B, L, d_z); `latent_mask` (B, L) says which tokens count.
         motion_weight: weight of the displacement term (metres per frame), which keeps motions from shaking.
+        shares: where these are some rows of a batch alone.
     """
     mask = length_mask(lengths, motion.shape[1])  # (B, T)
     features = F.smooth_l1_loss(reconstruction, motion, reduction="none")  # (B, T, D)
-    features = (features * block_weights(motion.shape[-1], motion.device))[mask].mean()
+    features = (features * block_weights(motion.shape[-1], motion.device))[mask].mean() * shares.frames
     made, real = (kinematic_to_joints(statistics.denormalise(x)) for x in (reconstruction, motion))
     unit = metres_per_unit(real)[:, None, None, None]  # (B, 1, 1, 1)
     made, real = made * unit, real * unit  # (B, T, J, 3)
     world = _joint_loss(made, real, mask)
     about_root = _joint_loss(made - made[:, :, :1], real - real[:, :, :1], mask)
-    joints = about_root + 0.5 * world
+    joints = (about_root + 0.5 * world) * shares.frames
     displaced = F.l1_loss(_displacement(made), _displacement(real), reduction="none")[mask[:, 1:]].mean()
+    displaced = displaced * shares.steps
     mean, log_variance = posterior  # (B, L, d_z) each
-    kl = (0.5 * (mean**2 + log_variance.exp() - 1 - log_variance)).sum(-1)[latent_mask].mean()
+    kl = (0.5 * (mean**2 + log_variance.exp() - 1 - log_variance)).sum(-1)[latent_mask].mean() * shares.tokens
     total = features + joints + motion_weight * displaced + kl_weight * kl
     return AutoencoderLoss(total, features, joints, displaced, kl)
 

@@ -28,9 +28,10 @@ class Objective(ABC):
         """Scalar to minimise.
 
         Args:
-            x0: (B, ...) clean states as the denoiser sees them. lengths: (B,) frames. The same in every process.
+            x0: (b, ...) clean states as the denoiser sees them, and their condition: this process's rows of a batch.
+            lengths: (B,) frames, of all rows.
             draws: for times and noise; on the CPU, so that every device draws the same.
-            company: runs the denoiser on each process's rows; the loss is that of all rows.
+            company: whose rows these are. The loss is weighed so that its mean over the processes is that of all rows.
         """
 
     @abstractmethod
@@ -88,27 +89,31 @@ class Regression(Objective):
         cap: float,
         company: Distribution,
     ) -> Tensor:
-        g = self.generator
-        x0, condition = g.augmented(x0, lengths, condition, draws)
-        rows = company.rows(len(x0))
-        own_condition = rows_of(condition, rows, x0)
-        t = moved(g.schedule.draw_times(len(x0), draws), x0.device)  # (B,)
-        noise = moved(torch.randn(x0.shape, generator=draws), x0.device)  # (B, ...)
-        alpha, sigma = (broadcast(level, x0) for level in g.schedule.levels(t))  # (B, 1, ...) each
-        state = g.schedule.add_noise(x0, noise, t)  # (B, ...)
+        g, count = self.generator, len(lengths)
+        rows = company.rows(count)
+        x0, condition = g.augmented(x0, lengths, condition, draws, rows)
+        t = moved(g.schedule.draw_times(count, draws)[rows], x0.device)  # (b,)
+        noise = moved(torch.randn(count, *x0.shape[1:], generator=draws)[rows], x0.device)  # (b, ...)
+        alpha, sigma = (broadcast(level, x0) for level in g.schedule.levels(t))  # (b, 1, ...) each
+        state = g.schedule.add_noise(x0, noise, t)  # (b, ...)
         with torch.autocast(x0.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            own = g.predict(state[rows], t[rows], own_condition, lengths[rows], guidance=1.0)  # (b, ...)
-        prediction = company.joined(own.float(), company.sizes(len(x0)))  # (B, ...)
-        error = (prediction - training_target(g.parametrisation, x0, noise, alpha, sigma)) ** 2
-        error = error * (sigma / alpha).square().clamp(1.0, cap)  # (B, ...)
-        return masked_mean(error, g.state_mask(state, lengths))
+            prediction = g.predict(state, t, condition, lengths[rows], guidance=1.0)  # (b, ...)
+        error = (prediction.float() - training_target(g.parametrisation, x0, noise, alpha, sigma)) ** 2
+        return shared_mean(error * (sigma / alpha).square().clamp(1.0, cap), g, lengths, company)
 
 
-def rows_of(condition: Condition, rows: slice, x0: Tensor) -> Condition:
-    """Those rows of the condition of a batch x0 (B, ...)."""
-    if rows == slice(0, len(x0)):
-        return condition
-    return condition.index(torch.arange(rows.start, rows.stop, device=x0.device))
+def shared_mean(error: Tensor, generator: Generator, lengths: Tensor, company: Distribution) -> Tensor:
+    """Mean of this process's rows (b, ...) over the numbers that count, weighed as `Objective.loss` says.
+
+    Args:
+        lengths: (B,) frames, of all rows.
+    """
+    own = masked_mean(error, generator.state_mask(error, lengths[company.rows(len(lengths))]))
+    if company.processes == 1:
+        return own
+    mask = generator.state_mask(error[:1].expand(len(lengths), *error.shape[1:]), lengths)  # (B, ...)
+    counts = torch.ones_like(lengths) if mask is None else mask.flatten(1).sum(1)  # (B,)
+    return own * company.share(counts)
 
 
 def masked_mean(error: Tensor, mask: Tensor | None) -> Tensor:

@@ -1,6 +1,7 @@
 """MLD, MLD++ and the built-in generator: a variational autoencoder over kinematic features (Chen et al. 2023)."""
 
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -16,11 +17,11 @@ from motionrft.lengths import length_mask
 from motionrft.moving import moved
 from motionrft.physics import physics_measures
 from motionrft.pretraining.first_stage import FirstStageSettings, LatentStage
-from motionrft.pretraining.losses import autoencoder_loss, heading_aligned_error_mm
+from motionrft.pretraining.losses import Shares, autoencoder_loss, heading_aligned_error_mm
 from motionrft.representations.kinematic import kinematic_to_joints
 from motionrft.representations.names import KINEMATIC
 from motionrft.representations.statistics import Statistics
-from motionrft.training.distribution import Distribution
+from motionrft.training.distribution import ALONE, Distribution
 
 _CLIPS_AT_ONCE = 64
 
@@ -34,12 +35,12 @@ class PosteriorLatents:
     log_variance: list[Tensor]
     lengths: Tensor  # (N,)
 
-    def draw(self, items: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
-        """(B, tokens, d_z) posterior samples, whitened."""
+    def draw(self, items: Tensor, draws: torch.Generator, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """(b, tokens, d_z) posterior samples, whitened."""
         g = self.generator
         mean, _ = pad([self.mean[int(item)] for item in items])  # (B, tokens, d_z)
         log_variance, _ = pad([self.log_variance[int(item)] for item in items])  # (B, tokens, d_z)
-        latent = sample_posterior(mean, log_variance, torch.randn(mean.shape, generator=draws))
+        latent = sample_posterior(mean, log_variance, torch.randn(mean.shape, generator=draws))[rows]
         whitened = (moved(latent, g.device) - g.latent_mean) / g.latent_std
         return whitened, moved(self.lengths[items], g.device)
 
@@ -65,21 +66,22 @@ class PosteriorStage(LatentStage):
         settings: FirstStageSettings,
         company: Distribution,
     ) -> dict[str, Tensor]:
-        vae, rows, sizes = self.generator.vae, company.rows(len(motion)), company.sizes(len(motion))
-        own = vae.encode(motion[rows], lengths[rows])  # (b, tokens, d_z) each
-        noise = torch.randn(len(motion), *own[0].shape[1:], generator=draws)[rows]  # (b, tokens, d_z)
-        latent = sample_posterior(*own, noise.to(motion.device))  # (b, tokens, d_z)
-        made = company.joined(vae.decode(latent, lengths[rows], motion.shape[1]), sizes)  # (B, T, D)
-        mean, log_variance = (company.joined(part, sizes) for part in own)  # (B, tokens, d_z) each
+        vae, rows = self.generator.vae, company.rows(len(lengths))
+        own = lengths[rows]  # (b,)
+        posterior = vae.encode(motion, own)  # (b, tokens, d_z) each
+        noise = torch.randn(len(lengths), *posterior[0].shape[1:], generator=draws)[rows]  # (b, tokens, d_z)
+        latent = sample_posterior(*posterior, noise.to(motion.device))  # (b, tokens, d_z)
+        tokens = vae.latent_lengths(lengths)  # (B,)
         loss = autoencoder_loss(
-            made,
+            vae.decode(latent, own, motion.shape[1]),
             motion,
-            lengths,
-            (mean, log_variance),
-            latent_mask(vae, lengths, mean),
+            own,
+            posterior,
+            latent_mask(vae, own, posterior[0]),
             Statistics(self.generator.mean, self.generator.std),
             settings.kl_weight,
             settings.motion_weight,
+            Shares.of(company, lengths, torch.ones_like(lengths) if tokens is None else tokens),
         )
         terms = {"features": loss.features, "joints": loss.joints, "motion": loss.motion, "kl": loss.kl}
         return {"loss": loss.total, **{f"loss/{name}": term for name, term in terms.items()}}
@@ -89,18 +91,27 @@ class PosteriorStage(LatentStage):
         return reconstruction_quality(self.generator.vae, motions, statistics)
 
     @torch.no_grad()
-    def latents(self, motions: Motions, mirrored: bool = False) -> PosteriorLatents:
+    def latents(
+        self, motions: Motions, mirrored: bool = False, company: Distribution = ALONE
+    ) -> PosteriorLatents:
         g = self.generator
-        means, log_variances, frames = [], [], []
-        for start in range(0, len(motions), _CLIPS_AT_ONCE):
+
+        def encoded(number: int) -> tuple[list[Tensor], list[Tensor], Tensor]:
+            start = number * _CLIPS_AT_ONCE
             items = range(start, min(start + _CLIPS_AT_ONCE, len(motions)))
             motion, lengths = (x.to(g.device) for x in pad([motions.motion(i, mirrored) for i in items]))
-            mean, log_variance = g.vae.encode(from_motion(motion, g.mean, g.std, lengths), lengths)
-            counts = latent_mask(g.vae, lengths, mean).sum(1).tolist()
-            means += [row[:count].cpu() for row, count in zip(mean, counts, strict=True)]
-            log_variances += [row[:count].cpu() for row, count in zip(log_variance, counts, strict=True)]
-            frames.append(lengths.cpu())
-        return PosteriorLatents(g, means, log_variances, torch.cat(frames))
+            both = g.vae.encode(from_motion(motion, g.mean, g.std, lengths), lengths)
+            counts = latent_mask(g.vae, lengths, both[0]).sum(1).tolist()
+            # Copies: a view would keep, and send to the other processes, the whole batch with every clip.
+            mean, log_variance = (
+                [row[:count].cpu().clone() for row, count in zip(part, counts, strict=True)] for part in both
+            )
+            return mean, log_variance, lengths.cpu()
+
+        parts = company.collected(-(-len(motions) // _CLIPS_AT_ONCE), encoded)
+        means, log_variances, frames = zip(*parts, strict=True)
+        mean, log_variance = (list(chain.from_iterable(part)) for part in (means, log_variances))
+        return PosteriorLatents(g, mean, log_variance, torch.cat(frames))
 
     def whiten(self, latents: PosteriorLatents) -> None:
         """Mean and standard deviation (d_z,) of posterior samples, over all valid tokens of all clips."""

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from motionrft.settings.base import PresetPart
 from motionrft.text.preset import TextPreset
@@ -107,6 +107,11 @@ class PretrainPreset(TextPreset):
     teacher: str | None = Field(
         None, description="MLD folder or checkpoint that a MotionLCM is distilled from, instead of two stages"
     )
+    base: str | None = Field(
+        None,
+        description="generator whose weights the stages begin with; its configuration and statistics stay, "
+        "`generator` does not count",
+    )
     data: str | None = Field(None, description="data set folder in HumanML3D's layout")
     split: str = Field("train", description="split to train on: train, or a list such as train-without-kick")
     validation_split: str = Field("val", description="split that its quality is measured on")
@@ -127,3 +132,11 @@ class PretrainPreset(TextPreset):
     denoiser: DenoiserStage = Field(DenoiserStage(), description="stage 2")
     language_model: LanguageModelStage = Field(LanguageModelStage(), description="stage 2 of motion tokens")
     distillation: Distillation = Field(Distillation(), description="stage 2 with a teacher")
+
+    @model_validator(mode="after")
+    def _one_forerunner(self) -> "PretrainPreset":
+        if self.base is not None and self.teacher is not None:
+            raise ValueError(
+                "base and teacher exclude each other: a distillation begins with its teacher's weights"
+            )
+        return self

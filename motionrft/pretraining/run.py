@@ -19,7 +19,7 @@ from motionrft.generators.folder import build_generator, read_generator, save_ge
 from motionrft.generators.mld import Mld
 from motionrft.generators.text_to_motion import TextToMotion
 from motionrft.generators.token_generator import TokenGenerator
-from motionrft.loading import load_generator, loaded_for
+from motionrft.loading import generator_identity, load_generator, loaded_for
 from motionrft.pretraining.autoencoder import AutoencoderTrainer
 from motionrft.pretraining.biased import biased
 from motionrft.pretraining.denoiser import DenoiserTrainer
@@ -58,8 +58,10 @@ class Pretraining:
 
     preset: PretrainPreset
     config: dict[str, Any]
-    """Of the generator: the preset's, laid over the teacher's where there is one."""
+    """Of the generator: the base's, or the preset's, laid over the teacher's where there is one."""
     teacher: Generator | None
+    base: TextToMotion | None
+    """Whose weights and statistics the stages begin with."""
     out: Path
     train: Motions
     validation: Motions
@@ -101,12 +103,16 @@ class Pretraining:
             MotionDataset(preset.data, split, preset.min_frames, preset.max_frames)
             for split in (preset.split, preset.validation_split)
         ]
-        teacher = None
+        teacher = base = None
         if preset.teacher is not None:
             loaded = load_generator(preset.teacher, str(device))
             teacher = diffusion(loaded, preset.teacher, "distillation is for")
-        config = preset.generator if teacher is None else student_config(teacher, preset.generator)
-        config = fitted(config, datasets[0]) if teacher is None else config
+            config = student_config(teacher, preset.generator)
+        elif preset.base is not None:
+            base = load_generator(preset.base)
+            config = {"family": base.family, **base.to_config()}
+        else:
+            config = fitted(preset.generator, datasets[0])
         with without_storage():
             described = build_generator(config, _ORIGIN)
         stages = _stages(preset, described)
@@ -114,13 +120,14 @@ class Pretraining:
             Motions(dataset, described.trained_on, described.fps, described.max_frames)
             for dataset in datasets
         )
+        company.first(lambda: train_set.statistics)  # the others find them kept
         running = (progress, dtype, resume, overwrite, allow_changed, company)
-        pretraining = cls(preset, config, teacher, out, train_set, validation, stages, device, *running)
+        pretraining = cls(preset, config, teacher, base, out, train_set, validation, stages, device, *running)
         pretraining.statistics(described)
         return pretraining
 
     def statistics(self, generator: TextToMotion) -> Statistics:
-        """What the generator's motions are normalised with.
+        """What the generator's motions are normalised with: the base's own, or the data set's.
 
         Raises:
             UserError: the data set has none, or its motions are as wide as another generator's.
@@ -131,12 +138,15 @@ class Pretraining:
                 f"{self.train.dataset.folder}: {self.train.representation} statistics of {len(found.mean)} values; "
                 f"this generator has {len(generator.mean)}."
             )
-        return found
+        return found if self.base is None else Statistics(self.base.mean.cpu(), self.base.std.cpu())
 
     def build(self) -> TextToMotion:
-        """The preset's generator with fresh weights and the data set's statistics."""
+        """The preset's generator with fresh weights and the data set's statistics, or as the base is."""
         seed_everything(self.preset.seed)
         generator = build_generator(self.config, _ORIGIN)
+        if self.base is not None:
+            generator.load_state_dict(self.base.state_dict())
+            return loaded_for(self.preset, generator).to(self.device)
         clips = (self.train.motion(item) for item in range(len(self.train)))
         generator.learn_statistics(self.statistics(generator), clips)
         return loaded_for(self.preset, generator).to(self.device)
@@ -148,8 +158,9 @@ class Pretraining:
         statistics = Statistics(generator.mean.cpu(), generator.std.cpu())
         seed, mirror = self.preset.seed, self.preset.mirror
         with self._folder("autoencoder") as folder:
-            windows = Windows(self.train, statistics, settings.batch, settings.window, seed, mirror)
-            trainer = AutoencoderTrainer(stage, windows, settings, seed, self.device, self.company)
+            size = (settings.batch, settings.window)
+            windows = Windows(self.train, statistics, *size, seed, mirror, self.company)
+            trainer = AutoencoderTrainer(stage, windows, settings, seed, self.device)
             train(
                 self._timed(trainer, settings.updates),
                 folder,
@@ -161,9 +172,9 @@ class Pretraining:
                 return self._autoencoder_done(stage, generator)
         with self._folder("settling") as folder:
             stage.settle()
-            windows = Windows(self.train, statistics, settings.batch, settings.window, seed + 1, mirror)
+            windows = Windows(self.train, statistics, *size, seed + 1, mirror, self.company)
             shorter = settings.model_copy(update={"updates": settings.settle})
-            trainer = AutoencoderTrainer(stage, windows, shorter, seed, self.device, self.company)
+            trainer = AutoencoderTrainer(stage, windows, shorter, seed, self.device)
             train(
                 self._timed(trainer, settings.settle),
                 folder,
@@ -188,8 +199,8 @@ class Pretraining:
         settings = self.preset.denoiser
         generator, objective = self._begun()
         with self._folder("denoiser") as folder:
-            mirror, alone = self.preset.mirror, self.teacher is None
-            states = states_of(generator, self.train, self.validation, mirror, whiten=alone)
+            mirror, anew = self.preset.mirror, self.teacher is None and self.base is None
+            states = states_of(generator, self.train, self.validation, mirror, anew, self.company)
             datasets = (self.train.dataset, self.validation.dataset)
             trainer = DenoiserTrainer(
                 generator, objective, states, *datasets, settings, self.preset.seed, self.company
@@ -224,8 +235,9 @@ class Pretraining:
                 settings.composed if settings.composed_share else 0,
                 settings.composed_share,
                 seed,
+                self.company,
             )
-            looked_at = clip_rows(generator, self.validation)
+            looked_at = clip_rows(generator, self.validation, company=self.company)
             trainer = LanguageTrainer(generator, rows, looked_at, settings, seed, self.company)
             train(
                 self._timed(trainer, settings.updates),
@@ -239,15 +251,17 @@ class Pretraining:
         return {"validation_loss": trainer.averaged.loss, "update": trainer.averaged.step}
 
     def _take_autoencoder(self, generator: TextToMotion) -> None:
-        """Put stage 1's result into the generator; it is not trained further."""
+        """Put stage 1's result, or the base's own, into the generator; it is not trained further."""
+        autoencoder = _first_stage(generator).autoencoder
+        autoencoder.requires_grad_(False)
         if not self._autoencoder.is_dir():
+            if self.base is not None:
+                return
             raise UserError(
                 f"{self._autoencoder}: missing. Train the first stage: --stage autoencoder, or all."
             )
         trained = _first_stage(read_generator(self._autoencoder)).autoencoder
-        autoencoder = _first_stage(generator).autoencoder
         autoencoder.load_state_dict(trained.state_dict())
-        autoencoder.requires_grad_(False)
 
     def _begun(self) -> tuple[Generator, Objective]:
         """The generator as stage 2 finds it, and what stage 2 minimises."""
@@ -279,6 +293,8 @@ class Pretraining:
         identity = {"data": self.train.dataset.identity, "validation": self.validation.dataset.identity}
         if self.preset.teacher is not None:
             identity["teacher"] = path_hash(self.preset.teacher)
+        if self.preset.base is not None:
+            identity["base"] = generator_identity(self.preset.base)
         opened = self.company.first(
             lambda: open_stage(
                 self.out,

@@ -14,6 +14,7 @@ from motionrft.pretraining.joint_stage import JointStage
 from motionrft.pretraining.posterior_stage import PosteriorStage
 from motionrft.pretraining.states import Frames, Splits, States
 from motionrft.pretraining.token_stage import TokenStage
+from motionrft.training.distribution import ALONE, Distribution
 
 LATENT_STAGES: dict[type[TextToMotion], Callable[[Any], LatentStage]] = {
     Mld: PosteriorStage,
@@ -35,7 +36,12 @@ def _latent_stage(generator: TextToMotion) -> LatentStage | None:
 
 
 def states_of(
-    generator: Generator, train: Motions, validation: Motions, mirror: bool, whiten: bool = True
+    generator: Generator,
+    train: Motions,
+    validation: Motions,
+    mirror: bool,
+    whiten: bool = True,
+    company: Distribution = ALONE,
 ) -> Splits:
     """The clean states of both splits, by the trained autoencoder where there is one.
 
@@ -48,9 +54,9 @@ def states_of(
         if mirror:
             sides += (Frames(generator, train, mirrored=True),)
         return Splits(sides, Frames(generator, validation))
-    sides = (stage.latents(train),)
+    sides = (stage.latents(train, company=company),)
     if mirror:
-        sides += (stage.latents(train, mirrored=True),)
+        sides += (stage.latents(train, mirrored=True, company=company),)
     if whiten:
         stage.whiten(sides[0])
-    return Splits(sides, stage.latents(validation))
+    return Splits(sides, stage.latents(validation, company=company))

@@ -16,14 +16,16 @@ from motionrft.moving import moved
 class States(Protocol):
     """The clean states of a split, or of its mirror image."""
 
-    def draw(self, items: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
+    def draw(self, items: Tensor, draws: torch.Generator, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """States of the items (B,) on the generator's device.
 
         Args:
             draws: for states that are themselves drawn (from a posterior).
+            rows: of the items whose states are wanted; they are as large, and drawn, as among all.
 
         Returns:
-            (B, ...) in the scale that the denoiser sees, zero or noise beyond each item's own size, and (B,) frames.
+            (b, ...) in the scale that the denoiser sees, zero or noise beyond each item's own size; and (B,) frames, of
+            all items.
         """
 
     def expect(self, items: Tensor) -> None:
@@ -39,10 +41,12 @@ class Frames:
     mirrored: bool = False
 
     @torch.no_grad()
-    def draw(self, items: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
-        clips = [self.motions.motion(int(item), self.mirrored) for item in items]
-        motion, lengths = (moved(x, self.generator.device) for x in pad(clips))  # (B, T, D), (B,)
-        return self.generator.encode(motion, lengths), lengths  # (B, ...), (B,)
+    def draw(self, items: Tensor, draws: torch.Generator, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        clips = [self.motions.motion(item, self.mirrored) for item in items[rows].tolist()]
+        lengths = self.motions.lengths[items]  # (B,)
+        motion = pad(clips, longest=int(lengths.max()))[0]  # (b, T, D)
+        motion, lengths = moved(motion, self.generator.device), moved(lengths, self.generator.device)
+        return self.generator.encode(motion, lengths[rows]), lengths  # (b, ...), (B,)
 
     def expect(self, items: Tensor) -> None:
         self.motions.expect(items)

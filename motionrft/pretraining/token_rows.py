@@ -14,6 +14,7 @@ from motionrft.data.motions import Motions
 from motionrft.files.captions import mirror_caption
 from motionrft.files.composition import COUNT_TEMPLATES, COUNT_WORDS, PAIR_TEMPLATES, Clause, clause_of
 from motionrft.generators.token_generator import TokenGenerator
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.seeds import generator_for
 
 _TRIES = 50
@@ -40,26 +41,36 @@ class TokenRows:
         return {text for row in self.rows for text in row.texts}
 
 
-def clip_rows(generator: TokenGenerator, motions: Motions, mirrored: bool = False) -> list[TokenRow]:
-    """Every clip of a split, or its mirror image."""
-    rows = []
-    for item, clip in enumerate(motions.dataset.items):
+def clip_rows(
+    generator: TokenGenerator, motions: Motions, mirrored: bool = False, company: Distribution = ALONE
+) -> list[TokenRow]:
+    """Every clip of a split, or its mirror image; each process of a company encodes some, and all get all."""
+
+    def row(item: int) -> TokenRow:
         motion = motions.motion(item, mirrored)  # (T, D)
         tokens = generator.encode(motion[None], torch.tensor([len(motion)])).codes[0]
-        texts = tuple(caption.text for caption in clip.captions)
-        rows.append(TokenRow(tokens, tuple(map(mirror_caption, texts)) if mirrored else texts))
-    return rows
+        texts = tuple(caption.text for caption in motions.dataset.items[item].captions)
+        return TokenRow(tokens, tuple(map(mirror_caption, texts)) if mirrored else texts)
+
+    return company.collected(len(motions), row)
 
 
 def training_rows(
-    generator: TokenGenerator, motions: Motions, mirror: bool, composed: int, share: float, seed: int
+    generator: TokenGenerator,
+    motions: Motions,
+    mirror: bool,
+    composed: int,
+    share: float,
+    seed: int,
+    company: Distribution = ALONE,
 ) -> TokenRows:
     """Clips, rare kinds of motion more often than common ones (1 / sqrt(takes)), and composed events.
 
     Args:
         composed: how many rows of them to make. share: of what is drawn, that is composed.
     """
-    sides = [clip_rows(generator, motions, mirrored) for mirrored in ((False, True) if mirror else (False,))]
+    both = (False, True) if mirror else (False,)
+    sides = [clip_rows(generator, motions, mirrored, company) for mirrored in both]
     labels = motions.dataset.labels
     takes = torch.ones(len(motions)) if labels is None else torch.bincount(labels)[labels].float()
     weights = takes.rsqrt().repeat(len(sides))

@@ -13,7 +13,7 @@ from motionrft.lengths import length_mask
 from motionrft.physics import physics_measures
 from motionrft.pretraining.codebook import RunningCodebook, quantised
 from motionrft.pretraining.first_stage import FirstStage, FirstStageSettings
-from motionrft.pretraining.losses import autoencoder_loss, heading_aligned_error_mm
+from motionrft.pretraining.losses import Shares, autoencoder_loss, heading_aligned_error_mm
 from motionrft.representations.kinematic import blocks, kinematic_to_joints, skeleton_of
 from motionrft.representations.names import KINEMATIC
 from motionrft.representations.statistics import Statistics
@@ -47,14 +47,14 @@ class TokenStage(FirstStage):
         company: Distribution,
     ) -> dict[str, Tensor]:
         vq = self.generator.vq
-        motion = F.pad(motion, (0, 0, 0, -motion.shape[1] % vq.stride))  # (B, T, D)
+        motion = F.pad(motion, (0, 0, 0, -motion.shape[1] % vq.stride))  # (b, T, D)
         counts = (lengths // vq.stride).clamp_min(1)  # (B,)
         whole = torch.minimum(counts * vq.stride, lengths)
+        own, shares = whole[company.rows(len(whole))], Shares.of(company, whole)
         if self.settled:
-            own, sizes = motion[company.rows(len(motion))], company.sizes(len(motion))
             with torch.no_grad():
-                vectors = vq.quantizer.codebook[vq.encode(own)]  # (b, N, W)
-            return self._terms(company.joined(vq.synthesise(vectors), sizes), motion, whole, settings)
+                vectors = vq.quantizer.codebook[vq.encode(motion)]  # (b, N, W)
+            return self._terms(vq.synthesise(vectors), motion, own, settings, shares)
         if self.running is None:
             self.running = RunningCodebook(vq.quantizer, settings.codebook)
             if self._kept is not None:
@@ -62,15 +62,16 @@ class TokenStage(FirstStage):
         mask = length_mask(counts, motion.shape[1] // vq.stride)  # (B, N)
         normal = lambda shape: torch.randn(shape, generator=draws)  # noqa: E731
         found = quantised(vq, self.running, motion, mask, normal, draws, company)
-        terms = self._terms(found.made, motion, whole, settings)
+        terms = self._terms(found.made, motion, own, settings, shares)
         loss = terms.pop("loss") + settings.codebook.commit * found.commit
         return {"loss": loss, **terms, "loss/commit": found.commit, "perplexity": found.perplexity}
 
     def _terms(
-        self, made: Tensor, motion: Tensor, lengths: Tensor, settings: FirstStageSettings
+        self, made: Tensor, motion: Tensor, lengths: Tensor, settings: FirstStageSettings, shares: Shares
     ) -> dict[str, Tensor]:
         if settings.loss == "features":
-            return feature_loss(made, motion, length_mask(lengths, motion.shape[1]))
+            found = feature_loss(made, motion, length_mask(lengths, motion.shape[1]))
+            return {name: value * shares.frames for name, value in found.items()}
         no_posterior = motion.new_zeros(len(motion), 1, 1)
         loss = autoencoder_loss(
             made,
@@ -81,6 +82,7 @@ class TokenStage(FirstStage):
             Statistics(self.generator.mean, self.generator.std),
             0.0,
             settings.motion_weight,
+            shares,
         )
         terms = {"features": loss.features, "joints": loss.joints, "motion": loss.motion}
         return {"loss": loss.total, **{f"loss/{name}": term for name, term in terms.items()}}

@@ -46,6 +46,33 @@ def join(clips: Sequence[Tensor], blend: int = BLEND) -> Tensor:
     return joined
 
 
+def repeated(clip: Tensor, times: int, blend: int = BLEND) -> Tensor:
+    """A clip (T, J, 3) of whoever stays in place, several times, with `blend` frames of rest between two.
+
+    Joined over an overlap, a gesture that was cut closely would not come to its end before it begins again: a hand that
+    is raised twice stays up. Here nothing is cut: from its last pose the body goes on to its first.
+
+    Returns:
+        (times * T + (times - 1) * blend, J, 3)
+    """
+    skeleton = skeleton_of_joints(clip.shape[1])
+    whole = clip
+    for _ in range(times - 1):
+        after = _go_on(whole, clip, 0, skeleton)
+        whole = torch.cat((whole, _between(whole[-2:], after[:2], blend, skeleton), after))
+    return whole
+
+
+def _between(before: Tensor, after: Tensor, frames: int, skeleton: Skeleton) -> Tensor:
+    """(frames, J, 3) from two last frames (2, J, 3) to two first ones: cubic, at half the speed that both have there."""
+    t = torch.linspace(0, 1, frames + 2, dtype=after.dtype)[1:-1, None, None]  # (frames, 1, 1)
+    leaving, arriving = ((pair[1] - pair[0]) * (frames + 1) / 2 for pair in (before, after))  # (J, 3) each
+    share = t * t * (3 - 2 * t)
+    moved = t * (1 - t) ** 2 * leaving - t * t * (1 - t) * arriving
+    lengths = torch.lerp(bone_lengths(before[-1:], skeleton), bone_lengths(after[:1], skeleton), share)
+    return with_lengths(torch.lerp(before[-1:], after[:1], share) + moved, lengths, skeleton)
+
+
 def _append(before: Tensor, after: Tensor, blend: int) -> Tensor:
     """(T, J, 3) and (U, J, 3) to (T + U - blend, J, 3)."""
     skeleton = skeleton_of_joints(after.shape[1])

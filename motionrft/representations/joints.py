@@ -16,6 +16,12 @@ def mirror_joints(joints: Tensor) -> Tensor:
     return joints[..., list(skeleton.mirror_order), :] * joints.new_tensor([-1.0, 1.0, 1.0])  # (..., J, 3)
 
 
+def frames_at(frames: Tensor, source_fps: float, target_fps: float) -> Tensor:
+    """How many frames at another rate the durations of `frames` (B,) hold, from first to last frame, (B,) int64."""
+    # The small allowance keeps a last frame that rounding would put just beyond the end.
+    return ((frames - 1).double() / (source_fps / target_fps) + 1e-6).long() + 1
+
+
 def sample_times(frames: int, source_fps: float, target_fps: float) -> tuple[Tensor, Tensor]:
     """Where the frames k / target_fps fall between the source frames.
 
@@ -25,10 +31,8 @@ def sample_times(frames: int, source_fps: float, target_fps: float) -> tuple[Ten
     """
     if source_fps <= 0 or target_fps <= 0:
         raise UserError(f"frame rates must be positive: {source_fps:g} to {target_fps:g}.")
-    ratio = source_fps / target_fps
-    # The small allowance keeps a last frame that rounding would put just beyond the end.
-    count = int((frames - 1) / ratio + 1e-6) + 1
-    place = torch.arange(count, dtype=torch.float64) * ratio  # (K,)
+    count = int(frames_at(torch.tensor(frames), source_fps, target_fps))
+    place = torch.arange(count, dtype=torch.float64) * (source_fps / target_fps)  # (K,)
     before = (place + 1e-9).floor()
     fraction = (place - before).clamp(min=0)  # (K,)
     before = before.long().clamp(max=frames - 1)

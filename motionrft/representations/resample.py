@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from motionrft.representations.convert import convert
-from motionrft.representations.joints import resample_smooth, sample_times
+from motionrft.representations.convert import convert, converted_lengths
+from motionrft.representations.joints import frames_at, resample_smooth, sample_times
 from motionrft.representations.kimodo.features import (
     KimodoFeatures,
     encode,
@@ -56,6 +56,16 @@ def resample(motion: Tensor, representation: str, source_fps: float, target_fps:
     rotations = sixd_to_quaternion(motion[:, 3:].unflatten(-1, (22, 6)), "interleaved")
     turned = resample_quaternions(rotations, source_fps, target_fps)
     return torch.cat((path, quaternion_to_sixd(turned, "interleaved").flatten(1)), dim=-1)
+
+
+def resampled_lengths(lengths: Tensor, representation: str, source_fps: float, target_fps: float) -> Tensor:
+    """Frames (B,) of motions of those lengths (B,) after `resample`."""
+    name = representation_name(representation)
+    if source_fps == target_fps:
+        return lengths
+    through = _THROUGH.get(name, name)
+    counts = frames_at(converted_lengths(lengths, name, through), source_fps, target_fps)
+    return converted_lengths(counts, through, name)
 
 
 def _resample_kimodo(values: Tensor, source_fps: float, target_fps: float) -> Tensor:

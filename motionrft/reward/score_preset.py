@@ -18,8 +18,8 @@ class ScorePreset(ReadingPreset):
     terms: Annotated[list[str] | None, BeforeValidator(separated)] = Field(
         None,
         description="semantic, preference, authenticity, physics, or single physics terms such as jitter, with commas "
-        "between; null: all there are",
-        json_schema_extra=suggests(*LEARNT, "physics", *MEASURED),
+        "between; null: all there are; contrast, of texts that tell an order or a number, only where it is named",
+        json_schema_extra=suggests(*LEARNT, "contrast", "physics", *MEASURED),
     )
     judged_in: str | None = Field(
         None,

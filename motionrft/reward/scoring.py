@@ -21,7 +21,8 @@ from motionrft.representations.convert import convert
 from motionrft.representations.kinematic import normalise_joints
 from motionrft.reward.base import Learnt
 from motionrft.reward.known import FAR, activity, text_place
-from motionrft.reward.motionreward.motionreward import SHARED_TERMS, MotionReward
+from motionrft.reward.motionreward.motionreward import CONTRAST, SHARED_TERMS, MotionReward
+from motionrft.reward.opposites import unsaid
 from motionrft.reward.quantiles import HeldOut, percentile
 
 Term = str
@@ -73,6 +74,7 @@ def choose_terms(words: Sequence[str] | None, reward: Learnt | None) -> list[Ter
     learnt = [] if reward is None else [name for name in reward.terms if name != "similarity"]
     if words is None:
         return [*learnt, *PHYSICS]
+    learnt += [] if reward is None else reward.asked
     chosen: list[Term] = []
     for word in map(current_name, words):
         if word != "physics" and word not in PHYSICS and word not in learnt:
@@ -80,6 +82,12 @@ def choose_terms(words: Sequence[str] | None, reward: Learnt | None) -> list[Ter
             raise UserError(f"--terms {word}: this reward does not give it. There are: {known}.")
         chosen += [name for name in (PHYSICS if word == "physics" else (word,)) if name not in chosen]
     return chosen
+
+
+def weigh(reward: Learnt, words: Sequence[str] | None) -> None:
+    """Have a reward give the terms of these words, or all that it always has, each with weight 1."""
+    wanted = reward.terms if words is None else [n for n in (*reward.terms, *reward.asked) if n in words]
+    reward.weigh(dict.fromkeys(wanted, 1.0))
 
 
 @dataclass
@@ -187,8 +195,7 @@ class Scorer:
         _, terms = reward(motion, lengths, reward.prepare(texts))
         for row, item in enumerate(items):
             for name in self.learnt:
-                no_text = name in SHARED_TERMS and item.query.text is None
-                item.scores[name] = None if no_text else float(terms[name][row])
+                item.scores[name] = None if _nothing_to_compare(name, item.query) else float(terms[name][row])
         if isinstance(reward, MotionReward) and reward.known is not None:
             _measure_distances(reward, items, motion, lengths)
 
@@ -213,6 +220,13 @@ class Scorer:
                 below = percentile(value, self.held_out.quantiles[name])
                 result[name] = 100.0 - below if name in PHYSICS else below
         return result
+
+
+def _nothing_to_compare(name: Term, query: Query) -> bool:
+    """Whether a term compares with a text, and there is none, or none that could be told otherwise."""
+    if name == CONTRAST:
+        return not unsaid(query.text or "")
+    return name in SHARED_TERMS and query.text is None
 
 
 def _measure_distances(

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -33,13 +32,6 @@ SHARD = 2048
 
 Features = tuple[Tensor, Tensor | None]
 """Of one text: token states (L, D) and the pooled vector (P,) or None, both `STORED`."""
-
-
-def cache_folder() -> Path:
-    """Where caches live: `MOTIONRFT_CACHE`, else `~/.cache/motionrft` (honouring `XDG_CACHE_HOME`)."""
-    chosen = os.environ.get("MOTIONRFT_CACHE")
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(chosen) if chosen else base / "motionrft"
 
 
 @cache

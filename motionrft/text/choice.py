@@ -5,10 +5,11 @@ from pathlib import Path
 from motionrft.errors import UserError
 from motionrft.registry import TEXT_ENCODERS
 from motionrft.text.base import TextEncoder
-from motionrft.text.cache import CachedTextEncoder, cache_folder
+from motionrft.text.cache import CachedTextEncoder
 from motionrft.text.loading import own_folder
 from motionrft.text.ready import ReadyFeatures
 from motionrft.text.service import ServiceText
+from motionrft.training.cache_folder import cache_folder
 
 
 def chosen_encoder(name: str, features: str | None = None, service: str | None = None) -> TextEncoder | None:

@@ -7,7 +7,8 @@ import torch
 
 from motionrft.registry import TEXT_ENCODERS
 from motionrft.text.base import TextEncoder
-from motionrft.text.cache import CachedTextEncoder, cache_folder
+from motionrft.text.cache import CachedTextEncoder
+from motionrft.training.cache_folder import cache_folder
 
 FOLDERS = "MOTIONRFT_TEXT_ENCODERS"
 """Environment variable: a folder with one folder an encoder, each under its name here."""

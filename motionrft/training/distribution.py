@@ -165,6 +165,11 @@ class Distribution:
         self._guarded(torch.distributed.all_gather_object, values, value)
         return values
 
+    def collected(self, count: int, work: Callable[[int], T]) -> list[T]:
+        """`work(0)` to `work(count - 1)`, in order: each is done by one process, and all get them."""
+        parts = self.gather([work(number) for number in range(self.place, count, self.processes)])
+        return [parts[number % self.processes][number // self.processes] for number in range(count)]
+
     def sizes(self, count: int) -> list[int]:
         """How many of the first to the last of `count` rows each process takes, by rank."""
         whole, more = divmod(count, self.processes)
@@ -186,6 +191,30 @@ class Distribution:
         sizes = self.sizes(count)
         first = sum(sizes[: self.place])
         return slice(first, first + sizes[self.place])
+
+    def share(self, counts: Tensor, sizes: Sequence[int] | None = None) -> Tensor | float:
+        """By what a mean over this process's rows is multiplied, so that its mean over the processes is that of all.
+
+        Averaged over the processes, gradients of a loss so weighed are those of the whole batch in one.
+
+        Args:
+            counts: (B,) numbers that each row of the whole batch brings into the mean.
+            sizes: rows of each process; `sizes` of B where it is not said.
+        """
+        if self.processes == 1:
+            return 1.0
+        sizes = self.sizes(len(counts)) if sizes is None else sizes
+        first = sum(sizes[: self.place])
+        own = counts[first : first + sizes[self.place]]
+        return self.processes * own.sum() / counts.sum()
+
+    def check_batch(self, batch: int) -> None:
+        """Raise `UserError` where a batch has not one row for each process."""
+        if batch < self.processes:
+            raise UserError(
+                f"a batch of {batch} for {self.processes} processes: some would have nothing to do. Name a larger one, "
+                "or start fewer processes."
+            )
 
     def joined(self, own: Tensor, sizes: Sequence[int]) -> Tensor:
         """The rows of all processes, so that a loss of them is that of the whole batch, in every process.

@@ -219,7 +219,9 @@ class RunFolder:
         check_safetensors(folder / _STATE_TENSORS)
         check_manifest(folder, (_STATE_TENSORS, _STATE))
         with parsing(folder, "a checkpoint"):
-            saved = join_tree(read_safetensors(folder / _STATE_TENSORS), read_json(folder / _STATE))
+            # A best loss is infinite before the first look, and what has diverged may be NaN.
+            value = read_json(folder / _STATE, finite=False)
+            saved = join_tree(read_safetensors(folder / _STATE_TENSORS), value)
             size, state = int(saved["metrics_bytes"]), saved["state"]
         if cut_metrics:
             cut_lines(self.path / METRICS, size)

@@ -135,5 +135,8 @@ def test_a_data_set_in_one_command_then_checked(run: Run, tmp_path: Path) -> Non
     assert (tmp_path / "data/texts/b.txt").read_bytes() == (Path(there) / "texts/b.txt").read_bytes()
     (tmp_path / "data/texts/b.txt").unlink()
     assert run("convert", out, "--check").code == 3
+    for flag in ("--mirror", "--fps=30", "--set=compose={pairs: {train: 1}}"):
+        refused = run("convert", out, "--dataset", flag)
+        assert refused.code == 2 and "acts where a data set is built" in refused.err
     completed = run("convert", out, "--dataset")
     assert completed.code == 3 and "0 clips completed" in completed.err

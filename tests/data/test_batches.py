@@ -47,6 +47,16 @@ def test_every_batch_of_an_evaluator_that_groups_holds_a_whole_group(folder):
         assert torch.bincount(groups).max() == 2
 
 
+def test_a_batch_that_no_group_fits_into_is_refused(folder):
+    clips = (folder / "train.txt").read_text().split()
+    rows = [f"{clip},{number // 2},{number},calm" for number, clip in enumerate(clips)]
+    (folder / "index.csv").write_text("\n".join(["clip_id,group,content,style", *rows]))
+    dataset = MotionDataset(folder, "train")
+    with pytest.raises(UserError, match="no group fits into its share of a batch, 1 of 3"):
+        GroupedBatches(dataset, 3, seed=0)
+    assert len(GroupedBatches(dataset, 4, seed=0)[0]) == 4
+
+
 def test_a_common_label_is_drawn_as_the_root_of_its_takes(folder):
     dataset = MotionDataset(folder, "train")
     batches = BalancedBatches(dataset, 100, seed=0)
@@ -78,6 +88,18 @@ def test_collate_draws_one_of_each_items_captions(folder):
     drawn = {collate(dataset, torch.tensor([0, 6]), seed=0, step=step).texts[0] for step in range(20)}
     assert drawn == {"clip 0", "again 0"}
     assert collate(dataset, torch.tensor([0, 6]), seed=0, step=0).texts[1] == "only a part"
+
+
+def test_rows_of_a_batch_are_those_of_the_whole_and_the_others_are_not_read(folder, monkeypatch):
+    dataset, items = MotionDataset(folder, "train"), torch.tensor([0, 3, 5, 1])
+    whole = collate(dataset, items, 0, 4)
+    read = []
+    motion = dataset.motion
+    monkeypatch.setattr(dataset, "motion", lambda item, name: read.append(item) or motion(item, name))
+    part = collate(dataset, items, 0, 4, rows=slice(0, 2))
+    assert read == [0, 3]
+    assert torch.equal(part.motion, whole.motion[:2]) and torch.equal(part.lengths, whole.lengths[:2])
+    assert part.texts == whole.texts[:2] and part.items.tolist() == [0, 3]
 
 
 @pytest.mark.parametrize("layout", ["files", "files, nothing read ahead", "shards"])

@@ -24,6 +24,26 @@ def test_a_generator_is_judged_alike(models, folder, tmp_path, capsys):  # noqa:
     assert {path.name for path in out.iterdir()} == {path.name for path in (tmp_path / "alone").iterdir()}
 
 
+def test_events_are_judged_alike(models, tmp_path, capsys):  # noqa: F811
+    """Three prompts in two batches, twice; a precision that is asked for acts."""
+    from motionrft_cli.main import run
+
+    prompts = tmp_path / "prompts.jsonl"
+    told = {"kind": "integrity", "events": ["walk"], "count": 1, "held_out": True}
+    lines = [{**told, "id": f"p{n}", "text": f"a person walks {n}", "seconds": 2.0 + n} for n in range(3)]
+    prompts.write_text("\n".join(map(json.dumps, lines)))
+    asked = ("eval", "events", "--generator", str(models / "first"), "--set", f"events.prompts={prompts}")
+    asked = (*asked, "--set", "steps=2", "--set", "batch=2", "--repeats", "2", "--json", "--device", "cpu")
+    assert run(asked) == 0
+    alone = json.loads(capsys.readouterr().out)
+    first, second = in_processes(tmp_path, *asked)
+    assert (first.code, second.code, second.out) == (0, 0, ""), first.err
+    assert documents(first) == [alone]
+    assert run([*asked, "--precision", "bf16"]) == 0
+    half = json.loads(capsys.readouterr().out)
+    assert half["metrics"] != alone["metrics"]
+
+
 def test_files_are_measured_alike_and_a_bad_one_is_told_once(tmp_path, capsys):
     from motionrft_cli.main import run
 

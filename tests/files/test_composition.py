@@ -89,6 +89,13 @@ def test_counts_say_how_often() -> None:
         assert all(text.endswith(words) for text in composed.captions)
 
 
+def test_who_stays_in_place_rests_between_repetitions() -> None:
+    for stays, seam in ((True, 8), (False, -8)):
+        source = Source("w", "wave", "train", 40, ("a person waves",), stands=stays)
+        made = {c.label: c for c in compositions([source], CompositionRecipe({}, {"train": 1}))}
+        assert [made[f"wave*{n}"].frames(8) for n in (1, 2, 3)] == [39, 79 + seam, 119 + 2 * seam]
+
+
 def test_what_has_no_end_has_no_number() -> None:
     endless = CompositionRecipe({}, {"train": 60}, cut=frozenset({"walk", "sit"}))
     counted = {composed.label.split("*")[0] for composed in compositions(sources("train"), endless)}
@@ -175,6 +182,57 @@ def test_an_even_order_has_each_event_alone_beside_both_orders() -> None:
         assert len(first.parts) == len(second.parts) == 1
         kind = first.label
         assert first.captions[0] in (f"a person {kind}s", f"someone {kind}s again")
+
+
+def mannered(kind: str, style: str) -> Source:
+    return Source(kind + style, kind, "train", 50, (f"an {style} person {kind}s {style}ly",), style)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        CompositionRecipe({"train": 12}, {}, held_out=0.0),
+        CompositionRecipe({}, {}, held_out=0.0, even={"train": 12}),
+        CompositionRecipe(
+            {}, {}, together={"train": 12}, bodies=frozenset({"walk"}), gestures=frozenset({"wave", "nod"})
+        ),
+    ],
+    ids=["pairs", "even", "together"],
+)
+def test_the_subject_is_of_a_manner_only_where_both_parts_are(recipe: CompositionRecipe) -> None:
+    parts = [
+        mannered(*each) for each in (("walk", "angry"), ("wave", "idle"), ("nod", "angry"), ("nod", "idle"))
+    ]
+    styles, seen = {part.clip: part.style for part in parts}, set()
+    for made in [*compositions(parts, recipe), *even_compositions(parts, recipe)]:
+        manners = {styles[clip] for clip, _ in made.parts}
+        for text in made.captions:
+            if len(made.parts) > 1 and "*" not in made.label:
+                seen.add(len(manners))
+                assert (f"an {next(iter(manners))} person" in text) == (len(manners) == 1)
+    assert 2 in seen
+
+
+def test_what_is_said_to_happen_several_times_is_not_counted() -> None:
+    told = (
+        "a person waves",
+        "a person waves twice",
+        "a person waves again and again",
+        "a person waves 3 times",
+    )
+    waves = [Source("w", "wave", "train", 40, told), Source("n", "nod", "train", 40, told[1:])]
+    recipe = CompositionRecipe({}, {"train": 9}, even={"train": 9})
+    made = [*compositions(waves, recipe), *even_compositions(waves, recipe)]
+    counted = [each for each in made if "*" in each.label]
+    assert len(counted) == 2 * 9 * 3
+    assert {each.label.partition("*")[0] for each in counted} == {"wave"}
+    assert all(len(text.split()) <= 5 for each in counted for text in each.captions)
+
+
+def test_a_number_is_of_all_that_is_done() -> None:
+    both = [Source("w", "wave", "train", 40, ("a person raises a hand and lowers it",))]
+    made = list(compositions(both, CompositionRecipe({}, {"train": 4})))
+    assert made and all("lowers it, " in text for each in made for text in each.captions)
 
 
 def test_even_groups_respect_held_out_pairs() -> None:

@@ -12,6 +12,7 @@ import torch
 from motionrft.data import GroupedBatches, MotionDataset
 from motionrft.errors import UserError
 from motionrft.files import Motion, write_motion
+from motionrft.files.captions import mirror_caption
 from motionrft.files.clip_writing import FOLDERS
 from motionrft.files.composition import CompositionRecipe
 from motionrft.files.dataset import build_dataset
@@ -142,6 +143,34 @@ def test_mirrored_clips_come_with_mirrored_captions(recipe: DatasetRecipe, tmp_p
     np.testing.assert_allclose(left, -right, atol=0.05)
 
 
+@pytest.mark.parametrize(
+    "caption, mirrored",
+    [
+        ("turns left", "turns right"),
+        ("stands upright with the Right hand up", "stands upright with the Left hand up"),
+        ("steps rightwards, then left-handed", "steps leftwards, then right-handed"),
+        ("dances brightly with leftover food", "dances brightly with leftover food"),
+        ("turns anticlockwise", "turns clockwise"),
+        ("turns counter-clockwise, then clockwise", "turns clockwise, then counterclockwise"),
+    ],
+)
+def test_a_mirrored_caption_exchanges_sides_and_nothing_else(caption: str, mirrored: str) -> None:
+    assert mirror_caption(caption) == mirrored
+
+
+def test_a_mirrored_clip_is_of_the_mirrored_kind(recipe: DatasetRecipe, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    rows = [line.split(",") for line in recipe.splits.read_text().splitlines()]
+    kinds = ["content", *(["raise-left-hand"] * (len(rows) - 1))]
+    recipe.splits.write_text("\n".join(",".join([*row, kind]) for row, kind in zip(rows, kinds, strict=True)))
+    build_dataset(replace(recipe, mirror=True), tmp_path / "data")
+    found = (tmp_path / "data/index.csv").read_text().splitlines()[1:]
+    for line in found:
+        side = "right" if line.startswith("M") else "left"
+        assert line.endswith(f"raise-{side}-hand")
+
+
 def test_an_archive_serves_as_well_as_a_folder(recipe: DatasetRecipe, tmp_path: Path) -> None:
     from dataclasses import replace
 
@@ -201,7 +230,9 @@ def test_an_existing_folder_is_checked_and_completed(recipe: DatasetRecipe, tmp_
         check_dataset(tmp_path)
 
 
-def test_composed_clips_join_a_splits_own_clips_and_say_which_belong_together(tmp_path: Path) -> None:
+def composing(
+    tmp_path: Path, compose: CompositionRecipe, columns: str = "content,style,split"
+) -> DatasetRecipe:
     kinds = {"w0": "walk", "w1": "walk", "b0": "bow", "b1": "bow"}
     lines = []
     for number, clip in enumerate(kinds):
@@ -212,17 +243,24 @@ def test_composed_clips_join_a_splits_own_clips_and_say_which_belong_together(tm
         lines.append(json.dumps({"clip_id": clip, "captions": [f"a person {kinds[clip]}s"]}))
     (tmp_path / "captions.jsonl").write_text("\n".join(lines))
     rows = [f"{clip},{kind},calm,train" for clip, kind in kinds.items()]
-    (tmp_path / "splits.csv").write_text("clip_id,content,style,split\n" + "\n".join(rows))
-    compose = CompositionRecipe({"train": 2}, {"train": 1}, held_out=0.0)
-    recipe = DatasetRecipe(
+    (tmp_path / "splits.csv").write_text(f"clip_id,{columns}\n" + "\n".join(rows))
+    return DatasetRecipe(
         (tmp_path / "npy",), tmp_path / "captions.jsonl", tmp_path / "splits.csv", compose=compose
     )
+
+
+def test_composed_clips_join_a_splits_own_clips_and_say_which_belong_together(tmp_path: Path) -> None:
+    recipe = composing(tmp_path, CompositionRecipe({"train": 2}, {"train": 1}, held_out=0.0))
     report = build_dataset(recipe, tmp_path / "data")
     assert (report.clips, report.composed, report.splits["train"]) == (4, 7, 11)
     dataset = MotionDataset(tmp_path / "data", "train")
     assert sorted(dataset.groups.tolist()) == [-1] * 4 + [0, 0, 0, 1, 1, 2, 2]
     pair = [item for item in dataset.items if item.key.startswith("train-pair-0000")]
     assert {item.label for item in pair} == {"walk>bow/composed", "bow>walk/composed"}
+    with open(tmp_path / "data/index.csv", newline="") as file:
+        parts = {row["clip_id"]: row["parts"].split("|") for row in csv.DictReader(file)}
+    assert parts["w0"] == [""] and set(parts["train-pair-0000-a"]) == set(parts["train-pair-0000-b"])
+    assert len(parts["train-pair-0000-a"]) == 2 and len(parts["train-count-0000-3"]) == 1
     assert pair[0].length == 2 * 49 - 8 - 1
     batches = GroupedBatches(dataset, 6, seed=0)
     for step in range(10):
@@ -232,3 +270,27 @@ def test_composed_clips_join_a_splits_own_clips_and_say_which_belong_together(tm
     whole = {group: (dataset.groups == group).sum() for group in range(3)}
     grouped = dataset.groups[batches[0]]
     assert any((grouped == group).sum() == size for group, size in whole.items())
+
+
+def test_what_cannot_be_composed_is_said_and_what_was_asked_is_kept(tmp_path: Path) -> None:
+    asked = CompositionRecipe({"train": 1, "test": 5}, {}, together={"train": 4}, held_out=0.0)
+    report = build_dataset(composing(tmp_path, asked), tmp_path / "data")
+    assert [sentence.partition(" groups")[0] for sentence in report.shortfalls] == [
+        "compose.pairs: 0 of 5",
+        "compose.together: 0 of 4",
+    ]
+    card = json.loads((tmp_path / "data/dataset.json").read_text())
+    assert card["compose"]["pairs"] == {"train": 1, "test": 5} and card["compose"]["cut"] == []
+
+
+@pytest.mark.parametrize(
+    "columns, said", [("kind,style,split", "no column 'content'"), ("content,group,split", "column 'group'")]
+)
+def test_a_table_that_cannot_be_composed_from_is_refused_before_anything_is_read(
+    tmp_path: Path, columns: str, said: str
+) -> None:
+    recipe = composing(tmp_path, CompositionRecipe({"train": 1}, {}), columns)
+    recipe.captions.write_text("")
+    (tmp_path / "npy" / "w0.npy").write_bytes(b"damaged")
+    with pytest.raises(UserError, match=said):
+        build_dataset(recipe, tmp_path / "data")

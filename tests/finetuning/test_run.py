@@ -15,7 +15,7 @@ from motionrft.errors import Interrupted, UserError
 from motionrft.finetuning.comparison import compare_methods, table
 from motionrft.finetuning.diagnostics import gradients, memory, similarity
 from motionrft.finetuning.estimate import estimate
-from motionrft.finetuning.loading import other_rate
+from motionrft.finetuning.fitting import other_rate
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.finetuning.run import FinetuneRun, finetune
 from motionrft.finetuning.session import FinetuneSession

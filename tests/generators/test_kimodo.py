@@ -189,6 +189,10 @@ def test_pre_training_shows_motions_facing_anywhere(generator: Kimodo, walk: Ten
     wished = asked.mask.flatten(1).any(1)
     assert 0 < int(wished.sum()) < 8
     assert torch.equal(asked.observed, shown * asked.mask)
+    again = torch.Generator().manual_seed(1)
+    part, told = generator.augmented(x0[5:], frames, condition, again, slice(5, 8))  # another process's rows
+    torch.testing.assert_close(part, shown[5:])
+    assert told.constraints is not None and torch.equal(told.constraints.mask, asked.mask[5:])
 
 
 def test_a_mirrored_motion_is_its_mirror_image(walk: Tensor) -> None:

@@ -57,6 +57,24 @@ def test_where_the_floor_and_the_origin_are_does_not_matter() -> None:
     assert seen(joints + np.array([5.0, -0.4, 2.0])) == seen(joints)
 
 
+def lying() -> np.ndarray:
+    joints = after(*[stand(20)] * 3)
+    return np.stack([joints[..., 0], 0.1 + 0 * joints[..., 1], joints[..., 1]], axis=-1)
+
+
+@pytest.mark.parametrize(
+    "joints", [np.zeros((40, 22, 3)), np.full((40, 22, 3), np.nan), lying()], ids=["point", "nan", "lying"]
+)
+def test_what_is_no_upright_body_does_nothing(joints: np.ndarray) -> None:
+    assert seen(joints) == {}
+
+
+@pytest.mark.parametrize("fps", [1.0, 12.5, 1000.0])
+@pytest.mark.parametrize("frames", [2, 3, 40])
+def test_any_legal_rate_and_length_is_read(fps: float, frames: int) -> None:
+    assert set(detect(walk()[:frames].repeat(2, 0)[:frames], fps)) >= {"walk", "kick", "punch", "bow"}
+
+
 def test_other_shapes_are_refused() -> None:
     with pytest.raises(UserError, match=r"\(T, 22, 3\)"):
         detect(np.zeros((10, 21, 3)), 20.0)

@@ -10,10 +10,12 @@ from motionrft.data.motions import Motions
 from motionrft.errors import UserError
 from motionrft.generators.folder import build_generator
 from motionrft.pretraining.biased import biased
-from motionrft.pretraining.states import stack_padded
+from motionrft.pretraining.states import Frames, stack_padded
+from motionrft.pretraining.windows import Windows
 from motionrft.representations.convert import convert
 from motionrft.representations.mirror import mirror
 from motionrft.representations.statistics import Statistics
+from motionrft.training.distribution import Distribution
 from tests.generators.families import TINY
 from tests.pretraining.people_data import write_people
 
@@ -52,6 +54,41 @@ def test_a_folder_of_one_representation_serves_every_family(tmp_path: Path) -> N
     folder = write_people(tmp_path / "set", ["rotation"])
     widths = {name: motions(folder, name).motion(0).shape[1] for name in ("mdm", "acmdm", "hymotion")}
     assert widths == {"mdm": 263, "acmdm": 66, "hymotion": 201}
+
+
+@pytest.mark.parametrize("fps", [20.0, 30.0, 12.5])
+@pytest.mark.parametrize("representation", ["kinematic", "joints", "hymotion"])
+@pytest.mark.parametrize("source", ["kinematic", "joints", "rotation"])
+def test_lengths_are_known_before_a_clip_is_read(
+    people: Path, monkeypatch: pytest.MonkeyPatch, source: str, representation: str, fps: float
+) -> None:
+    dataset = MotionDataset(people, "train")
+    monkeypatch.setitem(vars(dataset), "representations", (source,))
+    found = Motions(dataset, representation, fps, longest=45)
+    known = found.lengths[:3].tolist()
+    assert known == [len(found.motion(item)) for item in range(3)]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_reads_its_rows_of_a_batch_alone_and_they_are_those_of_the_whole(
+    people: Path, monkeypatch: pytest.MonkeyPatch, rank: int
+) -> None:
+    """Windows of the first stage, and frames of the second, which are as long as the longest of all."""
+    found = motions(people, "mdm")
+    monkeypatch.setattr(found, "expect", lambda items: None)
+    company, statistics, generator = Distribution(rank, 2), found.statistics, build_generator(TINY["mdm"])
+    rows, items = company.rows(5), torch.tensor([3, 0, 2, 1, 0])
+    windows = [Windows(found, statistics, 5, 20, 0, True, each)[1] for each in (Distribution(), company)]
+    drawn = [Frames(generator, found).draw(items, torch.Generator(), part) for part in (slice(None), rows)]
+    for whole, part in (windows, drawn):
+        assert torch.equal(part[0], whole[0][rows]) and torch.equal(part[1], whole[1])
+    read = []
+    motion = found.motion
+    monkeypatch.setattr(found, "motion", lambda item, *mirrored: read.append(item) or motion(item, *mirrored))
+    Frames(generator, found).draw(items, torch.Generator(), rows)
+    assert read == items[rows].tolist()
+    Windows(found, statistics, 5, 20, 0, True, company)[1]
+    assert len(read) == 2 * len(items[rows])
 
 
 def test_clips_are_cut_to_the_generators_longest(people: Path) -> None:

@@ -65,6 +65,16 @@ def test_a_run_cut_short_and_resumed_equals_an_uninterrupted_one(preset, tmp_pat
         assert torch.equal(tensor, b.vae.state_dict()[name]), name
 
 
+def test_a_second_stage_stopped_before_its_first_validation_goes_on(preset, tmp_path):
+    pretraining = _pretraining(preset, tmp_path / "out")
+    pretraining.train_autoencoder()
+    stage = preset.denoiser.model_copy(update={"updates": 3, "validate_every": 1000})
+    _pretraining(preset.model_copy(update={"denoiser": stage}), tmp_path / "out").train_denoiser()
+    longer = preset.model_copy(update={"denoiser": stage.model_copy(update={"updates": 5})})
+    _pretraining(longer, tmp_path / "out", resume=True, allow_changed=("denoiser.updates",)).train_denoiser()
+    assert [line["update"] for line in _metrics(tmp_path / "out/denoiser")] == [1, 2, 3, 4, 5]
+
+
 def test_the_second_stage_alone_needs_the_first(preset, tmp_path):
     with pytest.raises(UserError, match="Train the first stage"):
         _pretraining(preset, tmp_path / "out").train_denoiser()
@@ -88,3 +98,41 @@ def test_patience_ends_the_denoiser_once_validation_stops_falling(preset, tmp_pa
     result = pretraining.train_denoiser()
     assert len(_metrics(tmp_path / "out/denoiser")) < 400
     assert result["update"] < len(_metrics(tmp_path / "out/denoiser"))
+
+
+def test_a_generator_trained_further_begins_with_its_base_and_keeps_its_statistics(preset, tmp_path):
+    first = _pretraining(preset, tmp_path / "first")
+    first.train_autoencoder()
+    first.train_denoiser()
+    base = read_generator(tmp_path / "first" / "generator")
+
+    still = preset.denoiser.optimiser.model_copy(update={"lr": 1e-9})
+    stage = preset.denoiser.model_copy(update={"updates": 1, "optimiser": still})
+    named = {
+        "base": str(tmp_path / "first" / "generator"),
+        "denoiser": stage,
+        "stage": "denoiser",
+        "generator": {},
+    }
+    _pretraining(preset.model_copy(update=named), tmp_path / "further").train_denoiser()
+    further = read_generator(tmp_path / "further" / "generator")
+    assert further.to_config() == base.to_config()
+    for name, tensor in further.state_dict().items():
+        torch.testing.assert_close(tensor, base.state_dict()[name], atol=1e-6, rtol=0, msg=name)
+
+
+def test_an_autoencoder_trained_further_is_what_the_second_stage_stands_on(preset, tmp_path):
+    first = _pretraining(preset, tmp_path / "first")
+    first.train_autoencoder()
+    first.train_denoiser()
+    again = preset.model_copy(update={"base": str(tmp_path / "first" / "generator")})
+    further = _pretraining(again, tmp_path / "further")
+    further.train_autoencoder()
+    further.train_denoiser()
+    trained = read_generator(tmp_path / "further" / "autoencoder" / "model")
+    result = read_generator(tmp_path / "further" / "generator")
+    base = read_generator(tmp_path / "first" / "generator")
+    for name, tensor in result.vae.state_dict().items():
+        assert torch.equal(tensor, trained.vae.state_dict()[name]), name
+    first_layer = "enter.conv.weight"
+    assert not torch.equal(result.vae.state_dict()[first_layer], base.vae.state_dict()[first_layer])

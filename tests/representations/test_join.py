@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
-from motionrft.representations.join import join
+from motionrft.representations.join import bone_lengths, join, repeated
 from motionrft.rotations import yaw_rotate
+from motionrft.skeleton import SMPL22
 from tests.representations.people import people
 
 
@@ -52,3 +53,33 @@ def test_one_foot_stays_on_its_spot_where_the_stance_changes() -> None:
 def test_a_clip_shorter_than_its_overlaps_is_refused() -> None:
     with pytest.raises(UserError, match="clip 2 has 10 frames"):
         join([people(40)[0], people(10)[0], people(40)[0]], blend=8)
+
+
+def raising(frames: int) -> torch.Tensor:
+    """(frames, 22, 3) of a person whose right hand comes up and is not quite down when the clip ends."""
+    clip = people(1, 0)[0].expand(frames, -1, -1).clone()
+    angle = torch.sin(torch.linspace(0, 3.0, frames, dtype=clip.dtype))  # up to the shoulder and back
+    for parent, joint in ((17, 19), (19, 21)):  # shoulder, elbow, wrist
+        down = torch.stack((angle, (1 - angle.square()).sqrt(), 0 * angle), dim=-1)
+        clip[:, joint] = clip[:, parent] - 0.25 * down
+    return clip
+
+
+def test_what_is_repeated_comes_to_its_end_before_it_begins_again() -> None:
+    clip = raising(20)
+    whole, overlapped = repeated(clip, 3, 8), join([clip] * 3, 8)
+    assert len(whole) == 3 * 20 + 2 * 8
+    wrist = clip[:, 21, 1]
+    low = wrist[0] + 0.1 * (wrist.max() - wrist[0])
+    for start in (20, 48):
+        assert whole[start : start + 8, 21, 1].min() < low
+    assert overlapped[13:19, 21, 1].min() > low
+    step = whole.diff(dim=0).norm(dim=-1).amax()
+    assert step < 1.5 * clip.diff(dim=0).norm(dim=-1).amax()
+    lengths = bone_lengths(clip, SMPL22)[:1].expand(len(whole), -1, -1)
+    torch.testing.assert_close(bone_lengths(whole, SMPL22), lengths, atol=1e-4, rtol=0)
+
+
+def test_once_is_the_clip_itself() -> None:
+    clip = raising(20)
+    assert torch.equal(repeated(clip, 1), clip)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from motionrft.data import MotionDataset
+from motionrft.data import MotionDataset, kept_statistics
 from motionrft.registry import TEXT_ENCODERS
 from motionrft.representations.convert import convert
 from motionrft.representations.statistics import Statistics
@@ -41,11 +41,17 @@ class WordVectors(TextEncoder):
         return TextFeatures(tokens, mask, tokens.sum(1) / mask.sum(1, keepdim=True))
 
 
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kept")
+
+
 @pytest.fixture(autouse=True)
-def word_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever asks for the built-in text encoder gets words without weights, and nothing on disk."""
+def word_vectors(monkeypatch: pytest.MonkeyPatch, kept: Path) -> None:
+    """Whatever asks for the built-in text encoder gets words without weights, and nothing in the user's cache."""
     monkeypatch.setitem(TEXT_ENCODERS.added, "minilm", (lambda path, device: WordVectors(), "a test"))
     monkeypatch.setattr(loading, "cache_folder", lambda: None)
+    monkeypatch.setattr(kept_statistics, "cache_folder", lambda: kept)
 
 
 def person(frames: int, speed: float, arm: float) -> torch.Tensor:

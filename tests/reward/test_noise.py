@@ -54,6 +54,17 @@ def test_honest_clean_samples_are_untouched_and_at_time_zero() -> None:
     assert batch.motion[1, 5:].abs().sum() == 0
 
 
+@pytest.mark.parametrize("compat", ["honest", "official"])
+def test_rows_of_a_batch_are_noised_as_among_all(compat: str) -> None:
+    settings, rows = NoiseSettings(probability=0.9, compat=compat), slice(1, 3)
+    whole = noise_batch(MOTION, LENGTHS, settings, alphas_cumprod(), draws())
+    part = noise_batch(
+        MOTION[rows], LENGTHS[rows], settings, alphas_cumprod(), draws(), rows, batch=len(MOTION)
+    )
+    assert torch.equal(part.motion, whole.motion[rows]) and torch.equal(part.t, whole.t[rows])
+    assert not torch.equal(part.motion, MOTION[rows])
+
+
 def test_official_noises_all_or_none_and_aims_at_the_noised() -> None:
     settings = NoiseSettings(probability=1.0, compat="official")
     batch = noise_batch(MOTION, LENGTHS, settings, alphas_cumprod(), draws())

@@ -94,16 +94,21 @@ def test_a_critic_learns_from_every_process_s_pairs(settings, tmp_path):
 
 
 def test_refining_shares_its_looks_and_its_anchor(reward, dataset, tmp_path, monkeypatch):
-    """Weights after three updates, the training set looked at twice."""
+    """Weights after three updates of each variant, the training set looked at twice; five rows are three and two."""
     without_dropout(monkeypatch)
-    asked = {"updates": 3, "batch": 4, "bank_every": 2, "top_k": 1, "optimiser": {"lr": 1e-3, "eps": 1.0}}
+    asked = {"updates": 3, "batch": 5, "bank_every": 2, "top_k": 1, "optimiser": {"lr": 1e-3, "eps": 1.0}}
     start = copy.deepcopy(reward.network.state_dict())
 
     def refined(company):
-        reward.network.load_state_dict(start)
-        refiner = Refiner(reward, dataset, RefineSplPreset.of(asked), company=company)
-        failed = [refiner.update(step)["failed"] for step in range(3)]
-        return failed, copy.deepcopy(reward.network.state_dict())
+        failed, weights = [], {}
+        for variant in ("refinement", "paper", "official"):
+            reward.network.load_state_dict(start)
+            preset = RefineSplPreset.of({**asked, "variant": variant, "weight": 1.0})
+            refiner = Refiner(reward, dataset, preset, company=company)
+            failed += [refiner.update(step).get("failed") for step in range(3)]
+            after = copy.deepcopy(reward.network.state_dict())
+            weights |= {f"{variant} {name}": tensor for name, tensor in after.items()}
+        return failed, weights
 
     def act(rank):
         with Distribution.join(CPU, timeout=60) as company:

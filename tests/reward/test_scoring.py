@@ -71,6 +71,19 @@ def test_one_text_for_all_and_one_a_motion(
     assert code == 2 and "one line a motion" in err
 
 
+def test_a_contrast_is_given_where_it_is_named_and_the_text_can_be_told_otherwise(
+    score: Callable, folder: Path, reward_folder: Path
+) -> None:
+    asked = ("--reward", reward_folder, "--terms", "contrast,semantic")
+    (folder / "1.txt").write_text("a person bows, then walks\n")
+    _, lines, _ = score(folder, *asked)
+    assert [list(line["scores"]) for line in lines] == [["contrast", "semantic"]] * 3
+    values = [line["scores"]["contrast"] for line in lines]
+    assert values[0] is None and isinstance(values[1], float) and values[2] is None
+    _, lines, _ = score(folder / "1.npy", "--reward", reward_folder)
+    assert "contrast" not in lines[0]["scores"]
+
+
 def test_a_bad_file_takes_its_own_text_with_it(
     score: Callable, folder: Path, reward_folder: Path, tmp_path: Path
 ) -> None:
@@ -129,7 +142,7 @@ def test_limits_turn_it_into_a_linter(score: Callable, folder: Path) -> None:
 
 def test_wrong_words_are_explained(score: Callable, folder: Path, reward_folder: Path) -> None:
     for arguments, message in (
-        (("--terms", "taste", "--reward", reward_folder), "there are: semantic, physics"),
+        (("--terms", "taste", "--reward", reward_folder), "there are: semantic, contrast, physics"),
         (("--terms", "physics", "--fail-under", "semantic=0.5"), "semantic, which is not scored"),
         (("--terms", "physics", "--fail-over", "jitter"), "TERM=NUMBER"),
         (("--reward", folder / "nothing"), "no such reward"),

@@ -202,3 +202,64 @@ def test_a_first_stage_trained_further_begins_with_its_base(
     assert (tmp_path / "run" / "reward" / "config.json").is_file()
     hashes = json.loads((tmp_path / "run" / "semantic" / "env.json").read_text())["hashes"]
     assert "base" in hashes
+
+
+@pytest.mark.parametrize(
+    "fault, said",
+    [
+        ("rate", "learnt motions at 30 frames a second, and"),
+        ("representation", "judges rotation too, and"),
+        ("width", "kinematic motions of 263 values a frame, and"),
+    ],
+)
+def test_a_base_of_other_data_is_refused(
+    fault: str,
+    said: str,
+    reward: MotionReward,
+    data_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reward.about = {"fps": 30.0 if fault == "rate" else 20.0}
+    save_reward(tmp_path / "base", reward)
+    if fault == "representation":
+        monkeypatch.setattr(MotionDataset, "representations", ("kinematic", "joints"))
+    if fault == "width":
+        monkeypatch.setattr(MotionDataset, "width", lambda self, name: 251)
+    values = {"data": str(data_folder), "stage": "semantic", "base": str(tmp_path / "base")}
+    with pytest.raises(UserError, match=said):
+        train_reward(TrainRewardPreset.of(values), session(tmp_path / "run"))
+    assert not (tmp_path / "run" / "semantic").exists()
+
+
+def test_representations_brought_to_a_reward_leave_everything_else_as_it_was(
+    reward: MotionReward, data_folder: Path, tmp_path: Path
+) -> None:
+    reward.noise_steps = 300
+    save_reward(tmp_path / "base", reward)
+    before = {name: value.clone() for name, value in reward.network.state_dict().items()}
+    semantic = {
+        "updates": 3,
+        "batch": 4,
+        "only": ["joints", "rotation"],
+        "optimiser": {"lr": 1e-3, "warmup": 0},
+    }
+    values = {
+        "data": str(data_folder),
+        "stage": "semantic",
+        "base": str(tmp_path / "base"),
+        "semantic": semantic,
+    }
+    brought = train_reward(TrainRewardPreset.of(values), session(tmp_path / "run"))
+    assert brought.noise_steps == 300
+    moved = {
+        name for name, value in brought.network.state_dict().items() if not torch.equal(value, before[name])
+    }
+    assert {name.split(".")[1] for name in moved} >= {"proj_22x3", "proj_135"}
+    assert all(name.split(".")[1].endswith(("_22x3", "_135")) for name in moved)
+
+
+@pytest.mark.parametrize("values", [{"stage": "semantic"}, {"stage": "all", "base": "builtin"}])
+def test_bringing_representations_needs_a_base_and_the_first_stage_alone(values: dict[str, str]) -> None:
+    with pytest.raises(UserError, match=r"semantic\.only .* needs base, and stage semantic"):
+        TrainRewardPreset.of({"semantic": {"only": ["joints"]}, **values})

@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from motionrft.data import MotionDataset
 from motionrft.errors import Interrupted, UserError
 from motionrft.loading import load_reward
+from motionrft.representations.statistics import Statistics
+from motionrft.representations.windows import seen_from_windows
+from motionrft.reward.motionreward import training
 from motionrft.reward.motionreward.preset import TrainRewardPreset
 from motionrft.reward.motionreward.reward_session import REWARD, RewardSession
 from motionrft.reward.motionreward.training import train_reward
@@ -74,6 +78,20 @@ def test_joints_seen_from_the_body_are_judged_alike_wherever_they_are(
     motions = [reward.normalise(x.flatten(2), lengths, "joints") for x in (here, turned_about)]
     places = [reward.network.encode_motion(motion, lengths, "joints") for motion in motions]
     torch.testing.assert_close(places[0].mean, places[1].mean, rtol=1e-4, atol=1e-4)
+
+
+def test_statistics_of_joints_seen_from_the_body_are_those_of_each_clip_by_itself(
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clips of unequal lengths share a block, and of its padding nothing counts."""
+    monkeypatch.setattr(training, "_CLIPS_AT_ONCE", 3)
+    data = MotionDataset(data_folder, "train")
+    clips = [data.motion(item, "joints").unflatten(-1, (22, 3)) for item in range(len(data))]
+    expected = Statistics.of_clips([seen_from_windows(clip[None], 4)[0] for clip in clips], "joints")
+    reward = training.new_reward(preset(data_folder, model={**TINY["model"], "local_joints": True}), data)
+    found = reward.normalisers["joints"].statistics
+    torch.testing.assert_close(found.mean, expected.mean)
+    torch.testing.assert_close(found.std, expected.std)
 
 
 def test_every_other_round_is_mirrored_with_its_captions(

@@ -10,6 +10,7 @@ import accelerate  # noqa: F401 - once here, not in every child
 import pytest
 import torch
 
+from motionrft.errors import UserError
 from motionrft.training import signs_of_life
 from motionrft.training.distribution import Distribution
 from motionrft.training.loop import train
@@ -109,6 +110,32 @@ def test_alone_everything_is_the_identity() -> None:
     assert torch.equal(tensor, torch.ones(3))
     assert alone.main and alone.mean({"loss": 2.0, "n": 1}) == {"loss": 2.0, "n": 1}
     assert alone.largest(3, 0) == (3, 0) and alone.gather("x") == ["x"] and alone.first(lambda: 5) == 5
+
+
+def test_means_weighed_by_their_share_have_the_mean_of_all() -> None:
+    values, counts = torch.randn(5, 7), torch.tensor([3, 7, 1, 2, 5])
+    masked = [values[row, :count] for row, count in enumerate(counts.tolist())]
+    companies = [Distribution(rank, 2) for rank in range(2)]
+    own = [company.share(counts) * torch.cat(masked[company.rows(5)]).mean() for company in companies]
+    torch.testing.assert_close(sum(own) / 2, torch.cat(masked).mean())
+    first = [company.share(torch.ones(4), [3, 1]) for company in companies]
+    assert [float(each) for each in first] == [1.5, 0.5]
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_what_is_collected_is_in_order_and_done_once(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    companies, done = [Distribution(rank, 2) for rank in range(2)], list[int]()
+    parts = [list(range(rank, count, 2)) for rank in range(2)]
+    for company in companies:
+        monkeypatch.setattr(company, "gather", lambda own: [done.extend(own), parts][1])
+        assert company.collected(count, lambda number: number) == list(range(count))
+    assert sorted(done) == list(range(count))
+
+
+def test_a_batch_smaller_than_the_company_is_a_mistake() -> None:
+    Distribution(0, 3).check_batch(3)
+    with pytest.raises(UserError, match="a batch of 2 for 3 processes"):
+        Distribution(0, 3).check_batch(2)
 
 
 def test_who_has_parted_is_alone() -> None:

@@ -1,6 +1,7 @@
 """The run folder: never clobbered, one process at a time, always resumable (faults 15, 16, 17, 20, 21)."""
 
 import json
+import math
 import os
 import random
 import signal
@@ -214,6 +215,17 @@ def test_metrics_are_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
         step, state = folder.load_latest()
         assert (step, state["step"]) == (1, 1)
         assert folder.read_metrics() == [{"update": 1}]
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_number_that_is_not_finite_comes_back_from_a_checkpoint(tmp_path: Path, value: float) -> None:
+    """The best validation loss is infinite until there is one."""
+    with RunFolder.open(tmp_path / "run", PRESET, {}) as folder:
+        folder.save_checkpoint(3, {"best": {"loss": value, "losses": [value, 1.0]}})
+        step, state = folder.load_latest() or (0, None)
+        assert step == 3 and not folder.warnings
+        assert math.isclose(state["best"]["loss"], value) or math.isnan(value)
+        assert math.isnan(state["best"]["losses"][0]) == math.isnan(value)
 
 
 @pytest.mark.parametrize("name", ["state.safetensors", "state.json", "manifest.json"])

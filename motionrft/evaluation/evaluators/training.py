@@ -44,7 +44,7 @@ class EvaluatorTrainer:
     """One update at a time, for `motionrft.training.loop.train`. Same data, settings and device: same
     weights.
 
-    Several processes embed some rows of a batch each; the loss is that of all of them.
+    Several processes read and embed some rows of a batch each; the loss is that of all of them.
 
     Args:
         dataset: every item of it is trained on; its statistics become the evaluator's.
@@ -71,21 +71,23 @@ class EvaluatorTrainer:
         self.texts = _CaptionFeatures(text_encoder, dataset.texts, device)
         batches = {"distinct": DistinctBatches, "grouped": GroupedBatches}[settings.batches]
         self.batches = batches(dataset, settings.batch, settings.seed)
+        company.check_batch(len(self.batches[0]))
         adam = AdamWSettings(settings.lr, weight_decay=settings.weight_decay, clip=None)
         self.optimiser = Optimiser(self.network, adam, total=settings.steps, company=company)
 
     def update(self, step: int) -> dict[str, Any]:
         """Draw the step's batch, contrast it, and make one optimiser step."""
         seed, company = self.settings.seed, self.company
-        batch = collate(self.dataset, self.batches[step], seed, step)
-        self.dataset.expect(self.batches[step + 1])
-        rows, sizes = company.rows(len(batch.items)), company.sizes(len(batch.items))
+        items, coming = self.batches[step], self.batches[step + 1]  # (B,)
+        rows, sizes = company.rows(len(items)), company.sizes(len(items))
+        batch = collate(self.dataset, items, seed, step, rows=rows)  # b rows of B
+        self.dataset.expect(coming[company.rows(len(coming))])
         draws = generator_for(seed, "noise", step)
-        noise = torch.randn(batch.motion.shape, generator=draws)  # (B, T, D)
-        clean = self.statistics.normalise(moved(batch.motion[rows], self.device))  # (b, T, D), b rows of B
-        motion = clean + self.settings.feature_noise * moved(noise[rows], self.device)  # (b, T, D)
-        text = self.network.text(self.texts[batch.texts[rows]])  # (b, E)
-        shown = self.network.motion(motion, moved(batch.lengths[rows], self.device))  # (b, E)
+        noise = torch.randn(len(items), *batch.motion.shape[1:], generator=draws)[rows]  # (b, T, D)
+        clean = self.statistics.normalise(moved(batch.motion, self.device))  # (b, T, D)
+        motion = clean + self.settings.feature_noise * moved(noise, self.device)  # (b, T, D)
+        text = self.network.text(self.texts[batch.texts])  # (b, E)
+        shown = self.network.motion(motion, moved(batch.lengths, self.device))  # (b, E)
         logits = self.network.logits(company.joined(text, sizes), company.joined(shown, sizes))  # (B, B)
         loss = contrastive_loss(logits, self.settings.label_smoothing)
         loss.backward()

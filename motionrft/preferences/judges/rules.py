@@ -26,7 +26,7 @@ class RuleJudge(Judge):
     def __init__(
         self,
         name: str = "rules",
-        version: int = 2,
+        version: int = 3,
         detector: Detector = detect,
         sees: Sequence[str] = tuple(EVENTS),
     ):

@@ -162,6 +162,16 @@ class MotionRewardNetwork(nn.Module):
             if isinstance(module, Attention):
                 module.dropout = size.attention_dropout
 
+    def own_layers(self, representation: str) -> nn.ModuleList:
+        """The layers that one representation alone goes through: into the motion tower, and out of the decoder."""
+        official = OFFICIAL_NAMES[representation]
+        return nn.ModuleList(
+            (
+                self.motion.get_submodule(f"proj_{official}"),
+                self.decoder.get_submodule(f"final_layer_{official}"),
+            )
+        )
+
     def encode_motion(
         self, motion: Tensor, lengths: Tensor, representation: str, t: Tensor | int | None = None
     ) -> Gaussian:

@@ -88,6 +88,9 @@ def reconstruction(predicted: Tensor, target: Tensor, lengths: Tensor | None = N
     return F.smooth_l1_loss(predicted[valid], target[valid])
 
 
+RECONSTRUCTIONS = ("rec_text", "rec_motion", "rec_cross")
+
+
 def reconstruction_terms(
     from_text: Tensor, from_motion: Tensor, target: Tensor, lengths: Tensor | None = None
 ) -> dict[str, Tensor]:

@@ -224,7 +224,7 @@ class MotionReward(Learnt):
             with torch.no_grad():
                 reference = self.embed_motion(references, lengths)
         contrast = self._contrast(texts) if texts and CONTRAST in self.weights else None
-        return RewardCondition(text, reference, features if self._reads_anew else None, contrast=contrast)
+        return RewardCondition(text, reference, features if self.reads_anew else None, contrast=contrast)
 
     def _contrast(self, texts: Sequence[str]) -> Tensor:
         """(B, L) each text's embedding minus the mean of those of what it did not say; zeros where that is nothing."""
@@ -240,7 +240,7 @@ class MotionReward(Learnt):
         return torch.stack(rows)
 
     @property
-    def _reads_anew(self) -> bool:
+    def reads_anew(self) -> bool:
         """Modes T1: the text tower is told the noise level, so a text has an embedding at each."""
         return self.network.size.mode[3] == "1"
 
@@ -267,7 +267,7 @@ class MotionReward(Learnt):
         normalised = self.normalise(motion.flatten(2), lengths, self.representation)
         t, text = self._known_level(t), condition.text
         clean = isinstance(t, int) and t == 0
-        if self._reads_anew and not clean and condition.features is not None:
+        if self.reads_anew and not clean and condition.features is not None:
             text = self.read(condition.features, t)
         against = {"semantic": text, "similarity": condition.reference, CONTRAST: condition.contrast}
         compared = {

@@ -84,19 +84,23 @@ def noise_batch(
     settings: NoiseSettings,
     table: Tensor,
     generator: torch.Generator | None = None,
+    rows: slice = slice(None),
+    batch: int | None = None,
 ) -> Noised:
-    """Draw steps and noise for a batch of normalised motions (B, T, ...), with the generator on the CPU."""
+    """Draw steps and noise for a batch of normalised motions (B, T, ...), with the generator on the CPU.
+
+    Args:
+        rows: of a batch of `batch`, where motions and lengths are these alone: what is drawn is as for all of them.
+    """
+    batch = len(motion) if batch is None else batch
     if settings.compat == "official":
-        return _official(motion, settings, table, generator)
-    batch = len(motion)
+        return _official(motion, settings, table, generator, rows, batch)
     if settings.probability == 0.0:
-        return Noised(motion, motion, lengths.new_zeros(batch))
-    chosen = torch.rand(batch, generator=generator) < settings.probability  # (B,) bool
+        return Noised(motion, motion, lengths.new_zeros(len(motion)))
+    chosen = torch.rand(batch, generator=generator)[rows] < settings.probability  # (B,) bool
     weights = timestep_weights(settings.max_t, settings.early)  # (max_t,)
-    t = torch.multinomial(weights, batch, replacement=True, generator=generator)  # (B,)
-    noise = moved(torch.randn(motion.shape, generator=generator), motion.device).to(
-        motion.dtype
-    )  # (B, T, ...)
+    t = torch.multinomial(weights, batch, replacement=True, generator=generator)[rows]  # (B,)
+    noise = _normal(motion, generator, rows, batch)  # (B, T, ...)
     noised = zero_padding(add_noise(motion, noise, moved(t, motion.device), table), lengths)  # (B, T, ...)
     where = moved(chosen, motion.device).reshape(-1, *(1,) * (motion.dim() - 1))  # (B, 1, ...)
     seen = moved(torch.where(chosen, t, 0), motion.device)  # (B,)
@@ -104,14 +108,22 @@ def noise_batch(
 
 
 def _official(
-    motion: Tensor, settings: NoiseSettings, table: Tensor, generator: torch.Generator | None
+    motion: Tensor,
+    settings: NoiseSettings,
+    table: Tensor,
+    generator: torch.Generator | None,
+    rows: slice,
+    batch: int,
 ) -> Noised:
     weights = official_timestep_weights(settings.max_t)  # (max_t,)
-    t = moved(torch.multinomial(weights, len(motion), replacement=True, generator=generator), motion.device)
+    t = moved(torch.multinomial(weights, batch, replacement=True, generator=generator)[rows], motion.device)
     if torch.rand((), generator=generator) >= settings.probability:
         return Noised(motion, motion, t)
-    noise = moved(torch.randn(motion.shape, generator=generator), motion.device).to(
-        motion.dtype
-    )  # (B, T, ...)
-    noised = add_noise(motion, noise, t, table)
+    noised = add_noise(motion, _normal(motion, generator, rows, batch), t, table)
     return Noised(noised, noised, t)
+
+
+def _normal(motion: Tensor, generator: torch.Generator | None, rows: slice, batch: int) -> Tensor:
+    """Standard normal numbers of the motions' shape: those rows of a whole batch's."""
+    drawn = torch.randn(batch, *motion.shape[1:], generator=generator)[rows]
+    return moved(drawn, motion.device).to(motion.dtype)

@@ -126,6 +126,12 @@ class SemanticPart(PresetPart):
         description="distinct: no two clips of a batch are of the same kind; grouped: half of it in groups that differ "
         "in order or number of events (column group of index.csv)",
     )
+    only: tuple[Representation, ...] | None = Field(
+        None,
+        min_length=1,
+        description="with base: bring these representations alone to the network as it is, by their own layers; "
+        "towers, text and what the others score stay exactly; null: everything is trained",
+    )
     optimiser: OptimiserPreset = OptimiserPreset(lr=1e-4, warmup=1000)
     loss: LossPart = LossPart()
     noise: NoisePart = NoisePart()
@@ -230,3 +236,11 @@ class TrainRewardPreset(Preset):
     weights: Literal["fp32", "fp16"] = Field("fp32", description="number format of the saved weights")
     min_frames: int = Field(16, ge=1, description="shorter clips are left out, frames")
     max_frames: int = Field(196, ge=4, description="longer clips are cut, frames")
+
+    @model_validator(mode="after")
+    def _brought_to_something(self) -> "TrainRewardPreset":
+        if self.semantic.only is not None and (self.base is None or self.stage != "semantic"):
+            raise ValueError(
+                "semantic.only brings representations to a network as it is: it needs base, and stage semantic alone"
+            )
+        return self

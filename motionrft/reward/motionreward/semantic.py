@@ -1,12 +1,19 @@
 """Stage 1 of MotionReward: text and motion in one space, the same for every representation."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from motionrft.data import BalancedBatches, Batch, DistinctBatches, GroupedBatches, MotionDataset, collate
+from motionrft.data import (
+    BalancedBatches,
+    DistinctBatches,
+    GroupedBatches,
+    MotionDataset,
+    collate,
+    drawn_captions,
+)
 from motionrft.files.captions import mirror_caption
 from motionrft.moving import moved
 from motionrft.representations.mirror import mirror
@@ -33,7 +40,9 @@ class SemanticTrainer:
     The representation that carries the reconstruction changes from update to update; every representation
     that is encoded for the alignment meets the captions too, since the text is encoded already.
 
-    With several processes each runs the towers on its rows of the batch; embeddings meet, and losses are of all of them.
+    With several processes each reads, and runs the towers on, its rows of the batch. Embeddings meet, and losses of them
+    are those of all rows; the reconstruction is of this process's rows, weighed so that its mean over the processes is
+    that of all.
 
     Args:
         reward: trained in place; its text encoder stays frozen.
@@ -54,7 +63,11 @@ class SemanticTrainer:
         self.reward, self.data, self.validation, self.settings = reward, train, validation, settings
         self.seed, self.precision = seed, precision
         self.company = company
-        self.network = reward.network.requires_grad_(True).train()
+        self.network = reward.network.requires_grad_(settings.only is None).train()
+        self.learning = settings.only or reward.network.size.representations
+        """The representations that are trained; the others, where there are any, are what they are aligned with."""
+        for name in settings.only or ():
+            self.network.own_layers(name).requires_grad_(True)
         self.weights = losses.LossWeights(
             reconstruction=settings.loss.reconstruction,
             kl=settings.loss.kl,
@@ -64,6 +77,7 @@ class SemanticTrainer:
             order=settings.loss.order,
         )
         self.batches = _BATCHES[settings.batches](train, settings.batch, seed)
+        company.check_batch(len(self.batches[0]))
         self.groups = train.groups if settings.batches == "grouped" else None
         self.optimiser = Optimiser(
             self.network, settings.optimiser, total=settings.updates, company=self.company
@@ -84,27 +98,24 @@ class SemanticTrainer:
 
     def loss(self, step: int) -> tuple[dict[str, Tensor], Tensor]:
         """Terms and weighted total of one batch."""
-        names = self.network.size.representations
-        main = names[step % len(names)]
+        main = self.learning[step % len(self.learning)]
         aligned = len(self._met(step)) > 1
         with torch.autocast(self.device.type, self.precision, self.precision != torch.float32):
             items = self.batches[step]  # (B,)
-            texts = self._batch(items, step, main).texts
-            features = self.reward.text_encoder.encode(texts).to(self.device)
+            features = self.reward.text_encoder.encode(self._texts(items, step)).to(self.device)
             inputs = {name: self._motion(items, step, name) for name in self._met(step)}
-            self.data.expect(self.batches[step + 1], self._met(step + 1))
-            rows = self.company.rows(len(items))
-            tokens, mask, t = features.tokens[rows], features.mask[rows], inputs[main].t[rows]
+            self._expect(step + 1)
+            tokens, mask, t = features.tokens, features.mask, inputs[main].t
             own_text = self._sampled(self.network.encode_text(tokens, mask, t), len(items), step, "text")
-            own = {name: self._encode(part, rows, step, name) for name, part in inputs.items()}
-            terms = self._reconstruction(own_text, own[main], inputs[main], rows, main)
+            own = {name: self._encode(part, len(items), step, name) for name, part in inputs.items()}
+            terms = self._reconstruction(own_text, own[main], inputs[main], items, main)
         text = self._joined(own_text, len(items))
         encoded = {name: self._joined(part, len(items)) for name, part in own.items()}
-        blocked = self._blocked(features)
+        blocked = self._blocked(features, len(items))
         terms.update(self._matching(text, encoded[main], items, blocked))
         total = losses.weighted_total(terms, self.weights)
         if aligned:
-            for name in names:
+            for name in self.learning:
                 if name != main:
                     others = self._matching(text, encoded[name], items, blocked)
                     total = total + losses.weighted_total(others, self.weights)
@@ -116,15 +127,14 @@ class SemanticTrainer:
 
     def _met(self, step: int) -> tuple[str, ...]:
         """The representations of a step: the one that carries the reconstruction, and where they are aligned all."""
-        names = self.network.size.representations
         aligned = step % self.settings.loss.align_every == 0
-        return tuple(names) if aligned else (names[step % len(names)],)
+        return self.network.size.representations if aligned else (self.learning[step % len(self.learning)],)
 
     def validate(self) -> dict[str, dict[str, dict[str, float]]]:
         """Recalls on the validation split: representation, protocol, name."""
         if self.validation is None:
             return {}
-        return validate(self.reward, self.validation)
+        return validate(self.reward, self.validation, self.company)
 
     def state_dict(self) -> dict[str, Any]:
         return {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
@@ -134,29 +144,33 @@ class SemanticTrainer:
         self.optimiser.load_state_dict(state["optimiser"])
 
     def _motion(self, items: Tensor, step: int, name: str) -> "_Input":
-        batch = self._batch(items, step, name)
-        motion, lengths = (
-            moved(batch.motion, self.device),
-            moved(batch.lengths, self.device),
-        )  # (B, T, F), (B,)
-        clean = self.reward.normalise(motion, lengths, name)  # (B, T, F)
+        """This process's rows of the items (B,)."""
+        rows = self.company.rows(len(items))
+        batch = collate(self.data, items, self.seed, step, name, rows)
+        motion = mirror(batch.motion, name) if self._mirrored(step) else batch.motion
+        motion, lengths = moved(motion, self.device), moved(batch.lengths, self.device)  # (b, T, F), (b,)
+        clean = self.reward.normalise(motion, lengths, name)  # (b, T, F)
         draws = generator_for(self.seed, "noise", step)
-        noised = noise_batch(clean, lengths, self.noise, self.table, draws)
+        noised = noise_batch(clean, lengths, self.noise, self.table, draws, rows, len(items))
         return _Input(noised.motion, noised.target, lengths, noised.t)
 
-    def _batch(self, items: Tensor, step: int, name: str) -> Batch:
-        """Clips and captions; as a whole batch mirrored, so that no clip meets its own image as a negative."""
-        batch = collate(self.data, items, self.seed, step, name)
-        representations = len(self.network.size.representations)
-        if not self.settings.mirror or step // representations % 2 == 0:
-            return batch
-        texts = [mirror_caption(text) for text in batch.texts]
-        return replace(batch, motion=mirror(batch.motion, name), texts=texts)
+    def _texts(self, items: Tensor, step: int) -> list[str]:
+        """Captions of this process's rows."""
+        texts = drawn_captions(self.data, items, self.seed, step, self.company.rows(len(items)))
+        return list(map(mirror_caption, texts)) if self._mirrored(step) else texts
 
-    def _encode(self, part: "_Input", rows: slice, step: int, name: str) -> Encoded:
-        """This process's rows."""
-        gaussian = self.network.encode_motion(part.motion[rows], part.lengths[rows], name, part.t[rows])
-        return self._sampled(gaussian, len(part.t), step, name)
+    def _mirrored(self, step: int) -> bool:
+        """A whole batch is mirrored or none of it, so that no clip meets its own image as a negative."""
+        return self.settings.mirror and step // len(self.learning) % 2 == 1
+
+    def _expect(self, step: int) -> None:
+        items = self.batches[step]
+        self.data.expect(items[self.company.rows(len(items))], self._met(step))
+
+    def _encode(self, part: "_Input", count: int, step: int, name: str) -> Encoded:
+        """This process's rows of a batch of `count`."""
+        gaussian = self.network.encode_motion(part.motion, part.lengths, name, part.t)
+        return self._sampled(gaussian, count, step, name)
 
     def _sampled(self, gaussian: Gaussian, count: int, step: int, what: str) -> Encoded:
         """Sampled with this process's rows of the noise of a batch of `count`."""
@@ -172,23 +186,24 @@ class SemanticTrainer:
         return Encoded(Gaussian(mean, log_variance), z)
 
     def _reconstruction(
-        self, text: Encoded, motion: Encoded, part: "_Input", rows: slice, name: str
+        self, text: Encoded, motion: Encoded, part: "_Input", items: Tensor, name: str
     ) -> dict[str, Tensor]:
         """Of the first rows of the batch, a share of them: each process decodes those that are its own."""
-        count = max(1, round(self.settings.loss.decoded * len(part.t)))
-        sizes = self.company.within(len(part.t), count)
+        count = max(1, round(self.settings.loss.decoded * len(items)))
+        sizes = self.company.within(len(items), count)
         mine = sizes[self.company.place]
-        lengths, target = part.lengths[:count], part.target[:count]
-        frames = target.shape[1]
+        if not mine:
+            return dict.fromkeys(losses.RECONSTRUCTIONS, text.z.new_zeros(()))
+        lengths, target = part.lengths[:mine], part.target[:mine]
         both = torch.cat((text.z[:mine], motion.z[:mine]))  # (2 mine, L)
-        own = lengths[rows.start : rows.start + mine].repeat(2)
-        if mine:
-            made = self.network.decoder(both, own, name, frames).flatten(2).float()  # (2 mine, T, F)
-        else:
-            made = both.new_zeros(0, *target.shape[1:])
-        from_text, from_motion = (self.company.joined(half, sizes) for half in made.chunk(2))  # (count, T, F)
-        masked = lengths if self.settings.loss.mask_padding else None
-        return losses.reconstruction_terms(from_text, from_motion, target, masked)
+        made = self.network.decoder(both, lengths.repeat(2), name, target.shape[1])  # (2 mine, T, ...)
+        from_text, from_motion = made.flatten(2).float().chunk(2)  # (mine, T, F) each
+        masked, frames = None, torch.ones(count)
+        if self.settings.loss.mask_padding:
+            masked, frames = lengths, self.data.lengths[items[:count]].float()
+        share = self.company.share(frames, sizes)
+        terms = losses.reconstruction_terms(from_text, from_motion, target, masked)
+        return {term: float(share) * value for term, value in terms.items()}
 
     def _matching(
         self, text: Encoded, motion: Encoded, items: Tensor, blocked: Tensor | None
@@ -200,21 +215,23 @@ class SemanticTrainer:
             terms["order"] = losses.within_groups(text.z, motion.z, groups, temperature)
         return terms
 
-    def _blocked(self, features: TextFeatures) -> Tensor | None:
+    def _blocked(self, features: TextFeatures, count: int) -> Tensor | None:
+        """(B, B) bool of a batch of `count`, of which the features are this process's rows."""
         threshold = self.settings.loss.false_negatives
         if threshold is None or features.pooled is None:
             return None
-        return losses.false_negatives(features.pooled, threshold)
+        pooled = self.company.joined(features.pooled, self.company.sizes(count))  # (B, E)
+        return losses.false_negatives(pooled, threshold)
 
 
 @dataclass(frozen=True)
 class _Input:
-    """One representation of a batch: the tower's input, the decoder's target, lengths, timesteps."""
+    """Rows of a batch in one representation: the tower's input, the decoder's target, lengths, timesteps."""
 
-    motion: Tensor  # (B, T, F)
-    target: Tensor  # (B, T, F)
-    lengths: Tensor  # (B,)
-    t: Tensor  # (B,)
+    motion: Tensor  # (b, T, F)
+    target: Tensor  # (b, T, F)
+    lengths: Tensor  # (b,)
+    t: Tensor  # (b,)
 
 
 def warm_text_cache(reward: MotionReward, data: MotionDataset, mirrored: bool = False) -> None:
@@ -223,13 +240,18 @@ def warm_text_cache(reward: MotionReward, data: MotionDataset, mirrored: bool = 
     reward.text_encoder.remember(dict.fromkeys([*data.texts, *images]))
 
 
-def validate(reward: MotionReward, data: MotionDataset) -> dict[str, dict[str, dict[str, float]]]:
-    """Recalls of a reward on a split, every clip with its first caption: representation, protocol, name."""
+def validate(
+    reward: MotionReward, data: MotionDataset, company: Distribution = ALONE
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Recalls of a reward on a split, every clip with its first caption: representation, protocol, name.
+
+    Each process of a company embeds some of the motions; all of them get all recalls.
+    """
     captions = [item.captions[0].text for item in data.items]
     text = embed_texts(reward, captions)  # (N, L)
     result = {}
     for name in reward.network.size.representations:
-        motion = embed_motions(reward, data, name)  # (N, L)
+        motion = embed_motions(reward, data, name, company=company)  # (N, L)
         result[name] = recall_protocols(text, motion, data.labels)
     return result
 

@@ -1,9 +1,13 @@
 """`train-reward` as a function: the stages in order, each resumable, the reward written after each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from motionrft.data import MotionDataset
+import torch
+from torch import Tensor
+
+from motionrft.data import MotionDataset, pad
 from motionrft.errors import UserError
+from motionrft.lengths import length_mask
 from motionrft.representations.statistics import Statistics
 from motionrft.representations.windows import seen_from_windows
 from motionrft.reward.folder import load_motionreward
@@ -22,12 +26,16 @@ from motionrft.reward.motionreward.reward_session import (
 from motionrft.reward.motionreward.semantic import SemanticTrainer, validate, warm_text_cache
 from motionrft.reward.motionreward.sizes import OFFICIAL_NAMES
 from motionrft.reward.motionreward.stages import train_authenticity, train_preference
+from motionrft.reward.resampled import SAME_RATE
 from motionrft.skeleton import SMPL22
 from motionrft.text.loading import load_text_encoder
 from motionrft.text.stand_in import StandInText
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.loop import train
 from motionrft.training.seeds import seed_everything
 from motionrft.training.timed import timed
+
+_CLIPS_AT_ONCE = 32
 
 
 def train_reward(preset: TrainRewardPreset, session: RewardSession) -> MotionReward:
@@ -100,12 +108,13 @@ def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Spli
     if preset.stage == "semantic" and preset.base is not None:
         reward, identity = session.motionreward(preset.base, preset.base_rank, preset.data)
         session.say(
-            f"{preset.base} is trained further: its network stays as it is, and `model` does not count."
+            f"{preset.base} is trained further: its network and its text encoder stay, `model` and `text` do not count."
         )
+        _check_base(reward, preset, data.train)
         reward.keep_critic_tower()
         kept = {name: value for name, value in reward.about.items() if name != "refined"}
     else:
-        reward = new_reward(preset, data.train).to(session.device)
+        reward = new_reward(preset, data.train, session.company).to(session.device)
     begun = None if identity is None else {"base": identity}
     with stage_folder("semantic", preset, session, data, begun) as folder:
         if session.dry_run:
@@ -133,21 +142,51 @@ def train_semantic(preset: TrainRewardPreset, session: RewardSession, data: Spli
             distribution=session.company,
         )
         noise = preset.semantic.noise
-        reward.noise_steps = noise.max_t if noise.probability else None
+        if preset.semantic.only is None:  # otherwise towers are as they were, and know what they knew
+            reward.noise_steps = noise.max_t if noise.probability else None
         reward.about = {
             **kept,
             "data": data.train.folder.name,
             "licence": data.train.properties.get("licence"),
             "fps": data.train.fps,
             "seed": preset.seed,
-            "recall": validate(reward, data.validation),
+            "recall": validate(reward, data.validation, session.company),
         }
         finish_stage("semantic", reward, preset, session, data)
     return reward
 
 
-def new_reward(preset: TrainRewardPreset, data: MotionDataset) -> MotionReward:
-    """An untrained reward of the data set's widths, with its statistics."""
+def _check_base(reward: MotionReward, preset: TrainRewardPreset, data: MotionDataset) -> None:
+    """Refuse a base that cannot be trained on this data: other representations, skeleton or frame rate.
+
+    Raises:
+        UserError: as said.
+    """
+    size, learnt = reward.network.size, reward.about.get("fps")
+    if lacking := sorted({*(preset.semantic.only or ())} - {*size.representations}):
+        raise UserError(
+            f"{preset.base}: judges no {' and no '.join(lacking)}; semantic.only cannot train them."
+        )
+    for name in size.representations:
+        if name not in data.representations:
+            raise UserError(
+                f"{preset.base} judges {name} too, and {data.folder} has no such motions. Complete the folder: "
+                f"motionrft convert {data.folder} --dataset."
+            )
+        if (width := data.width(name)) != size.feature_width(name):
+            raise UserError(
+                f"{preset.base} judges {name} motions of {size.feature_width(name)} values a frame, and {data.folder} "
+                f"has {width} (263 is HumanML3D, 251 KIT-ML)."
+            )
+    if learnt and abs(learnt - data.fps) > SAME_RATE:
+        raise UserError(
+            f"{preset.base} learnt motions at {learnt:g} frames a second, and {data.folder} is at {data.fps:g}. Build "
+            f"the data set with --fps {learnt:g}, or train a reward of its own."
+        )
+
+
+def new_reward(preset: TrainRewardPreset, data: MotionDataset, company: Distribution = ALONE) -> MotionReward:
+    """An untrained reward of the data set's widths, with its statistics; the first of a company looks for them."""
     encoder = load_text_encoder(preset.text)
     missing = [name for name in preset.model.representations or () if name not in data.representations]
     if missing:
@@ -157,7 +196,11 @@ def new_reward(preset: TrainRewardPreset, data: MotionDataset) -> MotionReward:
             f"`motionrft convert --dataset`, or leave it out: --set 'model.representations=[{there}]'"
         )
     size = preset.model.resolved(encoder.width, {name: data.width(name) for name in data.representations})
-    statistics = {name: _statistics(data, name, size.window(name)) for name in size.representations}
+
+    def found() -> dict[str, Statistics]:
+        return {name: _statistics(data, name, size.window(name)) for name in size.representations}
+
+    statistics = company.first(found) or found()  # where it was not the first to look, they are kept by then
     return MotionReward(
         MotionRewardNetwork(size), statistics, encoder, representation=size.representations[0]
     )
@@ -167,10 +210,19 @@ def _statistics(data: MotionDataset, representation: str, window: int | None) ->
     """The data set's own, or those of what is seen from the body."""
     if window is None:
         return data.statistics(representation)
-    clips = (data.motion(item, representation) for item in range(len(data.items)))
-    return Statistics.of_clips(
-        (seen_from_windows(clip.view(1, len(clip), -1, 3), window)[0] for clip in clips), representation
-    )
+    frames = _seen(data, representation, window)
+    what = f"{representation} seen from windows of {window} frames"
+    return data.kept_statistics(what, lambda: Statistics.of_clips(frames, representation))
+
+
+def _seen(data: MotionDataset, representation: str, window: int) -> Iterator[Tensor]:
+    """The frames of many clips at a time, (frames, J, 3): of one, calls cost several times what they compute."""
+    blocks = torch.arange(len(data)).split(_CLIPS_AT_ONCE)
+    for number, items in enumerate(blocks, 1):
+        motion, lengths = pad([data.motion(int(item), representation) for item in items])  # (B, T, 3 J), (B,)
+        data.expect(blocks[number] if number < len(blocks) else (), (representation,))
+        seen = seen_from_windows(motion.unflatten(-1, (-1, 3)), window)  # (B, T, J, 3)
+        yield seen[length_mask(lengths, motion.shape[1])]
 
 
 def _finished(preset: TrainRewardPreset, session: RewardSession) -> MotionReward | None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from motionrft.data import MotionDataset
 from motionrft.reward.embedding import embed_motions, embed_texts
 from motionrft.reward.motionreward.motionreward import MotionReward
-from motionrft.reward.spl import objective as spl
+from motionrft.reward.spl.ranking import failed_retrievals
 from motionrft.reward.spl.spl_preset import RefineSplPreset
 from motionrft.strings import Strings
 from motionrft.text.base import TextEncoder
@@ -65,11 +65,8 @@ def mine_failures(
     failed, negative = torch.empty(len(mine), dtype=torch.bool), torch.empty(len(mine), dtype=torch.int64)
     for rows in torch.arange(len(mine)).split(max(1, BLOCK // (4 * len(data)))):
         own = mine[rows]
-        masked = alike.mask(own)
-        missed, found = spl.mine(queries[own] @ motions.T, own, preset.top_k, masked)
-        # A row whose every other motion is masked has no wrong answer to learn from.
-        failed[rows] = missed & ~masked[torch.arange(len(own)), found]
-        negative[rows] = found
+        scores = alike.without_kin(queries[own] @ motions.T, own)
+        failed[rows], negative[rows] = failed_retrievals(scores, own, preset.top_k, alike.mask, alike.width)
     parts = company.gather((failed, negative))
     missed, found = (torch.cat(part) for part in zip(*parts, strict=True))  # (N,) each
     items = torch.nonzero(missed)[:, 0]
@@ -83,7 +80,6 @@ class _Alike:
     sentences: (N, E) unit sentence vectors of the captions, labels: (N,) kinds of motion; None where they do not count.
     """
 
-    count: int
     threshold: float
     sentences: Tensor | None = None
     labels: Tensor | None = None
@@ -93,19 +89,30 @@ class _Alike:
         cls, encoder: TextEncoder, texts: Sequence[str], labels: Tensor | None, preset: RefineSplPreset
     ) -> "_Alike":
         if preset.variant == "paper":
-            return cls(len(texts), preset.duplicates)
+            return cls(preset.duplicates)
         sentences = _sentence_vectors(encoder, texts)
-        return cls(len(texts), preset.duplicates, sentences, labels if preset.same_kind else None)
+        return cls(preset.duplicates, sentences, labels if preset.same_kind else None)
 
-    def mask(self, own: Tensor) -> Tensor:
-        """(B, N) bool for the captions of the items `own` (B,), which are no wrong answers to themselves."""
-        masked = torch.zeros(len(own), self.count, dtype=torch.bool)
-        if self.sentences is not None:
-            masked |= self.sentences[own] @ self.sentences.T > self.threshold
+    def without_kin(self, scores: Tensor, own: Tensor) -> Tensor:
+        """Scores (B, N), those of motions of the kind of `own` (B,) -inf, in place; their own stay."""
         if self.labels is not None:
-            masked |= self.labels[own, None] == self.labels[None]
-        masked[torch.arange(len(own)), own] = False
-        return masked
+            rows = torch.arange(len(own))
+            kept = scores[rows, own]
+            scores.masked_fill_(self.labels[own, None] == self.labels[None], float("-inf"))
+            scores[rows, own] = kept
+        return scores
+
+    def mask(self, own: Tensor, others: Tensor) -> Tensor:
+        """(b, m) bool: captions of others (b, m) that say nearly what those of `own` (b,) say."""
+        if self.sentences is None:
+            return torch.zeros(others.shape, dtype=torch.bool)
+        cosines = self.sentences[others] @ self.sentences[own, :, None]  # (b, m, 1)
+        return cosines[..., 0] > self.threshold
+
+    @property
+    def width(self) -> int:
+        """Bytes of what `mask` gathers of each of the others."""
+        return 0 if self.sentences is None else self.sentences.itemsize * self.sentences.shape[1]
 
 
 def _sentence_vectors(encoder: TextEncoder, texts: Sequence[str]) -> Tensor | None:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from motionrft.data import MotionDataset, collate, pad
+from motionrft.data import MotionDataset, drawn_captions, pad
 from motionrft.moving import moved
 from motionrft.reward.motionreward.motionreward import MotionReward
 from motionrft.reward.motionreward.semantic import SemanticTrainer
@@ -24,7 +24,7 @@ class Refiner:
 
     Args:
         first: the first look, where it has been taken already.
-        company: shares the looks and the anchor; the refinement itself is done in every process alike.
+        company: shares the looks, the anchor and the refinement's rows.
     """
 
     def __init__(
@@ -84,6 +84,8 @@ class Refiner:
             self.found += len(self.failures.items)
         found, rows = self.failures, self._rows(step, self.failures)
         metrics = {"failed": found.rate}
+        count = len(rows)
+        rows = rows[self.company.rows(count)]
         if len(rows) == 0:
             return torch.zeros((), device=self.anchor.device), metrics
         texts = [
@@ -94,8 +96,13 @@ class Refiner:
         own = (text * self._motion(found.items[rows], name)).sum(-1)
         negative = (text * self._motion(found.negatives[rows], name)).sum(-1)
         if self.preset.variant == "paper":
-            return spl.paper_refinement(own, negative, len(self.anchor.batches[step])), metrics
-        return spl.refinement_loss(own, negative, torch.ones_like(own), self.preset.temperature), metrics
+            # A sum over the failed rows: of this process's, times the processes, over which gradients are averaged.
+            found_by_all = self.company.processes * spl.paper_refinement(
+                own, negative, len(self.anchor.batches[step])
+            )
+            return found_by_all, metrics
+        loss = spl.refinement_loss(own, negative, torch.ones_like(own), self.preset.temperature)
+        return float(self.company.share(torch.ones(count))) * loss, metrics
 
     def _rows(self, step: int, found: Failures) -> Tensor:
         """Failures of an update: those among the anchor's batch (article), or as many as a batch holds (ours)."""
@@ -107,8 +114,11 @@ class Refiner:
     def _in_batch(self, step: int, name: str) -> Tensor:
         """EasyTune's loss, with the batch as the pool."""
         items = self.anchor.batches[step]  # (B,)
-        text = self._text(collate(self.data, items, self.preset.seed, step, name).texts)
-        return spl.official_loss(text, self._motion(items, name), self.preset.top_k, self.preset.temperature)
+        rows, sizes = self.company.rows(len(items)), self.company.sizes(len(items))
+        own_text = self._text(drawn_captions(self.data, items, self.preset.seed, step, rows))
+        own_motion = self._motion(items[rows], name)
+        text, motion = (self.company.joined(own, sizes) for own in (own_text, own_motion))  # (B, L) each
+        return spl.official_loss(text, motion, self.preset.top_k, self.preset.temperature)
 
     def _representation(self, step: int) -> str:
         names = self.reward.network.size.representations
