@@ -1,4 +1,4 @@
-# make demo   install, then make a generator better by reward on this machine, and write the report
+# make demo   install, then teach a generator to do what it is told by reward on this machine, and write the report
 # make test   install with the developers' tools, then lint and run the whole suite
 # make help   everything else
 
@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo         install, fine-tune the built-in generator, evaluate before and after, write a report"
+	@echo "make demo         install, fine-tune the built-in generator on events, evaluate before and after, write a report"
 	@echo "make test         install the developers' tools, lint, and run every test"
 	@echo "make matrix       make test with every Python of PYTHONS that is here, each in an environment of its own"
 	@echo "make lint         ruff and mypy"
@@ -55,8 +55,8 @@ install: $(VENV)/.installed
 dev: $(VENV)/.dev
 
 demo: install
-	$(BIN)/motionrft finetune --preset mini-easytune --out $(RUN) --overwrite
-	$(BIN)/motionrft sample --generator builtin-world --seconds 6 --seed 1 --format html,png --out $(RUN)/composed --overwrite \
+	$(BIN)/motionrft finetune --preset world-easytune --out $(RUN) --overwrite
+	$(BIN)/motionrft sample --generator $(RUN)/generator --seconds 6 --seed 1 --format html,png --out $(RUN)/composed --overwrite \
 		"a person bows deeply, then walks forward" "a person raises the right hand and then runs forward" \
 		"a person jumps up, then waves with both hands" "a person jumps up twice"
 
@@ -138,6 +138,8 @@ world: install
 	$(BIN)/motionrft train-reward --preset world --stage all --device $(DEVICE) --data $(WORLD)/even \
 		--set authenticity.fakes=$(WORLD)/base/generator --out $(WORLD)/reward $(if $(wildcard $(WORLD)/reward),--resume)
 	$(BIN)/motionrft train-reward --preset evaluator-mini --device $(DEVICE) --data $(WORLD)/data --out $(WORLD)/judge $(if $(wildcard $(WORLD)/judge),--resume)
+	$(BIN)/python -c "import sys; from pathlib import Path; from motionrft.pretraining.builtin_world import *; \
+		write_material(*map(Path, sys.argv[1:]))" $(WORLD)/data $(WORLD)/judge/evaluator $(WORLD)/material
 
 reference: install
 	$(BIN)/python -m motionrft_cli.reference > presets/README.md

@@ -9,6 +9,7 @@ import motionrft.builtin
 from motionrft import builtin
 from motionrft.errors import UserError
 from motionrft.evaluation.evaluators import load_evaluator
+from motionrft.evaluation.items import FixedItems
 from motionrft.loading import load_generator, load_reward
 from motionrft.text.loading import load_text_encoder
 
@@ -21,6 +22,19 @@ def test_every_set_has_a_generator_a_reward_and_an_evaluator(name: str) -> None:
     assert (generator.representation, generator.fps) == ("kinematic", builtin.FPS)
     assert load_reward(name).width > 0
     assert load_evaluator(name) is not None
+
+
+@pytest.mark.parametrize("name", builtin.NAMES)
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_items_were_embedded_by_the_evaluator_that_is_here(name: str, split: str) -> None:
+    items = FixedItems.load(builtin.items_path(split, name))
+    items.check_evaluator(load_evaluator(name))
+    assert len(items.items) >= 96 and items.real is not None and items.labels is not None
+
+
+def test_the_models_of_the_wider_world_stay_small() -> None:
+    files = [file for file in builtin.resolve(builtin.WORLD, "generator").parent.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= 30 * 2**20
 
 
 def test_the_generator_of_motion_tokens_is_small_and_alone() -> None:

@@ -4,7 +4,8 @@
 `tokens/clips.json` some recorded clips of known events as its tokens;
 `prompts.jsonl` holds the training prompts, one
 `{"text", "frames", "label"}` a line; `items/val` and `items/test` are held-out evaluation items (captions, lengths, and
-the real clips as the built-in evaluator sees them; `motionrft.evaluation.items.FixedItems.load`). All come from the
+the real clips as the built-in evaluator sees them; `motionrft.evaluation.items.FixedItems.load`). `world/` holds the same
+of the wider world; its `prompts.jsonl` tells events, and says which prompts are held out. All come from the
 Bandai-Namco-Research-Motiondataset: weights, prompts, embeddings and tokens are under CC BY-NC 4.0, unlike the code.
 `make assets` makes them anew.
 """
@@ -47,9 +48,15 @@ def path(model: str) -> Path:
     return _present(_ROOT / model, model)
 
 
-def items_path(split: str) -> Path:
-    """Folder of the held-out evaluation items of `val` or `test`."""
-    return _present(_ROOT / "items" / split, f"evaluation items ({split})")
+def items_path(split: str, name: str = NAME) -> Path:
+    """Folder of the held-out evaluation items of `val` or `test`, of `builtin` or `builtin-world`."""
+    root = _ROOT / "world" if name == WORLD else _ROOT
+    return _present(root / "items" / split, f"evaluation items ({split}) of {name}")
+
+
+def world_prompts_path() -> Path:
+    """File of the wider world's prompts: JSON lines, some of them held out (`motionrft.data.prompts`)."""
+    return _present(_ROOT / "world" / "prompts.jsonl", "prompts of the wider world")
 
 
 def clips_path() -> Path:

@@ -19,7 +19,7 @@ from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.generation import NOBODY
 from motionrft.evaluation.numbers import CANDIDATES
 from motionrft.finetuning.fitting import check_contrast, check_gradient, check_perception, other_rate
-from motionrft.finetuning.held_out import at_home
+from motionrft.finetuning.held_out import usual_evaluator
 from motionrft.finetuning.loading import check_kind, load_prompts, load_weighed
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet
@@ -195,9 +195,9 @@ def _check_run(
     if reward is not None and (said := found.attempt(lambda: check_contrast(reward, prompts))):
         found.note(said)
     if run.evaluator is None and (run.watch.every or run.evaluation.prompts):
-        chosen = found.attempt(lambda: at_home(run, generator))
-        found.run["evaluator"] = "builtin" if chosen else "none"
-        if chosen is False:
+        chosen = found.attempt(lambda: usual_evaluator(run, generator) or "none")
+        found.run["evaluator"] = chosen or "none"
+        if chosen == "none":
             found.note(NOBODY)
     found.run["converted"] = _converted(found, run, generator, evaluator)
     found.run["memory"] = memory_rows(run, generator, reward, evaluator, prompts, _texts(prompts))

@@ -1,6 +1,6 @@
 """Every number of an evaluation: what people call it, which direction is good, how it is printed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from motionrft.physics import QUANTITIES
 from motionrft.report.verdict import Good, Role
@@ -35,6 +35,13 @@ def _physical(name: str, digits: int, least: float = 0.0) -> dict[str, Metric]:
 
 METRICS: dict[str, Metric] = {
     "reward": Metric("reward", "up", "reward"),
+    "events/mean": Metric("events, mean", "up", headline=True, note="over the kinds of prompt"),
+    "events/integrity": Metric("events happen", "up", headline=True),
+    "events/temporal": Metric("in the order told", "up", headline=True),
+    "events/frequency": Metric("as often as told", "up", headline=True),
+    "events/integrity perfect": Metric("all happen", "up"),
+    "events/temporal perfect": Metric("order perfect", "up"),
+    "events/frequency perfect": Metric("number perfect", "up"),
     "label_r1": Metric("R@1 label", "up", headline=True, note="32 candidates, same kind counts"),
     "label_r2": Metric("R@2 label", "up", note="32 candidates, same kind counts"),
     "label_r3": Metric("R@3 label", "up", note="32 candidates, same kind counts"),
@@ -50,18 +57,14 @@ METRICS: dict[str, Metric] = {
     "mm_dist": Metric("MM-Dist", "down", headline=True),
     "fid": Metric("FID", "down", headline=True),
     "diversity": Metric("Diversity", "near"),
-    "events/mean": Metric("events, mean", "up", headline=True, note="over the kinds of prompt"),
-    "events/integrity": Metric("events happen", "up"),
-    "events/integrity perfect": Metric("all happen", "up"),
-    "events/temporal": Metric("in the order told", "up"),
-    "events/temporal perfect": Metric("order perfect", "up"),
-    "events/frequency": Metric("as often as told", "up"),
-    "events/frequency perfect": Metric("number perfect", "up"),
     "multimodality": Metric("MultiModality", "none"),
     "unusable": Metric("no motion", "down", note="share; a mean pose stands in their place"),
     "hand_as_told": Metric("hand as told", "up", note="the named hand alone is raised"),
     "turn_as_told": Metric("turn as told", "up", note="the heading changes to the named side"),
     **_physical("jitter", 1),
+    "events/jitter": replace(
+        _physical("jitter", 1)["jitter"], label="jitter of events", note="event prompts"
+    ),
     **_physical("skating_ratio", 3),
     **_physical("motion_energy", 3),
     **_physical("penetration", 4, least=0.002),

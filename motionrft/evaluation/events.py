@@ -3,7 +3,8 @@
 What retrieval and FID cannot see. Prompts are those of `motionrft prefer` (see `motionrft.preferences.prompts`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 import torch
@@ -14,16 +15,26 @@ from motionrft.evaluation.result import EvaluationResult, collect, machine
 from motionrft.evaluation.sources import GeneratorSource
 from motionrft.physics import physics_measures
 from motionrft.plurals import counted
-from motionrft.preferences.judges.base import Item, Judge
+from motionrft.preferences.judges.base import Item, Judge, Judgement
 from motionrft.preferences.prompts import EventPrompt
 from motionrft.preferences.run import judged
 from motionrft.preferences.scoring import KINDS
+from motionrft.training.devices import name_of_precision
 from motionrft.training.fingerprints import text_hash
 from motionrft.training.seeds import item_seed
 
+JITTER = "events/jitter"
+"""Of the motions made for event prompts, in a table that has a jitter of other items."""
+Watch = Callable[[Sequence[Item], Sequence[Judgement]], None]
+"""Shown the motions of a seed with their judgements, prompt by prompt."""
+
 
 def evaluate_events(
-    source: GeneratorSource, judge: Judge, prompts: Sequence[EventPrompt], seeds: Sequence[int]
+    source: GeneratorSource,
+    judge: Judge,
+    prompts: Sequence[EventPrompt],
+    seeds: Sequence[int],
+    watch: Watch | None = None,
 ) -> EvaluationResult:
     """Sample every prompt once a seed and ask the judge; the interval is over seeds.
 
@@ -38,13 +49,13 @@ def evaluate_events(
     failed = 0
     for seed in seeds:
         items, jitter, unusable = sampled_events(source, prompts, seed)
-        records = []
-        for place, judgement in judge.judge(items):
-            records.append({"kind": items[place].prompt.kind, "score": judgement.score})
-            failed += judgement.score is None
-        found = judged(records)
+        answers = _answered(source, judge, items)
+        failed += sum(answer.score is None for answer in answers.values())
+        found = judged([{"kind": items[p].prompt.kind, "score": a.score} for p, a in answers.items()])
         if not found:
             raise UserError(f"judge {judge.name}: none of {counted(len(items), 'motion')} has a judgement.")
+        if watch is not None:
+            watch(items, [answers[place] for place in range(len(items))])
         numbers = {f"events/{kind}": exact(torch.tensor(found[kind]["score"])) for kind in found}
         numbers |= {f"events/{kind} perfect": exact(torch.tensor(found[kind]["perfect"])) for kind in found}
         numbers["events/mean"] = exact(torch.tensor(fmean(each["score"] for each in found.values())))
@@ -63,10 +74,37 @@ def evaluate_events(
         {"identity": told, "split": "prompts", "items": len(prompts), **counts},
         {"sampling": dict(source.settings)},
         list(seeds),
-        machine(source.generator.device),
+        machine(source.generator.device, name_of_precision(source.dtype)),
         collect(repetitions),
         notes=notes,
     )
+
+
+def with_events(result: EvaluationResult, events: EvaluationResult) -> EvaluationResult:
+    """One table of both: an evaluation of items, and of event prompts by the same generator and seeds.
+
+    Both jitters are kept, that of the event prompts as `events/jitter`.
+    """
+    found = {name: values for name, values in events.metrics.items() if name.startswith("events/")}
+    told = {
+        "judge": events.judge["name"],
+        "identity": [events.judge["identity"], events.data["identity"]],
+        "prompts": events.data["items"],
+    }
+    return replace(
+        result,
+        protocol={**result.protocol, "events": told},
+        metrics={**result.metrics, **found, JITTER: events.metrics["jitter"]},
+        notes=[*result.notes, *(note for note in events.notes if note not in result.notes)],
+    )
+
+
+def _answered(source: GeneratorSource, judge: Judge, items: Sequence[Item]) -> dict[int, Judgement]:
+    """Each item's judgement by its place: the first process asks for all, so that nothing is paid twice."""
+    company = source.company
+    answers = company.gather(company.first(lambda: dict(judge.judge(items))))[0]
+    assert answers is not None, "the first process has asked"
+    return answers
 
 
 @torch.no_grad()

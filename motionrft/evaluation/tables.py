@@ -14,6 +14,8 @@ PAPER = (
     *("fid", "mm_dist", "diversity", "multimodality"),
 )
 """Columns of a generation table, as papers order them; what was not measured is left out."""
+EVENTS = ("events/mean", "events/integrity", "events/temporal", "events/frequency")
+"""Further columns of it, where the same generator was asked for events."""
 REAL = "real motion"
 _NUMBER = re.compile(r"-?[\d.]+(\^\{\\pm [\d.]+)?")
 
@@ -86,6 +88,8 @@ def protocol_of(result: EvaluationResult) -> str:
     seeds = counted(len(result.seeds), "seed")
     items = counted(result.data.get("items", 0), "item")
     parts.append(f"{items} of {result.data.get('split')}, {seeds}")
+    if (events := result.protocol.get("events")) is not None:
+        parts.append(f"{counted(events['prompts'], 'event prompt')}, judged by {events['judge']}")
     if (sampler := result.protocol.get("sampler")) is not None:
         parts.append(f"{sampler}, {result.protocol.get('steps') or 'its own'} steps")
     return "; ".join(parts)
@@ -108,7 +112,8 @@ def _paper_table(results: Sequence[EvaluationResult], between: str) -> tuple[lis
     if results[0].kind == "retrieval":
         return _retrieval_table(results, between)
     measured = {name for result in results for name in result.metrics}
-    names = [name for name in PAPER if name in measured] or in_order(list(measured))
+    papers = [name for name in PAPER if name in measured]
+    names = papers + [name for name in EVENTS if name in measured] if papers else in_order(list(measured))
     header = [
         "Method",
         *(f"{metric_of(name).label} {ARROWS[metric_of(name).good]}".strip() for name in names),

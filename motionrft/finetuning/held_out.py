@@ -4,30 +4,39 @@ Nothing stands in for a missing evaluator in silence. The built-in one knows the
 none is asked unless one is named, and what can be measured without (physics, the reward) is shown as what it is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 
 from motionrft import builtin
 from motionrft.data.folder import MotionDataset
-from motionrft.data.prompts import PromptFile, read_prompt_file
+from motionrft.data.prompts import read_prompt_file
 from motionrft.evaluation.evaluators import load_evaluator
 from motionrft.evaluation.evaluators.base import Evaluator
 from motionrft.evaluation.evaluators.nobody import NoEvaluator
 from motionrft.evaluation.generation import NOBODY
 from motionrft.evaluation.items import FixedItems, capped
 from motionrft.evaluation.numbers import CANDIDATES
+from motionrft.finetuning.given_prompts import (
+    SHARE,
+    held_out_events,
+    looked_at_data,
+    looks_at_prompts,
+    prompt_path,
+    prompt_seconds,
+    split_prompts,
+)
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.generators.text_to_motion import TextToMotion
+from motionrft.preferences.judges.base import Judge
+from motionrft.preferences.judges.rules import RuleJudge
+from motionrft.preferences.prompts import EventPrompt
+from motionrft.preferences.run import judge_of
 from motionrft.skeleton import SMPL22
-from motionrft.training.seeds import item_seed
 
 PER_LABEL = 12
 """Held-out items of one kind of motion at most, where that leaves enough to rank: kinds can be very uneven."""
-SHARE = 5
-"""At most every fifth prompt of a file is kept for the watch, and every fifth for the tables."""
 
 
 @dataclass(frozen=True)
@@ -41,24 +50,25 @@ class TestSet:
 
 
 @dataclass(frozen=True)
+class EventTest:
+    """Event prompts that nothing is tuned on, and who says whether their events happen."""
+
+    prompts: list[EventPrompt]
+    judge: Judge
+
+
+@dataclass(frozen=True)
 class HeldOut:
     """What is looked at: by the watch (validation), and for the tables (test). None where nothing is.
 
     source: of the data set that the generator comes from, where the preset asks what was forgotten.
+    events: of prompts that tell any, for the tables.
     """
 
     validation: TestSet | None = None
     test: TestSet | None = None
     source: TestSet | None = None
-
-
-@dataclass(frozen=True)
-class SplitPrompts:
-    """A prompt file's rows: to tune on, for the watch, for the tables. No text is in two of them."""
-
-    tuned: list[int]
-    validation: list[int]
-    test: list[int]
+    events: EventTest | None = None
 
 
 def held_out(
@@ -74,17 +84,40 @@ def held_out(
         return HeldOut()
     evaluator = _evaluator(preset, generator, device, say)
     source = _source(preset, evaluator, device)
-    if preset.prompts is not None and preset.evaluation.data is None:
-        prompts = read_prompt_file(Path(preset.prompts))
-        return replace(_of_prompts(preset, prompts, generator, evaluator, say), source=source)
+    events = _events(preset, generator, device, say)
+    if looks_at_prompts(preset):
+        return replace(_of_prompts(preset, generator, evaluator, say), source=source, events=events)
     counts = (preset.watch.prompts if preset.watch.every else 0, preset.evaluation.prompts)
     splits = (preset.validation_split, preset.evaluation.split)
-    data = preset.evaluation.data or preset.data
+    data = looked_at_data(preset)
     validation, test = (
         _ranked(_of_data(data, split, count, evaluator), generator, say)
         for split, count in zip(splits, counts, strict=True)
     )
-    return HeldOut(validation, test, source)
+    return HeldOut(validation, test, source, events)
+
+
+def _events(
+    preset: FinetunePreset, generator: TextToMotion, device: torch.device, say: Callable[[str], None]
+) -> EventTest | None:
+    """Held-out prompts whose events the preset's judge sees, where there are any."""
+    if not preset.evaluation.prompts or not preset.evaluation.events:
+        return None
+    prompts = held_out_events(preset, generator.fps)
+    if not prompts:
+        return None
+    if generator.motion_width not in (None, SMPL22.features):
+        say(f"{len(prompts)} held-out prompts tell events, and those are seen in bodies of 22 joints alone.")
+        return None
+    judge = judge_of(preset.events.judge, device)
+    if isinstance(judge, RuleJudge):
+        seen = [prompt for prompt in prompts if set(prompt.events) <= set(judge.sees)]
+        if len(seen) < len(prompts):
+            say(
+                f"{len(prompts) - len(seen)} held-out prompts tell events that {judge.name} do not see: left out."
+            )
+        prompts = seen
+    return EventTest(prompts, judge) if prompts else None
 
 
 def _source(preset: FinetunePreset, evaluator: Evaluator, device: torch.device) -> TestSet | None:
@@ -95,34 +128,6 @@ def _source(preset: FinetunePreset, evaluator: Evaluator, device: torch.device) 
     return None if part.source is None else _of_data(part.source, part.split, part.prompts, evaluator)
 
 
-def split_prompts(preset: FinetunePreset, texts: Sequence[str]) -> SplitPrompts:
-    """Which prompts of a file are tuned on, and which are kept: by a hash of the text, so the same in every run.
-
-    Where another data set's prompts are looked at, none is kept.
-    """
-    if preset.evaluation.data is not None:
-        return SplitPrompts(list(range(len(texts))), [], [])
-    distinct = sorted(set(texts), key=lambda text: item_seed(0, text))
-    most = len(distinct) // SHARE
-    looked_at = min(preset.watch.prompts, most) if preset.watch.every else 0
-    shown = min(preset.evaluation.prompts, most)
-    validation, test = set(distinct[:looked_at]), set(distinct[looked_at : looked_at + shown])
-    rows = range(len(texts))
-    return SplitPrompts(
-        [row for row in rows if texts[row] not in validation and texts[row] not in test],
-        _first_rows(texts, validation),
-        _first_rows(texts, test),
-    )
-
-
-def prompt_seconds(preset: FinetunePreset, prompts: PromptFile, fps: float) -> list[float]:
-    """Length of each prompt: the file's own, or the preset's; `fps` is the generator's."""
-    if prompts.seconds is not None:
-        return prompts.seconds
-    usual = preset.seconds if preset.frames is None else preset.frames / fps
-    return [usual] * len(prompts.texts)
-
-
 def _evaluator(
     preset: FinetunePreset, generator: TextToMotion, device: torch.device, say: Callable[[str], None]
 ) -> Evaluator:
@@ -131,31 +136,34 @@ def _evaluator(
         if generator.motion_width is not None and generator.representation == evaluator.representation:
             evaluator.check_fits(generator.motion_width, f"the generator {preset.generator}")
         return evaluator
-    if at_home(preset, generator):
-        return load_evaluator(builtin.path("evaluator"), device)
+    usual = usual_evaluator(preset, generator)
+    if usual is not None:
+        return load_evaluator(builtin.resolve(usual, "evaluator"), device)
     say(NOBODY)
     return NoEvaluator(generator.representation, generator.fps).to(device)
 
 
-def at_home(preset: FinetunePreset, generator: TextToMotion) -> bool:
-    """Whether the built-in evaluator knows what is made: its own skeleton, and kinds of motion it was trained on."""
+def usual_evaluator(preset: FinetunePreset, generator: TextToMotion) -> str | None:
+    """The built-in evaluator that knows what is made, its own skeleton and kinds of motion it was trained on; or None."""
     if generator.motion_width not in (None, SMPL22.features):
-        return False
-    judged = preset.evaluation.data or preset.data
-    if judged in (None, builtin.NAME):
-        return True
+        return None
+    judged = looked_at_data(preset)
+    if judged is None or judged in builtin.NAMES:
+        return judged or builtin.NAME
     known = {prompt.label for prompt in builtin.prompts()}
     split = preset.split if preset.evaluation.data is None else preset.evaluation.split
     data = MotionDataset(judged, split)
-    return any(item.label in known for item in data.items)
+    return builtin.NAME if any(item.label in known for item in data.items) else None
 
 
 def _of_data(data: str | None, split: str, count: int, evaluator: Evaluator) -> TestSet | None:
-    """Items of a data set, or the built-in ones."""
+    """Items of a data set, or built-in ones."""
     if not count:
         return None
-    if data is None or data == builtin.NAME:
-        return TestSet(FixedItems.load(builtin.items_path(split)).subset(count), evaluator)
+    if data is None or data in builtin.NAMES:
+        return TestSet(
+            FixedItems.load(builtin.items_path(split, data or builtin.NAME)).subset(count), evaluator
+        )
     dataset = MotionDataset(data, split)
     labels, keys = [item.label for item in dataset.items], [item.key for item in dataset.items]
     # A list of one kind of motion, left out of the training, has nothing to be evened out with.
@@ -176,14 +184,11 @@ def _ranked(test: TestSet | None, generator: TextToMotion, say: Callable[[str], 
 
 
 def _of_prompts(
-    preset: FinetunePreset,
-    prompts: PromptFile,
-    generator: TextToMotion,
-    evaluator: Evaluator,
-    say: Callable[[str], None],
+    preset: FinetunePreset, generator: TextToMotion, evaluator: Evaluator, say: Callable[[str], None]
 ) -> HeldOut:
     """Prompts of the file that are not tuned on; where those are too few to rank, the built-in ones if they are known."""
-    kept = split_prompts(preset, prompts.texts)
+    prompts = read_prompt_file(prompt_path(preset))
+    kept = split_prompts(preset, prompts)
     fewest = min((len(rows) for rows in (kept.validation, kept.test) if rows), default=0)
     if evaluator.embeds and fewest < CANDIDATES and preset.evaluator is None:
         say(
@@ -192,24 +197,16 @@ def _of_prompts(
         )
         counts = (preset.watch.prompts if preset.watch.every else 0, preset.evaluation.prompts)
         splits = (preset.validation_split, preset.evaluation.split)
-        return HeldOut(
-            *(_of_data(None, split, n, evaluator) for split, n in zip(splits, counts, strict=True))
+        watched, shown = (
+            _of_data(None, split, n, evaluator) for split, n in zip(splits, counts, strict=True)
         )
+        return HeldOut(watched, shown)
     seconds = prompt_seconds(preset, prompts, generator.fps)
-    found = []
+    found: list[TestSet | None] = []
     for split, rows in (("prompts of the watch", kept.validation), ("prompts of the tables", kept.test)):
         texts, lengths = [prompts.texts[row] for row in rows], [seconds[row] for row in rows]
         kept_items = TestSet(FixedItems.of_prompts(texts, lengths, split), evaluator) if rows else None
         found.append(_ranked(kept_items, generator, say))
     if not any(found):
         say(f"{preset.prompts}: fewer than {SHARE} prompts: no watch and no table of before and after.")
-    return HeldOut(*found)
-
-
-def _first_rows(texts: Sequence[str], chosen: set[str]) -> list[int]:
-    """The first row of each chosen text."""
-    found: dict[str, int] = {}
-    for row, text in enumerate(texts):
-        if text in chosen:
-            found.setdefault(text, row)
-    return sorted(found.values())
+    return HeldOut(found[0], found[1])

@@ -14,10 +14,13 @@ from motionrft.evaluation.generation import Repetition
 from motionrft.evaluation.result import EvaluationResult
 from motionrft.files.arrays import write_members
 from motionrft.finetuning.report import Pictured, picture
+from motionrft.report.content import Mark
 from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.fingerprints import file_hash
 
-Evaluate = Callable[[Callable[[Repetition], None]], EvaluationResult]
+Keep = Callable[[Repetition | Pictured], None]
+"""Takes the motions of each repetition, or those of them that are to be pictured."""
+Evaluate = Callable[[Keep], EvaluationResult]
 """Samples and judges; shows each repetition to what it is given."""
 
 
@@ -53,9 +56,9 @@ class KeptEvaluations:
             return kept
         seen: list[Pictured] = []
 
-        def keep(repetition: Repetition) -> None:
+        def keep(made: Repetition | Pictured) -> None:
             if not seen:
-                seen.append(picture(repetition))
+                seen.append(made if isinstance(made, Pictured) else picture(made))
 
         result = evaluate(keep)
         if self.folder is not None:
@@ -88,6 +91,8 @@ def _members(made_of: Mapping[str, Any], result: Path, seen: list[Pictured]) -> 
     for pictured in seen:
         members |= {"texts": np.array(pictured.texts), "rewards": np.array(pictured.rewards)}
         members |= {f"joints_{place}": joints for place, joints in enumerate(pictured.joints)}
+        told = [[(mark.text, mark.right) for mark in each] for each in pictured.marks]
+        members |= {"marks": np.array(json.dumps(told))} if told else {}
     return members
 
 
@@ -102,7 +107,9 @@ def _read(beside: Path, result: Path) -> tuple[dict[str, Any] | None, Pictured |
                 return made_of, None
             texts = [str(text) for text in held["texts"]]
             joints = [held[f"joints_{place}"] for place in range(len(texts))]
-            return made_of, Pictured(texts, joints, held["rewards"].tolist())
+            told = json.loads(str(held["marks"])) if "marks" in held else []
+            marks = [tuple(Mark(*mark) for mark in each) for each in told]
+            return made_of, Pictured(texts, joints, held["rewards"].tolist(), marks)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, UserError):
         return None, None
 

@@ -19,7 +19,8 @@ from motionrft.finetuning.fitting import (
     check_skeleton,
     other_rate,
 )
-from motionrft.finetuning.held_out import TestSet, held_out, prompt_seconds, split_prompts
+from motionrft.finetuning.given_prompts import looked_at_data, prompt_path, prompt_seconds, split_prompts
+from motionrft.finetuning.held_out import EventTest, HeldOut, TestSet, held_out
 from motionrft.finetuning.methods.base import usable_methods
 from motionrft.finetuning.pairs import read_pair_prompts
 from motionrft.finetuning.preset import FinetunePreset
@@ -52,6 +53,7 @@ class Parts:
 
     validation, held_out: items for the watch and for the tables, None where there is nothing to look at.
     source: of the data set that the generator comes from, where the preset asks what was forgotten.
+    events: prompts of events for the tables, where there are any.
     """
 
     generator: Generator
@@ -60,6 +62,7 @@ class Parts:
     validation: TestSet | None
     held_out: TestSet | None
     source: TestSet | None = None
+    events: EventTest | None = None
 
 
 def identities(preset: FinetunePreset) -> dict[str, str]:
@@ -85,14 +88,15 @@ def identities(preset: FinetunePreset) -> dict[str, str]:
             raise UserError(f"{preset.pairs}: no such file of pairs.")
         found["data"] = path_hash(preset.pairs)
     elif preset.prompts is not None:
-        given = read_prompt_file(Path(preset.prompts))
-        found["data"] = text_hash(*given.texts, *(str(seconds) for seconds in given.seconds or []))
+        given = read_prompt_file(prompt_path(preset))
+        told = [str(each) for each in (*(given.seconds or ()), *(given.held_out or ()))]
+        found["data"] = text_hash(*given.texts, *told)
     elif preset.data is not None:
         found["data"] = MotionDataset(preset.data, preset.split).identity
     else:
         found["data"] = text_hash(*(f"{p.text} {p.frames}" for p in builtin.prompts()))
-    looked_at = preset.evaluation.data or preset.data
-    if preset.watch.every and looked_at not in (None, builtin.NAME):
+    looked_at = looked_at_data(preset)
+    if preset.watch.every and looked_at not in (None, *builtin.NAMES):
         found["validation"] = MotionDataset(str(looked_at), preset.validation_split).identity
     return found
 
@@ -129,23 +133,26 @@ def load_parts(
         say(asked)
     if said := check_contrast(reward, prompts):
         say(said)
-    _check_texts(generator, prompts, [looked_at.validation, looked_at.test, looked_at.source])
+    _check_texts(generator, prompts, looked_at)
     if generator.warning:
         say(generator.warning)
-    if preset.prompts is not None and (said := read_prompt_file(Path(preset.prompts)).said):
+    own_file = preset.prompts not in (None, builtin.WORLD)
+    if own_file and (said := read_prompt_file(prompt_path(preset)).said):
         say(said)
-    return Parts(generator, reward, prompts, looked_at.validation, looked_at.test, looked_at.source)
+    held = (looked_at.validation, looked_at.test, looked_at.source, looked_at.events)
+    return Parts(generator, reward, prompts, *held)
 
 
-def _check_texts(generator: Generator, prompts: PromptSet, looked_at: Iterable[TestSet | None]) -> None:
+def _check_texts(generator: Generator, prompts: PromptSet, looked_at: HeldOut) -> None:
     """Refuse texts that could not be encoded here, those of the tables among them, before hours of tuning are over."""
     if not hasattr(generator, "text_encoder_name"):
         return
     sets = prompts.captions or [(text,) for text in prompts.texts]
     texts = [text for several in sets for text in several]
-    for test in looked_at:
+    for test in (looked_at.validation, looked_at.test, looked_at.source):
         items = [] if test is None else test.items.items
         texts += [caption.text for item in items for caption in item.captions]
+    texts += [prompt.text for prompt in looked_at.events.prompts] if looked_at.events else []
     generator.text_encoder.check(texts)
 
 
@@ -217,11 +224,12 @@ TOKEN_SETTINGS = (
     "method.smoothing",
     "method.guard",
     "method.fresh",
-    "events",
+    "events.kinds",
+    "events.names",
 )
 DIFFUSION_SETTINGS = (
     "data", "prompts", "seconds", "frames", "reward", "reward_rank", "weights", "balance", "reference", "steps",
-    "sampler", "eta", "shift", "guidance", "compile", "ema",
+    "sampler", "eta", "shift", "guidance", "compile", "ema", "evaluation.events",
     *(f"method.{name}" for name in (
         "variant", "history", "least", "shared_noise", "weight", "cut", "share", "kl_form",
     )),
@@ -250,8 +258,12 @@ def load_prompts(preset: FinetunePreset, generator: Generator) -> PromptSet:
     if preset.pairs is not None:
         return read_pair_prompts(Path(preset.pairs), generator)
     if preset.prompts is not None:
-        given = read_prompt_file(Path(preset.prompts))
-        rows, seconds = split_prompts(preset, given.texts).tuned, prompt_seconds(preset, given, generator.fps)
+        given = read_prompt_file(prompt_path(preset))
+        rows, seconds = split_prompts(preset, given).tuned, prompt_seconds(preset, given, generator.fps)
+        if not rows:
+            raise UserError(
+                f"{preset.prompts}: all of its prompts are held out, so there is none to tune on."
+            )
         lengths = torch.tensor([seconds[row] for row in rows])
         return from_texts([given.texts[row] for row in rows], generator, lengths)
     if preset.data is not None:

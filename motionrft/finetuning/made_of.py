@@ -69,7 +69,7 @@ class MadeOf:
     def _data(self) -> dict[str, str]:
         part = self.preset.evaluation
         target = part.data or (None if self.preset.prompts else self.preset.data)
-        named = [data for data in (target, part.source) if data not in (None, builtin.NAME)]
+        named = [data for data in (target, part.source) if data not in (None, *builtin.NAMES)]
         return {str(data): MotionDataset(str(data), part.split).identity for data in named}
 
 

@@ -133,8 +133,8 @@ class EvaluationPart(PresetPart):
 
     data: str | None = Field(
         None,
-        description="data set whose split is held out, or builtin; null: that of the tuning. With prompts of a file: "
-        "where the target's motions are",
+        description="data set whose split is held out, builtin or builtin-world; null: that of the tuning. With prompts "
+        "of a file: where the target's motions are",
     )
     source: str | None = Field(
         None,
@@ -143,6 +143,12 @@ class EvaluationPart(PresetPart):
     source_evaluator: str | None = Field(None, description="evaluator of the source; null: the same")
     split: str = Field("test", description="split of the data set whose prompts are held out")
     prompts: int = Field(152, ge=0, description="held-out prompts, at least 32; 0 leaves the evaluation out")
+    events: int = Field(
+        90,
+        ge=0,
+        description="of held-out prompts that tell events, in order or number, so many are also judged by rules, each "
+        "at the cost of one of prompts; 0: none",
+    )
     seeds: int = Field(5, ge=1, description="sampling seeds; differences are paired by them")
     guidance: list[float] = Field([], description="further scales to show beside the tuned one")
     samplers: list[str] = Field(
@@ -190,7 +196,9 @@ class FinetunePreset(AskingPreset):
     """Settings of `motionrft finetune`."""
 
     command: ClassVar[str] = "finetune"
-    rivals: ClassVar[dict[str, str]] = {"epochs": "updates", "updates": "epochs"}
+    rivals: ClassVar[dict[str, str]] = {
+        "epochs": "updates", "updates": "epochs", "data": "prompts", "prompts": "data", "pairs": "prompts",
+    }  # fmt: skip
 
     generator: str = Field(
         "builtin", description=GENERATOR, json_schema_extra=suggests("builtin", "builtin-tokens")
@@ -208,7 +216,12 @@ class FinetunePreset(AskingPreset):
     data: str | None = Field(None, description="data set folder that prompts are taken from")
     split: str = Field("train", description="split of the data set to tune on")
     validation_split: str = Field("val", description="split of the data set that the watch looks at")
-    prompts: str | None = Field(None, description="text file, one prompt a line, instead of a data set")
+    prompts: str | None = Field(
+        None,
+        description="instead of a data set: text file, one prompt a line; prompts.jsonl of motionrft prefer; or "
+        "builtin-world, prompts of events that travel with the package",
+        json_schema_extra=suggests("builtin-world"),
+    )
     seconds: float = Field(
         4.0, gt=0, le=5000, description="length of the motions of prompts that say none, seconds"
     )
@@ -276,8 +289,8 @@ class FinetunePreset(AskingPreset):
     evaluation: EvaluationPart = EvaluationPart()
     events: EventsPart = Field(
         EventsPart(),
-        description="of motion tokens: event prompts for the watch, the tables and fresh candidates, and their judge; "
-        "null: prompts.jsonl beside the pairs, or made",
+        description="event prompts for the tables (null: those of the run's own prompts that are held out), and their "
+        "judge; of motion tokens also for the watch and fresh candidates (null: prompts.jsonl beside the pairs, or made)",
     )
 
     @model_validator(mode="before")

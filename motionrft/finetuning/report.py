@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from motionrft.evaluation.generation import Repetition
 from motionrft.pictures import write_strip
 from motionrft.report.chart_files import write_chart
-from motionrft.report.content import Prompt, Series
+from motionrft.report.content import Mark, Prompt, Series
 from motionrft.report.verdict import Row
 
 PICTURED = 12
@@ -38,11 +38,15 @@ _WATCHED = {
 
 @dataclass(frozen=True)
 class Pictured:
-    """Motions of the pictured items and their rewards, from one repetition."""
+    """Motions of the pictured items and their rewards, from one repetition.
+
+    marks: of event prompts: what each told, and whether it was seen; the numbers are the judge's scores then.
+    """
 
     texts: list[str]
     joints: list[Any]
     rewards: list[float]
+    marks: list[tuple[Mark, ...]] = field(default_factory=list)
 
 
 def picture(repetition: Repetition, count: int = PICTURED) -> Pictured:
@@ -59,7 +63,12 @@ def picture(repetition: Repetition, count: int = PICTURED) -> Pictured:
 def prompts(before: Pictured, after: Pictured) -> list[Prompt]:
     """The same prompts and noise, before and after."""
     pairs = zip(before.texts, before.joints, after.joints, before.rewards, after.rewards, strict=True)
-    return [Prompt(text, (a, b), late - early, (early, late)) for text, a, b, early, late in pairs]
+    marks: list[tuple[tuple[Mark, ...], ...]] = [*zip(before.marks, after.marks, strict=True)]
+    marks = marks or [()] * len(before.texts)
+    return [
+        Prompt(text, (a, b), late - early, (early, late), told)
+        for (text, a, b, early, late), told in zip(pairs, marks, strict=True)
+    ]
 
 
 def curves(metrics: Sequence[Mapping[str, Any]], looks: Sequence[Mapping[str, float]]) -> list[Series]:
@@ -92,7 +101,18 @@ def write_strips(folder: Path, prompts: Sequence[Prompt], fps: float) -> None:
     chosen += [("worst", prompt) for prompt in ordered[3:][-1:]]
     for name, prompt in chosen:
         if all(np.isfinite(motion).all() for motion in prompt.motions):
-            write_strip(folder / f"{name}.png", prompt.motions, prompt.text, ("before", "after"), fps)
+            labels = [f"{when}{_words(marks)}" for when, marks in zip(("before", "after"), _told(prompt))]
+            write_strip(folder / f"{name}.png", prompt.motions, prompt.text, labels, fps)
+
+
+def _told(prompt: Prompt) -> Sequence[Sequence[Mark]]:
+    return prompt.marks or ((), ())
+
+
+def _words(marks: Sequence[Mark]) -> str:
+    """`: bows yes, walks forward no`."""
+    said = ", ".join(f"{mark.text} {'yes' if mark.right else 'no'}" for mark in marks)
+    return f" ({said})" if said else ""
 
 
 def memory_words(metrics: Sequence[Mapping[str, Any]]) -> str:

@@ -8,18 +8,22 @@ from pathlib import Path
 
 import torch
 
+from motionrft.evaluation.events import with_events
 from motionrft.evaluation.generation import Repetition, evaluate_generator
 from motionrft.evaluation.result import EvaluationResult, compare
+from motionrft.evaluation.sources import GeneratorSource
 from motionrft.evaluation.tables import protocol_of
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
+from motionrft.finetuning.before_after import BeforeAndAfter, Table
 from motionrft.finetuning.compiled import quickened
+from motionrft.finetuning.event_table import judged_events
 from motionrft.finetuning.frozen import FrozenTwin
-from motionrft.finetuning.held_out import TestSet
-from motionrft.finetuning.kept_evaluations import KeptEvaluations
+from motionrft.finetuning.held_out import EventTest, TestSet
+from motionrft.finetuning.kept_evaluations import Keep
 from motionrft.finetuning.loading import Parts, generator_kind, identities, load_parts
 from motionrft.finetuning.looking import Looking
-from motionrft.finetuning.made_of import MadeOf
+from motionrft.finetuning.made_of import MadeOf, made_of_events
 from motionrft.finetuning.methods.base import method_named
 from motionrft.finetuning.objective import TuningContext
 from motionrft.finetuning.prepared_prompts import PreparedPrompts
@@ -28,7 +32,6 @@ from motionrft.finetuning.references import References
 from motionrft.finetuning.sampling_choice import tuning_sampling
 from motionrft.finetuning.session import (
     ADAPTERS,
-    EVALUATIONS,
     GENERATOR,
     PLOTS,
     REPORT,
@@ -226,8 +229,7 @@ class FinetuneRun:
         progress: Progress | None = None,
         watch: Callable[[Repetition], None] | None = None,
     ) -> EvaluationResult:
-        averaged = self.trainer.ema.applied() if self.trainer.ema and name != "before" else nullcontext()
-        with averaged:
+        with self._averaged(name):
             return evaluate_generator(
                 self.generator,
                 self.parts.reward,
@@ -255,8 +257,9 @@ class FinetuneRun:
         protocols: dict[str, str] = {}
         pictured: list[Prompt] = []
         tuned_at: tuple[EvaluationResult, ...] = ()
-        for title, sampling, test in self._looked_at():
-            results, shown = self._before_and_after(folder, title, sampling, test)
+        for table in self._tables():
+            title = table.title
+            results, shown = self._before_and_after(folder, table)
             if results:
                 tables[title], protocols[title] = compare(*results), protocol_of(results[0])
                 tuned_at = tuned_at or tuple(results)
@@ -273,10 +276,7 @@ class FinetuneRun:
         )
 
     def _save(self, folder: RunFolder) -> None:
-        averaged: AbstractContextManager[None] = nullcontext()
-        if self.trainer.ema is not None:
-            averaged = self.trainer.ema.applied()
-        with averaged:
+        with self._averaged("after"):
             # Sampled with another sampler it would be another model: what it was tuned with travels on.
             card = card_of(
                 self.preset,
@@ -293,45 +293,67 @@ class FinetuneRun:
         samplers = [self.generator.sampling(name, guidance=tuned.guidance) for name in further.samplers]
         return list(dict.fromkeys([tuned, *scales, *samplers]))
 
-    def _looked_at(self) -> Iterator[tuple[str, SamplingSettings, TestSet]]:
-        """Every table: its title, how motions are made for it, and what for; the target's first, then the source's."""
-        if self.parts.held_out is not None:
+    def _tables(self) -> Iterator[Table]:
+        """The target's first, then the source's. Events are asked for with what was tuned with."""
+        events = self.parts.events
+        if self.parts.held_out is not None or events is not None:
             for sampling in self._evaluated_with():
-                yield _title(sampling, self.sampling), sampling, self.parts.held_out
+                told = events if sampling == self.sampling else None
+                yield Table(_title(sampling, self.sampling), sampling, self.parts.held_out, told)
         if self.parts.source is not None:
             title = f"source {Path(self.preset.evaluation.source or '').name}"
-            yield f"{title}, {_title(self.sampling, self.sampling)}", self.sampling, self.parts.source
+            yield Table(
+                f"{title}, {_title(self.sampling, self.sampling)}", self.sampling, self.parts.source, None
+            )
 
     def _before_and_after(
-        self, folder: RunFolder | None, title: str, sampling: SamplingSettings, test: TestSet
+        self, folder: RunFolder | None, table: Table
     ) -> tuple[list[EvaluationResult], list[report.Pictured]]:
-        """Both evaluations with one way of sampling, under the same seeds, each made now or taken up; and their
-        pictured motions.
+        """Both evaluations with one way of sampling, under the same seeds; and their pictured motions, those of event
+        prompts where there are any.
         """
-        part = self.preset.evaluation
+        part, made_of = self.preset.evaluation, self._made_of
+        title, sampling, test, events = table.title, table.sampling, table.test, table.events
         seeds = list(range(part.seeds if sampling == self.sampling else part.further_seeds))
+        both = BeforeAndAfter(folder, self.session, self.frozen, self.distribution)
         results: list[EvaluationResult] = []
         shown: list[report.Pictured] = []
-        for name, state in (("before", self.frozen), ("after", nullcontext)):
-
-            def evaluate(keep: Callable[[Repetition], None], name: str = name) -> EvaluationResult:
-                progress = self.session.progress(f"evaluating {name}, {title}")
-                progress.start(len(seeds), 0, "sampling seeds")
-                result = self._evaluated(name, test, seeds, sampling, progress, keep)
-                progress.finish()
-                return result
-
-            place, own = None, {}
-            if folder is not None:
-                place = (self.session.before if name == "before" else None) or folder.path / EVALUATIONS
-                made_of = self._made_of
-                own = {**made_of.sampled(name, seeds, sampling), **made_of.judged(test), **made_of.rewarded()}
-            kept = KeptEvaluations(place, self.session.say, self.distribution)
-            with state():
-                result, pictured = kept.of(f"{name}-{_slug(title)}", own, evaluate)
-            results.append(result)
-            shown += [] if pictured is None else [pictured]
+        if test is not None:
+            results, shown = both(
+                title,
+                seeds,
+                lambda name: {
+                    **made_of.sampled(name, seeds, sampling),
+                    **made_of.judged(test),
+                    **made_of.rewarded(),
+                },
+                lambda name, progress, keep: self._evaluated(name, test, seeds, sampling, progress, keep),
+            )
+        if events is not None:
+            judged, shown = both(
+                f"events {title}",
+                seeds,
+                lambda name: {
+                    **made_of.sampled(name, seeds, sampling),
+                    **made_of_events(events.judge, events.prompts),
+                },
+                lambda name, progress, keep: self._judged(name, events, seeds, progress, keep),
+            )
+            results = (
+                [with_events(*pair) for pair in zip(results, judged, strict=True)] if results else judged
+            )
         return results, shown
+
+    def _judged(
+        self, name: str, events: EventTest, seeds: Sequence[int], progress: Progress, keep: Keep
+    ) -> EvaluationResult:
+        with self._averaged(name):
+            source = GeneratorSource(self.generator, name, sampling=self.sampling)
+            return judged_events(source, events, seeds, progress, keep, self.distribution)
+
+    def _averaged(self, name: str) -> AbstractContextManager[None]:
+        """With the averaged weights, where there are any; not of the untuned generator."""
+        return self.trainer.ema.applied() if self.trainer.ema and name != "before" else nullcontext()
 
     @cached_property
     def _made_of(self) -> MadeOf:
@@ -345,7 +367,7 @@ class FinetuneRun:
         (_, rows), *further = [*tables.items()] or [("", [])]
         graph = max((line["graph_bytes"] for line in metrics), default=0)
         return ReportData(
-            title=f"{self.preset.method.method} on {self.preset.generator}",
+            title=f"{self.preset.method.method} on {self.preset.generator}, guidance {self.sampling.guidance:g}",
             rows=rows,
             further=dict(further),
             series=report.curves(metrics, looks),
@@ -364,13 +386,10 @@ class FinetuneRun:
             notes=notes,
             fps=self.generator.fps,
             same_noise=True,
+            gain_name="reward" if self.parts.events is None else "event score",
         )
 
 
 def _title(sampling: SamplingSettings, tuned: SamplingSettings) -> str:
     """`guidance 7.5`; another sampler than the tuned one is named before it."""
     return sampling.title if sampling.sampler != tuned.sampler else f"guidance {sampling.guidance:g}"
-
-
-def _slug(title: str) -> str:
-    return "-".join(title.replace(",", "").split())

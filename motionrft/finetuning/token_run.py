@@ -1,21 +1,21 @@
 """A whole tuning run of a language model of motion tokens: pairs, updates under the watch of events, tables, report."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from motionrft.data.folder import MotionDataset
 from motionrft.errors import UserError
-from motionrft.evaluation.generation import Repetition, evaluate_generator
+from motionrft.evaluation.generation import evaluate_generator
 from motionrft.evaluation.result import EvaluationResult, compare
 from motionrft.evaluation.tables import protocol_of
 from motionrft.finetuning import report
 from motionrft.finetuning.adapters import merged, prepare_training, save_adapters
+from motionrft.finetuning.before_after import BeforeAndAfter
 from motionrft.finetuning.frozen import FrozenTwin
 from motionrft.finetuning.held_out import TestSet, held_out
-from motionrft.finetuning.kept_evaluations import KeptEvaluations
+from motionrft.finetuning.kept_evaluations import Keep
 from motionrft.finetuning.loading import DIFFUSION_SETTINGS, check_fields, check_kind
 from motionrft.finetuning.made_of import MadeOf, made_of_events
 from motionrft.finetuning.methods.dpo import DpoPreset
@@ -24,7 +24,6 @@ from motionrft.finetuning.methods.sft import SftPreset
 from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.session import (
     ADAPTERS,
-    EVALUATIONS,
     GENERATOR,
     PLOTS,
     REPORT,
@@ -54,7 +53,6 @@ from motionrft.report.verdict import Row
 from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.loop import Outcome, train
 from motionrft.training.precision import autocast
-from motionrft.training.progress import Progress
 from motionrft.training.run import RunFolder
 from motionrft.training.seeds import seed_everything
 
@@ -263,27 +261,19 @@ class TokenRun:
         """
         seeds, part = range(self.preset.evaluation.seeds), self.parts
         made_of = MadeOf(self.preset, folder.path, self.session.device.type)
-        shared = self.session.before  # of methods that are compared
+        evaluated = BeforeAndAfter(folder, self.session, self.frozen)
 
         def both(
-            title: str,
-            judged: Mapping[str, Any],
-            evaluate: Callable[[str, Callable[[Repetition], None]], EvaluationResult],
+            title: str, judged: Mapping[str, Any], evaluate: Callable[[str, Keep], EvaluationResult]
         ) -> list[EvaluationResult]:
-            found = []
-            for name, state in (("before", self.frozen), ("after", nullcontext)):
-
-                def told(keep: Callable[[Repetition], None], name: str = name) -> EvaluationResult:
-                    with self._told(f"evaluating {name}, {title}"):
-                        return evaluate(name, keep)
-
-                place = shared if shared is not None and name == "before" else folder.path / EVALUATIONS
-                kept = KeptEvaluations(place, self.session.say)
-                own = {**made_of.sampled(name, seeds, self.sampling), **judged}
-                with state():
-                    result, pictured = kept.of(f"{name}-{title}", own, told)
-                found.append(result)
-                shown.extend([] if pictured is None else [pictured])
+            found, pictured = evaluated(
+                title,
+                seeds,
+                lambda name: {**made_of.sampled(name, seeds, self.sampling), **judged},
+                lambda name, _, keep: evaluate(name, keep),
+                counted=False,
+            )
+            shown.extend(pictured)
             return found
 
         if part.events.shown:
@@ -303,9 +293,6 @@ class TokenRun:
                     ),
                 ),
             )
-
-    def _told(self, stage: str) -> AbstractContextManager[Progress]:
-        return _Stage(self.session.progress(stage))
 
     def _looking(self, prompts: Sequence[EventPrompt], seeds: int) -> EventLooking:
         return EventLooking(self.generator, self.parts.judge, prompts, seeds)
@@ -335,20 +322,6 @@ class TokenRun:
         )
 
 
-class _Stage:
-    """A stage of which nothing is counted."""
-
-    def __init__(self, progress: Progress):
-        self.progress = progress
-
-    def __enter__(self) -> Progress:
-        self.progress.start(None, 0, "motions")
-        return self.progress
-
-    def __exit__(self, *exception: object) -> None:
-        self.progress.finish()
-
-
 def _loaded(preset: FinetunePreset, session: FinetuneSession, judge: Judge | None = None) -> TokenParts:
     generator = loaded_for(preset, load_generator(preset.generator, session.device))
     check_kind(preset, generator)
@@ -356,8 +329,11 @@ def _loaded(preset: FinetunePreset, session: FinetuneSession, judge: Judge | Non
     foreign = [field for field in DIFFUSION_SETTINGS if field != "data" or not recorded]
     check_fields(preset, foreign, generator)
     tokens = cast(TokenGenerator, generator)
-    items = held_out(preset.model_copy(update={"watch": preset.watch.model_copy(update={"every": 0})}), tokens,
-        session.device, session.say) if preset.evaluation.prompts else None  # fmt: skip
+    watch = preset.watch.model_copy(update={"every": 0})
+    evaluation = preset.evaluation.model_copy(update={"events": 0})  # which have a table of their own
+    alone = preset.model_copy(update={"watch": watch, "evaluation": evaluation})
+    looked_at = preset.evaluation.prompts
+    items = held_out(alone, tokens, session.device, session.say) if looked_at else None
     judge = judge or judge_of(preset.events.judge, session.device)
     return TokenParts(tokens, judge, split_events(_event_prompts(preset)), items.test if items else None)
 

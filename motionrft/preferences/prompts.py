@@ -153,14 +153,19 @@ def write_event_prompts(path: Path, prompts: Sequence[EventPrompt]) -> None:
     write_text(path, "".join(json.dumps(asdict(prompt)) + "\n" for prompt in prompts))
 
 
-def read_event_prompts(path: Path) -> list[EventPrompt]:
+def read_event_prompts(path: Path, among_others: bool = False) -> list[EventPrompt]:
     """What `write_event_prompts` wrote, or a list of one's own: `text`, `kind`, `events`, and `count` for frequency.
+
+    Args:
+        among_others: lines without `events` are passed over, and there may be none with them.
 
     Raises:
         UserError: a line lacks something, or says what cannot be: ids alike or no file names, an event twice.
     """
     prompts: list[EventPrompt] = []
     for place, entry in json_lines(path):
+        if among_others and "events" not in entry:
+            continue
         kind, events = text_of(entry, "kind", place), entry.get("events")
         if kind not in KINDS:
             place.fail(f"kind is {kind!r}; legal: {', '.join(KINDS)}")
@@ -186,7 +191,7 @@ def read_event_prompts(path: Path) -> list[EventPrompt]:
             place.fail(f"held_out is {apart!r}; true or false is wanted")
         text = text_of(entry, "text", place)
         prompts.append(EventPrompt(str(name), kind, text, tuple(events), float(seconds), count, apart))
-    if not prompts:
+    if not prompts and not among_others:
         raise UserError(f"{path}: holds no prompt.")
     if len({prompt.id for prompt in prompts}) < len(prompts):
         raise UserError(f"{path}: two prompts have one id.")

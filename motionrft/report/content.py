@@ -36,6 +36,14 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """Something that a prompt tells ("bows", "in this order"), and whether a motion shows it."""
+
+    text: str
+    right: bool
+
+
+@dataclass(frozen=True)
 class Prompt:
     """One prompt with the motion that each column made of it.
 
@@ -45,12 +53,14 @@ class Prompt:
         gain: last column minus first, by the number that `gain_name` of the report names; sorts the prompts.
             Where all gains are 0 nothing was measured, and the page shows none.
         scores: that number for each column, may be empty.
+        marks: for each column what the prompt tells and whether that motion shows it, may be empty.
     """
 
     text: str
     motions: tuple[np.ndarray, ...]
     gain: float
     scores: tuple[float, ...] = ()
+    marks: tuple[tuple[Mark, ...], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,10 @@ def _check(data: ReportData) -> None:
             raise ValueError(
                 f"prompt {prompt.text!r} has {len(prompt.motions)} motions for the columns {data.columns}"
             )
+        if prompt.marks and len(prompt.marks) != len(data.columns):
+            raise ValueError(
+                f"prompt {prompt.text!r} has marks of {len(prompt.marks)} for the columns {data.columns}"
+            )
 
 
 def _without_broken_motions(data: ReportData) -> ReportData:
@@ -169,6 +173,8 @@ def _prompts(data: ReportData) -> str:
         return ""
     about = [f"{len(data.prompts)} prompts."] if len(data.prompts) > 1 else []
     about += ["Every column starts from the same noise."] if data.same_noise else []
+    if any(prompt.marks for prompt in data.prompts):
+        about.append("✓ and ✗: what the prompt tells, and whether the judge of events sees it.")
     about.append("Drag a figure to turn it.")
     order = fill(asset("order.html"), gain=escape(data.gain_name)) if _ranked(data) else ""
     return fill(asset("prompts.html"), about=" ".join(about), order=order, player=asset("player.html"))
@@ -188,6 +194,7 @@ def _prompt_data(data: ReportData) -> list[dict[str, Any]]:
 def _one_prompt(prompt: Prompt, data: ReportData) -> dict[str, Any]:
     motions = [check_joints(motion, f"prompt {prompt.text!r}") for motion in prompt.motions]
     scene = framing(motions, [follow(motion[:, 0]) for motion in motions])
+    marks = [[{"text": mark.text, "right": mark.right} for mark in told] for told in prompt.marks]
     clips = [clip_data(motion, data.fps, name) for motion, name in zip(motions, data.columns, strict=True)]
     curves = [
         _curve("foot sliding", "m/s", [foot_sliding(motion, data.fps) for motion in motions], 0.3),
@@ -198,6 +205,7 @@ def _one_prompt(prompt: Prompt, data: ReportData) -> dict[str, Any]:
         "gain": prompt.gain if np.isfinite(prompt.gain) else 0.0,
         "gain_text": number(prompt.gain, 3, signed=True) if _ranked(data) else "",
         "scores": [number(score, 3) for score in prompt.scores],
+        "marks": marks,
         "scene": scene_data(scene),
         "clips": clips,
         "curves": curves,

@@ -11,7 +11,7 @@ from motionrft.report.numbers import digits_of, digits_of_change, number, percen
 from motionrft.report.verdict import Role, Row
 
 ROLES: Mapping[Role, tuple[str, str]] = {
-    "judge": ("Independent judge", "measured by models that the training never saw"),
+    "judge": ("Independent judge", "measured by what the training never saw"),
     "physics": ("Physics", "how real the movement is"),
     "reward": ("Reward", "what the training optimised; it may rise without the motions getting better"),
 }

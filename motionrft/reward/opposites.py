@@ -6,7 +6,7 @@ A cosine to the prompt alone favours what is "more like the text". A motion is c
 
 import re
 
-from motionrft.files.composition import clause_of
+from motionrft.files.composition import Clause, clause_of
 from motionrft.reward.events import EVENTS
 
 _NUMBERS = ("once", "twice", "three times")
@@ -15,6 +15,7 @@ _NUMBER = re.compile(
     r"|(?P<digits>\d+|one|two|three|four|five|six) times?)\b(?: in a row)?"
 )
 _WORDS = {"1": 0, "one": 0, "once": 0, "2": 1, "two": 1, "twice": 1, "3": 2, "three": 2, "thrice": 2}
+_MORE = {"four": 3, "five": 4, "six": 5}
 _AGAIN = re.compile(r",? and (?:then )?does (?:it|so|that) again$")
 _END = r"[.,;]?(?: and)?,?"
 _NEXT = r"(?P<second>(?!lowers |keeps ).+)"
@@ -36,28 +37,51 @@ def _plain(text: str) -> str:
     return _AGAIN.sub(" twice", told).replace("one person", "a person")
 
 
+def number_told(text: str) -> tuple[str, int] | None:
+    """What is counted by a number at the end of the text, and how often it shall happen; None where no number is."""
+    told = _plain(text)
+    numbers = list(_NUMBER.finditer(told))
+    if len(numbers) != 1 or not _counted(told, numbers):
+        return None
+    words = _word(numbers[0])
+    own = _WORDS.get(words, _MORE.get(words))
+    return told[: numbers[0].start()].rstrip(" ,"), int(words) if own is None else own + 1
+
+
+def order_told(text: str) -> tuple[str, str] | None:
+    """What comes first, and what follows; None where no order is told."""
+    found = _order(_plain(text))
+    return (found[0]["first"], found[0]["second"]) if found else None
+
+
 def opposites(text: str) -> list[str]:
     """The same events in the other order, and in every other number up to three; none where neither is told."""
     told = _plain(text)
     numbers = list(_NUMBER.finditer(told))
-    counted = numbers and numbers[-1].end() == len(
-        told
-    )  # what comes before the number is one thing to be counted
-    return [*_other_numbers(told, numbers), *([] if counted else _other_orders(told))]
+    return [*_other_numbers(told, numbers), *([] if _counted(told, numbers) else _other_orders(told))]
+
+
+def _counted(told: str, numbers: list[re.Match[str]]) -> bool:
+    """Whether what comes before the last number is one thing to be counted."""
+    return bool(numbers) and numbers[-1].end() == len(told)
+
+
+def _word(number: re.Match[str]) -> str:
+    return str(number["digits"] or number[0].removesuffix(" in a row").split()[-1])
 
 
 def _other_numbers(told: str, numbers: list[re.Match[str]]) -> list[str]:
     found = []
     for number in numbers:
-        words = number["digits"] or number[0].removesuffix(" in a row").split()[-1]
-        own = _WORDS.get(words)
+        own = _WORDS.get(_word(number))
         for place, other in enumerate(_NUMBERS):
             if place != own:
                 found.append(told[: number.start()] + other + told[number.end() :])
     return found
 
 
-def _other_orders(told: str) -> list[str]:
+def _order(told: str) -> tuple[re.Match[str], Clause, Clause | None] | None:
+    """Where an order is told: its match, what comes first, and what follows where that is a clause of its own."""
     for order in _ORDERS:
         if (found := order.fullmatch(told)) is None:
             continue
@@ -66,13 +90,20 @@ def _other_orders(told: str) -> list[str]:
             continue
         if second is None and clause_of(f"{first.subject} {found['second']}") is None:
             continue
-        phrase = second.phrase if second else found["second"]
-        if phrase == first.phrase:
-            continue
-        (start, end), (begin, rest) = found.span("first"), found.span("second")
-        own = f"{second.subject} " if second else ""
-        return [f"{told[:start]}{first.subject} {phrase}{told[end:begin]}{own}{first.phrase}{told[rest:]}"]
-    return []
+        if (second.phrase if second else found["second"]) != first.phrase:
+            return found, first, second
+    return None
+
+
+def _other_orders(told: str) -> list[str]:
+    order = _order(told)
+    if order is None:
+        return []
+    found, first, second = order
+    (start, end), (begin, rest) = found.span("first"), found.span("second")
+    phrase = second.phrase if second else found["second"]
+    own = f"{second.subject} " if second else ""
+    return [f"{told[:start]}{first.subject} {phrase}{told[end:begin]}{own}{first.phrase}{told[rest:]}"]
 
 
 def parts(text: str) -> list[str]:

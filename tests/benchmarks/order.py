@@ -4,7 +4,8 @@
 
 For every group, each member against each other one: the text with its own motion and the other's, the motion with its
 own text and the other's. Chance is one half. Pairs of kinds never composed in training stand apart, and so do groups
-whose motions are equally long (`compose.even`), where length tells nothing.
+whose motions are equally long (`compose.even`), where length tells nothing, and gestures over a body
+(`compose.together`), which have no order.
 """
 
 import argparse
@@ -48,16 +49,18 @@ def measured(reward: Any, data: Any, share: float) -> dict[str, dict[str, float]
     counts = torch.tensor(["*" in label for label in labels])
     even = torch.tensor(["-even-" in item.key for item in data.items])
     number = torch.tensor(["-even-number-" in item.key for item in data.items])
+    arms = torch.tensor(["-together-" in item.key for item in data.items])
     text = unit(embed_texts(reward, [item.captions[0].text for item in data.items]), dim=-1)  # (N, L)
     found = {}
     for name in reward.network.size.representations:
         chosen = preferences(text @ unit(embed_motions(reward, data, name), dim=-1).T, data.groups)
         kinds = {
             "order, new pairs": held & ~counts & ~even,
-            "order, seen pairs": ~held & ~counts & ~even,
+            "order, seen pairs": ~held & ~counts & ~even & ~arms,
             "number": counts & ~even,
             "number, equally long": number,
             "order or a part, equally long": even & ~number,
+            "which gesture over a walk": arms,
         }
         kinds = {kind: mask for kind, mask in kinds.items() if mask[chosen["first"]].any()}
         found[name] = {

@@ -60,7 +60,8 @@ def test_what_the_demo_calls_is_known() -> None:
     tune, composed = demo_commands()
     assert tune.startswith("motionrft finetune ") and composed.startswith("motionrft sample ")
     assert mistakes(tune) == mistakes(composed) == []
-    assert "builtin-world" in composed and ", then " in composed
+    assert "--preset world-easytune" in tune
+    assert "--generator runs/demo/generator" in composed and ", then " in composed
 
 
 def test_there_are_commands_in_the_readme() -> None:

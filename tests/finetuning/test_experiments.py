@@ -14,6 +14,7 @@ from motionrft.finetuning.loading import identities
 from motionrft.finetuning.run import finetune
 from motionrft.finetuning.session import FinetuneSession
 from motionrft.generators.folder import save_generator
+from motionrft.preferences.prompts import template_prompts, write_event_prompts
 from motionrft.registry import TEXT_ENCODERS
 from motionrft.reward.folder import save_reward
 from tests.evaluation.toys import toy_evaluator, write_dataset
@@ -73,6 +74,25 @@ def test_tuned_on_prompts_and_judged_on_the_targets_and_the_sources_clips(parts)
         assert all(value is not None for value in found["FID"]), "real clips are there to compare with"
     kept = {path.name for path in (parts / "run" / "evaluation").iterdir()}
     assert {"before-guidance-1.json", "after-source-source-guidance-1.json"} <= kept
+
+
+def test_prompts_that_tell_events_are_judged_event_by_event(parts):
+    """In the table beside the field's metrics, kept, and in the report; a resumed run asks nobody again."""
+    write_event_prompts(parts / "told.jsonl", template_prompts({"temporal": 6}, ["bow", "walk"], 0.5, 0))
+    looked_at = {"prompts": 32, "seeds": 1, "data": str(parts / "target")}
+    values = {"prompts": str(parts / "told.jsonl"), "evaluator": "ours", "evaluation": looked_at}
+    done = tuned(parts, **values)
+    (rows,) = done.tables.values()
+    assert {"events, mean", "in the order told", "FID", "jitter", "jitter of events"} <= {
+        r.metric for r in rows
+    }
+    kept = json.loads((parts / "run" / "evaluation" / "after-events-guidance-1.json").read_text())
+    assert kept["judge"]["name"] == "rules" and kept["data"]["items"] == 3
+    page = (parts / "run" / "report.html").read_text()
+    assert '"marks":' in page and "3 event prompts, judged by rules" in done.protocol
+    told = []
+    assert tuned(parts, resume=True, say=told.append, **values).tables == done.tables
+    assert sum("-events-" in sentence and "taken up" in sentence for sentence in told) == 2
 
 
 def test_every_table_says_how_its_own_numbers_were_made(parts):

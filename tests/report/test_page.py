@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from motionrft.intervals import Interval
-from motionrft.report.content import Prompt, ReportData, Series
+from motionrft.report.content import Mark, Prompt, ReportData, Series
 from motionrft.report.page import report_html, write_report
 from motionrft.report.verdict import Row
 
@@ -58,6 +58,23 @@ def test_verdict_and_cost_are_in_the_first_screen_everywhere(opened, dark, phone
     assert page.evaluate("document.querySelector('.cost').getBoundingClientRect().bottom") < 844
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.complaints == [] and len(page.requests) == 1
+
+
+def test_events_are_told_one_by_one_in_every_column(opened, walk):
+    seen = ((Mark("bows", True), Mark("kicks", False)), (Mark("bows", True), Mark("kicks", True)))
+    prompt = Prompt("a man bows and kicks", (walk(10), walk(10)), 0.5, (0.5, 1.0), seen)
+    page = opened(example(walk, prompts=[prompt]))
+    words = page.evaluate(
+        "[...document.querySelectorAll('.marks')].map(list => [...list.children].map(e => e.firstChild.textContent))"
+    )
+    assert words == [["\u2713 bows", "\u2717 kicks"], ["\u2713 bows", "\u2713 kicks"]]
+    assert "judge of events" in page.evaluate("document.querySelector('.prompts .about').textContent")
+
+
+def test_marks_that_do_not_fit_the_columns_are_refused(walk):
+    prompt = Prompt("x", (walk(4), walk(4)), 0.0, (), ((Mark("bows", True),),))
+    with pytest.raises(ValueError, match="marks of 1"):
+        report_html(example(walk, prompts=[prompt]))
 
 
 def test_table_colours_only_what_is_beyond_chance(opened):

@@ -28,12 +28,24 @@ function promptCard(prompt, player) {
     canvas.dataset.wheel = "ctrl";
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", `${spec.caption}: ${prompt.text}`);
-    figure.append(label, canvas);
+    figure.append(label, ...marks(prompt.marks[column] || []), canvas);
     stages.append(figure);
     player.add(new Stage(canvas, decodeClip(spec, page.bodies), view, theme, () => player.touch()));
   });
   card.append(head, stages, curves(prompt, player));
   return card;
+}
+
+/** What the prompt tells, and whether this motion shows it. */
+function marks(told) {
+  if (!told.length) return [];
+  const list = element("ul", "marks");
+  for (const mark of told) {
+    const item = element("li", mark.right ? "better" : "worse", `${mark.right ? "✓" : "✗"} ${mark.text}`);
+    item.append(element("span", "said", mark.right ? ", as told" : ", not as told"));
+    list.append(item);
+  }
+  return [list];
 }
 
 /** Sparklines of all columns with a line at the moment that plays. */
