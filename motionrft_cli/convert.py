@@ -82,15 +82,12 @@ def convert(
     paths = expand_inputs(inputs, null)
     if show_joint_map:
         return _joint_map(paths)
-    if meanwhile and not join:
-        raise UserError("--meanwhile says how two motions are joined: add --join.")
-    if join or dataset:
-        refuse_several(f"convert {'--join' if join else '--dataset'}")
-    if join:
-        return _joined(call, paths, meanwhile)
+    if join or meanwhile:
+        return _joined(call, paths, join, meanwhile)
     if check:
         return convert_dataset.check(call, paths)
     if dataset:
+        refuse_several("convert --dataset")
         return convert_dataset.build_or_complete(call, paths)
     if "official" in (call.preset.to, call.preset.format):
         return _official(call, paths)
@@ -165,10 +162,13 @@ def _tell_rate(call: ConvertCall, conversion: "Conversion") -> None:
         )
 
 
-def _joined(call: ConvertCall, paths: list[Path], meanwhile: bool) -> int:
+def _joined(call: ConvertCall, paths: list[Path], join: bool, meanwhile: bool) -> int:
     from motionrft.files.joining import join_files
     from motionrft.files.words import target_words
 
+    if not join:
+        raise UserError("--meanwhile says how two motions are joined: add --join.")
+    refuse_several("convert --join")
     conversion = _conversion(call)
     if call.out is None:
         raise UserError("--out is missing: name the file or the folder to write to.")

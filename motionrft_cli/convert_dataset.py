@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 ConvertCall = Call[ConvertPreset]
 _SHOWN = 10
+_BUILDS = ("captions", "splits", "compose", "mirror", "fps", "licence", "cut", "split_long")
+"""Settings that mean nothing to a data set that is there already."""
 
 
 def build_or_complete(call: ConvertCall, paths: list[Path]) -> int:
@@ -100,6 +102,12 @@ def _complete(call: ConvertCall, folder: Path) -> int:
     from motionrft.data.captions import caption_fault
     from motionrft.files.existing import check_dataset, complete_dataset
 
+    for name in _BUILDS:
+        if getattr(call.preset, name) != ConvertPreset.model_fields[name].get_default():
+            raise UserError(
+                f"{name} acts where a data set is built, and {folder} is one, which is only completed: leave it out, or "
+                "build another from its motions."
+            )
     if _asks_to_repack(call, folder):
         return _repack(call, folder)
     with call.console.progress("checking", None, "clips") as bar:

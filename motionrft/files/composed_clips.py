@@ -14,7 +14,7 @@ from torch import Tensor
 from motionrft.files.captions import text_lines
 from motionrft.files.clip_writing import save_clip
 from motionrft.files.composition import Composed, CompositionRecipe, Source, compositions
-from motionrft.files.dataset_layout import FOLDERS, TEXTS
+from motionrft.files.dataset_layout import FOLDERS, PART, PARTS, TEXTS
 from motionrft.files.even_groups import even_compositions
 from motionrft.files.parallel import mapped
 from motionrft.parsing import filled_lines
@@ -115,6 +115,7 @@ def composed_rows(
             "content": made.label,
             "style": STYLE,
             "group": made.group,
+            PARTS: PART.join(dict.fromkeys(part for part, _ in made.parts)),
             split_column: made.split,
         }
         for clip, made in composed.items()

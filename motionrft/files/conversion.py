@@ -12,7 +12,7 @@ import torch
 
 from motionrft.errors import UserError
 from motionrft.files.arrays import read_arrays
-from motionrft.files.captions import first_caption
+from motionrft.files.captions import first_caption, mirror_caption
 from motionrft.files.checks import check_finite, check_frames, check_resampling
 from motionrft.files.formats.base import FileFault, WritingOptions, Written
 from motionrft.files.formats.table import format_named, write_as
@@ -211,16 +211,16 @@ def _reading_of(source: Path, conversion: Conversion) -> ReadingOptions:
 
 def convert_motion(motion: Motion, conversion: Conversion) -> Motion:
     """A motion in the target's representation, at the rate of the conversion: joints for pictures; a file format takes
-    any and converts itself.
+    any and converts itself. What a mirrored one is said to show is mirrored too.
 
     Raises:
         UserError: the motion's skeleton has no such representation.
     """
     target = JOINTS if conversion.target in PICTURES else motion.representation
     target = conversion.target if conversion.target in REPRESENTATIONS else target
-    values = torch.from_numpy(motion.array)
+    values, text = torch.from_numpy(motion.array), motion.text
     if conversion.mirror:
-        values = mirror(values, motion.representation)
+        values, text = mirror(values, motion.representation), text and mirror_caption(text)
     rate = target_rate(motion, conversion)
     if rate != motion.fps:
         check_resampling(len(values), motion.fps, rate, str(motion.source))
@@ -228,7 +228,7 @@ def convert_motion(motion: Motion, conversion: Conversion) -> Motion:
     values = convert(values[None], motion.representation, target)[0]
     check_finite(values.numpy(), f"{motion.source}: as {target}")
     check_frames(len(values), f"{motion.source}: as {target} at {rate:g} fps")  # nobody could read it back
-    return replace(motion, array=values.numpy(), representation=target, fps=rate)
+    return replace(motion, array=values.numpy(), representation=target, fps=rate, text=text)
 
 
 def target_rate(motion: Motion, conversion: Conversion) -> float:
@@ -245,7 +245,8 @@ def write_target(path: Path, motion: Motion, conversion: Conversion) -> Written:
     A text file that is there stays, unless it belongs to a motion that is replaced.
     """
     replaced = path.exists()
-    caption = motion.text or first_caption(motion.source.with_suffix(".txt"))
+    beside = first_caption(motion.source.with_suffix(".txt"))
+    caption = motion.text or (mirror_caption(beside) if conversion.mirror else beside)
     if conversion.target in PICTURES:
         joints = motion.array.reshape(len(motion), -1, 3)
         write_picture(path, [joints], [caption] if caption else [], motion.fps)

@@ -15,7 +15,7 @@ from motionrft.files.captions import mirror_caption, read_captions
 from motionrft.files.clip_names import name_fault, read_names
 from motionrft.files.composed_clips import append_rows, composed_rows, shortfalls, write_composed
 from motionrft.files.dataset_clips import ClipWriter, is_image
-from motionrft.files.dataset_layout import CARD, FOLDERS, SHARD_INDEX, SHARDS, TEXTS
+from motionrft.files.dataset_layout import CARD, FOLDERS, PARTS, SHARD_INDEX, SHARDS, TEXTS
 from motionrft.files.dataset_recipe import DatasetRecipe, DatasetReport
 from motionrft.files.hold_out import is_hold_out_list
 from motionrft.files.packing import Packer, layout_of
@@ -99,11 +99,11 @@ def _check_columns(rows: Mapping[str, Mapping[str, str]], recipe: DatasetRecipe)
         raise UserError(
             f"{recipe.splits}: no column 'content', which says what to compose; it has {', '.join(columns)}."
         )
-    if any(row.get("group") for row in rows.values()):
-        raise UserError(
-            f"{recipe.splits}: the column 'group' will say which composed clips belong together, and says something else "
-            "here: rename it."
-        )
+    for column, says in (("group", "which composed clips belong together"), (PARTS, "what they are made of")):
+        if any(row.get(column) for row in rows.values()):
+            raise UserError(
+                f"{recipe.splits}: the column {column!r} will say {says}, and says something else here: rename it."
+            )
 
 
 def _compose(

@@ -15,6 +15,8 @@ SAMPLING = "sampling.json"
 """What a folder of samples says of itself: how they were made, and their frame rate."""
 SHARD_INDEX, SHARDS = "shards.json", "shards"
 """Of a data set in shards: the list of them, and the folder in which they lie instead of the folders above."""
+PARTS, PART = "parts", "|"
+"""Column of `index.csv` that names the clips which a composed one is made of, and what stands between two of them."""
 
 
 def folder_of(root: Path, representation: str) -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 from motionrft.errors import UserError
 from motionrft.files.clip_names import read_names
 from motionrft.files.clip_store import Lines
+from motionrft.files.dataset_layout import PART, PARTS
 from motionrft.files.shards import open_clips
 from motionrft.parsing import csv_stream
 
@@ -30,6 +31,8 @@ _HELD_OUT = re.compile(rf"({'|'.join(LISTS)})-[\w-]+\.txt")
 @dataclass(frozen=True)
 class HeldOutClass:
     """`key=value`: a column of `index.csv` and what it says, or `caption` and a word or more of some caption.
+
+    A composed clip is of the class where a clip is that it was made of.
 
     A word stands for its usual forms: `kick` is in a caption of kicks, kicked or kicking.
     """
@@ -99,7 +102,13 @@ def _membership(folder: Path, held: HeldOutClass) -> Callable[[str], bool]:
     columns, rows = csv_stream(path)
     if held.key not in columns or "clip_id" not in columns:
         raise UserError(f"{path}: no column {held.key!r}; it has {', '.join(columns)}.")
-    members = {row["clip_id"] for _, row in rows if row[held.key] == held.value}
+    members, composed = set[str](), dict[str, list[str]]()
+    for _, row in rows:
+        if row[held.key] == held.value:
+            members.add(row["clip_id"])
+        if row.get(PARTS):
+            composed[row["clip_id"]] = row[PARTS].split(PART)
+    members |= {clip for clip, parts in composed.items() if not members.isdisjoint(parts)}
     return lambda clip: clip in members
 
 

@@ -20,8 +20,9 @@ from motionrft.preferences.journal import Journal, unanswered
 from motionrft.preferences.judges.base import Item, Judge, Judgement
 from motionrft.preferences.prompts import EventPrompt, event_text
 from motionrft.preferences.scoring import KINDS, Kind
-from motionrft.representations.join import BLEND, join
+from motionrft.representations.join import BLEND, join, repeated
 from motionrft.representations.names import JOINTS
+from motionrft.representations.together import stands
 from motionrft.reward.events import EVENTS, Event, Shown
 
 BELIEVED = 0.6
@@ -235,7 +236,7 @@ def _repeated(clips: Clips, fps: float, rng: Random, name: str) -> Known:
         raise UserError("validation: no kind of motion shows an event that can be counted, once a clip.")
     event, times = rng.choice(usable), rng.choice(_TIMES)
     clip = rng.choice(once[event]).double()
-    joints = join([clip] * times).float().numpy()
+    joints = (repeated(clip, times) if stands(clip) else join([clip] * times)).float().numpy()
     wrong = rng.choice([number for number in _TIMES if number != times])
     return _known("frequency", name, joints, fps, (([event], times), ([event], wrong)), rng)
 

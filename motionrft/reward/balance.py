@@ -10,7 +10,8 @@ import torch
 from motionrft.data import MotionDataset, pad
 from motionrft.errors import UserError
 from motionrft.reward.base import Learnt, Reward
-from motionrft.reward.motionreward.motionreward import SHARED_TERMS
+from motionrft.reward.motionreward.motionreward import CONTRAST, SHARED_TERMS
+from motionrft.reward.opposites import unsaid
 from motionrft.reward.quantiles import HeldOut
 from motionrft.training.seeds import generator_for
 
@@ -39,8 +40,9 @@ def balanced(reward: Reward, data: MotionDataset | None) -> dict[str, float]:
     unknown = [name for name in weights if name not in spreads]
     if unknown:
         raise UserError(
-            f"balance: the spread of {unknown[0]} on real motions is not known: this reward was saved without it. Name "
-            "real motions with --data, or set weights by hand."
+            f"balance: the spread of {unknown[0]} on real motions is not known: this reward was saved without it, and "
+            f"{'no data is named' if data is None else 'the data does not tell it'}. Name real motions with --data whose "
+            "captions it knows something of, or set weights by hand."
         )
     still = [name for name in weights if spreads[name] < _SMALLEST]
     if still:
@@ -55,16 +57,19 @@ def balanced(reward: Reward, data: MotionDataset | None) -> dict[str, float]:
 
 @torch.no_grad()
 def measured(reward: Reward, data: MotionDataset) -> dict[str, float]:
-    """Standard deviation of each term over real clips with their own first captions."""
+    """Standard deviation of each term over real clips with their own first captions, where it knows something of them."""
     order = torch.randperm(len(data), generator=generator_for(0, "spread"))[:SAMPLE]
     values: dict[str, list[torch.Tensor]] = {}
     for items in order.split(_BATCH):
         motion, lengths = pad([data.motion(int(item), reward.representation) for item in items])  # (B, T, D)
-        condition = reward.prepare([data.items[int(item)].captions[0].text for item in items])
+        texts = [data.items.text(int(item)) for item in items]
+        condition = reward.prepare(texts)
         device = _device(reward)
         for name, value in reward(motion.to(device), lengths.to(device), condition.to(device))[1].items():
-            values.setdefault(name, []).append(value.float().cpu())
-    return _with_similarity({name: float(torch.cat(parts).std()) for name, parts in values.items()})
+            known = torch.tensor([name != CONTRAST or bool(unsaid(text)) for text in texts])  # (B,)
+            values.setdefault(name, []).append(value.float().cpu()[known])
+    found = {name: torch.cat(parts) for name, parts in values.items()}
+    return _with_similarity({name: float(each.std()) for name, each in found.items() if len(each) > 1})
 
 
 def _known(reward: Reward) -> dict[str, float]:

@@ -88,6 +88,8 @@ def test_a_list_on_standard_input_with_odd_names(execute: Run, tmp_path: Path) -
         ((".", "--dataset", "--out", "out"), "--captions FILE.jsonl is missing"),
         ((".", "--check"), "no data set in HumanML3D's layout"),
         (("a.npy", "--to", "joints", "--joint-map", "a.npy", "--out", "out"), "is not UTF-8"),
+        (("a.npy", "a.npy", "--join", "--to", "joints", "--out", "j.bvh"), "--to joints writes .npy"),
+        (("a.npy", "a.npy", "--meanwhile", "--to", "joints", "--out", "j.npy"), "add --join"),
     ],
 )
 def test_mistakes_end_in_one_line_and_nothing_written(
@@ -135,5 +137,8 @@ def test_a_data_set_in_one_command_then_checked(run: Run, tmp_path: Path) -> Non
     assert (tmp_path / "data/texts/b.txt").read_bytes() == (Path(there) / "texts/b.txt").read_bytes()
     (tmp_path / "data/texts/b.txt").unlink()
     assert run("convert", out, "--check").code == 3
+    for flag in ("--mirror", "--fps=30", "--set=compose={pairs: {train: 1}}"):
+        refused = run("convert", out, "--dataset", flag)
+        assert refused.code == 2 and "acts where a data set is built" in refused.err
     completed = run("convert", out, "--dataset")
     assert completed.code == 3 and "0 clips completed" in completed.err

@@ -12,8 +12,10 @@ from motionrft.files.conversion import (
     Conversion,
     convert_file,
     convert_files,
+    convert_motion,
     existing_outputs,
     target_name,
+    write_target,
 )
 from motionrft.files.parallel import mapped
 from motionrft.files.planning import Job, plan_jobs
@@ -132,3 +134,12 @@ def test_targets_have_aliases_and_a_list() -> None:
 
 def test_processes_give_the_same_results_in_order() -> None:
     assert list(mapped(math.sqrt, range(50), 2)) == [math.sqrt(n) for n in range(50)]
+
+
+def test_what_a_mirrored_motion_is_said_to_show_is_mirrored(tmp_path: Path) -> None:
+    motion = Motion(people(30)[0].float().numpy(), "joints", 20.0, tmp_path / "a.npy", text="turns left")
+    mirrored = Conversion("joints", mirror=True)
+    assert convert_motion(motion, mirrored).text == "turns right"
+    assert convert_motion(motion, Conversion("joints")).text == "turns left"
+    write_target(tmp_path / "b.npy", convert_motion(motion, mirrored), mirrored)
+    assert (tmp_path / "b.txt").read_text() == "turns right\n"

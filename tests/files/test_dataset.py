@@ -257,6 +257,10 @@ def test_composed_clips_join_a_splits_own_clips_and_say_which_belong_together(tm
     assert sorted(dataset.groups.tolist()) == [-1] * 4 + [0, 0, 0, 1, 1, 2, 2]
     pair = [item for item in dataset.items if item.key.startswith("train-pair-0000")]
     assert {item.label for item in pair} == {"walk>bow/composed", "bow>walk/composed"}
+    with open(tmp_path / "data/index.csv", newline="") as file:
+        parts = {row["clip_id"]: row["parts"].split("|") for row in csv.DictReader(file)}
+    assert parts["w0"] == [""] and set(parts["train-pair-0000-a"]) == set(parts["train-pair-0000-b"])
+    assert len(parts["train-pair-0000-a"]) == 2 and len(parts["train-count-0000-3"]) == 1
     assert pair[0].length == 2 * 49 - 8 - 1
     batches = GroupedBatches(dataset, 6, seed=0)
     for step in range(10):

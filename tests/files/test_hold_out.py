@@ -47,6 +47,20 @@ def test_a_class_of_the_index_is_on_one_side(folder: Path) -> None:
     assert counts == {"train-without-kick": 1, "val-without-kick": 1, "tune-kick": 2, "test-kick": 1}
 
 
+@pytest.mark.parametrize("held", ["content=kick", "style=odd"])
+def test_what_is_composed_of_a_class_belongs_to_it(folder: Path, held: str) -> None:
+    rows = [
+        f"{clip},{split},{content},{'odd' if content == 'kick' else ''},"
+        for clip, (split, content, _) in CLIPS.items()
+    ]
+    rows += ["walks,train,walk>walk,composed,b|d", "both,train,walk>kick,composed,b|a"]
+    (folder / "index.csv").write_text("\n".join(["clip_id,split,content,style,parts", *rows]))
+    (folder / "train.txt").write_text("both\na\nwalks\nb\n")
+    hold_out(folder, HeldOutClass.parse(held))
+    found = lists(folder, held.partition("=")[2])
+    assert (found["train-without"], found["tune"]) == (["walks", "b"], ["both", "a"])
+
+
 def test_a_class_can_be_what_captions_say_in_its_usual_forms(folder: Path) -> None:
     hold_out(folder, HeldOutClass.parse("caption=kick"))
     assert lists(folder, "kick") == {

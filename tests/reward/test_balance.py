@@ -38,6 +38,23 @@ def test_without_a_table_real_motions_are_measured(reward: MotionReward, dataset
     assert acting == pytest.approx({"semantic": 1.0, "preference": expected}, rel=1e-3)
 
 
+def test_a_contrast_is_measured_on_captions_that_tell_something(
+    reward: MotionReward, dataset: MotionDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reward.eval().weigh({"semantic": 1.0, "contrast": 1.0})
+    with pytest.raises(UserError, match=r"contrast on real motions is not known.*the data does not tell it"):
+        balanced(reward, dataset)
+    told = [f"a person bows {number}" for number in ("twice", "once", "thrice", "deeply", "low")]
+    monkeypatch.setattr(dataset.items, "text", lambda item: told[item % len(told)])
+    motion, lengths = pad([dataset.motion(item) for item in range(len(dataset))])
+    texts = [told[item % len(told)] for item in range(len(dataset))]
+    with torch.no_grad():
+        terms = reward(motion, lengths, reward.prepare(texts))[1]
+    telling = torch.tensor([item % len(told) < 3 for item in range(len(dataset))])
+    expected = float(terms["semantic"].std() / terms["contrast"][telling].std())
+    assert balanced(reward, dataset)["contrast"] == pytest.approx(expected, rel=1e-3)
+
+
 def test_balanced_is_short_for_all_four_terms_of_the_paper() -> None:
     for preset in (
         FinetunePreset.of({"weights": "balanced"}),
