@@ -175,6 +175,10 @@ class MotionDataset:
                 self._recent.put(key, motion, motion.nbytes)
         return motion
 
+    def read(self, index: int, representation: str = "kinematic") -> Tensor:
+        """As `motion`, but not kept in memory: for who goes through all of them once."""
+        return self._load(self.items[index], representation)
+
     def expect(self, items: Iterable[int] | Tensor, representations: Iterable[str] = ("kinematic",)) -> None:
         """Have a thread read these items (B,), which are asked for next."""
         numbers = items.tolist() if isinstance(items, Tensor) else items
@@ -187,7 +191,7 @@ class MotionDataset:
         """
         if any(path.is_file() for path in Statistics.files(self.folder, representation)):
             return Statistics.load(self.folder, representation)
-        clips = (self.motion(item, representation) for item in range(len(self)))
+        clips = (self.read(item, representation) for item in range(len(self)))
         return self.kept_statistics(representation, lambda: Statistics.of_clips(clips, representation))
 
     def kept_statistics(self, what: str, compute: Callable[[], Statistics]) -> Statistics:

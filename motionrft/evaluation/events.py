@@ -19,6 +19,7 @@ from motionrft.preferences.judges.base import Item, Judge, Judgement
 from motionrft.preferences.prompts import EventPrompt
 from motionrft.preferences.run import judged
 from motionrft.preferences.scoring import KINDS
+from motionrft.training.devices import name_of_precision
 from motionrft.training.fingerprints import text_hash
 from motionrft.training.seeds import item_seed
 
@@ -48,7 +49,7 @@ def evaluate_events(
     failed = 0
     for seed in seeds:
         items, jitter, unusable = sampled_events(source, prompts, seed)
-        answers = dict(judge.judge(items))
+        answers = _answered(source, judge, items)
         failed += sum(answer.score is None for answer in answers.values())
         found = judged([{"kind": items[p].prompt.kind, "score": a.score} for p, a in answers.items()])
         if not found:
@@ -73,7 +74,7 @@ def evaluate_events(
         {"identity": told, "split": "prompts", "items": len(prompts), **counts},
         {"sampling": dict(source.settings)},
         list(seeds),
-        machine(source.generator.device),
+        machine(source.generator.device, name_of_precision(source.dtype)),
         collect(repetitions),
         notes=notes,
     )
@@ -96,6 +97,14 @@ def with_events(result: EvaluationResult, events: EvaluationResult) -> Evaluatio
         metrics={**result.metrics, **found, JITTER: events.metrics["jitter"]},
         notes=[*result.notes, *(note for note in events.notes if note not in result.notes)],
     )
+
+
+def _answered(source: GeneratorSource, judge: Judge, items: Sequence[Item]) -> dict[int, Judgement]:
+    """Each item's judgement by its place: the first process asks for all, so that nothing is paid twice."""
+    company = source.company
+    answers = company.gather(company.first(lambda: dict(judge.judge(items))))[0]
+    assert answers is not None, "the first process has asked"
+    return answers
 
 
 @torch.no_grad()

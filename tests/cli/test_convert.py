@@ -88,6 +88,8 @@ def test_a_list_on_standard_input_with_odd_names(execute: Run, tmp_path: Path) -
         ((".", "--dataset", "--out", "out"), "--captions FILE.jsonl is missing"),
         ((".", "--check"), "no data set in HumanML3D's layout"),
         (("a.npy", "--to", "joints", "--joint-map", "a.npy", "--out", "out"), "is not UTF-8"),
+        (("a.npy", "a.npy", "--join", "--to", "joints", "--out", "j.bvh"), "--to joints writes .npy"),
+        (("a.npy", "a.npy", "--meanwhile", "--to", "joints", "--out", "j.npy"), "add --join"),
     ],
 )
 def test_mistakes_end_in_one_line_and_nothing_written(

@@ -42,6 +42,7 @@ def test_events_are_judged_alike(models, tmp_path, capsys):  # noqa: F811
     assert run([*asked, "--precision", "bf16"]) == 0
     half = json.loads(capsys.readouterr().out)
     assert half["metrics"] != alone["metrics"]
+    assert half["environment"]["precision"] == "bfloat16"
 
 
 def test_files_are_measured_alike_and_a_bad_one_is_told_once(tmp_path, capsys):

@@ -217,10 +217,10 @@ def _statistics(data: MotionDataset, representation: str, window: int | None) ->
 
 def _seen(data: MotionDataset, representation: str, window: int) -> Iterator[Tensor]:
     """The frames of many clips at a time, (frames, J, 3): of one, calls cost several times what they compute."""
-    blocks = torch.arange(len(data)).split(_CLIPS_AT_ONCE)
-    for number, items in enumerate(blocks, 1):
-        motion, lengths = pad([data.motion(int(item), representation) for item in items])  # (B, T, 3 J), (B,)
-        data.expect(blocks[number] if number < len(blocks) else (), (representation,))
+    for items in torch.arange(len(data)).split(_CLIPS_AT_ONCE):
+        motion, lengths = pad(
+            [data.read(item, representation) for item in items.tolist()]
+        )  # (B, T, 3 J), (B,)
         seen = seen_from_windows(motion.unflatten(-1, (-1, 3)), window)  # (B, T, J, 3)
         yield seen[length_mask(lengths, motion.shape[1])]
 

@@ -9,7 +9,6 @@ those did not decide. What remains of the square of the clips is the product of 
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 _FIRST, _MORE = 64, 4
@@ -67,13 +66,15 @@ def largest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
     They lie in the `count` groups of largest maxima: one quick pass over all, and a sort of little.
     """
-    groups = -(-scores.shape[1] // _GROUP)
-    if 4 * count > groups:
+    columns = scores.shape[1]
+    whole = columns // _GROUP
+    if 4 * count > whole:
         return scores.topk(count)
-    grouped = F.pad(scores, (0, -scores.shape[1] % _GROUP), value=float("-inf")).unflatten(
-        -1, (groups, _GROUP)
-    )
-    chosen = grouped.amax(-1).topk(count).indices  # (B, count)
-    within = grouped.gather(1, chosen[..., None].expand(-1, -1, _GROUP)).flatten(1)  # (B, count G)
-    values, places = within.topk(count)
-    return values, chosen.gather(1, places // _GROUP) * _GROUP + places % _GROUP
+    maxima = scores[:, : whole * _GROUP].unflatten(-1, (whole, _GROUP)).amax(-1)  # (B, groups)
+    if columns % _GROUP:
+        maxima = torch.cat((maxima, scores[:, whole * _GROUP :].amax(-1, keepdim=True)), dim=-1)
+    groups = maxima.topk(count).indices  # (B, count)
+    places = (groups[..., None] * _GROUP + torch.arange(_GROUP)).flatten(1)  # (B, count G)
+    within = scores.gather(1, places.clamp(max=columns - 1)).masked_fill_(places >= columns, float("-inf"))
+    values, best = within.topk(count)
+    return values, places.gather(1, best)
