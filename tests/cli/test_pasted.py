@@ -143,6 +143,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "runs" / "prefer" / "pairs.jsonl").write_text(pair)
     prompt = '{"text": "a person bows", "kind": "frequency", "events": ["bow"], "held_out": true}\n'
     (place / "runs" / "prefer" / "prompts.jsonl").write_text(prompt)
+    (place / "runs" / "words").mkdir()
+    (place / "runs" / "words" / "prompts.jsonl").write_text(f'{{"text": "a person bows twice"}}\n{prompt}')
+    (place / "mine.txt").write_text("a person bows twice\na person bows, then walks forward\n")
     code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     (place / "my_rewards.py").write_text(next(block for block in code if "def low_hands" in block))
     return place

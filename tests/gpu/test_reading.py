@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from motionrft.data import MotionDataset
+from motionrft.data import MotionDataset, collate
 from motionrft.reward.motionreward.preset import TrainRewardPreset
 from motionrft.reward.motionreward.semantic import SemanticTrainer
 from motionrft.reward.motionreward.training import new_reward
@@ -37,10 +37,9 @@ def test_a_batch_of_clips_is_moved_and_normalised_without_waiting(
     preset = TrainRewardPreset.of({"model": SMALL, "semantic": {"batch": 4}})
     trainer = SemanticTrainer(new_reward(preset, data), data, None, preset.semantic)
     items = trainer.batches[0]
-    batch = trainer._batch(
-        items, 0, "kinematic"
-    )  # read before: lengths are numbers, which shapes do not have
-    monkeypatch.setattr(trainer, "_batch", lambda *asked: batch)
+    # Read before: lengths are numbers, which shapes do not have.
+    batch = collate(data, items, preset.seed, 0, "kinematic")
+    monkeypatch.setattr("motionrft.reward.motionreward.semantic.collate", lambda *asked: batch)
     with FakeDevice() as fake:
         trainer.device = fake.device
         trainer.reward.to(fake.device)

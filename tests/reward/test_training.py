@@ -105,9 +105,12 @@ def test_every_other_round_is_mirrored_with_its_captions(
     settings = preset(data_folder, semantic={**TINY["semantic"], "mirror": True})
     data = open_splits(settings.data, settings.min_frames, settings.max_frames)
     trainer = semantic.SemanticTrainer(new_reward(settings, data.train), data.train, None, settings.semantic)
-    plain, image = (trainer._batch(trainer.batches[0], step, "joints") for step in (0, 3))
-    assert all(text.islower() for text in plain.texts) and all(text.isupper() for text in image.texts)
-    left, right = (batch.motion.unflatten(-1, (22, 3))[:, :, (20, 21), 0] for batch in (plain, image))
+    monkeypatch.setattr(trainer.reward, "normalise", lambda motion, lengths, name: motion)
+    items, rounds = trainer.batches[0], (0, 3)
+    plain, image = (trainer._texts(items, step) for step in rounds)
+    assert all(text.islower() for text in plain) and all(text.isupper() for text in image)
+    motions = (trainer._motion(items, step, "joints").target for step in rounds)
+    left, right = (motion.unflatten(-1, (22, 3))[:, :, (20, 21), 0] for motion in motions)
     torch.testing.assert_close(right, -left.flip(-1))
 
 
