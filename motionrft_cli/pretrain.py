@@ -43,6 +43,11 @@ def pretrain(
     from motionrft.training.distribution import Distribution
 
     console = call.console
+    if call.preset.base is not None:
+        console.warn_of_all(
+            f"{call.preset.base} is trained further: its configuration and statistics stay; `generator` and "
+            "`feature_bias` do not count."
+        )
     result: dict[str, float] = {}
     with Distribution.join(call.device()) as company, followed(call, log) as progress:
         company.first(call.output_folder)

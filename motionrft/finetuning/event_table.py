@@ -12,21 +12,13 @@ from motionrft.preferences.judges.base import Item, Judgement
 from motionrft.preferences.scoring import KINDS, event_score
 from motionrft.report.content import Mark
 from motionrft.reward.events import EVENTS
-from motionrft.training.distribution import Distribution
 from motionrft.training.progress import Progress
 
 
 def judged_events(
-    source: GeneratorSource,
-    events: EventTest,
-    seeds: Sequence[int],
-    progress: Progress,
-    keep: Keep,
-    company: Distribution,
+    source: GeneratorSource, events: EventTest, seeds: Sequence[int], progress: Progress, keep: Keep
 ) -> EvaluationResult:
-    """The evaluation of the event prompts, in every process; the first one asks the judge, so that no answer is paid
-    twice.
-    """
+    """The evaluation of the event prompts, sampled by all processes of `source`, each of which has it."""
     done = 0
 
     def seen(items: Sequence[Item], judgements: Sequence[Judgement]) -> None:
@@ -35,11 +27,7 @@ def judged_events(
         keep(picture_events(items, judgements))
         progress.update(done, {})
 
-    found = company.gather(
-        company.first(lambda: evaluate_events(source, events.judge, events.prompts, seeds, seen))
-    )[0]
-    assert found is not None, "the first process has evaluated"
-    return found
+    return evaluate_events(source, events.judge, events.prompts, seeds, seen)
 
 
 def picture_events(items: Sequence[Item], judgements: Sequence[Judgement], count: int = PICTURED) -> Pictured:

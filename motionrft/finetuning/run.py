@@ -348,8 +348,8 @@ class FinetuneRun:
         self, name: str, events: EventTest, seeds: Sequence[int], progress: Progress, keep: Keep
     ) -> EvaluationResult:
         with self._averaged(name):
-            source = GeneratorSource(self.generator, name, sampling=self.sampling)
-            return judged_events(source, events, seeds, progress, keep, self.distribution)
+            source = GeneratorSource(self.generator, name, sampling=self.sampling, company=self.distribution)
+            return judged_events(source, events, seeds, progress, keep)
 
     def _averaged(self, name: str) -> AbstractContextManager[None]:
         """With the averaged weights, where there are any; not of the untuned generator."""

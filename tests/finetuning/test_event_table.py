@@ -1,7 +1,9 @@
 """Events in a run's table and pictures: what was told, and whether it was seen."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,11 +13,14 @@ from motionrft.evaluation.events import with_events
 from motionrft.evaluation.result import EvaluationResult
 from motionrft.evaluation.tables import markdown, protocol_of
 from motionrft.finetuning.event_table import marks, picture_events
+from motionrft.finetuning.held_out import EventTest
 from motionrft.finetuning.kept_evaluations import KeptEvaluations
 from motionrft.finetuning.report import Pictured, prompts
+from motionrft.finetuning.run import FinetuneRun
 from motionrft.preferences.judges.base import Item, Judgement
 from motionrft.preferences.prompts import EventPrompt
 from motionrft.report.content import Mark
+from motionrft.training.progress import Silent
 
 KICKED = {"bow": [[0, 10]], "kick": [[20, 30]]}
 
@@ -82,3 +87,24 @@ def test_marks_are_kept_with_the_motions(tmp_path: Path) -> None:
     assert shown is not None and shown.marks == made.marks
     (prompt,) = prompts(made, shown)
     assert prompt.marks == ((Mark("bows", True),),) * 2 and json.dumps(prompt.gain) == "0.0"
+
+
+def test_each_process_of_a_run_samples_the_event_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They meet inside the evaluation: a first process that evaluated alone would leave the others idle."""
+    company = object()
+    asked: list[Any] = []
+
+    def evaluated(source: Any, judge: Any, told: Any, seeds: Any, watch: Any) -> str:
+        asked.append((source.company, judge, told, list(seeds)))
+        watch([item()] * 2, [Judgement(0.5, {"seen": KICKED})] * 2)
+        return "result"
+
+    monkeypatch.setattr("motionrft.finetuning.event_table.evaluate_events", evaluated)
+    shown: list[Any] = []
+    run = SimpleNamespace(
+        generator=None, sampling=None, distribution=company, _averaged=lambda name: nullcontext()
+    )
+    events = EventTest(["prompt"], "judge")  # type: ignore[arg-type,list-item]
+    found = FinetuneRun._judged(run, "after", events, [0, 1], Silent(), shown.append)  # type: ignore[arg-type]
+    assert found == "result" and asked == [(company, "judge", ["prompt"], [0, 1])]
+    assert [pictured.rewards for pictured in shown] == [[0.5, 0.5]]
