@@ -200,9 +200,25 @@ def test_jobs_convert_what_one_does(run: Run, motions: Path, tmp_path: Path) -> 
     assert [line["file"] for line in merged] == [line["file"] for line in alone]
 
 
-def test_a_command_that_runs_in_one_process_says_so_in_every_one(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+def test_processes_build_a_data_set_together_and_one_says_so(
+    run: Run, motions: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    result = run("prefer", "--out", "out")
-    assert result.code == 2 and "prefer runs in one process" in result.err
+    (motions / "3.npy").unlink()
+    captions = [json.dumps({"clip_id": str(number), "captions": ["a person walks"]}) for number in range(5)]
+    (tmp_path / "captions.jsonl").write_text("\n".join(captions))
+    (tmp_path / "splits.csv").write_text("clip_id,split\n0,train\n1,train\n2,val\n4,test\n")
+    asked = ("convert", str(motions), "--dataset", "--json", "--splits", str(tmp_path / "splits.csv"))
+    asked = (*asked, "--captions", str(tmp_path / "captions.jsonl"), "--out")
+    (alone,) = documents(run(*asked, str(tmp_path / "alone")))
+    first, other = in_processes(tmp_path, *asked, str(tmp_path / "shared"))
+    assert (first.code, other.code) == (0, 0), first.err + other.err
+    assert documents(first) == [alone | {"out": str(tmp_path / "shared")}] and not other.out + other.err
+    first, other = in_processes(tmp_path, *asked, str(motions))
+    assert (first.code, other.code) == (2, 2) and "error:" in first.err and not other.err
+    assert run(*asked, str(tmp_path / "share"), "--shard", "1/2").code == 2, "a data set is made whole"
+
+
+def test_a_command_that_runs_in_one_process_says_so_once(motions: Path, tmp_path: Path) -> None:
+    first, other = in_processes(tmp_path, "convert", str(motions), "--check")
+    assert (first.code, other.code) == (2, 2)
+    assert "convert --check runs in one process; 2 were started" in first.err and not other.err
