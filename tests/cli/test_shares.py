@@ -200,9 +200,7 @@ def test_jobs_convert_what_one_does(run: Run, motions: Path, tmp_path: Path) -> 
     assert [line["file"] for line in merged] == [line["file"] for line in alone]
 
 
-def test_processes_build_a_data_set_together_and_one_says_so(
-    run: Run, motions: Path, tmp_path: Path
-) -> None:
+def test_processes_build_a_data_set_together_and_one_says_so(run: Run, motions: Path, tmp_path: Path) -> None:
     (motions / "3.npy").unlink()
     captions = [json.dumps({"clip_id": str(number), "captions": ["a person walks"]}) for number in range(5)]
     (tmp_path / "captions.jsonl").write_text("\n".join(captions))
