@@ -38,7 +38,7 @@ def mapped(
         RunError: a process died, which is nearly always for want of memory.
     """
     own = _mapped(work, items[company.place :: company.processes], processes)
-    return company.rounds(own, len(items), _ROUND * max(1, processes))
+    return company.rounds(own, _ROUND * max(1, processes))
 
 
 def _mapped(work: Callable[[Item], Result], items: Sequence[Item], processes: int) -> Iterator[Result]:

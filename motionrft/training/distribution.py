@@ -296,11 +296,11 @@ class Distribution:
             self._guarded(torch.distributed.broadcast_object_list, found, 0)
         return cast(T, found[0])
 
-    def rounds(self, own: Iterator[T], count: int, size: int) -> Iterator[T]:
-        """What all processes make of `count` items that are dealt out in turn, in order: in the main process.
+    def rounds(self, own: Iterator[T], size: int) -> Iterator[T]:
+        """What all processes make of items that were dealt out in turn, in the order of these: in the main process.
 
-        Nothing waits for more than `size` items of another, and no process holds more of them. In the others nothing
-        comes out, but they have to go through it as well.
+        Nobody waits for more than `size` items of another, nor holds more of them. In the others nothing comes out, but
+        they have to go through it as well.
 
         Args:
             own: results of this process's items, made as they are asked for.
@@ -311,10 +311,12 @@ class Distribution:
         if self.processes == 1:
             yield from own
             return
-        for _ in range(0, count, size * self.processes):
+        while True:
             parts = self.gather(list(islice(own, size)))
             if not all(isinstance(part, list) for part in parts):
                 raise RunError(LOST_ONE)
+            if not any(parts):
+                return
             if self.main:
                 yield from (part[place] for place in range(size) for part in parts if place < len(part))
 
