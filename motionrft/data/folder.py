@@ -159,6 +159,12 @@ class MotionDataset:
         digest.update(contents.encode())
         return digest.hexdigest() + (_SAMPLED if sampled else "")
 
+    @property
+    def strict_identity(self) -> str:
+        """`identity`, and where samples stand for the motions what the system says of the files: of no change unseen."""
+        known = self.identity
+        return known + self.clips.stamp(list(self.items.clips)) if known.endswith(_SAMPLED) else known
+
     def motion(self, index: int, representation: str = "kinematic") -> Tensor:
         """Motion of an item, (T, D) float32 as stored (not normalised); joints are (T, 66).
 
@@ -196,10 +202,7 @@ class MotionDataset:
 
     def kept_statistics(self, what: str, compute: Callable[[], Statistics]) -> Statistics:
         """Statistics of this split's clips that were computed here before, or are now; `what` says of what in words."""
-        known = self.identity
-        if known.endswith(_SAMPLED):  # a change between the samples would go unseen
-            known += self.clips.stamp(list(self.items.clips))
-        return kept_statistics(known, what, compute)
+        return kept_statistics(self.strict_identity, what, compute)
 
     def _load(self, item: Item, representation: str) -> Tensor:
         array = self.clips.read(item.clip, representation, item.start, item.end)

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from motionrft.data.motions import Motions
 from motionrft.pretraining.codebook import CodebookSettings
+from motionrft.pretraining.row_store import RowStore
 from motionrft.pretraining.states import States
-from motionrft.training.distribution import ALONE, Distribution
+from motionrft.training.distribution import Distribution
 
 
 class FirstStageSettings(Protocol):
@@ -72,8 +73,8 @@ class LatentStage(FirstStage):
     """The first stage of a latent diffusion, whose denoiser learns the latents."""
 
     @abstractmethod
-    def latents(self, motions: Motions, mirrored: bool = False, company: Distribution = ALONE) -> States:
-        """Encode every clip once with the trained autoencoder; each process of a company encodes some, all get all."""
+    def latents(self, motions: Motions, store: RowStore, mirrored: bool = False) -> States:
+        """Encode every clip once with the trained autoencoder, into the store, whose company shares the work."""
 
     @abstractmethod
     def whiten(self, latents: Any) -> None:

@@ -11,27 +11,37 @@ from motionrft.generators.acmdm import Acmdm
 from motionrft.lengths import length_mask
 from motionrft.physics import physics_measures
 from motionrft.pretraining.first_stage import FirstStageSettings, LatentStage
+from motionrft.pretraining.row_store import Encoder, Rows, RowStore, moments
 from motionrft.pretraining.states import stack_padded
-from motionrft.training.distribution import ALONE, Distribution
+from motionrft.training.distribution import Distribution
+
+_CLIPS_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
 class JointLatents:
-    """Latents (C, L, J) of N clips, not whitened."""
+    """Latents of N clips. rows: (C, L, J) of each, not whitened; lengths: (N,) frames."""
 
     generator: Acmdm
-    latents: list[Tensor]  # (C, L, J) each
-    lengths: Tensor  # (N,)
+    rows: Rows
+    lengths: Tensor
 
     def draw(self, items: Tensor, draws: torch.Generator, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """(b, C, L, J), whitened, zero beyond each item's own latent frames."""
         g = self.generator
         mean, std = (x.cpu()[:, None, None] for x in (g.latent_mean, g.latent_std))  # (C, 1, 1) each
-        chosen = [(self.latents[int(item)] - mean) / std for item in items]
-        return stack_padded(chosen)[rows].to(g.device), self.lengths[items].to(g.device)
+        own = [(self.latent(item) - mean) / std for item in items[rows].tolist()]  # (C, L, J) each
+        channels, _, joints = own[0].shape
+        longest = int(self.rows.sizes[items].max()) // (channels * joints)  # latent frames
+        padded = stack_padded(own, (channels, longest, joints))  # (b, C, L, J)
+        return padded.to(g.device), self.lengths[items].to(g.device)
+
+    def latent(self, item: int) -> Tensor:
+        """(C, L, J) of a clip."""
+        return self.rows[item].view(len(self.generator.latent_mean), -1, self.generator.joints)
 
     def expect(self, items: Tensor) -> None:
-        """Nothing to read: latents are in memory."""
+        self.rows.expect(items.tolist())
 
 
 class JointStage(LatentStage):
@@ -75,9 +85,7 @@ class JointStage(LatentStage):
         return {"error_mm": 1000 * torch.stack(errors).mean().item(), "jitter_ratio": ratio.item()}
 
     @torch.no_grad()
-    def latents(
-        self, motions: Motions, mirrored: bool = False, company: Distribution = ALONE
-    ) -> JointLatents:
+    def latents(self, motions: Motions, store: RowStore, mirrored: bool = False) -> JointLatents:
         g = self.generator
 
         def encoded(item: int) -> Tensor:
@@ -86,10 +94,17 @@ class JointStage(LatentStage):
             joints = (clip.unflatten(-1, (-1, 3)) - g.mean) / g.std  # (T, J, 3)
             return g.ae.encode(joints[None])[0].cpu()  # (C, L, J)
 
-        return JointLatents(g, company.collected(len(motions), encoded), motions.lengths)
+        def all_encoded(items: range) -> list[Tensor]:
+            return [encoded(item) for item in items]
+
+        encoder = Encoder(g.ae, g.mean, g.std)
+        rows = store.rows(motions, mirrored, encoder, all_encoded, _CLIPS_AT_ONCE)
+        return JointLatents(g, rows, motions.lengths)
 
     def whiten(self, latents: JointLatents) -> None:
         """Mean and standard deviation (C,) over all latent frames and joints of all clips."""
-        values = torch.cat([latent.flatten(1) for latent in latents.latents], dim=1)  # (C, L J of all)
-        self.generator.latent_mean.copy_(values.mean(1))
-        self.generator.latent_std.copy_(values.std(1))
+        channels = len(self.generator.latent_mean)
+        blocks = (torch.cat([row.view(channels, -1).T for row in block]) for block in latents.rows.blocks())
+        mean, variance = moments(blocks)  # (C,) each
+        self.generator.latent_mean.copy_(mean)
+        self.generator.latent_std.copy_(variance.sqrt())

@@ -1,7 +1,6 @@
 """MLD, MLD++ and the built-in generator: a variational autoencoder over kinematic features (Chen et al. 2023)."""
 
 from dataclasses import dataclass
-from itertools import chain
 
 import torch
 from torch import Tensor
@@ -18,34 +17,43 @@ from motionrft.moving import moved
 from motionrft.physics import physics_measures
 from motionrft.pretraining.first_stage import FirstStageSettings, LatentStage
 from motionrft.pretraining.losses import Shares, autoencoder_loss, heading_aligned_error_mm
+from motionrft.pretraining.row_store import Encoder, Rows, RowStore, moments
 from motionrft.representations.kinematic import kinematic_to_joints
 from motionrft.representations.names import KINEMATIC
 from motionrft.representations.statistics import Statistics
-from motionrft.training.distribution import ALONE, Distribution
+from motionrft.training.distribution import Distribution
 
 _CLIPS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
 class PosteriorLatents:
-    """Posteriors of N clips: `mean` and `log_variance` hold one (tokens, d_z) tensor a clip, not whitened."""
+    """Posteriors of N clips. rows: mean and log variance (2, tokens, d_z) of each, not whitened; lengths: (N,) frames."""
 
     generator: Mld
-    mean: list[Tensor]
-    log_variance: list[Tensor]
-    lengths: Tensor  # (N,)
+    rows: Rows
+    lengths: Tensor
+
+    @property
+    def width(self) -> int:
+        """d_z"""
+        return len(self.generator.latent_mean)
 
     def draw(self, items: Tensor, draws: torch.Generator, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """(b, tokens, d_z) posterior samples, whitened."""
         g = self.generator
-        mean, _ = pad([self.mean[int(item)] for item in items])  # (B, tokens, d_z)
-        log_variance, _ = pad([self.log_variance[int(item)] for item in items])  # (B, tokens, d_z)
-        latent = sample_posterior(mean, log_variance, torch.randn(mean.shape, generator=draws))[rows]
+        longest = int(self.rows.sizes[items].max()) // (2 * self.width)  # tokens
+        own = [self.rows[item].view(2, -1, self.width) for item in items[rows].tolist()]
+        mean, log_variance = (
+            pad(part, longest=longest)[0] for part in zip(*own, strict=True)
+        )  # (b, tokens, d_z)
+        noise = torch.randn(len(items), longest, self.width, generator=draws)[rows]  # (b, tokens, d_z)
+        latent = sample_posterior(mean, log_variance, noise)
         whitened = (moved(latent, g.device) - g.latent_mean) / g.latent_std
         return whitened, moved(self.lengths[items], g.device)
 
     def expect(self, items: Tensor) -> None:
-        """Nothing to read: latents are in memory."""
+        self.rows.expect(items.tolist())
 
 
 class PosteriorStage(LatentStage):
@@ -91,34 +99,29 @@ class PosteriorStage(LatentStage):
         return reconstruction_quality(self.generator.vae, motions, statistics)
 
     @torch.no_grad()
-    def latents(
-        self, motions: Motions, mirrored: bool = False, company: Distribution = ALONE
-    ) -> PosteriorLatents:
+    def latents(self, motions: Motions, store: RowStore, mirrored: bool = False) -> PosteriorLatents:
         g = self.generator
 
-        def encoded(number: int) -> tuple[list[Tensor], list[Tensor], Tensor]:
-            start = number * _CLIPS_AT_ONCE
-            items = range(start, min(start + _CLIPS_AT_ONCE, len(motions)))
+        def encoded(items: range) -> list[Tensor]:
             motion, lengths = (x.to(g.device) for x in pad([motions.motion(i, mirrored) for i in items]))
             both = g.vae.encode(from_motion(motion, g.mean, g.std, lengths), lengths)
             counts = latent_mask(g.vae, lengths, both[0]).sum(1).tolist()
-            # Copies: a view would keep, and send to the other processes, the whole batch with every clip.
-            mean, log_variance = (
-                [row[:count].cpu().clone() for row, count in zip(part, counts, strict=True)] for part in both
-            )
-            return mean, log_variance, lengths.cpu()
+            kept = torch.stack(both, 1).cpu()  # (B, 2, tokens, d_z)
+            return [row[:, :count] for row, count in zip(kept, counts, strict=True)]
 
-        parts = company.collected(-(-len(motions) // _CLIPS_AT_ONCE), encoded)
-        means, log_variances, frames = zip(*parts, strict=True)
-        mean, log_variance = (list(chain.from_iterable(part)) for part in (means, log_variances))
-        return PosteriorLatents(g, mean, log_variance, torch.cat(frames))
+        encoder = Encoder(g.vae, g.mean, g.std)
+        rows = store.rows(motions, mirrored, encoder, encoded, _CLIPS_AT_ONCE)
+        return PosteriorLatents(g, rows, motions.lengths)
 
     def whiten(self, latents: PosteriorLatents) -> None:
         """Mean and standard deviation (d_z,) of posterior samples, over all valid tokens of all clips."""
-        mean = torch.cat(latents.mean)  # (all tokens, d_z)
-        variance = mean.var(0) + torch.cat(latents.log_variance).exp().mean(0)  # (d_z,)
-        self.generator.latent_mean.copy_(mean.mean(0))
-        self.generator.latent_std.copy_(variance.sqrt())
+        width = latents.width
+        shaped = ([row.view(2, -1, width) for row in block] for block in latents.rows.blocks())
+        # (tokens, 2 d_z) of a block: means beside variances
+        sides = (torch.cat([torch.cat((row[0], row[1].exp()), 1) for row in block]) for block in shaped)
+        mean, variance = moments(sides)
+        self.generator.latent_mean.copy_(mean[:width])
+        self.generator.latent_std.copy_((variance[:width] + mean[width:]).sqrt())
 
 
 def latent_mask(autoencoder: Autoencoder, lengths: Tensor, latent: Tensor) -> Tensor:

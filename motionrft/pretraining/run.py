@@ -33,8 +33,9 @@ from motionrft.pretraining.fitting import fitted
 from motionrft.pretraining.language import LanguageTrainer
 from motionrft.pretraining.objective import Objective, Regression
 from motionrft.pretraining.preset import PretrainPreset
+from motionrft.pretraining.row_store import RowStore
 from motionrft.pretraining.stages import first_stage, states_of
-from motionrft.pretraining.token_rows import clip_rows, training_rows
+from motionrft.pretraining.token_rows import ClipRows, training_rows
 from motionrft.pretraining.token_stage import TokenStage
 from motionrft.pretraining.windows import Windows
 from motionrft.representations.statistics import Statistics
@@ -198,9 +199,9 @@ class Pretraining:
         """
         settings = self.preset.denoiser
         generator, objective = self._begun()
-        with self._folder("denoiser") as folder:
+        with self._folder("denoiser") as folder, self._store("denoiser", "latents") as store:
             mirror, anew = self.preset.mirror, self.teacher is None and self.base is None
-            states = states_of(generator, self.train, self.validation, mirror, anew, self.company)
+            states = states_of(generator, self.train, self.validation, mirror, store, anew)
             datasets = (self.train.dataset, self.validation.dataset)
             trainer = DenoiserTrainer(
                 generator, objective, states, *datasets, settings, self.preset.seed, self.company
@@ -226,18 +227,18 @@ class Pretraining:
         settings, seed = self.preset.language_model, self.preset.seed
         generator = self.build()
         assert isinstance(generator, TokenGenerator), "the stages say so"
-        with self._folder("language-model") as folder:
+        with self._folder("language-model") as folder, self._store("language-model", "tokens") as store:
             self._take_autoencoder(generator)
             rows = training_rows(
                 generator,
                 self.train,
+                store,
                 self.preset.mirror,
                 settings.composed if settings.composed_share else 0,
                 settings.composed_share,
                 seed,
-                self.company,
             )
-            looked_at = clip_rows(generator, self.validation, company=self.company)
+            looked_at = ClipRows.of(generator, self.validation, store)
             trainer = LanguageTrainer(generator, rows, looked_at, settings, seed, self.company)
             train(
                 self._timed(trainer, settings.updates),
@@ -310,6 +311,10 @@ class Pretraining:
         )
         self.company.own_chance(self.preset.seed)
         return opened or nullcontext()
+
+    def _store(self, stage: str, name: str) -> RowStore:
+        """Where a stage keeps what it makes of every clip."""
+        return RowStore(self.out / stage / name, self.company)
 
     def _timed(self, trainer: RatedTrainer, updates: int) -> Trainer:
         return timed(trainer, self.preset.time_limit, updates)

@@ -12,9 +12,9 @@ from motionrft.generators.token_generator import TokenGenerator
 from motionrft.pretraining.first_stage import FirstStage, LatentStage
 from motionrft.pretraining.joint_stage import JointStage
 from motionrft.pretraining.posterior_stage import PosteriorStage
+from motionrft.pretraining.row_store import RowStore
 from motionrft.pretraining.states import Frames, Splits, States
 from motionrft.pretraining.token_stage import TokenStage
-from motionrft.training.distribution import ALONE, Distribution
 
 LATENT_STAGES: dict[type[TextToMotion], Callable[[Any], LatentStage]] = {
     Mld: PosteriorStage,
@@ -40,12 +40,13 @@ def states_of(
     train: Motions,
     validation: Motions,
     mirror: bool,
+    store: RowStore,
     whiten: bool = True,
-    company: Distribution = ALONE,
 ) -> Splits:
     """The clean states of both splits, by the trained autoencoder where there is one.
 
     Args:
+        store: where latents are kept.
         whiten: set the generator's latent statistics from the training clips; False keeps those it has.
     """
     stage = _latent_stage(generator)
@@ -54,9 +55,9 @@ def states_of(
         if mirror:
             sides += (Frames(generator, train, mirrored=True),)
         return Splits(sides, Frames(generator, validation))
-    sides = (stage.latents(train, company=company),)
+    sides = (stage.latents(train, store),)
     if mirror:
-        sides += (stage.latents(train, mirrored=True, company=company),)
+        sides += (stage.latents(train, store, mirrored=True),)
     if whiten:
         stage.whiten(sides[0])
-    return Splits(sides, stage.latents(validation, company=company))
+    return Splits(sides, stage.latents(validation, store))

@@ -60,9 +60,8 @@ class Splits:
     validation: States
 
 
-def stack_padded(states: Sequence[Tensor]) -> Tensor:
-    """(B, ...) of states of unequal sizes, zeros behind each along every axis."""
-    shape = [max(sizes) for sizes in zip(*(state.shape for state in states), strict=True)]
+def stack_padded(states: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
+    """(B, *shape) of states of unequal sizes, zeros behind each along every axis."""
     stacked = torch.zeros(len(states), *shape)  # (B, ...)
     for row, state in zip(stacked, states, strict=True):
         row[tuple(slice(size) for size in state.shape)] = state

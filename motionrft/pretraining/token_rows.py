@@ -3,9 +3,12 @@
 Joining tokens needs no blending: a kinematic motion's root moves by velocities, which simply go on.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from random import Random
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -14,9 +17,10 @@ from motionrft.data.motions import Motions
 from motionrft.files.captions import mirror_caption
 from motionrft.files.composition import COUNT_TEMPLATES, COUNT_WORDS, PAIR_TEMPLATES, Clause, clause_of
 from motionrft.generators.token_generator import TokenGenerator
-from motionrft.training.distribution import ALONE, Distribution
+from motionrft.pretraining.row_store import Encoder, Rows, RowStore
 from motionrft.training.seeds import generator_for
 
+_CLIPS_AT_ONCE = 64
 _TRIES = 50
 """Draws of events for one composed row: most are too long together."""
 
@@ -41,45 +45,89 @@ class TokenRows:
         return {text for row in self.rows for text in row.texts}
 
 
-def clip_rows(
-    generator: TokenGenerator, motions: Motions, mirrored: bool = False, company: Distribution = ALONE
-) -> list[TokenRow]:
-    """Every clip of a split, or its mirror image; each process of a company encodes some, and all get all."""
+class ClipRows(Sequence[TokenRow]):
+    """Every clip of a split, or its mirror image, read when it is asked for."""
 
-    def row(item: int) -> TokenRow:
-        motion = motions.motion(item, mirrored)  # (T, D)
-        tokens = generator.encode(motion[None], torch.tensor([len(motion)])).codes[0]
-        texts = tuple(caption.text for caption in motions.dataset.items[item].captions)
-        return TokenRow(tokens, tuple(map(mirror_caption, texts)) if mirrored else texts)
+    def __init__(self, motions: Motions, tokens: Rows, mirrored: bool) -> None:
+        self.motions, self.tokens, self.mirrored = motions, tokens, mirrored
 
-    return company.collected(len(motions), row)
+    @classmethod
+    def of(
+        cls, generator: TokenGenerator, motions: Motions, store: RowStore, mirrored: bool = False
+    ) -> "ClipRows":
+        """Encode the clips into the store."""
+
+        def encoded(items: range) -> list[Tensor]:
+            clips = [motions.motion(item, mirrored) for item in items]  # (T, D) each
+            return [generator.encode(clip[None], torch.tensor([len(clip)])).codes[0] for clip in clips]
+
+        encoder = Encoder(generator.vq, generator.mean, generator.std)
+        tokens = store.rows(motions, mirrored, encoder, encoded, _CLIPS_AT_ONCE, torch.int64)
+        return cls(motions, tokens, mirrored)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @overload
+    def __getitem__(self, number: int) -> TokenRow: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[TokenRow]: ...
+    def __getitem__(self, number: int | slice) -> TokenRow | list[TokenRow]:
+        if isinstance(number, slice):
+            return [self[each] for each in range(*number.indices(len(self)))]
+        item = range(len(self))[number]
+        texts = tuple(caption.text for caption in self.motions.dataset.items[item].captions)
+        return TokenRow(self.tokens[item], tuple(map(mirror_caption, texts)) if self.mirrored else texts)
+
+
+class Joined(Sequence[TokenRow]):
+    """Sequences of rows behind each other."""
+
+    def __init__(self, *parts: Sequence[TokenRow]) -> None:
+        self.parts, self._ends = parts, list(accumulate(map(len, parts)))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    @overload
+    def __getitem__(self, number: int) -> TokenRow: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[TokenRow]: ...
+    def __getitem__(self, number: int | slice) -> TokenRow | list[TokenRow]:
+        if isinstance(number, slice):
+            return [self[each] for each in range(*number.indices(len(self)))]
+        place = range(len(self))[number]
+        part = bisect_right(self._ends, place)
+        return self.parts[part][place - self._ends[part]]  # from its end
 
 
 def training_rows(
     generator: TokenGenerator,
     motions: Motions,
+    store: RowStore,
     mirror: bool,
     composed: int,
     share: float,
     seed: int,
-    company: Distribution = ALONE,
 ) -> TokenRows:
     """Clips, rare kinds of motion more often than common ones (1 / sqrt(takes)), and composed events.
 
     Args:
+        store: where the clips' tokens are kept.
         composed: how many rows of them to make. share: of what is drawn, that is composed.
     """
     both = (False, True) if mirror else (False,)
-    sides = [clip_rows(generator, motions, mirrored, company) for mirrored in both]
+    rows = Joined(*(ClipRows.of(generator, motions, store, mirrored) for mirrored in both))
     labels = motions.dataset.labels
     takes = torch.ones(len(motions)) if labels is None else torch.bincount(labels)[labels].float()
-    weights = takes.rsqrt().repeat(len(sides))
-    rows = [row for side in sides for row in side]
+    weights = takes.rsqrt().repeat(len(both))
     made = list(compositions(rows, weights, composed, generator.max_frames // generator.stride, seed))
     if not made:
         return TokenRows(rows, weights)
     weights = (1 - share) * weights / weights.sum()
-    return TokenRows([*rows, *made], torch.cat([weights, torch.full((len(made),), share / len(made))]))
+    return TokenRows(
+        Joined(*rows.parts, made), torch.cat([weights, torch.full((len(made),), share / len(made))])
+    )
 
 
 def compositions(

@@ -112,5 +112,5 @@ def test_a_bias_divides_the_roots_and_the_contacts_std() -> None:
 
 
 def test_states_of_unequal_sizes_are_stacked_with_zeros_behind() -> None:
-    stacked = stack_padded([torch.ones(4, 2, 3), torch.ones(4, 5, 3)])
+    stacked = stack_padded([torch.ones(4, 2, 3), torch.ones(4, 5, 3)], (4, 5, 3))
     assert stacked.shape == (2, 4, 5, 3) and (stacked[0, :, 2:] == 0).all() and stacked.sum() == 24 + 60
