@@ -22,6 +22,8 @@ EVEN = {"train": 900, "val": 75, "test": 90}
 """Groups of equally long motions, which the reward and the judge alone learn from."""
 SAVING = 15.0
 """Seconds that a model needs to be written and packed."""
+GRACE = 30.0
+"""Seconds beyond the planned ones after which a training is stopped, and its generator lost: starts differ."""
 JOINED = ("split=train-joined", "validation_split=val-joined")
 ENDLESS = 1_000_000
 """Updates: time ends a training."""
@@ -61,7 +63,7 @@ def conversion(parts: Parts, data: Path, jobs: int, even: dict[str, int]) -> lis
 def train(options: argparse.Namespace) -> None:
     """Data, then generator, reward and evaluator side by side."""
     began = time.time()
-    parts = Parts(options.out, options.work, began + options.seconds)
+    parts = Parts(options.out, options.work, began + options.seconds + GRACE)
     data = options.data or options.work / "data"
     if options.data is None:
         paths = f"Path({str(options.packed)!r}), Path({str(parts.work / 'raw')!r})"
@@ -79,7 +81,7 @@ def train(options: argparse.Namespace) -> None:
     parts.start("texts", [*command, "--device", options.device], 4)
     if options.device == "cpu":
         parts.wait("texts")  # every core is taken
-    for name, words in _commands(options, data, parts.left - SAVING).items():
+    for name, words in _commands(options, data, parts.left - GRACE - SAVING).items():
         parts.start(name, words, 2, model=parts.work / name / MODELS[name])
     parts.wait("texts", *MODELS)
     parts.tell("curve", {"base": curve(parts.work / "base")})
