@@ -80,6 +80,11 @@ def convert(
     One output a motion, with the name and the sub-folders of its input. Bad files are named and left out.
     """
     paths = expand_inputs(inputs, null)
+    whole = dataset or check or join or show_joint_map or call.preset.to in ("official", "motionrft")
+    if shard is not None and (whole or call.preset.format == "official"):
+        raise UserError(
+            "--shard divides files that are converted one by one; this is made whole. Leave it out."
+        )
     if show_joint_map:
         return _joint_map(paths)
     if join or meanwhile:
@@ -87,8 +92,8 @@ def convert(
     if check:
         return convert_dataset.check(call, paths)
     if dataset:
-        refuse_several("convert --dataset")
-        return convert_dataset.build_or_complete(call, paths)
+        with share_of(call, None) as share:
+            return convert_dataset.build_or_complete(call, paths, share.company)
     if "official" in (call.preset.to, call.preset.format):
         return _official(call, paths)
     if call.preset.to == "motionrft":
@@ -102,6 +107,7 @@ def _joint_map(paths: list[Path]) -> int:
     from motionrft.files.formats.bvh import tree_of
     from motionrft.files.recognition import joint_map_template
 
+    refuse_several("convert --show-joint-map")
     if len(paths) != 1 or paths[0].suffix.lower() != ".bvh":
         raise UserError(
             "--show-joint-map takes one BVH file: other formats say themselves which joint is which."
@@ -264,6 +270,7 @@ def _tell_residual(call: ConvertCall, outcomes: "list[Outcome]") -> None:
 def _checkpoint(call: ConvertCall, paths: list[Path]) -> int:
     from motionrft.official.checkpoints import convert_any
 
+    refuse_several("convert --to motionrft")
     if len(paths) != 1:
         raise UserError("--to motionrft takes one checkpoint.")
     out = call.output_folder()
@@ -279,6 +286,7 @@ def _checkpoint(call: ConvertCall, paths: list[Path]) -> int:
 def _official(call: ConvertCall, paths: list[Path]) -> int:
     from motionrft.official.generators import export_official
 
+    refuse_several("convert --to official")
     if len(paths) != 1:
         raise UserError("--to official takes one generator folder.")
     file = export_official(paths[0], call.output_folder())

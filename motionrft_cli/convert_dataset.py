@@ -7,11 +7,13 @@ from motionrft.errors import UserError
 from motionrft.files.preset import ConvertPreset
 from motionrft.plurals import counted
 from motionrft_cli.options import Call
+from motionrft_cli.shares import refuse_several
 
 if TYPE_CHECKING:
     from motionrft.files.composition import CompositionRecipe
     from motionrft.files.dataset_recipe import DatasetRecipe
     from motionrft.files.existing import DatasetCheck
+    from motionrft.training.distribution import Distribution
 
 ConvertCall = Call[ConvertPreset]
 _SHOWN = 10
@@ -19,20 +21,23 @@ _BUILDS = ("captions", "splits", "compose", "mirror", "fps", "licence", "cut", "
 """Settings that mean nothing to a data set that is there already."""
 
 
-def build_or_complete(call: ConvertCall, paths: list[Path]) -> int:
+def build_or_complete(call: ConvertCall, paths: list[Path], company: "Distribution") -> int:
+    """The processes of a company convert the clips together; the first of them says what came of it."""
     from motionrft.files.existing import is_dataset
 
     if len(paths) == 1 and is_dataset(paths[0]):
-        return _complete(call, paths[0])
+        return _complete(call, paths[0], company)
     from motionrft.files.dataset import build_dataset
 
-    recipe = _recipe(call, paths)
-    out = call.output_folder()
+    recipe = company.known(lambda: _recipe(call, paths))
+    out = company.known(call.output_folder)
     if call.dry_run:
         call.console.info(f"{counted(len(paths), 'input')} to a data set in {out}; nothing written.")
         return 0
     with call.console.progress("data set", None, "clips") as bar:
-        report = build_dataset(recipe, out, lambda done, total: bar.advance())
+        report = build_dataset(recipe, out, lambda done, total: bar.advance(), company)
+    if not company.main:
+        return 0
     for fault in report.faults[:_SHOWN]:
         call.console.error(fault.message)
     for what, clips in (("too short", report.too_short), ("without captions", report.without_captions)):
@@ -98,28 +103,35 @@ def _composition(preset: ConvertPreset) -> "CompositionRecipe | None":
     return CompositionRecipe(**settings | sets | {"seed": preset.seed})
 
 
-def _complete(call: ConvertCall, folder: Path) -> int:
+def _complete(call: ConvertCall, folder: Path, company: "Distribution") -> int:
     from motionrft.data.captions import caption_fault
     from motionrft.files.existing import check_dataset, complete_dataset
 
+    company.first(lambda: _check_settings(call, folder))
+    if company.known(lambda: _asks_to_repack(call, folder)):
+        refuse_several("convert --dataset into another layout")
+        return _repack(call, folder)
+    with call.console.progress("checking", None, "clips") as bar:
+        found = company.known(lambda: check_dataset(folder, lambda done, total: bar.advance(), caption_fault))
+    code = _report(call, found)
+    if call.dry_run:
+        return code
+    with call.console.progress("completing", None, "clips") as bar:
+        written = complete_dataset(found, lambda done, total: bar.advance(), call.preset.jobs, company)
+    if company.main:
+        call.console.info(f"{counted(written, 'clip')} completed in {folder}.")
+        _hold_out(call, folder)
+    return code
+
+
+def _check_settings(call: ConvertCall, folder: Path) -> None:
+    """Refuse what would do nothing here."""
     for name in _BUILDS:
         if getattr(call.preset, name) != ConvertPreset.model_fields[name].get_default():
             raise UserError(
                 f"{name} acts where a data set is built, and {folder} is one, which is only completed: leave it out, or "
                 "build another from its motions."
             )
-    if _asks_to_repack(call, folder):
-        return _repack(call, folder)
-    with call.console.progress("checking", None, "clips") as bar:
-        found = check_dataset(folder, lambda done, total: bar.advance(), caption_fault)
-    code = _report(call, found)
-    if call.dry_run:
-        return code
-    with call.console.progress("completing", None, "clips") as bar:
-        written = complete_dataset(found, lambda done, total: bar.advance())
-    call.console.info(f"{counted(written, 'clip')} completed in {folder}.")
-    _hold_out(call, folder)
-    return code
 
 
 def _asks_to_repack(call: ConvertCall, folder: Path) -> bool:
@@ -164,6 +176,7 @@ def check(call: ConvertCall, paths: list[Path]) -> int:
     from motionrft.data.captions import caption_fault
     from motionrft.files.existing import check_dataset
 
+    refuse_several("convert --check")
     code = 0
     for path in paths:
         with call.console.progress("checking", None, "clips") as bar:

@@ -9,10 +9,11 @@ from motionrft.errors import UserError
 from motionrft.plurals import counted
 from motionrft.preferences.preset import PreferPreset
 from motionrft_cli.options import Call, command, sets
-from motionrft_cli.shares import refuse_several
+from motionrft_cli.shares import share_of
 
 if TYPE_CHECKING:
     from motionrft.preferences.run import Stage
+    from motionrft.training.distribution import Distribution
 
 
 @command(
@@ -47,13 +48,22 @@ def prefer(
 
     if stage is not None and stage not in STAGES:
         raise UserError(f"--stage {stage}: legal: {', '.join(STAGES)}.")
-    refuse_several("prefer")
-    if call.dry_run:
-        estimate = Preferring(call.preset, Path(), call.device()).estimate()
-        call.console.table("dry run: prefer", ["what", "estimate"], [list(row) for row in _rows(estimate)])
-        call.console.emit({"dry_run": True, **estimate})
-        return 0
-    out = call.output_folder()
+    wanted: list[Stage] = [name for name in STAGES if name == stage or _usual(name, stage)]
+    with share_of(call, None) as share:
+        if call.dry_run:
+            estimate = share.company.known(Preferring(call.preset, Path(), call.device()).estimate)
+            call.console.table(
+                "dry run: prefer", ["what", "estimate"], [list(row) for row in _rows(estimate)]
+            )
+            call.console.emit({"dry_run": True, **estimate})
+            return 0
+        return _run(call, wanted, share.company)
+
+
+def _run(call: Call[PreferPreset], wanted: "list[Stage]", company: "Distribution") -> int:
+    from motionrft.preferences.run import Preferring
+
+    out, device = company.known(call.output_folder), company.device or call.device()
     with call.console.progress("prefer", None, "done") as bar:
         total: dict[str, int] = {}
 
@@ -62,9 +72,10 @@ def prefer(
             bar.describe(f"{name} {total[name]}/{whole}")
             bar.advance(more)
 
-        wanted: list[Stage] = [name for name in STAGES if name == stage or _usual(name, stage)]
-        result = Preferring(call.preset, out, call.device(), watch).run(wanted)
-        call.preset.write(out / "preset.yaml")
+        result = Preferring(call.preset, out, device, watch, company).run(wanted)
+    if not company.main:
+        return 0
+    call.preset.write(out / "preset.yaml")
     _show(call, result)
     if "ratings" in result or ("study" in result and "pairs" not in result):
         call.console.info(

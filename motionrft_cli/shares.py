@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from motionrft.errors import RunError, UserError
+from motionrft.errors import RunError, UserError, UserErrorElsewhere
 from motionrft_cli.job_parts import COMMAND, POSITION, SHARD
 from motionrft_cli.options import Call
+from motionrft_cli.processes import speaks
 
 if TYPE_CHECKING:
     from motionrft.training.distribution import Distribution
@@ -92,7 +93,9 @@ class Share:
         """
         parts = self.company.gather(own)
         if not all(isinstance(part, list) for part in parts):
-            raise RunError("another process ended before its share was done; see what it said.")
+            from motionrft.training.distribution import LOST_ONE
+
+            raise RunError(LOST_ONE)
         return sorted((each for part in parts for each in part), key=place) if self.company.main else []
 
 
@@ -109,6 +112,7 @@ def share_of(call: Call[Any], shard: str | None) -> Iterator[Share]:
     from motionrft.training.distribution import Distribution
 
     with Distribution.join(call.device()) as company:
+        company.advice = "Start all of them again."
         if company.processes > 1:
             number, count = company.rank, company.processes
         share = Share(number, count, company)
@@ -121,7 +125,8 @@ def refuse_several(command: str) -> None:
     """Raise `UserError` in every process where a launcher started several of a command that runs in one."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count > 1:
-        raise UserError(
+        kind = UserError if speaks() else UserErrorElsewhere
+        raise kind(
             f"{command} runs in one process; {count} were started. Start it without torchrun or accelerate launch."
         )
 

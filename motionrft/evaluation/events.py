@@ -102,7 +102,7 @@ def with_events(result: EvaluationResult, events: EvaluationResult) -> Evaluatio
 def _answered(source: GeneratorSource, judge: Judge, items: Sequence[Item]) -> dict[int, Judgement]:
     """Each item's judgement by its place: the first process asks for all, so that nothing is paid twice."""
     company = source.company
-    answers = company.gather(company.first(lambda: dict(judge.judge(items))))[0]
+    answers = company.known(lambda: dict(judge.judge(items)))
     assert answers is not None, "the first process has asked"
     return answers
 

@@ -22,25 +22,22 @@ from motionrft.representations.join import join, repeated
 from motionrft.representations.names import JOINTS
 from motionrft.representations.pace import paced
 from motionrft.representations.together import meanwhile, stands
+from motionrft.training.distribution import ALONE, Distribution
 
 STYLE = "composed"
 """What the label column `style` says of a composed clip: its `content` names the events, `walk>bow`, `wave*2`."""
 
 
-def write_composed(
+def planned_compositions(
     folder: Path,
     split_of: Mapping[str, str],
     labels: Mapping[str, tuple[str, str]],
     recipe: CompositionRecipe,
-    jobs: int = 1,
-) -> dict[str, Composed]:
-    """Join clips of a folder (`new_joints/`, `texts/`) into new clips of it, in every representation, with captions.
+) -> list[Composed]:
+    """What is to be composed of the clips of a folder (`new_joints/`, `texts/`).
 
     Args:
         split_of: clip to split; labels: clip to kind and style.
-
-    Returns:
-        The composed clips that were written, by name.
     """
     sources = []
     for clip, split in split_of.items():
@@ -51,10 +48,15 @@ def write_composed(
         joints = np.load(folder / FOLDERS[JOINTS] / f"{clip}.npy", mmap_mode="r")  # (T, J * 3) or (T, J, 3)
         stand = stands(torch.from_numpy(joints.reshape(len(joints), -1, 3)[:, :1].copy()))
         sources.append(Source(clip, kind, split, len(joints), captions, style, stand))
-    planned = [*compositions(sources, recipe), *even_compositions(sources, recipe)]
-    for _ in mapped(partial(_write, folder=folder, blend=recipe.blend), planned, jobs):
+    return [*compositions(sources, recipe), *even_compositions(sources, recipe)]
+
+
+def write_composed(
+    folder: Path, planned: Sequence[Composed], blend: int, jobs: int = 1, company: Distribution = ALONE
+) -> None:
+    """Join the clips into new ones of the folder, in every representation, with captions; a company shares the work."""
+    for _ in mapped(partial(_write, folder=folder, blend=blend), planned, jobs, company):
         pass
-    return {composed.clip: composed for composed in planned}
 
 
 def shortfalls(made: Mapping[str, Composed], recipe: CompositionRecipe) -> list[str]:

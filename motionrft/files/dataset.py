@@ -6,14 +6,22 @@ import csv
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from motionrft.errors import UserError
 from motionrft.files.archives import unpacked
 from motionrft.files.captions import mirror_caption, read_captions
 from motionrft.files.clip_names import name_fault, read_names
-from motionrft.files.composed_clips import append_rows, composed_rows, shortfalls, write_composed
+from motionrft.files.composed_clips import (
+    append_rows,
+    composed_rows,
+    planned_compositions,
+    shortfalls,
+    write_composed,
+)
+from motionrft.files.composition import Composed
 from motionrft.files.dataset_clips import ClipWriter, is_image
 from motionrft.files.dataset_layout import CARD, FOLDERS, PARTS, SHARD_INDEX, SHARDS, TEXTS
 from motionrft.files.dataset_recipe import DatasetRecipe, DatasetReport
@@ -23,14 +31,22 @@ from motionrft.files.shards import open_clips
 from motionrft.parsing import csv_stream, read_json
 from motionrft.representations.statistics import Statistics
 from motionrft.training.atomic import atomic_folder
+from motionrft.training.distribution import ALONE, Distribution
 
 SPLITS = ("train", "val", "test")
 CREDITS = ("LICENSE", "ATTRIBUTION.md")
 """Copied from beside the captions."""
 
 
+Rows = Mapping[str, Mapping[str, str]]
+"""Of a table of splits, by clip."""
+
+
 def build_dataset(
-    recipe: DatasetRecipe, out: Path, progress: Callable[[int, int], None] | None = None
+    recipe: DatasetRecipe,
+    out: Path,
+    progress: Callable[[int, int], None] | None = None,
+    company: Distribution = ALONE,
 ) -> DatasetReport:
     """Build the folder `out`: whole, or not at all.
 
@@ -39,32 +55,60 @@ def build_dataset(
 
     Args:
         progress: called with (clips done, clips in all).
+        company: whose processes convert and compose the clips; the first does all else, and reports.
 
     Raises:
         UserError: captions or splits cannot be read, no clip is left, or `out` holds something that no data set has.
     """
+    captions, rows = company.first(lambda: _read(recipe, out)) or ({}, {})
+    report = DatasetReport()
+    with _opened(recipe, out, company) as (motions, folder):
+        packer = Packer(folder) if company.main and recipe.layout == "shards" else None
+        # What is composed is made of single clips, which are packed after it.
+        packed = packer.take if packer is not None and recipe.compose is None else None
+        kept = ClipWriter(recipe, rows, captions, folder, report, packed, company).write(motions, progress)
+        composed: list[Composed] = []
+        if recipe.compose is not None:
+            composed = company.known(lambda: _planned(recipe, folder, kept, rows))
+            write_composed(folder, composed, recipe.compose.blend, recipe.jobs, company)
+
+        def finish() -> None:
+            split_of = {clip: rows[source][recipe.split_column] for clip, source in kept.items()}
+            _write_index(rows, kept, recipe, folder)
+            split_of |= _add_composed(recipe, folder, composed, rows, report)
+            if packer is not None:
+                packer.finish(() if packed else split_of)
+            _write_lists(split_of, folder, report)
+            write_statistics(folder, [clip for clip, split in split_of.items() if split == "train"])
+            _write_card(recipe, folder, report)
+
+        company.first(finish)
+    return report
+
+
+def _read(recipe: DatasetRecipe, out: Path) -> tuple[dict[str, list[str]], dict[str, dict[str, str]]]:
+    """Captions and rows by clip, once it is known that they can be used, and that `out` may be written."""
     check_replaceable(out)
     captions = read_captions(recipe.captions) if recipe.captions is not None else {}
     rows = read_splits(recipe.splits, recipe.split_column)
     if recipe.compose is not None:
         _check_columns(rows, recipe)
-    report = DatasetReport()
-    with unpacked(recipe.motions, out) as motions, atomic_folder(out) as folder:
-        for name in (*FOLDERS.values(), TEXTS):
-            (folder / name).mkdir()
-        packer = Packer(folder) if recipe.layout == "shards" else None
-        # What is composed is made of single clips, which are packed after it.
-        packed = packer.take if packer is not None and recipe.compose is None else None
-        kept = ClipWriter(recipe, rows, captions, folder, report, packed).write(motions, progress)
-        split_of = {clip: rows[source][recipe.split_column] for clip, source in kept.items()}
-        _write_index(rows, kept, recipe, folder)
-        split_of |= _compose(recipe, folder, kept, split_of, rows, report)
-        if packer is not None:
-            packer.finish(() if packed else split_of)
-        _write_lists(split_of, folder, report)
-        write_statistics(folder, [clip for clip, split in split_of.items() if split == "train"])
-        _write_card(recipe, folder, report)
-    return report
+    return captions, rows
+
+
+@contextmanager
+def _opened(recipe: DatasetRecipe, out: Path, company: Distribution) -> Iterator[tuple[list[Path], Path]]:
+    """Where the motions lie, and the folder in the making: the first process makes it, and gives it its name."""
+    with ExitStack() as stack:
+
+        def make() -> tuple[list[Path], Path]:
+            motions = stack.enter_context(unpacked(recipe.motions, out))
+            folder = stack.enter_context(atomic_folder(out))
+            for name in (*FOLDERS.values(), TEXTS):
+                (folder / name).mkdir()
+            return motions, folder
+
+        yield company.known(make)
 
 
 def read_splits(path: Path, column: str) -> dict[str, dict[str, str]]:
@@ -92,7 +136,7 @@ def read_splits(path: Path, column: str) -> dict[str, dict[str, str]]:
     return table
 
 
-def _check_columns(rows: Mapping[str, Mapping[str, str]], recipe: DatasetRecipe) -> None:
+def _check_columns(rows: Rows, recipe: DatasetRecipe) -> None:
     """Refuse a table of splits that does not say what to compose, or that has a column of ours."""
     columns = list(next(iter(rows.values()), ()))
     if "content" not in columns:
@@ -106,20 +150,22 @@ def _check_columns(rows: Mapping[str, Mapping[str, str]], recipe: DatasetRecipe)
             )
 
 
-def _compose(
-    recipe: DatasetRecipe,
-    folder: Path,
-    kept: Mapping[str, str],
-    split_of: Mapping[str, str],
-    rows: Mapping[str, Mapping[str, str]],
-    report: DatasetReport,
-) -> dict[str, str]:
-    """Add composed clips to the folder and its index; each with its split."""
-    if recipe.compose is None:
-        return {}
+def _planned(recipe: DatasetRecipe, folder: Path, kept: Mapping[str, str], rows: Rows) -> list[Composed]:
+    """What is to be composed of the clips that are no mirror images."""
+    assert recipe.compose is not None
     own = {clip: rows[row] for clip, row in kept.items() if not is_image(clip, kept, recipe)}
     labels = {clip: (row["content"], row.get("style", "")) for clip, row in own.items()}
-    made = write_composed(folder, {clip: split_of[clip] for clip in own}, labels, recipe.compose, recipe.jobs)
+    split_of = {clip: row[recipe.split_column] for clip, row in own.items()}
+    return planned_compositions(folder, split_of, labels, recipe.compose)
+
+
+def _add_composed(
+    recipe: DatasetRecipe, folder: Path, planned: list[Composed], rows: Rows, report: DatasetReport
+) -> dict[str, str]:
+    """Add the composed clips to the index and to the report; each with its split."""
+    if recipe.compose is None:
+        return {}
+    made = {composed.clip: composed for composed in planned}
     columns = list(next(iter(rows.values())))
     append_rows(folder / "index.csv", composed_rows(columns, made, recipe.split_column))
     report.shortfalls = shortfalls(made, recipe.compose)
@@ -135,9 +181,7 @@ def _write_lists(split_of: Mapping[str, str], folder: Path, report: DatasetRepor
         (folder / f"{split}.txt").write_text("".join(f"{clip}\n" for clip in clips), encoding="utf-8")
 
 
-def _write_index(
-    rows: Mapping[str, Mapping[str, str]], kept: Mapping[str, str], recipe: DatasetRecipe, folder: Path
-) -> None:
+def _write_index(rows: Rows, kept: Mapping[str, str], recipe: DatasetRecipe, folder: Path) -> None:
     """`index.csv`: the rows of the kept clips with every column they came with; a mirror image shows the other side."""
     columns = list(next(iter(rows.values())))
     with open(folder / "index.csv", "w", encoding="utf-8", newline="") as file:

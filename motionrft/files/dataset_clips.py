@@ -24,6 +24,7 @@ from motionrft.files.reading import ReadingOptions
 from motionrft.representations.convert import convert
 from motionrft.representations.joints import mirror_joints
 from motionrft.representations.names import JOINTS
+from motionrft.training.distribution import ALONE, Distribution
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class ClipWriter:
     """Writes the clips of a data set. rows, captions: by clip. kept: clips that are in it, with the row of each.
 
     packed: called with every clip that is kept, once all its files are there.
+    company: whose processes convert the files; what is kept is decided, and known, in its first.
     """
 
     recipe: DatasetRecipe
@@ -48,6 +50,7 @@ class ClipWriter:
     folder: Path
     report: DatasetReport
     packed: Callable[[str], None] | None = None
+    company: Distribution = ALONE
     kept: dict[str, str] = field(default_factory=dict)
 
     def write(
@@ -58,15 +61,18 @@ class ClipWriter:
         Raises:
             UserError: no clip is left, or two would have one name.
         """
-        paths = self._chosen_files(motions)
+        paths = self.company.known(lambda: self._chosen_files(motions))
         work = partial(convert_clips, recipe=self.recipe, folder=self.folder)
-        for done, (path, found) in enumerate(
-            zip(paths, mapped(work, paths, self.recipe.jobs), strict=True), 1
-        ):
+        converted = mapped(work, paths, self.recipe.jobs, self.company)
+        for done, found in enumerate(converted, 1):
             for outcome in found:
-                self._keep(path, outcome)
+                self._keep(paths[done - 1], outcome)
             if progress is not None:
                 progress(done, len(paths))
+        self.company.first(self._count)
+        return self.kept
+
+    def _count(self) -> None:
         report = self.report
         if not self.kept:
             raise UserError(
@@ -74,7 +80,6 @@ class ClipWriter:
                 f"{len(report.without_captions)} without captions, {len(report.faults)} unreadable."
             )
         report.clips = len(self.kept)
-        return self.kept
 
     def _keep(self, path: Path, outcome: WrittenClip | FileFault) -> None:
         """Give a written clip its captions and its row, or say why it is not in the set."""

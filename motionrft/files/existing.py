@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from motionrft.files.clip_store import ClipStore, Lines
 from motionrft.files.dataset import SPLITS
 from motionrft.files.dataset_layout import CARD, FOLDERS, SHARD_INDEX, folder_of
 from motionrft.files.dataset_rate import rate_said
+from motionrft.files.parallel import mapped
 from motionrft.files.shards import ShardedClips, open_clips
 from motionrft.parsing import read_json
 from motionrft.representations.convert import convert
 from motionrft.representations.names import JOINTS, KINEMATIC, ROTATION
 from motionrft.representations.statistics import Statistics
+from motionrft.training.distribution import ALONE, Distribution
 
 PUBLISHED_COUNTS = {
     263: {"train": 23384, "val": 1460, "test": 4384},
@@ -176,11 +179,19 @@ def _compare_counts(check: DatasetCheck) -> None:
         )
 
 
-def complete_dataset(check: DatasetCheck, progress: Callable[[int, int], None] | None = None) -> int:
+def complete_dataset(
+    check: DatasetCheck,
+    progress: Callable[[int, int], None] | None = None,
+    jobs: int = 1,
+    company: Distribution = ALONE,
+) -> int:
     """Write the representations and statistics that a checked folder lacks; nothing that is there is replaced.
 
+    Args:
+        jobs: processes that each of the company starts; it shares the clips.
+
     Returns:
-        The number of clips written.
+        The number of clips written; in the first process of a company.
 
     Raises:
         UserError: shards lack a representation: they are not added to.
@@ -191,19 +202,24 @@ def complete_dataset(check: DatasetCheck, progress: Callable[[int, int], None] |
             f"{check.folder}: its shards have no {' and no '.join(check.lacking)}, and are not added to. Complete the "
             f"folder that they were made of, and write them anew; or write folders: --set layout=folders --out DIR."
         )
-    clips = list(_sound_clips(check))
+    clips = company.known(lambda: list(_sound_clips(check)))
     written = 0
-    for done, clip in enumerate(() if sharded else clips, 1):
-        written += _complete_clip(check, clip)
-        if progress is not None:
-            progress(done, len(clips))
+    if not sharded:
+        for done, wrote in enumerate(mapped(partial(_complete_clip, check), clips, jobs, company), 1):
+            written += wrote
+            if progress is not None:
+                progress(done, len(clips))
+    company.first(lambda: _complete_statistics(check, clips))
+    return written
+
+
+def _complete_statistics(check: DatasetCheck, clips: list[str]) -> None:
     sound, stored = set(clips), open_clips(check.folder)
     train = [clip for clip in _listed_clips(check.folder).get("train", []) if clip in sound]
     for representation in stored.representations:
         if not _has_statistics(check.folder, representation):
             motions = (stored.read(clip, representation) for clip in train)
             Statistics.of_clips(motions, representation).save(check.folder, representation)
-    return written
 
 
 def _sound_clips(check: DatasetCheck) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The same work on many files, in this process or in several."""
+"""The same work on many files, in this process or in several: of this machine, and of those that a launcher started."""
 
 import multiprocessing
 import sys
@@ -11,20 +11,37 @@ from typing import Any, TypeVar
 import torch
 
 from motionrft.errors import RunError
+from motionrft.training.distribution import ALONE, Distribution
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _LARGEST_CHUNK = 16
+_ROUND = 64
+"""Results of a process that are sent together to the first process of a company."""
 
 
-def mapped(work: Callable[[Item], Result], items: Sequence[Item], processes: int) -> Iterator[Result]:
+def mapped(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    processes: int,
+    company: Distribution = ALONE,
+) -> Iterator[Result]:
     """`work` over all items, results in order.
 
     With processes, `work` must be picklable and come from a module, not from the script that runs.
 
+    Args:
+        processes: that are started for it, by each of the company.
+        company: deals the items out, which are the same in all of it; results come out in its first process alone.
+
     Raises:
         RunError: a process died, which is nearly always for want of memory.
     """
+    own = _mapped(work, items[company.place :: company.processes], processes)
+    return company.rounds(own, _ROUND * max(1, processes))
+
+
+def _mapped(work: Callable[[Item], Result], items: Sequence[Item], processes: int) -> Iterator[Result]:
     processes = min(processes, len(items))  # every one of them is started at once
     if processes <= 1:
         yield from map(work, items)

@@ -51,7 +51,7 @@ class KeptEvaluations:
             The result, and motions of its first repetition; None where nothing was pictured.
         """
         wanted = json.loads(json.dumps(made_of))
-        kept = self.company.gather(self.company.first(lambda: self._kept(name, wanted)))[0]
+        kept = self.company.known(lambda: self._kept(name, wanted))
         if kept is not None:
             return kept
         seen: list[Pictured] = []

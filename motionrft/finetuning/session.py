@@ -104,7 +104,7 @@ def choose_best(
         assert best is not None, "the start was saved as the first best"
         return best, folder.load(best)["trainer"]
 
-    found = company.gather(company.first(read))[0]
+    found = company.known(read)
     assert found is not None, "the first process has read it"
     best, state = found
     go_back(state)

@@ -124,7 +124,7 @@ class Looks:
         def read() -> list[dict[str, Any]]:
             return [] if self.folder is None else read_looks(self.folder)
 
-        looks = self.company.gather(self.company.first(read))[0]
+        looks = self.company.known(read)
         return {look["update"]: look for look in looks or ()}
 
     def _look(self, step: int) -> Seen:

@@ -1,7 +1,7 @@
 """Candidates: several motions of each prompt, from any generator, each with its seed; one file a prompt."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from motionrft.preferences.prompts import EventPrompt
 from motionrft.representations.convert import convert
 from motionrft.representations.names import JOINTS
 from motionrft.training.atomic import atomic_file
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.seeds import item_seed
 
 _TEXTS_AT_ONCE = 64
@@ -61,17 +62,41 @@ def make_candidates(
     seed: int = 0,
     batch: int = 32,
     done: Callable[[int], None] = lambda count: None,
+    company: Distribution = ALONE,
 ) -> None:
     """Sample what `folder` lacks: `number` motions a prompt, each from the seed of (run seed, prompt, place).
 
     Args:
-        done: told how many motions more are there.
+        done: told how many motions more are there; in the first process.
+        company: whose processes share the prompts, as many at once as one would take, so that they make what one makes.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    missing = [prompt for prompt in prompts if not candidates_file(folder, prompt.id).exists()]
+
+    def lacking() -> list[EventPrompt]:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [prompt for prompt in prompts if not candidates_file(folder, prompt.id).exists()]
+
+    missing = company.known(lacking)
     done((len(prompts) - len(missing)) * number)
-    generator.remember([prompt.text for prompt in missing])
-    for start in range(0, len(missing), _TEXTS_AT_ONCE):
+    texts = [prompt.text for prompt in missing]
+    company.first(lambda: generator.remember(texts))  # the others find them in the cache
+    generator.remember(texts)
+    for more in company.rounds(_made(generator, missing, folder, number, sampling, seed, batch, company), 1):
+        done(more)
+
+
+def _made(
+    generator: TextToMotion,
+    missing: Sequence[EventPrompt],
+    folder: Path,
+    number: int,
+    sampling: Sampling | None,
+    seed: int,
+    batch: int,
+    company: Distribution,
+) -> Iterator[int]:
+    """Sample and write this process's share of the prompts; how many motions more there are, batch by batch."""
+    starts = range(0, len(missing), _TEXTS_AT_ONCE)[company.place :: company.processes]
+    for start in starts:
         part = missing[start : start + _TEXTS_AT_ONCE]
         condition = generator.encode_text([prompt.text for prompt in part])
         lengths = generator.frames(torch.tensor([prompt.seconds for prompt in part]))  # (P,)
@@ -86,7 +111,7 @@ def make_candidates(
             rows = [None] * len(items) if sampled.tokens is None else sampled.tokens.rows()
             each = zip(items.tolist(), sampled.clips(), rows, sampled.usable.tolist(), strict=True)
             made |= {item: Candidate(clip.cpu(), row, usable) for item, clip, row, usable in each}
-            done(len(items))
+            yield len(items)
         for row, prompt in enumerate(part):
             places = range(row * number, (row + 1) * number)
             its = [made[place] for place in places]
@@ -118,6 +143,17 @@ def read_candidates(folder: Path, prompt: str) -> Candidates:
             tokens,
             str(arrays.get("codebook", "")),
         )
+
+
+def read_usable(folder: Path, prompt: str) -> np.ndarray:
+    """(n,) bool, which of a prompt's candidates are motions; nothing else of the file is read.
+
+    Raises: as `read_candidates`.
+    """
+    path = candidates_file(folder, prompt)
+    with parsing(path, "a file of candidates"), np.load(path, allow_pickle=False) as held:
+        usable: np.ndarray = held["usable"]
+    return usable
 
 
 def candidates_file(folder: Path, prompt: str) -> Path:

@@ -7,8 +7,8 @@ OUT/judgements.jsonl  OUT/pairs.jsonl  OUT/pairs_val.jsonl (of held-out prompts)
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal, get_args
@@ -20,6 +20,7 @@ from motionrft.data.folder import MotionDataset
 from motionrft.errors import UserError
 from motionrft.generators.text_to_motion import asked_of
 from motionrft.loading import load_generator, loaded_for
+from motionrft.preferences.asking import CandidateItems, answers
 from motionrft.preferences.candidates import make_candidates, read_candidates
 from motionrft.preferences.chat import Chat, Limits, Spending
 from motionrft.preferences.journal import Journal, unanswered
@@ -50,6 +51,7 @@ from motionrft.preferences.written_prompts import (
 )
 from motionrft.reward.events import SHOWN, Shown
 from motionrft.training.atomic import atomic_file, clean_temporaries, write_text
+from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.lock import FolderLock
 
 Stage = Literal["prompts", "candidates", "sheets", "validate", "judge", "pairs"]
@@ -57,16 +59,24 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 JUDGEMENTS, VALIDATION, WORTH = "judgements.jsonl", "validation.jsonl", "judge.json"
 WRITTEN = "written.jsonl"
 _TEXT_TOKENS, _ANSWER_TOKENS = 350, 120
+_ASKED_BY_ONE = ("endpoint", "people")
+"""Judges that have one budget, or one page."""
+_SHEETS_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
 class Preferring:
-    """One run of `prefer`. progress: told (stage, how much more is done of how much in all)."""
+    """One run of `prefer`.
+
+    progress: told (stage, how much more is done of how much in all). company: whose processes sample, draw and judge
+    together; the first of them does all else while the others wait.
+    """
 
     preset: PreferPreset
     out: Path
     device: torch.device
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None
+    company: Distribution = ALONE
 
     def run(self, stages: Sequence[Stage] = STAGES) -> dict[str, Any]:
         """The stages in order; what is there is kept.
@@ -77,20 +87,33 @@ class Preferring:
         Raises:
             UserError: a stage lacks what an earlier one makes, the judge cannot work, or another process is at it.
         """
-        self.out.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(self.out)
-        lock.acquire()  # two of them would pay for the same answers
-        try:
+
+        def begin() -> None:
+            self.out.mkdir(parents=True, exist_ok=True)
+            lock.acquire()  # two of them would pay for the same answers
             for name in ("candidates", "sheets", "motions"):
                 if (self.out / name).is_dir():
                     clean_temporaries(self.out / name, locked=True)
+
+        try:
+            self.company.first(begin)
             summary: dict[str, Any] = {}
             for stage in STAGES:
                 if stage in stages:
-                    summary |= getattr(self, f"_{stage}")()
+                    summary |= self._done(stage)
             return summary
         finally:
             lock.release()
+
+    def _done(self, stage: Stage) -> dict[str, Any]:
+        """What a stage tells, done by all processes or by the first."""
+        by_all = stage in ("candidates", "sheets") or (
+            stage == "judge" and self.preset.judge.name not in _ASKED_BY_ONE
+        )
+        who = self if by_all else replace(self, company=ALONE)
+        work: Callable[[], dict[str, Any]] = getattr(who, f"_{stage}")
+        return work() if by_all else self.company.known(work)
 
     def prompts(self) -> list[EventPrompt]:
         """Those of the run.
@@ -174,20 +197,24 @@ class Preferring:
             preset.seed,
             preset.batch,
             lambda count: self.progress("candidates", count, total),
+            self.company,
         )
         return {"motions": total}
 
     def _sheets(self) -> dict[str, Any]:
-        folder = self.out / "sheets"
-        folder.mkdir(exist_ok=True)
-        items = list(self._items())
-        for item in items:
-            path = folder / f"{item.prompt.id}-{item.candidate}.png"
-            if not path.exists():
-                with atomic_file(path) as temporary:
-                    frame_sheet(item.joints, item.fps, item.prompt.kind).save(temporary, "PNG")
-            self.progress("sheets", 1, len(items))
+        items, company = self._items(), self.company
+        drawn = (self._sheet(items[place]) for place in range(company.place, len(items), company.processes))
+        for more in company.rounds(drawn, _SHEETS_AT_ONCE):
+            self.progress("sheets", more, len(items))
         return {"sheets": len(items)}
+
+    def _sheet(self, item: Item) -> int:
+        """Draw a motion, where that is not done yet."""
+        path = self.out / "sheets" / f"{item.prompt.id}-{item.candidate}.png"
+        if not path.exists():
+            with atomic_file(path) as temporary:
+                frame_sheet(item.joints, item.fps, item.prompt.kind).save(temporary, "PNG")
+        return 1
 
     def _validate(self) -> dict[str, Any]:
         """What the judge is worth on real motions, kept as `judge.json`.
@@ -233,27 +260,23 @@ class Preferring:
     def _judge(self) -> dict[str, Any]:
         if self.preset.judge.name == "people":
             return self._study()
-        self._validate()  # what is answered already is not asked again
-        judge, journal = self._judge_asked(), Journal(self.out / JUDGEMENTS)
-        items = list(self._items())
-        keys = [_key(judge, item) for item in items]
-        missing = unanswered(keys, journal)
+        self._done("validate")  # what is answered already is not asked again
+        judge, items, company = self._judge_asked(), self._items(), self.company
+        opened = company.first(
+            lambda: (Journal(self.out / JUDGEMENTS), [_key(judge, item) for item in items])
+        )
+        missing = company.known(lambda: unanswered(opened[1], opened[0]) if opened else [])
         self.progress("judge", len(items) - len(missing), len(items))
-        for place, judgement in judge.judge([items[place] for place in missing]):
-            item = items[missing[place]]
-            journal.add(
-                keys[missing[place]],
-                {
-                    "prompt": item.prompt.id,
-                    "kind": item.prompt.kind,
-                    "candidate": item.candidate,
-                    "judge": judge.name,
-                }
-                | asdict(judgement),
-            )
+        told: dict[str, dict[str, float]] = {}
+        for place, judgement in answers(judge, items, missing, company):
+            assert opened is not None, "answers come out in the first process"
+            prompt, candidate = items.places[place]
+            said = {"prompt": prompt.id, "kind": prompt.kind, "candidate": candidate, "judge": judge.name}
+            opened[0].add(opened[1][place], said | asdict(judgement))
             self.progress("judge", 1, len(items))
-        records = [journal[key] for key in keys]
-        return {"asked": len(missing), "judged": judged(records)}
+        if opened is not None:
+            told = judged([opened[0][key] for key in opened[1]])
+        return {"asked": len(missing), "judged": told}
 
     def _study(self) -> dict[str, Any]:
         """The page for people; one that is there is left as it is, since raters may have it."""
@@ -267,8 +290,8 @@ class Preferring:
 
     def _meetings(self) -> list[Meeting]:
         usable: dict[str, list[int]] = {}
-        for item in self._items():
-            usable.setdefault(item.prompt.id, []).append(item.candidate)
+        for prompt, place in self._items().places:
+            usable.setdefault(prompt.id, []).append(place)
         return meetings(self.prompts(), usable, self.preset.pairs.per_prompt)
 
     def _pairs(self) -> dict[str, Any]:
@@ -321,12 +344,8 @@ class Preferring:
             "prompts_without_pair": without,
         }
 
-    def _items(self) -> Iterator[Item]:
-        for prompt in self.prompts():
-            held = read_candidates(self.out / "candidates", prompt.id)
-            for place, joints in enumerate(held.joints):
-                if held.usable[place]:  # a mean pose in the place of a motion is nothing to judge
-                    yield Item(prompt, place, joints[: held.lengths[place]], held.fps)
+    def _items(self) -> CandidateItems:
+        return self.company.known(lambda: CandidateItems.of(self.out / "candidates", self.prompts()))
 
 
 def judge_of(part: JudgePart, device: torch.device | str = "cpu") -> Judge:

@@ -7,9 +7,10 @@ in ways that such a wrapper does not see (several calls a backward, weights of a
 
 import datetime
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -25,6 +26,8 @@ T = TypeVar("T")
 _STOPPED = (
     "Stopped, as one of the processes was. What was saved stays: start all of them again with --resume."
 )
+LOST_ONE = "another process ended before its share was done; see what it said."
+LOST_FIRST = "the first process failed; see what it said."
 TIMEOUT = 600.0
 """Seconds after which a process that waits for another gives up."""
 
@@ -35,6 +38,8 @@ class Distribution:
     """
 
     _meetings = 0
+    advice = "The last checkpoint is good: start all of them again with --resume."
+    """What is to be done where a process is lost."""
 
     def __init__(self, rank: int = 0, processes: int = 1, device: torch.device | None = None) -> None:
         self.rank, self.processes = rank, processes
@@ -76,8 +81,14 @@ class Distribution:
             self._ending.__exit__(kind, error, trace)
         if self._notice is not None and (code := _stopped_with(error)) is not None:
             self._notice.tell(code)
-        # Whoever is stopped, or has lost the others, waits for nobody: they are in another message, or gone.
-        self.part(wait=not isinstance(error, RunError | Interrupted | KeyboardInterrupt))
+        if (
+            self._notice is not None
+            and isinstance(error, Exception)
+            and not isinstance(error, RunError | Interrupted)
+        ):
+            self._notice.leave()
+        # Whoever fails, is stopped, or has lost the others meets nobody: they are in another message, or gone.
+        self.part(wait=error is None)
 
     def part(self, wait: bool = True) -> None:
         """End the company in good order; from then on this process is alone, and keeps its rank.
@@ -246,29 +257,68 @@ class Distribution:
     def first(self, work: Callable[[], T]) -> T | None:
         """Do something in the main process while the others wait; a user's mistake there is one everywhere.
 
-        However long it takes, nobody gives up while the main process lives.
+        However long it takes, nobody gives up while the main process lives; where it fails, nobody waits on.
 
         Returns:
             The result in the main process, None in the others.
+
+        Raises:
+            UserErrorElsewhere: in the others, where the main process raises a `UserError`.
+            RunError: in the others, where it raises anything else.
         """
-        result, failure, raised = None, None, None
+        if self.processes == 1:
+            return work() if self.main else None
+        result, raised = None, None
         if self.main:
-            with giving_signs(self._sign) if self.processes > 1 else nullcontext():
+            with giving_signs(self._sign):
                 try:
                     result = work()
-                except UserError as error:
-                    failure, raised = str(error), error
-        if self.processes > 1:
-            word = torch.tensor([int(self.main)])
+                except (Interrupted, RunError):
+                    raise  # who is stopped tells it otherwise, and whose run fails leaves without waiting
+                except Exception as error:
+                    raised = error
+        word = torch.tensor([int(self.main)])
+        self._guarded(self._sign, word)
+        while not word:
             self._guarded(self._sign, word)
-            while not word:
-                self._guarded(self._sign, word)
-        failure = self.gather(failure)[0]
+        failure = self.gather((isinstance(raised, UserError), str(raised)) if raised is not None else None)[0]
         if raised is not None:
             raise raised
         if failure is not None:
-            raise UserErrorElsewhere(failure)
+            by_user, said = failure
+            raise UserErrorElsewhere(said) if by_user else RunError(LOST_FIRST)
         return result
+
+    def known(self, work: Callable[[], T]) -> T:
+        """`first`, with its result in every process."""
+        found: list[Any] = [self.first(work)]
+        if self.processes > 1:
+            self._guarded(torch.distributed.broadcast_object_list, found, 0)
+        return cast(T, found[0])
+
+    def rounds(self, own: Iterator[T], size: int) -> Iterator[T]:
+        """What all processes make of items that were dealt out in turn, in the order of these: in the main process.
+
+        Nobody waits for more than `size` items of another, nor holds more of them. In the others nothing comes out, but
+        they have to go through it as well.
+
+        Args:
+            own: results of this process's items, made as they are asked for.
+
+        Raises:
+            RunError: another process ended before its items were done.
+        """
+        if self.processes == 1:
+            yield from own
+            return
+        while True:
+            parts = self.gather(list(islice(own, size)))
+            if not all(isinstance(part, list) for part in parts):
+                raise RunError(LOST_ONE)
+            if not any(parts):
+                return
+            if self.main:
+                yield from (part[place] for place in range(size) for part in parts if place < len(part))
 
     def _sign(self, done: Tensor | None = None) -> None:
         """Whether the main process's work is done: it says so, (1,) 0 or 1, the others hear it."""
@@ -286,8 +336,7 @@ class Distribution:
                 OrderlyEnd.begin()
                 raise Interrupted(_STOPPED, self._notice.code) from error
             raise RunError(
-                f"Process {self.rank} of {self.processes} lost the others (one ended or was silent). "
-                "The last checkpoint is good: start all of them again with --resume."
+                f"Process {self.rank} of {self.processes} lost the others (one ended or was silent). {self.advice}"
             ) from error
 
 

@@ -14,7 +14,7 @@ import torch
 _POLL = 0.2
 """Seconds between two looks for the word."""
 _HEARD = 5.0
-"""Seconds that whoever tells waits for the others to hear: the store may end with this process."""
+"""Seconds that whoever tells, or fails, waits for the others: the store may end with this process."""
 _GRACE = (5.0, 10.0)
 """Seconds that a process is given to come upon the word by itself, and then to end in order."""
 
@@ -43,14 +43,13 @@ class StopNotice:
         if self.code is not None:
             return
         self._closed.set()
-        until = monotonic() + _HEARD
         others = [self._heard(rank) for rank in range(self.processes) if rank != self.rank]
-        try:
-            self._store.set(self.name, str(code))
-            while not self._store.check(others) and monotonic() < until:
-                sleep(_POLL / 4)
-        except RuntimeError:  # the store has gone with the process that kept it: there is nobody to tell
-            return
+        self._set_and_see(self.name, str(code), others)
+
+    def leave(self) -> None:
+        """Say that this process has failed, and wait for a moment until the others have, as where all fail alike."""
+        others = [self._left(rank) for rank in range(self.processes) if rank != self.rank]
+        self._set_and_see(self._left(self.rank), "", others)
 
     def close(self) -> None:
         """Look no further."""
@@ -71,5 +70,18 @@ class StopNotice:
         if not self._closed.wait(_GRACE[1]):
             os._exit(self.code)
 
+    def _set_and_see(self, name: str, value: str, answers: list[str]) -> None:
+        """Put a word into the store, and wait for a moment until all of the answers are there."""
+        until = monotonic() + _HEARD
+        try:
+            self._store.set(name, value)
+            while not self._store.check(answers) and monotonic() < until:
+                sleep(_POLL / 4)
+        except RuntimeError:  # the store has gone with the process that kept it: there is nobody to tell
+            return
+
     def _heard(self, rank: int) -> str:
         return f"{self.name}, heard by {rank}"
+
+    def _left(self, rank: int) -> str:
+        return f"{self.name}, left by {rank}"

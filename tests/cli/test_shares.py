@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from motionrft.generators import save_generator
+from motionrft.preferences import candidates
+from motionrft.preferences.judges.rules import RuleJudge
 from motionrft_cli import main as program
 from tests.cli.conftest import Result
+from tests.cli.test_prefer import SMALL
 from tests.generators.families import WordEncoder, tiny
 from tests.processes import together
 from tests.representations.people import people
@@ -200,9 +203,58 @@ def test_jobs_convert_what_one_does(run: Run, motions: Path, tmp_path: Path) -> 
     assert [line["file"] for line in merged] == [line["file"] for line in alone]
 
 
-def test_a_command_that_runs_in_one_process_says_so_in_every_one(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+def test_processes_build_a_data_set_together_and_one_says_so(run: Run, motions: Path, tmp_path: Path) -> None:
+    (motions / "3.npy").unlink()
+    captions = [json.dumps({"clip_id": str(number), "captions": ["a person walks"]}) for number in range(5)]
+    (tmp_path / "captions.jsonl").write_text("\n".join(captions))
+    (tmp_path / "splits.csv").write_text("clip_id,split\n0,train\n1,train\n2,val\n4,test\n")
+    asked = ("convert", str(motions), "--dataset", "--json", "--splits", str(tmp_path / "splits.csv"))
+    asked = (*asked, "--captions", str(tmp_path / "captions.jsonl"), "--out")
+    (alone,) = documents(run(*asked, str(tmp_path / "alone")))
+    first, other = in_processes(tmp_path, *asked, str(tmp_path / "shared"))
+    assert (first.code, other.code) == (0, 0), first.err + other.err
+    assert documents(first) == [alone | {"out": str(tmp_path / "shared")}] and not other.out + other.err
+    first, other = in_processes(tmp_path, *asked, str(motions))
+    assert (first.code, other.code) == (2, 2) and "error:" in first.err and not other.err
+    assert run(*asked, str(tmp_path / "share"), "--shard", "1/2").code == 2, "a data set is made whole"
+
+
+def test_processes_make_the_preference_pairs_that_one_makes(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    result = run("prefer", "--out", "out")
-    assert result.code == 2 and "prefer runs in one process" in result.err
+    monkeypatch.setattr(candidates, "_TEXTS_AT_ONCE", 2)
+    monkeypatch.setattr(RuleJudge, "at_once", 3)
+    asked = (
+        "prefer",
+        *SMALL,
+        "--set",
+        "judge.data=null",
+        "--set",
+        "pairs.margin=0.01",
+        "--json",
+        "--device",
+        "cpu",
+        "--out",
+    )
+    (alone,) = documents(run(*asked, str(tmp_path / "alone")))
+    first, other = in_processes(tmp_path, *asked, str(tmp_path / "shared"))
+    assert (first.code, other.code) == (0, 0), first.err + other.err
+    assert documents(first) == [alone | {"out": str(tmp_path / "shared")}] and not other.out + other.err
+    for place in ("alone", "shared"):
+        told = [json.loads(line) for line in (tmp_path / place / "judgements.jsonl").read_text().splitlines()]
+        assert len(told) == 12
+        (tmp_path / place / "judgements.jsonl").write_text(str([line | {"seconds": 0} for line in told]))
+    written = [
+        {str(file.relative_to(place)): file.read_bytes() for file in place.rglob("*") if file.is_file()}
+        for place in (tmp_path / "alone", tmp_path / "shared")
+    ]
+    assert written[0] == written[1] and len(written[0]) > 10
+    drawn = (*asked, str(tmp_path / "shared"), "--resume", "--stage", "sheets")
+    assert documents(in_processes(tmp_path, *drawn)[0])[0]["sheets"] == 12
+    assert len(list((tmp_path / "shared" / "sheets").iterdir())) == 12
+
+
+def test_a_command_that_runs_in_one_process_says_so_once(motions: Path, tmp_path: Path) -> None:
+    first, other = in_processes(tmp_path, "convert", str(motions), "--check")
+    assert (first.code, other.code) == (2, 2)
+    assert "convert --check runs in one process; 2 were started" in first.err and not other.err

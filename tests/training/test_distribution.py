@@ -10,8 +10,8 @@ import accelerate  # noqa: F401 - once here, not in every child
 import pytest
 import torch
 
-from motionrft.errors import UserError
-from motionrft.training import signs_of_life
+from motionrft.errors import RunError, UserError
+from motionrft.training import signs_of_life, stop_notice
 from motionrft.training.distribution import Distribution
 from motionrft.training.loop import train
 from tests.processes import together
@@ -101,6 +101,38 @@ def test_who_waits_takes_signs_of_life_until_the_work_is_done(monkeypatch: pytes
             return 0 if signs.count(0) >= 3 and signs[-1] == 1 else 1
 
     assert together(act) == [0, 0]
+
+
+def test_all_know_what_the_first_found_and_it_gets_what_all_made_in_order() -> None:
+    def act(rank: int) -> int:
+        with Distribution.join(torch.device("cpu"), timeout=60) as company:
+            known = company.known(lambda: {"answer": 42})
+            made = list(company.rounds(iter(range(rank, 7, 2)), 2))
+            return 0 if known == {"answer": 42} and made == (list(range(7)) if rank == 0 else []) else 1
+
+    assert together(act) == [0, 0]
+
+
+@pytest.mark.parametrize("failing", ["first", "other"])
+def test_a_process_that_fails_keeps_nobody_waiting(failing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the others wait for what the first does, or for the gradients of one that has none."""
+    monkeypatch.setattr(stop_notice, "_HEARD", 0.2)
+
+    def act(rank: int) -> int:
+        try:
+            with Distribution.join(torch.device("cpu"), timeout=600) as company:
+                if failing == "first":
+                    company.first(lambda: Path("/nowhere/at all").read_text())
+                if rank == 1:
+                    raise ValueError("a fault of this process alone")
+                company.average([torch.ones(1000)])
+        except (RunError, ValueError, FileNotFoundError) as error:
+            return {"ValueError": 3, "FileNotFoundError": 4, "RunError": 5}[type(error).__name__]
+        return 0
+
+    began = time.monotonic()
+    assert together(act) == ([4, 5] if failing == "first" else [5, 3])
+    assert time.monotonic() - began < 120, "nobody waited for the limit of 600 s"
 
 
 def test_alone_everything_is_the_identity() -> None:

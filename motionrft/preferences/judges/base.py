@@ -43,6 +43,8 @@ class Judge(ABC):
 
     name: str
     """What records and tables call it."""
+    at_once: int = 32
+    """Motions that are asked about together, where several processes share the questions."""
 
     @property
     @abstractmethod

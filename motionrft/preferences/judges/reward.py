@@ -12,8 +12,6 @@ from motionrft.loading import load_reward, reward_identity
 from motionrft.preferences.judges.base import Item, Judge, Judgement
 from motionrft.reward.base import Reward
 
-_AT_ONCE = 32
-
 
 class RewardJudge(Judge):
     """A reward that reads joints at the candidates' rate.
@@ -22,29 +20,28 @@ class RewardJudge(Judge):
         reward: as `--reward` names it. weights: its terms; text and motion alone by default.
     """
 
-    name = "reward"
+    name, at_once = "reward", 32
 
     def __init__(
         self, reward: str, weights: dict[str, float] | None = None, device: torch.device | str = "cpu"
     ):
         self.reward, self.weights, self.device = reward, weights or {"semantic": 1.0}, torch.device(device)
         self.identity_of_reward = reward_identity(reward)
+        self._models: dict[float, Reward] = {}
+        """Loaded, by the rate that they read."""
 
     @property
     def identity(self) -> str:
         return f"reward-{self.identity_of_reward[:16]}-{sorted(self.weights.items())}"
 
     def judge(self, items: Sequence[Item]) -> Iterator[tuple[int, Judgement]]:
-        rates = {item.fps for item in items}
-        models = {
-            fps: load_reward(self.reward, self.weights, "joints", fps=fps, device=self.device)
-            for fps in rates
-        }
-        for start in range(0, len(items), _AT_ONCE):
-            for fps, model in models.items():
+        for fps in {item.fps for item in items} - set(self._models):
+            self._models[fps] = load_reward(self.reward, self.weights, "joints", fps=fps, device=self.device)
+        for start in range(0, len(items), self.at_once):
+            for fps, model in self._models.items():
                 places = [
                     place
-                    for place in range(start, min(start + _AT_ONCE, len(items)))
+                    for place in range(start, min(start + self.at_once, len(items)))
                     if items[place].fps == fps
                 ]
                 if places:

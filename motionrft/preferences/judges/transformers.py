@@ -41,7 +41,7 @@ class TransformersJudge(Judge):
     name = "transformers"
 
     def __init__(self, folder: str, batch: int = 4, device: torch.device | str = "cpu"):
-        self.folder, self.batch, self.device = Path(folder), batch, torch.device(device)
+        self.folder, self.at_once, self.device = Path(folder), batch, torch.device(device)
         if not (self.folder / "config.json").is_file():
             raise UserError(
                 f"judge: {folder} is no folder of a vision-language model; name one with judge.model."
@@ -66,8 +66,8 @@ class TransformersJudge(Judge):
         return f"transformers-{self._hash[:16]}-1"
 
     def judge(self, items: Sequence[Item]) -> Iterator[tuple[int, Judgement]]:
-        for start in range(0, len(items), self.batch):
-            places = list(range(start, min(start + self.batch, len(items))))
+        for start in range(0, len(items), self.at_once):
+            places = list(range(start, min(start + self.at_once, len(items))))
             yield from self._together(items, places)
 
     def _together(self, items: Sequence[Item], places: Sequence[int]) -> Iterator[tuple[int, Judgement]]:
