@@ -23,6 +23,12 @@ PAIR_TEMPLATES = (
     "{subject} {first} before the person {second}",
     "after {subject} {first}, the person {second}",
 )
+BOTH_TEMPLATES = (
+    "{subject} {first} and {second}",
+    "{subject} {first}, and {second}",
+    "{subject} {first} and also {second}",
+)
+"""Both are told, their order only by which comes first."""
 COUNT_WORDS = {1: ("once", "one time"), 2: ("twice", "two times"), 3: ("three times", "thrice")}
 COUNT_TEMPLATES = ("{subject} {first}, {times}", "{subject} {first} {times}")
 TOGETHER_TEMPLATES = (
@@ -269,11 +275,10 @@ def count_texts(clause: Clause, words: Sequence[str], rng: Random) -> tuple[str,
 
 
 def pair_texts(first: Clause, second: Clause, rng: Random) -> tuple[str, ...]:
-    """Three captions of one pair, each in other words."""
-    return tuple(
-        template.format(subject=first.subject, first=first.phrase, second=second.phrase)
-        for template in rng.sample(PAIR_TEMPLATES, 3)
-    )
+    """Three captions of one pair that tell the order, each in other words, and one that names both."""
+    templates = (*rng.sample(PAIR_TEMPLATES, 3), rng.choice(BOTH_TEMPLATES))
+    words = {"subject": first.subject, "first": first.phrase, "second": second.phrase}
+    return tuple(template.format(**words) for template in templates)
 
 
 def by_kind(sources: Sequence[Source], recipe: CompositionRecipe, longest: int) -> dict[str, list[Source]]:

@@ -243,7 +243,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     if options.against is not None:
-        for line in two_trees.compare(options.against):
+        for line in two_trees.compare(options.against, options.device):
             print(line, flush=True)
         return
     for line in compare_on_cpu(options.repeats, not options.no_text):

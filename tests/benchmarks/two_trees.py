@@ -1,10 +1,11 @@
 """A trajectory of this tree against one of another commit, both in one run.
 
-    git worktree add /tmp/then f2fc882 && python -m tests.benchmarks.finetune --against /tmp/then
+    git worktree add /tmp/then f2fc882 && python -m tests.benchmarks.finetune --against /tmp/then [--device cuda]
 
 Each way has a process of its own with one CPU thread, and they take turns, so that whatever disturbs disturbs all.
 What is measured: processor seconds of a trajectory (EasyTune on MLD at its full size, as `tests.benchmarks.finetune`),
-and the most bytes that autograd held. bf16 pays on processors that multiply it (`lscpu`: avx512_bf16, amx_bf16) alone.
+on a GPU the seconds until it has ended, and the most bytes that autograd held. bf16 pays on processors that multiply it
+(`lscpu`: avx512_bf16, amx_bf16) alone.
 """
 
 import json
@@ -21,17 +22,26 @@ from dataclasses import replace
 import torch
 torch.set_num_threads(1)
 from tests.benchmarks.finetune import K, EasyTunePreset, Ours
-how = sys.argv[2].split()
+how, device = sys.argv[2].split(), sys.argv[3]
 precision = {"dtype": torch.bfloat16} if "bf16" in how else {}
-ours = Ours(int(sys.argv[1]), EasyTunePreset(k=K, judge="next"), **precision)
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = "tf32" in how
+ours = Ours(int(sys.argv[1]), EasyTunePreset(k=K, judge="next"), device, **precision)
+faster = None
 if "compiled" in how:
-    from motionrft.finetuning.compiled import compiled
+    from motionrft.finetuning.compiled import compiled as faster
+if "graphs" in how:
+    from motionrft.finetuning.captured import captured as faster
+if faster:
     context = ours.context
-    ours.context = replace(context, compiled=compiled(context.generator, context.reward))
+    ours.context = replace(context, compiled=faster(context.generator, context.reward))
+cuda = device.startswith("cuda")
+clock = time.perf_counter if cuda else time.process_time
 for line in sys.stdin:
-    began = time.process_time()
+    began = clock()
     ours.trajectory()
-    print(time.process_time() - began, ours.meter.peak, flush=True)
+    if cuda:
+        torch.cuda.synchronize()
+    print(clock() - began, ours.meter.peak, flush=True)
 """
 MIB = 2**20
 
@@ -39,10 +49,11 @@ MIB = 2**20
 class Way:
     """One tree's trajectories, in a process of their own."""
 
-    def __init__(self, tree: Path, batch: int, how: str) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
+    def __init__(self, tree: Path, batch: int, how: str, device: str) -> None:
+        path = os.pathsep.join((str(tree), os.environ.get("PYTHONPATH", "")))
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(batch), how], cwd=tree, env=environment, text=True,
+            [sys.executable, "-c", WORKER, str(batch), how, device], cwd=tree, env=environment, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         self.seconds: list[float] = []
@@ -64,17 +75,27 @@ class Way:
         self.process.wait()
 
 
-def compare(then: Path, batches: Sequence[int] = (4, 16), repeats: int = 5) -> Iterator[str]:
+WAYS = {
+    "cpu": {
+        "now": "plain",
+        "now, compile: true": "compiled",
+        "now, bf16": "bf16",
+        "now, bf16, compile: true": "compiled bf16",
+    },
+    "cuda": {"now": "plain", "now, graphs (the default)": "graphs", "now, graphs, tf32": "graphs tf32"},
+}
+"""By kind of device, how this tree walks a trajectory; the other one walks it plainly."""
+
+
+def compare(
+    then: Path, device: str = "cpu", batches: Sequence[int] = (4, 16), repeats: int = 5
+) -> Iterator[str]:
     """A JSON line a batch and way: median seconds, how much faster than `then`, MiB held, seconds of the first."""
     here = Path(__file__).resolve().parents[2]
     for batch in batches:
-        ways = {
-            "then": Way(then, batch, "plain"),
-            "now": Way(here, batch, "plain"),
-            "now, compile: true": Way(here, batch, "compiled"),
-            "now, bf16": Way(here, batch, "bf16"),
-            "now, bf16, compile: true": Way(here, batch, "compiled bf16"),
-        }
+        ways = {"then": Way(then, batch, "plain", device)}
+        own = WAYS[device.partition(":")[0]]
+        ways |= {name: Way(here, batch, how, device) for name, how in own.items()}
         first = {name: way.run() for name, way in ways.items()}
         for _ in range(repeats):
             for way in ways.values():
@@ -82,6 +103,6 @@ def compare(then: Path, batches: Sequence[int] = (4, 16), repeats: int = 5) -> I
         base = statistics.median(ways["then"].seconds)
         for name, way in ways.items():
             took = statistics.median(way.seconds)
-            row = {"batch": batch, "way": name, "seconds": round(took, 3), "faster": round(base / took, 2)}
+            row = {"batch": batch, "way": name, "seconds": round(took, 4), "faster": round(base / took, 2)}
             yield json.dumps({**row, "MiB": round(way.peak / MIB, 1), "first": round(first[name], 1)})
             way.end()

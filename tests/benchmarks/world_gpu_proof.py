@@ -1,18 +1,18 @@
-"""The proof on the wider world on one GPU: a base at its plateau, and every method beside supervised tuning.
+"""The proof on the wider world on one GPU: every method beside supervised tuning, three training seeds each.
 
-    python -m tests.benchmarks.world_gpu_proof kit --data build/world/data --out build/world/kit      # once, anywhere
-    python -m tests.benchmarks.world_gpu_proof proof --kit build/world/kit --data build/world/data \\
-        --autoencoder DIR --reward DIR --out gpu-results --seconds 355
+    python -m tests.benchmarks.world_gpu_proof kit --data build/world/joined --out build/world/kit      # once, anywhere
+    python -m tests.benchmarks.world_gpu_proof proof --kit build/world/kit --data build/world/joined \\
+        --bases builtin-world build/world/base/generator --out gpu-results --seconds 300
 
-The kit holds what is tuned on and who judges. EasyTune's candidates are tuned side by side from `builtin-world` for
-the same wall time, and judged on 80 validation event prompts of each kind and three sampling seeds; meanwhile the base,
-a reward and an evaluator are trained; then the two best candidates, supervised tuning and the other methods are tuned
-from that base side by side, and judged on validation and test prompts. One JSON file, after every part.
+The kit holds what is tuned on and who judges; `joined` is the data set without its equally long groups (lists as
+`world_gpu.plain_lists` writes them), so that no prompt is a caption of theirs. Of several bases the one with the higher
+event score on validation prompts is tuned. Every run has the same wall time, side by side with as many others; it is
+judged on test prompts and items with five sampling seeds. One JSON file, written after every part; runs that do not
+begin before the time is over are left out by name.
 """
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,51 +22,41 @@ from typing import Any
 from unittest.mock import patch
 
 from motionrft.reward.opposites import unsaid
-from tests.benchmarks.side_by_side import Parts, motionrft
-from tests.benchmarks.world import COMMON, CONTRAST, MANY, RUNS, summary, table, write_prompts
-from tests.benchmarks.world_gpu import plain_lists
+from tests.benchmarks.side_by_side import Parts
+from tests.benchmarks.world import COMMON, CONTRAST, FEW, MANY, summary, table, write_prompts
 from tests.benchmarks.world_judges import Judges
 
 PROMPTS = "prompts.txt"
 VALIDATION, TEST = 80, 45
 """Event prompts of each kind."""
+SEEDS = (1, 2, 3)
+"""Of training."""
+WEIGHTS = {"semantic": 1.0, "similarity": 1.0, CONTRAST: 3.0, "jitter": 0.001}
+"""The preset `world-easytune`'s."""
 
 
-def easytune(rate: float, batch: int = 64, **more: Any) -> dict[str, Any]:
-    """Settings of one EasyTune candidate; `k`, `rho` and so on are the method's."""
-    own = {"method": "easytune", "k": 10, "rho": 0}
-    method = own | {key: more.pop(key) for key in ("method", "k", "rho", "judge") if key in more}
-    return {"method": method, "optimiser": {"lr": rate} | MANY, "batch": batch, **more}
+def run(method: str, rate: float, warmup: Mapping[str, float] = MANY, **more: Any) -> dict[str, Any]:
+    """Settings of one run; `k`, `rho` and so on are the method's."""
+    own = {key: more.pop(key) for key in ("k", "rho", "judge", "clip") if key in more}
+    settings = {"method": {"method": method} | own, "optimiser": {"lr": rate} | warmup}
+    return {**settings, "batch": 64, "weights": WEIGHTS, **more}
 
 
-def weights(semantic: float, similarity: float, contrast: float) -> dict[str, float]:
-    found = {"semantic": semantic, "similarity": similarity, CONTRAST: contrast}
-    return {name: weight for name, weight in found.items() if weight}
-
-
-CANDIDATES: dict[str, dict[str, Any]] = {
-    "contrast-3e-5": easytune(3e-5, weights=weights(1, 1, 1)),
-    "strong-3e-5": easytune(3e-5, weights=weights(1, 1, 3)),
-    "strong-1e-4": easytune(1e-4, weights=weights(1, 1, 3)),
-    "guarded-3e-5": easytune(3e-5, weights=weights(0, 1, 3)),
-    "big-5e-5": easytune(5e-5, 256, weights=weights(1, 1, 3)),
-    "noisy-3e-5": easytune(3e-5, k=5, rho=1.0, weights=weights(1, 1, 3)),
-    "chain-3e-5": easytune(3e-5, method="easytune-chain", weights=weights(1, 1, 3)),
-    "lora-3e-4": easytune(3e-4, weights=weights(1, 1, 3), lora={"enabled": True, "rank": 8}),
-    "usual-3e-5": easytune(3e-5),
+RUNS: dict[str, dict[str, Any]] = {
+    "easytune": run("easytune", 3e-5, k=10, rho=0),
+    "easytune-chain": run("easytune-chain", 3e-5, k=10, rho=0),
+    "sft": run("sft", 1e-4, weights=COMMON["weights"], split="train-joined"),
+    "refl": run("refl", 1e-4, FEW),
+    "draft": run("draft", 1e-4, FEW, k=5),
+    "drtune": run("drtune", 1e-4, FEW),
+    "alignprop": run("alignprop", 1e-4, FEW),
+    "ddpo": run("ddpo", 1e-4, FEW, clip=0.01, eta=1.0),
+    "easytune, clean half": run("easytune", 3e-5, k=5, rho=0),
+    "easytune, curriculum": run("easytune", 3e-5, k=5, rho=0.4),
+    "easytune, noisy half": run("easytune", 3e-5, k=5, rho=1.0),
+    "easytune, next state": run("easytune", 3e-5, k=10, rho=0, judge="next"),
 }
-"""contrast: beside semantic and similarity as much of the contrast; strong: three times as much; guarded: no semantic."""
-SUPERVISED: dict[str, Any] = {"method": {"method": "sft"}, "batch": 64}
-CONTROLS: dict[str, dict[str, Any]] = {
-    "sft 3e-5": {**SUPERVISED, "optimiser": {"lr": 3e-5} | MANY, "split": "train-joined"},
-    "sft 1e-4": {**SUPERVISED, "optimiser": {"lr": 1e-4} | MANY, "split": "train-joined"},
-    "sft-even 1e-4": {**SUPERVISED, "optimiser": {"lr": 1e-4} | MANY, "split": "train"},
-}
-"""Supervised tuning on the base's own clips, and on those and the equally long groups that the reward learnt from."""
-OTHERS = ("refl", "draft", "drtune", "alignprop", "ddpo")
-"""Beside them, at the rates of `tests.benchmarks.world`, one training seed each."""
-FINALISTS = (1, 2, 3)
-"""Training seeds."""
+"""In the order in which they begin; rates as earlier tables chose them on validation."""
 
 
 def kit(options: argparse.Namespace) -> None:
@@ -152,9 +142,9 @@ def start(
     name: str,
     settings: Mapping[str, Any],
     judged: str,
+    base: Path | str,
     seconds: float = 0.0,
     seed: int = 0,
-    base: Path | str = "builtin-world",
     kept: bool = False,
 ) -> None:
     """Begin a trial; its generator is packed too if it is to be kept."""
@@ -177,16 +167,19 @@ def score(row: Mapping[str, Any], split: str) -> dict[str, float]:
     return {key: fmean(values) for key, values in row["metrics"][split].items()}
 
 
-def ranked(rows: Mapping[str, Mapping[str, Any]], before: Mapping[str, float]) -> list[str]:
-    """By the event score of both rules on validation; behind them those that cost kinds, FID or quiet."""
-
-    def place(name: str) -> tuple[bool, float]:
-        found = score(rows[name], "val")
-        harm = found["fid"] > before["fid"] + 0.02 or found["label_r1"] < before["label_r1"] - 0.02
-        harm |= found["events/jitter"] > 1.15 * before["events/jitter"]
-        return not harm, found["events/mean"] + found["swings/mean"]
-
-    return sorted(rows, key=place, reverse=True)
+def chosen(parts: Parts, options: argparse.Namespace) -> str:
+    """The base with the highest event score on validation prompts; of one nothing is asked."""
+    bases = [base for base in options.bases if base == "builtin-world" or Path(base, "config.json").is_file()]
+    names = {f"base-{place}": base for place, base in enumerate(bases)}
+    if len(bases) > 1:
+        for name, base in names.items():
+            start(parts, options, name, {}, "val:2", base)
+        parts.wait(*names)
+    rows = results(options, names)
+    parts.tell("bases", {names[name]: score(row, "val") for name, row in rows.items()})
+    best = max(rows, key=lambda name: score(rows[name], "val")["events/mean"], default="base-0")
+    parts.tell("chosen", {"base": names[best]})
+    return names[best]
 
 
 def proof(options: argparse.Namespace) -> None:
@@ -194,109 +187,41 @@ def proof(options: argparse.Namespace) -> None:
     parts = Parts(options.out, options.work, began + options.seconds)
     command = [sys.executable, "-m", "tests.benchmarks.world_gpu_proof", "texts", "--kit", str(options.kit)]
     parts.start("kit-texts", [*command, "--device", options.device], 4)
-    candidates = dict(list(CANDIDATES.items())[: options.candidates])
     parts.wait("kit-texts")
-    judged = "val:1" if options.smoke else "val:3"
-    start(parts, options, "before-val", {}, judged)
-    for name, settings in candidates.items():
-        start(parts, options, name, settings, judged, options.tuning, 10)
-    while not options.ready.exists() and parts.left > options.seconds / 2:
-        time.sleep(0.5)
-    parts.tell("ready", {"after": round(time.time() - began, 1)})
-    models = _train(parts, options)
-    parts.wait("before-val", *candidates)
-    rows = results(options, ("before-val", *candidates))
-    parts.tell("validation", rows)
-    chosen = list(candidates)[:2]
-    if "before-val" in rows:
-        before = score(rows.pop("before-val"), "val")
-        chosen = ranked(rows, before)[:2] or chosen
-    parts.tell("chosen", {"names": chosen})
-    parts.wait("base")
-    parts.tell("trained", {"after": round(time.time() - began, 1), "curve": curve(options.work / "base")})
-    _finals(parts, options, chosen, models)
-    parts.wait("judge", "reward")
+    base = chosen(parts, options)
+    judged = "test:1" if options.smoke else "test:5"
+    runs = dict(list(RUNS.items())[: 3 if options.smoke else None])
+    jobs = [
+        (f"{name.replace(', ', '-').replace(' ', '-')}-{seed}", name, seed) for name in runs for seed in SEEDS
+    ]
+    start(parts, options, "before", {}, judged, base)
+    jobs = jobs[: 2 if options.smoke else None]
+    for first in range(0, len(jobs), options.side_by_side):
+        wave = jobs[first : first + options.side_by_side]
+        if parts.left < options.tuning + options.judging and not options.smoke:
+            parts.tell("left out", {label: "no time" for label, _, _ in wave})
+            continue
+        for label, name, seed in wave:
+            kept = label == jobs[0][0]
+            start(parts, options, label, runs[name], judged, base, options.tuning, seed, kept)
+        parts.wait("before", *(label for label, _, _ in wave))
+        _tell(parts, options, jobs)
     parts.tell("all", {"seconds": round(time.time() - began, 1)})
 
 
-def _train(parts: Parts, options: argparse.Namespace) -> dict[str, Path]:
-    """Begin to train, for as long as the finals leave: a base with a given autoencoder, a reward of all representations
-    further, and an evaluator that tells order and number; their folders.
-    """
-    plain_lists(options.data)
-    out, data, device = options.work, str(options.data), options.device
-    (out / "base" / "autoencoder").mkdir(parents=True, exist_ok=True)
-    copied = out / "base" / "autoencoder" / "model"
-    subprocess.run(["cp", "-r", str(options.autoencoder), str(copied)], check=True)
-    left = parts.left - options.longest - options.judging
-    base = ["split=train-joined", "validation_split=val-joined", "denoiser.updates=100000"]
-    base += [f"time_limit={max(left - options.latents, 5):.0f}", "denoiser.validate_every=400"]
-    base += ["denoiser.batch=8" if options.smoke else "denoiser.batch=256"]
-    reward = [f"time_limit={max(left - options.embedding, 5):.0f}", "semantic.updates=100000"]
-    reward += ["semantic.validate_every=100000", "semantic.loss.order=1.0", "semantic.loss.align_every=4"]
-    reward += ["semantic.optimiser.lr=4e-4", "semantic.batch=12" if options.smoke else "semantic.batch=96"]
-    judge = [f"evaluator.updates={4 if options.smoke else 800}", "evaluator.batches=grouped"]
-    judge += ["evaluator.batch=16" if options.smoke else "evaluator.batch=128"]
-    further = ("train-reward", "--preset", "world", "--stage", "semantic", "--base", "builtin-world")
-    commands = {
-        "base": (("pretrain", "--preset", "world-mld", "--stage", "denoiser"), base, "generator"),
-        "reward": (further, reward, "reward"),
-        "judge": (("train-reward", "--preset", "evaluator-mini"), judge, "evaluator"),
-    }
-    for name, (command, sets, _) in commands.items():
-        words = [word for each in sets for word in ("--set", each)]
-        place = ("--device", device, "--data", data, "--out", str(out / name))
-        over = ["--overwrite"] * (name == "base")
-        model = out / name / commands[name][2]
-        limit = max(left, 30) + 5 if name == "base" else None
-        parts.start(name, motionrft(*command, *place, *words, *over), 2, limit, model)
-    return {name: out / name / folder for name, (_, _, folder) in commands.items()}
-
-
-def curve(base: Path) -> list[list[float]]:
-    """Updates and validation losses of a base."""
-    from motionrft.training.run import METRICS, read_lines
-
-    path = base / "denoiser" / METRICS
-    lines = read_lines(path) if path.is_file() else []
-    return [[line["update"], line["validation_loss"]] for line in lines if "validation_loss" in line]
-
-
-def _finals(
-    parts: Parts, options: argparse.Namespace, chosen: Sequence[str], models: Mapping[str, Path]
-) -> None:
-    """The finalists and the other methods from the new base, side by side, for as long as is left."""
-    base: Path | str = models["base"]
-    if not (models["base"] / "config.json").is_file():
-        parts.tell("base", {"missing": "the finals begin with builtin-world"})
-        base = "builtin-world"
-    options.judge = models["judge"] if (models["judge"] / "config.json").is_file() else ""
-    runs = {f"easytune {name}": CANDIDATES[name] for name in chosen} | CONTROLS
-    others = OTHERS[: 1 if options.smoke else None]
-    runs |= {name: {**RUNS[name], "batch": 64} for name in others}
-    seconds = max(min(parts.left - options.judging, options.longest), 3)
-    judged = "val:1,test:1" if options.smoke else "val:2,test:5"
-    start(parts, options, "before", {}, judged, base=base)
-    names = {}
-    for name, settings in runs.items():
-        seeds = FINALISTS[: 1 if name in others or options.smoke else None]
-        names[name] = [f"{name.replace(' ', '-')}-{seed}" for seed in seeds]
-        for seed, each in zip(seeds, names[name], strict=True):
-            first = each == f"{names[next(iter(runs))][0]}"
-            start(parts, options, each, settings, judged, seconds, seed, base, kept=first)
-    every = [each for several in names.values() for each in several]
-    parts.wait("before", *every)
-    rows = results(options, ("before", *every))
-    parts.tell("finals", rows)
-    for split in ("val", "test"):
-        found = {name: [rows[each] for each in several if each in rows] for name, several in names.items()}
-        metrics = {
-            name: [row["metrics"][split] for row in several] for name, several in found.items() if several
-        }
-        if "before" in rows:
-            shown = summary({"before": [rows["before"]["metrics"][split]]} | metrics)
-            parts.tell(f"summary {split}", shown)
-            print(split + "\n" + table(shown, found), flush=True)
+def _tell(parts: Parts, options: argparse.Namespace, jobs: Sequence[tuple[str, str, int]]) -> None:
+    """Every run that ended so far, and the table of them."""
+    rows = results(options, ("before", *(label for label, _, _ in jobs)))
+    parts.tell("runs", rows)
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for label, name, _ in jobs:
+        if label in rows:
+            found.setdefault(name, []).append(rows[label])
+    if "before" in rows:
+        metrics = {name: [row["metrics"]["test"] for row in several] for name, several in found.items()}
+        shown = summary({"before": [rows["before"]["metrics"]["test"]]} | metrics)
+        parts.tell("summary", shown)
+        print(table(shown, found), flush=True)
 
 
 def main() -> None:
@@ -304,36 +229,31 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=("kit", "texts", "proof", "trial"))
-    parser.add_argument("--data", type=Path, help="a data set of --preset world with compose.even")
     parser.add_argument(
-        "--ready", type=Path, help="file that is there as soon as the data set is; null: it is"
+        "--data",
+        type=Path,
+        help="kit: a data set without equally long groups; proof: any of --preset world with `train-joined.txt`",
     )
     parser.add_argument("--kit", type=Path)
-    parser.add_argument("--autoencoder", type=Path, help="generator folder whose autoencoder the base has")
+    parser.add_argument(
+        "--bases", nargs="+", default=["builtin-world"], help="proof: the best of them is tuned"
+    )
     parser.add_argument("--base", default="builtin-world", help="trial: what is tuned")
     parser.add_argument("--reward", default="builtin-world")
     parser.add_argument("--out", type=Path, default=Path("gpu-results"))
     parser.add_argument("--work", type=Path, default=Path("/tmp/world-proof"))
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--judge", default="", help="trial: a further evaluator that tells order and number")
-    parser.add_argument("--seconds", type=float, default=355.0, help="proof: in all; trial: of tuning")
-    parser.add_argument("--tuning", type=float, default=40.0, help="seconds of a candidate")
-    parser.add_argument("--longest", type=float, default=75.0, help="seconds of a finalist")
-    parser.add_argument(
-        "--judging", type=float, default=80.0, help="seconds of a finalist's start, end and judgement"
-    )
-    parser.add_argument(
-        "--latents", type=float, default=30.0, help="seconds of a base before its first update"
-    )
-    parser.add_argument("--embedding", type=float, default=35.0, help="seconds of a reward's start and end")
-    parser.add_argument("--candidates", type=int, default=len(CANDIDATES))
+    parser.add_argument("--seconds", type=float, default=300.0, help="proof: in all; trial: of tuning")
+    parser.add_argument("--tuning", type=float, default=45.0, help="seconds of a run")
+    parser.add_argument("--judging", type=float, default=70.0, help="seconds of its start, end and judgement")
+    parser.add_argument("--side-by-side", type=int, default=18, help="runs at once")
     parser.add_argument("--name")
     parser.add_argument("--settings", default="{}")
     parser.add_argument("--judged", default="val:3", help="splits and sampling seeds")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--smoke", action="store_true", help="one seed, one other method, a small batch")
+    parser.add_argument("--smoke", action="store_true", help="two runs, one sampling seed")
     options = parser.parse_args()
-    options.ready = options.ready or options.data
     {"kit": kit, "texts": texts, "proof": proof, "trial": trial}[options.what](options)
 
 

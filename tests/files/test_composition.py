@@ -13,6 +13,7 @@ from motionrft.files.composition import (
     is_held_out,
 )
 from motionrft.files.even_groups import even_compositions
+from motionrft.reward.opposites import order_told
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,12 @@ def test_a_pair_comes_in_both_orders_with_words_to_match() -> None:
     assert one.label == ">".join(reversed(other.label.split(">")))
     first, second = one.label.split(">")
     assert all(text.index(first) < text.index(second) for text in one.captions)
+
+
+def test_the_last_caption_of_a_pair_names_both_and_says_no_order() -> None:
+    pairs = [c for c in compositions(sources("train"), RECIPE) if ">" in c.label]
+    assert pairs and all(order_told(c.captions[-1]) is None and " and " in c.captions[-1] for c in pairs)
+    assert all(order_told(text) is not None for c in pairs for text in c.captions[:-1])
 
 
 def test_counts_say_how_often() -> None:
