@@ -11,7 +11,7 @@ from torch import Tensor
 from motionrft.data import DistinctBatches, GroupedBatches, MotionDataset, collate
 from motionrft.evaluation.evaluators.mini import MiniEvaluatorNetwork, MiniSize, mini_config
 from motionrft.moving import moved
-from motionrft.text.base import TextEncoder, TextFeatures, stack
+from motionrft.text.base import TextEncoder
 from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.loop import train
 from motionrft.training.optimiser import AdamWSettings, Optimiser
@@ -68,7 +68,8 @@ class EvaluatorTrainer:
             self.network = MiniEvaluatorNetwork(size or MiniSize(text=text_encoder.width))
         self.network.to(device).train()
         self.statistics = dataset.statistics("kinematic").to(device)
-        self.texts = _CaptionFeatures(text_encoder, dataset.texts, device)
+        company.first(lambda: text_encoder.remember(dataset.texts))  # the others find them in the cache
+        text_encoder.remember(dataset.texts)
         batches = {"distinct": DistinctBatches, "grouped": GroupedBatches}[settings.batches]
         self.batches = batches(dataset, settings.batch, settings.seed)
         company.check_batch(len(self.batches[0]))
@@ -86,7 +87,8 @@ class EvaluatorTrainer:
         noise = torch.randn(len(items), *batch.motion.shape[1:], generator=draws)[rows]  # (b, T, D)
         clean = self.statistics.normalise(moved(batch.motion, self.device))  # (b, T, D)
         motion = clean + self.settings.feature_noise * moved(noise, self.device)  # (b, T, D)
-        text = self.network.text(self.texts[batch.texts])  # (b, E)
+        words = self.text_encoder.encode(batch.texts).to(self.device, torch.float32)  # (b, L, D) tokens
+        text = self.network.text(words)  # (b, E)
         shown = self.network.motion(motion, moved(batch.lengths, self.device))  # (b, E)
         logits = self.network.logits(company.joined(text, sizes), company.joined(shown, sizes))  # (B, B)
         loss = contrastive_loss(logits, self.settings.label_smoothing)
@@ -161,15 +163,3 @@ Embeds motions (HumanML3D's 263 features at {config["fps"]:g} fps, contacts not 
 - Made by `motionrft train-reward --preset evaluator-mini`.
 - The licence of the weights follows the motions they were trained on.
 """
-
-
-class _CaptionFeatures:
-    """Token states of every caption of the data, computed once."""
-
-    def __init__(self, encoder: TextEncoder, texts: list[str], device: torch.device | str):
-        chunks = [encoder.encode(texts[start : start + 256]) for start in range(0, len(texts), 256)]
-        self._features = stack(chunks).to(device, torch.float32)
-        self._row = {text: row for row, text in enumerate(texts)}
-
-    def __getitem__(self, texts: list[str]) -> TextFeatures:
-        return self._features.index(torch.tensor([self._row[text] for text in texts]))  # (B, L, D) tokens

@@ -71,6 +71,20 @@ def test_a_resumed_training_ends_where_an_uninterrupted_one_does(dataset):
         assert torch.equal(a, b)
 
 
+def test_captions_are_remembered_and_read_batch_by_batch(dataset, monkeypatch):
+    """What is read of a million captions is one batch of them."""
+    told, read = [], []
+    encoder = WordEncoder()
+    encode = encoder.encode
+    monkeypatch.setattr(encoder, "remember", told.append)
+    monkeypatch.setattr(encoder, "encode", lambda texts: read.append(len(texts)) or encode(texts))
+    size = MiniSize(text=TEXT_WIDTH, width=8, hidden=8, embedding=6)
+    trainer = EvaluatorTrainer(dataset, encoder, EvaluatorTraining(steps=2, batch=3), size)
+    assert set(map(tuple, told)) == {tuple(dataset.texts)} and not read
+    trainer.update(0)
+    assert read == [3]
+
+
 def test_two_processes_train_the_evaluator_of_one(dataset, tmp_path):
     """Five clips a batch are three and two; the temperature is trained too."""
     size = MiniSize(text=TEXT_WIDTH, width=8, hidden=8, embedding=6)
