@@ -66,7 +66,7 @@ def within_groups(text: Tensor, motion: Tensor, groups: Tensor, temperature: flo
     members = groups >= 0  # (B,) bool
     alone = torch.eye(len(groups), dtype=torch.bool, device=groups.device)
     others = torch.where(members[:, None], groups[:, None] != groups, ~alone)  # (B, B) bool
-    # Who stands alone is compared with itself and adds nothing: rows are not chosen, the host would wait for their number.
+    # Who stands alone is compared with itself and adds nothing; the number of those chosen would have to be waited for.
     share = len(groups) / members.sum().clamp(min=1)
     return contrastive(text, motion, temperature, others) * share
 
