@@ -87,7 +87,9 @@ def reconstruction(predicted: Tensor, target: Tensor, lengths: Tensor | None = N
         return F.smooth_l1_loss(predicted, target)
     valid = length_mask(lengths, target.shape[1])  # (B, T)
     of_frames = F.smooth_l1_loss(predicted, target, reduction="none").flatten(2).mean(2)  # (B, T)
-    return (of_frames * valid).sum() / valid.sum()  # no choice of frames: the host would wait for their number
+    return (
+        of_frames * valid
+    ).sum() / valid.sum()  # no choice of frames: the host would wait for their number
 
 
 RECONSTRUCTIONS = ("rec_text", "rec_motion", "rec_cross")
