@@ -114,7 +114,7 @@ assets: install
 
 # The wider world: Bandai-Namco's and CMU's clips with composed events. `world-pack` makes one small file of the captures,
 # to be taken to a machine with a GPU; `world` trains from it (DEVICE=cuda: about ten minutes; a processor: hours). The reward
-# learns from groups of equally long motions too (`even`): without them it tells a number by the length.
+# and the evaluator learn from groups of equally long motions too (`even`): without them they tell a number by the length.
 CMU ?= ../shared/data/cmu-everyday
 WORLD ?= build/world
 DEVICE ?= auto
@@ -137,7 +137,8 @@ world: install
 		--out $(WORLD)/even
 	$(BIN)/motionrft train-reward --preset world --stage all --device $(DEVICE) --data $(WORLD)/even \
 		--set authenticity.fakes=$(WORLD)/base/generator --out $(WORLD)/reward $(if $(wildcard $(WORLD)/reward),--resume)
-	$(BIN)/motionrft train-reward --preset evaluator-mini --device $(DEVICE) --data $(WORLD)/data --out $(WORLD)/judge $(if $(wildcard $(WORLD)/judge),--resume)
+	$(BIN)/motionrft train-reward --preset evaluator-mini --device $(DEVICE) --data $(WORLD)/even --set evaluator.batches=grouped \
+		--set evaluator.batch=128 --out $(WORLD)/judge $(if $(wildcard $(WORLD)/judge),--resume)
 	$(BIN)/python -c "import sys; from pathlib import Path; from motionrft.pretraining.builtin_world import *; \
 		write_material(*map(Path, sys.argv[1:]))" $(WORLD)/data $(WORLD)/judge/evaluator $(WORLD)/material
 
