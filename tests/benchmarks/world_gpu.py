@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument(
         "--latents", type=float, default=35.0, help="seconds of a base's start, latents and end"
     )
-    parser.add_argument("--embedding", type=float, default=40.0, help="seconds of a reward's start and end")
+    parser.add_argument("--embedding", type=float, default=60.0, help="seconds of a reward's start and end")
     parser.add_argument("--smoke", action="store_true", help="small batches")
     options = parser.parse_args()
     if options.what == "texts":
