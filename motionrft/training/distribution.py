@@ -43,6 +43,8 @@ class Distribution:
 
     def __init__(self, rank: int = 0, processes: int = 1, device: torch.device | None = None) -> None:
         self.rank, self.processes = rank, processes
+        self.messages = 0
+        """How many this process has sent: who has sent one cannot do its work again alone."""
         self._notice: StopNotice | None = None
         self._ending: OrderlyEnd | None = None
         self._signs: Any = None
@@ -329,6 +331,7 @@ class Distribution:
         self._guarded(torch.distributed.all_reduce, tensor, operation)
 
     def _guarded(self, communicate: Callable[..., Any], *arguments: Any) -> None:
+        self.messages += 1
         try:
             communicate(*arguments)
         except RuntimeError as error:
