@@ -103,11 +103,22 @@ class _Call(nn.Module):
 def _with_backward(
     call: Callable[..., Any], trained: nn.Module | None, tensors: list[Tensor], pool: Any
 ) -> Callable[..., Any]:
+    _expect_two_streams()
     examples = tuple(tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in tensors)
     made = torch.cuda.make_graphed_callables(
         _Call(call, trained).eval(), examples, num_warmup_iters=_WARM_UP, allow_unused_input=True, pool=pool
     )
     return lambda *given: _cloned(made(*given))  # the next replay writes to the same place
+
+
+def _expect_two_streams() -> None:
+    """Captures run on a stream of their own, and autograd goes on to add up gradients there, after a wait of its own.
+
+    Newer torch tells every user so, at length; it is meant.
+    """
+    graph = torch.autograd.graph
+    if hasattr(graph, "set_warn_on_accumulate_grad_stream_mismatch"):
+        graph.set_warn_on_accumulate_grad_stream_mismatch(False)
 
 
 def _forward_alone(call: Callable[..., Any], tensors: list[Tensor], pool: Any) -> Callable[..., Any]:

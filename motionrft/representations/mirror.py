@@ -4,10 +4,13 @@ Feature by feature, so that mirroring twice gives back the same numbers. Mirrore
 bone lengths (the target skeleton's sides differ by up to 7 mm); mirror the joints and convert to have them exact.
 """
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
 from motionrft.errors import UserError
+from motionrft.moving import moved
 from motionrft.representations.joints import mirror_joints
 from motionrft.representations.kimodo.features import KimodoFeatures, skeleton_of_features
 from motionrft.representations.kinematic import blocks, skeleton_of
@@ -34,16 +37,29 @@ def mirror(motion: Tensor, representation: str) -> Tensor:
         UserError: unknown representation.
     """
     name = representation_name(representation)
+    apart = name == JOINTS and motion.shape[-1] == 3
+    flat = motion.flatten(-2) if apart else motion  # (..., D)
+    sources, signs = _table(name, flat.shape[-1])
+    sources, signs = moved(sources, motion.device), moved(signs.to(motion.dtype), motion.device)  # (D,) each
+    return (flat.index_select(-1, sources) * signs).reshape(motion.shape)
+
+
+@cache
+def _table(name: str, width: int) -> tuple[Tensor, Tensor]:
+    """Of each mirrored feature: which one it was, and whether its sign turns over, (D,) int64 and (D,) of -1 and 1."""
+    mirrored = _mirrored(torch.arange(1, width + 1, dtype=torch.float64), name)  # (D,)
+    return mirrored.abs().long() - 1, mirrored.sign()
+
+
+def _mirrored(motion: Tensor, name: str) -> Tensor:
     if name == KINEMATIC:
         return _mirror_kinematic(motion)
     if name == JOINTS:
-        flat = motion.shape[-1] != 3
-        joints = mirror_joints(motion.unflatten(-1, (-1, 3)) if flat else motion)
-        return joints.flatten(-2) if flat else joints
+        return mirror_joints(motion.unflatten(-1, (-1, 3))).flatten(-2)
     if name in (ROTATION, HYMOTION):
         parts = [_signed(motion[..., :3], (-1, 1, 1)), _mirror_sixd(motion[..., 3:135])]
         if name == HYMOTION:
-            parts.append(mirror(motion[..., 135:], JOINTS))
+            parts.append(_mirrored(motion[..., 135:], JOINTS))
         return torch.cat(parts, dim=-1)
     if name == FLOWMDM:
         return torch.cat((_signed(motion[..., :3], (1, -1, 1)), _mirror_sixd(motion[..., 3:])), dim=-1)

@@ -91,7 +91,7 @@ def test_no_update_of_any_method_waits(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["easytune", "easytune-chain", "draft"])
-def test_captured_calls_learn_what_plain_calls_do(name: str) -> None:
+def test_captured_calls_learn_what_plain_calls_do(name: str, recwarn: pytest.WarningsRecorder) -> None:
     seen = []
     for graphs in (False, True):
         trainer, batch = trainer_of(name)
@@ -103,6 +103,7 @@ def test_captured_calls_learn_what_plain_calls_do(name: str) -> None:
     for key in ("loss", "grad_norm"):
         plain, other = ([line[key] for line in lines] for lines in seen)
         assert_close(other, plain, rtol=2e-3, atol=1e-4)
+    assert not [each for each in recwarn if "AccumulateGrad" in str(each.message)]
 
 
 def too_large(capture: Callable[..., object], *arguments: object) -> object:

@@ -64,10 +64,11 @@ def within_groups(text: Tensor, motion: Tensor, groups: Tensor, temperature: flo
         groups: (B,) int64; rows of -1 stand alone and do not count.
     """
     members = groups >= 0  # (B,) bool
-    if not members.any():
-        return text.sum() * 0.0
-    others = groups[members, None] != groups[None, members]  # (m, m) bool
-    return contrastive(text[members], motion[members], temperature, others)
+    alone = torch.eye(len(groups), dtype=torch.bool, device=groups.device)
+    others = torch.where(members[:, None], groups[:, None] != groups, ~alone)  # (B, B) bool
+    # Who stands alone is compared with itself and adds nothing; the number of those chosen would have to be waited for.
+    share = len(groups) / members.sum().clamp(min=1)
+    return contrastive(text, motion, temperature, others) * share
 
 
 def false_negatives(sentences: Tensor, threshold: float = 0.9) -> Tensor:
@@ -85,7 +86,10 @@ def reconstruction(predicted: Tensor, target: Tensor, lengths: Tensor | None = N
     if lengths is None:
         return F.smooth_l1_loss(predicted, target)
     valid = length_mask(lengths, target.shape[1])  # (B, T)
-    return F.smooth_l1_loss(predicted[valid], target[valid])
+    of_frames = F.smooth_l1_loss(predicted, target, reduction="none").flatten(2).mean(2)  # (B, T)
+    return (
+        of_frames * valid
+    ).sum() / valid.sum()  # no choice of frames: the host would wait for their number
 
 
 RECONSTRUCTIONS = ("rec_text", "rec_motion", "rec_cross")

@@ -147,8 +147,11 @@ class SemanticTrainer:
         """This process's rows of the items (B,)."""
         rows = self.company.rows(len(items))
         batch = collate(self.data, items, self.seed, step, name, rows)
-        motion = mirror(batch.motion, name) if self._mirrored(step) else batch.motion
-        motion, lengths = moved(motion, self.device), moved(batch.lengths, self.device)  # (b, T, F), (b,)
+        motion, lengths = (
+            moved(batch.motion, self.device),
+            moved(batch.lengths, self.device),
+        )  # (b, T, F), (b,)
+        motion = mirror(motion, name) if self._mirrored(step) else motion
         clean = self.reward.normalise(motion, lengths, name)  # (b, T, F)
         draws = generator_for(self.seed, "noise", step)
         noised = noise_batch(clean, lengths, self.noise, self.table, draws, rows, len(items))
@@ -211,7 +214,7 @@ class SemanticTrainer:
         temperature = self.settings.loss.temperature
         terms = losses.matching_terms(text, motion, temperature, blocked)
         if self.groups is not None:
-            groups = self.groups[items].to(text.z.device)  # (B,)
+            groups = moved(self.groups[items], text.z.device)  # (B,)
             terms["order"] = losses.within_groups(text.z, motion.z, groups, temperature)
         return terms
 
