@@ -1,6 +1,7 @@
 """What a latent generator needs from its autoencoder."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ class Autoencoder(nn.Module, ABC):
     """F of the motion."""
     width: int
     """d_z of one latent token."""
+    ENCODES: ClassVar[tuple[str, ...]]
+    """Its parts that encode alone; without them latents keep their meaning."""
 
     @abstractmethod
     def tokens(self, frames: int) -> int:

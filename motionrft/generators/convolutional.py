@@ -70,6 +70,8 @@ class ConvolutionalAutoencoder(Autoencoder):
         levels: halvings of the frame rate; 2 gives one token for four frames.
     """
 
+    ENCODES = ("enter", "down", "to_latent")
+
     def __init__(self, features: int = 263, width: int = 16, hidden: int = 128, levels: int = 2):
         super().__init__()
         self.features, self.width, self.levels = features, width, levels

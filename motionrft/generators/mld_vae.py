@@ -24,6 +24,8 @@ class MldVae(Autoencoder):
         positions: rows of the two position tables: the longest sequence, latent tokens included.
     """
 
+    ENCODES = ("skel_embedding", "global_motion_token", "query_pos_encoder", "encoder", "latent_pre")
+
     def __init__(
         self,
         features: int = 263,

@@ -17,6 +17,8 @@ class AutoencoderSettings(FirstStageSettings, Protocol):
     @property
     def updates(self) -> int: ...
     @property
+    def decoder_only(self) -> bool: ...
+    @property
     def optimiser(self) -> OptimiserSettings: ...
 
 
@@ -33,6 +35,8 @@ class AutoencoderTrainer:
     ):
         self.stage, self.windows, self.settings = stage, windows, settings
         self.seed, self.device = seed, torch.device(device)
+        if settings.decoder_only:
+            stage.keep_encoder()
         autoencoder = stage.autoencoder.train()
         self.company = windows.company
         self.optimiser = Optimiser(

@@ -57,6 +57,10 @@ class FirstStage(ABC):
         """
 
     @abstractmethod
+    def keep_encoder(self) -> None:
+        """From now on the decoder alone learns: what motions are encoded as, and what a second stage learnt, stays."""
+
+    @abstractmethod
     def quality(self, motions: Motions) -> dict[str, float]:
         """`error_mm`, mean joint error of reconstructions, and `jitter_ratio`, their jitter over the clips' own."""
 

@@ -50,6 +50,9 @@ class JointStage(LatentStage):
     def __init__(self, generator: Acmdm):
         self.generator, self.autoencoder = generator, generator.ae
 
+    def keep_encoder(self) -> None:
+        self.generator.ae.encoder.requires_grad_(False)
+
     def losses(
         self,
         motion: Tensor,

@@ -66,6 +66,10 @@ class PosteriorStage(LatentStage):
             )
         self.generator, self.autoencoder = generator, generator.vae
 
+    def keep_encoder(self) -> None:
+        for name in self.generator.vae.ENCODES:
+            getattr(self.generator.vae, name).requires_grad_(False)
+
     def losses(
         self,
         motion: Tensor,

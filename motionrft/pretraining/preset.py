@@ -37,6 +37,10 @@ class AutoencoderStage(PresetPart):
     loss: Literal["joints", "features"] = Field(
         "joints", description="of motion tokens: joints and weighted features, or features alone as published"
     )
+    decoder_only: bool = Field(
+        False,
+        description="of a base: its decoder alone is trained further; latents, and so its denoiser, keep their meaning",
+    )
     settle: int = Field(
         0,
         ge=0,
@@ -139,4 +143,6 @@ class PretrainPreset(TextPreset):
             raise ValueError(
                 "base and teacher exclude each other: a distillation begins with its teacher's weights"
             )
+        if self.autoencoder.decoder_only and self.base is None:
+            raise ValueError("autoencoder.decoder_only is of a base, whose encoder stays: name it with base")
         return self

@@ -172,7 +172,7 @@ class Pretraining:
             if not (settings.settle and isinstance(stage, TokenStage)):
                 return self._autoencoder_done(stage, generator)
         with self._folder("settling") as folder:
-            stage.settle()
+            stage.keep_encoder()
             windows = Windows(self.train, statistics, *size, seed + 1, mirror, self.company)
             shorter = settings.model_copy(update={"updates": settings.settle})
             trainer = AutoencoderTrainer(stage, windows, shorter, seed, self.device)

@@ -34,8 +34,8 @@ class TokenStage(FirstStage):
         self._kept: dict[str, Any] | None = None
         self.settled = False
 
-    def settle(self) -> None:
-        """From now on codes stay as they are, and the decoder alone learns to make motions of them."""
+    def keep_encoder(self) -> None:
+        """Codes stay as they are too."""
         self.settled, self.autoencoder = True, self.generator.vq.decoder
 
     def losses(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from motionrft.errors import UserError
 from motionrft.generators.folder import read_generator
@@ -136,3 +137,21 @@ def test_an_autoencoder_trained_further_is_what_the_second_stage_stands_on(prese
         assert torch.equal(tensor, trained.vae.state_dict()[name]), name
     first_layer = "enter.conv.weight"
     assert not torch.equal(result.vae.state_dict()[first_layer], base.vae.state_dict()[first_layer])
+
+
+def test_a_decoder_trained_alone_leaves_encoder_and_denoiser_as_they_were(preset, tmp_path):
+    first = _pretraining(preset, tmp_path / "first")
+    first.train_autoencoder()
+    first.train_denoiser()
+    base = read_generator(tmp_path / "first" / "generator")
+    alone = preset.autoencoder.model_copy(update={"decoder_only": True})
+    named = {"base": str(tmp_path / "first" / "generator"), "autoencoder": alone}
+    _pretraining(preset.model_copy(update=named), tmp_path / "further").train_autoencoder()
+    before, after = base.state_dict(), read_generator(tmp_path / "further/autoencoder/model").state_dict()
+    changed = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    assert changed and all(name.startswith(("vae.from_latent", "vae.up", "vae.leave")) for name in changed)
+
+
+def test_a_decoder_alone_needs_a_base(preset):
+    with pytest.raises(ValidationError, match="name it with base"):
+        PretrainPreset.model_validate(preset.model_dump() | {"autoencoder": {"decoder_only": True}})
