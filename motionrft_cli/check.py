@@ -12,6 +12,7 @@ from motionrft.errors import UserError
 from motionrft_cli.commands import COMMANDS, preset_model
 from motionrft_cli.inputs import Null, expand_inputs
 from motionrft_cli.options import Call, command, sets
+from motionrft_cli.shares import refuse_several
 
 if TYPE_CHECKING:
     from motionrft.checking.found import Found
@@ -62,6 +63,7 @@ def check(
     --method: the preflight of that fine-tuning. Without either: this machine and this installation. Ends with 2
     where something cannot work, with 3 where some of several things cannot.
     """
+    refuse_several("check")
     if call.out is not None or call.resume or call.overwrite or call.dry_run:
         raise UserError("check writes nothing: leave --out, --resume, --overwrite and --dry-run away")
     asked = ("generator", "reward", "data", "evaluator", "finetune", "method")

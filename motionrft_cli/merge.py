@@ -10,6 +10,7 @@ from motionrft.errors import UserError
 from motionrft.evaluation.merge_preset import MergePreset
 from motionrft_cli.job_parts import COMMAND, Part, checked, merged_lines
 from motionrft_cli.options import Call, command
+from motionrft_cli.shares import refuse_several
 
 
 @command(
@@ -28,6 +29,7 @@ def merge(
     Jobs of sample, score and convert print JSON lines, which are sorted into the order of the input. Jobs of eval have
     sampled; their motions are judged now. A share that is missing, unfinished or there twice is refused.
     """
+    refuse_several("merge")
     folders = [part for part in parts if part.is_dir()]
     if folders and len(folders) < len(parts):
         raise UserError("both files and folders are named: lines and evaluations are merged apart.")

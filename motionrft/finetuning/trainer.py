@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from motionrft.errors import is_out_of_memory
+from motionrft.errors import RunError, is_out_of_memory
 from motionrft.finetuning.budget import planned_updates, updates_a_batch
 from motionrft.finetuning.chain import WeightChain
 from motionrft.finetuning.methods.base import method_named, plan_of
@@ -140,7 +140,12 @@ class FinetuneTrainer:
         again.
 
         Where memory ends after the first update, the trajectory ends there too.
+
+        Raises:
+            RunError: it does not fit with a single prompt at a time; or the other processes have gone on from a message
+                of this trajectory, so that another one would not be theirs.
         """
+        met = self.distribution.messages
         remembered = {name: copy(value) for name, value in self.context.memory.items()}
         try:
             began = time.perf_counter()
@@ -157,6 +162,13 @@ class FinetuneTrainer:
                 raise
             if self.micro_batch == 1:
                 raise does_not_fit(error, self._advice()) from error
+            if self.distribution.messages != met:
+                half = (self.micro_batch + 1) // 2
+                raise RunError(
+                    "Out of memory in the middle of a trajectory that several processes walk together: alone this one "
+                    "cannot walk it again. Start all of them again with --resume "
+                    f"--set micro_batch={half} --allow-changed micro_batch."
+                ) from error
         # Outside the except block: the exception's traceback would keep the failed walk's tensors alive.
         self.optimiser.zero_grad()
         if not lines:  # the same rewards come again, and are remembered once

@@ -9,6 +9,7 @@ from torch import Tensor
 from motionrft.data.motions import Motions
 from motionrft.generators.acmdm import Acmdm
 from motionrft.lengths import length_mask
+from motionrft.moving import moved
 from motionrft.physics import physics_measures
 from motionrft.pretraining.first_stage import FirstStageSettings, LatentStage
 from motionrft.pretraining.row_store import Encoder, Rows, RowStore, moments
@@ -29,12 +30,14 @@ class JointLatents:
     def draw(self, items: Tensor, draws: torch.Generator, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """(b, C, L, J), whitened, zero beyond each item's own latent frames."""
         g = self.generator
-        mean, std = (x.cpu()[:, None, None] for x in (g.latent_mean, g.latent_std))  # (C, 1, 1) each
-        own = [(self.latent(item) - mean) / std for item in items[rows].tolist()]  # (C, L, J) each
+        own = [self.latent(item) for item in items[rows].tolist()]  # (C, L, J) each
         channels, _, joints = own[0].shape
-        longest = int(self.rows.sizes[items].max()) // (channels * joints)  # latent frames
-        padded = stack_padded(own, (channels, longest, joints))  # (b, C, L, J)
-        return padded.to(g.device), self.lengths[items].to(g.device)
+        frames = self.rows.sizes[items] // (channels * joints)  # (B,) of latents
+        latent = moved(stack_padded(own, (channels, int(frames.max()), joints)), g.device)  # (b, C, L, J)
+        mask = moved(length_mask(frames[rows], latent.shape[2])[:, None, :, None], g.device)  # (b, 1, L, 1)
+        # On the device: asked for its statistics, it would be waited for.
+        whitened = (latent - g.latent_mean[:, None, None]) / g.latent_std[:, None, None]
+        return whitened.where(mask, whitened.new_zeros(())), moved(self.lengths[items], g.device)
 
     def latent(self, item: int) -> Tensor:
         """(C, L, J) of a clip."""

@@ -28,6 +28,8 @@ _STOPPED = (
 )
 LOST_ONE = "another process ended before its share was done; see what it said."
 LOST_FIRST = "the first process failed; see what it said."
+_PLACE = ("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK")
+"""What a launcher says in the environment beside WORLD_SIZE."""
 TIMEOUT = 600.0
 """Seconds after which a process that waits for another gives up."""
 
@@ -43,6 +45,8 @@ class Distribution:
 
     def __init__(self, rank: int = 0, processes: int = 1, device: torch.device | None = None) -> None:
         self.rank, self.processes = rank, processes
+        self.messages = 0
+        """How many this process has sent: who has sent one cannot do its work again alone."""
         self._notice: StopNotice | None = None
         self._ending: OrderlyEnd | None = None
         self._signs: Any = None
@@ -57,14 +61,34 @@ class Distribution:
         Args:
             device: what the user asked for; a CUDA device becomes this process's own.
             timeout: seconds to wait for a process that does not answer.
+
+        Raises:
+            UserError: several are said to run, and not where they meet.
+            RunError: one of them did not come.
         """
-        if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        count = int(os.environ.get("WORLD_SIZE", "1"))
+        if count < 2:
             return cls(device=device)
+        if missing := [name for name in _PLACE if name not in os.environ]:
+            raise UserError(
+                f"WORLD_SIZE is {count}, and {', '.join(missing)} not set: start the processes with torchrun or "
+                "accelerate launch; or unset WORLD_SIZE."
+            )
+        try:
+            return cls._met(device, datetime.timedelta(seconds=timeout))
+        except RuntimeError as error:
+            said = str(error).partition("\n")[0]
+            raise RunError(
+                f"The {count} processes did not meet ({said}). One of them has ended, or cannot reach the first; see "
+                "what it said, and start all of them again."
+            ) from error
+
+    @classmethod
+    def _met(cls, device: torch.device, limit: datetime.timedelta) -> "Distribution":
         from accelerate import PartialState
 
-        state = PartialState(cpu=device.type == "cpu", timeout=datetime.timedelta(seconds=timeout))
+        state = PartialState(cpu=device.type == "cpu", timeout=limit)
         company = cls(state.process_index, state.num_processes, state.device)
-        limit = datetime.timedelta(seconds=timeout)
         company._signs = torch.distributed.new_group(backend="gloo", timeout=limit)
         cls._meetings += 1
         company._notice = StopNotice(company.rank, company.processes, f"motionrft stop {cls._meetings}")
@@ -329,6 +353,7 @@ class Distribution:
         self._guarded(torch.distributed.all_reduce, tensor, operation)
 
     def _guarded(self, communicate: Callable[..., Any], *arguments: Any) -> None:
+        self.messages += 1
         try:
             communicate(*arguments)
         except RuntimeError as error:

@@ -258,3 +258,26 @@ def test_a_command_that_runs_in_one_process_says_so_once(motions: Path, tmp_path
     first, other = in_processes(tmp_path, "convert", str(motions), "--check")
     assert (first.code, other.code) == (2, 2)
     assert "convert --check runs in one process; 2 were started" in first.err and not other.err
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("merge", "a.jsonl"),
+        ("check", "a.npy"),
+        ("convert", "a.npy", "b.npy", "--join"),
+        ("convert", "a.bvh", "--show-joint-map"),
+        ("convert", "model", "--to", "official"),
+        ("convert", "a.pt", "--to", "motionrft"),
+    ],
+)
+def test_what_is_done_once_is_not_done_by_several(
+    run: Run, asked: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.npy", "b.npy", "a.bvh", "a.pt", "a.jsonl"):
+        (tmp_path / name).touch()
+    (tmp_path / "model").mkdir()
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    result = run(*asked)
+    assert result.code == 2 and "runs in one process; 3 were started" in result.err

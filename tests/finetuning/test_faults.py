@@ -103,6 +103,31 @@ def test_a_reward_that_raises_ends_the_run_and_the_checkpoint_stays(tmp_path) ->
         assert folder.load_latest()[0] == 4
 
 
+@pytest.mark.parametrize("meets", [False, True])
+def test_memory_that_ends_in_mid_trajectory_ends_a_run_that_others_are_in_step_with(meets: bool) -> None:
+    """Alone, the trajectory ends there; of several, the others have gone on from the first update's message."""
+
+    def full(call: int, reward: Tensor) -> Tensor:
+        if call == 2:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return reward
+
+    trainer = _trainer(full, updates=8)
+    step = trainer.optimiser.step
+
+    def meeting() -> dict:
+        trainer.distribution.messages += meets
+        return step()
+
+    trainer.optimiser.step = meeting
+    if meets:
+        half = (trainer.micro_batch + 1) // 2
+        with pytest.raises(RunError, match=f"several processes.*micro_batch={half}"):
+            train(trainer, updates=8)
+    else:
+        train(trainer, updates=8)
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 def test_every_process_says_that_its_own_memory_ended(rank: int, caplog: pytest.LogCaptureFixture) -> None:
     trainer, said = _trainer(lambda call, r: r, updates=1), list[str]()

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from motionrft.data.folder import MotionDataset
 from motionrft.data.motions import Motions
 from motionrft.errors import Interrupted, RunError, UserError
-from motionrft.pretraining.row_store import Encoder, RowStore, moments
+from motionrft.pretraining.joint_stage import JointLatents
+from motionrft.pretraining.row_store import Encoder, Rows, RowStore, moments
 from motionrft.representations.names import KINEMATIC
 from motionrft.training.distribution import Distribution
+from tests.generators.families import tiny
 from tests.processes import together
 
 CPU = torch.device("cpu")
@@ -115,6 +117,28 @@ def test_processes_make_rows_together_and_one_finds_them(making: Making, tmp_pat
     assert together(act) == [0, 0]
     with RowStore(tmp_path / "rows") as store:
         assert torch.equal(making.rows(store)[10], making.motions.motion(10)[:, 0]) and making.made == 0
+
+
+def test_joint_latents_are_whitened_and_zero_beyond_their_own_frames(tmp_path: Path) -> None:
+    """As large as those of the whole batch, whichever of its rows are drawn."""
+    generator = tiny("acmdm")
+    channels, joints = len(generator.latent_mean), generator.joints
+    generator.latent_mean.copy_(torch.arange(channels))
+    generator.latent_std.fill_(2.0)
+    clips = [torch.randn(channels, frames, joints) for frames in (3, 7, 5)]
+    (tmp_path / "rows.bin").write_bytes(b"".join(clip.numpy().tobytes() for clip in clips))
+    sizes = torch.tensor([clip.numel() for clip in clips])
+    latents = JointLatents(
+        generator,
+        Rows([tmp_path / "rows.bin"], sizes, 1, torch.float32),
+        torch.tensor([12, 28, 20]),
+    )
+    drawn, lengths = latents.draw(torch.tensor([2, 1, 0]), torch.Generator(), slice(0, 3, 2))
+    assert drawn.shape == (2, channels, 7, joints) and lengths.tolist() == [20, 28, 12]
+    for row, clip in zip(drawn, (clips[2], clips[0]), strict=True):
+        frames = clip.shape[1]
+        expected = (clip - generator.latent_mean[:, None, None]) / generator.latent_std[:, None, None]
+        assert torch.equal(row[:, :frames], expected) and not row[:, frames:].any()
 
 
 def test_moments_are_those_of_all_vectors_together() -> None:

@@ -135,6 +135,25 @@ def test_a_process_that_fails_keeps_nobody_waiting(failing: str, monkeypatch: py
     assert time.monotonic() - began < 120, "nobody waited for the limit of 600 s"
 
 
+def test_processes_that_do_not_meet_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def act(rank: int) -> int:
+        os.environ["WORLD_SIZE"] = "3"  # the third never comes
+        try:
+            Distribution.join(torch.device("cpu"), timeout=1)
+        except RunError as error:
+            return 0 if "The 3 processes did not meet" in str(error) and "\n" not in str(error) else 4
+        return 5
+
+    assert together(act) == [0, 0]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(
+        UserError, match=r"MASTER_ADDR, MASTER_PORT, RANK, LOCAL_RANK not set: start .* torchrun"
+    ):
+        Distribution.join(torch.device("cpu"))
+
+
 def test_alone_everything_is_the_identity() -> None:
     alone = Distribution()
     tensor = torch.ones(3)
