@@ -113,11 +113,14 @@ assets: install
 		assemble_tokens(*map(Path, sys.argv[1:]))" $(ASSETS)/data $(ASSETS)/tokens/generator
 
 # The wider world: Bandai-Namco's and CMU's clips with composed events. `world-pack` makes one small file of the captures,
-# to be taken to a machine with a GPU; `world` trains from it (DEVICE=cuda: about ten minutes; a processor: hours). The reward
+# to be taken to a machine with a GPU; `world` trains from it, for hours on a processor; DEVICE=cuda WORLD_SECONDS=75 ends each of
+# its six trainings after so long, about ten minutes in all (side by side: python -m tests.benchmarks.world_gpu). The reward
 # and the evaluator learn from groups of equally long motions too (`even`): without them they tell a number by the length.
 CMU ?= ../shared/data/cmu-everyday
 WORLD ?= build/world
 DEVICE ?= auto
+WORLD_SECONDS ?=
+limited = $(if $(WORLD_SECONDS),--set time_limit=$(WORLD_SECONDS))
 
 world-pack: install
 	$(BIN)/python -c "import sys; from pathlib import Path; from motionrft.pretraining.packed_joints import *; \
@@ -131,13 +134,13 @@ world: install
 		from motionrft.pretraining.packed_joints import *; unpack(*map(Path, sys.argv[1:]))" $(WORLD)/packed.tar.xz $(WORLD)/raw
 	test -f $(WORLD)/data/dataset.json || $(BIN)/motionrft convert $(WORLD)/raw/joints --dataset --preset world \
 		--captions $(WORLD)/raw/captions.jsonl --splits $(WORLD)/raw/splits.csv --out $(WORLD)/data
-	$(BIN)/motionrft pretrain --preset world-mld --device $(DEVICE) --data $(WORLD)/data --out $(WORLD)/base $(if $(wildcard $(WORLD)/base),--resume)
+	$(BIN)/motionrft pretrain --preset world-mld --device $(DEVICE) $(limited) --data $(WORLD)/data --out $(WORLD)/base $(if $(wildcard $(WORLD)/base),--resume)
 	test -f $(WORLD)/even/dataset.json || $(BIN)/motionrft convert $(WORLD)/raw/joints --dataset --preset world \
 		--captions $(WORLD)/raw/captions.jsonl --splits $(WORLD)/raw/splits.csv --set 'compose.even={train: 900, val: 75, test: 90}' \
 		--out $(WORLD)/even
-	$(BIN)/motionrft train-reward --preset world --stage all --device $(DEVICE) --data $(WORLD)/even \
+	$(BIN)/motionrft train-reward --preset world --stage all --device $(DEVICE) $(limited) --data $(WORLD)/even \
 		--set authenticity.fakes=$(WORLD)/base/generator --out $(WORLD)/reward $(if $(wildcard $(WORLD)/reward),--resume)
-	$(BIN)/motionrft train-reward --preset evaluator-mini --device $(DEVICE) --data $(WORLD)/even --set evaluator.batches=grouped \
+	$(BIN)/motionrft train-reward --preset evaluator-mini --device $(DEVICE) $(limited) --data $(WORLD)/even --set evaluator.batches=grouped \
 		--set evaluator.batch=128 --out $(WORLD)/judge $(if $(wildcard $(WORLD)/judge),--resume)
 	$(BIN)/python -c "import sys; from pathlib import Path; from motionrft.pretraining.builtin_world import *; \
 		write_material(*map(Path, sys.argv[1:]))" $(WORLD)/data $(WORLD)/judge/evaluator $(WORLD)/material
