@@ -32,7 +32,7 @@ VALIDATION, TEST = 80, 45
 SEEDS = (1, 2, 3)
 """Of training."""
 WEIGHTS = {"semantic": 1.0, "similarity": 1.0, CONTRAST: 3.0, "jitter": 0.001}
-"""The preset `world-easytune`'s."""
+"""The preset `world-easytune`'s, without its foot skating."""
 NO_PHYSICS = {name: weight for name, weight in WEIGHTS.items() if name != "jitter"}
 """For noisy states, whose jitter is their noise."""
 
