@@ -1,11 +1,12 @@
 """A long list of texts in little memory: their bytes behind each other, and where each ends."""
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from typing import overload
+from collections.abc import Iterable, Iterator
+
+from motionrft.sequences import MadeSequence
 
 
-class Strings(Sequence[str]):
+class Strings(MadeSequence[str]):
     """Texts by number. One costs its UTF-8 bytes and 8 more; a Python string has 50 beside its letters."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
@@ -22,16 +23,9 @@ class Strings(Sequence[str]):
     def __len__(self) -> int:
         return len(self._ends)
 
-    @overload
-    def __getitem__(self, number: int) -> str: ...
-    @overload
-    def __getitem__(self, number: slice) -> list[str]: ...
-    def __getitem__(self, number: int | slice) -> str | list[str]:
-        if isinstance(number, slice):
-            return [self[each] for each in range(*number.indices(len(self)))]
-        number = range(len(self))[number]
-        start = self._ends[number - 1] if number else 0
-        return self._bytes[start : self._ends[number]].decode("utf-8", "surrogatepass")
+    def made(self, place: int) -> str:
+        start = self._ends[place - 1] if place else 0
+        return self._bytes[start : self._ends[place]].decode("utf-8", "surrogatepass")
 
     def __iter__(self) -> Iterator[str]:
         return (self[number] for number in range(len(self)))

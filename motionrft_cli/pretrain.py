@@ -72,8 +72,11 @@ def pretrain(
     rows = [[name, f"{value:.4g}"] for name, value in result.items()]
     console.table("validation split", ["measure", "value"], rows)
     console.emit({"out": str(out), **result})
-    if pretraining.stages != ("autoencoder",):
-        console.info(f'Next: motionrft sample "a person waves" --generator {out / "generator"} --out samples')
+    alone = pretraining.stages == ("autoencoder",)
+    # A base whose decoder alone was trained further is a whole generator still.
+    if not alone or call.preset.autoencoder.decoder_only:
+        made = out / ("autoencoder/model" if alone else "generator")
+        console.info(f'Next: motionrft sample "a person waves" --generator {made} --out samples')
     return 0
 
 

@@ -3,12 +3,12 @@
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
 
 import torch
 from torch import Tensor
 
 from motionrft.data.captions import Caption
+from motionrft.sequences import MadeSequence
 from motionrft.strings import Strings
 
 
@@ -33,7 +33,7 @@ class Item:
         return self.end - self.start
 
 
-class Items(Sequence[Item]):
+class Items(MadeSequence[Item]):
     """Items by number, made when they are asked for: kept are columns, about 80 bytes an item beside its words."""
 
     def __init__(self) -> None:
@@ -63,18 +63,11 @@ class Items(Sequence[Item]):
     def __len__(self) -> int:
         return len(self._start)
 
-    @overload
-    def __getitem__(self, number: int) -> Item: ...
-    @overload
-    def __getitem__(self, number: slice) -> list[Item]: ...
-    def __getitem__(self, number: int | slice) -> Item | list[Item]:
-        if isinstance(number, slice):
-            return [self[each] for each in range(*number.indices(len(self)))]
-        number = range(len(self))[number]
-        clip, start, end = self._clips[self._clip_of[number]], self._start[number], self._end[number]
-        captions = tuple(map(self._caption, range(self._first[number], self._first[number + 1])))
+    def made(self, place: int) -> Item:
+        clip, start, end = self._clips[self._clip_of[place]], self._start[place], self._end[place]
+        captions = tuple(map(self._caption, range(self._first[place], self._first[place + 1])))
         key = clip if captions[0].whole else f"{clip}@{start}-{end}"
-        return Item(key, clip, captions, start, end, self._name_of(self._label[number]))
+        return Item(key, clip, captions, start, end, self._name_of(self._label[place]))
 
     def clip(self, number: int) -> str:
         """Of which clip an item is."""

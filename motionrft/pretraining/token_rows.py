@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
-from typing import overload
 
 import torch
 from torch import Tensor
@@ -18,6 +17,7 @@ from motionrft.files.captions import mirror_caption
 from motionrft.files.composition import COUNT_TEMPLATES, COUNT_WORDS, PAIR_TEMPLATES, Clause, clause_of
 from motionrft.generators.token_generator import TokenGenerator
 from motionrft.pretraining.row_store import Encoder, Rows, RowStore
+from motionrft.sequences import MadeSequence
 from motionrft.training.seeds import generator_for
 
 _CLIPS_AT_ONCE = 64
@@ -45,7 +45,7 @@ class TokenRows:
         return {text for row in self.rows for text in row.texts}
 
 
-class ClipRows(Sequence[TokenRow]):
+class ClipRows(MadeSequence[TokenRow]):
     """Every clip of a split, or its mirror image, read when it is asked for."""
 
     def __init__(self, motions: Motions, tokens: Rows, mirrored: bool) -> None:
@@ -68,19 +68,12 @@ class ClipRows(Sequence[TokenRow]):
     def __len__(self) -> int:
         return len(self.tokens)
 
-    @overload
-    def __getitem__(self, number: int) -> TokenRow: ...
-    @overload
-    def __getitem__(self, number: slice) -> list[TokenRow]: ...
-    def __getitem__(self, number: int | slice) -> TokenRow | list[TokenRow]:
-        if isinstance(number, slice):
-            return [self[each] for each in range(*number.indices(len(self)))]
-        item = range(len(self))[number]
-        texts = tuple(caption.text for caption in self.motions.dataset.items[item].captions)
-        return TokenRow(self.tokens[item], tuple(map(mirror_caption, texts)) if self.mirrored else texts)
+    def made(self, place: int) -> TokenRow:
+        texts = tuple(caption.text for caption in self.motions.dataset.items[place].captions)
+        return TokenRow(self.tokens[place], tuple(map(mirror_caption, texts)) if self.mirrored else texts)
 
 
-class Joined(Sequence[TokenRow]):
+class Joined(MadeSequence[TokenRow]):
     """Sequences of rows behind each other."""
 
     def __init__(self, *parts: Sequence[TokenRow]) -> None:
@@ -89,14 +82,7 @@ class Joined(Sequence[TokenRow]):
     def __len__(self) -> int:
         return self._ends[-1]
 
-    @overload
-    def __getitem__(self, number: int) -> TokenRow: ...
-    @overload
-    def __getitem__(self, number: slice) -> list[TokenRow]: ...
-    def __getitem__(self, number: int | slice) -> TokenRow | list[TokenRow]:
-        if isinstance(number, slice):
-            return [self[each] for each in range(*number.indices(len(self)))]
-        place = range(len(self))[number]
+    def made(self, place: int) -> TokenRow:
         part = bisect_right(self._ends, place)
         return self.parts[part][place - self._ends[part]]  # from its end
 

@@ -101,6 +101,20 @@ def test_a_preset_trains_and_its_generator_samples(
     assert (generator.std > 0).any() and not torch.equal(generator.std, torch.ones_like(generator.std))
 
 
+@pytest.mark.parametrize(("name", "decodes"), [("acmdm", "ae.decoder"), ("mini-motiongpt", "vq.decoder")])
+def test_a_decoder_trained_alone_is_all_that_changes(
+    name: str, decodes: str, people: Path, teacher: Path, tmp_path: Path
+) -> None:
+    preset = shrunk(name, people, teacher, 2)
+    base = run(preset, tmp_path / "base") / "generator"
+    alone = preset.autoencoder.model_copy(update={"decoder_only": True})
+    named = {"base": str(base), "autoencoder": alone, "stage": "autoencoder"}
+    further = run(preset.model_copy(update=named), tmp_path / "further") / "autoencoder" / "model"
+    before, after = (read_generator(folder).state_dict() for folder in (base, further))
+    changed = {key for key, tensor in after.items() if not torch.equal(tensor, before[key])}
+    assert changed and all(key.startswith(decodes) for key in changed)
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_run_cut_short_and_resumed_has_the_same_bits(
     name: str, people: Path, teacher: Path, tmp_path: Path

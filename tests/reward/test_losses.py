@@ -81,3 +81,14 @@ def test_inside_a_group_only_its_own_members_are_negatives() -> None:
     torch.testing.assert_close(within_groups(text, motion, groups), expected)
     alone = torch.full((5,), -1)
     assert within_groups(text, motion, alone) == 0
+
+
+def test_frames_beyond_a_length_do_not_count_whatever_they_hold() -> None:
+    target, lengths = torch.randn(2, 6, 4), torch.tensor([6, 3])
+    made = torch.randn(2, 6, 4, requires_grad=True)
+    with torch.no_grad():
+        made[1, 3:] = float("nan")
+    loss = reconstruction(made, target, lengths)
+    expected = torch.cat((made[0] - target[0], (made[1] - target[1])[:3])).abs()
+    smooth = torch.where(expected < 1, 0.5 * expected**2, expected - 0.5).mean()
+    torch.testing.assert_close(loss, smooth)

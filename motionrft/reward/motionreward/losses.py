@@ -87,9 +87,8 @@ def reconstruction(predicted: Tensor, target: Tensor, lengths: Tensor | None = N
         return F.smooth_l1_loss(predicted, target)
     valid = length_mask(lengths, target.shape[1])  # (B, T)
     of_frames = F.smooth_l1_loss(predicted, target, reduction="none").flatten(2).mean(2)  # (B, T)
-    return (
-        of_frames * valid
-    ).sum() / valid.sum()  # no choice of frames: the host would wait for their number
+    # Frames are not chosen: the host would wait for their number.
+    return of_frames.masked_fill(~valid, 0.0).sum() / valid.sum()
 
 
 RECONSTRUCTIONS = ("rec_text", "rec_motion", "rec_cross")

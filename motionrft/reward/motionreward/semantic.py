@@ -147,10 +147,8 @@ class SemanticTrainer:
         """This process's rows of the items (B,)."""
         rows = self.company.rows(len(items))
         batch = collate(self.data, items, self.seed, step, name, rows)
-        motion, lengths = (
-            moved(batch.motion, self.device),
-            moved(batch.lengths, self.device),
-        )  # (b, T, F), (b,)
+        motion = moved(batch.motion, self.device)  # (b, T, F)
+        lengths = moved(batch.lengths, self.device)  # (b,)
         motion = mirror(motion, name) if self._mirrored(step) else motion
         clean = self.reward.normalise(motion, lengths, name)  # (b, T, F)
         draws = generator_for(self.seed, "noise", step)
