@@ -19,7 +19,7 @@ ROOT = Path(motionrft.__file__).parent
 CLI = Path(motionrft_cli.__file__).parent
 
 FLOORS = [
-    ["errors", "lazy", "plurals", "strings"],
+    ["errors", "lazy", "plurals", "sequences", "strings"],
     [
         "registry",
         "parsing",
