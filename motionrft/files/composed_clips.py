@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -52,11 +52,22 @@ def planned_compositions(
 
 
 def write_composed(
-    folder: Path, planned: Sequence[Composed], blend: int, jobs: int = 1, company: Distribution = ALONE
+    folder: Path,
+    planned: Sequence[Composed],
+    blend: int,
+    jobs: int = 1,
+    company: Distribution = ALONE,
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Join the clips into new ones of the folder, in every representation, with captions; a company shares the work."""
-    for _ in mapped(partial(_write, folder=folder, blend=blend), planned, jobs, company):
-        pass
+    """Join the clips into new ones of the folder, in every representation, with captions; a company shares the work.
+
+    Args:
+        progress: called with (clips done, clips in all).
+    """
+    work = partial(_write, folder=folder, blend=blend)
+    for done, _ in enumerate(mapped(work, planned, jobs, company), start=1):
+        if progress is not None:
+            progress(done, len(planned))
 
 
 def shortfalls(made: Mapping[str, Composed], recipe: CompositionRecipe) -> list[str]:
@@ -64,6 +75,7 @@ def shortfalls(made: Mapping[str, Composed], recipe: CompositionRecipe) -> list[
     found = Counter(group.rpartition("-")[0] for group in {composed.group for composed in made.values()})
     sorts = {
         "pair": "pairs",
+        "three": "threes",
         "count": "counts",
         "together": "together",
         "even-number": "even",

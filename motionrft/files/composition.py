@@ -1,11 +1,11 @@
 """Composed clips: what one clip shows and then what another shows, or one thing several times, with the words for it.
 
 Single clips never say in which order or how often things happen. Here recorded clips are joined into motions of two
-events (in both orders) and of one event once, twice and three times; the clips of such a group differ in nothing but
-order or number, so they are each other's hardest negatives. Gestures are also laid over a walk, two in turn over each.
+events (in both orders), of three (in two orders) and of one event once, twice and three times; the clips of such a group
+differ in nothing but order or number, so they are each other's hardest negatives. Gestures are also laid over a walk, two
+in turn over each.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
@@ -13,68 +13,22 @@ from random import Random
 from typing import Any
 from zlib import crc32
 
+from motionrft.files.composed_texts import (
+    COUNT_WORDS,
+    Clause,
+    clause_of,
+    count_texts,
+    pair_texts,
+    three_texts,
+    together_texts,
+    unmannered,
+    unnumbered,
+    without_standing,
+)
 from motionrft.representations.join import BLEND
 
-PAIR_TEMPLATES = (
-    "{subject} {first}, then {second}",
-    "{subject} {first} and then {second}",
-    "first {subject} {first}, then {second}",
-    "{subject} {first} and after that {second}",
-    "{subject} {first} before the person {second}",
-    "after {subject} {first}, the person {second}",
-)
-BOTH_TEMPLATES = (
-    "{subject} {first} and {second}",
-    "{subject} {first}, and {second}",
-    "{subject} {first} and also {second}",
-)
-"""Both are told, their order only by which comes first."""
-COUNT_WORDS = {1: ("once", "one time"), 2: ("twice", "two times"), 3: ("three times", "thrice")}
-COUNT_TEMPLATES = ("{subject} {first}, {times}", "{subject} {first} {times}")
-TOGETHER_TEMPLATES = (
-    "{subject} {first} while the person {second}",
-    "{subject} {first} and at the same time {second}",
-    "while {subject} {first}, the person {second}",
-)
-
-_NUMBERED = re.compile(
-    r"\b(?:once|twice|thrice|again|repeatedly|continuously|over and over"
-    r"|(?:a few|several|many|two|three|four|five|\d+) times)\b",
-    re.IGNORECASE,
-)
-"""Of a clip that is said to do something several times, two are not twice."""
-_STANDING = re.compile(r"\b(stands?|standing|still|in place|on the spot)\b", re.IGNORECASE)
-_NOUN = (
-    r"(?:person|figure|man|woman|human|someone|somebody|character|subject|individual|guy|boy|girl|lady|gentleman|child"
-    r"|kid|adult|actor|actress|performer|dancer|player|athlete|avatar)"
-)
-_SUBJECT = (
-    rf"(?:(?:an?|the|this|that|one|another)\s+(?:(?!of\b)[\w-]+\s+){{0,4}}?{_NOUN}(?:\s+{_NOUN})?"
-    rf"|(?:someone|somebody)(?:\s+(?![\w-]*s\b)[\w-]+){{0,3}}|he|she|{_NOUN}(?:\s+{_NOUN})?)"
-)
-_PLAIN = re.compile(rf"(?:someone|somebody|he|she|(?:(?:a|the|this|that|one) )?{_NOUN})")
-_NO_VERB = r"(?!\w*(?:ss|is|us|wards)\b|(?:was|has|as|its|sideways|always|sometimes|perhaps|besides)\b)"
-"""Words that end in s and are no verb, or none of an event."""
-_CLAUSE = re.compile(rf"^({_SUBJECT})\s+((?:[\w-]+ly\s+)?{_NO_VERB}[\w-]+s\b.*)$", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Clause:
-    """A caption as who and what: `a person`, `raises the left hand`."""
-
-    subject: str
-    phrase: str
-
-
-def unmannered(clause: Clause) -> Clause:
-    """With a subject that tells no manner: `a person` for `an exhausted person`."""
-    return clause if _PLAIN.fullmatch(clause.subject) else replace(clause, subject="a person")
-
-
-def clause_of(caption: str) -> Clause | None:
-    """Subject and verb phrase of a caption in the present tense, or None where it is built otherwise."""
-    found = _CLAUSE.match(caption.strip().rstrip(".").lower())
-    return Clause(found[1], found[2]) if found else None
+_OTHER_ORDERS = ((1, 2, 0), (2, 0, 1), (2, 1, 0))
+"""Of three events: none begins, and none but one ends, with what the told order does."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +36,7 @@ class CompositionRecipe:
     """How much is composed, of what.
 
     pairs, counts: groups in each split: two orders of two events; one event once, twice and three times.
+    threes: groups in each split: three events, in two orders.
     even: the same twice over, in groups whose motions are all equally long, see `motionrft.files.even_groups`.
     cut: kinds of motion (label column `content`) of which a part is still the same kind, such as walking: longer
         clips are cut to `longest`. They have no number: a walk repeated is a longer walk.
@@ -93,6 +48,7 @@ class CompositionRecipe:
 
     pairs: Mapping[str, int]
     counts: Mapping[str, int]
+    threes: Mapping[str, int] = field(default_factory=dict)
     cut: frozenset[str] = frozenset()
     together: Mapping[str, int] = field(default_factory=dict)
     bodies: frozenset[str] = frozenset()
@@ -129,9 +85,9 @@ class Source:
         """One of its captions as a clause; `by_kind` leaves out whoever has none."""
         return rng.choice([clause for clause in map(clause_of, self.captions) if clause])
 
-    def without(self, words: re.Pattern[str]) -> "Source":
-        """With the captions alone that do not say these words."""
-        return replace(self, captions=tuple(text for text in self.captions if not words.search(text)))
+    def told_by(self, captions: tuple[str, ...]) -> "Source":
+        """With these of its captions alone."""
+        return replace(self, captions=captions)
 
 
 @dataclass(frozen=True)
@@ -165,9 +121,10 @@ class Composed:
 
 def compositions(sources: Sequence[Source], recipe: CompositionRecipe) -> Iterator[Composed]:
     """Every composed motion of the recipe, the same for the same sources and seed; fewer where clips run out."""
-    for split in sorted({*recipe.pairs, *recipe.counts, *recipe.together}):
+    for split in sorted({*recipe.pairs, *recipe.threes, *recipe.counts, *recipe.together}):
         usable = [source for source in sources if source.split == split]
         yield from _pairs(usable, recipe, split)
+        yield from _threes(usable, recipe, split)
         yield from _counts(usable, recipe, split)
         yield from _together(usable, recipe, split)
 
@@ -197,10 +154,7 @@ def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> 
             1, len(couples) // max(len(new), 1)
         )
     for number in range(recipe.pairs.get(split, 0) if couples else 0):
-        one, other = rng.choice(couples)
-        first_source = rng.choice(kinds[one])
-        alike = [source for source in kinds[other] if source.style == first_source.style]
-        chosen = [first_source, rng.choice(alike or kinds[other])]
+        chosen = _of_one_style(rng.choice(couples), kinds, rng)
         clauses = clauses_of(chosen, rng)
         taken = [taken_of(source, recipe, recipe.longest) for source in chosen]
         if sum(taken) - recipe.blend > recipe.max_frames:
@@ -212,6 +166,33 @@ def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> 
             label = ">".join(chosen[place].kind for place in order)
             parts = tuple((chosen[place].clip, taken[place]) for place in order)
             yield Composed(f"{group}-{'ab'[order[0]]}", group, split, label, parts, texts)
+
+
+def _of_one_style(names: Sequence[str], kinds: Mapping[str, Sequence[Source]], rng: Random) -> list[Source]:
+    """A clip of each of these kinds, of the first one's style where there is one."""
+    chosen = [rng.choice(kinds[names[0]])]
+    for name in names[1:]:
+        alike = [source for source in kinds[name] if source.style == chosen[0].style]
+        chosen.append(rng.choice(alike or kinds[name]))
+    return chosen
+
+
+def _threes(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
+    rng = Random(f"{recipe.seed} threes {split}")
+    longest = min(recipe.longest, (recipe.max_frames + 2 * recipe.blend) // 3)
+    kinds = by_kind(sources, recipe, longest)
+    couples = set(couples_of(kinds, recipe, split))
+    threes = [told for told in combinations(sorted(kinds), 3) if couples.issuperset(combinations(told, 2))]
+    for number in range(recipe.threes.get(split, 0) if threes else 0):
+        told = rng.sample(rng.choice(threes), 3)
+        chosen = _of_one_style(told, kinds, rng)
+        clauses = clauses_of(chosen, rng)
+        group = f"{split}-three-{number:04d}"
+        for place, order in zip("ab", ((0, 1, 2), rng.choice(_OTHER_ORDERS)), strict=True):
+            label = ">".join(chosen[one].kind for one in order)
+            parts = tuple((chosen[one].clip, taken_of(chosen[one], recipe, longest)) for one in order)
+            texts = three_texts([clauses[one] for one in order], rng)
+            yield Composed(f"{group}-{place}", group, split, label, parts, texts)
 
 
 def _counts(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
@@ -233,7 +214,9 @@ def _together(sources: Sequence[Source], recipe: CompositionRecipe, split: str) 
     rng = Random(f"{recipe.seed} together {split}")
     bodies = [s for s in sources if s.kind in recipe.bodies and any(map(clause_of, s.captions))]
     free = [
-        source.without(_STANDING) for source in sources if source.kind in recipe.gestures and source.stands
+        source.told_by(without_standing(source.captions))
+        for source in sources
+        if source.kind in recipe.gestures and source.stands
     ]
     gestures = by_kind(free, recipe, recipe.max_frames)
     for number in range(recipe.together.get(split, 0) if bodies else 0):
@@ -248,8 +231,7 @@ def _together(sources: Sequence[Source], recipe: CompositionRecipe, split: str) 
             gesture = rng.choice(whole[kind])
             arms = gesture.clause(rng)
             clause = told if body.style == gesture.style else unmannered(told)
-            words = {"subject": clause.subject, "first": clause.phrase, "second": arms.phrase}
-            texts = tuple(template.format(**words) for template in TOGETHER_TEMPLATES)
+            texts = together_texts(clause, arms, rng)
             parts = ((body.clip, taken), (gesture.clip, gesture.frames))
             yield Composed(
                 f"{group}-{place}", group, split, f"{body.kind}+{kind}", parts, texts, together=True
@@ -257,28 +239,10 @@ def _together(sources: Sequence[Source], recipe: CompositionRecipe, split: str) 
 
 
 def clauses_of(chosen: Sequence[Source], rng: Random) -> list[Clause]:
-    """A clause of each of two clips that one subject does: its manner is told where it is that of both."""
+    """A clause of each of several clips that one subject does: its manner is told where it is that of all."""
     clauses = [source.clause(rng) for source in chosen]
     alike = len({source.style for source in chosen}) == 1
     return clauses if alike else [unmannered(clause) for clause in clauses]
-
-
-def count_texts(clause: Clause, words: Sequence[str], rng: Random) -> tuple[str, ...]:
-    """A caption for each of the words that tell one number."""
-    texts = []
-    for word in words:
-        template = rng.choice(COUNT_TEMPLATES)
-        if " and " in clause.phrase or "," in clause.phrase:
-            template = COUNT_TEMPLATES[0]  # of all that is done, not of the last part alone
-        texts.append(template.format(subject=clause.subject, first=clause.phrase, times=word))
-    return tuple(texts)
-
-
-def pair_texts(first: Clause, second: Clause, rng: Random) -> tuple[str, ...]:
-    """Three captions of one pair that tell the order, each in other words, and one that names both."""
-    templates = (*rng.sample(PAIR_TEMPLATES, 3), rng.choice(BOTH_TEMPLATES))
-    words = {"subject": first.subject, "first": first.phrase, "second": second.phrase}
-    return tuple(template.format(**words) for template in templates)
 
 
 def by_kind(sources: Sequence[Source], recipe: CompositionRecipe, longest: int) -> dict[str, list[Source]]:
@@ -293,7 +257,9 @@ def by_kind(sources: Sequence[Source], recipe: CompositionRecipe, longest: int) 
 
 def countable(sources: Sequence[Source], recipe: CompositionRecipe) -> dict[str, list[Source]]:
     """Those that can be done once, twice and three times, by kind: a walk is not, nor what was done twice already."""
-    single = [source.without(_NUMBERED) for source in sources if source.kind not in recipe.cut]
+    single = [
+        source.told_by(unnumbered(source.captions)) for source in sources if source.kind not in recipe.cut
+    ]
     return by_kind(single, recipe, recipe.longest * 2 // 3)
 
 

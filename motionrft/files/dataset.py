@@ -54,7 +54,7 @@ def build_dataset(
     from them and the rotations fitted to those have the same T - 1 frames. Statistics come from the training split.
 
     Args:
-        progress: called with (clips done, clips in all).
+        progress: called with (clips done, clips in all), of composed clips after the others.
         company: whose processes convert and compose the clips; the first does all else, and reports.
 
     Raises:
@@ -70,7 +70,7 @@ def build_dataset(
         composed: list[Composed] = []
         if recipe.compose is not None:
             composed = company.known(lambda: _planned(recipe, folder, kept, rows))
-            write_composed(folder, composed, recipe.compose.blend, recipe.jobs, company)
+            write_composed(folder, composed, recipe.compose.blend, recipe.jobs, company, progress)
 
         def finish() -> None:
             split_of = {clip: rows[source][recipe.split_column] for clip, source in kept.items()}

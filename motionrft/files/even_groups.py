@@ -8,17 +8,15 @@ same time, or two events happen in either order and each of them alone, slower o
 from collections.abc import Iterator, Sequence
 from random import Random
 
+from motionrft.files.composed_texts import COUNT_WORDS, count_texts, pair_texts, someone
 from motionrft.files.composition import (
-    COUNT_WORDS,
     Composed,
     CompositionRecipe,
     Source,
     by_kind,
     clauses_of,
-    count_texts,
     countable,
     couples_of,
-    pair_texts,
     taken_of,
 )
 
@@ -66,7 +64,7 @@ def _orders(
         length = min(round(rng.uniform(*_STRETCH) * joined), recipe.max_frames)
         for order in ((0, 1), (1, 0), (0,), (1,)):
             told = [clauses[place] for place in order]
-            alone = f"{told[0].subject} {told[0].phrase}"
+            alone = f"{someone(told[0], rng)} {told[0].phrase}"
             texts = (alone,) if len(told) == 1 else pair_texts(told[0], told[1], rng)
             yield Composed(
                 f"{group}-{''.join('ab'[place] for place in order)}",

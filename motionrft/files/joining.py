@@ -7,7 +7,7 @@ import torch
 
 from motionrft.errors import UserError
 from motionrft.files.captions import first_caption
-from motionrft.files.composition import TOGETHER_TEMPLATES, clause_of, unmannered
+from motionrft.files.composed_texts import TOGETHER_TEMPLATES, clause_of, unmannered
 from motionrft.files.conversion import Conversion, convert_motion, target_rate, write_target
 from motionrft.files.motions import read_motions
 from motionrft.files.recording import Motion

@@ -15,9 +15,12 @@ Groups = dict[Literal["train", "val", "test"], Annotated[int, Field(ge=0)]]
 
 
 class ComposePart(PresetPart):
-    """Composed clips that are added to a data set: two events in both orders, one event once, twice, three times."""
+    """Composed clips that are added to a data set: two or three events in several orders, one event several times."""
 
     pairs: Groups = Field({}, description="split to number of pairs of clips; each gives two orders")
+    threes: Groups = Field(
+        {}, description="split to number of three clips after each other; each gives two orders"
+    )
     counts: Groups = Field({}, description="split to number of clips that are repeated")
     together: Groups = Field({}, description="split to number of bodies under two gestures each")
     bodies: list[str] = Field([], description="kinds that gestures are laid over, such as walk")

@@ -1,5 +1,6 @@
 """Stage 2 of pre-training: the denoiser of any family, on clean states and captions."""
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -7,8 +8,9 @@ from torch import Tensor
 
 from motionrft.data.batches import BalancedBatches
 from motionrft.data.folder import MotionDataset
+from motionrft.errors import UserError
 from motionrft.files.captions import mirror_caption
-from motionrft.generators.base import Generator
+from motionrft.generators.base import Condition, Generator
 from motionrft.pretraining.averaged import BestAverage
 from motionrft.pretraining.objective import Objective
 from motionrft.pretraining.states import Splits
@@ -16,6 +18,7 @@ from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.optimiser import Optimiser, OptimiserSettings
 from motionrft.training.seeds import generator_for
 
+_MOST_TOKENS = 512
 _TEXTS_AT_ONCE = 512
 _GROUP = 8
 """Batches that share their items out by length."""
@@ -32,6 +35,8 @@ class DenoiserSettings(Protocol):
     def batch(self) -> int: ...
     @property
     def text_drop(self) -> float: ...
+    @property
+    def token_drop(self) -> float: ...
     @property
     def ema(self) -> float: ...
     @property
@@ -53,6 +58,9 @@ class DenoiserTrainer:
     Args:
         objective: what is minimised; it runs `generator`, whose `trained` part is updated.
         train, validation: whose captions and lengths belong to `states`.
+
+    Raises:
+        UserError: tokens are to be dropped, and the generator reads one vector a text.
     """
 
     def __init__(
@@ -74,6 +82,7 @@ class DenoiserTrainer:
         self.batches = BalancedBatches(train, settings.batch, seed, group=_GROUP)
         self.company.first(self._encode_texts)  # the others find them in the cache
         self._encode_texts()
+        self._check_tokens()
         self.network = generator.trained.train().requires_grad_(True)
         self.optimiser = Optimiser(
             self.network, settings.optimiser, total=settings.updates, company=self.company
@@ -89,7 +98,9 @@ class DenoiserTrainer:
         x0, lengths = self.states.train[side].draw(items, draws, rows)  # (b, ...), (B,)
         self.states.train[side].expect(self.batches[step + 1][rows])
         texts, dropped = self._texts(items, side == 1, draws, rows)
-        condition = self.generator.encode_for_training(texts, dropped)
+        condition = self._with_words_dropped(
+            self.generator.encode_for_training(texts, dropped), dropped, draws, rows
+        )
         loss = self.objective.loss(x0, lengths, condition, draws, self.company)
         loss.backward()
         report = self.optimiser.step()
@@ -159,6 +170,31 @@ class DenoiserTrainer:
             caption = captions[int(p * len(captions))].text
             texts.append(mirror_caption(caption) if mirrored else caption)
         return texts, drop < self.settings.text_drop if self.settings.text_drop else None
+
+    def _with_words_dropped(
+        self, condition: Condition, dropped: Tensor | None, draws: torch.Generator, rows: slice
+    ) -> Condition:
+        """Without some token states of each caption, so that a prompt of other words is met half-way.
+
+        Word dropout, of contextual states (Iyyer et al. 2015, "Deep unordered composition", section 4). The first token
+        stays, and the null text (`dropped`, (b,) bool) is left whole.
+        """
+        if not self.settings.token_drop:
+            return condition
+        # Drawn for as many as a text may have: a batch's padding, which processes do not share, changes nothing.
+        hidden = torch.rand(self.settings.batch, _MOST_TOKENS, generator=draws) < self.settings.token_drop
+        hidden = hidden[rows, : condition.text.tokens.shape[1]].clone()  # (b, L)
+        hidden[:, 0] = False
+        if dropped is not None:
+            hidden &= ~dropped[:, None]
+        return replace(condition, text=condition.text.without(hidden))
+
+    def _check_tokens(self) -> None:
+        if self.settings.token_drop and self.generator.encode_text([""]).text.tokens.shape[1] == 1:
+            raise UserError(
+                "denoiser.token_drop hides some of a caption's token states, and this generator reads one vector a text. "
+                "Leave it at 0."
+            )
 
     def _encode_texts(self) -> None:
         """Meet every text once, so that the text encoder leaves memory before training starts."""

@@ -56,6 +56,12 @@ class DenoiserStage(PresetPart):
     updates: int = Field(12000, ge=1, description="optimiser updates")
     batch: int = Field(64, ge=1, description="clips an update")
     text_drop: float = Field(0.1, ge=0, le=1, description="share of captions replaced by the null text")
+    token_drop: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of a caption's token states that are hidden: other words for the same are met",
+    )
     loss_weight_cap: float = Field(
         10.0, ge=1, description="loss weight is clamp(noise/signal ratio, 1, cap); 1 weighs all times equally"
     )

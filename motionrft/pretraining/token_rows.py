@@ -14,7 +14,7 @@ from torch import Tensor
 
 from motionrft.data.motions import Motions
 from motionrft.files.captions import mirror_caption
-from motionrft.files.composition import COUNT_TEMPLATES, COUNT_WORDS, PAIR_TEMPLATES, Clause, clause_of
+from motionrft.files.composed_texts import COUNT_TEMPLATES, COUNT_WORDS, PAIR_TEMPLATES, Clause, clause_of
 from motionrft.generators.token_generator import TokenGenerator
 from motionrft.pretraining.row_store import Encoder, Rows, RowStore
 from motionrft.sequences import MadeSequence

@@ -6,7 +6,7 @@ A cosine to the prompt alone favours what is "more like the text". A motion is c
 
 import re
 
-from motionrft.files.composition import Clause, clause_of
+from motionrft.files.composed_texts import Clause, clause_of
 from motionrft.reward.events import EVENTS
 
 _NUMBERS = ("once", "twice", "three times")

@@ -49,6 +49,11 @@ class TextFeatures:
         states = torch.nn.functional.pad(self.tokens, (0, 0, 0, missing))
         return TextFeatures(states, torch.nn.functional.pad(self.mask, (0, missing)), self.pooled)
 
+    def without(self, hidden: Tensor) -> "TextFeatures":
+        """Without the token states where `hidden`, (B, L) bool on any device, is True: zero, and no token any more."""
+        mask = self.mask & ~moved(hidden, self.mask.device)
+        return TextFeatures(self.tokens * mask[..., None], mask, self.pooled)
+
 
 def stack(features: Sequence[TextFeatures]) -> TextFeatures:
     """Join batches of features along the batch, padded to the longest text."""

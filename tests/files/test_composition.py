@@ -1,17 +1,13 @@
 """Composed captions and groups: words, orders, numbers, held-out pairs."""
 
+from itertools import combinations
+
 import pytest
 import torch
 
 from motionrft.files.composed_clips import liveliest
-from motionrft.files.composition import (
-    Composed,
-    CompositionRecipe,
-    Source,
-    clause_of,
-    compositions,
-    is_held_out,
-)
+from motionrft.files.composed_texts import PEOPLE, clause_of
+from motionrft.files.composition import Composed, CompositionRecipe, Source, compositions, is_held_out
 from motionrft.files.even_groups import even_compositions
 from motionrft.reward.opposites import order_told
 
@@ -85,6 +81,43 @@ def test_the_last_caption_of_a_pair_names_both_and_says_no_order() -> None:
     pairs = [c for c in compositions(sources("train"), RECIPE) if ">" in c.label]
     assert pairs and all(order_told(c.captions[-1]) is None and " and " in c.captions[-1] for c in pairs)
     assert all(order_told(text) is not None for c in pairs for text in c.captions[:-1])
+
+
+THREES = CompositionRecipe({}, {}, threes={"train": 60, "test": 60}, held_out=0.3)
+
+
+def test_three_events_come_in_two_orders_and_are_told_in_them() -> None:
+    made = list(compositions(sources("train"), THREES))
+    assert len(made) > 40 and len(made) % 2 == 0
+    for one, other in zip(made[::2], made[1::2], strict=True):
+        assert one.group == other.group and one.parts != other.parts
+        assert sorted(one.parts) == sorted(other.parts)
+        for composed in (one, other):
+            kinds = composed.label.split(">")
+            assert len(set(kinds)) == 3 and composed.frames(THREES.blend) < THREES.max_frames
+            for text in composed.captions:
+                places = [text.index(f"{kind}s") for kind in kinds]
+                assert places == sorted(places)
+            assert [order_told(text) is not None for text in composed.captions] == [True, True, False]
+
+
+def test_three_events_of_which_two_are_held_out_do_not_meet_in_training() -> None:
+    for composed in compositions(sources("train"), THREES):
+        kinds = composed.label.split(">")
+        assert not any(is_held_out(*pair, THREES.held_out) for pair in combinations(kinds, 2))
+
+
+def test_anyone_does_what_a_person_does() -> None:
+    made = compositions(sources("train"), RECIPE)
+    texts = [text.removeprefix("first ").removeprefix("after ") for each in made for text in each.captions]
+    assert {who for who in PEOPLE for text in texts if text.startswith(f"{who} ")} == set(PEOPLE)
+
+
+def test_whose_manner_or_sex_is_told_stays_who_it_is() -> None:
+    for who in ("a tired person", "an old man", "a girl"):
+        waves = [Source("w", "wave", "train", 40, (f"{who} waves",))]
+        made = compositions(waves, CompositionRecipe({}, {"train": 3}))
+        assert all(text.startswith(f"{who} waves") for each in made for text in each.captions)
 
 
 def test_counts_say_how_often() -> None:
@@ -188,7 +221,8 @@ def test_an_even_order_has_each_event_alone_beside_both_orders() -> None:
         assert turned.label == f"{second.label}>{first.label}"
         assert len(first.parts) == len(second.parts) == 1
         kind = first.label
-        assert first.captions[0] in (f"a person {kind}s", f"someone {kind}s again")
+        told = [f"{who} {kind}s{again}" for who in PEOPLE for again in ("", " again")]
+        assert first.captions[0] in told
 
 
 def mannered(kind: str, style: str) -> Source:

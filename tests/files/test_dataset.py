@@ -251,8 +251,10 @@ def composing(
 
 def test_composed_clips_join_a_splits_own_clips_and_say_which_belong_together(tmp_path: Path) -> None:
     recipe = composing(tmp_path, CompositionRecipe({"train": 2}, {"train": 1}, held_out=0.0))
-    report = build_dataset(recipe, tmp_path / "data")
+    seen = []
+    report = build_dataset(recipe, tmp_path / "data", lambda *done: seen.append(done))
     assert (report.clips, report.composed, report.splits["train"]) == (4, 7, 11)
+    assert seen[-8:] == [(4, 4), *((done, 7) for done in range(1, 8))]
     dataset = MotionDataset(tmp_path / "data", "train")
     assert sorted(dataset.groups.tolist()) == [-1] * 4 + [0, 0, 0, 1, 1, 2, 2]
     pair = [item for item in dataset.items if item.key.startswith("train-pair-0000")]

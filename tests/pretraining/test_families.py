@@ -3,15 +3,17 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from motionrft.errors import UserError
-from motionrft.generators.base import Generator
+from motionrft.generators.base import Condition, Generator
 from motionrft.generators.folder import read_generator
 from motionrft.generators.sampling import sample
 from motionrft.generators.text_to_motion import TextToMotion
+from motionrft.pretraining.objective import Regression
 from motionrft.pretraining.preset import PretrainPreset
 from motionrft.pretraining.run import Pretraining
 from motionrft.settings.discovery import shipped_folder
@@ -99,6 +101,35 @@ def test_a_preset_trains_and_its_generator_samples(
     found = motions_of(generator)
     assert found.shape[:2] == (2, 40) and torch.isfinite(found).all() and (found[0, :24] != 0).any()
     assert (generator.std > 0).any() and not torch.equal(generator.std, torch.ones_like(generator.std))
+
+
+def test_some_words_of_captions_are_hidden_and_the_null_text_is_whole(
+    people: Path, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, loss = [], Regression.loss
+
+    def watched(
+        self: Regression, x0: torch.Tensor, lengths: torch.Tensor, condition: Condition, *more: Any
+    ) -> Any:
+        seen.append(condition.text)
+        return loss(self, x0, lengths, condition, *more)
+
+    monkeypatch.setattr(Regression, "loss", watched)
+
+    def masks(share: float) -> list[torch.Tensor]:
+        seen.clear()
+        sets = [f"denoiser.token_drop={share}", "denoiser.text_drop=0.4", "denoiser.batch=8"]
+        run(shrunk("mini-mld", people, teacher, 6, *sets), tmp_path / str(share))
+        for text in seen:
+            assert (text.tokens[~text.mask] == 0).all() and text.mask[:, 0].all()
+        return [text.mask for text in seen]
+
+    whole, hidden = masks(0), masks(0.5)
+    told = torch.cat([there.sum(1) for there in whole])
+    left = torch.cat([there.sum(1) for there in hidden])
+    null = told == told.min()
+    assert null.any() and (left[null] == told[null]).all()
+    assert (left <= told).all() and (left < told).any()
 
 
 @pytest.mark.parametrize(("name", "decodes"), [("acmdm", "ae.decoder"), ("mini-motiongpt", "vq.decoder")])
@@ -195,6 +226,7 @@ def test_a_distilled_generator_keeps_its_teachers_autoencoder(
         ("motionlcm", ["generator.family=mdm"], "only the family mld"),
         ("mdm", ["teacher={teacher}"], "only the family mld"),
         ("motiondiffuse", ["denoiser.text_drop=0.5"], "no null prompt"),
+        ("mdm", ["denoiser.token_drop=0.5"], "one vector a text"),
     ],
 )
 def test_what_does_not_fit_is_said(
