@@ -42,7 +42,7 @@ class CudaGraphs:
                 for _ in range(_WARM_UP):
                     call(*places)
             _free_workspaces()
-            with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
+            with self._capturing(graph):
                 answers = call(*places)
 
         def replay(*given: Tensor) -> list[Tensor]:
@@ -90,10 +90,10 @@ class CudaGraphs:
         for weight in weights:
             if weight not in self.gradients:
                 self.gradients[weight] = torch.zeros_like(weight)
-        with torch.cuda.graph(forward, pool=self.pool, stream=self.stream):
+        with self._capturing(forward):
             answers = call(*places)
         learned = [answer for answer in answers if answer.requires_grad]
-        with torch.cuda.graph(backward, pool=self.pool, stream=self.stream):
+        with self._capturing(backward):
             found = dict(zip(sources, _gradients(learned, sources, _there(given)), strict=True))
             used = [weight for weight in weights if found[weight] is not None]
             if used:
@@ -108,6 +108,10 @@ class CudaGraphs:
             [self.gradients[weight] if found[weight] is not None else None for weight in weights],
         )
         return lambda *tensors: list(_Replay.apply(pair, *tensors, *weights))
+
+    def _capturing(self, graph: Any) -> Any:
+        """A context whose kernels go into the graph; other threads (NCCL's, one that reads ahead) may do as they like."""
+        return torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local")
 
     @contextmanager
     def _apart(self) -> Iterator[None]:

@@ -4,19 +4,22 @@ import json
 import os
 import socket
 import time
+from datetime import timedelta
 from pathlib import Path
 
-import accelerate  # noqa: F401 - once here, not in every child
+import accelerate
 import pytest
 import torch
 
 from motionrft.errors import RunError, UserError
-from motionrft.training import signs_of_life, stop_notice
+from motionrft.training import process_group, signs_of_life, stop_notice
 from motionrft.training.distribution import Distribution
 from motionrft.training.loop import train
 from tests.processes import together
+from tests.training.messages import every_message
 from tests.training.shares import Share, run_share
 
+LIMIT = timedelta(seconds=60)
 ENVIRONMENT = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
 
 
@@ -152,6 +155,39 @@ def test_processes_that_do_not_meet_say_so(monkeypatch: pytest.MonkeyPatch) -> N
         UserError, match=r"MASTER_ADDR, MASTER_PORT, RANK, LOCAL_RANK not set: start .* torchrun"
     ):
         Distribution.join(torch.device("cpu"))
+
+
+def test_processes_that_share_a_cuda_device_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_group, "place_of", lambda device: ("a machine", "its only card"))
+
+    def act(rank: int) -> int:
+        try:
+            Distribution.join(torch.device("cpu"), timeout=60)
+        except UserError as error:
+            return 0 if "2 processes on 1 CUDA device: each needs one" in str(error) else 4
+        return 5
+
+    assert together(act) == [0, 0]
+
+
+def test_each_message_goes_by_what_carries_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers on devices by NCCL, where there is one; words between hosts by gloo."""
+    asked = []
+    monkeypatch.setattr(accelerate, "PartialState", lambda **settings: asked.append(settings))
+    for nccl in (True, False):
+        monkeypatch.setattr(torch.distributed, "is_nccl_available", lambda nccl=nccl: nccl)
+        process_group.meet(torch.device("cuda"), LIMIT)
+    process_group.meet(torch.device("cpu"), LIMIT)
+    assert asked == [
+        {"timeout": LIMIT, "backend": "cpu:gloo,cuda:nccl"},
+        {"timeout": LIMIT, "backend": "cpu:gloo,cuda:gloo"},
+        {"timeout": LIMIT, "cpu": True},
+    ]
+
+
+def test_every_message_is_carried_in_a_group_of_one() -> None:
+    """What a real card does with each is asked of the same function in `tests/gpu`."""
+    assert together(lambda rank: every_message(torch.device("cpu")), 1) == [0]
 
 
 def test_alone_everything_is_the_identity() -> None:
