@@ -60,7 +60,7 @@ class Distribution:
         """Meet the other processes, if a launcher started several.
 
         Args:
-            device: what the user asked for; a CUDA device becomes this process's own.
+            device: what the user asked for; of several processes a CUDA device becomes each one's own. It is current then.
             timeout: seconds to wait for a process that does not answer.
 
         Raises:
@@ -69,6 +69,7 @@ class Distribution:
         """
         count = int(os.environ.get("WORLD_SIZE", "1"))
         if count < 2:
+            process_group.use(device)
             return cls(device=device)
         if missing := [name for name in _PLACE if name not in os.environ]:
             raise UserError(

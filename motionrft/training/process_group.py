@@ -15,6 +15,13 @@ import torch
 from motionrft.errors import UserError
 
 
+def use(device: torch.device) -> None:
+    """Make a CUDA device that was named by its number the current one: the one that is waited for and captured, and
+    where memory is pinned and given back."""
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+
+
 def place_of(device: torch.device) -> tuple[str, str] | None:
     """Machine and CUDA device, however each process counts its own; None of a processor, which may be shared."""
     if device.type != "cuda":

@@ -233,6 +233,16 @@ def test_who_has_parted_is_alone() -> None:
     assert alone.main and alone.processes == 1
 
 
+@pytest.mark.parametrize(("name", "used"), [("cuda:1", [torch.device("cuda:1")]), ("cuda", []), ("cpu", [])])
+def test_alone_the_named_device_is_the_current_one(
+    name: str, used: list[torch.device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    seen: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", seen.append)
+    assert Distribution.join(torch.device(name)).device == torch.device(name) and seen == used
+
+
 def test_without_a_launcher_nobody_is_met(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     assert Distribution.join(torch.device("cpu")).processes == 1
