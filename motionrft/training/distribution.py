@@ -60,7 +60,7 @@ class Distribution:
         """Meet the other processes, if a launcher started several.
 
         Args:
-            device: what the user asked for; of several processes a CUDA device becomes each one's own. It is current then.
+            device: what the user asked for; a CUDA device becomes this process's own, and the current one.
             timeout: seconds to wait for a process that does not answer.
 
         Raises:
