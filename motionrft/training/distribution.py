@@ -179,13 +179,23 @@ class Distribution:
             _unpack(flat, tensors)
 
     def mean(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """The mean over the processes of each float; whole numbers and words as this process has them."""
+        """The mean over the processes of each float, and the largest of what is counted in bytes (`..._bytes`); other
+        whole numbers and words as this process has them.
+        """
         names = [name for name, value in metrics.items() if isinstance(value, float)]
-        if self.processes == 1 or not names:
+        sizes = [name for name in metrics if name.endswith("_bytes")]
+        if self.processes == 1 or not names + sizes:
             return dict(metrics)
+        held = torch.zeros(
+            self.processes, len(sizes), dtype=torch.float64
+        )  # a row for each, summed in one message
+        held[self.place] = torch.tensor([float(metrics[name]) for name in sizes], dtype=torch.float64)
         values = torch.tensor([metrics[name] for name in names], dtype=torch.float64)
-        self._reduce(values, torch.distributed.ReduceOp.SUM)
-        return {**metrics, **dict(zip(names, (values / self.processes).tolist(), strict=True))}
+        flat = torch.cat([values, held.flatten()])
+        self._reduce(flat, torch.distributed.ReduceOp.SUM)
+        means = dict(zip(names, (flat[: len(names)] / self.processes).tolist(), strict=True))
+        most = flat[len(names) :].view(self.processes, len(sizes)).amax(0).tolist()
+        return {**metrics, **means, **dict(zip(sizes, map(int, most), strict=True))}
 
     def largest(self, *flags: int) -> tuple[int, ...]:
         """The largest of each flag over the processes, so that all of them take the same decision."""

@@ -44,7 +44,7 @@ def every_message(device: torch.device) -> int:
         joined = company.joined(own, [3])
         joined.sum().backward()
         assert torch.equal(joined.detach(), own.detach()) and torch.equal(own.grad, torch.ones_like(own))
-        assert company.mean({"loss": 0.5, "update": 3}) == {"loss": 0.5, "update": 3}
+        assert company.mean({"loss": 0.5, "rss_bytes": 3}) == {"loss": 0.5, "rss_bytes": 3}
         assert company.largest(2, 7) == (2, 7)
         assert company.gather({"words": [1]}) == [{"words": [1]}] and company.told("word") == "word"
         assert company.collected(3, lambda number: number * number) == [0, 1, 4]

@@ -106,9 +106,12 @@ def test_who_waits_takes_signs_of_life_until_the_work_is_done(monkeypatch: pytes
     assert together(act) == [0, 0]
 
 
-def test_all_know_what_the_first_found_and_it_gets_what_all_made_in_order() -> None:
+def test_all_know_what_the_first_found_or_most_hold_and_it_gets_what_all_made_in_order() -> None:
     def act(rank: int) -> int:
         with Distribution.join(torch.device("cpu"), timeout=60) as company:
+            line = company.mean({"loss": float(rank), "peak_bytes": 2**40 + rank, "update": 3, "word": rank})
+            assert line == {"loss": 0.5, "peak_bytes": 2**40 + 1, "update": 3, "word": rank}
+            assert company.mean({"rss_bytes": 5 - rank}) == {"rss_bytes": 5}
             known = company.known(lambda: {"answer": 42})
             made = list(company.rounds(iter(range(rank, 7, 2)), 2))
             return 0 if known == {"answer": 42} and made == (list(range(7)) if rank == 0 else []) else 1
