@@ -4,7 +4,7 @@ Nothing is translated, so the kernels and their results are those of the plain c
 capture serves one set of shapes, and keeps the memory of its activations. Batches of one padded length suit it best.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from motionrft.diffusion.rollout import Compiled, Padding, RewardFunction
 from motionrft.errors import is_out_of_memory
+from motionrft.finetuning.cuda_graphs import CudaGraphs
 from motionrft.generators.base import Generator
 
 PADDING = Padding(frames=32, tokens=16)
 SHAPES = 16
 """Sets of shapes that a call is captured for; what comes after that runs uncaptured."""
-_WARM_UP = 3
 
 
 def captured(generator: Generator, reward: RewardFunction) -> Compiled:
@@ -35,8 +35,8 @@ def captured(generator: Generator, reward: RewardFunction) -> Compiled:
         return reward(generator.decode(state, lengths, frames), lengths, condition, level)
 
     return Compiled(
-        _Captured(generator.predict, generator.denoiser),
-        _Captured(decode_and_judge, None),
+        _Captured(generator.predict, generator.denoiser, generator.device),
+        _Captured(decode_and_judge, None, generator.device),
         chains=False,
         padding=PADDING,
     )
@@ -47,14 +47,14 @@ class _Captured:
 
     Args:
         trained: the module whose weights get gradients from this call, or None.
+        device: where the call runs.
     """
 
-    def __init__(self, call: Callable[..., Any], trained: nn.Module | None) -> None:
+    def __init__(self, call: Callable[..., Any], trained: nn.Module | None, device: torch.device) -> None:
         self.call, self.trained = call, trained
         self.known: dict[Hashable, Callable[..., Any]] = {}
         self.room = True  # False: the device has no memory for captures beside everything else
-        # One call at a time is between its forward and its backward, so its captures share their memory.
-        self.pool = torch.cuda.graph_pool_handle()
+        self.graphs = CudaGraphs(device)
 
     def __call__(self, *arguments: Any) -> Any:
         tensors: list[Tensor] = []
@@ -75,79 +75,27 @@ class _Captured:
             # Outside the except block: the exception's traceback would keep the failed capture's tensors alive.
             if not self.room:
                 self.known.clear()  # what was captured holds memory that the calls themselves need
+                self.graphs = CudaGraphs(self.graphs.device)
                 torch.cuda.empty_cache()
         known = self.known.get(key)
         return self.call(*arguments) if known is None else known(*tensors)
 
     def _capture(self, rest: Any, tensors: list[Tensor], learns: bool) -> Callable[..., Any]:
-        def call(*given: Tensor) -> Any:
-            return self.call(*_filled(rest, list(given)))
+        form: Any = None
+
+        def call(*given: Tensor) -> list[Tensor]:
+            nonlocal form
+            answers: list[Tensor] = []
+            form = _emptied(self.call(*_filled(rest, given)), answers)
+            return answers
 
         with _without_cache():
             if learns:
-                return _with_backward(call, self.trained, tensors, self.pool)
-            return _forward_alone(call, tensors, self.pool)
-
-
-class _Call(nn.Module):
-    """A function as a module, so that the capture finds the weights it reads."""
-
-    def __init__(self, call: Callable[..., Any], trained: nn.Module | None) -> None:
-        super().__init__()
-        self.call, self.trained = call, trained
-
-    def forward(self, *tensors: Tensor) -> Any:
-        return self.call(*tensors)
-
-
-def _with_backward(
-    call: Callable[..., Any], trained: nn.Module | None, tensors: list[Tensor], pool: Any
-) -> Callable[..., Any]:
-    _expect_two_streams()
-    examples = tuple(tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in tensors)
-    made = torch.cuda.make_graphed_callables(
-        _Call(call, trained).eval(), examples, num_warmup_iters=_WARM_UP, allow_unused_input=True, pool=pool
-    )
-    return lambda *given: _cloned(made(*given))  # the next replay writes to the same place
-
-
-def _expect_two_streams() -> None:
-    """Captures run on a stream of their own, and autograd goes on to add up gradients there, after a wait of its own.
-
-    Newer torch tells every user so, at length; it is meant.
-    """
-    graph = torch.autograd.graph
-    if hasattr(graph, "set_warn_on_accumulate_grad_stream_mismatch"):
-        graph.set_warn_on_accumulate_grad_stream_mismatch(False)
-
-
-def _forward_alone(call: Callable[..., Any], tensors: list[Tensor], pool: Any) -> Callable[..., Any]:
-    places = [tensor.detach().clone() for tensor in tensors]
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream), torch.no_grad():
-        for _ in range(_WARM_UP):
-            call(*places)
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, pool=pool), torch.no_grad():
-        answer = call(*places)
-
-    def replay(*given: Tensor) -> Any:
-        for place, tensor in zip(places, given, strict=True):
-            place.copy_(tensor)
-        graph.replay()
-        return _cloned(answer)
-
-    return replay
-
-
-def _cloned(answer: Any) -> Any:
-    if isinstance(answer, Tensor):
-        return answer.clone()
-    if isinstance(answer, dict):
-        return {name: _cloned(value) for name, value in answer.items()}
-    return tuple(_cloned(value) for value in answer)
+                weights = [] if self.trained is None else self.trained.parameters()
+                graph = self.graphs.with_backward(call, tensors, [p for p in weights if p.requires_grad])
+            else:
+                graph = self.graphs.forward(call, tensors)
+        return lambda *given: _filled(form, graph(*given))
 
 
 def _emptied(value: Any, tensors: list[Tensor]) -> Any:
@@ -157,17 +105,21 @@ def _emptied(value: Any, tensors: list[Tensor]) -> Any:
         return _Place(len(tensors) - 1)
     if isinstance(value, tuple):
         return tuple(_emptied(child, tensors) for child in value)
+    if isinstance(value, dict):
+        return {name: _emptied(child, tensors) for name, child in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{f.name: _emptied(getattr(value, f.name), tensors) for f in fields(value)})
     return value
 
 
-def _filled(value: Any, tensors: list[Tensor]) -> Any:
+def _filled(value: Any, tensors: Sequence[Tensor]) -> Any:
     """The inverse of `_emptied`."""
     if isinstance(value, _Place):
         return tensors[value.number]
     if isinstance(value, tuple):
         return tuple(_filled(child, tensors) for child in value)
+    if isinstance(value, dict):
+        return {name: _filled(child, tensors) for name, child in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{f.name: _filled(getattr(value, f.name), tensors) for f in fields(value)})
     return value

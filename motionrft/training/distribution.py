@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from motionrft.errors import Interrupted, RunError, UserError, UserErrorElsewhere
+from motionrft.training import process_group
 from motionrft.training.seeds import item_seed
 from motionrft.training.signals import INTERRUPTED, OrderlyEnd
 from motionrft.training.signs_of_life import giving_signs
@@ -59,15 +60,16 @@ class Distribution:
         """Meet the other processes, if a launcher started several.
 
         Args:
-            device: what the user asked for; a CUDA device becomes this process's own.
+            device: what the user asked for; a CUDA device becomes this process's own, and the current one.
             timeout: seconds to wait for a process that does not answer.
 
         Raises:
-            UserError: several are said to run, and not where they meet.
+            UserError: several are said to run, and not where they meet; or they share a CUDA device.
             RunError: one of them did not come.
         """
         count = int(os.environ.get("WORLD_SIZE", "1"))
         if count < 2:
+            process_group.use(device)
             return cls(device=device)
         if missing := [name for name in _PLACE if name not in os.environ]:
             raise UserError(
@@ -85,11 +87,15 @@ class Distribution:
 
     @classmethod
     def _met(cls, device: torch.device, limit: datetime.timedelta) -> "Distribution":
-        from accelerate import PartialState
-
-        state = PartialState(cpu=device.type == "cpu", timeout=limit)
+        state = process_group.meet(device, limit)
         company = cls(state.process_index, state.num_processes, state.device)
         company._signs = torch.distributed.new_group(backend="gloo", timeout=limit)
+        places = company.gather(process_group.place_of(state.device))
+        try:
+            process_group.expect_a_device_each(places)
+        except UserError:
+            company.part()
+            raise
         cls._meetings += 1
         company._notice = StopNotice(company.rank, company.processes, f"motionrft stop {cls._meetings}")
         return company
@@ -127,10 +133,7 @@ class Distribution:
                 self.gather(None)
         if self._notice is not None:
             self._notice.close()
-        from accelerate import PartialState
-
-        torch.distributed.destroy_process_group()
-        PartialState._reset_state()  # it is shared by all that ask for one, and the next run joins anew
+        process_group.leave(self.device, in_order=wait)
         self.processes = 1
 
     @property
@@ -176,19 +179,29 @@ class Distribution:
             _unpack(flat, tensors)
 
     def mean(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """The mean over the processes of each float; whole numbers and words as this process has them."""
+        """The mean over the processes of each float, and the largest of what is counted in bytes (`..._bytes`); other
+        whole numbers and words as this process has them.
+        """
         names = [name for name, value in metrics.items() if isinstance(value, float)]
-        if self.processes == 1 or not names:
+        sizes = [name for name in metrics if name.endswith("_bytes")]
+        if self.processes == 1 or not names + sizes:
             return dict(metrics)
-        values = torch.tensor([metrics[name] for name in names], dtype=torch.float64, device=self.device)
-        self._reduce(values, torch.distributed.ReduceOp.SUM)
-        return {**metrics, **dict(zip(names, (values / self.processes).tolist(), strict=True))}
+        held = torch.zeros(
+            self.processes, len(sizes), dtype=torch.float64
+        )  # a row for each, summed in one message
+        held[self.place] = torch.tensor([float(metrics[name]) for name in sizes], dtype=torch.float64)
+        values = torch.tensor([metrics[name] for name in names], dtype=torch.float64)
+        flat = torch.cat([values, held.flatten()])
+        self._reduce(flat, torch.distributed.ReduceOp.SUM)
+        means = dict(zip(names, (flat[: len(names)] / self.processes).tolist(), strict=True))
+        most = flat[len(names) :].view(self.processes, len(sizes)).amax(0).tolist()
+        return {**metrics, **means, **dict(zip(sizes, map(int, most), strict=True))}
 
     def largest(self, *flags: int) -> tuple[int, ...]:
         """The largest of each flag over the processes, so that all of them take the same decision."""
         if self.processes == 1:
             return flags
-        values = torch.tensor(flags, device=self.device)
+        values = torch.tensor(flags)
         self._reduce(values, torch.distributed.ReduceOp.MAX)
         return tuple(values.tolist())
 
@@ -315,10 +328,14 @@ class Distribution:
 
     def known(self, work: Callable[[], T]) -> T:
         """`first`, with its result in every process."""
-        found: list[Any] = [self.first(work)]
+        return cast(T, self.told(self.first(work)))
+
+    def told(self, value: T) -> T:
+        """What the main process has, in every process."""
+        found = [value]
         if self.processes > 1:
             self._guarded(torch.distributed.broadcast_object_list, found, 0)
-        return cast(T, found[0])
+        return found[0]
 
     def rounds(self, own: Iterator[T], size: int) -> Iterator[T]:
         """What all processes make of items that were dealt out in turn, in the order of these: in the main process.

@@ -239,7 +239,7 @@ class _Session:
         found = self.folder.load_latest() if self.folder is not None else None
         for warning in self.folder.warnings if self.folder is not None else ():
             self.progress.message(warning, warn=True)
-        found = self.distribution.gather(found)[0]
+        found = self.distribution.told(found)
         if found is None:
             return
         self.step, state = found

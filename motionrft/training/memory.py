@@ -18,7 +18,7 @@ def accelerator_peaks() -> tuple[int, int] | None:
     """Most bytes that tensors took on the CUDA device in use, and that the allocator reserved for them; None without."""
     if not (torch.cuda.is_available() and torch.cuda.is_initialized()):
         return None
-    # Nobody makes the device of --device cuda:1 the current one: the one in use is the one that holds most.
+    # Whoever calls from Python may have left another device the current one: the one in use is the one that holds most.
     devices = range(torch.cuda.device_count())
     return max(
         (torch.cuda.max_memory_allocated(each), torch.cuda.max_memory_reserved(each)) for each in devices

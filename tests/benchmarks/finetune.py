@@ -233,7 +233,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, help="turns after the first: 7; with --against 5")
     parser.add_argument("--no-text", action="store_true", help="leave the 1.3 GB text encoder out")
     parser.add_argument(
         "--steps", action="store_true", help="also bytes and seconds against the number of steps"
@@ -241,12 +241,16 @@ def main() -> None:
     parser.add_argument(
         "--against", type=Path, help="a working tree of another commit: both trees in one run"
     )
+    parser.add_argument(
+        "--batches", default="4,16", help="with --against: batch sizes, separated by commas (%(default)s)"
+    )
     options = parser.parse_args()
     if options.against is not None:
-        for line in two_trees.compare(options.against, options.device):
+        batches = [int(each) for each in options.batches.split(",")]
+        for line in two_trees.compare(options.against, options.device, batches, options.repeats or 5):
             print(line, flush=True)
         return
-    for line in compare_on_cpu(options.repeats, not options.no_text):
+    for line in compare_on_cpu(options.repeats or 7, not options.no_text):
         print(line, flush=True)
     if options.device != "cpu" or options.steps:
         for batch in (64, 256) if options.device != "cpu" else (4,):

@@ -140,7 +140,7 @@ def main() -> None:
         "product": (lambda: product(options.device, options.tiny), 10),
         "sampling": (lambda: sections.sampling(size, options.device), 10),
         "precision": (lambda: sections.precision(size, options.device), 10),
-        "tests": (lambda: tests(min(90.0, record.left)), 20),
+        "tests": (lambda: tests(min(150.0, record.left)), 20),
         "compiling": (lambda: compiling(options, record.left - 5), 30),
     }
     if options.only == "compile":

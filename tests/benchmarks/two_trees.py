@@ -4,8 +4,8 @@
 
 Each way has a process of its own with one CPU thread, and they take turns, so that whatever disturbs disturbs all.
 What is measured: processor seconds of a trajectory (EasyTune on MLD at its full size, as `tests.benchmarks.finetune`),
-on a GPU the seconds until it has ended, and the most bytes that autograd held. bf16 pays on processors that multiply it
-(`lscpu`: avx512_bf16, amx_bf16) alone.
+on a GPU the seconds until it has ended, and the most bytes that autograd held (there what cuBLAS keeps is among them).
+bf16 pays on processors that multiply it (`lscpu`: avx512_bf16, amx_bf16) alone.
 """
 
 import json
@@ -37,11 +37,15 @@ if faster:
 cuda = device.startswith("cuda")
 clock = time.perf_counter if cuda else time.process_time
 for line in sys.stdin:
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
     began = clock()
     ours.trajectory()
     if cuda:
         torch.cuda.synchronize()
-    print(clock() - began, ours.meter.peak, flush=True)
+    took = clock() - began
+    whole = (torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()) if cuda else ()
+    print(took, ours.meter.peak, *whole, flush=True)
 """
 MIB = 2**20
 
@@ -58,15 +62,19 @@ class Way:
         )  # fmt: skip
         self.seconds: list[float] = []
         self.peak = 0.0
+        """Bytes held for backward, of all trajectories."""
+        self.whole: dict[str, float] = {}
+        """Bytes of everything on the device in the last one: allocated, and reserved."""
 
     def run(self) -> float:
         """Seconds of one trajectory."""
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
-        seconds, peak = self.process.stdout.readline().split()
-        self.peak = max(self.peak, float(peak))
-        return float(seconds)
+        seconds, peak, *whole = map(float, self.process.stdout.readline().split())
+        self.peak = max(self.peak, peak)
+        self.whole = dict(zip(("allocated MiB", "reserved MiB"), whole, strict=False))
+        return seconds
 
     def end(self) -> None:
         """Let the process go."""
@@ -90,7 +98,11 @@ WAYS = {
 def compare(
     then: Path, device: str = "cpu", batches: Sequence[int] = (4, 16), repeats: int = 5
 ) -> Iterator[str]:
-    """A JSON line a batch and way: median seconds, how much faster than `then`, MiB held, seconds of the first."""
+    """A JSON line a batch and way: median seconds, how much faster than `then`, MiB held, seconds of the first.
+
+    On a GPU also MiB of everything there, weights included, in a trajectory after the first. A captured graph's own
+    activations are reserved alone: the allocator takes them for free.
+    """
     here = Path(__file__).resolve().parents[2]
     for batch in batches:
         ways = {"then": Way(then, batch, "plain", device)}
@@ -104,5 +116,6 @@ def compare(
         for name, way in ways.items():
             took = statistics.median(way.seconds)
             row = {"batch": batch, "way": name, "seconds": round(took, 4), "faster": round(base / took, 2)}
-            yield json.dumps({**row, "MiB": round(way.peak / MIB, 1), "first": round(first[name], 1)})
+            sizes = {name: round(size / MIB, 1) for name, size in {"MiB": way.peak, **way.whole}.items()}
+            yield json.dumps({**row, **sizes, "first": round(first[name], 1)})
             way.end()

@@ -31,7 +31,7 @@ class Notes(Silent):
 
 def _trainer(spoil: Callable[[int, Tensor], Tensor], updates: int) -> FinetuneTrainer:
     """A trainer whose reward passes through `spoil(number of the call, reward)`."""
-    trainer = small_trainer(small_preset(method={"method": "easytune", "k": 4}, updates=updates))
+    trainer = small_trainer(small_preset(method={"method": "easytune", "k": 4}, steps=5, updates=updates))
     judge, calls = trainer.context.reward, itertools.count()
 
     def spoilt(*arguments):

@@ -4,19 +4,22 @@ import json
 import os
 import socket
 import time
+from datetime import timedelta
 from pathlib import Path
 
-import accelerate  # noqa: F401 - once here, not in every child
+import accelerate
 import pytest
 import torch
 
 from motionrft.errors import RunError, UserError
-from motionrft.training import signs_of_life, stop_notice
+from motionrft.training import process_group, signs_of_life, stop_notice
 from motionrft.training.distribution import Distribution
 from motionrft.training.loop import train
 from tests.processes import together
+from tests.training.messages import every_message
 from tests.training.shares import Share, run_share
 
+LIMIT = timedelta(seconds=60)
 ENVIRONMENT = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
 
 
@@ -103,9 +106,12 @@ def test_who_waits_takes_signs_of_life_until_the_work_is_done(monkeypatch: pytes
     assert together(act) == [0, 0]
 
 
-def test_all_know_what_the_first_found_and_it_gets_what_all_made_in_order() -> None:
+def test_all_know_what_the_first_found_or_most_hold_and_it_gets_what_all_made_in_order() -> None:
     def act(rank: int) -> int:
         with Distribution.join(torch.device("cpu"), timeout=60) as company:
+            line = company.mean({"loss": float(rank), "peak_bytes": 2**40 + rank, "update": 3, "word": rank})
+            assert line == {"loss": 0.5, "peak_bytes": 2**40 + 1, "update": 3, "word": rank}
+            assert company.mean({"rss_bytes": 5 - rank}) == {"rss_bytes": 5}
             known = company.known(lambda: {"answer": 42})
             made = list(company.rounds(iter(range(rank, 7, 2)), 2))
             return 0 if known == {"answer": 42} and made == (list(range(7)) if rank == 0 else []) else 1
@@ -154,6 +160,39 @@ def test_processes_that_do_not_meet_say_so(monkeypatch: pytest.MonkeyPatch) -> N
         Distribution.join(torch.device("cpu"))
 
 
+def test_processes_that_share_a_cuda_device_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_group, "place_of", lambda device: ("a machine", "its only card"))
+
+    def act(rank: int) -> int:
+        try:
+            Distribution.join(torch.device("cpu"), timeout=60)
+        except UserError as error:
+            return 0 if "2 processes on 1 CUDA device: each needs one" in str(error) else 4
+        return 5
+
+    assert together(act) == [0, 0]
+
+
+def test_each_message_goes_by_what_carries_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers on devices by NCCL, where there is one; words between hosts by gloo."""
+    asked = []
+    monkeypatch.setattr(accelerate, "PartialState", lambda **settings: asked.append(settings))
+    for nccl in (True, False):
+        monkeypatch.setattr(torch.distributed, "is_nccl_available", lambda nccl=nccl: nccl)
+        process_group.meet(torch.device("cuda"), LIMIT)
+    process_group.meet(torch.device("cpu"), LIMIT)
+    assert asked == [
+        {"timeout": LIMIT, "backend": "cpu:gloo,cuda:nccl"},
+        {"timeout": LIMIT, "backend": "cpu:gloo,cuda:gloo"},
+        {"timeout": LIMIT, "cpu": True},
+    ]
+
+
+def test_every_message_is_carried_in_a_group_of_one() -> None:
+    """What a real card does with each is asked of the same function in `tests/gpu`."""
+    assert together(lambda rank: every_message(torch.device("cpu")), 1) == [0]
+
+
 def test_alone_everything_is_the_identity() -> None:
     alone = Distribution()
     tensor = torch.ones(3)
@@ -195,6 +234,16 @@ def test_who_has_parted_is_alone() -> None:
     with alone:
         pass
     assert alone.main and alone.processes == 1
+
+
+@pytest.mark.parametrize(("name", "used"), [("cuda:1", [torch.device("cuda:1")]), ("cuda", []), ("cpu", [])])
+def test_alone_the_named_device_is_the_current_one(
+    name: str, used: list[torch.device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    seen: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", seen.append)
+    assert Distribution.join(torch.device(name)).device == torch.device(name) and seen == used
 
 
 def test_without_a_launcher_nobody_is_met(monkeypatch: pytest.MonkeyPatch) -> None:
