@@ -10,7 +10,7 @@ AT_ONCE = 2**24
 
 
 def packed(tensors: Sequence[Tensor]) -> Iterator[tuple[list[Tensor], Tensor]]:
-    """Consecutive tensors, and a copy of their numbers (N,), of which there are `AT_ONCE` at most but for a single one."""
+    """Consecutive tensors, and a copy of their numbers (N,), `AT_ONCE` of them at most but for a single tensor."""
     part: list[Tensor] = []
     count = 0
     for tensor in tensors:
