@@ -17,6 +17,7 @@ from torch import Tensor
 
 from motionrft.errors import Interrupted, RunError, UserError, UserErrorElsewhere
 from motionrft.training import process_group
+from motionrft.training.packing import packed, unpack
 from motionrft.training.seeds import item_seed
 from motionrft.training.signals import INTERRUPTED, OrderlyEnd
 from motionrft.training.signs_of_life import giving_signs
@@ -142,13 +143,10 @@ class Distribution:
         return self.rank == 0
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its mean over the processes, all in one message."""
-        if self.processes == 1 or not tensors:
-            return
-        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])  # (N,), all numbers
-        self._reduce(flat, torch.distributed.ReduceOp.SUM)
-        flat /= self.processes
-        _unpack(flat, tensors)
+        """Replace each tensor by its mean over the processes, in few messages."""
+        for part, flat in packed(tensors if self.processes > 1 else ()):
+            self._reduce(flat, torch.distributed.ReduceOp.SUM)
+            unpack(flat.div_(self.processes), part)
 
     def total(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over the processes."""
@@ -159,24 +157,19 @@ class Distribution:
     def mean_for(self, rank: int, tensors: Sequence[Tensor]) -> None:
         """In the process `rank`, replace each tensor by its mean over all; what the others hold afterwards is nothing.
 
-        All in one message; call it in every process, with tensors of the same shapes.
+        In few messages; call it in every process, with tensors of the same shapes.
         """
-        if self.processes == 1 or not tensors:
-            return
-        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])  # (N,)
-        self._guarded(torch.distributed.reduce, flat, rank)
-        if self.rank == rank:
-            flat /= self.processes
-            _unpack(flat, tensors)
+        for part, flat in packed(tensors if self.processes > 1 else ()):
+            self._guarded(torch.distributed.reduce, flat, rank)
+            if self.rank == rank:
+                unpack(flat.div_(self.processes), part)
 
     def sent_by(self, rank: int, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by what the process `rank` holds, all in one message."""
-        if self.processes == 1 or not tensors:
-            return
-        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])  # (N,)
-        self._guarded(torch.distributed.broadcast, flat, rank)
-        if self.rank != rank:
-            _unpack(flat, tensors)
+        """Replace each tensor by what the process `rank` holds, in few messages."""
+        for part, flat in packed(tensors if self.processes > 1 else ()):
+            self._guarded(torch.distributed.broadcast, flat, rank)
+            if self.rank != rank:
+                unpack(flat, part)
 
     def mean(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         """The mean over the processes of each float, and the largest of what is counted in bytes (`..._bytes`); other
@@ -384,12 +377,6 @@ class Distribution:
 
 ALONE = Distribution()
 """The company of a process that has none."""
-
-
-def _unpack(flat: Tensor, tensors: Sequence[Tensor]) -> None:
-    """Copy the numbers of one message (N,) into the tensors it was made of, N numbers in all."""
-    for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
-        tensor.copy_(part.view_as(tensor))
 
 
 def _stopped_with(error: BaseException | None) -> int | None:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from motionrft.errors import UserError
+from motionrft.training import packing
 from motionrft.training.distribution import ALONE, Distribution
 from motionrft.training.loop import train
 from motionrft.training.optimiser import AdamWSettings, Optimiser
@@ -45,7 +46,9 @@ class Regression:
         return torch.cat([each.detach().flatten() for each in self.model.parameters()])
 
 
-def test_divided_moments_make_the_same_updates_and_are_saved_whole(tmp_path):
+def test_divided_moments_make_the_same_updates_and_are_saved_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(packing, "AT_ONCE", 12)  # of tensors of 48, 8, 8 and 1: three messages
+
     def act(rank):
         with Distribution.join(torch.device("cpu"), timeout=60) as company:
             for name, divided in (("whole", False), ("divided", True)):
@@ -84,3 +87,16 @@ def test_divided_moments_make_the_same_updates_and_are_saved_whole(tmp_path):
 def test_more_processes_than_parameters_are_refused():
     with pytest.raises(UserError, match="2 parameters are trained, and 3 processes"):
         Optimiser(nn.Linear(2, 2), replace(SETTINGS, divided=True), company=Distribution(0, 3))
+
+
+def test_numbers_travel_together_up_to_a_size(monkeypatch):
+    monkeypatch.setattr(packing, "AT_ONCE", 10)
+    tensors = [
+        torch.full(shape, float(number)) for number, shape in enumerate([(4,), (2, 3), (11,), (1,), ()])
+    ]
+    seen = list(packing.packed(tensors))
+    assert [len(part) for part, _ in seen] == [2, 1, 2] and [len(flat) for _, flat in seen] == [10, 11, 2]
+    for part, flat in seen:
+        packing.unpack(flat + 1, part)
+    assert [set(each.flatten().tolist()) for each in tensors] == [{1.0}, {2.0}, {3.0}, {4.0}, {5.0}]
+    assert not list(packing.packed([]))
