@@ -136,6 +136,18 @@ def test_an_outline_says_what_the_whole_says(tmp_path: Path, name: str) -> None:
     assert {p.device.type for p in outline.tuned.parameters()} == {"meta"}
 
 
+def test_an_outline_is_one_whatever_torch_learned_of_devices_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers, loading a model, hides `torch.linspace` from the list of functions that devices apply to."""
+    save_generator(tiny("acmdm"), tmp_path / "model")
+    known = torch.utils._device._device_constructors() - {torch.linspace}
+    monkeypatch.setattr(torch.utils._device, "_device_constructors", lambda: known)
+    outline = models.outline_generator(tmp_path / "model")
+    assert {p.device.type for p in (*outline.tuned.parameters(), *outline.tuned.buffers())} == {"meta"}
+    assert load_generator(tmp_path / "model").device == torch.device("cpu")
+
+
 def test_an_outline_ends_with_its_context(tmp_path: Path) -> None:
     save_generator(tiny("mdm"), tmp_path / "model")
     with outlined():
