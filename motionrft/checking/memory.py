@@ -9,7 +9,8 @@ from motionrft.finetuning.preset import FinetunePreset
 from motionrft.finetuning.prompts import PromptSet
 from motionrft.generators.base import Generator
 from motionrft.reward.base import Reward
-from motionrft.text.cache import HELD, STORED
+from motionrft.text.cache import HELD
+from motionrft.text.shard import STORED
 from motionrft.training.outline import outlined
 
 MIB = 2**20

@@ -19,7 +19,6 @@ from motionrft.training.optimiser import Optimiser, OptimiserSettings
 from motionrft.training.seeds import generator_for
 
 _MOST_TOKENS = 512
-_TEXTS_AT_ONCE = 512
 _GROUP = 8
 """Batches that share their items out by length."""
 _VALIDATION_DRAWS = 4
@@ -201,7 +200,4 @@ class DenoiserTrainer:
         texts = {"", *self.train.texts, *(item.captions[0].text for item in self.validation.items)}
         if len(self.states.train) > 1:
             texts |= {mirror_caption(text) for text in self.train.texts}
-        ordered = sorted(texts)
-        self.generator.text_encoder.remember(ordered)
-        for start in range(0, len(ordered), _TEXTS_AT_ONCE):
-            self.generator.text_encoder.encode(ordered[start : start + _TEXTS_AT_ONCE])
+        self.generator.text_encoder.remember(sorted(texts))

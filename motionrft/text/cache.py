@@ -8,30 +8,25 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save
-from torch import Tensor
 
 from motionrft.errors import RunError, UserError
 from motionrft.parsing import parsing
 from motionrft.text.base import TextEncoder, TextFeatures
+from motionrft.text.shard import STORED, Features, Shard
 from motionrft.training.atomic import clean_temporaries, write_bytes
 from motionrft.training.recent import Recent
 
 log = logging.getLogger(__name__)
 
-STORED = torch.float16
-"""Features are kept in half precision (a caption of 20 tokens x 1024 is 40 KB) and always pass through it, so that a
-result does not depend on whether the cache was warm."""
 HELD = 64 * 2**20
 """Bytes of features kept in memory beside the disk: a data set's captions may take gigabytes."""
 TOLD = 3
 """Texts that are named as cut off; the others are cut as well."""
 SHARD = 2048
 """Texts of a shard at most: so many are in memory while a data set is encoded."""
-
-Features = tuple[Tensor, Tensor | None]
-"""Of one text: token states (L, D) and the pooled vector (P,) or None, both `STORED`."""
+_ROW_BITS = 32
+_ROWS = (1 << _ROW_BITS) - 1
 
 
 @cache
@@ -49,7 +44,7 @@ def text_key(text: str) -> str:
 
 
 class CachedTextEncoder(TextEncoder):
-    """A text encoder that remembers: in `folder` (shards of safetensors, memory-mapped), and lately read ones in memory.
+    """A text encoder that remembers: in `folder` (shards of safetensors), and lately read ones in memory.
 
     Args:
         encoder: the encoder behind; its weights are loaded only when a new text comes, and dropped after.
@@ -66,7 +61,9 @@ class CachedTextEncoder(TextEncoder):
         self._recent: Recent[str, Features] = Recent(HELD)
         self._homeless: dict[str, Features] = {}
         """Features that are on no disk, so that memory must not forget them."""
-        self._homes: dict[str, Path] = {}
+        self._shards: list[Shard] = []
+        self._homes: dict[str, int] = {}
+        """Of each text on the disk the number of its shard, and its row there: `_home`."""
         self._surveyed: set[Path] = set()
         self._told: set[str] = set()
         self.learnt_with: tuple[str, str] | None = None
@@ -144,12 +141,12 @@ class CachedTextEncoder(TextEncoder):
         absent = [key for key in known if key not in found]
         if any(key not in self._homes for key in absent):
             self._survey()
-        shelves: dict[Path, list[str]] = {}
+        shelves: dict[int, list[str]] = {}
         for key in absent:
             if key in self._homes:
-                shelves.setdefault(self._homes[key], []).append(key)
-        for path, here in shelves.items():
-            found |= self._read(path, here)
+                shelves.setdefault(self._homes[key] >> _ROW_BITS, []).append(key)
+        for number, here in shelves.items():
+            found |= self._read(self._shards[number], here)
         return found
 
     def _learn(self, missing: dict[str, str], keep: bool) -> dict[str, Features]:
@@ -160,11 +157,8 @@ class CachedTextEncoder(TextEncoder):
         try:
             for first in range(0, len(items), SHARD):
                 fresh = self._encoded(items[first : first + SHARD])
-                home = self._write_shard(fresh)
-                if home is None:
+                if not self._write_shard(fresh):
                     self._homeless |= fresh
-                else:
-                    self._homes |= dict.fromkeys(fresh, home)
                 if keep:
                     found |= fresh
                     for key, features in fresh.items():
@@ -195,20 +189,24 @@ class CachedTextEncoder(TextEncoder):
         if self.folder is None:
             return
         for path in sorted(set(self.folder.glob("*.safetensors")) - self._surveyed):
-            self._surveyed.add(path)
-            with self._careful(path), safe_open(path, "pt") as stored:
-                self._homes |= dict.fromkeys(stored.metadata() or {}, path)
+            self._house(path)
 
-    def _read(self, path: Path, keys: Sequence[str]) -> dict[str, Features]:
+    def _house(self, path: Path) -> None:
+        """Learn what a shard holds."""
+        self._surveyed.add(path)
+        with self._careful(path):
+            shard = Shard(path, self.width)
+            first = len(self._shards) << _ROW_BITS
+            self._shards.append(shard)
+            self._homes |= {key: first + row for row, key in enumerate(shard.forget_names())}
+
+    def _read(self, shard: Shard, keys: Sequence[str]) -> dict[str, Features]:
         """The features of some texts of a shard, and no others; what does not fit its checksum is encoded again."""
         found: dict[str, Features] = {}
-        with self._careful(path), safe_open(path, "pt") as stored:
-            there, sums = set(stored.keys()), stored.metadata() or {}
-            for key in keys:
-                pooled = stored.get_tensor(f"{key}.pooled").clone() if f"{key}.pooled" in there else None
-                features = stored.get_tensor(f"{key}.tokens").clone(), pooled
-                fits = features[0].dim() == 2 and features[0].shape[1] == self.width
-                if not fits or sums.get(key) != self._checksum(key, features):
+        with self._careful(shard.path):
+            rows = [self._homes[key] & _ROWS for key in keys]
+            for key, (features, checksum) in zip(keys, shard.read(rows), strict=True):
+                if checksum != self._checksum(key, features):
                     raise UserError(f"the features of a text ({key[:8]}) do not fit their checksum")
                 found[key] = features
         for key, features in found.items():
@@ -222,7 +220,8 @@ class CachedTextEncoder(TextEncoder):
             with parsing(path, "a shard of the text cache"):
                 yield
         except (UserError, RunError) as error:
-            self._homes = {key: home for key, home in self._homes.items() if home != path}
+            gone = {number for number, shard in enumerate(self._shards) if shard.path == path}
+            self._homes = {key: home for key, home in self._homes.items() if home >> _ROW_BITS not in gone}
             if not isinstance(
                 error.__cause__, OSError
             ):  # otherwise it would be met, and told, at every start
@@ -239,10 +238,10 @@ class CachedTextEncoder(TextEncoder):
                 digest.update(part.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
-    def _write_shard(self, fresh: dict[str, Features]) -> Path | None:
-        """Where the shard lies now, or None where it cannot be written."""
+    def _write_shard(self, fresh: dict[str, Features]) -> bool:
+        """Whether there is a shard of these texts now; False where it cannot be written."""
         if self.folder is None:
-            return None
+            return False
         shard = {f"{key}.tokens": states for key, (states, _) in fresh.items()}
         shard |= {f"{key}.pooled": pooled for key, (_, pooled) in fresh.items() if pooled is not None}
         sums = {key: self._checksum(key, features) for key, features in fresh.items()}
@@ -253,9 +252,9 @@ class CachedTextEncoder(TextEncoder):
             write_bytes(path, save(shard, metadata=sums))
         except (UserError, RunError, OSError) as error:  # full, read-only, a file where a folder should be
             log.warning("%s: text features are not cached on disk (%s)", self.folder, error)
-            return None
-        self._surveyed.add(path)
-        return path
+            return False
+        self._house(path)
+        return True
 
 
 def _collate(found: Sequence[Features]) -> TextFeatures:

@@ -101,9 +101,8 @@ class Parts:
 
 
 def motionrft(*arguments: str) -> list[str]:
-    """The command line, with all captions of the world in memory: otherwise the disk is what a GPU waits for."""
-    held = "import motionrft.text.cache as cache; cache.HELD = 2**31; from motionrft_cli.main import main; main()"
-    return [sys.executable, "-c", held, *arguments]
+    """The command line."""
+    return [sys.executable, "-m", "motionrft_cli.main", *arguments]
 
 
 def halve(folder: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from motionrft.text import cache
+from motionrft.text import cache, shard
 from motionrft.text.base import TextEncoder, TextFeatures, stack
 from motionrft.text.cache import CachedTextEncoder
 from motionrft.training import atomic
@@ -75,8 +75,8 @@ def test_another_encoder_does_not_read_this_ones_features(tmp_path):
 
 def test_a_damaged_shard_is_said_and_encoded_again(tmp_path, caplog):
     CachedTextEncoder(CountingEncoder(), tmp_path).encode(["walk"])
-    (shard,) = (tmp_path / "text" / "counting-1").glob("*.safetensors")
-    shard.write_bytes(b"not a shard")
+    (path,) = (tmp_path / "text" / "counting-1").glob("*.safetensors")
+    path.write_bytes(b"not a shard")
     behind = CountingEncoder()
     CachedTextEncoder(behind, tmp_path).encode(["walk"])
     assert behind.asked == ["walk"]
@@ -87,10 +87,10 @@ def test_a_damaged_shard_is_said_and_encoded_again(tmp_path, caplog):
 def test_no_changed_byte_of_a_shard_changes_a_feature(tmp_path, place):
     texts = ["walk", "run very fast", "turn"]
     cold = CachedTextEncoder(CountingEncoder(), tmp_path).encode(texts)
-    (shard,) = (tmp_path / "text" / "counting-1").glob("*.safetensors")
-    data = bytearray(shard.read_bytes())
+    (path,) = (tmp_path / "text" / "counting-1").glob("*.safetensors")
+    data = bytearray(path.read_bytes())
     data[place * len(data) // 100] ^= 0x10
-    shard.write_bytes(data)
+    path.write_bytes(data)
     again = CachedTextEncoder(CountingEncoder(), tmp_path).encode(texts)
     assert torch.equal(cold.tokens, again.tokens) and torch.equal(cold.pooled, again.pooled)
 
@@ -102,7 +102,7 @@ def test_a_shard_of_other_shapes_is_no_shard(tmp_path, tensors):
     key = cache.text_key("walk")
     folder = tmp_path / "text" / "counting-1"
     folder.mkdir(parents=True)
-    wrong = {f"{key}.{name}": torch.ones(shape, dtype=cache.STORED) for name, shape in tensors.items()}
+    wrong = {f"{key}.{name}": torch.ones(shape, dtype=shard.STORED) for name, shape in tensors.items()}
     for name, sums in (("a", None), ("b", {key: "0" * 64})):
         save_file(wrong, folder / f"{name}.safetensors", sums)
     behind = CountingEncoder()
@@ -112,8 +112,8 @@ def test_a_shard_of_other_shapes_is_no_shard(tmp_path, tensors):
 
 def test_a_damaged_shard_is_told_once(tmp_path, caplog):
     CachedTextEncoder(CountingEncoder(), tmp_path).encode(["walk", "run"])
-    (shard,) = (tmp_path / "text" / "counting-1").glob("*.safetensors")
-    shard.write_bytes(shard.read_bytes()[:-1] + b"\x7f")
+    (path,) = (tmp_path / "text" / "counting-1").glob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
     CachedTextEncoder(CountingEncoder(), tmp_path).encode(["walk"])
     CachedTextEncoder(CountingEncoder(), tmp_path).encode(["run"])
     caplog.clear()
@@ -177,6 +177,39 @@ def test_memory_holds_a_few_features_and_the_disk_all(tmp_path, monkeypatch):
     assert sorted(behind.asked) == sorted(texts)
     assert encoder._recent.held <= 200
     assert torch.equal(whole.tokens, CachedTextEncoder(CountingEncoder()).encode(texts).tokens)
+
+
+def test_a_shards_header_is_read_when_it_is_met_and_when_it_is_first_needed_never_again(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(cache, "HELD", 0)
+    monkeypatch.setattr(cache, "SHARD", 4)
+    texts = [f"walk {number} times" for number in range(10)]
+    CachedTextEncoder(CountingEncoder(), tmp_path).remember(texts)
+    read, header = [], shard._header
+    monkeypatch.setattr(shard, "_header", lambda path: read.append(path) or header(path))
+    encoder = CachedTextEncoder(CountingEncoder(), tmp_path)
+    whole = encoder.encode(texts)
+    for place, text in enumerate(texts):
+        alone = encoder.encode([text])
+        assert torch.equal(alone.tokens[0], whole.tokens[place]), text
+        assert torch.equal(alone.pooled[0], whole.pooled[place]), text
+    assert len(set(read)) == 3 and len(read) == 6
+
+
+@pytest.mark.parametrize("harm", ["shorter", "gone"])
+def test_a_shard_that_is_harmed_after_it_was_met_is_encoded_again(tmp_path, monkeypatch, caplog, harm):
+    monkeypatch.setattr(cache, "HELD", 0)
+    texts = ["walk", "run very fast"]
+    behind = CountingEncoder()
+    encoder = CachedTextEncoder(behind, tmp_path)
+    whole = encoder.encode(texts)
+    (path,) = (tmp_path / "text" / "counting-1").glob("*.safetensors")
+    path.unlink() if harm == "gone" else os.truncate(path, path.stat().st_size - 3)
+    again = encoder.encode(texts)
+    assert torch.equal(whole.tokens, again.tokens) and torch.equal(whole.pooled, again.pooled)
+    assert "damaged text cache" in caplog.text
+    assert torch.equal(encoder.encode(texts).tokens, whole.tokens)
 
 
 def test_without_a_disk_nothing_is_forgotten(monkeypatch):
