@@ -87,7 +87,7 @@ def eval(
         return _keep_share(call, kind, against, shard)
     from motionrft.training.distribution import Distribution
 
-    with Distribution.join(call.device()) as company:
+    with Distribution.join(call.device(), own_card=False) as company:
         if call.out is not None:
             company.first(call.output_folder)
         session, results, skipped = _evaluate(call, kind, against, company)

@@ -111,7 +111,7 @@ def share_of(call: Call[Any], shard: str | None) -> Iterator[Share]:
         raise UserError("--shard and torchrun both divide the work: use one of them.")
     from motionrft.training.distribution import Distribution
 
-    with Distribution.join(call.device()) as company:
+    with Distribution.join(call.device(), own_card=False) as company:
         company.advice = "Start all of them again."
         if company.processes > 1:
             number, count = company.rank, company.processes

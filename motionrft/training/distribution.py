@@ -57,15 +57,16 @@ class Distribution:
         """This process's own device, or None: whatever was asked for."""
 
     @classmethod
-    def join(cls, device: torch.device, timeout: float = TIMEOUT) -> "Distribution":
+    def join(cls, device: torch.device, timeout: float = TIMEOUT, *, own_card: bool = True) -> "Distribution":
         """Meet the other processes, if a launcher started several.
 
         Args:
             device: what the user asked for; a CUDA device becomes this process's own, and the current one.
             timeout: seconds to wait for a process that does not answer.
+            own_card: whether tensors will travel between CUDA devices; two processes may share one where words do alone.
 
         Raises:
-            UserError: several are said to run, and not where they meet; or they share a CUDA device.
+            UserError: several are said to run, and not where they meet; or they share a CUDA device and may not.
             RunError: one of them did not come.
         """
         count = int(os.environ.get("WORLD_SIZE", "1"))
@@ -78,7 +79,7 @@ class Distribution:
                 "accelerate launch; or unset WORLD_SIZE."
             )
         try:
-            return cls._met(device, datetime.timedelta(seconds=timeout))
+            return cls._met(device, datetime.timedelta(seconds=timeout), own_card)
         except RuntimeError as error:
             said = str(error).partition("\n")[0]
             raise RunError(
@@ -87,13 +88,12 @@ class Distribution:
             ) from error
 
     @classmethod
-    def _met(cls, device: torch.device, limit: datetime.timedelta) -> "Distribution":
+    def _met(cls, device: torch.device, limit: datetime.timedelta, own_card: bool) -> "Distribution":
         state = process_group.meet(device, limit)
         company = cls(state.process_index, state.num_processes, state.device)
         company._signs = torch.distributed.new_group(backend="gloo", timeout=limit)
-        places = company.gather(process_group.place_of(state.device))
         try:
-            process_group.expect_a_device_each(places)
+            process_group.expect_a_device_each(company.gather(process_group.place_of(state.device, own_card)))
         except UserError:
             company.part()
             raise

@@ -22,9 +22,9 @@ def use(device: torch.device) -> None:
         torch.cuda.set_device(device)
 
 
-def place_of(device: torch.device) -> tuple[str, str] | None:
-    """Machine and CUDA device, however each process counts its own; None of a processor, which may be shared."""
-    if device.type != "cuda":
+def place_of(device: torch.device, own: bool) -> tuple[str, str] | None:
+    """Machine and CUDA device, however each process counts its own; None of what may be shared, as a processor is."""
+    if device.type != "cuda" or not own:
         return None
     return socket.gethostname(), str(torch.cuda.get_device_properties(device).uuid)
 

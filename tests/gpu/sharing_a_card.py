@@ -12,5 +12,5 @@ from motionrft_cli import main as program
 
 if __name__ == "__main__":
     torch.distributed.is_nccl_available = lambda: False
-    process_group.place_of = lambda device: None
+    process_group.place_of = lambda device, own: None
     sys.exit(program.run(sys.argv[1:]))

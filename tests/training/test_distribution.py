@@ -160,17 +160,18 @@ def test_processes_that_do_not_meet_say_so(monkeypatch: pytest.MonkeyPatch) -> N
         Distribution.join(torch.device("cpu"))
 
 
-def test_processes_that_share_a_cuda_device_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_group, "place_of", lambda device: ("a machine", "its only card"))
+def test_processes_share_a_cuda_device_where_no_tensors_travel_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_group, "place_of", lambda _, own: ("a machine", "its card") if own else None)
 
-    def act(rank: int) -> int:
+    def act(rank: int, own_card: bool) -> int:
         try:
-            Distribution.join(torch.device("cpu"), timeout=60)
+            with Distribution.join(torch.device("cpu"), timeout=60, own_card=own_card) as company:
+                return 0 if company.gather(rank) == [0, 1] else 3
         except UserError as error:
-            return 0 if "2 processes on 1 CUDA device: each needs one" in str(error) else 4
-        return 5
+            return 2 if "2 processes on 1 CUDA device: each needs one" in str(error) else 4
 
-    assert together(act) == [0, 0]
+    assert together(lambda rank: act(rank, True)) == [2, 2]
+    assert together(lambda rank: act(rank, False)) == [0, 0]
 
 
 def test_each_message_goes_by_what_carries_it(monkeypatch: pytest.MonkeyPatch) -> None:
