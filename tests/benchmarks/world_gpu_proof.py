@@ -31,9 +31,8 @@ VALIDATION, TEST = 80, 45
 """Event prompts of each kind."""
 SEEDS = (1, 2, 3)
 """Of training."""
-WEIGHTS = {"semantic": 1.0, "similarity": 1.0, CONTRAST: 3.0, "jitter": 0.001}
-"""The preset `world-easytune`'s, without its foot skating."""
-NO_PHYSICS = {name: weight for name, weight in WEIGHTS.items() if name != "jitter"}
+WEIGHTS = {"semantic": 1.0, "similarity": 1.0, CONTRAST: 3.0, "jitter": 0.001, "foot_skating": 0.2}
+NO_PHYSICS = {name: weight for name, weight in WEIGHTS.items() if name not in ("jitter", "foot_skating")}
 """For noisy states, whose jitter is their noise."""
 
 
