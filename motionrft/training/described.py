@@ -25,8 +25,8 @@ class _NothingDrawn(TorchFunctionMode):
     ) -> Any:
         named = dict(kwargs or {})
         if getattr(func, "__name__", None) == "linspace":
-            # While transformers loads a model it puts a linspace of its own there. If that is when torch first lists what a
-            # device mode applies to, its own linspace is not on the list, and makes tensors on the host for good.
+            # While transformers loads a model it puts a linspace of its own there. If that is when torch first lists what
+            # a device mode applies to, its own linspace is not on the list, and makes tensors on the host for good.
             named.setdefault("device", "meta")
         if getattr(func, "__module__", None) == "torch.nn.init":
             return args[0] if args else named["tensor"]
