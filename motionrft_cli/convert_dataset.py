@@ -100,7 +100,9 @@ def _composition(preset: ConvertPreset) -> "CompositionRecipe | None":
         return None
     settings = preset.compose.model_dump()
     sets = {name: frozenset(settings[name]) for name in ("cut", "bodies", "gestures")}
-    return CompositionRecipe(**settings | sets | {"seed": preset.seed})
+    return CompositionRecipe(
+        **settings | sets | {"subjects": tuple(settings["subjects"]), "seed": preset.seed}
+    )
 
 
 def _complete(call: ConvertCall, folder: Path, company: "Distribution") -> int:

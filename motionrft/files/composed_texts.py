@@ -1,7 +1,7 @@
 """Words for composed clips: captions as who does what, and the templates that put two or three of them together.
 
-Who does it is told in many words, since a prompt may name anyone: a caption that says no more of its subject than that
-it is a person takes any of `PEOPLE`.
+A caption that says no more of its subject than that it is a person may be told of anyone (`subjects`), since a prompt
+may name anyone; without any it is told of whom it was told of.
 """
 
 import re
@@ -56,19 +56,6 @@ _SUBJECT = (
     rf"(?:(?:an?|the|this|that|one|another)\s+(?:(?!of\b)[\w-]+\s+){{0,4}}?{_NOUN}(?:\s+{_NOUN})?"
     rf"|(?:someone|somebody)(?:\s+(?![\w-]*s\b)[\w-]+){{0,3}}|he|she|{_NOUN}(?:\s+{_NOUN})?)"
 )
-PEOPLE = (
-    "a person",
-    "the person",
-    "someone",
-    "somebody",
-    "one person",
-    "a figure",
-    "a human",
-    "a man",
-    "the man",
-    "a woman",
-    "the woman",
-)
 _NOBODY = re.compile(
     r"(?:(?:a|the|this|one) )?(?:person|figure|human|character|subject|individual|adult|avatar)|some(?:one|body)"
 )
@@ -91,9 +78,9 @@ def unmannered(clause: Clause) -> Clause:
     return clause if _PLAIN.fullmatch(clause.subject) else replace(clause, subject="a person")
 
 
-def someone(clause: Clause, rng: Random) -> str:
-    """The subject of a clause; any of `PEOPLE` for one that tells neither manner nor sex."""
-    return rng.choice(PEOPLE) if _NOBODY.fullmatch(clause.subject) else clause.subject
+def subject_of(clause: Clause, rng: Random, subjects: Sequence[str]) -> str:
+    """Who does what a clause says: any of `subjects`, if there are any, for one who has neither manner nor sex."""
+    return rng.choice(subjects) if subjects and _NOBODY.fullmatch(clause.subject) else clause.subject
 
 
 def unnumbered(captions: Iterable[str]) -> tuple[str, ...]:
@@ -112,35 +99,43 @@ def clause_of(caption: str) -> Clause | None:
     return Clause(found[1], found[2]) if found else None
 
 
-def count_texts(clause: Clause, words: Sequence[str], rng: Random) -> tuple[str, ...]:
+def count_texts(
+    clause: Clause, words: Sequence[str], rng: Random, subjects: Sequence[str]
+) -> tuple[str, ...]:
     """A caption for each of the words that tell one number."""
     texts = []
     for word in words:
         template = rng.choice(COUNT_TEMPLATES)
         if " and " in clause.phrase or "," in clause.phrase:
             template = COUNT_TEMPLATES[0]  # of all that is done, not of the last part alone
-        texts.append(template.format(subject=someone(clause, rng), first=clause.phrase, times=word))
+        texts.append(
+            template.format(subject=subject_of(clause, rng, subjects), first=clause.phrase, times=word)
+        )
     return tuple(texts)
 
 
-def pair_texts(first: Clause, second: Clause, rng: Random) -> tuple[str, ...]:
+def pair_texts(first: Clause, second: Clause, rng: Random, subjects: Sequence[str]) -> tuple[str, ...]:
     """Three captions of one pair that tell the order, each in other words, and one that names both."""
-    return _told((*rng.sample(PAIR_TEMPLATES, 3), rng.choice(BOTH_TEMPLATES)), (first, second), rng)
+    return _told((*rng.sample(PAIR_TEMPLATES, 3), rng.choice(BOTH_TEMPLATES)), (first, second), rng, subjects)
 
 
-def three_texts(clauses: Sequence[Clause], rng: Random) -> tuple[str, ...]:
+def three_texts(clauses: Sequence[Clause], rng: Random, subjects: Sequence[str]) -> tuple[str, ...]:
     """Two captions of three events that tell the order, each in other words, and one that names all."""
-    return _told((*rng.sample(THREE_TEMPLATES, 2), rng.choice(ALL_THREE_TEMPLATES)), clauses, rng)
+    return _told((*rng.sample(THREE_TEMPLATES, 2), rng.choice(ALL_THREE_TEMPLATES)), clauses, rng, subjects)
 
 
-def together_texts(body: Clause, arms: Clause, rng: Random) -> tuple[str, ...]:
+def together_texts(body: Clause, arms: Clause, rng: Random, subjects: Sequence[str]) -> tuple[str, ...]:
     """A caption in the words of every template."""
-    return _told(TOGETHER_TEMPLATES, (body, arms), rng)
+    return _told(TOGETHER_TEMPLATES, (body, arms), rng, subjects)
 
 
-def _told(templates: Iterable[str], clauses: Sequence[Clause], rng: Random) -> tuple[str, ...]:
+def _told(
+    templates: Iterable[str], clauses: Sequence[Clause], rng: Random, subjects: Sequence[str]
+) -> tuple[str, ...]:
     """What the first clause's subject does, and then the others' phrases, in the words of each template."""
     words = {
         place: clause.phrase for place, clause in zip(("first", "second", "third"), clauses, strict=False)
     }
-    return tuple(template.format(subject=someone(clauses[0], rng), **words) for template in templates)
+    return tuple(
+        template.format(subject=subject_of(clauses[0], rng, subjects), **words) for template in templates
+    )

@@ -28,7 +28,7 @@ from motionrft.files.composed_texts import (
 from motionrft.representations.join import BLEND
 
 _OTHER_ORDERS = ((1, 2, 0), (2, 0, 1), (2, 1, 0))
-"""Of three events: none begins, and none but one ends, with what the told order does."""
+"""Of three events: what begins comes later in each, and what ends comes sooner."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class CompositionRecipe:
         clips are cut to `longest`. They have no number: a walk repeated is a longer walk.
     together: groups in each split: one body (`bodies`, kinds that leave the arms free) under the arms of two
         gestures (`gestures`) in turn.
+    subjects: who captions are told of that say no more than that someone is a person, one drawn for each; none: as told.
     held_out: share of the pairs of kinds that are composed in the test split alone.
     longest: frames of a clip in a pair; of one that is repeated it is two thirds.
     """
@@ -59,6 +60,7 @@ class CompositionRecipe:
     blend: int = BLEND
     seed: int = 0
     even: Mapping[str, int] = field(default_factory=dict)
+    subjects: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """All of it, for JSON."""
@@ -84,10 +86,6 @@ class Source:
     def clause(self, rng: Random) -> Clause:
         """One of its captions as a clause; `by_kind` leaves out whoever has none."""
         return rng.choice([clause for clause in map(clause_of, self.captions) if clause])
-
-    def told_by(self, captions: tuple[str, ...]) -> "Source":
-        """With these of its captions alone."""
-        return replace(self, captions=captions)
 
 
 @dataclass(frozen=True)
@@ -162,7 +160,7 @@ def _pairs(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> 
         group = f"{split}-pair-{number:04d}"
         for order in ((0, 1), (1, 0)):
             first, second = (clauses[place] for place in order)
-            texts = pair_texts(first, second, rng)
+            texts = pair_texts(first, second, rng, recipe.subjects)
             label = ">".join(chosen[place].kind for place in order)
             parts = tuple((chosen[place].clip, taken[place]) for place in order)
             yield Composed(f"{group}-{'ab'[order[0]]}", group, split, label, parts, texts)
@@ -191,7 +189,7 @@ def _threes(sources: Sequence[Source], recipe: CompositionRecipe, split: str) ->
         for place, order in zip("ab", ((0, 1, 2), rng.choice(_OTHER_ORDERS)), strict=True):
             label = ">".join(chosen[one].kind for one in order)
             parts = tuple((chosen[one].clip, taken_of(chosen[one], recipe, longest)) for one in order)
-            texts = three_texts([clauses[one] for one in order], rng)
+            texts = three_texts([clauses[one] for one in order], rng, recipe.subjects)
             yield Composed(f"{group}-{place}", group, split, label, parts, texts)
 
 
@@ -207,14 +205,14 @@ def _counts(sources: Sequence[Source], recipe: CompositionRecipe, split: str) ->
             made = Composed(f"{group}-{times}", group, split, label, parts, (), rests=source.stands)
             if made.frames(recipe.blend) >= recipe.max_frames:
                 break
-            yield replace(made, captions=count_texts(clause, words, rng))
+            yield replace(made, captions=count_texts(clause, words, rng, recipe.subjects))
 
 
 def _together(sources: Sequence[Source], recipe: CompositionRecipe, split: str) -> Iterator[Composed]:
     rng = Random(f"{recipe.seed} together {split}")
     bodies = [s for s in sources if s.kind in recipe.bodies and any(map(clause_of, s.captions))]
     free = [
-        source.told_by(without_standing(source.captions))
+        replace(source, captions=without_standing(source.captions))
         for source in sources
         if source.kind in recipe.gestures and source.stands
     ]
@@ -231,7 +229,7 @@ def _together(sources: Sequence[Source], recipe: CompositionRecipe, split: str) 
             gesture = rng.choice(whole[kind])
             arms = gesture.clause(rng)
             clause = told if body.style == gesture.style else unmannered(told)
-            texts = together_texts(clause, arms, rng)
+            texts = together_texts(clause, arms, rng, recipe.subjects)
             parts = ((body.clip, taken), (gesture.clip, gesture.frames))
             yield Composed(
                 f"{group}-{place}", group, split, f"{body.kind}+{kind}", parts, texts, together=True
@@ -258,7 +256,9 @@ def by_kind(sources: Sequence[Source], recipe: CompositionRecipe, longest: int) 
 def countable(sources: Sequence[Source], recipe: CompositionRecipe) -> dict[str, list[Source]]:
     """Those that can be done once, twice and three times, by kind: a walk is not, nor what was done twice already."""
     single = [
-        source.told_by(unnumbered(source.captions)) for source in sources if source.kind not in recipe.cut
+        replace(source, captions=unnumbered(source.captions))
+        for source in sources
+        if source.kind not in recipe.cut
     ]
     return by_kind(single, recipe, recipe.longest * 2 // 3)
 

@@ -8,7 +8,7 @@ same time, or two events happen in either order and each of them alone, slower o
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from motionrft.files.composed_texts import COUNT_WORDS, count_texts, pair_texts, someone
+from motionrft.files.composed_texts import COUNT_WORDS, count_texts, pair_texts, subject_of
 from motionrft.files.composition import (
     Composed,
     CompositionRecipe,
@@ -46,7 +46,7 @@ def _numbers(
         length = min(round(rng.uniform(*_SHARE) * thrice), recipe.max_frames)
         for times, words in COUNT_WORDS.items():
             parts = ((source.clip, source.frames),) * times
-            texts, label = count_texts(clause, words, rng), f"{source.kind}*{times}"
+            texts, label = count_texts(clause, words, rng, recipe.subjects), f"{source.kind}*{times}"
             yield Composed(f"{group}-{times}", group, split, label, parts, texts, length, rests=source.stands)
 
 
@@ -64,8 +64,8 @@ def _orders(
         length = min(round(rng.uniform(*_STRETCH) * joined), recipe.max_frames)
         for order in ((0, 1), (1, 0), (0,), (1,)):
             told = [clauses[place] for place in order]
-            alone = f"{someone(told[0], rng)} {told[0].phrase}"
-            texts = (alone,) if len(told) == 1 else pair_texts(told[0], told[1], rng)
+            alone = f"{subject_of(told[0], rng, recipe.subjects)} {told[0].phrase}"
+            texts = (alone,) if len(told) == 1 else pair_texts(told[0], told[1], rng, recipe.subjects)
             yield Composed(
                 f"{group}-{''.join('ab'[place] for place in order)}",
                 group,

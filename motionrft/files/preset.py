@@ -32,6 +32,11 @@ class ComposePart(PresetPart):
         description="split to number of groups whose motions are equally long: an event once, twice, three times; and as "
         "many of two events in both orders and each alone. A reward of them counts events, not frames",
     )
+    subjects: list[str] = Field(
+        [],
+        description="who captions of composed clips are told of where they say no more than that someone is a person; "
+        "none: as told",
+    )
     cut: list[str] = Field([], description="kinds (column content) that stay what they are when cut short")
     held_out: float = Field(
         0.15, ge=0, lt=1, description="share of the pairs of kinds that are composed in the test split alone"

@@ -181,15 +181,19 @@ class DenoiserTrainer:
         if not self.settings.token_drop:
             return condition
         # Drawn for as many as a text may have: a batch's padding, which processes do not share, changes nothing.
-        hidden = torch.rand(self.settings.batch, _MOST_TOKENS, generator=draws) < self.settings.token_drop
-        hidden = hidden[rows, : condition.text.tokens.shape[1]].clone()  # (b, L)
+        tokens = condition.text.tokens.shape[1]
+        hidden = torch.rand(self.settings.batch, max(tokens, _MOST_TOKENS), generator=draws)
+        hidden = hidden[rows, :tokens] < self.settings.token_drop  # (b, L)
         hidden[:, 0] = False
         if dropped is not None:
             hidden &= ~dropped[:, None]
         return replace(condition, text=condition.text.without(hidden))
 
     def _check_tokens(self) -> None:
-        if self.settings.token_drop and self.generator.encode_text([""]).text.tokens.shape[1] == 1:
+        if not self.settings.token_drop:
+            return
+        longest = max(self.train.texts, key=len)  # the null text may be one token
+        if self.generator.encode_text([longest]).text.tokens.shape[1] == 1:
             raise UserError(
                 "denoiser.token_drop hides some of a caption's token states, and this generator reads one vector a text. "
                 "Leave it at 0."

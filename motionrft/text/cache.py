@@ -63,7 +63,7 @@ class CachedTextEncoder(TextEncoder):
         """Features that are on no disk, so that memory must not forget them."""
         self._shards: list[Shard] = []
         self._homes: dict[str, int] = {}
-        """Of each text on the disk the number of its shard, and its row there: `_home`."""
+        """Of each text on the disk the number of its shard, times 2 ** `_ROW_BITS`, and its row there."""
         self._surveyed: set[Path] = set()
         self._told: set[str] = set()
         self.learnt_with: tuple[str, str] | None = None
@@ -195,10 +195,10 @@ class CachedTextEncoder(TextEncoder):
         """Learn what a shard holds."""
         self._surveyed.add(path)
         with self._careful(path):
-            shard = Shard(path, self.width)
+            shard, keys = Shard.met(path, self.width)
             first = len(self._shards) << _ROW_BITS
             self._shards.append(shard)
-            self._homes |= {key: first + row for row, key in enumerate(shard.forget_names())}
+            self._homes |= {key: first + row for row, key in enumerate(keys)}
 
     def _read(self, shard: Shard, keys: Sequence[str]) -> dict[str, Features]:
         """The features of some texts of a shard, and no others; what does not fit its checksum is encoded again."""

@@ -7,6 +7,7 @@ thousands of names, for a handful of them: half a second for 256 captions of a l
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -34,25 +35,22 @@ class Shard:
     """Where each text's features lie in a file; some 80 bytes a text, and no file is held open.
 
     Args:
-        width: D of the token states.
-
-    Raises:
-        UserError: the file is no such file.
+        width: D of the token states. sums: SHA-256 of each text's features, hexadecimal, by row.
     """
 
-    def __init__(self, path: Path, width: int) -> None:
+    def __init__(self, path: Path, width: int, sums: Iterable[str]) -> None:
         self.path, self.width = path, width
-        sums: dict[str, str] = _header(path)[0].get("__metadata__", {})
-        self.keys = list(sums)
-        """Names of the texts; a text's row is its place among them."""
-        self._sums = np.frombuffer(b"".join(map(bytes.fromhex, sums.values())), np.uint8).reshape(-1, 32)
-        self._tokens: Places | None = None  # most shards that a run learns of are never read
-        self._pooled: Places | None = None
+        self._sums = np.frombuffer(b"".join(map(bytes.fromhex, sums)), np.uint8).reshape(-1, 32)
 
-    def forget_names(self) -> list[str]:
-        """The names, which whoever keeps them elsewhere need not have twice."""
-        keys, self.keys = self.keys, []
-        return keys
+    @classmethod
+    def met(cls, path: Path, width: int) -> tuple["Shard", list[str]]:
+        """A file's shard, and the names of its texts: a text's row is its place among them.
+
+        Raises:
+            UserError: the file is no such file.
+        """
+        sums: dict[str, str] = _header(path)[0].get("__metadata__", {})
+        return cls(path, width, sums.values()), list(sums)
 
     def read(self, rows: Sequence[int]) -> list[tuple[Features, str]]:
         """Features of the texts in these rows, and the checksum that each ought to have.
@@ -61,7 +59,7 @@ class Shard:
             UserError: the file has no such features.
             OSError: the file is gone, or shorter than it was.
         """
-        tokens, pooled = self._places()
+        tokens, pooled = self._places
         found: list[tuple[Features, str]] = []
         with open(self.path, "rb", buffering=0) as file:
             for row in rows:
@@ -69,16 +67,15 @@ class Shard:
                 found.append(((_filled(file, tokens[row]), vector), self._sums[row].tobytes().hex()))
         return found
 
-    def _places(self) -> tuple["Places", "Places"]:
-        """Of the token states and the pooled vectors."""
-        if self._tokens is None or self._pooled is None:
-            header, first, size = _header(self.path)
-            keys: Iterable[str] = header.get("__metadata__", {})
-            self._tokens = _table([header[f"{key}.tokens"] for key in keys], first, size)
-            self._pooled = _table([header.get(f"{key}.pooled") for key in keys], first, size)
-            if (self._tokens[:, 2] != self.width).any() or len(self._tokens) != len(self._sums):
-                raise UserError(f"no features {self.width} wide")
-        return self._tokens, self._pooled
+    @cached_property
+    def _places(self) -> tuple[Places, Places]:
+        """Of the token states and the pooled vectors; most shards that a run meets are never read."""
+        header, first, size = _header(self.path)
+        keys: Iterable[str] = header.get("__metadata__", {})
+        tokens = _table([header[f"{key}.tokens"] for key in keys], first, size)
+        if (tokens[:, 2] != self.width).any() or len(tokens) != len(self._sums):
+            raise UserError(f"no features {self.width} wide")
+        return tokens, _table([header.get(f"{key}.pooled") for key in keys], first, size)
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int, int]:
