@@ -68,7 +68,9 @@ def leave(device: torch.device | None, in_order: bool) -> None:
     if in_order:
         torch.distributed.destroy_process_group()
     else:
-        with suppress(RuntimeError):  # what ended the run is told by whoever met it; here a peer is gone as expected
+        with suppress(
+            RuntimeError
+        ):  # what ended the run is told by whoever met it; here a peer is gone as expected
             if device is not None and device.type == "cuda":
                 backend = torch.distributed.distributed_c10d._get_default_group()._get_backend(device)
                 getattr(backend, "abort", lambda: None)()
